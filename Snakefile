@@ -1,0 +1,31 @@
+"""brodmann: functional maps of language models.
+
+Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
+(items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
+needs: models, baselines, figures, report. Without a target everything is made.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/items.smk"
+include: "rules/baseline.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.models.input,
+        rules.baselines.input,
+        rules.figures.input,
+        rules.report.input,
+        "results/provenance.json",

@@ -1,0 +1,63 @@
+"""Baselines: which tasks a model can do, and how surely.
+
+results/{model}/.store/baseline.json     manifest of the model's baseline pass (the scores themselves
+                                         are in results/{model}/.store/baseline/)
+results/{model}/baseline/{task}.json     accuracies, baselines, inclusion, per-item log-probabilities
+Config: models.*.{format,chat_template,system,bos,filter,control}, tasks.{min_both_correct,min_items,filter}
+"""
+
+
+rule baselines:
+    """Every model's baseline on every task."""
+    input:
+        collect("results/{model}/model.json", model=MODELS),
+        collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
+
+
+# One model load for all tasks. What the store holds already is not computed again.
+rule baseline_pass:
+    input:
+        record="results/{model}/.source.json",
+        model="results/{model}/model.json",
+        item_files=collect("results/items/{task}.json", task=TASKS),
+    output:
+        "results/{model}/.store/baseline.json",
+    log:
+        "logs/{model}/baseline_pass.log",
+    benchmark:
+        "benchmarks/{model}/baseline_pass.tsv"
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    threads: MODEL_THREADS
+    params:
+        store="results/{model}/.store",
+        prompting=prompting_settings,
+        method=METHODS["baseline"],
+    message:
+        "{wildcards.model}: scoring the answers of all tasks that are not in the store"
+    script:
+        "../workflow/scripts/baseline_pass.py"
+
+
+# The manifest is ancient: a pass for one new task must not redo the files of all others.
+rule baseline:
+    input:
+        model="results/{model}/model.json",
+        item_file="results/items/{task}.json",
+        manifest=ancient("results/{model}/.store/baseline.json"),
+    output:
+        "results/{model}/baseline/{task}.json",
+    log:
+        "logs/{model}/baseline/{task}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        store="results/{model}/.store",
+        prompting=prompting_settings,
+        inclusion=inclusion_settings,
+        method=[METHODS["baseline"], METHODS["inclusion"]],
+    message:
+        "{wildcards.model}: baseline of {wildcards.task}"
+    script:
+        "../workflow/scripts/baseline.py"

@@ -1,0 +1,54 @@
+"""The study (validated config), and what several rules share. Logic lives in src/brodmann."""
+
+import os
+import sys
+
+# The library ships with the workflow: found without being installed, here and in every job.
+sys.path.insert(0, os.path.join(workflow.basedir, "src"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [sys.path[0], os.environ.get("PYTHONPATH")])
+)
+
+from brodmann.methods import METHODS
+from brodmann.pipeline.workspace import Workspace
+
+workspace = Workspace.open(workflow, config)
+study = workspace.study
+
+
+wildcard_constraints:
+    model=workspace.model_pattern,
+    task=workspace.task_pattern,
+
+
+MODELS = list(study.models)
+TASKS = list(study.tasks.selected)
+
+# Threads that a model job asks for; Snakemake lowers it to the cores there are.
+MODEL_THREADS = 8
+
+
+def weights_settings(wildcards):
+    return study.model(wildcards.model).weights_settings()
+
+
+def loading_settings(wildcards):
+    return study.model(wildcards.model).loading_settings()
+
+
+def prompting_settings(wildcards):
+    return study.model(wildcards.model).prompting_settings()
+
+
+def inclusion_settings(wildcards):
+    return study.model(wildcards.model).inclusion_settings()
+
+
+def weights_files(wildcards):
+    """Files of a local source, so that new weights in the same place are noticed."""
+    return workspace.weights_files(wildcards.model)
+
+
+def definition_files(wildcards):
+    """The file or files that define a task."""
+    return workspace.definition_files(wildcards.task)

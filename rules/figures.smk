@@ -1,0 +1,43 @@
+"""Figures, each with its data beside it.
+
+results/figures/accuracy_heatmap.{png,pdf,csv}   both-correct accuracy, models x tasks
+"""
+
+
+rule figures:
+    """All figures."""
+    input:
+        multiext("results/figures/accuracy_heatmap", ".png", ".pdf", ".csv"),
+
+
+rule accuracy_heatmap:
+    input:
+        collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
+    output:
+        png=report(
+            "results/figures/accuracy_heatmap.png",
+            caption="../workflow/report/accuracy_heatmap.rst",
+            category="Baseline",
+            labels={"figure": "Accuracy, models x tasks"},
+        ),
+        pdf="results/figures/accuracy_heatmap.pdf",
+        csv=report(
+            "results/figures/accuracy_heatmap.csv",
+            caption="../workflow/report/accuracy_table.rst",
+            category="Baseline",
+            labels={"figure": "Accuracy, table"},
+        ),
+    log:
+        "logs/figures/accuracy_heatmap.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        models=MODELS,
+        tasks=TASKS,
+        controls=workspace.controls,
+        method=METHODS["accuracy"],
+    message:
+        "Drawing the accuracy heatmap"
+    script:
+        "../workflow/scripts/accuracy_heatmap.py"

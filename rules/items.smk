@@ -1,0 +1,30 @@
+"""Tasks to items.
+
+results/items/{domain}/{task}.json   all items of a task, in each of its wordings, prompts composed
+Config: tasks.published, tasks.items, tasks.seed, tasks.rename
+"""
+
+
+rule items:
+    """All tasks expanded to items."""
+    input:
+        collect("results/items/{task}.json", task=TASKS),
+
+
+rule expand_items:
+    input:
+        definition_files,
+    output:
+        "results/items/{task}.json",
+    log:
+        "logs/items/{task}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        expansion=study.tasks.expansion_settings(),
+        method=METHODS["items"],
+    message:
+        "{wildcards.task}: writing the items"
+    script:
+        "../workflow/scripts/expand_items.py"

@@ -1,0 +1,52 @@
+"""Weights and model cards.
+
+results/{model}/.source.json   which weights the source turned out to be, with their hashes
+results/{model}/model.json     the model's identity and shape, and its self-check
+Config: models, execution.cache
+"""
+
+
+rule models:
+    """All weights fetched and recorded; needs the network only for hub models that are not cached."""
+    input:
+        collect("results/{model}/.source.json", model=MODELS),
+
+
+# Runs on the submitting host: compute nodes often have no internet.
+rule fetch_model:
+    input:
+        weights_files,
+    output:
+        "results/{model}/.source.json",
+    log:
+        "logs/{model}/fetch_model.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        weights=weights_settings,
+        method=METHODS["weights"],
+    message:
+        "{wildcards.model}: finding the weights"
+    script:
+        "../workflow/scripts/fetch_model.py"
+
+
+rule check_model:
+    input:
+        record="results/{model}/.source.json",
+    output:
+        "results/{model}/model.json",
+    log:
+        "logs/{model}/check_model.log",
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    threads: MODEL_THREADS
+    params:
+        store="results/{model}/.store",
+        loading=loading_settings,
+        method=METHODS["check"],
+    message:
+        "{wildcards.model}: proving which units are which"
+    script:
+        "../workflow/scripts/check_model.py"

@@ -1,0 +1,143 @@
+"""Log-probabilities of token sequences, batched by equal length.
+
+Rows of one batch have the same number of tokens, so there is no padding, no mask, and a row's numbers do
+not depend on what else is in its batch. The LM head is applied only at the positions that are scored.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from brodmann.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Ids = tuple[int, ...]
+
+# Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
+# little enough that activations stay in fast memory.
+AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
+# Logits of a batch are float32 [rows, positions, vocabulary]: keep them below this many values.
+MAX_LOGITS = 1 << 28
+
+
+@dataclass(frozen=True)
+class Query:
+    """Asks for lp(target | context): the sum of the log-probabilities of the target's tokens."""
+
+    context: Ids
+    target: Ids
+
+    @property
+    def row(self) -> Ids:
+        """The tokens the model must see: all but the last, which is only predicted."""
+        return self.context + self.target[:-1]
+
+
+class Scorer:
+    """Runs queries through a model and counts its forward passes."""
+
+    def __init__(self, model: Any, device: torch.device, batch_tokens: int | None = None) -> None:
+        self.model = model
+        self.device = device
+        self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(device.type, 2048)
+        self.forward_passes = 0
+        # Nearly every architecture of transformers can leave out the logits nobody asked for.
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    def log_probabilities(
+        self, queries: Sequence[Query], on_batch: Callable[[int], None] | None = None
+    ) -> list[float]:
+        """lp(target | context) per query, in order; equal rows run once.
+
+        ``on_batch`` is called with the number of queries answered by each batch.
+        """
+        waiting: dict[Ids, list[int]] = defaultdict(list)
+        for number, query in enumerate(queries):
+            waiting[query.row].append(number)
+        buckets: dict[tuple[int, int], list[Ids]] = defaultdict(list)
+        for row, numbers in waiting.items():
+            keep = max(len(queries[number].target) for number in numbers)
+            buckets[len(row), keep].append(row)
+        answers = [math.nan] * len(queries)
+        for (length, keep), rows in sorted(buckets.items()):
+            start = 0
+            while start < len(rows):
+                batch = rows[start : start + self._rows_at_once(length, keep)]
+                logits = self._logits(batch, keep)
+                if logits is None:  # out of memory: the budget is now halved
+                    continue
+                asked = [(place, n) for place, row in enumerate(batch) for n in waiting[row]]
+                sums = _sums_at_end(
+                    logits, [(place, queries[number].target) for place, number in asked]
+                )
+                for (_, number), value in zip(asked, sums, strict=True):
+                    answers[number] = value
+                start += len(batch)
+                if on_batch is not None:
+                    on_batch(len(asked))
+        return answers
+
+    def _rows_at_once(self, length: int, keep: int) -> int:
+        vocabulary = self.model.config.get_text_config().vocab_size
+        by_logits = MAX_LOGITS // (vocabulary * (keep if self._keeps else length))
+        return max(1, min(self.batch_tokens // length, by_logits))
+
+    def _logits(self, rows: list[Ids], keep: int) -> torch.Tensor | None:
+        """float32 logits [rows, keep, vocabulary] of the last ``keep`` positions; None on out of memory."""
+        options = {"logits_to_keep": keep} if self._keeps else {}
+        try:
+            ids = torch.tensor(rows, dtype=torch.long, device=self.device)
+            with torch.inference_mode():
+                output = self.model(input_ids=ids, use_cache=False, **options)
+            self.forward_passes += 1
+            return output.logits[:, -keep:].float()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if len(rows) == 1:
+                raise UserError.at(
+                    "execution",
+                    f"not enough memory for a single sequence of {len(rows[0])} tokens",
+                    "use a device with more memory, device_map: auto, or a smaller dtype",
+                ) from None
+        # Outside the handler: the failed batch's tensors are free by now.
+        self.batch_tokens = max(1, len(rows) * len(rows[0]) // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning("out of memory: going on with %d tokens per batch", self.batch_tokens)
+        return None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def _sums_at_end(logits: torch.Tensor, asked: list[tuple[int, Ids]]) -> list[float]:
+    """Sums of log-probabilities of targets that end where the logits end.
+
+    ``logits``: [rows, keep, vocabulary]; ``asked``: (row, target) pairs. Targets shorter than ``keep``
+    are right-aligned; the positions before them do not count.
+    """
+    keep = logits.shape[1]
+    padded = [(0,) * (keep - len(target)) + target for _, target in asked]
+    counts = [[n >= keep - len(target) for n in range(keep)] for _, target in asked]
+    rows = torch.tensor([row for row, _ in asked], device=logits.device)
+    targets = torch.tensor(padded, device=logits.device)
+    scored = torch.tensor(counts, device=logits.device)
+    chosen = logits[rows[:, None], torch.arange(keep, device=logits.device), targets]
+    log_probs = (chosen - logits.logsumexp(-1)[rows]).double()
+    # Summed in float64: long answers must not lose digits.
+    return log_probs.masked_fill(~scored, 0.0).sum(-1).tolist()

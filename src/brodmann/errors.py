@@ -1,0 +1,50 @@
+"""Errors that a user can act on: one clear line each, all at once, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, where it is, and what to do about it."""
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}"
+        return f"{text} ({self.fix})" if self.fix else text
+
+
+class UserError(Exception):
+    """Raised for anything the user can put right; holds every problem found, not just the first."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+    @classmethod
+    def at(cls, where: str, what: str, fix: str = "") -> UserError:
+        """The error with a single problem."""
+        return cls(Problem(where, what, fix))
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like ``word``, or None when nothing is close enough to suggest."""
+    by_lower = {str(choice).lower(): str(choice) for choice in choices}
+    matches = difflib.get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """``did you mean 'x'?``, else the list of what is allowed."""
+    choices = sorted({str(choice) for choice in choices})
+    match = closest(word, choices)
+    if match is not None:
+        return f"did you mean '{match}'?"
+    shown = ", ".join(choices[:12]) + (", ..." if len(choices) > 12 else "")
+    return f"allowed: {shown}" if choices else ""

@@ -1,0 +1,16 @@
+"""Version of every method. Raise one when its numbers change: that reruns the method and no other.
+
+Snakemake does not see changes in imported modules, so each stage carries its version in its rule's
+``params`` and in the keys of the result store. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+METHODS = {
+    "weights": 1,  # what is fetched or converted, and how it is hashed
+    "check": 1,  # the self-check of a model's unit mapping
+    "items": 1,  # expansion of tasks to items
+    "baseline": 1,  # log-probabilities of the answers
+    "inclusion": 1,  # what is computed from them: shares, baselines, decision
+    "accuracy": 1,  # the accuracy table and heatmap
+}

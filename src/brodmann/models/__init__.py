@@ -1,0 +1,1 @@
+"""Where models come from, which units they have, and how they are loaded."""

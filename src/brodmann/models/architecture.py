@@ -1,0 +1,605 @@
+"""Which modules of a model hold its units: one table, a fallback by inspection, and the user's word.
+
+Light: no torch here. A model is any module tree whose modules have ``named_modules`` and ``config``.
+
+Units and where they live in a decoder block:
+
+- *neurons*: the MLP's hidden units, the **input** of the projection back to the residual stream;
+- *heads*: the attention heads' outputs, the **input** of the attention's output projection, head by head;
+- *MLP output*, *attention output*: what the block adds to the residual stream;
+- *block output*: the residual stream after the block.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from brodmann.errors import Problem, UserError, did_you_mean
+
+BATCH_FIRST = "batch_first"  # activations are [batch, length, width]
+SEQUENCE_FIRST = "sequence_first"  # activations are [length, batch, width]
+AUTO = "auto"  # found out by running the model once
+LAYOUTS = (BATCH_FIRST, SEQUENCE_FIRST, AUTO)
+
+# Which site a circuit's units live at.
+COMPONENTS = {"neurons": "mlp_hidden", "heads": "heads"}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Dotted module paths of a family: ``blocks``, ``final_norm`` and ``head`` from the model, the rest
+    from one of its blocks.
+
+    Where the model multiplies both contributions by a constant before adding them to the residual
+    stream, ``residual_scale`` names that constant in the model's configuration ("" = 1).
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    blocks: str
+    mlp_hidden: str  # its input: the MLP's hidden neurons
+    heads: str  # its input: the heads' outputs, side by side
+    mlp_output: str  # its output: the MLP's contribution to the residual stream
+    attention_output: str  # its output: the attention's contribution to the residual stream
+    final_norm: str
+    head: str
+    layout: str = BATCH_FIRST
+    residual_scale: str = ""
+
+
+_LLAMA = Architecture(
+    name="llama",
+    model_types=(
+        "llama",
+        "mistral",
+        "ministral",
+        "qwen2",
+        "qwen3",
+        "olmo",
+        "gemma",
+        "phi3",
+        "glm",
+        "cohere",
+        "cohere2",
+        "stablelm",
+        "smollm3",
+        "helium",
+        "seed_oss",
+        "ernie4_5",
+    ),
+    blocks="model.layers",
+    mlp_hidden="mlp.down_proj",
+    heads="self_attn.o_proj",
+    mlp_output="mlp",
+    attention_output="self_attn",
+    final_norm="model.norm",
+    head="lm_head",
+)
+
+TABLE: tuple[Architecture, ...] = (
+    _LLAMA,
+    replace(_LLAMA, name="granite", model_types=("granite",), residual_scale="residual_multiplier"),
+    # These normalise a contribution once more before it is added.
+    replace(
+        _LLAMA,
+        name="post-norm",
+        model_types=("gemma2", "gemma3", "gemma3_text", "olmo2", "olmo3", "exaone4"),
+        mlp_output="post_feedforward_layernorm",
+        attention_output="post_attention_layernorm",
+    ),
+    replace(
+        _LLAMA,
+        name="glm4",
+        model_types=("glm4",),
+        mlp_output="post_mlp_layernorm",
+        attention_output="post_self_attn_layernorm",
+    ),
+    replace(_LLAMA, name="starcoder2", model_types=("starcoder2",), mlp_hidden="mlp.c_proj"),
+    replace(
+        _LLAMA,
+        name="phi",
+        model_types=("phi",),
+        mlp_hidden="mlp.fc2",
+        heads="self_attn.dense",
+        final_norm="model.final_layernorm",
+    ),
+    Architecture(
+        name="gpt2",
+        model_types=("gpt2", "gpt_bigcode"),
+        blocks="transformer.h",
+        mlp_hidden="mlp.c_proj",
+        heads="attn.c_proj",
+        mlp_output="mlp",
+        attention_output="attn",
+        final_norm="transformer.ln_f",
+        head="lm_head",
+    ),
+    Architecture(
+        name="gptj",
+        model_types=("gptj", "codegen"),
+        blocks="transformer.h",
+        mlp_hidden="mlp.fc_out",
+        heads="attn.out_proj",
+        mlp_output="mlp",
+        attention_output="attn",
+        final_norm="transformer.ln_f",
+        head="lm_head",
+    ),
+    Architecture(
+        name="gpt-neox",
+        model_types=("gpt_neox",),
+        blocks="gpt_neox.layers",
+        mlp_hidden="mlp.dense_4h_to_h",
+        heads="attention.dense",
+        mlp_output="mlp",
+        attention_output="attention",
+        final_norm="gpt_neox.final_layer_norm",
+        head="embed_out",
+    ),
+    Architecture(
+        name="falcon",
+        model_types=("falcon",),
+        blocks="transformer.h",
+        mlp_hidden="mlp.dense_4h_to_h",
+        heads="self_attention.dense",
+        mlp_output="mlp",
+        attention_output="self_attention",
+        final_norm="transformer.ln_f",
+        head="lm_head",
+    ),
+    # In BLOOM the modules around the projections add the residual stream themselves.
+    Architecture(
+        name="bloom",
+        model_types=("bloom",),
+        blocks="transformer.h",
+        mlp_hidden="mlp.dense_4h_to_h",
+        heads="self_attention.dense",
+        mlp_output="mlp.dense_4h_to_h",
+        attention_output="self_attention.dense",
+        final_norm="transformer.ln_f",
+        head="lm_head",
+    ),
+    Architecture(
+        name="opt",
+        model_types=("opt",),
+        blocks="model.decoder.layers",
+        mlp_hidden="fc2",
+        heads="self_attn.out_proj",
+        mlp_output="fc2",
+        attention_output="self_attn",
+        final_norm="model.decoder.final_layer_norm",
+        head="lm_head",
+    ),
+    # Remote code, in versions that differ in their layout: ChatGLM2 and 3 run with the sequence first.
+    Architecture(
+        name="chatglm",
+        model_types=("chatglm",),
+        blocks="transformer.encoder.layers",
+        mlp_hidden="mlp.dense_4h_to_h",
+        heads="self_attention.dense",
+        mlp_output="mlp",
+        attention_output="self_attention",
+        final_norm="transformer.encoder.final_layernorm",
+        head="transformer.output_layer",
+        layout=AUTO,
+    ),
+)
+
+# What a user may set under ``units:``; every value is a string.
+OVERRIDES = tuple(
+    field.name for field in fields(Architecture) if field.name not in ("name", "model_types")
+)
+
+# Multimodal models carry their text model one level down.
+_PREFIXES = (("model.", "model.language_model."), ("model.", "language_model.model."))
+
+_ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+_NORM = re.compile(r"norm|(^|_)ln(_|\d|$)", re.IGNORECASE)
+_EXPERT = re.compile(r"(^|[._])(experts?|routed_experts|moe)([._\d]|$)", re.IGNORECASE)
+_POST_MLP_NORM = re.compile(r"^post_(mlp|ffn?|feed_?forward)_\w*norm$")
+_POST_ATTENTION_NORM = re.compile(r"^post_(self_)?(attn|attention)_\w*norm$")
+
+
+def architecture_for(
+    model: Any, overrides: Mapping[str, str] | None = None, *, name: str = "NAME"
+) -> Architecture:
+    """The architecture of a loaded model: the table's, else one found by inspection.
+
+    ``overrides`` (``models.{name}.units`` in the config) has the last word on any path. Every path of
+    the result exists in the model.
+    """
+    where = f"models.{name}.units"
+    overrides = dict(overrides or {})
+    problems = [
+        Problem(f"{where}.{key}", "unknown key", did_you_mean(key, OVERRIDES))
+        for key in overrides
+        if key not in OVERRIDES
+    ]
+    problems += [
+        Problem(f"{where}.{key}", f"must be a string, found {value!r}")
+        for key, value in overrides.items()
+        if key in OVERRIDES and not isinstance(value, str)
+    ]
+    layout = overrides.get("layout", AUTO)
+    if layout not in LAYOUTS:
+        problems.append(
+            Problem(f"{where}.layout", f"unknown layout '{layout}'", did_you_mean(layout, LAYOUTS))
+        )
+    if problems:
+        raise UserError(*problems)
+    known = _from_table(model)
+    if known is None:
+        known = inspect_architecture(model, given=overrides, name=name)
+    found = replace(known, **overrides)
+    _require_modules(model, found, where)
+    return found
+
+
+def _from_table(model: Any) -> Architecture | None:
+    """The table's entry for the model's type, with the paths of a multimodal wrapper if it has one."""
+    types = (model.config.model_type, text_config(model).model_type)
+    entry = next((a for type_ in types for a in TABLE if type_ in a.model_types), None)
+    if entry is None:
+        return None
+    if find_module(model, entry.blocks) is None:
+        for plain, wrapped in _PREFIXES:
+            moved = replace(
+                entry,
+                blocks=entry.blocks.replace(plain, wrapped, 1),
+                final_norm=entry.final_norm.replace(plain, wrapped, 1),
+            )
+            if find_module(model, moved.blocks) is not None:
+                entry = moved
+                break
+        else:
+            return None  # the type is known, this implementation of it is not
+    head = _head_path(model)
+    return replace(entry, head=head) if head and find_module(model, entry.head) is None else entry
+
+
+def _require_modules(model: Any, architecture: Architecture, where: str) -> None:
+    """Every path must lead to a module, in every block."""
+    problems = []
+    blocks = find_module(model, architecture.blocks)
+    if blocks is None or not _is_list(blocks):
+        what = "is no module" if blocks is None else "is not a list of blocks"
+        problems.append(
+            Problem(f"{where}.blocks", f"'{architecture.blocks}' {what} of this model")
+        )
+        blocks = []
+    expected = expected_layers(model)
+    if problems == [] and expected is not None and len(blocks) != expected:
+        problems.append(
+            Problem(
+                f"{where}.blocks",
+                f"'{architecture.blocks}' has {len(blocks)} blocks, the model's configuration says "
+                f"{expected}",
+                "name the list of all decoder blocks",
+            )
+        )
+    for key in ("final_norm", "head"):
+        if find_module(model, getattr(architecture, key)) is None:
+            problems.append(
+                Problem(f"{where}.{key}", f"this model has no module '{getattr(architecture, key)}'")
+            )
+    for key in ("mlp_hidden", "heads", "mlp_output", "attention_output"):
+        path = getattr(architecture, key)
+        without = [n for n, block in enumerate(blocks) if find_module(block, path) is None]
+        if without:
+            listed = [name for name, _ in blocks[without[0]].named_modules() if name]
+            hint = f"block {without[0]} has " + ", ".join(listed)
+            problems.append(
+                Problem(f"{where}.{key}", f"no module '{path}' in block {without[0]}", hint)
+            )
+    if architecture.residual_scale:
+        config = text_config(model)
+        if not isinstance(getattr(config, architecture.residual_scale, None), int | float):
+            problems.append(
+                Problem(
+                    f"{where}.residual_scale",
+                    f"the model's configuration has no number '{architecture.residual_scale}'",
+                )
+            )
+    if problems:
+        raise UserError(*problems)
+
+
+# -- finding the modules of an unknown model --
+
+
+def inspect_architecture(
+    model: Any, given: Mapping[str, str] | None = None, *, name: str = "NAME"
+) -> Architecture:
+    """The architecture read off the module tree; paths in ``given`` are taken as they are.
+
+    A guess, which the self-check proves or refutes on the running model.
+    """
+    given = dict(given or {})
+    where = f"models.{name}.units"
+    type_ = text_config(model).model_type
+    blocks_path = given.get("blocks") or _blocks_path(model)
+    blocks = find_module(model, blocks_path) if blocks_path else None
+    if blocks is None or not _is_list(blocks) or len(blocks) == 0:
+        raise UserError.at(
+            f"{where}.blocks",
+            f"no list of decoder blocks found in a model of type '{type_}'",
+            "give the path of the list, e.g. model.layers",
+        )
+    width = hidden_size(model)
+    block = blocks[0]
+    projections = [
+        (path, module)
+        for path, module in block.named_modules()
+        if path and output_width(module) == width and input_width(module) is not None
+    ]
+    problems = []
+    heads = given.get("heads")
+    if heads is None:
+        # Query, key and value projections come first, the output projection last.
+        attention = [path for path, _ in projections if _ATTENTION.search(path)]
+        heads = attention[-1] if attention else ""
+        if not attention:
+            problems.append(
+                Problem(
+                    f"{where}.heads",
+                    f"no output projection of an attention found in the blocks of type '{type_}'",
+                    "name the module whose input is the heads' outputs, e.g. self_attn.o_proj",
+                )
+            )
+    mlp_hidden = given.get("mlp_hidden")
+    if mlp_hidden is None:
+        mlp = [(path, module) for path, module in projections if not _ATTENTION.search(path)]
+        mlp_hidden, problem = _down_projection(model, block, mlp, f"{where}.mlp_hidden")
+        if problem is not None:
+            problems.append(problem)
+    if problems:
+        raise UserError(*problems)
+    mlp_output, attention_output = _contributions(block, mlp_hidden, heads)
+    return Architecture(
+        name=f"{type_} (by inspection)",
+        model_types=(type_,),
+        blocks=blocks_path,
+        mlp_hidden=mlp_hidden,
+        heads=heads,
+        mlp_output=mlp_output,
+        attention_output=attention_output,
+        final_norm=_final_norm_path(model, blocks_path),
+        head=_head_path(model),
+        layout=AUTO,
+        residual_scale="residual_multiplier" if _has_number(model, "residual_multiplier") else "",
+    )
+
+
+def _blocks_path(model: Any) -> str | None:
+    """The list of as many modules as the model has layers; the one with most parameters if several."""
+    expected = expected_layers(model)
+    lists = [
+        (sum(parameter.numel() for parameter in module.parameters()), path)
+        for path, module in model.named_modules()
+        if _is_list(module) and len(module) == expected
+    ]
+    return max(lists)[1] if lists else None
+
+
+def _down_projection(
+    model: Any, block: Any, candidates: list[tuple[str, Any]], where: str
+) -> tuple[str, Problem | None]:
+    """The MLP's one projection from its hidden neurons back to the residual stream."""
+    fix = "name the module whose input is the MLP's hidden neurons, e.g. mlp.down_proj"
+    experts = [path for path, _ in block.named_modules() if _EXPERT.search(path)]
+    if experts:
+        return "", Problem(
+            where,
+            f"the blocks are mixtures of experts ('{experts[0]}'): there is no one set of MLP neurons",
+            f"{fix} (a shared expert's projection, for instance)",
+        )
+    width, neurons = hidden_size(model), expected_neurons(model)
+    down = [path for path, module in candidates if input_width(module) == neurons]
+    if not down:
+        down = [path for path, module in candidates if input_width(module) != width]
+    if len(down) == 1:
+        return down[0], None
+    if not down:
+        return "", Problem(where, "no projection from MLP neurons to the residual stream found", fix)
+    return "", Problem(where, f"several projections could be meant: {', '.join(down)}", fix)
+
+
+def _contributions(block: Any, mlp_hidden: str, heads: str) -> tuple[str, str]:
+    """The modules whose outputs are added to the residual stream: (MLP's, attention's)."""
+    children = [name for name, _ in block.named_children()]
+    mlp_output, attention_output = mlp_hidden.split(".")[0], heads.split(".")[0]
+    after_mlp = [name for name in children if _POST_MLP_NORM.match(name)]
+    after_attention = [name for name in children if _POST_ATTENTION_NORM.match(name)]
+    # "post_attention_layernorm" alone is, in most families, the norm *before* the MLP. Only beside a
+    # norm after the MLP can it be the attention's; if there are two, the MLP's own is named plainly.
+    if after_mlp:
+        mlp_output = after_mlp[-1]
+        if after_attention:
+            attention_output = max(after_attention, key=lambda name: ("self" in name, name))
+    return mlp_output, attention_output
+
+
+def _final_norm_path(model: Any, blocks_path: str) -> str:
+    """The last norm beside the list of blocks."""
+    parent_path = blocks_path.rpartition(".")[0]
+    parent = find_module(model, parent_path)
+    norms = [name for name, child in parent.named_children() if _NORM.search(name)]
+    return ".".join(part for part in (parent_path, norms[-1] if norms else "") if part)
+
+
+def _head_path(model: Any) -> str:
+    """The path of the module that turns hidden states into logits."""
+    head = model.get_output_embeddings()
+    if head is None:
+        width, vocabulary = hidden_size(model), text_config(model).vocab_size
+        shapes = {path: (input_width(m), output_width(m)) for path, m in model.named_modules()}
+        return next((path for path, shape in shapes.items() if shape == (width, vocabulary)), "")
+    return next((path for path, module in model.named_modules() if module is head), "")
+
+
+# -- sizes --
+
+
+@dataclass(frozen=True)
+class UnitWidths:
+    """How many units of each kind a block has; the same in every block."""
+
+    n_layers: int
+    hidden_size: int
+    neurons: int
+    heads: int
+    head_dim: int
+    vocabulary: int
+
+
+def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -> UnitWidths:
+    """The widths of a model's units, read off its modules and held against its configuration."""
+    where = f"models.{name}.units"
+    blocks = find_module(model, architecture.blocks)
+    width = hidden_size(model)
+    problems: list[Problem] = []
+    for key in ("mlp_hidden", "heads"):
+        path = getattr(architecture, key)
+        into = {output_width(find_module(block, path)) for block in blocks}
+        if into != {width}:
+            problems.append(
+                Problem(
+                    f"{where}.{key}",
+                    f"the output of '{path}' is {_listed(into)} wide, expected is the residual "
+                    f"stream's width, {width}",
+                    "name the projection back to the residual stream",
+                )
+            )
+    neurons, problem = _common_input_width(
+        blocks, architecture.mlp_hidden, expected_neurons(model), f"{where}.mlp_hidden", "neurons"
+    )
+    if problem is not None:
+        problems.append(problem)
+    n_heads, head_dim = _heads_of(model)
+    expected = n_heads * head_dim if n_heads and head_dim else None
+    concatenated, problem = _common_input_width(
+        blocks, architecture.heads, expected, f"{where}.heads", "heads x head dimension"
+    )
+    if problem is not None:
+        problems.append(problem)
+    elif not n_heads or concatenated % n_heads:
+        problems.append(
+            Problem(
+                f"{where}.heads",
+                f"the input of '{architecture.heads}' is {concatenated} wide, which is no multiple "
+                f"of the {n_heads} heads in the model's configuration",
+            )
+        )
+    if problems:
+        raise UserError(*problems)
+    return UnitWidths(
+        n_layers=len(blocks),
+        hidden_size=width,
+        neurons=neurons,
+        heads=n_heads,
+        head_dim=concatenated // n_heads,
+        vocabulary=text_config(model).vocab_size,
+    )
+
+
+def _common_input_width(
+    blocks: Iterable[Any], path: str, expected: int | None, where: str, what: str
+) -> tuple[int, Problem | None]:
+    """The input width of the module at ``path``, the same in all blocks and as expected (if known)."""
+    widths = {input_width(find_module(block, path)) for block in blocks}
+    if len(widths) > 1:
+        return 0, Problem(
+            where,
+            f"the input width of '{path}' differs between blocks: {_listed(widths)}",
+            "brodmann needs blocks of equal width",
+        )
+    width = widths.pop()
+    if width is None:
+        return 0, Problem(where, f"'{path}' is not a linear projection", "name the projection itself")
+    if expected is not None and width != expected:
+        return 0, Problem(
+            where,
+            f"the input of '{path}' is {width} wide, the model's configuration says {expected} "
+            f"({what})",
+            "name the module whose input these units are",
+        )
+    return width, None
+
+
+def _listed(widths: Iterable[int | None]) -> str:
+    return ", ".join(sorted(str(width) for width in widths))
+
+
+def text_config(model: Any) -> Any:
+    """The configuration of the language model, also inside a multimodal one."""
+    return model.config.get_text_config()
+
+
+def _first_number(config: Any, names: tuple[str, ...]) -> int | None:
+    values = (getattr(config, name, None) for name in names)
+    return next((value for value in values if isinstance(value, int)), None)
+
+
+def _has_number(model: Any, name: str) -> bool:
+    return isinstance(getattr(text_config(model), name, None), int | float)
+
+
+def expected_layers(model: Any) -> int | None:
+    """The number of decoder blocks by the model's configuration."""
+    return _first_number(text_config(model), ("num_hidden_layers", "n_layer", "num_layers", "n_layers"))
+
+
+def hidden_size(model: Any) -> int:
+    """The width of the residual stream."""
+    width = _first_number(text_config(model), ("hidden_size", "n_embd", "d_model"))
+    return width if width is not None else model.get_input_embeddings().weight.shape[-1]
+
+
+def expected_neurons(model: Any) -> int | None:
+    """The number of MLP neurons by the model's configuration, None if it does not say."""
+    names = ("intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner")
+    return _first_number(text_config(model), names)
+
+
+def _heads_of(model: Any) -> tuple[int | None, int | None]:
+    """(heads, head dimension) by the model's configuration, None where it does not say."""
+    config = text_config(model)
+    heads = _first_number(config, ("num_attention_heads", "n_head", "n_heads", "num_heads"))
+    return heads, _first_number(config, ("head_dim", "kv_channels"))
+
+
+# -- modules --
+
+
+def input_width(module: Any) -> int | None:
+    """The input width of a linear projection (``Linear`` or GPT-2's ``Conv1D``), else None."""
+    return _first_number(module, ("in_features", "nx"))
+
+
+def output_width(module: Any) -> int | None:
+    """The output width of a linear projection, else None."""
+    return _first_number(module, ("out_features", "nf"))
+
+
+def find_module(root: Any, path: str) -> Any | None:
+    """The module at a dotted path below ``root``; None if there is none."""
+    module = root
+    for part in path.split(".") if path else ():
+        module = getattr(module, "_modules", {}).get(part)
+        if module is None:
+            return None
+    return module
+
+
+def _is_list(module: Any) -> bool:
+    """A ``ModuleList`` (or what behaves like one): sized, indexed by number."""
+    children = getattr(module, "_modules", {})
+    return hasattr(module, "__len__") and list(children) == [str(n) for n in range(len(children))]
+
+
+def block_modules(model: Any, architecture: Architecture) -> Iterator[Any]:
+    """The decoder blocks, first to last."""
+    yield from find_module(model, architecture.blocks)

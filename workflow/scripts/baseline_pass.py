@@ -1,0 +1,15 @@
+"""Score, for one model, the answers of all tasks that its store does not hold yet."""
+
+from brodmann.pipeline import job
+from brodmann.pipeline.baseline import run_pass
+
+with job.running(snakemake) as study:
+    run_pass(
+        study,
+        model_json=snakemake.input.model,
+        record_file=snakemake.input.record,
+        item_files=snakemake.input.item_files,
+        store=snakemake.params.store,
+        manifest=snakemake.output[0],
+        threads=snakemake.threads,
+    )
