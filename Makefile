@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 # Build of torch: cpu, auto (what your GPU needs), or one such as cu130. See "GPU" in the README.
 TORCH_BACKEND ?= cpu
 TORCH_VERSION := $(shell sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml)
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Bytecode is compiled at once: every job is a new process, and each would pay for it again.
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 # A folder of wheels configured for pip serves uv, too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 

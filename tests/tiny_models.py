@@ -15,7 +15,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import GenerationMixin, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
@@ -77,8 +77,9 @@ def _grouped(family: str, **settings: Any) -> Callable[[], PreTrainedModel]:
     return lambda: _build(family, **{"num_key_value_heads": 2, **settings})
 
 
-def _gpt2() -> PreTrainedModel:
-    config = transformers.GPT2Config(
+def _gpt2_like(family: str, causal: str = "ForCausalLM", **settings: Any) -> PreTrainedModel:
+    """The families that grew out of GPT-2's code have other names for the sizes."""
+    config = getattr(transformers, f"{family}Config")(
         vocab_size=VOCABULARY,
         n_embd=HIDDEN,
         n_layer=LAYERS,
@@ -86,22 +87,22 @@ def _gpt2() -> PreTrainedModel:
         n_positions=512,
         bos_token_id=1,
         eos_token_id=2,
+        **settings,
     )
-    return transformers.GPT2LMHeadModel(config)
+    return getattr(transformers, f"{family}{causal}")(config)
 
 
-def _gptj() -> PreTrainedModel:
-    config = transformers.GPTJConfig(
+def _bloom() -> PreTrainedModel:
+    config = transformers.BloomConfig(
         vocab_size=VOCABULARY,
-        n_embd=HIDDEN,
+        hidden_size=HIDDEN,
         n_layer=LAYERS,
         n_head=HEADS,
-        n_positions=512,
-        rotary_dim=4,
+        pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
     )
-    return transformers.GPTJForCausalLM(config)
+    return transformers.BloomForCausalLM(config)
 
 
 def _falcon(**settings: Any) -> Callable[[], PreTrainedModel]:
@@ -153,6 +154,7 @@ class ChatGLMConfig(transformers.PretrainedConfig):
         kv_channels: int = HIDDEN // HEADS,
         num_attention_heads: int = HEADS,
         multi_query_group_num: int = 2,
+        sequence_first: bool = True,
         **kwargs: Any,
     ) -> None:
         self.num_layers = num_layers
@@ -163,6 +165,7 @@ class ChatGLMConfig(transformers.PretrainedConfig):
         self.kv_channels = kv_channels
         self.num_attention_heads = num_attention_heads
         self.multi_query_group_num = multi_query_group_num
+        self.sequence_first = sequence_first
         super().__init__(**kwargs)
 
 
@@ -170,12 +173,14 @@ class _ChatGLMAttention(nn.Module):
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
         self.heads, self.width = config.num_attention_heads, config.kv_channels
-        self.groups = config.multi_query_group_num
+        self.groups, self.sequence_first = config.multi_query_group_num, config.sequence_first
         inner = self.heads * self.width
         self.query_key_value = nn.Linear(config.hidden_size, inner + 2 * self.groups * self.width)
         self.dense = nn.Linear(inner, config.hidden_size, bias=False)
 
     def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, None]:
+        if self.sequence_first:
+            hidden = hidden.transpose(0, 1)
         batch, length, _ = hidden.shape
         inner, kv = self.heads * self.width, self.groups * self.width
         query, key, value = self.query_key_value(hidden).split([inner, kv, kv], dim=-1)
@@ -189,7 +194,8 @@ class _ChatGLMAttention(nn.Module):
             value.repeat_interleave(repeat, dim=1),
             is_causal=True,
         )
-        return self.dense(context.transpose(1, 2).reshape(batch, length, inner)), None
+        context = context.transpose(1, 2).reshape(batch, length, inner)
+        return self.dense(context.transpose(0, 1) if self.sequence_first else context), None
 
 
 class _ChatGLMMLP(nn.Module):
@@ -241,16 +247,22 @@ class _ChatGLMEmbedding(nn.Module):
 class _ChatGLMTransformer(nn.Module):
     def __init__(self, config: ChatGLMConfig) -> None:
         super().__init__()
+        self.sequence_first = config.sequence_first
         self.embedding = _ChatGLMEmbedding(config)
         self.encoder = _ChatGLMEncoder(config)
         self.output_layer = nn.Linear(config.hidden_size, config.padded_vocab_size, bias=False)
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        return self.encoder(self.embedding(input_ids))
+        hidden = self.embedding(input_ids)
+        return self.encoder(hidden.transpose(0, 1) if self.sequence_first else hidden)
 
 
-class ChatGLMForConditionalGeneration(PreTrainedModel):
-    """A stand-in for ChatGLM's remote code: its module names and tuple outputs, no positions."""
+class ChatGLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """A stand-in for ChatGLM's remote code: its module names and tuple outputs, no positions.
+
+    As in ChatGLM2 and 3 the blocks run on [length, batch, hidden]; with ``sequence_first=False`` on
+    [batch, length, hidden], as in GLM-4's remote code.
+    """
 
     config_class = ChatGLMConfig
     base_model_prefix = "transformer"
@@ -263,12 +275,15 @@ class ChatGLMForConditionalGeneration(PreTrainedModel):
 
     def forward(self, input_ids: torch.Tensor, **ignored: Any) -> CausalLMOutputWithPast:
         """Logits [batch, length, vocabulary]."""
-        hidden = self.transformer(input_ids)
-        return CausalLMOutputWithPast(logits=self.transformer.output_layer(hidden))
+        logits = self.transformer.output_layer(self.transformer(input_ids))
+        return CausalLMOutputWithPast(
+            logits=logits.transpose(0, 1) if self.config.sequence_first else logits
+        )
 
 
-def _chatglm() -> PreTrainedModel:
-    return ChatGLMForConditionalGeneration(ChatGLMConfig())
+def _chatglm(sequence_first: bool) -> Callable[[], PreTrainedModel]:
+    config = ChatGLMConfig(sequence_first=sequence_first)
+    return lambda: ChatGLMForConditionalGeneration(config)
 
 
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
@@ -285,8 +300,8 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "gemma3-wrapped": _gemma3_wrapped,
     "phi": lambda: _build("Phi", partial_rotary_factor=0.5),
     "phi3": _grouped("Phi3"),
-    "gpt2": _gpt2,
-    "gptj": _gptj,
+    "gpt2": lambda: _gpt2_like("GPT2", "LMHeadModel"),
+    "gptj": lambda: _gpt2_like("GPTJ", rotary_dim=4),
     "gpt-neox": lambda: _build("GPTNeoX"),
     "gpt-neox-sequential": lambda: _build("GPTNeoX", use_parallel_residual=False),
     "falcon": _falcon(parallel_attn=True, multi_query=True),
@@ -294,12 +309,22 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "falcon-sequential": _falcon(parallel_attn=False, multi_query=False, alibi=True, bias=True),
     "glm": _grouped("Glm", head_dim=12),
     "glm4": _grouped("Glm4", head_dim=12),
-    "chatglm": _chatglm,
+    "chatglm": _chatglm(sequence_first=True),
+    "chatglm-batch-first": _chatglm(sequence_first=False),
     "granite": _grouped("Granite", residual_multiplier=0.5),
     "cohere": _grouped("Cohere"),
     "stablelm": _grouped("StableLm"),
     "starcoder2": _grouped("Starcoder2"),
     "smollm3": _grouped("SmolLM3"),
+    "ministral": _grouped("Ministral", head_dim=8, sliding_window=64),
+    "cohere2": _grouped("Cohere2", sliding_window=64),
+    "exaone4": _grouped("Exaone4", sliding_window=64),
+    "helium": _grouped("Helium", head_dim=8),
+    "seed-oss": _grouped("SeedOss", head_dim=12),
+    "ernie": lambda: _build("Ernie4_5", "Ernie4_5Config", num_key_value_heads=2, head_dim=8),
+    "gpt-bigcode": lambda: _gpt2_like("GPTBigCode"),
+    "codegen": lambda: _gpt2_like("CodeGen", rotary_dim=4),
+    "bloom": _bloom,
 }
 
 

@@ -13,7 +13,7 @@ Units and where they live in a decoder block:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -162,17 +162,6 @@ TABLE: tuple[Architecture, ...] = (
         final_norm="transformer.ln_f",
         head="lm_head",
     ),
-    Architecture(
-        name="opt",
-        model_types=("opt",),
-        blocks="model.decoder.layers",
-        mlp_hidden="fc2",
-        heads="self_attn.out_proj",
-        mlp_output="fc2",
-        attention_output="self_attn",
-        final_norm="model.decoder.final_layer_norm",
-        head="lm_head",
-    ),
     # Remote code, in versions that differ in their layout: ChatGLM2 and 3 run with the sequence first.
     Architecture(
         name="chatglm",
@@ -266,9 +255,7 @@ def _require_modules(model: Any, architecture: Architecture, where: str) -> None
     blocks = find_module(model, architecture.blocks)
     if blocks is None or not _is_list(blocks):
         what = "is no module" if blocks is None else "is not a list of blocks"
-        problems.append(
-            Problem(f"{where}.blocks", f"'{architecture.blocks}' {what} of this model")
-        )
+        problems.append(Problem(f"{where}.blocks", f"'{architecture.blocks}' {what} of this model"))
         blocks = []
     expected = expected_layers(model)
     if problems == [] and expected is not None and len(blocks) != expected:
@@ -281,19 +268,17 @@ def _require_modules(model: Any, architecture: Architecture, where: str) -> None
             )
         )
     for key in ("final_norm", "head"):
-        if find_module(model, getattr(architecture, key)) is None:
-            problems.append(
-                Problem(f"{where}.{key}", f"this model has no module '{getattr(architecture, key)}'")
-            )
+        path = getattr(architecture, key)
+        if not path or find_module(model, path) is None:
+            what = f"this model has no module '{path}'" if path else "not found in this model"
+            problems.append(Problem(f"{where}.{key}", what, "give its path from the model"))
     for key in ("mlp_hidden", "heads", "mlp_output", "attention_output"):
         path = getattr(architecture, key)
         without = [n for n, block in enumerate(blocks) if find_module(block, path) is None]
         if without:
-            listed = [name for name, _ in blocks[without[0]].named_modules() if name]
-            hint = f"block {without[0]} has " + ", ".join(listed)
-            problems.append(
-                Problem(f"{where}.{key}", f"no module '{path}' in block {without[0]}", hint)
-            )
+            there = [name for name, _ in blocks[without[0]].named_modules() if name]
+            what = f"block {without[0]} has no module '{path}'"
+            problems.append(Problem(f"{where}.{key}", what, did_you_mean(path, there)))
     if architecture.residual_scale:
         config = text_config(model)
         if not isinstance(getattr(config, architecture.residual_scale, None), int | float):
@@ -403,7 +388,9 @@ def _down_projection(
     if len(down) == 1:
         return down[0], None
     if not down:
-        return "", Problem(where, "no projection from MLP neurons to the residual stream found", fix)
+        return "", Problem(
+            where, "no projection from MLP neurons to the residual stream found", fix
+        )
     return "", Problem(where, f"several projections could be meant: {', '.join(down)}", fix)
 
 
@@ -518,7 +505,9 @@ def _common_input_width(
         )
     width = widths.pop()
     if width is None:
-        return 0, Problem(where, f"'{path}' is not a linear projection", "name the projection itself")
+        return 0, Problem(
+            where, f"'{path}' is not a linear projection", "name the projection itself"
+        )
     if expected is not None and width != expected:
         return 0, Problem(
             where,
@@ -549,7 +538,9 @@ def _has_number(model: Any, name: str) -> bool:
 
 def expected_layers(model: Any) -> int | None:
     """The number of decoder blocks by the model's configuration."""
-    return _first_number(text_config(model), ("num_hidden_layers", "n_layer", "num_layers", "n_layers"))
+    return _first_number(
+        text_config(model), ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    )
 
 
 def hidden_size(model: Any) -> int:
@@ -598,8 +589,3 @@ def _is_list(module: Any) -> bool:
     """A ``ModuleList`` (or what behaves like one): sized, indexed by number."""
     children = getattr(module, "_modules", {})
     return hasattr(module, "__len__") and list(children) == [str(n) for n in range(len(children))]
-
-
-def block_modules(model: Any, architecture: Architecture) -> Iterator[Any]:
-    """The decoder blocks, first to last."""
-    yield from find_module(model, architecture.blocks)

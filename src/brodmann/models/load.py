@@ -1,0 +1,380 @@
+"""Load a local folder of weights as a model whose units can be read and edited through nnsight.
+
+Never touches the network. Weights are mapped from the safetensors files, not copied, where the device
+and dtype allow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.models.architecture import (
+    AUTO,
+    BATCH_FIRST,
+    SEQUENCE_FIRST,
+    Architecture,
+    UnitWidths,
+    architecture_for,
+    text_config,
+    unit_widths,
+)
+from brodmann.models.startup import lean_imports
+
+if TYPE_CHECKING:
+    from nnsight import Envoy, TransformersModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# In the order in which a block computes them: a trace must ask for them in this order.
+SITES = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
+_READ_AT_INPUT = ("heads", "mlp_hidden")
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+@dataclass(frozen=True)
+class UnitSite:
+    """Where one kind of unit lives in one layer; ``get`` and ``set`` work inside an nnsight trace.
+
+    Values are [batch, length, width], whatever layout the model runs in and whether its module returns a
+    tensor or a tuple that begins with one.
+    """
+
+    name: str
+    layer: int
+    envoy: Envoy
+    side: str  # input | output
+    sequence_first: bool
+
+    def get(self) -> torch.Tensor:
+        """The live value: part of the autograd graph, and edited if it is written to in place."""
+        value = _first(getattr(self.envoy, self.side))
+        return value.transpose(0, 1) if self.sequence_first else value
+
+    def snapshot(self) -> torch.Tensor:
+        """A detached copy, to keep: some models go on to change the live value in place."""
+        return self.get().detach().clone()
+
+    def set(self, value: torch.Tensor) -> None:
+        """Let the model go on with ``value`` instead."""
+        if self.sequence_first:
+            value = value.transpose(0, 1)
+        if self.side == "input":
+            self.envoy.input = value
+            return
+        current = self.envoy.output
+        self.envoy.output = (value, *current[1:]) if isinstance(current, tuple | list) else value
+
+
+def _first(value: Any) -> torch.Tensor:
+    return value[0] if isinstance(value, tuple | list) else value
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to be measured: evaluation mode, no gradients for its parameters.
+
+    ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights.
+    """
+
+    name: str
+    nn: TransformersModel
+    hf: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    architecture: Architecture
+    widths: UnitWidths
+
+    @property
+    def n_layers(self) -> int:
+        return self.widths.n_layers
+
+    @property
+    def hidden_size(self) -> int:
+        return self.widths.hidden_size
+
+    @property
+    def neurons_per_layer(self) -> int:
+        return self.widths.neurons
+
+    @property
+    def heads_per_layer(self) -> int:
+        return self.widths.heads
+
+    @property
+    def head_dim(self) -> int:
+        return self.widths.head_dim
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.widths.vocabulary
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.hf.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs belong (the embedding's device, when the model is spread over several)."""
+        return self.hf.get_input_embeddings().weight.device
+
+    @property
+    def residual_scale(self) -> float:
+        """The factor by which MLP and attention outputs enter the residual stream; nearly always 1."""
+        name = self.architecture.residual_scale
+        return float(getattr(text_config(self.hf), name)) if name else 1.0
+
+    def width(self, site: str) -> int:
+        """The width of a site's activations."""
+        if site == "mlp_hidden":
+            return self.widths.neurons
+        if site == "heads":
+            return self.widths.heads * self.widths.head_dim
+        return self.widths.hidden_size
+
+    def module(self, site: str, layer: int) -> UnitSite:
+        """The site ``heads | attention_output | mlp_hidden | mlp_output | block_output`` of a layer."""
+        if site not in SITES:
+            raise ValueError(f"unknown site '{site}' ({did_you_mean(site, SITES)})")
+        if not 0 <= layer < self.n_layers:
+            raise IndexError(f"layer {layer} of a model with {self.n_layers} layers")
+        path = f"{self.architecture.blocks}.{layer}"
+        if site != "block_output":
+            path += f".{getattr(self.architecture, site)}"
+        return UnitSite(
+            name=site,
+            layer=layer,
+            envoy=envoy_at(self.nn, path),
+            side="input" if site in _READ_AT_INPUT else "output",
+            sequence_first=self.architecture.layout == SEQUENCE_FIRST,
+        )
+
+    def split_heads(self, values: torch.Tensor) -> torch.Tensor:
+        """[..., heads * head_dim] -> [..., heads, head_dim]."""
+        return values.unflatten(-1, (self.widths.heads, self.widths.head_dim))
+
+
+def envoy_at(nn: TransformersModel, path: str) -> Envoy:
+    """nnsight's counterpart of the module at a dotted path."""
+    envoy = nn
+    for part in path.split("."):
+        # By the module tree, not by attribute: a submodule may be called "output", say.
+        envoy = envoy._child_map[part]
+    return envoy
+
+
+def load_model(
+    directory: str | Path,
+    *,
+    name: str,
+    dtype: str = "auto",
+    device: str = "auto",
+    device_map: str | Mapping[str, Any] | None = None,
+    attn_implementation: str | None = None,
+    trust_remote_code: bool = False,
+    units: Mapping[str, str] | None = None,
+    allow_pickle: bool = False,
+) -> LoadedModel:
+    """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) under the study's ``name``.
+
+    ``dtype``: ``auto`` is the checkpoint's own. ``device``: ``auto`` is CUDA if there is one, else the
+    CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it.
+    ``units``: see ``architecture_for``. Every error names the key of ``models.{name}`` to change.
+    """
+    directory = Path(directory)
+    where = f"models.{name}"
+    _check_folder(directory, where)
+    placement = _placement(device_map, device)
+    torch_dtype = _torch_dtype(dtype, where)
+    with lean_imports():
+        tokenizer = _load_tokenizer(directory, where, trust_remote_code)
+        hf = _load_weights(
+            directory,
+            where,
+            dtype=torch_dtype,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=None if allow_pickle else True,
+            **placement,
+            **({"attn_implementation": attn_implementation} if attn_implementation else {}),
+        )
+        if "device_map" not in placement:
+            hf.to(_device(device))
+        return wrap_model(hf, tokenizer, name=name, units=units)
+
+
+def wrap_model(
+    hf: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    name: str,
+    units: Mapping[str, str] | None = None,
+) -> LoadedModel:
+    """A transformers model that is in memory already, as a ``LoadedModel``; it is changed in place."""
+    hf.eval()
+    hf.requires_grad_(False)
+    architecture = architecture_for(hf, units, name=name)
+    widths = unit_widths(hf, architecture, name=name)
+    with lean_imports():
+        from nnsight import TransformersModel
+
+        # Without a device nnsight's pipeline would move the model to the first accelerator it finds.
+        place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
+        nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
+    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
+    if architecture.layout == AUTO:
+        layout = _layout_by_running(model)
+        model = replace(model, architecture=replace(architecture, layout=layout))
+    return model
+
+
+def _check_folder(directory: Path, where: str) -> None:
+    if not directory.is_dir():
+        raise UserError.at(f"{where}.source", f"{directory} is not a folder")
+    if not (directory / "config.json").is_file():
+        raise UserError.at(
+            f"{where}.source", f"{directory} has no config.json", "is it a transformers checkpoint?"
+        )
+
+
+def _torch_dtype(dtype: str, where: str) -> torch.dtype | str:
+    if dtype == "auto":
+        return dtype
+    if dtype not in DTYPES:
+        raise UserError.at(
+            f"{where}.dtype", f"unknown dtype '{dtype}'", did_you_mean(dtype, ["auto", *DTYPES])
+        )
+    return DTYPES[dtype]
+
+
+def _placement(device_map: str | Mapping[str, Any] | None, device: str) -> dict[str, Any]:
+    """How ``from_pretrained`` places the weights; nothing for a plain load into host memory."""
+    if device_map is not None:
+        return {"device_map": device_map if isinstance(device_map, str) else dict(device_map)}
+    target = _device(device)
+    # Straight from the file to the accelerator, tensor by tensor: no copy of the model on the host.
+    return {"device_map": {"": target}} if target.type == "cuda" else {}
+
+
+def _device(device: str) -> torch.device:
+    """The device to run on.
+
+    ``auto`` never picks Apple's MPS: it has no float64, and its kernels round differently from release
+    to release; whoever wants its speed asks for it by name.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise UserError.at(
+            "execution.device",
+            f"unknown device '{device}'",
+            did_you_mean(device, ["auto", "cpu", "cuda", "cuda:0", "mps"]),
+        ) from None
+    missing = (
+        (target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count())
+        or (target.type == "mps" and not torch.backends.mps.is_available())
+        or target.type == "meta"
+    )
+    if missing:
+        fix = "use auto, or cpu"
+        raise UserError.at("execution.device", f"this machine has no device '{device}'", fix)
+    return target
+
+
+def _load_tokenizer(
+    directory: Path, where: str, trust_remote_code: bool
+) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except Exception as error:  # whatever a damaged or foreign file makes a parser raise
+        raise UserError(
+            _loading_problem(error, where, f"the tokenizer in {directory} cannot be loaded")
+        ) from error
+
+
+def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with _without_progress_bar():
+            hf, report = AutoModelForCausalLM.from_pretrained(
+                directory, local_files_only=True, output_loading_info=True, **options
+            )
+    except (torch.OutOfMemoryError, MemoryError):
+        raise UserError.at(
+            where,
+            "the model does not fit into memory",
+            "set a smaller dtype, or device_map: auto to spread it over several devices",
+        ) from None
+    except Exception as error:  # whatever a damaged or foreign file makes a parser raise
+        raise UserError(
+            _loading_problem(error, where, f"the model in {directory} cannot be loaded")
+        ) from error
+    # transformers would go on with random numbers in their place.
+    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if absent:
+        raise UserError.at(
+            f"{where}.source",
+            f"{len(absent)} weights are missing or of the wrong shape (first: {absent[0]})",
+            "is the download complete, and does config.json belong to these weights?",
+        )
+    return hf
+
+
+def _loading_problem(error: Exception, where: str, what: str) -> Problem:
+    """The first line of a library's error, with the key that usually helps."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[0] if lines else type(error).__name__
+    if "trust_remote_code" in str(error):
+        fix = "it needs its own code: set trust_remote_code: true if you trust it"
+        return Problem(where, what, fix)
+    if "attn_implementation" in str(error) or "attention implementation" in str(error).lower():
+        return Problem(f"{where}.attn_implementation", reason)
+    return Problem(f"{where}.source", f"{what}: {reason}")
+
+
+class _without_progress_bar:
+    """Loading takes a moment; its bar would only fill the log files of cluster jobs."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._was_on = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        if self._was_on:
+            logging.enable_progress_bar()
+
+
+def _layout_by_running(model: LoadedModel) -> str:
+    """Whether the blocks see [batch, length, width] or [length, batch, width]: three tokens tell."""
+    ids = torch.arange(3)[None]
+    block = model.module("block_output", 0).envoy
+    with torch.no_grad(), model.nn.trace({"input_ids": ids}):
+        hidden = _first(block.output).save()
+    layouts = {(1, 3): BATCH_FIRST, (3, 1): SEQUENCE_FIRST}
+    found = layouts.get(tuple(hidden.shape[:2]))
+    if found is None or hidden.ndim != 3:
+        raise UserError.at(
+            f"models.{model.name}.units.blocks",
+            f"the blocks put out {list(hidden.shape)} for one row of 3 tokens",
+            "expected is [batch, length, width] or [length, batch, width]",
+        )
+    return found

@@ -1,0 +1,449 @@
+"""Prove on the running model that its units are where the architecture table says.
+
+Two forward passes of eight tokens: a clean one, and one batch whose rows are edited, each at one site of
+the first, a middle or the last layer, at one unit and one position. The edits must do what the site's
+definition predicts:
+
+- a *head unit* or *MLP neuron* moves the attention's or MLP's output (before any norm that follows) by
+  the edit times the unit's write vector;
+- an edit of the *MLP output* or *attention output* moves the block's output by just this edit, with the
+  MLP's answer to a changed attention held fixed: it really is what is added to the residual stream;
+- the *block output* is what the next block reads;
+- every edit changes logits at its position or later, and none before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import nnsight
+import torch
+
+from brodmann.errors import Problem, UserError
+from brodmann.models.architecture import find_module
+from brodmann.models.load import SITES, LoadedModel, UnitSite, envoy_at
+
+SELF_CHECK_VERSION = 1
+
+TEXT = "The old map of the city shows nine bridges, and the new one shows eleven."
+N_TOKENS = 8
+POSITION = 3  # the edited one: some positions before it, some after
+# Which site a unit writes to.
+WRITES_TO = {"heads": "attention_output", "mlp_hidden": "mlp_output"}
+WRITTEN_BY = {target: units for units, target in WRITES_TO.items()}
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """What a passed check measured. Dictionaries are by site, over the checked layers."""
+
+    version: int
+    dtype: str
+    layers: tuple[int, ...]
+    widths: dict[str, int]
+    effect: dict[
+        str, float
+    ]  # largest change of a logit at or after the edit; the least of the layers
+    leak: dict[str, float]  # largest change of a logit before the edit
+    deviation: dict[str, float]  # from the predicted change, as a share of what rounding may cause
+    forward_passes: int
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """Row ``row`` of the edited batch: ``delta`` is added to one unit of a site."""
+
+    row: int
+    site: str
+    layer: int
+    unit: int
+    delta: float
+
+
+@dataclass
+class _Site:
+    """What the clean run showed of one site in one layer."""
+
+    shape: tuple[int, ...]
+    values: torch.Tensor | None  # [width] at the edited position, float64, on the host
+
+
+@dataclass
+class _Observation:
+    """What an edited row showed at the edited position; vectors [width] are float64 on the host."""
+
+    row: int
+    applied: float = 0.0  # the edit, after rounding to the model's dtype
+    edited: torch.Tensor | None = None  # where the edit must show
+    intact: torch.Tensor | None = None  # the same in the unedited row
+    addends: torch.Tensor | None = (
+        None  # magnitudes of what was added up to it: they bound rounding
+    )
+    before: float = 0.0  # largest change of a logit before the edited position
+    after: float = 0.0  # ... at it or later
+
+    def show(self, batch: torch.Tensor) -> None:
+        """Keep this row and the unedited one of ``batch`` [rows, length, width]."""
+        self.edited, self.intact = _host(batch[self.row, POSITION]), _host(batch[0, POSITION])
+
+
+@dataclass
+class _Clean:
+    """The clean run; ``handed_on``: per layer, whether the next module read what the block put out."""
+
+    sites: dict[tuple[str, int], _Site]
+    handed_on: dict[int, bool]
+    finite: bool
+    largest_logit: float
+
+
+def self_check(model: LoadedModel) -> SelfCheck:
+    """Check the unit mapping of ``model``; a ``UserError`` names every key that is wrong."""
+    middle = model.n_layers // 2
+    layers = tuple(sorted({0, middle, model.n_layers - 1}))
+    ids = _tokens(model)
+    clean = _run(model, ids, lambda: _clean_run(model, ids, layers))
+    _raise(_shape_problems(model, clean))
+    edits = _plan(model, layers, clean)
+    seen = _run(model, ids, lambda: _edited_run(model, ids, edits))
+    deviations = {edit: _deviation(model, edit, seen[edit.row]) for edit in edits}
+    problems = []
+    for edit in edits:
+        problem = _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
+        problem = problem or _deviation_problem(model, edit, deviations[edit])
+        if problem is not None and problem.where not in {other.where for other in problems}:
+            problems.append(problem)
+    _raise(problems)
+
+    def by_site(
+        value: Callable[[_Edit], float], choose: Callable[[Any], float]
+    ) -> dict[str, float]:
+        return {
+            site: choose([value(edit) for edit in edits if edit.site == site]) for site in SITES
+        }
+
+    return SelfCheck(
+        version=SELF_CHECK_VERSION,
+        dtype=str(model.dtype).removeprefix("torch."),
+        layers=layers,
+        widths={site: model.width(site) for site in SITES},
+        effect=by_site(lambda edit: seen[edit.row].after, min),
+        leak=by_site(lambda edit: seen[edit.row].before, max),
+        deviation=by_site(lambda edit: deviations[edit], max),
+        forward_passes=2,
+    )
+
+
+# -- running --
+
+
+def _tokens(model: LoadedModel) -> torch.Tensor:
+    """Token ids [1, N_TOKENS] of an ordinary sentence."""
+    ids = model.tokenizer(TEXT, add_special_tokens=False)["input_ids"][:N_TOKENS]
+    # A tokenizer that swallows whole sentences still leaves something to look at.
+    ids += [(7 * n + 11) % model.vocabulary_size for n in range(N_TOKENS - len(ids))]
+    return torch.tensor([ids], dtype=torch.long)
+
+
+def _run(model: LoadedModel, ids: torch.Tensor, run: Callable[[], Any]) -> Any:
+    """Run a trace; if a module of the mapping was not where the trace expected it, say which."""
+    try:
+        with torch.no_grad():
+            return run()
+    except UserError:
+        raise
+    except Exception as error:
+        _raise(_order_problems(model, ids, error))
+        raise
+
+
+def _clean_run(model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...]) -> _Clean:
+    final_norm = envoy_at(model.nn, model.architecture.final_norm)
+    with model.nn.trace({"input_ids": ids}):
+        sites = nnsight.save({})
+        handed_on = nnsight.save({})
+        for layer in layers:
+            for site in SITES:
+                value = model.module(site, layer).get()
+                regular = value.ndim == 3 and value.shape[:2] == ids.shape
+                at = _host(value[0, POSITION]) if regular else None
+                sites[site, layer] = _Site(tuple(value.shape), at)
+            put_out = model.module("block_output", layer).snapshot()
+            last = layer == model.n_layers - 1
+            reader = final_norm if last else model.module("block_output", layer + 1).envoy
+            read = reader.input
+            if model.module("block_output", layer).sequence_first:
+                read = read.transpose(0, 1)
+            handed_on[layer] = read.shape == put_out.shape and torch.equal(
+                read.to(put_out.device), put_out
+            )
+        logits = model.nn.output.logits
+        finite = nnsight.save(bool(torch.isfinite(logits).all()))
+        largest = nnsight.save(float(logits.abs().max()))
+    return _Clean(sites, handed_on, finite, largest)
+
+
+def _edited_run(
+    model: LoadedModel, ids: torch.Tensor, edits: list[_Edit]
+) -> dict[int, _Observation]:
+    """All edits as rows of one batch, below row 0, which stays as it is."""
+    planned = {(edit.site, edit.layer): edit for edit in edits}
+    with model.nn.trace({"input_ids": ids.repeat(1 + len(edits), 1)}):
+        seen = nnsight.save({edit.row: _Observation(edit.row) for edit in edits})
+        for layer in sorted({edit.layer for edit in edits}):
+            added = 0.0
+            for site in SITES:
+                here = model.module(site, layer)
+                written = _written_before_norm(model, here)
+                value = here.get().clone()
+                if site in WRITTEN_BY:
+                    written = value if written is None else written
+                    seen[planned[WRITTEN_BY[site], layer].row].show(written)
+                if site == "mlp_output":
+                    # Hold the MLP's answer to the changed attention fixed.
+                    row = planned["attention_output", layer].row
+                    value[row, POSITION] = value[0, POSITION]
+                edit = planned[site, layer]
+                old = float(value[edit.row, POSITION, edit.unit])
+                value[edit.row, POSITION, edit.unit] += edit.delta
+                seen[edit.row].applied = float(value[edit.row, POSITION, edit.unit]) - old
+                if site in WRITTEN_BY:
+                    added = added + _host(value[:, POSITION]).abs()
+                if site == "block_output":
+                    for contribution in WRITTEN_BY:
+                        observation = seen[planned[contribution, layer].row]
+                        observation.show(value)
+                        observation.addends = added[observation.row] + added[0]
+                here.set(value)
+        logits = model.nn.output.logits.float()
+        for edit in edits:
+            change = (logits[edit.row] - logits[0]).abs()
+            seen[edit.row].before = float(change[:POSITION].max())
+            seen[edit.row].after = float(change[POSITION:].max())
+    return seen
+
+
+def _written_before_norm(model: LoadedModel, site: UnitSite) -> torch.Tensor | None:
+    """Where units' writes arrive unchanged if the contribution is normalised afterwards, else None."""
+    if site.name not in WRITTEN_BY or not _normalised(model, site.name):
+        return None
+    return replace(site, side="input").get()
+
+
+def _normalised(model: LoadedModel, contribution: str) -> bool:
+    """Whether the contribution's module comes after the one its units live in, instead of around it."""
+    around = getattr(model.architecture, contribution)
+    units = getattr(model.architecture, WRITTEN_BY[contribution])
+    return not f"{units}.".startswith(f"{around}.")
+
+
+def _host(values: torch.Tensor) -> torch.Tensor:
+    return values.detach().to("cpu", torch.float64)
+
+
+# -- planning --
+
+
+def _plan(model: LoadedModel, layers: tuple[int, ...], clean: _Clean) -> list[_Edit]:
+    """One edit per site and layer, large enough to show in the logits whatever the dtype."""
+    edits = []
+    for layer in layers:
+        stream = clean.sites["block_output", layer].values
+        # The median: some dimensions of a residual stream are a thousand times the others.
+        size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
+        for site in SITES:
+            values = clean.sites[site, layer].values
+            if site in WRITES_TO:
+                unit, strength = _strongest_writer(model, site, layer)
+                delta = size / strength if strength else 1.0
+            else:
+                # An ordinary dimension: a norm may all but switch off an extreme one.
+                unit = int(values.abs().argsort()[len(values) // 2])
+                delta = 16 * size
+            delta = min(delta, 1e4)  # float16 ends at 65504
+            away = -delta if values[unit] < 0 else delta
+            edits.append(_Edit(1 + len(edits), site, layer, unit, away))
+    return edits
+
+
+def _strongest_writer(model: LoadedModel, site: str, layer: int) -> tuple[int, float]:
+    """Of a few units the one with the largest write vector, and that vector's r.m.s."""
+    width = model.width(site)
+    units = sorted({width // 2, width // 3, width // 5, width - 1})
+    probes = torch.zeros(1 + len(units), width)
+    for row, unit in enumerate(units, start=1):
+        probes[row, unit] = 1.0
+    written = _project(model, site, layer, probes)
+    strengths = (written[1:] - written[0]).square().mean(-1).sqrt()
+    best = int(strengths.argmax())
+    return units[best], float(strengths[best])
+
+
+def _project(model: LoadedModel, site: str, layer: int, inputs: torch.Tensor) -> torch.Tensor:
+    """What the projection that reads a site makes of ``inputs`` [rows, width]; float64 on the host.
+
+    The module itself is asked, not its weights, which may be quantised, or elsewhere when offloaded.
+    """
+    path = f"{model.architecture.blocks}.{layer}.{getattr(model.architecture, site)}"
+    module = find_module(model.hf, path)
+    with torch.no_grad():
+        return _host(module(inputs[None].to(model.device, model.dtype)))[0]
+
+
+# -- judging --
+
+
+def _deviation(model: LoadedModel, edit: _Edit, seen: _Observation) -> float:
+    """How far the observed change is from the predicted one, in units of what rounding may cause.
+
+    Below 1 is a pass. Edits of the block output predict nothing here (0).
+    """
+    if edit.site == "block_output":
+        return 0.0
+    if edit.site in WRITES_TO:
+        probes = torch.zeros(2, model.width(edit.site))
+        probes[1, edit.unit] = seen.applied
+        resting, moved = _project(model, edit.site, edit.layer, probes)
+        predicted = moved - resting
+        addends = moved.abs() + resting.abs()
+    else:
+        predicted = torch.zeros(model.hidden_size, dtype=torch.float64)
+        predicted[edit.unit] = seen.applied * model.residual_scale
+        addends = seen.addends
+    magnitude = seen.edited.abs() + seen.intact.abs() + addends + predicted.square().mean().sqrt()
+    allowed = _rounding(model) * magnitude
+    error = (seen.edited - seen.intact - predicted).abs()
+    return float((error / allowed.clamp_min(1e-300)).max())
+
+
+def _rounding(model: LoadedModel) -> float:
+    """A relative error that a handful of operations in the model's dtype stays below."""
+    epsilon = torch.finfo(model.dtype).eps
+    if model.dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32:
+        epsilon = 2.0**-10
+    # Sums of many products are accumulated in float32 at least: only wide types feel their length.
+    return epsilon * (4 if epsilon > 1e-5 else 64)
+
+
+def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
+    where = f"models.{model.name}"
+    problems = []
+    for site in SITES:
+        wrong = [
+            (layer, found.shape)
+            for (name, layer), found in clean.sites.items()
+            if name == site and found.shape != (1, N_TOKENS, model.width(site))
+        ]
+        if wrong:
+            layer, shape = wrong[0]
+            problems.append(
+                Problem(
+                    _key(model, site),
+                    f"in layer {layer} the activations are {list(shape)}, expected are "
+                    f"{[1, N_TOKENS, model.width(site)]} ([batch, length, width])",
+                    "name another module",
+                )
+            )
+    if not clean.finite:
+        fix = "float16 overflows in some models: use bfloat16 or float32"
+        problems.append(Problem(f"{where}.dtype", "the model's logits are not finite numbers", fix))
+    lost = [layer for layer, handed_on in clean.handed_on.items() if not handed_on]
+    if lost:
+        last = lost == [model.n_layers - 1]
+        problems.append(
+            Problem(
+                f"{where}.units.{'final_norm' if last else 'blocks'}",
+                f"what block {lost[0]} puts out is not what "
+                f"'{model.architecture.final_norm if last else model.architecture.blocks}' reads next",
+                "name the list of blocks that hand the residual stream on, and the norm after them",
+            )
+        )
+    return problems
+
+
+def _effect_problem(
+    model: LoadedModel, edit: _Edit, seen: _Observation, largest_logit: float
+) -> Problem | None:
+    noise = 8 * _rounding(model) * largest_logit
+    what = f"an edit of one unit in layer {edit.layer} at position {POSITION} "
+    if seen.before > min(noise, seen.after / 4):
+        return Problem(
+            _key(model, edit.site),
+            f"{what}changes logits before this position by {seen.before:.3g} (after: {seen.after:.3g})",
+            "is it a causal model? else name another module",
+        )
+    if not seen.after > 0:
+        return Problem(
+            _key(model, edit.site), f"{what}does not change any logit", "name another module"
+        )
+    return None
+
+
+def _deviation_problem(model: LoadedModel, edit: _Edit, deviation: float) -> Problem | None:
+    if deviation <= 1:
+        return None
+    paths = model.architecture
+    if edit.site in WRITES_TO:
+        target = WRITES_TO[edit.site]
+        return Problem(
+            _key(model, edit.site),
+            f"in layer {edit.layer} an edit of one unit at the input of '{getattr(paths, edit.site)}' "
+            f"does not move the output of '{getattr(paths, target)}' by its write vector",
+            f"name the last projection before the residual stream, or set units.{target}",
+        )
+    return Problem(
+        _key(model, edit.site),
+        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not move "
+        "the block's output by just this edit",
+        "name the module whose output is added to the residual stream (a norm after it, perhaps)",
+    )
+
+
+def _order_problems(model: LoadedModel, ids: torch.Tensor, error: Exception) -> list[Problem]:
+    """Why a trace failed: the modules that never run, else modules that run in another order."""
+    try:
+        with torch.no_grad():
+            model.hf(ids.to(model.device))
+    except Exception:
+        return []  # the model itself fails: not the mapping's fault
+    silent = [site for site in SITES if not _runs(model, ids, site)]
+    if silent:
+        return [
+            Problem(
+                _key(model, site),
+                f"'{getattr(model.architecture, site, model.architecture.blocks)}' does not run when "
+                "the model does",
+                "name another module",
+            )
+            for site in silent
+        ]
+    paths = ", ".join(f"{site}: {getattr(model.architecture, site)}" for site in SITES[:-1])
+    return [
+        Problem(
+            f"models.{model.name}.units",
+            f"the modules do not run in the order of the sites ({paths}): {error}".splitlines()[0],
+            "one of them is not what its key says",
+        )
+    ]
+
+
+def _runs(model: LoadedModel, ids: torch.Tensor, site: str) -> bool:
+    """Whether a site's module takes part in a forward pass (in the first block)."""
+    try:
+        with torch.no_grad(), model.nn.trace({"input_ids": ids}):
+            model.module(site, 0).get()
+    except Exception:
+        return False
+    return True
+
+
+def _key(model: LoadedModel, site: str) -> str:
+    """The config key that says where a site is."""
+    return f"models.{model.name}.units.{'blocks' if site == 'block_output' else site}"
+
+
+def _raise(problems: list[Problem]) -> None:
+    if problems:
+        raise UserError(*problems)

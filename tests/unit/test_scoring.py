@@ -1,0 +1,140 @@
+"""The batched path gives what a plain forward pass gives, whatever the batch."""
+
+import pytest
+import torch
+from reference import log_probability
+from tiny_models import FAMILIES, tiny_model
+
+from brodmann.circuits.baseline import DUAL_SCORES, SINGLE_SCORES, score_items
+from brodmann.circuits.encode import EncodedItem
+from brodmann.circuits.scoring import Query, Scorer
+from brodmann.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def tokens(*values):
+    return tuple(5 + value % 250 for value in values)
+
+
+def some_items():
+    """Dual-answer items of several lengths, with answers of one and of several tokens."""
+    items = []
+    for n in range(7):
+        prompt = tokens(*range(n, n + 4 + n % 3))
+        corrupted = (*prompt[:-1], *tokens(97 + n))
+        correct = tokens(11 * n, *range(n % 3))
+        incorrect = tokens(13 * n + 1, *range(n % 2))
+        items.append(EncodedItem(prompt, corrupted, correct, incorrect))
+    return items
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_dual_answer_scores_equal_the_reference(family):
+    model = tiny_model(family)
+    items = some_items()
+    scores = score_items("t", items, Scorer(model, CPU))
+    for n, item in enumerate(items):
+        expected = [
+            log_probability(model, prompt, answer)
+            for prompt in (item.clean, item.corrupted)
+            for answer in (item.correct, item.incorrect)
+        ]
+        found = [scores.log_probs[name][n] for name in DUAL_SCORES]
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_single_answer_scores_equal_the_reference(family):
+    model = tiny_model(family)
+    items = [EncodedItem(i.clean, i.corrupted, i.correct, None) for i in some_items()]
+    scores = score_items("t", items, Scorer(model, CPU))
+    for n, item in enumerate(items):
+        clean, corrupted = item.clean + item.correct, item.corrupted + item.correct
+        expected = [
+            log_probability(model, item.clean, item.correct),
+            log_probability(model, item.corrupted, item.correct),
+            log_probability(model, clean[:1], clean[1:]),
+            log_probability(model, corrupted[:1], corrupted[1:]),
+        ]
+        found = [scores.log_probs[name][n] for name in SINGLE_SCORES]
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 7, 64, 100_000])
+def test_batch_size_does_not_matter(batch_tokens):
+    model = tiny_model("llama")
+    whole = score_items("t", some_items(), Scorer(model, CPU))
+    batched = score_items("t", some_items(), Scorer(model, CPU, batch_tokens))
+    for name in DUAL_SCORES:
+        assert batched.log_probs[name] == pytest.approx(whole.log_probs[name], abs=1e-5)
+
+
+def test_one_token_answers_share_their_prompts_forward_pass():
+    scorer = Scorer(tiny_model("llama"), CPU)
+    scorer.log_probabilities([Query(tokens(1, 2, 3), tokens(n)) for n in range(50)])
+    assert scorer.forward_passes == 1
+
+
+def test_misaligned_items_are_not_run():
+    scorer = Scorer(tiny_model("llama"), CPU)
+    aligned = EncodedItem(tokens(1, 2), tokens(1, 3), tokens(4), tokens(5))
+    longer = EncodedItem(tokens(1, 2), tokens(1, 2, 3), tokens(4), tokens(5))
+    scores = score_items("t", [longer, aligned], scorer)
+    assert scores.clean_tokens == [2, 2] and scores.corrupted_tokens == [3, 2]
+    assert all(column[0] is None for column in scores.log_probs.values())
+    assert all(column[1] is not None for column in scores.log_probs.values())
+
+
+def test_a_task_without_aligned_items_needs_no_forward_pass():
+    scorer = Scorer(tiny_model("llama"), CPU)
+    longer = EncodedItem(tokens(1, 2), tokens(1, 2, 3), tokens(4), tokens(5))
+    scores = score_items("t", [longer], scorer)
+    assert scorer.forward_passes == 0
+    assert scores.log_probs == {name: [None] for name in DUAL_SCORES}
+
+
+class Forgetful(torch.nn.Module):
+    """A model that runs out of memory above a number of tokens."""
+
+    def __init__(self, model, limit):
+        super().__init__()
+        self.model, self.limit, self.config = model, limit, model.config
+
+    def forward(self, input_ids, use_cache=False, logits_to_keep=0):
+        if input_ids.numel() > self.limit:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.model(input_ids=input_ids, use_cache=use_cache, logits_to_keep=logits_to_keep)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(caplog):
+    model = tiny_model("llama")
+    queries = [Query(tokens(*range(n, n + 8)), tokens(n)) for n in range(20)]
+    expected = Scorer(model, CPU).log_probabilities(queries)
+    scorer = Scorer(Forgetful(model, limit=40), CPU, 10_000)
+    assert scorer.log_probabilities(queries) == pytest.approx(expected, abs=1e-5)
+    assert scorer.batch_tokens <= 40
+    assert "out of memory" in caplog.text
+
+
+def test_a_sequence_too_long_for_memory_is_a_clear_error():
+    scorer = Scorer(Forgetful(tiny_model("llama"), limit=4), CPU, 10_000)
+    with pytest.raises(UserError, match="not enough memory for a single sequence of 8 tokens"):
+        scorer.log_probabilities([Query(tokens(*range(8)), tokens(1))])
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory():
+    class Broken(Forgetful):
+        def forward(self, input_ids, use_cache=False, logits_to_keep=0):
+            raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        Scorer(Broken(tiny_model("llama"), 0), CPU).log_probabilities([Query((5,), (6,))])
+
+
+def test_nan_names_task_and_item():
+    model = tiny_model("llama")
+    with torch.no_grad():
+        model.lm_head.weight[:] = float("nan")
+    with pytest.raises(UserError, match=r"language/x, item 0: the model gives a log-probability"):
+        score_items("language/x", some_items(), Scorer(model, CPU))

@@ -1,0 +1,163 @@
+"""The store never returns anything but what was put in, whatever happens to its files."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from brodmann.files import digest
+from brodmann.pipeline import ledger
+from brodmann.pipeline.store import ABANDONED_AFTER_S, HEADER_SIZE, Store
+
+
+def key(n):
+    return digest(["key", n])
+
+
+def payload(n):
+    # Holds the record's own magic bytes, so that resynchronising must not be fooled by it.
+    return f"BRD1 payload {n} ".encode() * (n + 1)
+
+
+def fill(folder, numbers):
+    with Store(folder) as store:
+        for n in numbers:
+            store.put(key(n), payload(n))
+
+
+def shards(folder):
+    return sorted(path for path in folder.iterdir())
+
+
+def test_what_goes_in_comes_out(tmp_path):
+    fill(tmp_path, range(5))
+    store = Store(tmp_path)
+    assert [store.get(key(n)) for n in range(5)] == [payload(n) for n in range(5)]
+    assert store.get(key(9)) is None and key(9) not in store
+    assert [path.suffix for path in shards(tmp_path)] == [".shard"]
+
+
+def test_own_records_are_found_before_closing(tmp_path):
+    with Store(tmp_path) as store:
+        assert key(1) not in store
+        store.put(key(1), payload(1))
+        assert store.get(key(1)) == payload(1)
+
+
+def test_a_missing_store_is_empty_and_stays_unmade(tmp_path):
+    assert Store(tmp_path / "none").get(key(0)) is None
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("cut", [1, 10, HEADER_SIZE - 3, HEADER_SIZE + 2])
+def test_a_torn_last_record_loses_only_itself(tmp_path, cut):
+    fill(tmp_path, range(3))
+    [shard] = shards(tmp_path)
+    last = HEADER_SIZE + len(payload(2)) + 1
+    shard.write_bytes(shard.read_bytes()[: -last + cut])
+    store = Store(tmp_path)
+    assert [store.get(key(n)) for n in range(3)] == [payload(0), payload(1), None]
+
+
+@pytest.mark.parametrize("offset", [0, 3, 40, HEADER_SIZE - 4, HEADER_SIZE + 1])
+def test_a_damaged_record_loses_only_itself(tmp_path, offset):
+    fill(tmp_path, range(3))
+    [shard] = shards(tmp_path)
+    content = bytearray(shard.read_bytes())
+    second = HEADER_SIZE + len(payload(0)) + 1
+    content[second + offset] ^= 0x5A
+    shard.write_bytes(content)
+    store = Store(tmp_path)
+    assert store.get(key(0)) == payload(0) and store.get(key(2)) == payload(2)
+    assert store.get(key(1)) is None
+
+
+@pytest.mark.parametrize("junk", [b"", b"\0" * 500, b"BRD1 " * 100, os.urandom(3000)])
+def test_junk_files_are_passed_over(tmp_path, junk):
+    fill(tmp_path, range(2))
+    (tmp_path / "00.shard").write_bytes(junk)
+    (tmp_path / "notes.txt").write_text("not a shard")
+    assert Store(tmp_path).get(key(1)) == payload(1)
+
+
+def _write_forever(folder):
+    with Store(folder) as store:
+        for n in range(10**6):
+            store.put(key(n), payload(n % 50))
+
+
+def test_killed_writer_keeps_what_it_finished(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=_write_forever, args=(tmp_path,))
+    process.start()
+    while not (tmp_path.exists() and any(p.stat().st_size > 20_000 for p in tmp_path.iterdir())):
+        time.sleep(0.01)
+        assert process.is_alive()
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    store = Store(tmp_path)
+    done = [n for n in range(2000) if key(n) in store]
+    assert len(done) > 10 and done == list(range(len(done)))
+    assert all(store.get(key(n)) == payload(n % 50) for n in done)
+
+
+def test_two_writers_do_not_disturb_each_other(tmp_path):
+    with Store(tmp_path) as one, Store(tmp_path) as two:
+        for n in range(10):
+            (one if n % 2 else two).put(key(n), payload(n))
+    assert all(Store(tmp_path).get(key(n)) == payload(n) for n in range(10))
+
+
+def test_consolidation_bounds_the_files_and_keeps_every_record(tmp_path):
+    for n in range(20):
+        fill(tmp_path, [n])
+    reader = Store(tmp_path)
+    assert reader.get(key(0)) == payload(0)  # its index knows the old shards
+    with Store(tmp_path) as store:
+        store.consolidate(limit=16)
+    assert len(shards(tmp_path)) == 1
+    assert all(reader.get(key(n)) == payload(n) for n in range(20))
+
+
+def test_consolidation_spares_what_another_process_is_writing(tmp_path):
+    for n in range(5):
+        fill(tmp_path, [n])
+    with Store(tmp_path) as writer:
+        writer.put(key(7), payload(7))
+        Store(tmp_path).consolidate(limit=1)
+        writer.put(key(8), payload(8))
+    assert all(Store(tmp_path).get(key(n)) == payload(n) for n in [*range(5), 7, 8])
+
+
+def test_shards_of_killed_processes_are_merged_in_the_end(tmp_path):
+    with Store(tmp_path) as store:
+        store.put(key(1), payload(1))
+        [shard] = shards(tmp_path)
+        left = shard.with_name("dead.open")
+        left.write_bytes(shard.read_bytes())
+    old = time.time() - ABANDONED_AFTER_S - 10
+    os.utime(left, (old, old))
+    Store(tmp_path).consolidate(limit=1)
+    assert not left.exists()
+    assert Store(tmp_path).get(key(1)) == payload(1)
+
+
+def test_full_disk_keeps_earlier_records(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.put(key(0), payload(0))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space"):
+        store.put(key(1), payload(1))
+    monkeypatch.undo()
+    store.put(key(2), payload(2))
+    store.close()
+    again = Store(tmp_path)
+    assert [again.get(key(n)) for n in range(3)] == [payload(0), None, payload(2)]
+
+
+def test_ledger(tmp_path):
+    assert ledger.read(tmp_path) == []
+    ledger.enter(tmp_path, stage="a", model_loads=1)
+    ledger.enter(tmp_path, stage="b", model_loads=0)
+    assert [entry["stage"] for entry in ledger.read(tmp_path)] == ["a", "b"]
