@@ -1,11 +1,11 @@
-"""Which modules of a model hold its units: one table, a fallback by inspection, and the user's word.
+"""Which modules of a model hold its units: a table, a fallback by inspection, and the user's word.
 
-Light: no torch here. A model is any module tree whose modules have ``named_modules`` and ``config``.
+Light: no torch here.
 
 Units and where they live in a decoder block:
 
 - *neurons*: the MLP's hidden units, the **input** of the projection back to the residual stream;
-- *heads*: the attention heads' outputs, the **input** of the attention's output projection, head by head;
+- *heads*: the attention heads' outputs, the **input** of the attention's output projection;
 - *MLP output*, *attention output*: what the block adds to the residual stream;
 - *block output*: the residual stream after the block.
 """
@@ -30,8 +30,8 @@ COMPONENTS = {"neurons": "mlp_hidden", "heads": "heads"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """Dotted module paths of a family: ``blocks``, ``final_norm`` and ``head`` from the model, the rest
-    from one of its blocks.
+    """Dotted module paths of a family: ``blocks``, ``final_norm`` and ``head`` from the model, the
+    rest from one of its blocks.
 
     Where the model multiplies both contributions by a constant before adding them to the residual
     stream, ``residual_scale`` names that constant in the model's configuration ("" = 1).
@@ -162,7 +162,7 @@ TABLE: tuple[Architecture, ...] = (
         final_norm="transformer.ln_f",
         head="lm_head",
     ),
-    # Remote code, in versions that differ in their layout: ChatGLM2 and 3 run with the sequence first.
+    # Remote code, whose versions differ in layout: ChatGLM2 and 3 run with the sequence first.
     Architecture(
         name="chatglm",
         model_types=("chatglm",),
@@ -197,8 +197,8 @@ def architecture_for(
 ) -> Architecture:
     """The architecture of a loaded model: the table's, else one found by inspection.
 
-    ``overrides`` (``models.{name}.units`` in the config) has the last word on any path. Every path of
-    the result exists in the model.
+    ``overrides`` (``models.{name}.units`` in the config) has the last word on any path. Every path
+    of the result exists in the model.
     """
     where = f"models.{name}.units"
     overrides = dict(overrides or {})
@@ -228,7 +228,7 @@ def architecture_for(
 
 
 def _from_table(model: Any) -> Architecture | None:
-    """The table's entry for the model's type, with the paths of a multimodal wrapper if it has one."""
+    """The table's entry for the model's type, with a multimodal wrapper's paths if it has one."""
     types = (model.config.model_type, text_config(model).model_type)
     entry = next((a for type_ in types for a in TABLE if type_ in a.model_types), None)
     if entry is None:
@@ -359,7 +359,7 @@ def inspect_architecture(
 
 
 def _blocks_path(model: Any) -> str | None:
-    """The list of as many modules as the model has layers; the one with most parameters if several."""
+    """The list of as many modules as the model has layers; of several, the largest."""
     expected = expected_layers(model)
     lists = [
         (sum(parameter.numel() for parameter in module.parameters()), path)
@@ -378,7 +378,7 @@ def _down_projection(
     if experts:
         return "", Problem(
             where,
-            f"the blocks are mixtures of experts ('{experts[0]}'): there is no one set of MLP neurons",
+            f"the blocks are mixtures of experts ('{experts[0]}'), without one set of MLP neurons",
             f"{fix} (a shared expert's projection, for instance)",
         )
     width, neurons = hidden_size(model), expected_neurons(model)
@@ -400,8 +400,8 @@ def _contributions(block: Any, mlp_hidden: str, heads: str) -> tuple[str, str]:
     mlp_output, attention_output = mlp_hidden.split(".")[0], heads.split(".")[0]
     after_mlp = [name for name in children if _POST_MLP_NORM.match(name)]
     after_attention = [name for name in children if _POST_ATTENTION_NORM.match(name)]
-    # "post_attention_layernorm" alone is, in most families, the norm *before* the MLP. Only beside a
-    # norm after the MLP can it be the attention's; if there are two, the MLP's own is named plainly.
+    # "post_attention_layernorm" is, in most families, the norm *before* the MLP. Only beside a norm
+    # after the MLP can it be the attention's; if there are two, "self" marks the attention's.
     if after_mlp:
         mlp_output = after_mlp[-1]
         if after_attention:
@@ -480,6 +480,16 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
                 f"of the {n_heads} heads in the model's configuration",
             )
         )
+    head, vocabulary = find_module(model, architecture.head), text_config(model).vocab_size
+    if (input_width(head), output_width(head)) != (width, vocabulary):
+        problems.append(
+            Problem(
+                f"{where}.head",
+                f"'{architecture.head}' is no projection from the residual stream ({width} wide) to "
+                f"the vocabulary ({vocabulary})",
+                "name the module that puts out the logits",
+            )
+        )
     if problems:
         raise UserError(*problems)
     return UnitWidths(
@@ -488,14 +498,14 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
         neurons=neurons,
         heads=n_heads,
         head_dim=concatenated // n_heads,
-        vocabulary=text_config(model).vocab_size,
+        vocabulary=vocabulary,
     )
 
 
 def _common_input_width(
     blocks: Iterable[Any], path: str, expected: int | None, where: str, what: str
 ) -> tuple[int, Problem | None]:
-    """The input width of the module at ``path``, the same in all blocks and as expected (if known)."""
+    """The input width of the module at ``path``: the same in all blocks, and as expected."""
     widths = {input_width(find_module(block, path)) for block in blocks}
     if len(widths) > 1:
         return 0, Problem(

@@ -1,12 +1,14 @@
 """Load a local folder of weights as a model whose units can be read and edited through nnsight.
 
-Never touches the network. Weights are mapped from the safetensors files, not copied, where the device
-and dtype allow it.
+Never touches the network. Weights are mapped from the safetensors files, not copied, where the
+device and dtype allow it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,8 +48,8 @@ DTYPES = {
 class UnitSite:
     """Where one kind of unit lives in one layer; ``get`` and ``set`` work inside an nnsight trace.
 
-    Values are [batch, length, width], whatever layout the model runs in and whether its module returns a
-    tensor or a tuple that begins with one.
+    Values are [batch, length, width], whatever layout the model runs in and whether its module
+    returns a tensor or a tuple that begins with one.
     """
 
     name: str
@@ -96,40 +98,47 @@ class LoadedModel:
 
     @property
     def n_layers(self) -> int:
+        """The number of decoder blocks."""
         return self.widths.n_layers
 
     @property
     def hidden_size(self) -> int:
+        """The width of the residual stream."""
         return self.widths.hidden_size
 
     @property
     def neurons_per_layer(self) -> int:
+        """MLP hidden neurons in one block."""
         return self.widths.neurons
 
     @property
     def heads_per_layer(self) -> int:
+        """Attention (query) heads in one block."""
         return self.widths.heads
 
     @property
     def head_dim(self) -> int:
+        """The width of one head's output; times the heads, it need not be the hidden size."""
         return self.widths.head_dim
 
     @property
     def vocabulary_size(self) -> int:
+        """The number of logits."""
         return self.widths.vocabulary
 
     @property
     def dtype(self) -> torch.dtype:
+        """The dtype the model computes in."""
         return self.hf.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where inputs belong (the embedding's device, when the model is spread over several)."""
-        return self.hf.get_input_embeddings().weight.device
+        """Where inputs belong (the first device, when the model is spread over several)."""
+        return self.hf.device
 
     @property
     def residual_scale(self) -> float:
-        """The factor by which MLP and attention outputs enter the residual stream; nearly always 1."""
+        """The factor on MLP and attention outputs in the residual stream; nearly always 1."""
         name = self.architecture.residual_scale
         return float(getattr(text_config(self.hf), name)) if name else 1.0
 
@@ -142,7 +151,7 @@ class LoadedModel:
         return self.widths.hidden_size
 
     def module(self, site: str, layer: int) -> UnitSite:
-        """The site ``heads | attention_output | mlp_hidden | mlp_output | block_output`` of a layer."""
+        """The site (one of ``SITES``) of a layer."""
         if site not in SITES:
             raise ValueError(f"unknown site '{site}' ({did_you_mean(site, SITES)})")
         if not 0 <= layer < self.n_layers:
@@ -184,10 +193,10 @@ def load_model(
     units: Mapping[str, str] | None = None,
     allow_pickle: bool = False,
 ) -> LoadedModel:
-    """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) under the study's ``name``.
+    """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) as model ``name``.
 
-    ``dtype``: ``auto`` is the checkpoint's own. ``device``: ``auto`` is CUDA if there is one, else the
-    CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it.
+    ``dtype``: ``auto`` is the checkpoint's own. ``device``: ``auto`` is CUDA if there is one, else
+    the CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it.
     ``units``: see ``architecture_for``. Every error names the key of ``models.{name}`` to change.
     """
     directory = Path(directory)
@@ -218,7 +227,7 @@ def wrap_model(
     name: str,
     units: Mapping[str, str] | None = None,
 ) -> LoadedModel:
-    """A transformers model that is in memory already, as a ``LoadedModel``; it is changed in place."""
+    """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen."""
     hf.eval()
     hf.requires_grad_(False)
     architecture = architecture_for(hf, units, name=name)
@@ -226,9 +235,10 @@ def wrap_model(
     with lean_imports():
         from nnsight import TransformersModel
 
-        # Without a device nnsight's pipeline would move the model to the first accelerator it finds.
+        # Without a device nnsight would move the model to the first accelerator it finds.
         place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
-        nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
+        with _quiet("transformers.pipelines.base"):
+            nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
@@ -267,8 +277,8 @@ def _placement(device_map: str | Mapping[str, Any] | None, device: str) -> dict[
 def _device(device: str) -> torch.device:
     """The device to run on.
 
-    ``auto`` never picks Apple's MPS: it has no float64, and its kernels round differently from release
-    to release; whoever wants its speed asks for it by name.
+    ``auto`` never picks Apple's MPS: it has no float64, and its kernels round differently from one
+    release to the next; whoever wants its speed asks for it by name.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -347,24 +357,33 @@ def _loading_problem(error: Exception, where: str, what: str) -> Problem:
     return Problem(f"{where}.source", f"{what}: {reason}")
 
 
-class _without_progress_bar:
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
     """Loading takes a moment; its bar would only fill the log files of cluster jobs."""
+    from transformers.utils import logging as transformers_logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
+    was_on = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            transformers_logging.enable_progress_bar()
 
-        self._was_on = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
 
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        if self._was_on:
-            logging.enable_progress_bar()
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Keep back a log: the pipeline names every class it knows when a model brings its own code."""
+    log = logging.getLogger(logger)
+    was_off, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was_off
 
 
 def _layout_by_running(model: LoadedModel) -> str:
-    """Whether the blocks see [batch, length, width] or [length, batch, width]: three tokens tell."""
+    """Whether the blocks put the batch or the sequence first: a row of three tokens tells."""
     ids = torch.arange(3)[None]
     block = model.module("block_output", 0).envoy
     with torch.no_grad(), model.nn.trace({"input_ids": ids}):

@@ -1,13 +1,14 @@
 """Prove on the running model that its units are where the architecture table says.
 
-Two forward passes of eight tokens: a clean one, and one batch whose rows are edited, each at one site of
-the first, a middle or the last layer, at one unit and one position. The edits must do what the site's
-definition predicts:
+Two forward passes of eight tokens: a clean one, and one batch whose rows are edited, each at one
+site of the first, a middle or the last layer, at one unit and one position. The edits must do what
+the site's definition predicts:
 
-- a *head unit* or *MLP neuron* moves the attention's or MLP's output (before any norm that follows) by
-  the edit times the unit's write vector;
-- an edit of the *MLP output* or *attention output* moves the block's output by just this edit, with the
-  MLP's answer to a changed attention held fixed: it really is what is added to the residual stream;
+- a *head unit* or *MLP neuron* moves the attention's or MLP's output (before any norm that follows)
+  by the edit times the unit's write vector;
+- an edit of the *MLP output* or *attention output* moves the block's output by just this edit, with
+  the MLP's answer to a changed attention held fixed: it is what is added to the residual stream;
+- attention and MLP output together are what the residual stream gains in the block;
 - the *block output* is what the next block reads;
 - every edit changes logits at its position or later, and none before it.
 """
@@ -16,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import nnsight
 import torch
 
 from brodmann.errors import Problem, UserError
-from brodmann.models.architecture import find_module
+from brodmann.models.architecture import BATCH_FIRST, SEQUENCE_FIRST, find_module
 from brodmann.models.load import SITES, LoadedModel, UnitSite, envoy_at
 
 SELF_CHECK_VERSION = 1
@@ -91,9 +93,9 @@ class _Observation:
 
 @dataclass
 class _Clean:
-    """The clean run; ``handed_on``: per layer, whether the next module read what the block put out."""
+    """The clean run; ``handed_on``: per layer, whether what comes next reads the block's output."""
 
-    sites: dict[tuple[str, int], _Site]
+    sites: dict[tuple[str, int], _Site]  # also "block_input"
     handed_on: dict[int, bool]
     finite: bool
     largest_logit: float
@@ -106,13 +108,14 @@ def self_check(model: LoadedModel) -> SelfCheck:
     ids = _tokens(model)
     clean = _run(model, ids, lambda: _clean_run(model, ids, layers))
     _raise(_shape_problems(model, clean))
+    _raise(_sum_problems(model, clean, layers))
     edits = _plan(model, layers, clean)
     seen = _run(model, ids, lambda: _edited_run(model, ids, edits))
     deviations = {edit: _deviation(model, edit, seen[edit.row]) for edit in edits}
     problems = []
     for edit in edits:
-        problem = _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
-        problem = problem or _deviation_problem(model, edit, deviations[edit])
+        problem = _deviation_problem(model, edit, deviations[edit])
+        problem = problem or _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
         if problem is not None and problem.where not in {other.where for other in problems}:
             problems.append(problem)
     _raise(problems)
@@ -154,8 +157,8 @@ def _run(model: LoadedModel, ids: torch.Tensor, run: Callable[[], Any]) -> Any:
             return run()
     except UserError:
         raise
-    except Exception as error:
-        _raise(_order_problems(model, ids, error))
+    except Exception:
+        _raise(_order_problems(model, ids))
         raise
 
 
@@ -165,17 +168,18 @@ def _clean_run(model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...]) -
         sites = nnsight.save({})
         handed_on = nnsight.save({})
         for layer in layers:
-            for site in SITES:
-                value = model.module(site, layer).get()
+            block = model.module("block_output", layer)
+            reads = {"block_input": replace(block, side="input")}
+            reads |= {site: model.module(site, layer) for site in SITES}
+            for site, here in reads.items():
+                value = here.get()
                 regular = value.ndim == 3 and value.shape[:2] == ids.shape
                 at = _host(value[0, POSITION]) if regular else None
                 sites[site, layer] = _Site(tuple(value.shape), at)
-            put_out = model.module("block_output", layer).snapshot()
+            put_out = block.get()
             last = layer == model.n_layers - 1
             reader = final_norm if last else model.module("block_output", layer + 1).envoy
-            read = reader.input
-            if model.module("block_output", layer).sequence_first:
-                read = read.transpose(0, 1)
+            read = replace(block, envoy=reader, side="input").get()
             handed_on[layer] = read.shape == put_out.shape and torch.equal(
                 read.to(put_out.device), put_out
             )
@@ -226,14 +230,14 @@ def _edited_run(
 
 
 def _written_before_norm(model: LoadedModel, site: UnitSite) -> torch.Tensor | None:
-    """Where units' writes arrive unchanged if the contribution is normalised afterwards, else None."""
+    """Where units' writes arrive before the contribution is normalised; None if it is not."""
     if site.name not in WRITTEN_BY or not _normalised(model, site.name):
         return None
     return replace(site, side="input").get()
 
 
 def _normalised(model: LoadedModel, contribution: str) -> bool:
-    """Whether the contribution's module comes after the one its units live in, instead of around it."""
+    """Whether the contribution's module comes after that of its units, instead of around it."""
     around = getattr(model.architecture, contribution)
     units = getattr(model.architecture, WRITTEN_BY[contribution])
     return not f"{units}.".startswith(f"{around}.")
@@ -284,12 +288,15 @@ def _strongest_writer(model: LoadedModel, site: str, layer: int) -> tuple[int, f
 def _project(model: LoadedModel, site: str, layer: int, inputs: torch.Tensor) -> torch.Tensor:
     """What the projection that reads a site makes of ``inputs`` [rows, width]; float64 on the host.
 
-    The module itself is asked, not its weights, which may be quantised, or elsewhere when offloaded.
+    The module itself is asked, not its weights: they may be quantised, or offloaded.
     """
     path = f"{model.architecture.blocks}.{layer}.{getattr(model.architecture, site)}"
     module = find_module(model.hf, path)
     with torch.no_grad():
-        return _host(module(inputs[None].to(model.device, model.dtype)))[0]
+        weights = next(module.parameters(), None)
+        offloaded = weights is None or weights.is_meta
+        device = model.device if offloaded else weights.device
+        return _host(module(inputs[None].to(device, model.dtype)))[0]
 
 
 # -- judging --
@@ -330,6 +337,15 @@ def _rounding(model: LoadedModel) -> float:
 def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
     where = f"models.{model.name}"
     problems = []
+    if all(found.shape[:2] == (N_TOKENS, 1) for found in clean.sites.values()):
+        found, other = model.architecture.layout, {BATCH_FIRST, SEQUENCE_FIRST}
+        return [
+            Problem(
+                f"{where}.units.layout",
+                f"activations are not {found}",
+                f"leave it out, or set it to {(other - {found}).pop()}",
+            )
+        ]
     for site in SITES:
         wrong = [
             (layer, found.shape)
@@ -351,16 +367,48 @@ def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
         problems.append(Problem(f"{where}.dtype", "the model's logits are not finite numbers", fix))
     lost = [layer for layer, handed_on in clean.handed_on.items() if not handed_on]
     if lost:
-        last = lost == [model.n_layers - 1]
+        key = "final_norm" if lost == [model.n_layers - 1] else "blocks"
         problems.append(
             Problem(
-                f"{where}.units.{'final_norm' if last else 'blocks'}",
+                f"{where}.units.{key}",
                 f"what block {lost[0]} puts out is not what "
-                f"'{model.architecture.final_norm if last else model.architecture.blocks}' reads next",
+                f"'{getattr(model.architecture, key)}' reads next",
                 "name the list of blocks that hand the residual stream on, and the norm after them",
             )
         )
     return problems
+
+
+def _sum_problems(model: LoadedModel, clean: _Clean, layers: tuple[int, ...]) -> list[Problem]:
+    """What a block adds to the residual stream must be its two contributions, and nothing else.
+
+    Speaks up only where the residual stream itself is taken for a contribution, which no edit would
+    show; for what else can be wrong the edits find plainer words.
+    """
+    for layer in layers:
+        stream, attention, mlp, out = (
+            clean.sites[site, layer].values
+            for site in ("block_input", "attention_output", "mlp_output", "block_output")
+        )
+        allowed = _rounding(model) * (stream.abs() + attention.abs() + mlp.abs() + out.abs())
+
+        def adds_up(*terms: torch.Tensor, to: torch.Tensor = out, within: Any = allowed) -> bool:
+            return bool(((sum(terms) - to).abs() <= within).all())
+
+        scale = model.residual_scale
+        if adds_up(stream, scale * attention, scale * mlp):
+            continue
+        for site, terms in (("mlp_output", (mlp,)), ("attention_output", (attention, mlp))):
+            if adds_up(*terms):
+                return [
+                    Problem(
+                        _key(model, site),
+                        f"'{_path(model, site)}' puts out the residual stream, not only what is added "
+                        f"to it (seen in layer {layer})",
+                        "name the projection inside it",
+                    )
+                ]
+    return []
 
 
 def _effect_problem(
@@ -371,7 +419,7 @@ def _effect_problem(
     if seen.before > min(noise, seen.after / 4):
         return Problem(
             _key(model, edit.site),
-            f"{what}changes logits before this position by {seen.before:.3g} (after: {seen.after:.3g})",
+            f"{what}changes logits before it by {seen.before:.3g} (from it on: {seen.after:.3g})",
             "is it a causal model? else name another module",
         )
     if not seen.after > 0:
@@ -389,19 +437,20 @@ def _deviation_problem(model: LoadedModel, edit: _Edit, deviation: float) -> Pro
         target = WRITES_TO[edit.site]
         return Problem(
             _key(model, edit.site),
-            f"in layer {edit.layer} an edit of one unit at the input of '{getattr(paths, edit.site)}' "
-            f"does not move the output of '{getattr(paths, target)}' by its write vector",
+            f"in layer {edit.layer} an edit of one unit at the input of "
+            f"'{getattr(paths, edit.site)}' does not move the output of '{getattr(paths, target)}' "
+            "by its write vector",
             f"name the last projection before the residual stream, or set units.{target}",
         )
     return Problem(
         _key(model, edit.site),
-        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not move "
-        "the block's output by just this edit",
+        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not "
+        "move the block's output by just this edit",
         "name the module whose output is added to the residual stream (a norm after it, perhaps)",
     )
 
 
-def _order_problems(model: LoadedModel, ids: torch.Tensor, error: Exception) -> list[Problem]:
+def _order_problems(model: LoadedModel, ids: torch.Tensor) -> list[Problem]:
     """Why a trace failed: the modules that never run, else modules that run in another order."""
     try:
         with torch.no_grad():
@@ -413,27 +462,28 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor, error: Exception) -> 
         return [
             Problem(
                 _key(model, site),
-                f"'{getattr(model.architecture, site, model.architecture.blocks)}' does not run when "
-                "the model does",
+                f"'{_path(model, site)}' does not run when the model does",
                 "name another module",
             )
             for site in silent
         ]
-    paths = ", ".join(f"{site}: {getattr(model.architecture, site)}" for site in SITES[:-1])
     return [
         Problem(
-            f"models.{model.name}.units",
-            f"the modules do not run in the order of the sites ({paths}): {error}".splitlines()[0],
-            "one of them is not what its key says",
+            _key(model, second),
+            f"'{_path(model, second)}' runs before '{_path(model, first)}' (units.{first})",
+            "one of the two is not what its key says",
         )
-    ]
+        for first, second in pairwise(SITES)
+        if not _runs(model, ids, first, second)
+    ][:1]
 
 
-def _runs(model: LoadedModel, ids: torch.Tensor, site: str) -> bool:
-    """Whether a site's module takes part in a forward pass (in the first block)."""
+def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str) -> bool:
+    """Whether the modules of these sites run in a forward pass, in this order (in the first block)."""
     try:
         with torch.no_grad(), model.nn.trace({"input_ids": ids}):
-            model.module(site, 0).get()
+            for site in sites:
+                model.module(site, 0).get()
     except Exception:
         return False
     return True
@@ -442,6 +492,11 @@ def _runs(model: LoadedModel, ids: torch.Tensor, site: str) -> bool:
 def _key(model: LoadedModel, site: str) -> str:
     """The config key that says where a site is."""
     return f"models.{model.name}.units.{'blocks' if site == 'block_output' else site}"
+
+
+def _path(model: LoadedModel, site: str) -> str:
+    """The module path that this key holds."""
+    return getattr(model.architecture, "blocks" if site == "block_output" else site)
 
 
 def _raise(problems: list[Problem]) -> None:

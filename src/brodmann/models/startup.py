@@ -1,14 +1,14 @@
 """Import transformers' model code without the parts that no model of ours runs.
 
-Half of the time that ``transformers.modeling_utils`` takes to import goes into torch's compiler, its
+Half of the time that ``transformers.modeling_utils`` takes to import goes to torch's compiler, its
 distributed tensors and scipy's optimisers. transformers needs them for compiled, sharded and
-object-detection models; brodmann runs one process, eagerly, on language models. A job is short, so these
-seconds would be paid again and again.
+object-detection models; brodmann runs one process, eagerly, on language models. A job is short, and
+would pay these seconds each time.
 
-``lean_imports`` makes transformers take, while its model code is imported, the paths that it takes on a
-machine without scipy and on a torch built without ``torch.distributed``: both are supported set-ups. The
-compiler's decorators, which mark functions for a compiler that is never started, do nothing meanwhile.
-Numbers do not change, and whoever imports the real compiler later gets it.
+``lean_imports`` makes transformers take, while its model code is imported, the paths that it takes
+on a machine without scipy and on a torch built without ``torch.distributed``: both are supported
+set-ups. The compiler's decorators, which mark functions for a compiler that is never started, do
+nothing meanwhile. Numbers do not change, and whoever imports the real compiler later gets it.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def _no() -> bool:
 def _install_stand_in() -> ModuleType | None:
     """Put an empty package in the compiler's place; None if the compiler is there already.
 
-    Its ``__path__`` is the real one, so that light submodules are found and imported for real, without
-    the package's own ``__init__``, which would import all of it.
+    Its ``__path__`` is the real one, so that light submodules are found and imported for real,
+    without the package's own ``__init__``, which would import all of it.
     """
     import torch
 

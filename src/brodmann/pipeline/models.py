@@ -51,6 +51,7 @@ def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
         attn_implementation=entry.attn_implementation,
         trust_remote_code=entry.trust_remote_code,
         units=entry.units or None,
+        allow_pickle=entry.allow_pickle,
     )
     log.info("%s loaded in %.1f s", name, watch.seconds)
     return model

@@ -75,6 +75,12 @@ def published_path(folder: str | Path, task: str) -> Path:
     return _find(Path(folder), task)[1]
 
 
+def source_files(folder: str | Path, task: str) -> list[Path]:
+    """The files that a task's items come from: its domain's config and its data."""
+    config, path, _, _ = _find(Path(folder), task)
+    return [config, path]
+
+
 def read_published(folder: str | Path, task: str, count: int | None = None) -> TaskItems:
     """The items of a task that ``list_published`` names, the first ``count`` or all of them."""
     config, path, key, entry = _find(Path(folder), task)
