@@ -485,8 +485,8 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
         problems.append(
             Problem(
                 f"{where}.head",
-                f"'{architecture.head}' is no projection from the residual stream ({width} wide) to "
-                f"the vocabulary ({vocabulary})",
+                f"'{architecture.head}' is no projection from the residual stream ({width} wide) "
+                f"to the vocabulary ({vocabulary})",
                 "name the module that puts out the logits",
             )
         )

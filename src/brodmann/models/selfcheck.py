@@ -8,7 +8,7 @@ the site's definition predicts:
   by the edit times the unit's write vector;
 - an edit of the *MLP output* or *attention output* moves the block's output by just this edit, with
   the MLP's answer to a changed attention held fixed: it is what is added to the residual stream;
-- attention and MLP output together are what the residual stream gains in the block;
+- neither contribution carries the residual stream along;
 - the *block output* is what the next block reads;
 - every edit changes logits at its position or later, and none before it.
 """
@@ -380,11 +380,7 @@ def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
 
 
 def _sum_problems(model: LoadedModel, clean: _Clean, layers: tuple[int, ...]) -> list[Problem]:
-    """What a block adds to the residual stream must be its two contributions, and nothing else.
-
-    Speaks up only where the residual stream itself is taken for a contribution, which no edit would
-    show; for what else can be wrong the edits find plainer words.
-    """
+    """A contribution must not be the residual stream itself, which no edit would show."""
     for layer in layers:
         stream, attention, mlp, out = (
             clean.sites[site, layer].values
@@ -403,8 +399,8 @@ def _sum_problems(model: LoadedModel, clean: _Clean, layers: tuple[int, ...]) ->
                 return [
                     Problem(
                         _key(model, site),
-                        f"'{_path(model, site)}' puts out the residual stream, not only what is added "
-                        f"to it (seen in layer {layer})",
+                        f"'{_path(model, site)}' puts out the residual stream, not only what is "
+                        f"added to it (seen in layer {layer})",
                         "name the projection inside it",
                     )
                 ]
@@ -479,7 +475,7 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor) -> list[Problem]:
 
 
 def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str) -> bool:
-    """Whether the modules of these sites run in a forward pass, in this order (in the first block)."""
+    """Whether the modules of these sites run in the first block, in this order."""
     try:
         with torch.no_grad(), model.nn.trace({"input_ids": ids}):
             for site in sites:

@@ -1,0 +1,393 @@
+"""What users rely on: what reruns, what does not, and that no model work is done twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import TASKS, copy_workflow, task_yaml
+from reference import log_probability
+from tiny_models import tiny_model, tiny_tokenizer
+
+N = len(TASKS)
+EVERYTHING = {
+    "fetch_model": 1,
+    "check_model": 1,
+    "expand_items": N,
+    "baseline_pass": 1,
+    "baseline": N,
+    "accuracy_heatmap": 1,
+    "provenance": 1,
+    "write_report": 1,
+}
+END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
+
+
+def test_dry_run_lists_exactly_what_would_run(fresh):
+    assert fresh.planned() == EVERYTHING
+    assert not (fresh.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "rules"),
+    [
+        ("models", ["fetch_model"]),
+        ("items", ["expand_items"]),
+        (
+            "baselines",
+            ["fetch_model", "check_model", "expand_items", "baseline_pass", "baseline"],
+        ),
+        (
+            "figures",
+            [
+                "fetch_model",
+                "check_model",
+                "expand_items",
+                "baseline_pass",
+                "baseline",
+                "accuracy_heatmap",
+            ],
+        ),
+        ("report", list(EVERYTHING)),
+    ],
+)
+def test_a_named_target_runs_what_it_needs_and_no_more(fresh, target, rules):
+    assert {rule for rule in fresh.planned(target) if rule != target} == set(rules)
+
+
+def test_until_stops_after_a_stage(fresh):
+    assert fresh.planned("--until", "expand_items") == {"expand_items": N}
+
+
+def test_numbers_equal_the_reference(finished):
+    """The whole way from YAML to JSON, against plain forward passes on the texts of the YAML."""
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+
+    def ids(text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    for task in TASKS:
+        record = finished.baseline(task)
+        written = {frozenset(i["text"].values()): i["answers"] for i in task_yaml(task)["items"]}
+        made = json.loads((finished.path / f"results/items/{task}.json").read_text())
+        items = made["wordings"]["completion"]
+        assert [row["id"] for row in record["items"]] == list(range(len(items)))
+        assert len(items) == len(written)
+        both_correct = []
+        for row, item in zip(record["items"], items, strict=True):
+            prompts = {"clean": item["clean_prompt"], "corrupted": item["corrupted_prompt"]}
+            answers = {"correct": item["correct"], "incorrect": item["incorrect"]}
+            right, wrong = written[frozenset(prompts.values())]
+            yes = prompts["clean"].endswith("yes")
+            assert list(answers.values()) == [f" {right}", f" {wrong}"][:: 1 if yes else -1]
+            scores = {
+                f"{side}_{name}": log_probability(model, ids(prompt), ids(answer))
+                for side, prompt in prompts.items()
+                for name, answer in answers.items()
+            }
+            assert {name: row[name] for name in scores} == pytest.approx(scores, abs=1e-4)
+            clean = scores["clean_correct"] > scores["clean_incorrect"]
+            corrupted = scores["corrupted_incorrect"] > scores["corrupted_correct"]
+            if clean and corrupted:
+                both_correct.append(row["id"])
+        assert record["both_correct_ids"] == both_correct
+
+
+def test_one_model_load_per_stage(finished):
+    assert [(e["stage"], e["model_loads"]) for e in finished.ledger()] == [
+        ("check", 1),
+        ("baseline", 1),
+    ]
+    assert sorted(finished.ledger()[1]["computed"]) == sorted(TASKS)
+
+
+def test_touching_nothing_reruns_nothing(finished):
+    assert finished.planned() == {}
+
+
+def test_copied_with_its_history_nothing_reruns(root, finished, tmp_path):
+    """results/ and .snakemake copied into a clone that is made later: all its files are newer."""
+    copy = copy_workflow(root, tmp_path / "new")
+    shutil.copytree(finished.path / "data", copy.path / "data", copy_function=shutil.copyfile)
+    shutil.copyfile(finished.path / "config.yaml", copy.path / "config.yaml")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(finished.path / name, copy.path / name)
+    assert copy.planned() == {}
+
+
+def test_copied_without_its_history_no_model_work_is_done(root, finished, tmp_path):
+    copy = copy_workflow(root, tmp_path / "new")
+    shutil.copytree(finished.path / "results", copy.path / "results", copy_function=shutil.copyfile)
+    shutil.copytree(finished.path / "data", copy.path / "data", copy_function=shutil.copyfile)
+    shutil.copyfile(finished.path / "config.yaml", copy.path / "config.yaml")
+    before = len(copy.ledger())
+    copy.snakemake("--forceall", "baselines")
+    later = copy.ledger()[before:]
+    assert len(later) == 2
+    assert all(entry["model_loads"] == 0 for entry in later)
+    assert copy.baseline(TASKS[0]) == finished.baseline(TASKS[0])
+
+
+def test_an_edited_task_is_computed_alone(study):
+    task, others = TASKS[0], TASKS[1:]
+    times = {t: (study.path / f"results/tiny/baseline/{t}.json").stat().st_mtime_ns for t in others}
+    definition = task_yaml(task)
+    definition["items"][0]["text"]["clean"] = f"{task} number 000 says hey"
+    study.write_task(task, definition)
+    before = len(study.ledger())
+    study.snakemake()
+    [entry] = study.ledger()[before:]
+    assert entry["computed"] == [task]
+    assert sorted(entry["reused"]) == sorted(others)
+    # Counted, not inferred: twelve prompts of one length fit into one batch per row length.
+    full = study.ledger()[1]["forward_passes"]
+    assert 0 < entry["forward_passes"] < full
+    for t in others:
+        assert (study.path / f"results/tiny/baseline/{t}.json").stat().st_mtime_ns == times[t]
+
+
+def test_a_comment_in_a_task_costs_no_model_work(study):
+    path = study.path / f"data/{TASKS[0]}.yaml"
+    path.write_text("# a remark\n" + path.read_text())
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
+
+
+def test_a_new_task_is_computed_alone(study):
+    study.write_task("physical/weights", task_yaml("physical/weights"))
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    [entry] = study.ledger()[before:]
+    assert entry["computed"] == ["physical/weights"]
+
+
+@pytest.mark.parametrize(
+    ("file", "jobs"),
+    [
+        (f"results/tiny/baseline/{TASKS[1]}.json", {"baseline": 1, **END}),
+        ("results/tiny/model.json", {"check_model": 1}),
+        ("results/figures/accuracy_heatmap.png", {"accuracy_heatmap": 1, "write_report": 1}),
+        ("results/figures/accuracy_heatmap.pdf", {"accuracy_heatmap": 1, "write_report": 1}),
+        ("results/figures/accuracy_heatmap.csv", {"accuracy_heatmap": 1, "write_report": 1}),
+        ("results/provenance.json", {"provenance": 1, "write_report": 1}),
+        ("results/report.html", {"write_report": 1}),
+        (f"results/items/{TASKS[0]}.json", {"expand_items": 1}),
+        ("results/tiny/.source.json", {"fetch_model": 1}),
+    ],
+)
+def test_a_deleted_file_is_rebuilt(study, file, jobs):
+    (study.path / file).unlink()
+    planned = study.planned()
+    assert {rule: planned.get(rule) for rule in jobs} == jobs
+
+
+def test_deleted_files_come_back_without_model_work(study):
+    files = [f"results/tiny/baseline/{TASKS[1]}.json", "results/tiny/model.json"]
+    contents = {file: json.loads((study.path / file).read_text()) for file in files}
+    for file in files:
+        (study.path / file).unlink()
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    assert {file: json.loads((study.path / file).read_text()) for file in files} == contents
+    assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
+
+
+def test_the_store_can_be_deleted(study):
+    expected = {task: study.baseline(task) for task in TASKS}
+    shutil.rmtree(study.path / "results/tiny/.store")
+    study.snakemake("--forcerun", "baseline", "--", "baselines")
+    for task in TASKS:
+        found = study.baseline(task)
+        assert found["items"] == expected[task]["items"]
+
+
+def test_a_damaged_store_says_so_and_heals(study):
+    [shard] = (study.path / "results/tiny/.store/baseline").glob("*.shard")
+    content = bytearray(shard.read_bytes())
+    content[300] ^= 0xFF  # in the first record's payload
+    shard.write_bytes(content)
+    failed = study.snakemake("--forcerun", "baseline", "--", "baselines", check=False)
+    assert failed.returncode != 0
+    assert "are gone or damaged (run the same command again: they are computed anew)" in failed.stdout
+    assert "Traceback" not in failed.stdout
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    assert [len(entry["computed"]) for entry in study.ledger()[before:]] == [1]
+
+
+def test_execution_settings_rerun_nothing(study):
+    config = study.config()
+    config["execution"] = {"device": "cpu", "batch_tokens": 64, "cache": "elsewhere"}
+    config["models"]["tiny"]["attn_implementation"] = "eager"
+    study.write_config(config)
+    assert study.planned("--cores", "1") == {}
+
+
+def test_a_threshold_costs_no_model_work(study):
+    config = study.config()
+    config["tasks"]["filter"] = "both_correct"
+    config["tasks"]["min_both_correct"] = 1.0
+    del config["models"]["tiny"]["filter"]
+    study.write_config(config)
+    before = len(study.ledger())
+    study.snakemake()
+    assert len(study.ledger()) == before
+    record = study.baseline(TASKS[0])
+    assert not record["included"] and "below 1" in record["reason"]
+
+
+def test_prompting_reruns_the_model(study):
+    config = study.config()
+    config["models"]["tiny"]["bos"] = "model"
+    study.write_config(config)
+    assert study.planned("baselines") == {"baseline_pass": 1, "baseline": N, "baselines": 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "rerun"),
+    [
+        ("baseline", {"baseline_pass", "baseline"}),
+        ("inclusion", {"baseline"}),
+        ("accuracy", set()),
+    ],
+)
+def test_a_new_method_version_reruns_that_method(study, method, rerun):
+    study.replace("src/brodmann/methods.py", f'"{method}": 1', f'"{method}": 2')
+    planned = set(study.planned())
+    assert planned & {"fetch_model", "check_model", "expand_items"} == set()
+    assert planned & {"baseline_pass", "baseline"} == rerun
+    assert "accuracy_heatmap" in planned
+
+
+def test_other_weights_in_the_same_folder_are_noticed(study, tiny_weights, tmp_path):
+    from tiny_models import save_tiny
+
+    weights = tmp_path / "weights"
+    shutil.copytree(tiny_weights, weights)
+    config = study.config()
+    config["models"]["tiny"]["source"] = f"path:{weights}"
+    study.write_config(config)
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    # The same weights elsewhere: everything is looked at again, nothing is computed again.
+    assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
+    shutil.rmtree(weights)
+    save_tiny(weights, "llama", seed=7)
+    before = len(study.ledger())
+    study.snakemake("baselines")
+    assert [e["model_loads"] for e in study.ledger()[before:]] == [1, 1]
+
+
+def test_a_killed_run_resumes(fresh):
+    for task in TASKS:
+        fresh.write_task(task, task_yaml(task, n_items=150))
+    config = fresh.config()
+    config["execution"] = {"batch_tokens": 1}  # one row at a time: slow enough to be caught
+    fresh.write_config(config)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "baselines"]
+    process = subprocess.Popen(
+        command,
+        cwd=fresh.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    store = fresh.path / "results/tiny/.store/baseline"
+    while not (store.is_dir() and any(path.stat().st_size for path in store.glob("*.open"))):
+        time.sleep(0.02)
+        assert process.poll() is None, "finished before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (fresh.path / "results/tiny/.store/baseline.json").exists()
+    fresh.snakemake("--unlock")
+    fresh.snakemake("baselines")
+    entry = fresh.ledger()[-1]
+    assert entry["stage"] == "baseline"
+    assert len(entry["reused"]) >= 1 and len(entry["computed"]) >= 1
+    assert sorted(entry["reused"] + entry["computed"]) == sorted(TASKS)
+
+
+def test_directory_runs_a_second_study(study, tmp_path):
+    """Workflow, config, tasks from the clone; results below the other directory."""
+    other = tmp_path / "second"
+    other.mkdir()
+    before = sorted(path for path in (study.path / "results").rglob("*"))
+    study.snakemake("--directory", other, "--config", "tasks={items: 5, min_items: 1}")
+    assert json.loads((other / f"results/tiny/baseline/{TASKS[0]}.json").read_text())["n_items"] == 5
+    assert (other / "results/report.html").is_file()
+    assert sorted(path for path in (study.path / "results").rglob("*")) == before
+    assert study.planned("--directory", other, "--config", "tasks={items: 5, min_items: 1}") == {}
+
+
+def test_a_configfile_stands_alone(study, tiny_weights):
+    (study.path / "other.yaml").write_text(f"models: {{alone: {{source: 'path:{tiny_weights}'}}}}")
+    text = study.snakemake("--dry-run", "--configfile", "other.yaml", "baselines").stdout
+    assert "results/alone/baseline" in text and "results/tiny" not in text
+
+
+def test_config_errors_end_at_once_without_a_traceback(fresh):
+    config = fresh.config()
+    config["models"]["tiny"]["dtpye"] = "float32"
+    config["taks"] = {}
+    fresh.write_config(config)
+    done = fresh.snakemake(check=False)
+    assert done.returncode != 0
+    assert "ERROR: config.yaml:3: models.tiny.dtpye: unknown key (did you mean 'dtype'?)" in done.stdout
+    assert "taks: unknown key (did you mean 'tasks'?)" in done.stdout
+    assert "Traceback" not in done.stdout and 'File "' not in done.stdout
+    assert not (fresh.path / "results").exists()
+
+
+def test_a_bad_task_names_file_item_and_field(fresh):
+    definition = task_yaml(TASKS[0])
+    definition["items"][3]["answers"] = ["same", "same"]
+    text = definition["items"][5]["text"]
+    text["corrupted"] = text["clean"]
+    fresh.write_task(TASKS[0], definition)
+    done = fresh.snakemake("items", check=False)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ERROR:")]
+    assert any(f"data/{TASKS[0]}.yaml" in line and "3" in line for line in lines)
+    assert any(f"data/{TASKS[0]}.yaml" in line and "5" in line for line in lines)
+    assert not (fresh.path / f"results/items/{TASKS[0]}.json").exists()
+
+
+def test_report_and_provenance(finished):
+    report = (finished.path / "results/report.html").read_text()
+    assert "accuracy_heatmap.png" in report and "Both-correct accuracy in per cent" in report
+    record = json.loads((finished.path / "results/provenance.json").read_text())
+    assert set(record["tasks"]) == set(TASKS)
+    assert len(record["models"]["tiny"]["weights_hash"]) == 64
+    assert "execution" not in record["config"]
+    metadata = finished.baseline(TASKS[0])["metadata"]
+    assert metadata["model"]["weights"] == record["models"]["tiny"]["weights_hash"]
+    assert metadata["packages"]["torch"]
+    assert metadata["items_sha256"] == record["tasks"][TASKS[0]]["items_sha256"]["completion"]
+
+
+def test_a_full_study_can_be_planned(fresh, tiny_weights):
+    """7 models x 46 tasks: the plan is complete (its time is in docs/performance.md)."""
+    shutil.rmtree(fresh.path / "data")
+    sizes = {"language": 8, "formal": 20, "physical": 9, "social": 9}
+    for domain, count in sizes.items():
+        for n in range(count):
+            fresh.write_task(f"{domain}/task{n:02d}", task_yaml(f"{domain}{n}", 3))
+    source = f"path:{tiny_weights}"
+    config = fresh.config()
+    config["models"] = {f"model{n}": {"source": source} for n in range(7)}
+    fresh.write_config(config)
+    assert fresh.planned() == {
+        "fetch_model": 7,
+        "check_model": 7,
+        "expand_items": 46,
+        "baseline_pass": 7,
+        "baseline": 322,
+        "accuracy_heatmap": 1,
+        "provenance": 1,
+        "write_report": 1,
+    }
