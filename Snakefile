@@ -2,7 +2,7 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, baselines, figures, report. Without a target everything is made.
+needs: models, items, baselines, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -11,6 +11,7 @@ min_version("9.27")
 
 
 include: "rules/common.smk"
+include: "rules/settings.smk"
 include: "rules/models.smk"
 include: "rules/items.smk"
 include: "rules/baseline.smk"
@@ -25,6 +26,7 @@ rule all:
     default_target: True
     input:
         rules.models.input,
+        rules.items.input,
         rules.baselines.input,
         rules.figures.input,
         rules.report.input,

@@ -19,6 +19,7 @@ rule baseline_pass:
     input:
         record="results/{model}/.source.json",
         model="results/{model}/model.json",
+        settings="results/{model}/.store/baseline_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
     output:
         "results/{model}/.store/baseline.json",
@@ -31,18 +32,18 @@ rule baseline_pass:
     threads: MODEL_THREADS
     params:
         store="results/{model}/.store",
-        prompting=prompting_settings,
-        method=METHODS["baseline"],
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:
         "../workflow/scripts/baseline_pass.py"
 
 
-# The manifest is ancient: a pass for one new task must not redo the files of all others.
+# The manifest is ancient: a pass for one new task must not redo the files of all others. What should
+# redo them, a change of settings, comes in by the settings file.
 rule baseline:
     input:
         model="results/{model}/model.json",
+        settings="results/{model}/.store/baseline.settings.json",
         item_file="results/items/{task}.json",
         manifest=ancient("results/{model}/.store/baseline.json"),
     output:
@@ -54,9 +55,6 @@ rule baseline:
         "../workflow/envs/brodmann.yaml"
     params:
         store="results/{model}/.store",
-        prompting=prompting_settings,
-        inclusion=inclusion_settings,
-        method=[METHODS["baseline"], METHODS["inclusion"]],
     message:
         "{wildcards.model}: baseline of {wildcards.task}"
     script:

@@ -19,6 +19,7 @@ study = workspace.study
 wildcard_constraints:
     model=workspace.model_pattern,
     task=workspace.task_pattern,
+    stage=workspace.stage_pattern,
 
 
 MODELS = list(study.models)
@@ -36,12 +37,8 @@ def loading_settings(wildcards):
     return study.model(wildcards.model).loading_settings()
 
 
-def prompting_settings(wildcards):
-    return study.model(wildcards.model).prompting_settings()
-
-
-def inclusion_settings(wildcards):
-    return study.model(wildcards.model).inclusion_settings()
+def stage_settings(wildcards):
+    return workspace.stage_settings(wildcards.model, wildcards.stage)
 
 
 def weights_files(wildcards):

@@ -126,7 +126,9 @@ def test_a_path_that_leads_nowhere_is_reported():
     ],
 )
 def test_bad_overrides(overrides, message):
-    assert any(message in text for text in problems_of(architecture_for, tiny_model("llama"), overrides))
+    assert any(
+        message in text for text in problems_of(architecture_for, tiny_model("llama"), overrides)
+    )
 
 
 def test_a_list_of_other_blocks_is_refused():
@@ -164,7 +166,10 @@ def test_a_list_of_other_blocks_is_refused():
         (
             "llama",
             {"heads": "input_layernorm"},
-            ["units.heads: the output of 'input_layernorm' is None wide", "not a linear projection"],
+            [
+                "units.heads: the output of 'input_layernorm' is None wide",
+                "not a linear projection",
+            ],
         ),
         (
             "llama",

@@ -210,6 +210,14 @@ def test_a_problem_of_config_option_names_its_key(load):
     assert "tasks.items: expected a whole number or null, found 'x'" in shown[0]
 
 
+def test_config_option_values_that_arrive_as_text_are_read(load):
+    """Snakemake turns the numbers in ``--config tasks={items: 50}`` into text."""
+    study = load(GOOD, {"tasks": {"items": "50"}, "execution": {"batch_tokens": "64"}}).study
+    assert study.tasks.items == 50 and study.execution.batch_tokens == 64
+    model = load(GOOD, {"models": {"a": {"revision": "123", "untrained": "true"}}}).study.model("a")
+    assert model.revision == "123" and model.untrained is True
+
+
 def test_overrides_are_laid_over_the_file(load):
     loaded = load(GOOD, {"tasks": {"items": 50}})
     assert loaded.study.tasks.items == 50

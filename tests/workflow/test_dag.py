@@ -18,6 +18,7 @@ EVERYTHING = {
     "fetch_model": 1,
     "check_model": 1,
     "expand_items": N,
+    "settings": 2,
     "baseline_pass": 1,
     "baseline": N,
     "accuracy_heatmap": 1,
@@ -39,7 +40,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("items", ["expand_items"]),
         (
             "baselines",
-            ["fetch_model", "check_model", "expand_items", "baseline_pass", "baseline"],
+            ["fetch_model", "check_model", "expand_items", "settings", "baseline_pass", "baseline"],
         ),
         (
             "figures",
@@ -47,6 +48,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
                 "fetch_model",
                 "check_model",
                 "expand_items",
+                "settings",
                 "baseline_pass",
                 "baseline",
                 "accuracy_heatmap",
@@ -241,18 +243,35 @@ def test_a_threshold_costs_no_model_work(study):
     assert not record["included"] and "below 1" in record["reason"]
 
 
+def test_settings_count_at_once_when_the_pass_reruns_for_another_reason(study):
+    """A new task makes the pass rerun; the new threshold must reach the old tasks in the same run."""
+    study.write_task("physical/weights", task_yaml("physical/weights"))
+    config = study.config()
+    config["models"]["tiny"]["filter"] = "both_correct"
+    config["tasks"]["min_both_correct"] = 1.0
+    study.write_config(config)
+    study.snakemake("baselines")
+    assert study.baseline(TASKS[0])["metadata"]["inclusion"]["filter"] == "both_correct"
+    assert study.planned("baselines") == {}
+
+
 def test_prompting_reruns_the_model(study):
     config = study.config()
     config["models"]["tiny"]["bos"] = "model"
     study.write_config(config)
-    assert study.planned("baselines") == {"baseline_pass": 1, "baseline": N, "baselines": 1}
+    assert study.planned("baselines") == {
+        "settings": 2,
+        "baseline_pass": 1,
+        "baseline": N,
+        "baselines": 1,
+    }
 
 
 @pytest.mark.parametrize(
     ("method", "rerun"),
     [
-        ("baseline", {"baseline_pass", "baseline"}),
-        ("inclusion", {"baseline"}),
+        ("baseline", {"settings", "baseline_pass", "baseline"}),
+        ("inclusion", {"settings", "baseline"}),
         ("accuracy", set()),
     ],
 )
@@ -260,7 +279,7 @@ def test_a_new_method_version_reruns_that_method(study, method, rerun):
     study.replace("src/brodmann/methods.py", f'"{method}": 1', f'"{method}": 2')
     planned = set(study.planned())
     assert planned & {"fetch_model", "check_model", "expand_items"} == set()
-    assert planned & {"baseline_pass", "baseline"} == rerun
+    assert planned & {"settings", "baseline_pass", "baseline"} == rerun
     assert "accuracy_heatmap" in planned
 
 
@@ -326,7 +345,7 @@ def test_directory_runs_a_second_study(study, tmp_path):
 
 def test_a_configfile_stands_alone(study, tiny_weights):
     (study.path / "other.yaml").write_text(f"models: {{alone: {{source: 'path:{tiny_weights}'}}}}")
-    text = study.snakemake("--dry-run", "--configfile", "other.yaml", "baselines").stdout
+    text = study.snakemake("--dry-run", "baselines", "--configfile", "other.yaml").stdout
     assert "results/alone/baseline" in text and "results/tiny" not in text
 
 
@@ -385,6 +404,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "fetch_model": 7,
         "check_model": 7,
         "expand_items": 46,
+        "settings": 14,
         "baseline_pass": 7,
         "baseline": 322,
         "accuracy_heatmap": 1,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.schema import load_schema, schema_problems, with_defaults
+from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
 from brodmann.config.source import ConfigSource, dotted, merge
 from brodmann.config.study import Execution, Inclusion, ModelEntry, Prompting, Study, TaskSettings
 from brodmann.errors import Problem, UserError, did_you_mean
@@ -42,10 +42,10 @@ def load_config(
     config: dict[str, Any] = {}
     for file in files:
         config = merge(config, source.add(file))
-    config = merge(config, dict(overrides or {}))
+    schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
+    config = merge(config, typed(dict(overrides or {}), schema))
     if problems := _key_problems(config, (), source):
         raise UserError(*problems)
-    schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
     problems = schema_problems(config, schema, source)
     # Cross-checks read only what the schema has found sound, so that nothing is reported twice.
     effective = with_defaults(config, schema)

@@ -52,6 +52,26 @@ def schema_problems(config: Any, schema: dict[str, Any], source: ConfigSource) -
     return sorted(set(problems), key=lambda problem: source.order(problem.where))
 
 
+def typed(value: Any, schema: dict[str, Any]) -> Any:
+    """``value`` with text that stands for a number or a truth value read as such, where the schema
+    wants one: Snakemake hands ``--config`` values inside mappings over as text."""
+    if isinstance(value, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: typed(item, properties.get(key, others)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item, schema.get("items", {})) for item in value]
+    if isinstance(value, str) and schema:
+        validator = Draft202012Validator(schema)
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        if not validator.is_valid(value) and validator.is_valid(read):
+            return read
+    return value
+
+
 def _explain(error: Any, source: ConfigSource) -> Iterator[Problem]:
     """The problems in one schema violation (unknown keys are reported one by one)."""
     path = tuple(error.absolute_path)

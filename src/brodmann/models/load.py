@@ -59,13 +59,27 @@ class UnitSite:
     sequence_first: bool
 
     def get(self) -> torch.Tensor:
-        """The live value: part of the autograd graph, and edited if it is written to in place."""
+        """The live value: what is written to it in place, the model goes on with."""
         value = _first(getattr(self.envoy, self.side))
         return value.transpose(0, 1) if self.sequence_first else value
 
     def snapshot(self) -> torch.Tensor:
         """A detached copy, to keep: some models go on to change the live value in place."""
         return self.get().detach().clone()
+
+    def watch(self) -> torch.Tensor:
+        """The value that the model goes on with, ready to be differentiated with respect to.
+
+        Watch any number of sites in one trace, then ``torch.autograd.grad(metric, watched)``: paths
+        through higher sites count, as nothing below a gradient's own reach is cut off.
+        """
+        value = self.get()
+        if not value.requires_grad:
+            value = value.detach().requires_grad_(True)
+        # A clone, as some models change an output in place, which a leaf does not allow. Put back in
+        # any case: in the other layout ``value`` is only a view of what the model has.
+        self.set(value.clone() if self.side == "output" else value)
+        return value
 
     def set(self, value: torch.Tensor) -> None:
         """Let the model go on with ``value`` instead."""
@@ -237,7 +251,8 @@ def wrap_model(
 
         # Without a device nnsight would move the model to the first accelerator it finds.
         place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
-        with _quiet("transformers.pipelines.base"):
+        # It lists every class it knows when a model brings its own code.
+        with _without_log("transformers.pipelines.base", "is not supported for"):
             nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
     if architecture.layout == AUTO:
@@ -307,22 +322,36 @@ def _load_tokenizer(
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=trust_remote_code
         )
+        ids = tokenizer("The cat sat.", add_special_tokens=False)["input_ids"]
     except Exception as error:  # whatever a damaged or foreign file makes a parser raise
         raise UserError(
             _loading_problem(error, where, f"the tokenizer in {directory} cannot be loaded")
         ) from error
+    # Without any file, transformers makes a tokenizer that knows no word.
+    if not ids:
+        raise UserError.at(
+            f"{where}.source",
+            f"the tokenizer in {directory} makes no tokens of a text",
+            "is its tokenizer.json or tokenizer.model there?",
+        )
+    return tokenizer
 
 
 def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     try:
-        with _without_progress_bar():
+        # The report is read below, in full.
+        with _without_progress_bar(), _without_log("transformers.modeling_utils", "LOAD REPORT"):
             hf, report = AutoModelForCausalLM.from_pretrained(
-                directory, local_files_only=True, output_loading_info=True, **options
+                directory,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
             )
     except (torch.OutOfMemoryError, MemoryError):
         raise UserError.at(
@@ -335,13 +364,17 @@ def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedMode
             _loading_problem(error, where, f"the model in {directory} cannot be loaded")
         ) from error
     # transformers would go on with random numbers in their place.
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if absent:
-        raise UserError.at(
-            f"{where}.source",
-            f"{len(absent)} weights are missing or of the wrong shape (first: {absent[0]})",
-            "is the download complete, and does config.json belong to these weights?",
-        )
+    fix = "is the download complete, and does config.json belong to these weights?"
+    problems = []
+    if missing := sorted(report["missing_keys"]):
+        what = f"{len(missing)} of the model's weights are missing, the first is {missing[0]}"
+        problems.append(Problem(f"{where}.source", what, fix))
+    if mismatched := sorted(report["mismatched_keys"]):
+        key, found, expected = mismatched[0]
+        what = f"{key} is {list(found)}, the model's configuration says {list(expected)}"
+        problems.append(Problem(f"{where}.source", what, fix))
+    if problems:
+        raise UserError(*problems)
     return hf
 
 
@@ -372,14 +405,18 @@ def _without_progress_bar() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Keep back a log: the pipeline names every class it knows when a model brings its own code."""
+def _without_log(logger: str, text: str) -> Iterator[None]:
+    """Keep back a logger's messages that contain ``text``."""
     log = logging.getLogger(logger)
-    was_off, log.disabled = log.disabled, True
+
+    def keep(record: logging.LogRecord) -> bool:
+        return text not in record.getMessage()
+
+    log.addFilter(keep)
     try:
         yield
     finally:
-        log.disabled = was_off
+        log.removeFilter(keep)
 
 
 def _layout_by_running(model: LoadedModel) -> str:

@@ -80,9 +80,7 @@ class _Observation:
     applied: float = 0.0  # the edit, after rounding to the model's dtype
     edited: torch.Tensor | None = None  # where the edit must show
     intact: torch.Tensor | None = None  # the same in the unedited row
-    addends: torch.Tensor | None = (
-        None  # magnitudes of what was added up to it: they bound rounding
-    )
+    addends: torch.Tensor | None = None  # magnitudes of the sum's terms: they bound rounding
     before: float = 0.0  # largest change of a logit before the edited position
     after: float = 0.0  # ... at it or later
 
@@ -244,7 +242,7 @@ def _normalised(model: LoadedModel, contribution: str) -> bool:
 
 
 def _host(values: torch.Tensor) -> torch.Tensor:
-    return values.detach().to("cpu", torch.float64)
+    return values.detach().cpu().double()
 
 
 # -- planning --

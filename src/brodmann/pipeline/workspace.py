@@ -13,9 +13,14 @@ from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import UserError
+from brodmann.methods import METHODS
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
+# Stages with a settings file (rules/settings.smk), and the methods whose versions they carry.
+STAGES = {"baseline_pass": ("baseline",), "baseline": ("baseline", "inclusion")}
+# Keys of a model entry that say how it runs, not what it computes.
+_HOW_IT_RUNS = ("device_map", "attn_implementation")
 
 
 class Workspace:
@@ -53,14 +58,31 @@ class Workspace:
 
     @property
     def model_pattern(self) -> str:
+        """Matches the models of the study and nothing else."""
         return alternatives(self.study.models)
 
     @property
     def task_pattern(self) -> str:
+        """Matches the selected tasks and nothing else."""
         return alternatives(self.study.tasks.selected)
 
     @property
+    def stage_pattern(self) -> str:
+        """Matches the stages that take their settings from a file."""
+        return alternatives(STAGES)
+
+    def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
+        """All config values and method versions that ``stage`` depends on, for one model."""
+        entry = self.study.model(model)
+        settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
+        if stage == "baseline":
+            settings["inclusion"] = entry.inclusion_settings()
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        return settings
+
+    @property
     def controls(self) -> list[str]:
+        """Models that are shown but never averaged in."""
         return [name for name, entry in self.study.models.items() if entry.control]
 
     def definition_files(self, task: str) -> list[str]:
@@ -85,8 +107,13 @@ class Workspace:
 
     @property
     def recorded_config(self) -> dict[str, Any]:
-        """The effective config without ``execution``: what goes into provenance.json."""
-        return {key: value for key, value in self.config.items() if key != "execution"}
+        """The effective config without what only says how it runs: goes into provenance.json."""
+        recorded = {key: value for key, value in self.config.items() if key != "execution"}
+        recorded["models"] = {
+            name: {key: value for key, value in entry.items() if key not in _HOW_IT_RUNS}
+            for name, entry in self.config["models"].items()
+        }
+        return recorded
 
 
 def config_files(given: Iterable[str | Path], root: Path) -> list[Path]:
