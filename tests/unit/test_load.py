@@ -435,3 +435,21 @@ def test_a_job_starts_without_what_it_never_uses(folder, tmp_path):
     with torch.no_grad():
         expected = tiny_model("qwen2")(torch.arange(5, 12)[None]).logits
     assert torch.equal(torch.load(logits, weights_only=True), expected)
+
+
+COMPILE = """
+import sys, torch
+from brodmann.models.startup import lean_imports
+with lean_imports():
+    import transformers.masking_utils
+    assert "torch._dynamo.eval_frame" not in sys.modules
+    compiled = torch.compile(lambda x: x + 1, backend="eager")
+    from torch._dynamo import config
+print(compiled(torch.ones(1)).item(), config is torch._dynamo.config)
+"""
+
+
+def test_a_model_that_compiles_a_part_of_itself_gets_the_compiler():
+    ran = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "2.0 True"

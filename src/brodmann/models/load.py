@@ -76,8 +76,8 @@ class UnitSite:
         value = self.get()
         if not value.requires_grad:
             value = value.detach().requires_grad_(True)
-        # A clone, as some models change an output in place, which a leaf does not allow. Put back in
-        # any case: in the other layout ``value`` is only a view of what the model has.
+        # A clone, as some models change an output in place, which a leaf does not allow. Put back
+        # in any case: in the other layout ``value`` is only a view of what the model has.
         self.set(value.clone() if self.side == "output" else value)
         return value
 

@@ -13,6 +13,7 @@ nothing meanwhile. Numbers do not change, and whoever imports the real compiler 
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -60,10 +61,11 @@ def _no() -> bool:
 
 
 def _install_stand_in() -> ModuleType | None:
-    """Put an empty package in the compiler's place; None if the compiler is there already.
+    """Put a nearly empty package in the compiler's place; None if the compiler is there already.
 
     Its ``__path__`` is the real one, so that light submodules are found and imported for real,
-    without the package's own ``__init__``, which would import all of it.
+    without the package's own ``__init__``, which would import all of it. Code that asks it for more
+    than a decorator (a model that compiles a part of itself) makes it give way to the real one.
     """
     import torch
 
@@ -77,6 +79,14 @@ def _install_stand_in() -> ModuleType | None:
     stand_in.__path__ = list(spec.submodule_search_locations)
     for decorator in ("disable", "allow_in_graph", "assume_constant_result"):
         setattr(stand_in, decorator, _unchanged)
+
+    def from_the_real_one(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        _remove_stand_in(stand_in)
+        return getattr(importlib.import_module(_COMPILER), name)
+
+    stand_in.__getattr__ = from_the_real_one
     sys.modules[_COMPILER] = stand_in
     torch._dynamo = stand_in
     return stand_in

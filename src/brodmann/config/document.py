@@ -1,0 +1,82 @@
+"""docs/config.md, written from the schema: ``python -m brodmann.config.document``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from brodmann.config.schema import load_schema
+from brodmann.files import write_text
+
+_INTRODUCTION = """# The config file
+
+Written from `workflow/schemas/config.schema.yaml` by `python -m brodmann.config.document`.
+
+Without `--configfile`, Snakemake reads `config.yaml` of the working directory, or, if there is none, the one
+beside the Snakefile. A file given with `--configfile` stands alone: what it leaves out takes the defaults
+below, never the values of `config.yaml`. `--config key=value` is laid over either, e.g.
+`--config 'tasks={items: 50}'`. Relative paths are relative to the config file. Unknown keys are errors.
+
+`brodmann check` reads the config and every task it selects, and reports all problems at once.
+
+Changing a value recomputes what depends on it and nothing else. `execution`, `device_map` and
+`attn_implementation` say how it runs: they change no result and recompute nothing.
+"""
+
+
+def config_page(schema: dict[str, Any]) -> str:
+    """The Markdown page: one table per section."""
+    return "\n".join([_INTRODUCTION, *_sections(schema)]) + "\n"
+
+
+def _sections(schema: dict[str, Any]) -> Iterator[str]:
+    for name, section in schema["properties"].items():
+        yield f"## `{name}`\n"
+        if section.get("description"):
+            yield f"{_line(section['description'])}\n"
+        entries = section
+        if name == "models":
+            entries = section["additionalProperties"]
+            yield "Keys of each entry:\n"
+        yield "| key | values | default | meaning |"
+        yield "| --- | --- | --- | --- |"
+        for key, value in entries["properties"].items():
+            default = "required" if key in entries.get("required", ()) else _show(value)
+            yield f"| `{key}` | {_values(value)} | {default} | {_line(value.get('description', ''))} |"
+        yield ""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _show(schema: dict[str, Any]) -> str:
+    value = schema.get("default")
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if value != "" else '`""`'
+
+
+def _values(schema: dict[str, Any]) -> str:
+    """The allowed values in a few words."""
+    if "enum" in schema:
+        return ", ".join("null" if choice is None else f"`{choice}`" for choice in schema["enum"])
+    types = schema.get("type", "")
+    text = " or ".join([types] if isinstance(types, str) else types)
+    if "items" in schema:
+        text += f" of {_values(schema['items'])}"
+    for key, words in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤")):
+        if key in schema:
+            text += f", {words} {schema[key]}"
+    return text
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parents[3]
+    schema_file = root / "workflow" / "schemas" / "config.schema.yaml"
+    write_text(root / "docs" / "config.md", config_page(load_schema(schema_file)))
+    sys.exit(0)

@@ -1,0 +1,152 @@
+"""The repository's own promises: pins agree, profiles do not collide, nothing is undocumented."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import combinations
+
+import pytest
+import yaml
+
+PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
+
+
+def locked(root, *names):
+    """Package -> version for Python 3.11, as locked."""
+    text = "\n".join((root / "locks" / f"{name}.txt").read_text() for name in names)
+    return {package: version for package, version, newer in PIN.findall(text) if newer != ">="}
+
+
+def requirement_names(requirements):
+    return {re.split(r"[<>=]", requirement)[0] for requirement in requirements}
+
+
+def test_conda_pins_are_the_locked_ones(root):
+    pins = {**locked(root, "runtime"), "torch": torch_version(root)}
+    environments = sorted((root / "workflow/envs").glob("*.yaml"))
+    assert environments
+    for path in environments:
+        environment = yaml.safe_load(path.read_text())
+        [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+        for pin in pip:
+            name, version = pin.split("==")
+            assert pins[name] == version, f"{path.name}: {pin}, locked {pins[name]}"
+
+
+def torch_version(root):
+    dependencies = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    [torch] = [d for d in dependencies if d.startswith("torch")]
+    return torch.removeprefix("torch==")
+
+
+def test_conda_environment_has_every_dependency(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    [environment] = [yaml.safe_load(p.read_text()) for p in (root / "workflow/envs").glob("*.yaml")]
+    [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert requirement_names(pip) == requirement_names(project["dependencies"])
+
+
+def test_every_dependency_is_locked(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    wanted = requirement_names(project["dependencies"]) - {"torch"}
+    assert wanted <= locked(root, "runtime").keys()
+    assert requirement_names(project["optional-dependencies"]["dev"]) <= locked(root, "dev").keys()
+
+
+def test_both_locks_agree(root):
+    runtime, dev = locked(root, "runtime"), locked(root, "dev")
+    assert {name: dev[name] for name in runtime} == runtime
+
+
+def test_rules_name_an_environment_and_a_log(root):
+    for path in (root / "rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            if "script:" in rule:
+                assert "conda:" in rule and "log:" in rule, f"{path.name}: {rule.split(':')[0]}"
+
+
+def profiles(root):
+    return {
+        path.parent.name: yaml.safe_load(path.read_text())
+        for path in (root / "profiles").glob("*/config.yaml")
+    }
+
+
+def test_no_profile_shares_a_key_with_the_default(root):
+    """profiles/default is loaded with every profile and wins over it."""
+    found = profiles(root)
+    default = found.pop("default")
+    for name, profile in found.items():
+        assert not set(default) & set(profile), name
+    assert not set(default) & {"cores", "jobs", "executor", "default-resources", "set-resources"}
+
+
+def test_profiles_name_existing_rules(root):
+    text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):", text, re.M))
+    for name, profile in profiles(root).items():
+        assert set(profile.get("set-resources", {})) <= rules, name
+
+
+def test_rule_files_stay_short(root):
+    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
+        assert len(path.read_text().splitlines()) <= 120, path.name
+
+
+def test_light_modules_start_light(root):
+    """What a Snakefile and a light job import must not pull in the heavy libraries."""
+    code = (
+        "import sys; import brodmann.pipeline.workspace, brodmann.pipeline.baseline, "
+        "brodmann.pipeline.items, brodmann.pipeline.models, brodmann.pipeline.record, brodmann.cli; "
+        "print([m for m in ('torch', 'transformers', 'nnsight', 'pandas', 'numpy', 'matplotlib') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_layers(root):
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_shipped_config_is_valid(root):
+    from brodmann.config.load import load_config
+
+    loaded = load_config([root / "config.yaml"], root=root)
+    assert loaded.study.models and loaded.study.tasks.selected
+
+
+def test_config_page_is_up_to_date(root):
+    from brodmann.config.document import config_page
+    from brodmann.config.schema import load_schema
+
+    schema = load_schema(root / "workflow/schemas/config.schema.yaml")
+    written = (root / "docs/config.md").read_text(encoding="utf-8")
+    assert written == config_page(schema), "run: python -m brodmann.config.document"
+
+
+def test_nothing_here_names_a_machine_or_a_registry(root):
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not files:
+        pytest.skip("not a git checkout")
+    # Written so that this file does not find itself.
+    words = ["/".join(["", "work", "main"]), "pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".com"]
+    for name in files:
+        path = root / name
+        if path.is_file() and path.suffix not in {".png", ".pdf"}:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not [word for word in words if word in text], name
+
+
+def test_no_two_tasks_share_a_name_across_domains(root):
+    names = [path.stem for path in (root / "data").glob("*/*.yaml")]
+    assert not [pair for pair in combinations(names, 2) if pair[0] == pair[1]]
