@@ -30,8 +30,6 @@ rule baseline_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
-    params:
-        store="results/{model}/.store",
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:
@@ -53,8 +51,6 @@ rule baseline:
     localrule: True
     conda:
         "../workflow/envs/brodmann.yaml"
-    params:
-        store="results/{model}/.store",
     message:
         "{wildcards.model}: baseline of {wildcards.task}"
     script:

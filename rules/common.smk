@@ -1,13 +1,10 @@
 """The study (validated config), and what several rules share. Logic lives in src/brodmann."""
 
-import os
 import sys
+from pathlib import Path
 
 # The library ships with the workflow: found without being installed, here and in every job.
-sys.path.insert(0, os.path.join(workflow.basedir, "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [sys.path[0], os.environ.get("PYTHONPATH")])
-)
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from brodmann.methods import METHODS
 from brodmann.pipeline.workspace import Workspace

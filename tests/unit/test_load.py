@@ -439,17 +439,27 @@ def test_a_job_starts_without_what_it_never_uses(folder, tmp_path):
 
 COMPILE = """
 import sys, torch
-from brodmann.models.startup import lean_imports
-with lean_imports():
-    import transformers.masking_utils
-    assert "torch._dynamo.eval_frame" not in sys.modules
-    compiled = torch.compile(lambda x: x + 1, backend="eager")
-    from torch._dynamo import config
-print(compiled(torch.ones(1)).item(), config is torch._dynamo.config)
+from brodmann.models.startup import import_model_code, without_compiler
+import_model_code()
+assert "torch._dynamo" not in sys.modules
+with without_compiler():
+    marked = torch.compiler.disable(len)
+    assert marked is len and "torch._dynamo.eval_frame" not in sys.modules
+    {code}
+print(compiled(torch.ones(1)).item(), torch._dynamo.config is sys.modules["torch._dynamo.config"])
+print(torch.compile.__module__)
 """
 
 
-def test_a_model_that_compiles_a_part_of_itself_gets_the_compiler():
-    ran = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    "code",
+    [
+        'compiled = torch.compile(lambda x: x + 1, backend="eager")',
+        'compiled = torch._dynamo.optimize("eager")(lambda x: x + 1)',
+    ],
+)
+def test_a_model_that_compiles_a_part_of_itself_gets_the_compiler(code):
+    script = COMPILE.format(code=code)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.strip() == "2.0 True"
+    assert ran.stdout.splitlines() == ["2.0 True", "torch"]

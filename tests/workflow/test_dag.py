@@ -215,7 +215,9 @@ def test_a_damaged_store_says_so_and_heals(study):
     shard.write_bytes(content)
     failed = study.snakemake("--forcerun", "baseline", "--", "baselines", check=False)
     assert failed.returncode != 0
-    assert "are gone or damaged (run the same command again: they are computed anew)" in failed.stdout
+    assert (
+        "are gone or damaged (run the same command again: they are computed anew)" in failed.stdout
+    )
     assert "Traceback" not in failed.stdout
     before = len(study.ledger())
     study.snakemake("baselines")
@@ -337,7 +339,9 @@ def test_directory_runs_a_second_study(study, tmp_path):
     other.mkdir()
     before = sorted(path for path in (study.path / "results").rglob("*"))
     study.snakemake("--directory", other, "--config", "tasks={items: 5, min_items: 1}")
-    assert json.loads((other / f"results/tiny/baseline/{TASKS[0]}.json").read_text())["n_items"] == 5
+    assert (
+        json.loads((other / f"results/tiny/baseline/{TASKS[0]}.json").read_text())["n_items"] == 5
+    )
     assert (other / "results/report.html").is_file()
     assert sorted(path for path in (study.path / "results").rglob("*")) == before
     assert study.planned("--directory", other, "--config", "tasks={items: 5, min_items: 1}") == {}
@@ -356,7 +360,10 @@ def test_config_errors_end_at_once_without_a_traceback(fresh):
     fresh.write_config(config)
     done = fresh.snakemake(check=False)
     assert done.returncode != 0
-    assert "ERROR: config.yaml:3: models.tiny.dtpye: unknown key (did you mean 'dtype'?)" in done.stdout
+    assert (
+        "ERROR: config.yaml:3: models.tiny.dtpye: unknown key (did you mean 'dtype'?)"
+        in done.stdout
+    )
     assert "taks: unknown key (did you mean 'tasks'?)" in done.stdout
     assert "Traceback" not in done.stdout and 'File "' not in done.stdout
     assert not (fresh.path / "results").exists()

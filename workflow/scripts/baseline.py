@@ -8,7 +8,6 @@ with job.running(snakemake) as study:
         study,
         model_json=snakemake.input.model,
         items_file=snakemake.input.item_file,
-        store=snakemake.params.store,
         manifest=snakemake.input.manifest,
         output=snakemake.output[0],
     )

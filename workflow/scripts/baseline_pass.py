@@ -9,7 +9,6 @@ with job.running(snakemake) as study:
         model_json=snakemake.input.model,
         record_file=snakemake.input.record,
         item_files=snakemake.input.item_files,
-        store=snakemake.params.store,
         manifest=snakemake.output[0],
         threads=snakemake.threads,
     )

@@ -39,6 +39,7 @@ class Baseline:
     items: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
+        """As it is written to the file."""
         return asdict(self)
 
 

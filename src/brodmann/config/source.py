@@ -34,6 +34,7 @@ class ConfigSource:
 
     @property
     def label(self) -> str:
+        """The file that a problem without a line is attributed to."""
         return str(self.files[-1]) if self.files else "--config"
 
     @property

@@ -66,9 +66,11 @@ class ModelEntry:
         }
 
     def prompting_settings(self) -> dict[str, Any]:
+        """What decides the texts that the model is shown."""
         return asdict(self.prompting)
 
     def inclusion_settings(self) -> dict[str, Any]:
+        """What decides which items and tasks count."""
         return asdict(self.inclusion)
 
 
@@ -83,6 +85,7 @@ class TaskSettings:
     rename: bool
 
     def expansion_settings(self) -> dict[str, Any]:
+        """What decides the items, beside the definitions themselves."""
         return {
             "published": self.published is not None,
             "items": self.items,
@@ -109,6 +112,7 @@ class Study:
     execution: Execution
 
     def model(self, name: str) -> ModelEntry:
+        """The entry of one model."""
         return self.models[name]
 
     @classmethod

@@ -34,10 +34,12 @@ class ModelCard:
     self_check: dict[str, Any]
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
+        """Write the card, with what measured it as ``metadata``."""
         write_json(path, {**asdict(self), "metadata": metadata})
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
+        """Read what ``write`` wrote."""
         record = read_json(path)
         return cls(**{field.name: record[field.name] for field in fields(cls)})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from brodmann.models.architecture import (
     text_config,
     unit_widths,
 )
-from brodmann.models.startup import lean_imports
+from brodmann.models.startup import import_model_code, without_compiler
 
 if TYPE_CHECKING:
     from nnsight import Envoy, TransformersModel
@@ -70,8 +70,8 @@ class UnitSite:
     def watch(self) -> torch.Tensor:
         """The value that the model goes on with, ready to be differentiated with respect to.
 
-        Watch any number of sites in one trace, then ``torch.autograd.grad(metric, watched)``: paths
-        through higher sites count, as nothing below a gradient's own reach is cut off.
+        Watch any number of sites in one trace, then call ``torch.autograd.grad(metric, watched)``
+        in it: watching one site does not cut the paths to it from those below.
         """
         value = self.get()
         if not value.requires_grad:
@@ -218,20 +218,20 @@ def load_model(
     _check_folder(directory, where)
     placement = _placement(device_map, device)
     torch_dtype = _torch_dtype(dtype, where)
-    with lean_imports():
-        tokenizer = _load_tokenizer(directory, where, trust_remote_code)
-        hf = _load_weights(
-            directory,
-            where,
-            dtype=torch_dtype,
-            trust_remote_code=trust_remote_code,
-            use_safetensors=None if allow_pickle else True,
-            **placement,
-            **({"attn_implementation": attn_implementation} if attn_implementation else {}),
-        )
-        if "device_map" not in placement:
-            hf.to(_device(device))
-        return wrap_model(hf, tokenizer, name=name, units=units)
+    import_model_code()
+    tokenizer = _load_tokenizer(directory, where, trust_remote_code)
+    hf = _load_weights(
+        directory,
+        where,
+        dtype=torch_dtype,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=None if allow_pickle else True,
+        **placement,
+        **({"attn_implementation": attn_implementation} if attn_implementation else {}),
+    )
+    if "device_map" not in placement:
+        hf.to(_device(device))
+    return wrap_model(hf, tokenizer, name=name, units=units)
 
 
 def wrap_model(
@@ -246,14 +246,14 @@ def wrap_model(
     hf.requires_grad_(False)
     architecture = architecture_for(hf, units, name=name)
     widths = unit_widths(hf, architecture, name=name)
-    with lean_imports():
-        from nnsight import TransformersModel
+    import_model_code()
+    from nnsight import TransformersModel
 
-        # Without a device nnsight would move the model to the first accelerator it finds.
-        place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
-        # It lists every class it knows when a model brings its own code.
-        with _without_log("transformers.pipelines.base", "is not supported for"):
-            nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
+    # Without a device nnsight would move the model to the first accelerator it finds.
+    place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
+    # It lists every class it knows when a model brings its own code.
+    with _without_log("transformers.pipelines.base", "is not supported for"):
+        nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
@@ -344,8 +344,12 @@ def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedMode
     from transformers import AutoModelForCausalLM
 
     try:
-        # The report is read below, in full.
-        with _without_progress_bar(), _without_log("transformers.modeling_utils", "LOAD REPORT"):
+        # The report is read below, in full. Foreign code may want the compiler.
+        with (
+            _without_progress_bar(),
+            _without_log("transformers.modeling_utils", "LOAD REPORT"),
+            nullcontext() if options["trust_remote_code"] else without_compiler(),
+        ):
             hf, report = AutoModelForCausalLM.from_pretrained(
                 directory,
                 local_files_only=True,

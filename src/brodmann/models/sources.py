@@ -59,10 +59,12 @@ class WeightsRecord:
     bytes: int
 
     def to_json(self) -> dict[str, Any]:
+        """As it is written to the file."""
         return asdict(self)
 
     @classmethod
     def read(cls, path: str | Path) -> WeightsRecord:
+        """Read a record file."""
         return cls(**{key: value for key, value in read_json(path).items() if key != "metadata"})
 
 

@@ -55,17 +55,17 @@ def run_pass(
     model_json: str,
     record_file: str,
     item_files: Sequence[str],
-    store: str,
     manifest: str,
     threads: int,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
     watch = Stopwatch()
+    store = Path(manifest).parent
     card = ModelCard.read(model_json)
     tasks = [read_items(path) for path in item_files]
     plans = {items.task: _plan(study, card, items) for items in tasks}
     keys = {items.task: store_key(card, items, plans[items.task]) for items in tasks}
-    with Store(Path(store) / "baseline") as scores:
+    with Store(store / "baseline") as scores:
         missing = [items for items in tasks if keys[items.task] not in scores]
         log.info("%s: %d tasks, %d to compute", card.name, len(tasks), len(missing))
         forward_passes = 0
@@ -119,13 +119,13 @@ def _score(
 
 
 def write_baseline(
-    study: Study, *, model_json: str, items_file: str, store: str, manifest: str, output: str
+    study: Study, *, model_json: str, items_file: str, manifest: str, output: str
 ) -> None:
     """Rule ``baseline``: one task's entry of the store as the JSON of the results contract."""
     card = ModelCard.read(model_json)
     items = read_items(items_file)
     plan = _plan(study, card, items)
-    payload = Store(Path(store) / "baseline").get(store_key(card, items, plan))
+    payload = Store(Path(manifest).parent / "baseline").get(store_key(card, items, plan))
     if payload is None:
         # The pass said it was there: its shard was deleted or damaged since. Without the manifest
         # the next run repeats the pass, which computes just what is missing.

@@ -73,4 +73,5 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
+        """Seconds so far."""
         return round(time.perf_counter() - self._start, 3)

@@ -47,6 +47,11 @@ class Workspace:
             loaded = load_config(files, overrides, root=root)
         except UserError as error:
             refuse(error)
+        # Jobs are processes of their own: they find the library where the Snakefile does.
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        library = str(root / "src")
+        if library not in inherited:
+            os.environ["PYTHONPATH"] = os.pathsep.join([library, *filter(None, inherited)])
         workspace = cls(loaded, root)
         config.clear()
         config.update(loaded.config)

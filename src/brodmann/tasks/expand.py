@@ -69,7 +69,15 @@ class _Draw:
         """What makes the item the same as another one, or as its mirror: one key per wording."""
         answers = self.answers
         return [
-            (wording, frozenset({(self.problem(wording, 0), answers[0]), (self.problem(wording, 1), answers[-1])}))
+            (
+                wording,
+                frozenset(
+                    {
+                        (self.problem(wording, 0), answers[0]),
+                        (self.problem(wording, 1), answers[-1]),
+                    }
+                ),
+            )
             for wording in WORDINGS
         ]
 

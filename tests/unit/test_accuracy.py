@@ -1,0 +1,80 @@
+"""The accuracy table and heatmap: what is drawn is what was measured."""
+
+import csv
+import json
+
+import pytest
+
+from brodmann.analysis.accuracy import accuracy_table
+from brodmann.figures.accuracy import draw_accuracy
+from brodmann.figures.style import DOMAIN_COLOURS, save_figure
+
+TASKS = ["language/npi", "language/wug", "formal/logic", "social/agent"]
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Two models; one cell has no aligned item, one is excluded."""
+    for model, shares in {"big": [0.995, 0.6, None, 0.2], "small": [0.5, 0.51, 0.52, 0.53]}.items():
+        for task, share in zip(TASKS, shares, strict=True):
+            record = {
+                "both_correct_accuracy": share,
+                "clean_accuracy": share,
+                "corrupted_accuracy": share,
+                "n_items": 200,
+                "n_aligned": 0 if share is None else 200,
+                "n_both_correct": 0 if share is None else int(200 * share),
+                "included": share is not None and share >= 0.6,
+                "reason": "because, as it were",
+                "items": [],
+            }
+            path = tmp_path / model / "baseline" / f"{task}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(record))
+    return tmp_path
+
+
+@pytest.fixture
+def table(results):
+    return accuracy_table(results, ["big", "small"], TASKS)
+
+
+def test_csv_holds_every_cell(table, tmp_path):
+    table.write_csv(tmp_path / "t.csv")
+    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert [(row["model"], row["task"]) for row in rows] == [
+        (model, task) for model in ("big", "small") for task in TASKS
+    ]
+    assert rows[0]["domain"] == "language" and rows[0]["both_correct_accuracy"] == "0.995"
+    assert rows[2]["both_correct_accuracy"] == "" and rows[2]["included"] == "False"
+    assert rows[0]["reason"] == "because, as it were"
+
+
+def test_heatmap_prints_the_values_under_their_tasks(table):
+    figure = draw_accuracy(table, controls=["small"])
+    strip, axes = figure.axes[:2]
+    printed = [text.get_text() for text in axes.texts]
+    # seaborn prints only unmasked cells; the cell without aligned items has no number.
+    assert printed == ["100", "60", "20", "50", "51", "52", "53"] or printed == [
+        "100", "60", "–", "20", "50", "51", "52", "53",
+    ]  # fmt: skip
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["npi", "wug", "logic", "agent"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["big", "small (control)"]
+    assert [text.get_text() for text in strip.texts] == ["language", "formal", "social"]
+    assert [text.get_color() for text in strip.texts] == [
+        DOMAIN_COLOURS[domain] for domain in ("language", "formal", "social")
+    ]
+    assert axes.collections[0].get_clim() == (50, 100)
+    assert len(axes.lines) == 6  # one stroke per excluded cell
+
+
+def test_figures_are_reproducible_and_keep_their_text(table, tmp_path):
+    contents = []
+    for name in ("one", "two"):
+        paths = [tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"]
+        save_figure(draw_accuracy(table), *paths)
+        contents.append([path.read_bytes() for path in paths])
+    assert contents[0] == contents[1]
+    # Type 42: TrueType text, not outlines.
+    assert b"/Type42" in contents[0][1] or b"/CIDFontType2" in contents[0][1]
