@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from brodmann.analysis.accuracy import AccuracyTable
-from brodmann.figures.style import DOMAIN_COLOURS, task_label
+from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR, task_label
 from brodmann.tasks.catalogue import domain_of
 
 CELL_WIDTH, CELL_HEIGHT = 0.30, 0.24  # inches
@@ -79,8 +79,9 @@ def _cross_out_excluded(axes: Axes, table: AccuracyTable) -> None:
                     [column + 0.08, column + 0.92],
                     [row + 0.92, row + 0.08],
                     color="white",
-                    linewidth=0.8,
-                    alpha=0.9,
+                    linewidth=0.6,
+                    alpha=0.55,
+                    zorder=1.5,  # below the numbers
                 )
 
 
@@ -103,7 +104,7 @@ def _draw_domains(strip: Axes, tasks: Sequence[str]) -> None:
     for domain in dict.fromkeys(domains):
         columns = [number for number, found in enumerate(domains) if found == domain]
         start, stop = columns[0], columns[-1] + 1
-        colour = DOMAIN_COLOURS[domain]
+        colour = DOMAIN_COLOURS.get(domain, OTHER_COLOUR)
         strip.add_patch(
             Rectangle((start + 0.03, 0), stop - start - 0.06, 1, color=colour, linewidth=0)
         )

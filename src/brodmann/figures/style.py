@@ -19,6 +19,8 @@ DOMAIN_COLOURS = {
     "social": "#27AE60",
     "shared": "#9B59B6",
 }
+# For domains that a user adds.
+OTHER_COLOUR = "#7F8C8D"
 
 plt.rcParams.update(
     {

@@ -5,6 +5,7 @@ Reads folder listings only, never a task file: cheap enough to be called while a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +16,8 @@ from brodmann.errors import Problem, UserError, did_you_mean
 DOMAINS = ("language", "formal", "physical", "social")
 
 TASK_SUFFIX = ".yaml"
+# A task's name is part of paths under results/.
+TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def domain_of(task: str) -> str:
@@ -63,7 +66,13 @@ def select(tasks: Iterable[str], globs: Sequence[str], where: str) -> list[str]:
     ``where`` names the config key for the error raised when a glob matches nothing.
     """
     tasks = sorted(set(tasks), key=sort_key)
-    problems = []
+    problems = [
+        Problem(
+            where, f"{task!r} cannot be a path under results/", "letters, digits, '.', '_', '-'"
+        )
+        for task in tasks
+        if not TASK_NAME.fullmatch(task)
+    ]
     chosen: set[str] = set()
     for glob in globs:
         matches = [task for task in tasks if fnmatchcase(task, glob)]
@@ -80,7 +89,7 @@ def _hint(glob: str, tasks: Sequence[str]) -> str:
     names = {task.partition("/")[2]: task for task in tasks}
     if glob in names:
         return f"did you mean '{names[glob]}'?"
-    domain, slash, name = glob.partition("/")
+    _, slash, name = glob.partition("/")
     if slash and any(sign in name for sign in "*?["):
         return did_you_mean(glob, {f"{domain_of(task)}/{name}" for task in tasks})
     return did_you_mean(glob, tasks)

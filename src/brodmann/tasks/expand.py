@@ -199,11 +199,8 @@ def _compose(parts: PromptParts, problem: str, options: tuple[str, ...]) -> str:
 
 
 def _label(entry: Entry) -> str:
-    """An entry's name: its first text."""
-    for value in entry.values():
-        if isinstance(value, Template):
-            return value.text
-    return str(next(iter(entry.values())))
+    """An entry's name: all its texts."""
+    return "/".join(value.text for value in entry.values() if isinstance(value, Template))
 
 
 def _roles(dice: Dice) -> Iterator[tuple[bool, bool]]:

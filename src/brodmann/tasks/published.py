@@ -159,7 +159,12 @@ def _find(folder: Path, task: str) -> tuple[Path, Path, str, dict[str, Any]]:
         for domain, (config, entries) in configs.items():
             for key, entry in entries.items():
                 if our_label(f"{domain}/{key}", rename) == task:
-                    path = folder / "data" / domain / entry["path"]
+                    data = folder / "data" / domain
+                    path = data / entry["path"]
+                    if not path.resolve().is_relative_to(data.resolve()):
+                        raise UserError.at(
+                            f"{config}: {key}.path", f"{entry['path']!r} leaves the folder {data}"
+                        )
                     if not path.is_file():
                         raise UserError.at(
                             f"{config}: {key}.path", f"the file {path} does not exist"
