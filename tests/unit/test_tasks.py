@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -150,7 +151,7 @@ def test_sequences_are_arithmetic(root):
             (item.corrupted_prompt, item.incorrect),
         ):
             terms = [int(term) for term in (prompt + answer).split(",")]
-            steps = {b - a for a, b in zip(terms, terms[1:], strict=False)}
+            steps = {b - a for a, b in pairwise(terms)}
             assert len(steps) == 1 and steps != {0}, prompt + answer
 
 
