@@ -70,6 +70,11 @@ def read_json(path: str | Path) -> Any:
         ) from None
 
 
+def incomplete(path: str | Path) -> UserError:
+    """The error for a file that is sound JSON but does not hold what it should."""
+    return UserError.at(str(path), "is incomplete", "delete it and run again to rebuild it")
+
+
 def canonical_json(value: Any) -> bytes:
     """One byte string per value: what hashes and store keys are taken of."""
     return json.dumps(

@@ -175,6 +175,21 @@ def test_model_filter_overrides_the_tasks_filter(load):
         pytest.param(
             GOOD + "  published: nowhere", ["tasks.published: no such folder"], id="published"
         ),
+        pytest.param(
+            GOOD + "  min_both_correct: .nan", [":6: tasks.min_both_correct: found nan"], id="nan"
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n'}\ntasks:",
+            ["tasks: expected a mapping, found null"],
+            id="empty section",
+        ),
+        pytest.param(
+            "models:\n  report.html: {source: 'hf:o/n'}", ["kept for another"], id="reserved file"
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'path:~nosuchuser/x'}", ["no such folder"], id="no such user"
+        ),
+        pytest.param('models:\n  a: {source: "path:x\\0y"}', ["no such folder"], id="NUL"),
         pytest.param(GOOD + "  rename: true", ["renames published tasks only"], id="rename"),
     ],
 )
@@ -216,6 +231,32 @@ def test_config_option_values_that_arrive_as_text_are_read(load):
     assert study.tasks.items == 50 and study.execution.batch_tokens == 64
     model = load(GOOD, {"models": {"a": {"revision": "123", "untrained": "true"}}}).study.model("a")
     assert model.revision == "123" and model.untrained is True
+
+
+def test_null_in_a_config_option_means_null(load):
+    assert (
+        load(GOOD, {"models": {"a": {"system": "null"}}}).study.model("a").prompting.system is None
+    )
+
+
+def test_whole_numbers_written_as_floats_are_whole(load):
+    tasks = load(GOOD + "  items: 20.0\n  seed: 3.0").study.tasks
+    assert (repr(tasks.items), repr(tasks.seed)) == ("20", "3")
+
+
+def test_few_items_are_enough_for_aligned_filters(load):
+    assert load(GOOD + "  items: 5\n  filter: aligned").study.tasks.items == 5
+
+
+def test_paths_belong_to_the_file_that_holds_them(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "model").mkdir(parents=True)
+    (tmp_path / "one" / "a.yaml").write_text("models: {a: {source: 'path:model'}}")
+    (tmp_path / "two" / "b.yaml").write_text("tasks: {items: 30}")
+    files = [tmp_path / "one" / "a.yaml", tmp_path / "two" / "b.yaml"]
+    study = load_config(files, root=ROOT).study
+    assert study.model("a").location == str(tmp_path / "one" / "model")
+    assert study.tasks.items == 30
 
 
 def test_overrides_are_laid_over_the_file(load):

@@ -79,6 +79,17 @@ def test_changed_weights_are_not_taken_for_the_recorded_ones(entry, folder, cach
         locate(local, cache, record)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "x.tiktoken", "sentencepiece.bpe.model"])
+def test_a_changed_tokenizer_is_another_one(entry, folder, cache, name):
+    local = entry(source=f"path:{folder}")
+    record = fetch(local, cache)
+    with (folder / name).open("a") as handle:
+        handle.write(" ")
+    assert fetch(local, cache).tokenizer_hash != record.tokenizer_hash
+    with pytest.raises(UserError, match=r"weights or tokenizer in .* have changed"):
+        locate(local, cache, record)
+
+
 def test_folder_without_config(entry, folder, cache):
     (folder / "config.json").unlink()
     with pytest.raises(

@@ -224,6 +224,33 @@ def test_a_damaged_store_says_so_and_heals(study):
     assert [len(entry["computed"]) for entry in study.ledger()[before:]] == [1]
 
 
+@pytest.mark.parametrize(
+    "file",
+    [f"results/items/{TASKS[0]}.json", "results/tiny/model.json", "results/tiny/.source.json"],
+)
+@pytest.mark.parametrize("content", ["{}", '{"task": ', ""])
+def test_damaged_intermediate_files_are_named(study, file, content):
+    from brodmann.errors import UserError
+    from brodmann.models.card import ModelCard
+    from brodmann.models.sources import WeightsRecord
+    from brodmann.tasks.items import read_items
+
+    path = study.path / file
+    path.write_text(content)
+    read = {"model.json": ModelCard.read, ".source.json": WeightsRecord.read}
+    with pytest.raises(UserError, match="delete it and run again to rebuild it"):
+        read.get(path.name, read_items)(path)
+
+
+def test_running_a_checkpoints_own_code_changes_the_key(finished):
+    from dataclasses import replace
+
+    from brodmann.models.card import ModelCard
+
+    card = ModelCard.read(finished.path / "results/tiny/model.json")
+    assert card.identity() != replace(card, trust_remote_code=True).identity()
+
+
 def test_execution_settings_rerun_nothing(study):
     config = study.config()
     config["execution"] = {"device": "cpu", "batch_tokens": 64, "cache": "elsewhere"}

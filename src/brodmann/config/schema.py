@@ -67,7 +67,9 @@ def typed(value: Any, schema: dict[str, Any]) -> Any:
             read = yaml.safe_load(value)
         except yaml.YAMLError:
             return value
-        if not validator.is_valid(value) and validator.is_valid(read):
+        # "null" is fine as text, too, but nobody who writes it on a command line means the word.
+        wanted = read is None or not validator.is_valid(value)
+        if wanted and validator.is_valid(read):
             return read
     return value
 
@@ -126,6 +128,10 @@ def _suggestion(value: Any, choices: list[Any]) -> str:
 def with_defaults(config: Any, schema: dict[str, Any]) -> Any:
     """A copy of ``config`` in which every key that was left out has the schema's default."""
     if not isinstance(config, dict):
+        types = schema.get("type", ())
+        whole = "integer" in types and "number" not in types  # a JSON integer may be written 3.0
+        if whole and isinstance(config, float) and config.is_integer():
+            return int(config)
         return copy.deepcopy(config)
     filled = {}
     properties = schema.get("properties", {})

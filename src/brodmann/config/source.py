@@ -37,9 +37,10 @@ class ConfigSource:
         """The file that a problem without a line is attributed to."""
         return str(self.files[-1]) if self.files else "--config"
 
-    @property
-    def base(self) -> Path:
-        """The folder that relative paths in the config are relative to."""
+    def base(self, path: KeyPath) -> Path:
+        """The folder that a relative path is relative to: that of the file its key stands in."""
+        if path in self.lines:
+            return Path(self.lines[path][0]).resolve().parent
         return self.files[-1].resolve().parent if self.files else Path.cwd()
 
     def where(self, path: KeyPath) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from brodmann.files import read_json, write_json
+from brodmann.files import incomplete, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class ModelCard:
     resolved_source: str
     revision: str | None
     untrained: bool
+    trust_remote_code: bool
     weights_hash: str
     tokenizer_hash: str
     dtype: str
@@ -41,12 +42,17 @@ class ModelCard:
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
         record = read_json(path)
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
+        try:
+            return cls(**{field.name: record[field.name] for field in fields(cls)})
+        except (KeyError, TypeError):
+            raise incomplete(path) from None
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, Any]:
         """What makes two runs of a model the same model: part of every store key."""
         return {
             "weights": self.weights_hash,
             "tokenizer": self.tokenizer_hash,
             "dtype": self.dtype,
+            # The weights hash covers code that comes with a checkpoint; this says whether it ran.
+            "remote_code": self.trust_remote_code,
         }

@@ -17,22 +17,22 @@ from typing import Any
 
 from brodmann.config.study import ModelEntry
 from brodmann.errors import UserError
-from brodmann.files import digest, read_json
+from brodmann.files import digest, incomplete, read_json
 from brodmann.methods import METHODS
 from brodmann.models.cache import Cache
 
+# Globs of the files that a tokenizer and its chat templates may consist of.
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
+    "tokenizer*.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
+    "vocab*",
     "merges.txt",
-    "vocab.txt",
-    "tokenizer.model",
-    "spiece.model",
+    "*.model",
+    "*.tiktoken",
+    "tekken.json",
+    "chat_template*",
+    "additional_chat_templates/*",
 )
 # Loading these runs a pickle: refused unless the config opts in.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -65,7 +65,11 @@ class WeightsRecord:
     @classmethod
     def read(cls, path: str | Path) -> WeightsRecord:
         """Read a record file."""
-        return cls(**{key: value for key, value in read_json(path).items() if key != "metadata"})
+        record = read_json(path)
+        try:
+            return cls(**record)
+        except TypeError:
+            raise incomplete(path) from None
 
 
 def fetch(entry: ModelEntry, cache: Cache) -> WeightsRecord:
@@ -87,10 +91,10 @@ def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
     if folder is None or not folder.is_dir():
         raise UserError.at(f"models.{entry.name}", f"{record.resolved} is not in the cache", advice)
     found = _record(entry, folder, cache, record.resolved, record.revision)
-    if found.weights_hash != record.weights_hash:
+    if (found.weights_hash, found.tokenizer_hash) != (record.weights_hash, record.tokenizer_hash):
         raise UserError.at(
             f"models.{entry.name}",
-            f"the weights in {folder} have changed since they were recorded",
+            f"the weights or tokenizer in {folder} have changed since they were recorded",
             "run 'snakemake models --forcerun fetch_model' to take the new ones",
         )
     return folder
@@ -147,11 +151,7 @@ def _record(
         if key not in _BOOKKEEPING
     }
     code = {path.name: cache.file_hash(path) for path in sorted(folder.glob("*.py"))}
-    tokenizer = {
-        name: cache.file_hash(folder / name)
-        for name in TOKENIZER_FILES
-        if (folder / name).is_file()
-    }
+    tokenizer = _tokenizer_hashes(folder, cache)
     return WeightsRecord(
         source=entry.source,
         resolved=resolved,
@@ -161,6 +161,16 @@ def _record(
         weight_files=hashes,
         bytes=sum(path.stat().st_size for path in weights),
     )
+
+
+def _tokenizer_hashes(folder: Path, cache: Cache) -> dict[str, str]:
+    """Content hash of each file of the tokenizer, by its path in the folder."""
+    files = sorted({path for glob in TOKENIZER_FILES for path in folder.glob(glob)})
+    return {
+        path.relative_to(folder).as_posix(): cache.file_hash(path)
+        for path in files
+        if path.is_file()
+    }
 
 
 # -- Hugging Face hub --
@@ -231,7 +241,7 @@ def _commit_in_cache(entry: ModelEntry, cache: Cache, error: Exception) -> str:
 
 def _wanted_files(entry: ModelEntry, files: list[str]) -> list[str]:
     """Config, tokenizer and one set of weights; never a second copy in another format."""
-    wanted = [*TOKENIZER_FILES, "config.json", "generation_config.json", "*.tiktoken"]
+    wanted = [*TOKENIZER_FILES, "config.json", "generation_config.json"]
     if entry.trust_remote_code:
         wanted.append("*.py")
     if entry.untrained:
@@ -314,9 +324,7 @@ def _untrained(entry: ModelEntry, trained: Path, cache: Cache) -> Path:
     config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     for key in ("transformers_version", "_name_or_path"):
         config.pop(key, None)
-    tokenizer = [
-        cache.file_hash(trained / name) for name in TOKENIZER_FILES if (trained / name).is_file()
-    ]
+    tokenizer = _tokenizer_hashes(trained, cache)
     key = digest(["untrained", METHODS["weights"], config, tokenizer, entry.seed])[:16]
     label = os.path.basename(entry.location.rstrip("/")) or entry.kind
 

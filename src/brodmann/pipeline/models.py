@@ -120,6 +120,7 @@ def _card(entry: ModelEntry, record: WeightsRecord, facts: dict[str, Any]) -> Mo
         resolved_source=record.resolved,
         revision=record.revision,
         untrained=entry.untrained,
+        trust_remote_code=entry.trust_remote_code,
         weights_hash=record.weights_hash,
         tokenizer_hash=record.tokenizer_hash,
         format=resolved_format(entry.prompting.format, facts["has_chat_template"]),

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brodmann.files import digest, read_json, write_json
+from brodmann.files import digest, incomplete, read_json, write_json
 
 WORDINGS = ("completion", "chat")
 
@@ -67,14 +67,17 @@ def write_items(path: str | Path, items: TaskItems) -> None:
 def read_items(path: str | Path) -> TaskItems:
     """Read what ``write_items`` wrote."""
     record = read_json(path)
-    return TaskItems(
-        task=record["task"],
-        wordings={
-            wording: [Item(**item) for item in items]
-            for wording, items in record["wordings"].items()
-        },
-        single_answer=record["single_answer"],
-        force_base_evaluation=record["force_base_evaluation"],
-        groups=record["groups"],
-        metadata=record["metadata"],
-    )
+    try:
+        return TaskItems(
+            task=record["task"],
+            wordings={
+                wording: [Item(**item) for item in items]
+                for wording, items in record["wordings"].items()
+            },
+            single_answer=record["single_answer"],
+            force_base_evaluation=record["force_base_evaluation"],
+            groups=record["groups"],
+            metadata=record["metadata"],
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise incomplete(path) from None

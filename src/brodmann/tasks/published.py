@@ -161,7 +161,7 @@ def _find(folder: Path, task: str) -> tuple[Path, Path, str, dict[str, Any]]:
                 if our_label(f"{domain}/{key}", rename) == task:
                     data = folder / "data" / domain
                     path = data / entry["path"]
-                    if not path.resolve().is_relative_to(data.resolve()):
+                    if "\0" in entry["path"] or not path.resolve().is_relative_to(data.resolve()):
                         raise UserError.at(
                             f"{config}: {key}.path", f"{entry['path']!r} leaves the folder {data}"
                         )
@@ -178,6 +178,8 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError.at(str(path), f"not valid JSON: {error}") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
 
 
 def _part(entry: dict[str, Any], name: str, where: str, problems: list[Problem]) -> str:
