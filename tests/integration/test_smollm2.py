@@ -66,7 +66,7 @@ def test_scores_equal_the_reference(root, study, model):
 
 
 def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
-    """On 50 items of seed 0; docs/tasks.md has the rates on 200 items and other seeds."""
+    """On 50 items of seed 0; docs/tasks/rates.md has the rates on 200 items."""
     passed = dict.fromkeys(DOMAINS, 0)
     inclusion = study.model("smollm2").inclusion
     for task in study.tasks.selected:
