@@ -24,10 +24,11 @@ import nnsight
 import torch
 
 from brodmann.errors import Problem, UserError
+from brodmann.methods import METHODS
 from brodmann.models.architecture import BATCH_FIRST, SEQUENCE_FIRST, find_module
 from brodmann.models.load import SITES, LoadedModel, UnitSite, envoy_at
 
-SELF_CHECK_VERSION = 1
+SELF_CHECK_VERSION = METHODS["check"]
 
 TEXT = "The old map of the city shows nine bridges, and the new one shows eleven."
 N_TOKENS = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.errors import UserError
-from brodmann.files import read_json, write_json
+from brodmann.files import atomic_path, read_json, write_json
 from brodmann.methods import METHODS
 from brodmann.provenance import PACKAGES, git_commit, package_versions
 
@@ -91,7 +91,5 @@ def write_report(
             lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
             raise UserError.at(output, f"the report could not be written: {lines[-1:]}")
         # Moved by content: the temporary folder may be on another file system.
-        from brodmann.files import atomic_path
-
         with atomic_path(output) as temporary:
             temporary.write_bytes(draft.read_bytes())

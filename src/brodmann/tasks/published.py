@@ -70,11 +70,6 @@ def list_published(folder: str | Path, rename: bool = False) -> list[str]:
     return sorted(tasks, key=sort_key)
 
 
-def published_path(folder: str | Path, task: str) -> Path:
-    """The data file of a task that ``list_published`` names (with or without ``rename``)."""
-    return _find(Path(folder), task)[1]
-
-
 def source_files(folder: str | Path, task: str) -> list[Path]:
     """The files that a task's items come from: its domain's config and its data."""
     config, path, _, _ = _find(Path(folder), task)
