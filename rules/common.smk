@@ -43,6 +43,10 @@ def weights_files(wildcards):
     return workspace.weights_files(wildcards.model)
 
 
+def expansion_settings(wildcards):
+    return study.tasks.expansion_settings(wildcards.task)
+
+
 def definition_files(wildcards):
     """The file or files that define a task."""
     return workspace.definition_files(wildcards.task)

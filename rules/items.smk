@@ -1,7 +1,7 @@
 """Tasks to items.
 
 results/items/{domain}/{task}.json   all items of a task, in each of its wordings, prompts composed
-Config: tasks.published, tasks.items, tasks.seed, tasks.rename
+Config: tasks.published, tasks.items, tasks.seed, tasks.rename, tasks.difficulty
 """
 
 
@@ -22,7 +22,7 @@ rule expand_items:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        expansion=study.tasks.expansion_settings(),
+        expansion=expansion_settings,
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items"

@@ -21,3 +21,10 @@ done
 "$UV" pip compile pyproject.toml $options -o locks/runtime.txt
 # shellcheck disable=SC2086
 "$UV" pip compile pyproject.toml --extra dev -c locks/runtime.txt $options -o locks/dev.txt
+# An environment of its own for the harness, with brodmann's versions of what computes and tokenizes.
+# shellcheck disable=SC2086
+{
+    sed -n 's/^lm-eval = \["\(.*\)"\]$/\1/p; s/^ *"\(torch==.*\)",$/\1/p' pyproject.toml
+    grep -E '^(accelerate|huggingface-hub|numpy|safetensors|tokenizers|transformers)==' \
+        locks/runtime.txt | tr -d '\\'
+} | "$UV" pip compile - $options -o locks/lm-eval.txt

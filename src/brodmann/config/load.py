@@ -268,7 +268,31 @@ class _CrossChecks:
         selected = self._selected(value["include"], folder, value["rename"])
         if len(sound) < len(value):
             return None
-        return TaskSettings(selected, folder, items, value["seed"], value["rename"])
+        if folder is not None and value["difficulty"]:
+            self._problem(
+                ("tasks", "difficulty"),
+                "the published layout has no difficulties",
+                "remove it, or tasks.published",
+            )
+        return TaskSettings(
+            selected,
+            folder,
+            items,
+            value["seed"],
+            value["rename"],
+            self._difficulty(value["difficulty"], selected),
+        )
+
+    def _difficulty(self, globs: dict[str, str], selected: Sequence[str]) -> dict[str, str]:
+        """Task -> level; the last glob that names a task wins. The files know which levels exist."""
+        levels = {}
+        for glob, level in globs.items():
+            where = self.source.where(("tasks", "difficulty", glob))
+            try:
+                levels |= dict.fromkeys(catalogue.select(selected, [glob], where), level)
+            except UserError as error:
+                self.problems.extend(error.problems)
+        return {task: level for task, level in levels.items() if level != catalogue.DEFAULT_LEVEL}
 
     def _selected(
         self, globs: list[str], published_folder: str | None, rename: bool

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,21 @@ class TaskSettings:
     items: int | None
     seed: int
     rename: bool
+    # Task -> difficulty, for the tasks whose file is not taken as it stands.
+    difficulty: dict[str, str] = field(default_factory=dict)
 
-    def expansion_settings(self) -> dict[str, Any]:
-        """What decides the items, beside the definitions themselves."""
+    def level(self, task: str) -> str:
+        """The difficulty of one task."""
+        return self.difficulty.get(task, DEFAULT_LEVEL)
+
+    def expansion_settings(self, task: str) -> dict[str, Any]:
+        """What decides a task's items, beside the definition itself."""
         return {
             "published": self.published is not None,
             "items": self.items,
             "seed": self.seed,
             "rename": self.rename,
+            "difficulty": self.level(task),
         }
 
 

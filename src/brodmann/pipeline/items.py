@@ -20,8 +20,7 @@ def expand_task(study: Study, task: str, *, definition: str, output: str) -> Non
     if settings.published is not None:
         items = read_published(settings.published, task, settings.items)
     else:
-        items = expand(
-            task, load_definition(Path(definition)), seed=settings.seed, count=settings.items
-        )
+        loaded = load_definition(Path(definition), settings.level(task))
+        items = expand(task, loaded, seed=settings.seed, count=settings.items)
     log.info("%s: %d items", task, len(items))
     write_items(output, items)

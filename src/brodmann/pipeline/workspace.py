@@ -96,7 +96,9 @@ class Workspace:
         if settings.published is not None:
             files: Iterable[Path] = published.source_files(settings.published, task)
         else:
-            files = [catalogue.task_path(self.root / "data", task)]
+            # Which shared lexicons a task uses only its file says, which is not read here.
+            data = self.root / "data"
+            files = [catalogue.task_path(data, task), *catalogue.shared_lexicons(data)]
         # Relative, so that a study and its clone can move together without looking changed.
         return [os.path.relpath(file) for file in files]
 

@@ -16,6 +16,10 @@ from brodmann.errors import Problem, UserError, did_you_mean
 DOMAINS = ("language", "formal", "physical", "social")
 
 TASK_SUFFIX = ".yaml"
+# The difficulty of a task whose file is taken as it stands.
+DEFAULT_LEVEL = "default"
+# Beside the domains' folders: lexicons that several tasks share.
+LEXICON_FOLDER = "lexicons"
 # A task's name is part of paths under results/.
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -37,6 +41,11 @@ def task_path(data_dir: str | Path, task: str) -> Path:
     return Path(data_dir) / f"{task}{TASK_SUFFIX}"
 
 
+def shared_lexicons(data_dir: str | Path) -> list[Path]:
+    """The lexicons that several tasks share, by name."""
+    return sorted((Path(data_dir) / LEXICON_FOLDER).glob(f"*{TASK_SUFFIX}"))
+
+
 def list_tasks(data_dir: str | Path) -> list[str]:
     """Every ``domain/name`` that has a file ``data_dir/domain/name.yaml``, in the standard order."""
     data_dir = Path(data_dir)
@@ -50,6 +59,8 @@ def list_tasks(data_dir: str | Path) -> list[str]:
             for path in folder.iterdir()
             if path.name.endswith(TASK_SUFFIX) and not path.name.startswith(".")
         )
+        if folder.name == LEXICON_FOLDER:
+            continue
         if names and folder.name not in DOMAINS:
             problems.append(
                 Problem(str(folder), "not a cognitive domain", did_you_mean(folder.name, DOMAINS))

@@ -1,6 +1,7 @@
 """One task, one YAML file: read it, and say everything that is wrong with it at once.
 
-docs/tasks/format.md is the reference of the format. A *frame* is a problem text in both wordings; its
+docs/tasks/format.md is the reference of the format. A lexicon may be a shared one, from its own file
+(``data/lexicons/NAME.yaml``). A *frame* is a problem text in both wordings; its
 *contrast* is the only thing in which the clean and the corrupted problem differ. Frames draw the rest of
 their words from a lexicon or from a generator. An explicit item is a frame without slots.
 """
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import digest
+from brodmann.tasks.catalogue import DEFAULT_LEVEL, TASK_SUFFIX, shared_lexicons
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.generators import Generator, generators
 from brodmann.tasks.items import WORDINGS
@@ -47,6 +49,7 @@ _KEYS = (
     "frames",
     "items",
     "generator",
+    "difficulty",
 )
 _FRAME_KEYS = (*WORDINGS, "text", "contrast", "answers", "answer", "when", "unit")
 _PROMPT_KEYS = ("prefix", "concatenation", "suffix", "answer_prefix")
@@ -100,24 +103,43 @@ class TaskDefinition:
     explicit: bool  # frames are items
     generator: Generator | None
     arguments: Mapping[str, object]
+    levels: Mapping[str, Mapping[str, object]]  # difficulty -> the arguments it changes
     sha256: str
 
+    def at_level(self, level: str) -> TaskDefinition:
+        """The task at another difficulty; UserError unless the file offers it."""
+        if level == DEFAULT_LEVEL:
+            return self
+        if level not in self.levels:
+            offered = ", ".join((DEFAULT_LEVEL, *self.levels))
+            raise UserError.at(self.path, f"no difficulty '{level}'", f"it offers: {offered}")
+        return replace(self, arguments={**self.arguments, **self.levels[level]})
 
-def load_definition(path: str | Path) -> TaskDefinition:
-    """Read and check a task file; raises UserError with every problem in it."""
-    return parse_definition(read_yaml(path), str(path))
+
+def load_definition(path: str | Path, level: str = DEFAULT_LEVEL) -> TaskDefinition:
+    """Read and check a task file; raises UserError with every problem in it.
+
+    Its folder's parent is taken for the folder of all tasks (``data/``), where shared lexicons are.
+    """
+    path = Path(path)
+    return parse_definition(read_yaml(path), str(path), path.parent.parent).at_level(level)
 
 
-def parse_definition(raw: object, path: str) -> TaskDefinition:
-    """Check the parsed content of a task file; ``path`` is for the messages."""
-    return _Parser(path).parse(raw)
+def parse_definition(raw: object, path: str, data: Path | None = None) -> TaskDefinition:
+    """Check the parsed content of a task file; ``path`` is for the messages.
+
+    ``data`` is the folder of all tasks, for the lexicons that they share.
+    """
+    return _Parser(path, data).parse(raw)
 
 
 class _Parser:
     """Reads the parts of a task file, noting problems and going on with what is left."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, data: Path | None) -> None:
         self.path = path
+        self.data = data
+        self.shared: dict[str, object] = {}  # name -> content of the shared lexicons in use
         self.problems: list[Problem] = []
 
     # Problems and plain values
@@ -190,6 +212,7 @@ class _Parser:
         self.lexicon = self.read_lexicon(data.get("lexicon"))
         generator, arguments = self.read_generator(data.get("generator"))
         self.generator = generator
+        levels = self.read_levels(data.get("difficulty"), arguments)
         self.slots = self.read_slots(data.get("slots"))
         self.shared_contrast = self.read_contrast(data.get("contrast"), "contrast")
         prompt = self.read_prompt(data.get("prompt"))
@@ -220,7 +243,8 @@ class _Parser:
             explicit=explicit,
             generator=generator,
             arguments=arguments,
-            sha256="" if self.problems else digest(raw),
+            levels=levels,
+            sha256="" if self.problems else digest([raw, self.shared] if self.shared else raw),
         )
         if self.problems:
             raise UserError(*dict.fromkeys(self.problems))
@@ -258,8 +282,25 @@ class _Parser:
             if name in OPTION_SLOTS:
                 self.problem(where, "the name is reserved for the listed options")
                 continue
-            lexicon[name] = self.read_entries(entries, where)
+            if isinstance(entries, str):
+                entries, where = self.shared_lexicon(entries, where)
+            if entries is not None:
+                lexicon[name] = self.read_entries(entries, where)
         return lexicon
+
+    def shared_lexicon(self, name: str, where: str) -> tuple[object, str]:
+        """The content of a shared lexicon and its file's name; None and a problem if there is none."""
+        known = shared_lexicons(self.data) if self.data else []
+        paths = {path.name.removesuffix(TASK_SUFFIX): path for path in known}
+        if name not in paths:
+            self.problem(where, f"no shared lexicon '{name}'", did_you_mean(name, paths))
+            return None, where
+        try:
+            self.shared[name] = read_yaml(paths[name])
+        except UserError as error:
+            self.problems.extend(error.problems)
+            return None, where
+        return self.shared[name] or [], f"{where} ({paths[name].name})"
 
     def read_entries(self, value: object, where: str) -> tuple[Entry, ...]:
         """Entries as plain words, as mappings form -> text, or as a table ``forms`` + ``entries``."""
@@ -349,6 +390,27 @@ class _Parser:
         except (ValueError, TypeError) as error:
             self.problem("generator.args", str(error))
         return known[name], arguments
+
+    def read_levels(
+        self, value: object, arguments: Mapping[str, object]
+    ) -> dict[str, dict[str, object]]:
+        """Difficulty levels: generator arguments that replace those of the file."""
+        levels = {}
+        for level, changes in self.mapping(value, "difficulty").items():
+            where = f"difficulty.{level}"
+            if self.generator is None:
+                self.problem(where, "only a generator has difficulties", "remove it")
+                continue
+            if level == DEFAULT_LEVEL:
+                self.problem(where, "the name stands for the file as it is", "rename it")
+                continue
+            changed = self.mapping(changes, where, self.generator.arguments)
+            try:
+                next(self.generator.contents(Dice("check"), {**arguments, **changed}), None)
+            except (ValueError, TypeError) as error:
+                self.problem(where, str(error))
+            levels[level] = changed
+        return levels
 
     # Frames
 
