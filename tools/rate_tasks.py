@@ -118,10 +118,10 @@ def wilson(successes, trials):
 
 _HEADER = """# What SmolLM2 makes of the shipped tasks
 
-Written by `tools/rate_tasks.py`: model `{model}`, completion wording, {items} items a seed (seeds {seeds}); wording was tuned on
-seed 1 only. Both correct: share of the token-aligned items that are right in both directions, with its 95 % Wilson interval
-(items taken as independent); a task is included from 0.60. Tail: the same share when the model sees the last three tokens
-of each prompt only.
+Written by `tools/rate_tasks.py`: model `{model}`, completion wording, {items} items a seed (seeds
+{seeds}); wording was tuned on seed 1 only. Both correct: share of the token-aligned items that are right
+in both directions, with its 95 % Wilson interval (items taken as independent); a task is included from
+0.60. Tail: the same share when the model sees the last three tokens of each prompt only.
 """
 
 

@@ -58,9 +58,11 @@ def test_sound_items_pass():
         ("more_frequent", lambda n: pair(f"a {n}", f"b {n}", f"a{n:04}", f"z{n:04}")),
         (
             "listed_first",  # and the published layout has it: the right option first, in both prompts
-            lambda n: pair(f"a {n}: up or down?", f"b {n}: down or up?", "up", "down")
-            if n % 2
-            else pair(f"a {n}: down or up?", f"b {n}: up or down?", "down", "up"),
+            lambda n: (
+                pair(f"a {n}: up or down?", f"b {n}: down or up?", "up", "down")
+                if n % 2
+                else pair(f"a {n}: down or up?", f"b {n}: up or down?", "down", "up")
+            ),
         ),
     ],
 )
@@ -77,7 +79,10 @@ def test_mention_rules_follow_the_text():
     assert scores["mentioned_first"].both_correct == 1
     assert scores["mentioned_last"].accuracy == scores["mentioned_last"].both_correct == 0
     # A word within a longer one is no mention.
-    assert shortcuts([pair("boxes and bags", "bags", "box", "bag")], None)["mentioned_first"].accuracy == 0.5
+    assert (
+        shortcuts([pair("boxes and bags", "bags", "box", "bag")], None)["mentioned_first"].accuracy
+        == 0.5
+    )
 
 
 def test_bag_of_words_sees_unseen_contents_only():
@@ -119,7 +124,9 @@ def test_surface_formats():
     assert only(pair("A leaf will", "A stone will", "float", "sink")) == {"sentence"}
     assert only(pair("Will a leaf sink?", "Will a stone sink?", "no", "yes")) == {"question"}
     assert "choice" in only(pair("Leaf: float or sink:", "Nail: float or sink:", "float", "sink"))
-    assert "dialogue" in only(pair('"A leaf," she said, "will', '"A nail," she said, "will', "a", "b"))
+    assert "dialogue" in only(
+        pair('"A leaf," she said, "will', '"A nail," she said, "will', "a", "b")
+    )
     assert "examples" in only(pair("Log: float.\nLeaf:", "Log: float.\nNail:", "float", "sink"))
     assert set(SURFACE_FORMATS) >= only(pair("A leaf", "A nail", "a", "b"))
 

@@ -29,12 +29,13 @@ SURFACE_FORMATS = ("sentence", "question", "choice", "examples", "dialogue")
 Rule = Callable[[str, str, str], int | None]
 
 _WORD = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
-_FUNCTION_WORDS = frozenset(
-    """a an and any are as at be been being but by can could did do does for from had has have he her here
-    hers him his how i if in into is it its me my no nor not of off on or our out over she so some than that
-    the their them then there these they this those to too under up was we were what when where which who
-    whom whose why will with would you your""".split()
+_FUNCTION_WORD_LIST = (
+    "a an and any are as at be been being but by can could did do does for from had has have he her "
+    "here hers him his how i if in into is it its me my no nor not of off on or our out over she so "
+    "some than that the their them then there these they this those to too under up was we were what "
+    "when where which who whom whose why will with would you your "
 )
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def audit(
 ) -> Audit:
     """Audit one wording. ``names`` are masked with numbers and function words.
 
-    ``classifier`` asks for the bag-of-words classifier, too, which takes seconds. The first of ``vocabularies`` says how frequent an answer is: earlier tokens are more frequent ones.
+    ``classifier`` asks for the bag-of-words classifier, too, which takes seconds. The first of
+    ``vocabularies`` says how frequent an answer is: earlier tokens are more frequent ones.
     """
     pairs = items.wordings[wording]
     groups = items.groups or [str(number) for number in range(len(pairs))]

