@@ -10,3 +10,112 @@ def log_probability(model, prompt_ids, answer_ids):
         log_probs = model(input_ids=ids).logits[0].double().log_softmax(-1)
     start = len(prompt_ids) - 1
     return sum(log_probs[start + n, token].item() for n, token in enumerate(answer_ids))
+
+
+def _unit_module(model, component, layer):
+    """The transformers module whose input holds the units, found by its dotted path."""
+    architecture = model.architecture
+    path = architecture.mlp_hidden if component == "neurons" else architecture.heads
+    module = model.hf.get_submodule(f"{architecture.blocks}.{layer}")
+    return module.get_submodule(path)
+
+
+def _run(model, ids, edit=None, component="neurons"):
+    """Logits [length, vocabulary] and every layer's units [length, width], by plain hooks.
+
+    ``edit(layer, units)`` returns what the model goes on with. Sequence-first models are turned round.
+    """
+    kept, handles = {}, []
+
+    def hook(layer):
+        def pre(_, args):
+            flip = model.architecture.layout == "sequence_first"
+            value = args[0].transpose(0, 1) if flip else args[0]
+            if edit is not None:
+                value = edit(layer, value)
+            kept[layer] = value
+            return (value.transpose(0, 1) if flip else value, *args[1:])
+
+        return pre
+
+    for layer in range(model.n_layers):
+        module = _unit_module(model, component, layer)
+        handles.append(module.register_forward_pre_hook(hook(layer)))
+    try:
+        logits = model.hf(input_ids=torch.tensor([ids])).logits[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    return logits, kept
+
+
+def _lp(logits, prompt, answer):
+    log_probs = logits.float().log_softmax(-1)
+    start = len(prompt) - 1
+    return sum(log_probs[start + n, token] for n, token in enumerate(answer))
+
+
+def _goals(item, both=True):
+    goals = [(1, item.correct)]
+    if item.incorrect is not None and both:
+        goals.append((-1, item.incorrect))
+    return goals
+
+
+def naive_attribution(model, item, component, both=True):
+    """One item's attribution [layers, units]: whole sequences, one answer after the other, no cache.
+
+    (clean - corrupted activation at the last prompt token) times the gradient on the corrupted run.
+    """
+    last = len(item.clean) - 1
+    with torch.no_grad():
+        _, clean = _run(model, item.clean, component=component)
+    total = 0
+    for sign, answer in _goals(item, both):
+
+        def leaf(layer, value):
+            if not value.requires_grad:
+                value = value.detach().requires_grad_(True)
+            return value
+
+        with torch.enable_grad():
+            logits, units = _run(model, item.corrupted + answer, leaf, component)
+            metric = sign * _lp(logits, item.corrupted, answer)
+            values = [units[layer] for layer in range(model.n_layers)]
+            gradients = torch.autograd.grad(metric, values)
+        total = total + torch.stack(
+            [
+                (clean[layer][0, last] - value[0, last].detach()) * gradient[0, last]
+                for layer, (value, gradient) in enumerate(zip(values, gradients, strict=True))
+            ]
+        )
+    if component == "heads":
+        total = total.unflatten(-1, (model.heads_per_layer, model.head_dim)).sum(-1)
+    return total
+
+
+def naive_metric(model, item):
+    """lp(correct) - lp(incorrect) after the corrupted prompt (lp(answer) of single-answer items)."""
+    return naive_patched_metric(model, item, "neurons", [])
+
+
+def naive_patched_metric(model, item, component, units):
+    """The same with the clean activation of some units (layer, index) at the last prompt token."""
+    last = len(item.clean) - 1
+    size = model.head_dim if component == "heads" else 1
+    with torch.no_grad():
+        _, clean = _run(model, item.clean, component=component)
+
+        def patch(layer, value):
+            value = value.clone()
+            for at, unit in units:
+                if at == layer:
+                    where = slice(unit * size, (unit + 1) * size)
+                    value[0, last, where] = clean[layer][0, last, where]
+            return value
+
+        total = 0.0
+        for sign, answer in _goals(item):
+            logits, _ = _run(model, item.corrupted + answer, patch, component)
+            total += sign * _lp(logits, item.corrupted, answer).item()
+    return total

@@ -1,0 +1,166 @@
+"""What a batch of rows has read so far: run once, kept as a KV cache, gone on from many times.
+
+Everything before the last prompt token is the same for all that is asked of a row (both answers, every
+edit), and for all rows as long as their tokens are the same. A `Context` holds the keys and values of that
+part, computed without autograd. A model that keeps no usable cache reads it again each time: the numbers
+are the same, only the work is more.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from brodmann.circuits.encode import Ids
+from brodmann.models.load import LoadedModel
+
+log = logging.getLogger(__name__)
+
+# Tokens of the trial that decides whether a model's cache is used, and how far logits may differ.
+_TRIAL_TOKENS = 6
+_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
+
+
+@dataclass
+class Context:
+    """Rows [batch, seen] of tokens that have been read; ``cache`` is None where there is nothing to keep."""
+
+    ids: torch.Tensor
+    cache: Any | None
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+
+class Reader:
+    """Runs tokens through a model, going on from a context."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+        self.forward_passes = 0
+        self._keeps_logits = "logits_to_keep" in inspect.signature(model.hf.forward).parameters
+        self.caches = self._cache_works()
+
+    # Contexts
+
+    def read(self, rows: Sequence[Ids]) -> Context:
+        """Read rows of equal length; what all of them begin with is run once, not once a row."""
+        ids = self._tensor(rows)
+        if not self.caches or not ids.shape[1]:
+            return Context(ids, None)
+        same = common_prefix(rows) if len(rows) > 1 else 0
+        context = Context(ids[:, :same], None)
+        if same:
+            cache = self._new_cache()
+            self._run(ids[:1, :same], cache)
+            cache.batch_repeat_interleave(len(rows))
+            context = Context(ids[:, :same], cache)
+        return self.extend(context, ids[:, same:])
+
+    def extend(self, context: Context, ids: torch.Tensor) -> Context:
+        """The context after reading ``ids`` [batch, more], too; the one given is used up."""
+        seen = torch.cat([context.ids, ids], dim=1)
+        if not self.caches or not ids.shape[1]:
+            return Context(seen, context.cache)
+        cache = context.cache if context.cache is not None else self._new_cache()
+        self._run(ids, cache)
+        return Context(seen, cache)
+
+    def select(self, context: Context, rows: torch.Tensor) -> Context:
+        """A context of its own for some rows, each as often as ``rows`` names it."""
+        forked = self.fork(context)
+        if forked.cache is not None:
+            for layer in forked.cache.layers:
+                if layer.keys is not None:
+                    layer.batch_select_indices(rows.to(layer.keys.device))
+        return Context(context.ids[rows], forked.cache)
+
+    def fork(self, context: Context) -> Context:
+        """A copy that can be read on without touching the original; their past is shared, not copied.
+
+        A cache's layers grow by concatenation, so that the tensors of the past are never written to.
+        """
+        if context.cache is None:
+            return context
+        cache = copy.copy(context.cache)
+        cache.layers = [copy.copy(layer) for layer in context.cache.layers]
+        return Context(context.ids, cache)
+
+    # Traces
+
+    def trace(self, context: Context, ids: torch.Tensor, *, keep: int = 1) -> Any:
+        """An nnsight trace of ``ids`` [batch, more] after ``context``, which is used up.
+
+        In it, the first of ``ids`` is at position ``offset(context)`` of every site, and the output has the
+        logits of the last ``keep`` positions, if not more.
+        """
+        self.forward_passes += 1
+        inputs = {"input_ids": ids if context.cache is not None else self._whole(context, ids)}
+        return self.model.nn.trace(inputs, **self._options(context.cache, keep))
+
+    def offset(self, context: Context) -> int:
+        """Where the first new token stands in a trace that goes on from ``context``."""
+        return 0 if context.cache is not None else context.ids.shape[1]
+
+    def _whole(self, context: Context, ids: torch.Tensor) -> torch.Tensor:
+        return torch.cat([context.ids, ids], dim=1)
+
+    def _options(self, cache: Any | None, keep: int) -> dict[str, Any]:
+        options: dict[str, Any] = {"logits_to_keep": keep} if self._keeps_logits else {}
+        if cache is not None:
+            options |= {"past_key_values": cache, "use_cache": True}
+        elif self.caches:
+            options["use_cache"] = False
+        return options
+
+    # Running
+
+    def _tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
+
+    def _run(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+        with torch.no_grad():
+            output = self.model.hf(input_ids=ids, **self._options(cache, 1))
+        self.forward_passes += 1
+        return output.logits
+
+    def _new_cache(self) -> Any:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self.model.hf.config.get_text_config())
+
+    def _cache_works(self) -> bool:
+        """Whether reading in two parts gives the logits of reading at once."""
+        size = self.model.vocabulary_size
+        ids = torch.arange(1, _TRIAL_TOKENS + 1, device=self.model.device)[None] % size
+        with torch.no_grad():
+            expected = self.model.hf(input_ids=ids).logits[:, -1].double()
+            try:
+                cache = self._new_cache()
+                options = {"past_key_values": cache, "use_cache": True}
+                self.model.hf(input_ids=ids[:, :3], **options)
+                found = self.model.hf(input_ids=ids[:, 3:], **options).logits[:, -1].double()
+            except Exception as error:  # a model's own code may fail in any way
+                log.info("%s: no KV cache (%s)", self.model.name, error)
+                return False
+        scale = max(1.0, float(expected.abs().max()))
+        works = bool((found - expected).abs().max() <= _TOLERANCE[self.model.dtype] * scale)
+        if not works:
+            log.info("%s: its KV cache changes its logits and is not used", self.model.name)
+        return works
+
+
+def common_prefix(rows: Sequence[Ids]) -> int:
+    """How many tokens all rows begin with, leaving at least one token of each row."""
+    first, last = min(rows), max(rows)
+    limit = min(len(first), len(last)) - 1
+    for place in range(max(0, limit)):
+        if first[place] != last[place]:
+            return place
+    return max(0, limit)
