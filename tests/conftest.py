@@ -18,3 +18,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Result matrices of the published study, where they are at hand."""
+    folder = Path(os.environ.get("BRODMANN_REFERENCE", ROOT.parent / "shared" / "reference"))
+    if not (folder / "published").is_dir():
+        pytest.skip(f"the published matrices are not there ({folder}); set BRODMANN_REFERENCE")
+    return folder / "published"

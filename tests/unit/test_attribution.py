@@ -1,4 +1,4 @@
-"""Attribution against a naive implementation: full forward and backward passes, no cache, one item at a time."""
+"""Attribution against a naive implementation: whole sequences, forward and backward, no cache."""
 
 import gc
 
@@ -93,8 +93,6 @@ def test_does_not_depend_on_the_batch(models, family):
     for key, first in runs[0].items():
         for other in runs[1:]:
             assert (other[key] - first).abs().max() <= 1e-5 * max(1.0, first.abs().max())
-
-
 
 
 def test_equals_the_true_effect_where_the_model_is_linear():

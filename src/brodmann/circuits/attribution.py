@@ -322,7 +322,7 @@ class Attributor:
                 site.set(value * (1 - here) + here * moved[:, None])
                 metric = scorer.rows(self.model.nn.output.logits).sum()
                 (gradient,) = torch.autograd.grad(metric, [moved])
-                product = nnsight.save((difference.float() * gradient.float()))
+                product = nnsight.save(difference.float() * gradient.float())
             result[site.name, site.layer] = product.unflatten(0, (len(tails), steps)).mean(1)
         return result
 

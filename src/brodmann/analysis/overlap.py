@@ -1,0 +1,210 @@
+"""How far circuits overlap: containment, Jaccard, doubly stochastic; reliability and its noise ceiling.
+
+*Containment* |A and B| / k, k the nominal size (what the published matrices hold); *Jaccard*
+|A and B| / |A or B|, NaN for two empty circuits; *doubly stochastic*: containment with its diagonal set to
+zero, scaled until rows and columns sum to one. *Reliability* of a task is the overlap of its own circuit
+from two item lists: two halves of its items, or two seeds. Two tasks that had the same circuit would be
+seen to overlap by about the geometric mean of their reliabilities: that is the *noise ceiling* of a pair,
+and the noise-corrected overlap is the measured one divided by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brodmann.circuits.masks import Selection
+from brodmann.circuits.replicates import Strongest
+from brodmann.tasks.catalogue import domain_of
+
+MEASURES = ("containment", "jaccard", "doubly_stochastic")
+
+_SINKHORN_TOLERANCE = 1e-10
+_SINKHORN_STEPS = 100_000
+
+
+def shared_units(circuits: Sequence[np.ndarray]) -> np.ndarray:
+    """|A and B| for all pairs, int64 [n, n]; circuits are arrays of flat unit indices."""
+    known = np.unique(np.concatenate([np.empty(0, np.int64), *circuits]))
+    members = np.zeros((len(circuits), len(known)), dtype=np.float64)
+    for row, units in enumerate(circuits):
+        members[row, np.searchsorted(known, units)] = 1
+    return (members @ members.T).round().astype(np.int64)
+
+
+def containment(shared: np.ndarray, k: int) -> np.ndarray:
+    """|A and B| / k."""
+    return shared / k
+
+
+def jaccard(shared: np.ndarray) -> np.ndarray:
+    """|A and B| / |A or B|; NaN for two empty circuits. The diagonal of ``shared`` holds the sizes."""
+    sizes = np.diag(shared)
+    union = sizes[:, None] + sizes[None, :] - shared
+    return np.divide(shared, union, out=np.full(shared.shape, np.nan), where=union > 0)
+
+
+def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Sinkhorn scaling of a containment matrix with zero diagonal; and the rows that stay NaN.
+
+    A task whose other entries are all zero (or missing) cannot be scaled: its row and column are NaN.
+    Rows and columns are scaled in turn until both sum to one. Where the zeros allow no such matrix (three
+    tasks of which two overlap with the third only), columns sum to one and rows nearly so.
+    """
+    values = np.array(matrix, dtype=np.float64)
+    np.fill_diagonal(values, 0.0)
+    values = np.nan_to_num(values, nan=0.0)
+    empty = (values.sum(0) == 0) | (values.sum(1) == 0)
+    result = np.full(values.shape, np.nan)
+    kept = np.flatnonzero(~empty)
+    scaled = values[np.ix_(kept, kept)]
+    for _ in range(_SINKHORN_STEPS):
+        if not scaled.size:
+            break
+        scaled = scaled / scaled.sum(1, keepdims=True)
+        columns = scaled.sum(0, keepdims=True)
+        scaled = scaled / columns
+        if np.abs(scaled.sum(1) - 1).max() < _SINKHORN_TOLERANCE:
+            break
+    result[np.ix_(kept, kept)] = scaled
+    return result, [int(row) for row in np.flatnonzero(empty)]
+
+
+def overlap_matrices(
+    circuits: Mapping[str, np.ndarray], k: int
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Every measure as a table with tasks on both axes, and the tasks that could not be scaled."""
+    tasks = list(circuits)
+    shared = shared_units([circuits[task] for task in tasks])
+    contained = containment(shared, k)
+    scaled, empty = doubly_stochastic(contained)
+    values = {
+        "containment": contained,
+        "jaccard": jaccard(shared),
+        "doubly_stochastic": scaled,
+    }
+    tables = {name: pd.DataFrame(matrix, tasks, tasks) for name, matrix in values.items()}
+    return tables, [tasks[row] for row in empty]
+
+
+# Within and across domains
+
+
+@dataclass(frozen=True)
+class WithinCross:
+    """Mean overlap of pairs of one domain and of pairs of two domains (off-diagonal, finite cells)."""
+
+    within: float
+    cross: float
+
+    @property
+    def ratio(self) -> float:
+        """within / cross; NaN where there is nothing across."""
+        return self.within / self.cross if self.cross else float("nan")
+
+
+def within_cross(matrix: np.ndarray, domains: Sequence[str]) -> WithinCross:
+    """The two means; NaN where there is no such pair."""
+    names = np.array(domains)
+    same = names[:, None] == names[None, :]
+    usable = np.isfinite(matrix) & ~np.eye(len(names), dtype=bool)
+    means = [
+        float(matrix[chosen].mean()) if chosen.any() else float("nan")
+        for chosen in (usable & same, usable & ~same)
+    ]
+    return WithinCross(*means)
+
+
+# Reliability
+
+
+def pair_overlap(first: np.ndarray, second: np.ndarray, k: int) -> tuple[float, float]:
+    """(containment, Jaccard) of two circuits."""
+    shared = len(np.intersect1d(first, second))
+    union = len(first) + len(second) - shared
+    return shared / k, shared / union if union else float("nan")
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Overlap of a task's circuit with itself, from other items; NaN where it was not measured."""
+
+    split_containment: float
+    split_jaccard: float
+    seed_containment: float
+    seed_jaccard: float
+
+    @property
+    def ceiling(self) -> float:
+        """Containment between two independent item lists: of two seeds, else of two halves.
+
+        Two full lists are just what two tasks have; halves are smaller, hence a little less alike.
+        """
+        known = self.seed_containment
+        return self.split_containment if np.isnan(known) else known
+
+
+def reliability(
+    halves: Strongest, selection: Selection, full: np.ndarray, second: np.ndarray | None
+) -> Reliability:
+    """Of one task: replicates 2s and 2s + 1 of ``halves`` are split s; ``full`` and ``second`` are the
+    circuits (flat units) of all items and of the second seed's."""
+    k = selection.size(halves.n_units)
+    splits = [
+        pair_overlap(
+            halves.mask(2 * split, selection).units, halves.mask(2 * split + 1, selection).units, k
+        )
+        for split in range(len(halves) // 2)
+    ]
+    contained, jaccards = np.mean(splits, axis=0) if splits else (np.nan, np.nan)
+    seeds = (np.nan, np.nan) if second is None else pair_overlap(full, second, k)
+    return Reliability(float(contained), float(jaccards), *map(float, seeds))
+
+
+def noise_corrected(matrix: pd.DataFrame, ceilings: Mapping[str, float]) -> pd.DataFrame:
+    """Off-diagonal overlap divided by its noise ceiling sqrt(r_a r_b); on the diagonal the reliability.
+
+    NaN where a ceiling is unknown or zero. Above one is possible: a ceiling is an estimate.
+    """
+    rates = np.array([ceilings.get(task, np.nan) for task in matrix.index])
+    ceiling = np.sqrt(rates[:, None] * rates[None, :])
+    values = np.divide(
+        matrix.to_numpy(), ceiling, out=np.full(matrix.shape, np.nan), where=ceiling > 0
+    )
+    np.fill_diagonal(values, rates)
+    return pd.DataFrame(values, matrix.index, matrix.columns)
+
+
+# Intervals
+
+
+def bootstrap_within_cross(
+    replicates: Mapping[str, Strongest], selection: Selection
+) -> list[WithinCross]:
+    """Within and across domains in each bootstrap replicate: every task's items are drawn anew."""
+    tasks = list(replicates)
+    domains = [domain_of(task) for task in tasks]
+    found = []
+    for number in range(min((len(own) for own in replicates.values()), default=0)):
+        circuits = [replicates[task].mask(number, selection).units for task in tasks]
+        k = selection.size(replicates[tasks[0]].n_units)
+        found.append(within_cross(containment(shared_units(circuits), k), domains))
+    return found
+
+
+def interval(
+    estimate: float, replicates: Sequence[float], level: float = 0.95
+) -> tuple[float, float]:
+    """The bootstrap interval, moved to the estimate.
+
+    Circuits of resampled items are noisier than the circuit, so that replicates of an overlap lie below
+    it as a whole; what they say about is the spread, not the place.
+    """
+    values = np.array([value for value in replicates if np.isfinite(value)])
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    tails = np.quantile(values - values.mean(), [(1 - level) / 2, (1 + level) / 2])
+    return float(estimate + tails[0]), float(estimate + tails[1])

@@ -1,0 +1,115 @@
+"""Circuits as masks: the units with the strongest attribution, over all layers together.
+
+k = max(1, int(number of units * percent / 100)). *positive* takes only scores > 0, *negative* only scores
+< 0, most negative first, *absolute* the largest magnitudes that are not 0. So a mask may hold fewer than k
+units, but never more. Equal scores are ordered by layer, then by unit.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brodmann.errors import UserError
+from brodmann.files import write_text
+
+SIGNS = ("positive", "negative", "absolute")
+HEADER = ("layer", "unit", "score")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which units of an attribution make the circuit."""
+
+    sign: str
+    percent: float
+
+    @property
+    def name(self) -> str:
+        """``positive-0.1pct``: the {sel} of paths."""
+        return f"{self.sign}-{float(self.percent)!r}pct"
+
+    def size(self, n_units: int) -> int:
+        """k: how many units a mask may hold."""
+        return max(1, int(n_units * self.percent / 100))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Units as flat indices (layer * units per layer + unit), best first, with their scores."""
+
+    units: np.ndarray  # int64 [n]
+    scores: np.ndarray  # float32 [n]
+    width: int  # units per layer
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def layers(self) -> np.ndarray:
+        """The layer of each unit."""
+        return self.units // self.width
+
+
+def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
+    """Flat indices of at most ``count`` units of the sign, best first; ``scores`` is flat."""
+    strength = {"positive": scores, "negative": -scores, "absolute": np.abs(scores)}[sign]
+    if np.isnan(strength).any():
+        raise ValueError("scores hold NaN")
+    count = min(count, len(strength))
+    if count < len(strength):
+        # All that reach the count-th largest value, so that ties are cut by order, not by chance.
+        least = np.partition(strength, len(strength) - count)[len(strength) - count]
+        candidates = np.flatnonzero(strength >= least)
+    else:
+        candidates = np.arange(len(strength))
+    order = candidates[np.argsort(-strength[candidates], kind="stable")][:count]
+    return order[strength[order] > 0]
+
+
+def select_units(attribution: np.ndarray, selection: Selection, where: str = "attribution") -> Mask:
+    """The mask of an attribution [layers, units]; ``where`` names it if it holds NaN."""
+    flat = np.ascontiguousarray(attribution).reshape(-1)
+    try:
+        units = strongest(flat, selection.sign, selection.size(flat.size))
+    except ValueError:
+        raise UserError.at(
+            where, "the attribution holds NaN", "delete the file: it is computed anew"
+        ) from None
+    return Mask(units, flat[units], attribution.shape[1] if attribution.size else 1)
+
+
+def write_mask(path: str | Path, mask: Mask) -> None:
+    """A mask as CSV: layer, unit, score, best first."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HEADER)
+    for unit, score in zip(mask.units.tolist(), mask.scores.tolist(), strict=True):
+        # Nine digits give a float32 back to the bit.
+        table.writerow((unit // mask.width, unit % mask.width, f"{score:.9g}"))
+    write_text(path, text.getvalue())
+
+
+def read_mask(path: str | Path, width: int) -> Mask:
+    """The mask in a CSV file; ``width`` is the number of units per layer."""
+    with open(path, encoding="utf-8", newline="") as handle:
+        rows = list(csv.reader(handle))
+    if not rows or tuple(rows[0]) != HEADER:
+        raise UserError.at(str(path), f"not a mask: its header must be {','.join(HEADER)}")
+    try:
+        units = [int(layer) * width + int(unit) for layer, unit, _ in rows[1:]]
+        scores = [float(score) for _, _, score in rows[1:]]
+    except ValueError:
+        raise UserError.at(str(path), "not a mask: a line is not layer,unit,score") from None
+    return Mask(np.array(units, dtype=np.int64), np.array(scores, dtype=np.float32), width)
+
+
+def selections(signs: Iterable[str], percents: Iterable[float]) -> list[Selection]:
+    """Every combination, signs outermost."""
+    percents = list(percents)
+    return [Selection(sign, float(percent)) for sign in signs for percent in percents]

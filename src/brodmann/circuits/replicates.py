@@ -1,0 +1,136 @@
+"""Attributions of other item lists, drawn from the same items: how sure is a circuit?
+
+*Halves*: the items dealt into two random halves, several times. *Bootstraps*: items drawn with
+replacement. Both deal whole groups, so that items which share content never stand on both sides. All are
+weighted means of the items' contributions, summed up while these pass by: R x items weights, one matrix
+product per batch, no second run of the model.
+
+Of a replicate only the strongest units are kept, in order: enough for every mask.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brodmann.circuits.masks import Mask, Selection, strongest
+
+# Masks of up to this share of the units can be made of a replicate.
+KEPT_PERCENT = 5.0
+
+
+def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray:
+    """float32 [2 * splits, items]: rows 2s and 2s + 1 are the means over the two halves of split s.
+
+    Where there is one group only, its items are dealt out.
+    """
+    members = _members(groups)
+    rows = []
+    for split in range(splits):
+        dice = random.Random(f"halves/{seed}/{split}")
+        order = list(members.values())
+        dice.shuffle(order)
+        sides: tuple[list[int], list[int]] = ([], [])
+        for own in order:  # to the smaller side: groups differ in size
+            min(sides, key=len).extend(own)
+        rows += [_mean_of(side, len(groups)) for side in sides]
+    return np.array(rows, dtype=np.float32).reshape(2 * splits, len(groups))
+
+
+def bootstrap_weights(groups: Sequence[str], count: int, seed: object) -> np.ndarray:
+    """float32 [count, items]: means over as many groups as there are, drawn with replacement."""
+    members = list(_members(groups).values())
+    rows = []
+    for number in range(count):
+        dice = random.Random(f"bootstrap/{seed}/{number}")
+        drawn = Counter(int(dice.random() * len(members)) for _ in members)
+        weights = np.zeros(len(groups))
+        for place, times in drawn.items():
+            weights[members[place]] = times
+        rows.append(weights / weights.sum())
+    return np.array(rows, dtype=np.float32).reshape(count, len(groups))
+
+
+def _members(groups: Sequence[str]) -> dict[str, list[int]]:
+    members: dict[str, list[int]] = defaultdict(list)
+    for number, group in enumerate(groups):
+        members[group].append(number)
+    if len(members) > 1:
+        return members
+    return {str(number): [number] for number in range(len(groups))}
+
+
+def _mean_of(chosen: Sequence[int], n_items: int) -> np.ndarray:
+    weights = np.zeros(n_items)
+    weights[list(chosen)] = 1 / max(1, len(chosen))
+    return weights
+
+
+class Accumulator:
+    """Sums items' contributions: the mean over all items, and each replicate's."""
+
+    def __init__(self, weights: np.ndarray, shape: tuple[int, int]) -> None:
+        """``weights`` [replicates, items]; ``shape`` (layers, units)."""
+        self.weights = weights
+        self.shape = shape
+        self.total = np.zeros(shape[0] * shape[1], dtype=np.float64)
+        self.replicates = np.zeros((len(weights), shape[0] * shape[1]), dtype=np.float32)
+        self.n_items = 0
+
+    def add(self, numbers: Sequence[int], values: np.ndarray) -> None:
+        """Add the contributions float32 [items, layers, units] of the items ``numbers``."""
+        flat = values.reshape(len(numbers), -1)
+        self.total += flat.sum(0, dtype=np.float64)
+        self.replicates += self.weights[:, list(numbers)] @ flat
+        self.n_items += len(numbers)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Attribution [layers, units], float32."""
+        return (self.total / max(1, self.n_items)).astype(np.float32).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """The strongest units of each replicate, best first; -1 where a replicate has no more of the sign.
+
+    ``units[sign]``: int32 [replicates, kept], flat indices; ``scores[sign]``: float32, the same shape.
+    """
+
+    units: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    n_units: int
+
+    @classmethod
+    def of(cls, attributions: np.ndarray, percent: float = KEPT_PERCENT) -> Strongest:
+        """Of attributions [replicates, all units]."""
+        n_units = attributions.shape[1]
+        kept = Selection("positive", percent).size(n_units)
+        units, scores = {}, {}
+        for sign in ("positive", "negative"):
+            units[sign] = np.full((len(attributions), kept), -1, dtype=np.int32)
+            scores[sign] = np.zeros((len(attributions), kept), dtype=np.float32)
+            for row, values in enumerate(attributions):
+                best = strongest(values, sign, kept)
+                units[sign][row, : len(best)] = best
+                scores[sign][row, : len(best)] = values[best]
+        return cls(units, scores, n_units)
+
+    def __len__(self) -> int:
+        return len(self.units["positive"])
+
+    def mask(self, replicate: int, selection: Selection) -> Mask:
+        """A replicate's mask. The width of layers is not known here: units are flat."""
+        k = selection.size(self.n_units)
+        signs = ("positive", "negative") if selection.sign == "absolute" else (selection.sign,)
+        units = np.concatenate([self.units[sign][replicate] for sign in signs])
+        scores = np.concatenate([self.scores[sign][replicate] for sign in signs])
+        there = units >= 0
+        units, scores = units[there].astype(np.int64), scores[there]
+        # By strength, then by place: as in a mask of all units.
+        order = np.lexsort((units, -np.abs(scores)))[:k]
+        return Mask(units[order], scores[order], self.n_units)

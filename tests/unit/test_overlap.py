@@ -1,0 +1,237 @@
+"""Masks and overlap: by definition on toys, against plain loops, and against the published matrices."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.analysis.overlap import (
+    bootstrap_within_cross,
+    containment,
+    doubly_stochastic,
+    interval,
+    jaccard,
+    noise_corrected,
+    overlap_matrices,
+    reliability,
+    shared_units,
+    within_cross,
+)
+from brodmann.circuits.masks import Selection, read_mask, select_units, selections, write_mask
+from brodmann.circuits.replicates import (
+    Accumulator,
+    Strongest,
+    bootstrap_weights,
+    half_weights,
+)
+from brodmann.errors import UserError
+
+RNG = np.random.default_rng(0)
+
+
+# Masks
+
+
+def naive_mask(attribution, sign, percent):
+    """The definition: sort everything, take k, drop the wrong sign."""
+    flat = attribution.reshape(-1)
+    k = max(1, int(flat.size * percent / 100))
+    strength = {"positive": flat, "negative": -flat, "absolute": abs(flat)}[sign]
+    order = sorted(range(flat.size), key=lambda unit: (-strength[unit], unit))
+    return [unit for unit in order[:k] if strength[unit] > 0]
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "absolute"])
+@pytest.mark.parametrize("percent", [0.05, 0.1, 1, 5.0, 37.5, 100])
+def test_masks_follow_the_definition(sign, percent):
+    for attribution in (
+        RNG.normal(size=(4, 60)).astype(np.float32),
+        RNG.integers(-2, 3, size=(4, 60)).astype(np.float32),  # ties everywhere
+        np.zeros((4, 60), np.float32),
+        -np.ones((2, 30), np.float32),
+    ):
+        mask = select_units(attribution, Selection(sign, percent))
+        assert mask.units.tolist() == naive_mask(attribution, sign, percent)
+        assert (mask.scores == attribution.reshape(-1)[mask.units]).all()
+
+
+def test_the_smallest_mask_has_one_unit():
+    mask = select_units(np.arange(6.0, dtype=np.float32).reshape(2, 3), Selection("positive", 0.01))
+    assert mask.units.tolist() == [5] and mask.layers.tolist() == [1]
+
+
+def test_nan_is_an_error_that_names_the_place():
+    values = np.zeros((2, 3), np.float32)
+    values[1, 1] = np.nan
+    with pytest.raises(UserError, match="social/agent: the attribution holds NaN"):
+        select_units(values, Selection("positive", 1), "social/agent")
+
+
+def test_names_of_selections():
+    names = [selection.name for selection in selections(["positive"], [0.05, 1, 5.0])]
+    assert names == ["positive-0.05pct", "positive-1.0pct", "positive-5.0pct"]
+
+
+def test_mask_files_give_back_every_bit(tmp_path):
+    mask = select_units(RNG.normal(size=(5, 40)).astype(np.float32), Selection("absolute", 20))
+    write_mask(tmp_path / "m.csv", mask)
+    again = read_mask(tmp_path / "m.csv", 40)
+    assert (again.units == mask.units).all() and (again.scores == mask.scores).all()
+    lines = (tmp_path / "m.csv").read_text().splitlines()
+    assert lines[0] == "layer,unit,score" and len(lines) == 1 + len(mask)
+    (tmp_path / "m.csv").write_text("layer,unit\n1,2\n")
+    with pytest.raises(UserError, match="not a mask"):
+        read_mask(tmp_path / "m.csv", 40)
+
+
+# Overlap
+
+
+def test_measures_follow_the_definitions():
+    circuits = {
+        "language/a": np.array([1, 2, 3, 4]),
+        "language/b": np.array([3, 4, 5, 9]),
+        "formal/c": np.array([9]),  # fewer than k were positive
+        "formal/d": np.array([], dtype=np.int64),
+    }
+    tables, empty = overlap_matrices(circuits, k=4)
+    for (a, first), (b, second) in combinations(circuits.items(), 2):
+        shared = len(set(first.tolist()) & set(second.tolist()))
+        union = len(set(first.tolist()) | set(second.tolist()))
+        assert tables["containment"].loc[a, b] == tables["containment"].loc[b, a] == shared / 4
+        if union:
+            assert tables["jaccard"].loc[a, b] == shared / union
+    assert tables["containment"].loc["formal/c", "formal/c"] == 0.25
+    assert np.isnan(tables["jaccard"].loc["formal/d", "formal/d"])
+    assert empty == ["formal/d"] and tables["doubly_stochastic"].loc["formal/d"].isna().all()
+    rest = tables["doubly_stochastic"].drop("formal/d").drop(columns="formal/d")
+    assert rest.notna().all().all()
+
+
+def test_doubly_stochastic_matrices_sum_to_one():
+    values = RNG.random((12, 12))
+    values = (values + values.T) / 2
+    scaled, empty = doubly_stochastic(values)
+    assert empty == [] and (np.diag(scaled) == 0).all()
+    assert np.allclose(scaled.sum(0), 1) and np.allclose(scaled.sum(1), 1)
+    # It is D1 M D2: the off-diagonal cross ratios are those of the original.
+    ratio = lambda m: m[0, 1] * m[2, 3] / (m[0, 3] * m[2, 1])  # noqa: E731
+    assert ratio(scaled) == pytest.approx(ratio(values))
+    assert np.isnan(doubly_stochastic(np.eye(3))[0]).all()
+
+
+def test_published_doubly_stochastic_matrices_are_reproduced(reference):
+    pairs = sorted(reference.glob("*/overlap/*_doubly_stochastic.csv"))
+    assert len(pairs) >= 10
+    for path in pairs:
+        raw = pd.read_csv(path.with_name(path.name.replace("_doubly_stochastic", "")), index_col=0)
+        expected = pd.read_csv(path, index_col=0)
+        found, _ = doubly_stochastic(raw.loc[expected.index, expected.columns].to_numpy())
+        assert np.abs(found - expected.to_numpy()).max() < 2e-6, path
+
+
+def test_within_and_cross_are_off_diagonal_means(reference):
+    known = {"mistralai_Mistral-Small-24B-Instruct-2501": (11.1, 3.2)}
+    for model, (within, cross) in known.items():
+        table = pd.read_csv(
+            reference / model / "overlap" / "positive_0.1pct_overlap.csv", index_col=0
+        )
+        found = within_cross(table.to_numpy(), [label.split("/")[0] for label in table.index])
+        assert (round(100 * found.within, 1), round(100 * found.cross, 1)) == (within, cross)
+    toy = np.array([[9, 1, 2], [1, 9, 3], [2, np.nan, 9]], dtype=float)
+    found = within_cross(toy, ["x", "x", "y"])
+    assert (found.within, found.cross, found.ratio) == (1, 7 / 3, 3 / 7)
+
+
+# Replicates
+
+
+def test_halves_share_no_group_and_cover_all():
+    groups = [f"g{n // 3}" for n in range(60)]
+    weights = half_weights(groups, 10, seed=3)
+    assert weights.shape == (20, 60) and np.allclose(weights.sum(1), 1)
+    for split in range(10):
+        first, second = weights[2 * split] > 0, weights[2 * split + 1] > 0
+        assert (first ^ second).all() and abs(int(first.sum()) - int(second.sum())) <= 3
+        assert not {g for g, f in zip(groups, first, strict=True) if f} & {
+            g for g, s in zip(groups, second, strict=True) if s
+        }
+    assert (half_weights(groups, 10, seed=3) == weights).all()
+    assert (half_weights(groups, 10, seed=4) != weights).any()
+    assert (half_weights(["one"] * 4, 2, 0) > 0).sum(1).tolist() == [2, 2, 2, 2]
+
+
+def test_bootstraps_draw_whole_groups():
+    groups = [f"g{n // 2}" for n in range(40)]
+    weights = bootstrap_weights(groups, 200, seed=0)
+    assert np.allclose(weights.sum(1), 1) and (weights[:, ::2] == weights[:, 1::2]).all()
+    assert np.allclose(weights.mean(0), 1 / 40, atol=0.01)
+
+
+def test_accumulator_equals_means_over_all_items_at_once():
+    contributions = RNG.normal(size=(11, 3, 8)).astype(np.float32)
+    weights = half_weights([str(n) for n in range(11)], 2, 0)
+    sums = Accumulator(weights, (3, 8))
+    for part in ([4, 0], [1, 2, 3], [10, 9, 8, 7, 6, 5]):
+        sums.add(part, contributions[part])
+    assert np.allclose(sums.mean, contributions.mean(0), atol=1e-6)
+    expected = np.einsum("ri,ilu->rlu", weights, contributions).reshape(4, -1)
+    assert np.allclose(sums.replicates, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "absolute"])
+@pytest.mark.parametrize("percent", [0.1, 1.0, 5.0])
+def test_replicates_keep_what_masks_need(sign, percent):
+    attributions = np.round(RNG.normal(size=(3, 400)), 1).astype(np.float32)  # with ties
+    kept = Strongest.of(attributions)
+    for row, values in enumerate(attributions):
+        expected = select_units(values.reshape(4, 100), Selection(sign, percent))
+        assert kept.mask(row, Selection(sign, percent)).units.tolist() == expected.units.tolist()
+
+
+def test_reliability_is_one_for_sure_circuits_and_low_for_noise():
+    sure = np.tile(np.arange(1000, 0, -1, dtype=np.float32), (20, 1))
+    selection = Selection("positive", 5.0)
+    full = sure[0].argsort()[::-1][:50]
+    found = reliability(Strongest.of(sure), selection, full, full)
+    assert found.split_containment == found.split_jaccard == found.seed_containment == 1
+    noise = Strongest.of(RNG.normal(size=(20, 1000)).astype(np.float32))
+    found = reliability(noise, selection, full, None)
+    assert found.split_containment < 0.2 and np.isnan(found.seed_jaccard)
+    assert found.ceiling == found.split_containment
+
+
+def test_noise_correction_divides_by_the_ceiling():
+    raw = pd.DataFrame([[1, 0.2], [0.2, 1]], ["a", "b"], ["a", "b"])
+    found = noise_corrected(raw, {"a": 0.5, "b": 0.8})
+    assert found.loc["a", "b"] == pytest.approx(0.2 / np.sqrt(0.4))
+    assert found.loc["a", "a"] == 0.5 and noise_corrected(raw, {"a": 0.5}).isna().loc["a", "b"]
+
+
+def test_intervals_are_about_the_estimate():
+    tasks = ["language/a", "language/b", "formal/c", "formal/d"]
+    attributions = {task: RNG.normal(size=(30, 500)).astype(np.float32) for task in tasks}
+    attributions["language/b"] = attributions["language/a"] + 0.1
+    found = bootstrap_within_cross(
+        {task: Strongest.of(own) for task, own in attributions.items()}, Selection("positive", 5.0)
+    )
+    assert len(found) == 30
+    k, first = 25, {}
+    for task, own in attributions.items():
+        first[task] = set(own[0].argsort()[::-1][:k].tolist())
+    expected = len(first["language/a"] & first["language/b"]) / k
+    expected = (expected + len(first["formal/c"] & first["formal/d"]) / k) / 2
+    assert found[0].within == pytest.approx(expected)
+    low, high = interval(0.7, [one.within for one in found])
+    assert low < 0.7 < high and high - low < 0.3
+    assert np.isnan(interval(0.7, [0.5])).all()
+
+
+def test_shared_units_equals_a_loop():
+    circuits = [np.unique(RNG.integers(0, 300, size=40)) for _ in range(7)]
+    shared = shared_units(circuits)
+    for a in range(7):
+        for b in range(7):
+            assert shared[a, b] == len(set(circuits[a].tolist()) & set(circuits[b].tolist()))
+    assert containment(shared, 40).max() <= 1 and np.nanmax(jaccard(shared)) == 1
