@@ -2,7 +2,7 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, baselines, figures, report. Without a target everything is made.
+needs: models, items, baselines, attributions, masks, overlaps, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -15,6 +15,8 @@ include: "rules/settings.smk"
 include: "rules/models.smk"
 include: "rules/items.smk"
 include: "rules/baseline.smk"
+include: "rules/attribution.smk"
+include: "rules/overlap.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 
@@ -28,6 +30,9 @@ rule all:
         rules.models.input,
         rules.items.input,
         rules.baselines.input,
+        rules.attributions.input,
+        rules.masks.input,
+        rules.overlaps.input,
         rules.figures.input,
         rules.report.input,
         "results/provenance.json",

@@ -17,10 +17,18 @@ wildcard_constraints:
     model=workspace.model_pattern,
     task=workspace.task_pattern,
     stage=workspace.stage_pattern,
+    component="neurons|heads",
+    measure="containment|jaccard|doubly_stochastic|noise_corrected",
 
 
 MODELS = list(study.models)
 TASKS = list(study.tasks.selected)
+# Tasks that have items of a second seed.
+SECOND_TASKS = list(study.second_tasks)
+AGREEMENT_TASKS = list(study.attribution.agreement_tasks)
+COMPONENTS = list(study.attribution.components)
+SELECTIONS = list(study.selection.names)
+MAIN_SELECTION = study.selection.main_name
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
@@ -45,6 +53,17 @@ def weights_files(wildcards):
 
 def expansion_settings(wildcards):
     return study.tasks.expansion_settings(wildcards.task)
+
+
+def second_expansion_settings(wildcards):
+    return study.tasks.expansion_settings(wildcards.task, second=True)
+
+
+def second_item_file(wildcards):
+    """The task's items of the second seed, where it has some."""
+    if wildcards.task not in SECOND_TASKS:
+        return {}
+    return {"second": f"results/items/.second/{wildcards.task}.json"}
 
 
 def definition_files(wildcards):

@@ -3,11 +3,29 @@
 results/figures/accuracy_heatmap.{png,pdf,csv}   both-correct accuracy, models x tasks
 """
 
+# What rules/overlap.smk draws.
+OVERLAP_FIGURES = [
+    *collect(
+        "results/figures/overlap.{model}.{component}.{measure}.{ending}",
+        model=MODELS,
+        component=COMPONENTS,
+        measure=("containment", "noise_corrected", "doubly_stochastic"),
+        ending=("png", "pdf", "csv"),
+    ),
+    *collect(
+        "results/figures/agreement.{model}.{component}.{ending}",
+        model=MODELS if AGREEMENT_TASKS else [],
+        component=COMPONENTS,
+        ending=("png", "pdf", "csv"),
+    ),
+]
+
 
 rule figures:
     """All figures."""
     input:
         multiext("results/figures/accuracy_heatmap", ".png", ".pdf", ".csv"),
+        OVERLAP_FIGURES,
 
 
 rule accuracy_heatmap:

@@ -11,10 +11,10 @@ import brodmann
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import Problem, UserError
 from brodmann.pipeline.workspace import config_files
-from brodmann.tasks import catalogue, published
+from brodmann.tasks import catalogue, lm_eval, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
-from brodmann.tasks.items import TaskItems
+from brodmann.tasks.items import WORDINGS, TaskItems
 
 # The workflow's folder: this package is used from a clone.
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,35 +48,64 @@ def _parser() -> argparse.ArgumentParser:
     command("check", _check, "Check the config and every task it selects; all problems at once.")
     command("tasks", _tasks, "List the tasks that the config selects.")
     command("where", _where, "Say where the report and the figures of a finished run are.")
+    audit = command(
+        "audit", _audit, "Look for flaws in tasks' items: shortcuts, misaligned tokens."
+    )
+    audit.add_argument("tasks", nargs="*", help="globs over domain/task (default: all selected)")
+    audit.add_argument("-n", type=int, default=1000, help="items per task (default 1000)")
+    audit.add_argument("--table", help="write the tables to this Markdown file")
     show = command("items", _items, "Show the first items of a task as models get them.")
     show.add_argument("task", help="domain/name")
     show.add_argument("-n", type=int, default=3, help="how many (default 3)")
+    lm = command("export-lm-eval", _export_lm_eval, "Write tasks for lm-evaluation-harness.")
+    lm.add_argument("tasks", nargs="+", metavar="TASK_GLOB", help="globs over domain/task")
+    lm.add_argument("--out", required=True, metavar="DIR", help="new, empty, or an earlier export")
+    lm.add_argument("--format", choices=WORDINGS, default="completion", help="default: completion")
+    lm.add_argument("--items", type=_positive, metavar="N", help="per task (default: the config's)")
+    lm.add_argument("--seed", type=int, metavar="S", help="of the items (default: the config's)")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 up, not '{text}'")
+    return int(text)
 
 
 def _load(options: argparse.Namespace) -> LoadedConfig:
     return load_config(config_files(options.configfile, ROOT), root=ROOT)
 
 
-def _read_task(loaded: LoadedConfig, task: str, count: int | None = None) -> TaskItems:
+def _read_task(
+    loaded: LoadedConfig, task: str, count: int | None = None, seed: int | None = None
+) -> TaskItems:
     settings = loaded.study.tasks
     if settings.published is not None:
         return published.read_published(settings.published, task, count or settings.items)
-    definition = load_definition(catalogue.task_path(ROOT / "data", task))
-    return expand(task, definition, seed=settings.seed, count=count or settings.items)
+    definition = load_definition(catalogue.task_path(ROOT / "data", task), settings.level(task))
+    seed = settings.seed if seed is None else seed
+    return expand(task, definition, seed=seed, count=count or settings.items)
 
 
-def _check(options: argparse.Namespace) -> int:
-    loaded = _load(options)
+def _read_tasks(
+    loaded: LoadedConfig, tasks: Sequence[str], count: int | None = None, seed: int | None = None
+) -> list[TaskItems]:
+    """The items of several tasks, or everything that is wrong with any of them."""
+    items: list[TaskItems] = []
     problems: list[Problem | str] = []
-    total = 0
-    for task in loaded.study.tasks.selected:
+    for task in tasks:
         try:
-            total += len(_read_task(loaded, task))
+            items.append(_read_task(loaded, task, count, seed))
         except UserError as error:
             problems.extend(error.problems)
     if problems:
         raise UserError(*problems)
+    return items
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    total = sum(map(len, _read_tasks(loaded, loaded.study.tasks.selected)))
     models, tasks = len(loaded.study.models), len(loaded.study.tasks.selected)
     print(f"{loaded.source.label}: fine. {models} models, {tasks} tasks, {total} items.")
     return 0
@@ -99,6 +128,44 @@ def _items(options: argparse.Namespace) -> int:
             print(f"corrupted: {item.corrupted_prompt!r}")
             answers = [item.correct] if item.incorrect is None else [item.correct, item.incorrect]
             print(f"answers:   {' | '.join(repr(answer) for answer in answers)}")
+    return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not wait for numpy and scikit-learn.
+    from brodmann.files import write_text
+    from brodmann.pipeline import audit
+
+    study = _load(options).study
+    if study.tasks.published is not None:
+        raise UserError.at("tasks.published", "the audit is for tasks of data/", "remove the key")
+    tasks = catalogue.select(study.tasks.selected, options.tasks or ["*"], "the task")
+    encoders = audit.vocabularies(study)
+    rows = list(
+        audit.audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
+    )
+    print(audit.table(rows, list(encoders)))
+    if options.table:
+        write_text(options.table, audit.document(rows, list(encoders)))
+    found = [line for task, result in rows for line in audit.problems(task, result)]
+    print("", *found, f"{len(found)} problems in {len(tasks)} tasks.", sep="\n")
+    return 1 if found else 0
+
+
+def _export_lm_eval(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    if loaded.study.tasks.published is not None and options.seed is not None:
+        raise UserError.at("--seed", "published items are not drawn", "leave it out")
+    names = catalogue.select(loaded.study.tasks.selected, options.tasks, "TASK_GLOB")
+    items = _read_tasks(loaded, names, options.items, options.seed)
+    # A glob may take in what cannot be exported; a task that is asked for by name may not.
+    skipped = [task for task in items if task.single_answer and task.task not in options.tasks]
+    kept = [task for task in items if task not in skipped] or items
+    folder = lm_eval.export(options.out, kept, options.format)
+    for task in skipped:
+        print(f"left out: {task.task} has a single answer; the harness cannot compare its prompts")
+    print(f"{folder}: {len(kept)} tasks, {2 * sum(map(len, kept))} documents")
+    print(f"Use it with: lm_eval --include_path {folder} --tasks brodmann ...")
     return 0
 
 

@@ -12,5 +12,9 @@ METHODS = {
     "items": 1,  # expansion of tasks to items
     "baseline": 1,  # log-probabilities of the answers
     "inclusion": 1,  # what is computed from them: shares, baselines, decision
+    "attribution": 1,  # attributions and their replicates
+    "agreement": 1,  # comparison of the estimators
+    "masks": 1,  # which units make a circuit
+    "overlap": 1,  # overlap, its reliability and intervals
     "accuracy": 1,  # the accuracy table and heatmap
 }

@@ -5,12 +5,14 @@ The harness has an environment of its own: `make test-lm-eval` makes it and runs
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from brodmann import cli
 from brodmann.circuits.baseline import DUAL_SCORES, queries_of, score_items
@@ -25,7 +27,7 @@ from brodmann.models.sources import fetch, locate
 from brodmann.tasks.catalogue import DOMAINS, domain_of, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
-from brodmann.tasks.lm_eval import SIDES, harness_name, pair_shares, read_samples
+from brodmann.tasks.lm_eval import SIDES, documents, harness_name, pair_shares, read_samples
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +71,7 @@ def harness(tmp_path_factory):
             text=True,
         )
 
-    if run("-c", "import lm_eval").returncode != 0:
+    if shutil.which(python) is None or run("-c", "import lm_eval").returncode != 0:
         pytest.skip(
             f"{python} cannot import lm_eval: run 'make test-lm-eval', or set "
             "BRODMANN_LM_EVAL_PYTHON to a Python that can"
@@ -159,10 +161,25 @@ def test_the_harness_loads_every_shipped_task(study, harness, tmp_path):
     domains = {harness_name(domain) for domain in DOMAINS if domain in map(domain_of, tasks)}
     assert set(loaded["groups"]) == {"brodmann", *domains}
     assert set(loaded["tasks"]) == {harness_name(task) for task in tasks}
-    for name, documents in loaded["tasks"].items():
+    for name, read in loaded["tasks"].items():
         lines = (tmp_path / "all" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         written = [json.loads(line) for line in lines]
-        assert documents == [[d["prompt"], d["choices"], d["gold"]] for d in written], name
+        assert read == [[d["prompt"], d["choices"], d["gold"]] for d in written], name
+
+
+def test_joined_texts_split_into_our_tokens(root, study, weights):
+    """The harness tokenizes prompt + answer as one text; in completion wording nothing merges."""
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+
+    def tokens(text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    for task in study.tasks.selected:
+        for document in documents(items_of(root, study, task, 20), "completion"):
+            prompt = document["prompt"]
+            assert prompt == prompt.rstrip(), task  # the harness moves spaces to the answer
+            for answer in document["choices"]:
+                assert tokens(prompt + answer) == tokens(prompt) + tokens(answer), document
 
 
 def test_completion_scores_are_ours(root, study, harness, weights, model, tmp_path):

@@ -14,17 +14,24 @@ from reference import log_probability
 from tiny_models import tiny_model, tiny_tokenizer
 
 N = len(TASKS)
-EVERYTHING = {
+BASELINES = {
     "fetch_model": 1,
     "check_model": 1,
     "expand_items": N,
     "settings": 2,
     "baseline_pass": 1,
     "baseline": N,
-    "accuracy_heatmap": 1,
-    "provenance": 1,
-    "write_report": 1,
 }
+ATTRIBUTIONS = {
+    **BASELINES,
+    "expand_second_items": N,
+    "settings": 4,
+    "attribution_pass": 1,
+    "attribution": N,
+}
+MASKS = {**ATTRIBUTIONS, "circuit_masks": N}
+FIGURES = {**MASKS, "overlap": 1, "overlap_heatmap": 3, "accuracy_heatmap": 1}
+EVERYTHING = {**FIGURES, "provenance": 1, "write_report": 1}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -36,29 +43,19 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
 @pytest.mark.parametrize(
     ("target", "rules"),
     [
-        ("models", ["fetch_model"]),
-        ("items", ["expand_items"]),
-        (
-            "baselines",
-            ["fetch_model", "check_model", "expand_items", "settings", "baseline_pass", "baseline"],
-        ),
-        (
-            "figures",
-            [
-                "fetch_model",
-                "check_model",
-                "expand_items",
-                "settings",
-                "baseline_pass",
-                "baseline",
-                "accuracy_heatmap",
-            ],
-        ),
-        ("report", list(EVERYTHING)),
+        ("models", {"fetch_model": 1}),
+        ("items", {"expand_items": N}),
+        ("baselines", BASELINES),
+        ("attributions", ATTRIBUTIONS),
+        ("masks", MASKS),
+        ("overlaps", {**MASKS, "overlap": 1}),
+        ("figures", FIGURES),
+        ("report", EVERYTHING),
     ],
 )
 def test_a_named_target_runs_what_it_needs_and_no_more(fresh, target, rules):
-    assert {rule for rule in fresh.planned(target) if rule != target} == set(rules)
+    planned = fresh.planned(target)
+    assert {rule: n for rule, n in planned.items() if rule != target} == rules
 
 
 def test_until_stops_after_a_stage(fresh):
@@ -103,6 +100,7 @@ def test_one_model_load_per_stage(finished):
     assert [(e["stage"], e["model_loads"]) for e in finished.ledger()] == [
         ("check", 1),
         ("baseline", 1),
+        ("attribution", 1),
     ]
     assert sorted(finished.ledger()[1]["computed"]) == sorted(TASKS)
 
@@ -141,10 +139,11 @@ def test_an_edited_task_is_computed_alone(study):
     definition["items"][0]["text"]["clean"] = f"{task} number 000 says hey"
     study.write_task(task, definition)
     before = len(study.ledger())
-    study.snakemake()
-    [entry] = study.ledger()[before:]
+    study.snakemake("masks")
+    entry, attributed = study.ledger()[before:]
     assert entry["computed"] == [task]
     assert sorted(entry["reused"]) == sorted(others)
+    assert attributed["computed"] == [task, f"{task} (second seed)"]
     # Counted, not inferred: twelve prompts of one length fit into one batch per row length.
     full = study.ledger()[1]["forward_passes"]
     assert 0 < entry["forward_passes"] < full
@@ -266,8 +265,8 @@ def test_a_threshold_costs_no_model_work(study):
     del config["models"]["tiny"]["filter"]
     study.write_config(config)
     before = len(study.ledger())
-    study.snakemake()
-    assert len(study.ledger()) == before
+    study.snakemake("overlaps")
+    assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
     record = study.baseline(TASKS[0])
     assert not record["included"] and "below 1" in record["reason"]
 
@@ -299,8 +298,10 @@ def test_prompting_reruns_the_model(study):
 @pytest.mark.parametrize(
     ("method", "rerun"),
     [
-        ("baseline", {"settings", "baseline_pass", "baseline"}),
-        ("inclusion", {"settings", "baseline"}),
+        ("baseline", {"settings", "baseline_pass", "baseline", "attribution_pass", "attribution"}),
+        ("inclusion", {"settings", "baseline", "attribution_pass", "attribution"}),
+        ("attribution", {"settings", "attribution_pass", "attribution"}),
+        ("masks", set()),
         ("accuracy", set()),
     ],
 )
@@ -308,8 +309,9 @@ def test_a_new_method_version_reruns_that_method(study, method, rerun):
     study.replace("src/brodmann/methods.py", f'"{method}": 1', f'"{method}": 2')
     planned = set(study.planned())
     assert planned & {"fetch_model", "check_model", "expand_items"} == set()
-    assert planned & {"settings", "baseline_pass", "baseline"} == rerun
-    assert "accuracy_heatmap" in planned
+    model_work = {"settings", "baseline_pass", "baseline", "attribution_pass", "attribution"}
+    assert planned & model_work == rerun
+    assert ("circuit_masks" if method == "masks" else "write_report") in planned
 
 
 def test_other_weights_in_the_same_folder_are_noticed(study, tiny_weights, tmp_path):

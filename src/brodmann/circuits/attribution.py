@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import nnsight
 import torch
@@ -397,9 +396,3 @@ def _refuse_non_finite(task: str, numbers: list[int], values: torch.Tensor, comp
             f"the attribution of its {component} is not finite",
             "the model's weights or dtype are at fault; try dtype: float32 or bfloat16",
         )
-
-
-def contrast_of(baseline: dict[str, Any]) -> float:
-    """What attributions of a task are divided by; 1 where a control model's metric is not normalised."""
-    contrast = baseline["clean_baseline"] - baseline["corrupted_baseline"]
-    return contrast if contrast > 1e-3 else 1.0

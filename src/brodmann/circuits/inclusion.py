@@ -6,10 +6,12 @@ and tested: the both-correct ones, or all aligned ones under ``filter: aligned``
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from brodmann.config.study import Inclusion
+from brodmann.files import incomplete, read_json
 
 # A smaller difference between clean and corrupted baseline is no contrast to normalise by.
 MIN_CONTRAST = 1e-3
@@ -37,6 +39,22 @@ class Baseline:
     misaligned_ids: list[int] = field(default_factory=list)
     # Per aligned item: id, token counts, log-probabilities.
     items: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def contrast(self) -> float:
+        """What differences of log-probabilities are divided by to be in units of the normalised metric."""
+        if self.unnormalised or self.clean_baseline is None or self.corrupted_baseline is None:
+            return 1.0
+        return self.clean_baseline - self.corrupted_baseline
+
+    @classmethod
+    def read(cls, path: str | Path) -> Baseline:
+        """Read what the baseline stage wrote."""
+        record = read_json(path)
+        try:
+            return cls(**{field.name: record[field.name] for field in fields(cls)})
+        except (KeyError, TypeError):
+            raise incomplete(path) from None
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to the file."""

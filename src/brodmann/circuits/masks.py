@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brodmann.config.study import selection_name
 from brodmann.errors import UserError
 from brodmann.files import write_text
 
@@ -32,7 +33,7 @@ class Selection:
     @property
     def name(self) -> str:
         """``positive-0.1pct``: the {sel} of paths."""
-        return f"{self.sign}-{float(self.percent)!r}pct"
+        return selection_name(self.sign, self.percent)
 
     def size(self, n_units: int) -> int:
         """k: how many units a mask may hold."""

@@ -11,7 +11,16 @@ from typing import Any
 
 from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
 from brodmann.config.source import ConfigSource, dotted, merge
-from brodmann.config.study import Execution, Inclusion, ModelEntry, Prompting, Study, TaskSettings
+from brodmann.config.study import (
+    AttributionSettings,
+    Execution,
+    Inclusion,
+    ModelEntry,
+    Prompting,
+    SelectionSettings,
+    Study,
+    TaskSettings,
+)
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.tasks import catalogue, published
 
@@ -100,10 +109,16 @@ class _CrossChecks:
         """The study, or None when the schema's problems leave nothing to build it from."""
         models = self._section("models", self._models)
         tasks = self._section("tasks", self._tasks)
-        execution = self._section("execution", self._execution)
-        if self.problems or models is None or tasks is None or execution is None:
+        parts = [
+            models,
+            tasks,
+            self._section("attribution", lambda value: self._attribution(value, tasks)),
+            self._section("selection", self._selection),
+            self._section("execution", self._execution),
+        ]
+        if self.problems or any(part is None for part in parts):
             return None
-        return Study(models, tasks, execution)
+        return Study(*parts)
 
     def _section(self, name: str, build: Any) -> Any:
         value = self.config.get(name)
@@ -280,6 +295,7 @@ class _CrossChecks:
             items,
             value["seed"],
             value["rename"],
+            value["split"] == "half",
             self._difficulty(value["difficulty"], selected),
         )
 
@@ -314,6 +330,42 @@ class _CrossChecks:
             except UserError as error:
                 self.problems.extend(error.problems)
         return tuple(sorted(chosen, key=catalogue.sort_key))
+
+    # -- attribution, selection --
+
+    def _attribution(
+        self, value: dict[str, Any], tasks: TaskSettings | None
+    ) -> AttributionSettings | None:
+        if tasks is None or not all(self._sound("attribution", key) for key in value):
+            return None
+        agreement = value["agreement"]
+        chosen: set[str] = set()
+        for number, glob in enumerate(agreement["tasks"]):
+            where = self.source.where(("attribution", "agreement", "tasks", number))
+            try:
+                chosen.update(catalogue.select(tasks.selected, [glob], where))
+            except UserError as error:
+                self.problems.extend(error.problems)
+        plain = {key: item for key, item in value.items() if key not in ("agreement", "components")}
+        return AttributionSettings(
+            **plain,
+            components=tuple(value["components"]),
+            agreement_tasks=tuple(sorted(chosen, key=catalogue.sort_key)),
+            agreement_units=agreement["units"],
+            agreement_items=agreement["items"],
+        )
+
+    def _selection(self, value: dict[str, Any]) -> SelectionSettings | None:
+        if not all(self._sound("selection", key) for key in value):
+            return None
+        percents = tuple(float(percent) for percent in value["percents"])
+        if float(value["main"]) not in percents:
+            self._problem(
+                ("selection", "main"),
+                f"{value['main']} is not one of selection.percents",
+                f"they are {', '.join(map(repr, percents))}",
+            )
+        return SelectionSettings(tuple(value["signs"]), percents, float(value["main"]))
 
     # -- execution --
 

@@ -85,6 +85,7 @@ class TaskSettings:
     items: int | None
     seed: int
     rename: bool
+    split: bool  # circuits on one half of the items, effects on the other
     # Task -> difficulty, for the tasks whose file is not taken as it stands.
     difficulty: dict[str, str] = field(default_factory=dict)
 
@@ -92,15 +93,85 @@ class TaskSettings:
         """The difficulty of one task."""
         return self.difficulty.get(task, DEFAULT_LEVEL)
 
-    def expansion_settings(self, task: str) -> dict[str, Any]:
+    def item_seed(self, second: bool = False) -> int:
+        """The seed of the items; the second list, for reliability, has the next one."""
+        return self.seed + int(second)
+
+    def expansion_settings(self, task: str, second: bool = False) -> dict[str, Any]:
         """What decides a task's items, beside the definition itself."""
         return {
             "published": self.published is not None,
             "items": self.items,
-            "seed": self.seed,
+            "seed": self.item_seed(second),
             "rename": self.rename,
             "difficulty": self.level(task),
         }
+
+
+@dataclass(frozen=True)
+class AttributionSettings:
+    """``attribution:``. ``agreement_tasks`` are the tasks that its globs name."""
+
+    components: tuple[str, ...]
+    estimator: str  # patching | ig | exact
+    gradient: str  # both_answers | correct_answer
+    ig_steps: int
+    exact_units: int
+    splits: int
+    bootstraps: int
+    second_seed: bool
+    seed: int
+    agreement_tasks: tuple[str, ...]
+    agreement_units: int
+    agreement_items: int
+
+    def estimation(self) -> dict[str, Any]:
+        """What decides the attributions themselves."""
+        chosen = {"estimator": self.estimator, "gradient": self.gradient}
+        if self.estimator == "ig":
+            chosen["steps"] = self.ig_steps
+        if self.estimator == "exact":
+            chosen["units"] = self.exact_units
+        return chosen
+
+    def comparison(self) -> dict[str, Any]:
+        """What decides the comparison of estimators with true patching."""
+        return {
+            "tasks": list(self.agreement_tasks),
+            "units": self.agreement_units,
+            "items": self.agreement_items,
+            "steps": self.ig_steps,
+        }
+
+    def replication(self) -> dict[str, Any]:
+        """What decides the replicates that go with them."""
+        return {"splits": self.splits, "bootstraps": self.bootstraps, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """``selection:``: the cross product of signs and percents."""
+
+    signs: tuple[str, ...]
+    percents: tuple[float, ...]
+    main: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The {sel} of paths, in the order of ``masks.selections``."""
+        return tuple(
+            selection_name(sign, percent) for sign in self.signs for percent in self.percents
+        )
+
+    @property
+    def main_name(self) -> str:
+        """The selection that figures show: the main size of the first sign."""
+        return selection_name(self.signs[0], self.main)
+
+
+def selection_name(sign: str, percent: float) -> str:
+    """``positive-0.1pct``."""
+    return f"{sign}-{float(percent)!r}pct"
 
 
 @dataclass(frozen=True)
@@ -118,7 +189,15 @@ class Study:
 
     models: dict[str, ModelEntry]
     tasks: TaskSettings
+    attribution: AttributionSettings
+    selection: SelectionSettings
     execution: Execution
+
+    @property
+    def second_tasks(self) -> tuple[str, ...]:
+        """Tasks of which a second list of items is drawn; published files have but one."""
+        drawn = self.attribution.second_seed and self.tasks.published is None
+        return self.tasks.selected if drawn else ()
 
     def model(self, name: str) -> ModelEntry:
         """The entry of one model."""
@@ -134,5 +213,15 @@ class Study:
                 "inclusion": Inclusion(**value["inclusion"]),
             }
             models[name] = ModelEntry(**{**value, **nested})
-        tasks = {**values["tasks"], "selected": tuple(values["tasks"]["selected"])}
-        return cls(models, TaskSettings(**tasks), Execution(**values["execution"]))
+        return cls(
+            models,
+            TaskSettings(**_with_tuples(values["tasks"])),
+            AttributionSettings(**_with_tuples(values["attribution"])),
+            SelectionSettings(**_with_tuples(values["selection"])),
+            Execution(**values["execution"]),
+        )
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Lists as tuples again: a job's values have been through JSON or a pickle."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

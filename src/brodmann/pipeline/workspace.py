@@ -18,7 +18,13 @@ from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
 # Stages with a settings file (rules/settings.smk), and the methods whose versions they carry.
-STAGES = {"baseline_pass": ("baseline",), "baseline": ("baseline", "inclusion")}
+STAGES = {
+    "baseline_pass": ("baseline",),
+    "baseline": ("baseline", "inclusion"),
+    "attribution_pass": ("baseline", "attribution", "agreement"),
+    "attribution": ("attribution",),
+    "agreement": ("agreement",),
+}
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "attn_implementation")
 
@@ -80,8 +86,18 @@ class Workspace:
         """All config values and method versions that ``stage`` depends on, for one model."""
         entry = self.study.model(model)
         settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
-        if stage == "baseline":
+        if stage not in ("baseline_pass",):
             settings["inclusion"] = entry.inclusion_settings()
+        if stage in ("attribution_pass", "attribution", "agreement"):
+            found = self.study.attribution
+            settings["estimation"] = found.estimation()
+            settings["replication"] = found.replication()
+            settings["second_seed"] = found.second_seed
+            settings["split"] = self.study.tasks.split
+        if stage in ("attribution_pass", "agreement"):
+            settings["components"] = list(found.components)
+            settings["agreement"] = found.comparison()
+            settings["main"] = self.study.selection.main
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 

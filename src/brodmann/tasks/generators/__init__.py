@@ -93,6 +93,6 @@ def endless(draw: Callable[[], Content | None]) -> Iterator[Content]:
 def generators() -> dict[str, Generator]:
     """All generators by name."""
     # Imported here because each of these modules imports the decorator from this one.
-    from brodmann.tasks.generators import numbers  # noqa: F401
+    from brodmann.tasks.generators import code, logic, numbers  # noqa: F401
 
     return dict(_REGISTRY)

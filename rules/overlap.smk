@@ -1,0 +1,116 @@
+"""How far circuits overlap, how reliable they are, and what that says about domains.
+
+results/{model}/overlap/{component}/{sel}.{measure}.csv        measure: containment, jaccard, doubly_stochastic
+results/{model}/overlap/{component}/{sel}.reliability.csv      each task's circuit against itself
+results/{model}/overlap/{component}/{sel}.noise_corrected.csv  containment divided by its noise ceiling
+results/{model}/overlap/{component}/{sel}.summary.csv          within and across domains, with intervals
+results/figures/overlap.{model}.{component}.{measure}.{png,pdf,csv}   the main selection
+Config: selection, attribution.{splits,bootstraps,second_seed}
+"""
+
+OVERLAP_FILES = (
+    "containment",
+    "jaccard",
+    "doubly_stochastic",
+    "noise_corrected",
+    "reliability",
+    "summary",
+)
+
+
+rule overlaps:
+    """Every model's overlap matrices."""
+    input:
+        collect(
+            "results/{model}/overlap/{component}/{sel}.{file}.csv",
+            model=MODELS,
+            component=COMPONENTS,
+            sel=SELECTIONS,
+            file=OVERLAP_FILES,
+        ),
+
+
+rule overlap:
+    input:
+        model="results/{model}/model.json",
+        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        masks=collect(
+            "results/{{model}}/masks/{{component}}/{sel}/{task}.csv", sel=SELECTIONS, task=TASKS
+        ),
+        replicates=collect(
+            "results/{{model}}/attribution/{{component}}/{task}.replicates.safetensors", task=TASKS
+        ),
+    output:
+        collect(
+            "results/{{model}}/overlap/{{component}}/{sel}.{file}.csv",
+            sel=SELECTIONS,
+            file=OVERLAP_FILES,
+        ),
+    log:
+        "logs/{model}/overlap/{component}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        tasks=TASKS,
+        selections=SELECTIONS,
+        mask_folder="results/{model}/masks/{component}",
+        folder="results/{model}/overlap/{component}",
+        method=METHODS["overlap"],
+    message:
+        "{wildcards.model}: overlap of circuits, {wildcards.component}"
+    script:
+        "../workflow/scripts/overlap.py"
+
+
+rule overlap_heatmap:
+    input:
+        matrix=f"results/{{model}}/overlap/{{component}}/{MAIN_SELECTION}.{{measure}}.csv",
+        reliability=f"results/{{model}}/overlap/{{component}}/{MAIN_SELECTION}.reliability.csv",
+    output:
+        png=report(
+            "results/figures/overlap.{model}.{component}.{measure}.png",
+            caption="../workflow/report/overlap_heatmap.rst",
+            category="Overlap",
+            labels={"model": "{model}", "units": "{component}", "figure": "{measure}"},
+        ),
+        pdf="results/figures/overlap.{model}.{component}.{measure}.pdf",
+        csv="results/figures/overlap.{model}.{component}.{measure}.csv",
+    log:
+        "logs/figures/overlap.{model}.{component}.{measure}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        selection=MAIN_SELECTION,
+        method=METHODS["overlap"],
+    message:
+        "Drawing the {wildcards.measure} of {wildcards.model}'s circuits"
+    script:
+        "../workflow/scripts/overlap_heatmap.py"
+
+
+rule agreement_figure:
+    input:
+        table="results/{model}/attribution/{component}.agreement.csv",
+        units="results/{model}/attribution/{component}.agreement.units.csv",
+    output:
+        png=report(
+            "results/figures/agreement.{model}.{component}.png",
+            caption="../workflow/report/agreement.rst",
+            category="Circuits",
+            labels={"model": "{model}", "units": "{component}", "figure": "estimators"},
+        ),
+        pdf="results/figures/agreement.{model}.{component}.pdf",
+        csv="results/figures/agreement.{model}.{component}.csv",
+    log:
+        "logs/figures/agreement.{model}.{component}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        method=METHODS["agreement"],
+    message:
+        "Drawing estimated against true effects, {wildcards.model}"
+    script:
+        "../workflow/scripts/agreement_figure.py"

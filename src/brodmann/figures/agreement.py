@@ -1,0 +1,69 @@
+"""Estimated against true effects of single units."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
+from brodmann.tasks.catalogue import domain_of
+
+NAMES = {"patching": "attribution patching", "ig": "integrated gradients"}
+
+
+def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Figure:
+    """One panel per estimator: a dot per unit and task, filled if the unit is in the main mask."""
+    figure, panels = plt.subplots(1, len(NAMES), figsize=(5.2, 2.7), sharey=True)
+    for axes, (estimator, name) in zip(panels, NAMES.items(), strict=True):
+        _scatter(axes, units, estimator)
+        own = summary[summary["estimator"] == estimator]
+        text = ""
+        if len(own):
+            text = f"mean rank correlation {own['rank_correlation'].mean():.2f}\n"
+            text += f"sign agreement {own['sign_agreement'].mean():.2f}"
+        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7)
+        axes.set_xlabel(f"{name} (log-probability)")
+    panels[0].set_ylabel("effect of patching the unit")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=9)
+    domains = sorted({domain_of(task) for task in units["task"]}, key=list(DOMAIN_COLOURS).index)
+    handles = [
+        plt.Line2D([], [], marker="o", ls="", ms=4, color=DOMAIN_COLOURS[d], label=d)
+        for d in domains
+        if d in DOMAIN_COLOURS
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=7)
+        figure.subplots_adjust(right=0.82)
+    return figure
+
+
+def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
+    """Both axes are symmetrically logarithmic: effects span orders of magnitude and both signs."""
+    values = np.abs(units[[estimator, "exact"]].to_numpy(dtype=float))
+    positive = values[values > 0]
+    limit = float(positive.max()) * 1.5 if positive.size else 1.0
+    threshold = max(limit * 1e-4, float(np.quantile(positive, 0.1)) if positive.size else limit)
+    for task, own in units.groupby("task", sort=False):
+        colour = DOMAIN_COLOURS.get(domain_of(str(task)), OTHER_COLOUR)
+        for inside, marker in ((0, {"facecolors": "none"}), (1, {"facecolors": colour})):
+            some = own[own["in_mask"] == inside]
+            axes.scatter(
+                some[estimator], some["exact"], s=9, linewidths=0.6, edgecolors=colour, **marker
+            )
+    axes.plot([-limit, limit], [-limit, limit], color="#999999", linewidth=0.6, zorder=0)
+    for scale in (axes.set_xscale, axes.set_yscale):
+        scale("symlog", linthresh=threshold)
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(-limit, limit)
+    ticks = [-_round_down(limit), 0, _round_down(limit)]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _round_down(value: float) -> float:
+    """The power of ten below."""
+    return float(10.0 ** np.floor(np.log10(value)))

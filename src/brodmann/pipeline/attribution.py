@@ -1,0 +1,478 @@
+"""Attribution stage: one pass per model that finds every circuit, light jobs that read what it found.
+
+A *piece of work* is one item list of one task for one component: the task's own items, or those of the
+second seed, which only serve reliability. Stored attributions are not normalised: the contrast divides
+them in the light job, so that they depend on the items, not on the last digit of a baseline.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as unpack
+from safetensors.numpy import save as pack
+
+from brodmann.circuits.inclusion import Baseline, baseline_of
+from brodmann.circuits.masks import Selection, select_units, selections, write_mask
+from brodmann.circuits.prompting import PromptPlan, plan_prompts
+from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
+from brodmann.circuits.split import circuit_items, group_of
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import atomic_path, canonical_json, digest, write_json
+from brodmann.methods import METHODS
+from brodmann.models.card import ModelCard
+from brodmann.models.sources import WeightsRecord
+from brodmann.pipeline import ledger
+from brodmann.pipeline.baseline import store_key as baseline_key
+from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.models import load
+from brodmann.pipeline.store import Store
+from brodmann.provenance import software
+from brodmann.tasks.items import TaskItems, read_items
+
+log = logging.getLogger(__name__)
+
+# Of the exact estimator: items that are measured at a time, each with a value for every unit.
+_EXACT_ITEMS = 8
+
+
+@dataclass(frozen=True)
+class ItemList:
+    """The items of one task on which a circuit is found."""
+
+    items: TaskItems
+    plan: PromptPlan
+    used: tuple[int, ...]
+    second: bool  # of the second seed
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each used item."""
+        return [group_of(self.items.groups, number) for number in self.used]
+
+    @property
+    def label(self) -> str:
+        """For the progress bar."""
+        return f"{self.items.task} (second seed)" if self.second else self.items.task
+
+
+class Stage:
+    """What the jobs of this stage share: the study, the model's card, and how work is found again."""
+
+    def __init__(self, study: Study, model_json: str | Path) -> None:
+        self.study = study
+        self.settings = study.attribution
+        self.card = ModelCard.read(model_json)
+        self.entry = study.model(self.card.name)
+
+    def plan(self, items: TaskItems) -> PromptPlan:
+        """How the model is shown a task."""
+        return plan_prompts(items, self.entry.prompting, self.card.has_chat_template)
+
+    def own_list(self, items: TaskItems, baseline: Baseline) -> ItemList | None:
+        """The items that find a task's circuit; None for an excluded task."""
+        if not baseline.included:
+            return None
+        used = circuit_items(baseline.used_ids, items.groups, self.study.tasks.split)
+        return ItemList(items, self.plan(items), tuple(used), second=False)
+
+    def second_list(self, items: TaskItems, scores: Store) -> ItemList | None:
+        """The same of the second seed's items, if they are scored and enough of them are right."""
+        plan = self.plan(items)
+        payload = scores.get(baseline_key(self.card, items, plan))
+        if payload is None:
+            return None
+        found = baseline_of(json.loads(payload), self.entry.inclusion)
+        if len(found.used_ids) < max(1, self.entry.inclusion.min_items):
+            return None
+        return ItemList(items, plan, tuple(found.used_ids), second=True)
+
+    def key(self, items: ItemList, component: str) -> str:
+        """Hash of everything that the attribution of one list depends on."""
+        replication = self.settings.replication() if not items.second else {}
+        return digest(
+            {
+                "stage": "attribution",
+                "method": METHODS["attribution"],
+                "model": self.card.identity(),
+                "prompts": asdict(items.plan),
+                "items": items.items.digest(items.plan.wording),
+                "used": items.used,
+                "groups": items.groups if not items.second else [],
+                "component": component,
+                "estimation": self.settings.estimation(),
+                "replication": replication,
+                "second": items.second,
+            }
+        )
+
+    def agreement_key(self, items: ItemList, component: str) -> str:
+        """The same of a task's comparison of estimators."""
+        return digest(
+            {
+                "of": self.key(items, component),
+                "method": METHODS["agreement"],
+                "units": self.settings.agreement_units,
+                "items": self.settings.agreement_items,
+                "main": self.study.selection.main,
+                "steps": self.settings.ig_steps,
+            }
+        )
+
+    def shape(self, component: str) -> tuple[int, int]:
+        """(layers, units per layer)."""
+        units = {"neurons": self.card.neurons_per_layer, "heads": self.card.heads_per_layer}
+        return self.card.n_layers, units[component]
+
+
+# The pass
+
+
+@dataclass(frozen=True)
+class _Work:
+    items: ItemList
+    components: tuple[str, ...]  # those that the store lacks
+    agreement: tuple[str, ...]  # those whose comparison of estimators it lacks
+
+
+def run_pass(
+    study: Study,
+    *,
+    model_json: str,
+    record_file: str,
+    item_files: Sequence[str],
+    second_files: Sequence[str],
+    baseline_files: Sequence[str],
+    manifest: str,
+    threads: int,
+) -> None:
+    """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
+    watch = Stopwatch()
+    folder = Path(manifest).parent
+    stage = Stage(study, model_json)
+    tasks = [read_items(path) for path in item_files]
+    seconds = {items.task: items for items in map(read_items, second_files)}
+    baselines = [Baseline.read(path) for path in baseline_files]
+    lists = [stage.own_list(items, found) for items, found in zip(tasks, baselines, strict=True)]
+    included = [own for own in lists if own is not None]
+    record = WeightsRecord.read(record_file)
+    session = _Session(study, stage, record, threads)
+    with Store(folder / "baseline") as scores, Store(folder / "attribution") as store:
+        wanted = list(included)
+        again = [seconds[own.items.task] for own in included if own.items.task in seconds]
+        session.score(again, scores)
+        wanted += [own for items in again if (own := stage.second_list(items, scores)) is not None]
+        work = _missing(stage, wanted, store)
+        session.attribute(work, store)
+        scores.consolidate()
+        store.consolidate()
+    facts = {
+        "stage": "attribution",
+        "model_loads": int(session.model is not None),
+        "forward_passes": session.forward_passes,
+        "computed": [piece.items.label for piece in work],
+        "reused": sorted({own.label for own in wanted} - {piece.items.label for piece in work}),
+        "seconds": watch.seconds,
+    }
+    ledger.enter(folder, **facts)
+    write_json(manifest, {"model": stage.card.name, **facts})
+
+
+def _missing(stage: Stage, wanted: Sequence[ItemList], store: Store) -> list[_Work]:
+    work = []
+    for items in wanted:
+        components = stage.settings.components
+        lacking = tuple(c for c in components if stage.key(items, c) not in store)
+        compared = items.items.task in stage.settings.agreement_tasks and not items.second
+        agreement = tuple(
+            c for c in components if compared and stage.agreement_key(items, c) not in store
+        )
+        if lacking or agreement:
+            work.append(_Work(items, lacking, agreement))
+    log.info("%s: %d item lists, %d to attribute", stage.card.name, len(wanted), len(work))
+    return work
+
+
+class _Session:
+    """The model, loaded when the first piece of work asks for it."""
+
+    def __init__(self, study: Study, stage: Stage, record: WeightsRecord, threads: int) -> None:
+        self.study = study
+        self.stage = stage
+        self.record = record
+        self.threads = threads
+        self.model: Any = None
+        self.forward_passes = 0
+
+    def _load(self) -> None:
+        if self.model is None:
+            self.model = load(self.study, self.stage.card.name, self.record, self.threads)
+
+    def _encode(self, items: TaskItems, plan: PromptPlan) -> list[Any]:
+        from brodmann.circuits.encode import Encoder
+
+        return Encoder(self.model.tokenizer, self.model.name).encode(items, plan)
+
+    def score(self, tasks: Sequence[TaskItems], scores: Store) -> None:
+        """Score the second seed's items that are not in the store: circuits need the right ones."""
+        stage = self.stage
+        missing = [t for t in tasks if baseline_key(stage.card, t, stage.plan(t)) not in scores]
+        if not missing:
+            return
+        from brodmann.circuits.baseline import count_queries, score_items
+        from brodmann.circuits.scoring import Scorer
+
+        self._load()
+        scorer = Scorer(self.model.hf, self.model.device, self.study.execution.batch_tokens)
+        encoded = {items.task: self._encode(items, stage.plan(items)) for items in missing}
+        total = sum(map(count_queries, encoded.values()))
+        with progress(total, f"second items {self.model.name}", unit="answer") as bar:
+            for items in missing:
+                bar.set_postfix_str(items.task)
+                result = score_items(items.task, encoded[items.task], scorer, on_batch=bar.update)
+                record = {**asdict(result), **self._made_with()}
+                scores.put(
+                    baseline_key(stage.card, items, stage.plan(items)), canonical_json(record)
+                )
+        self.forward_passes += scorer.forward_passes
+
+    def _made_with(self) -> dict[str, Any]:
+        return {"computed_with": {**software(), "device": str(self.model.device)}}
+
+    def attribute(self, work: Sequence[_Work], store: Store) -> None:
+        """Do every piece of work, each into the store as soon as it is done."""
+        if not work:
+            return
+        self._load()
+        total = sum(len(piece.items.used) for piece in work)
+        with progress(total, f"attribution {self.model.name}", unit="item") as bar:
+            for piece in work:
+                bar.set_postfix_str(piece.items.label)
+                encoded = self._encode(piece.items.items, piece.items.plan)
+                used = [encoded[number] for number in piece.items.used]
+                found = self._estimate(piece, used, bar.update) if piece.components else {}
+                for component, sums in found.items():
+                    key = self.stage.key(piece.items, component)
+                    store.put(key, self._record(piece.items, sums))
+                for component in piece.agreement:
+                    payload = self._compare(piece.items, used, component, store)
+                    store.put(self.stage.agreement_key(piece.items, component), payload)
+
+    def _attributor(self, components: Sequence[str], ig_steps: int) -> Any:
+        from brodmann.circuits.attribution import Attributor
+
+        return Attributor(
+            self.model,
+            components=components,
+            gradient=self.stage.settings.gradient,
+            ig_steps=ig_steps,
+            batch_tokens=self.study.execution.batch_tokens,
+        )
+
+    def _weights(self, items: ItemList) -> np.ndarray:
+        """Replicates [halves then bootstraps, items]; none of the second seed's items."""
+        if items.second:
+            return np.zeros((0, len(items.used)), dtype=np.float32)
+        settings, groups = self.stage.settings, items.groups
+        seed = f"{settings.seed}/{items.items.task}"
+        return np.concatenate(
+            [
+                half_weights(groups, settings.splits, seed),
+                bootstrap_weights(groups, settings.bootstraps, seed),
+            ]
+        )
+
+    def _estimate(self, piece: _Work, used: Sequence[Any], on_items: Any) -> dict[str, Accumulator]:
+        """Mean and replicates of every missing component."""
+        settings, task = self.stage.settings, piece.items.items.task
+        weights = self._weights(piece.items)
+        sums = {c: Accumulator(weights, self.stage.shape(c)) for c in piece.components}
+        steps = settings.ig_steps if settings.estimator == "ig" else 0
+        attributor = self._attributor(piece.components, steps)
+        for part in attributor.contributions(task, used, on_items=on_items):
+            for component, values in part.values.items():
+                sums[component].add(part.numbers, values.numpy())
+        if settings.estimator == "exact":
+            for component, first_order in sums.items():
+                sums[component] = self._exactly(attributor, component, first_order, used)
+        self.forward_passes += attributor.reader.forward_passes
+        return sums
+
+    def _exactly(
+        self, attributor: Any, component: str, first_order: Accumulator, used: Sequence[Any]
+    ) -> Accumulator:
+        """The strongest units at first order, measured one by one; all others are 0."""
+        sums = Accumulator(first_order.weights, first_order.shape)
+        flat = np.abs(first_order.mean).reshape(-1)
+        count = min(self.stage.settings.exact_units, flat.size)
+        chosen = np.sort(np.argsort(-flat, kind="stable")[:count])
+        width = first_order.shape[1]
+        units = [(int(unit) // width, int(unit) % width) for unit in chosen]
+        for start in range(0, len(used), _EXACT_ITEMS):
+            numbers = list(range(start, min(start + _EXACT_ITEMS, len(used))))
+            effects = attributor.exact_effects([used[n] for n in numbers], component, units)
+            values = np.zeros((len(numbers), flat.size), dtype=np.float32)
+            values[:, chosen] = effects.numpy()
+            sums.add(numbers, values.reshape(len(numbers), *first_order.shape))
+        return sums
+
+    def _record(self, items: ItemList, sums: Accumulator) -> bytes:
+        settings = self.stage.settings
+        halves = 2 * settings.splits if not items.second else 0
+        tensors = {"attribution": sums.mean}
+        if not items.second:
+            tensors |= _strongest_tensors("halves", Strongest.of(sums.replicates[:halves]))
+            tensors |= _strongest_tensors("bootstraps", Strongest.of(sums.replicates[halves:]))
+        facts = {"n_items": sums.n_items, **self._made_with()}
+        return pack(tensors, metadata={"facts": json.dumps(facts)})
+
+    def _compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
+        """First order, integrated gradients and the truth, of the main mask and of random units."""
+        settings, task = self.stage.settings, items.items.task
+        record = store.get(self.stage.key(items, component))
+        assert record is not None  # put there by this pass or an earlier one
+        attribution = unpack(record)["attribution"]
+        shape = attribution.shape
+        strong = select_units(attribution, Selection("absolute", self.study.selection.main)).units
+        dice = np.random.default_rng([settings.seed, *canonical_json(task)])
+        rest = np.setdiff1d(np.arange(attribution.size), strong)
+        drawn = dice.choice(rest, size=min(settings.agreement_units, len(rest)), replace=False)
+        units = np.concatenate([strong, np.sort(drawn)])
+        some = list(used[: settings.agreement_items])
+        columns = {"unit": units.astype(np.int64), "in_mask": np.isin(units, strong)}
+        for name, steps in (("patching", 0), ("ig", settings.ig_steps)):
+            attributor = self._attributor((component,), steps)
+            sums = Accumulator(np.zeros((0, len(some)), np.float32), shape)
+            for part in attributor.contributions(task, some):
+                sums.add(part.numbers, part.values[component].numpy())
+            columns[name] = sums.mean.reshape(-1)[units]
+            self.forward_passes += attributor.reader.forward_passes
+        places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
+        attributor = self._attributor((component,), 0)
+        effects = attributor.exact_effects(some, component, places)
+        self.forward_passes += attributor.reader.forward_passes
+        columns["exact"] = effects.mean(0).numpy()
+        columns["in_mask"] = columns["in_mask"].astype(np.int8)
+        return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})
+
+
+def _strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
+    tensors = {}
+    for sign in strongest.units:
+        tensors[f"{name}.{sign}.units"] = strongest.units[sign]
+        tensors[f"{name}.{sign}.scores"] = strongest.scores[sign]
+    return tensors
+
+
+def strongest_of(tensors: Mapping[str, np.ndarray], name: str, n_units: int) -> Strongest:
+    """The inverse of how replicates are stored."""
+    signs = ("positive", "negative")
+    return Strongest(
+        {sign: tensors[f"{name}.{sign}.units"] for sign in signs},
+        {sign: tensors[f"{name}.{sign}.scores"] for sign in signs},
+        n_units,
+    )
+
+
+# The light jobs
+
+
+def write_attribution(
+    study: Study,
+    *,
+    model_json: str,
+    items_file: str,
+    second_file: str | None,
+    baseline_file: str,
+    manifest: str,
+    component: str,
+    output: str,
+    replicates: str,
+) -> None:
+    """Rule ``attribution``: one task's stored attribution as the files of the results contract.
+
+    An excluded task gets a [0, 0] tensor whose metadata say why.
+    """
+    stage = Stage(study, model_json)
+    items, baseline = read_items(items_file), Baseline.read(baseline_file)
+    metadata: dict[str, Any] = {
+        "task": items.task,
+        "component": component,
+        **stage.settings.estimation(),
+        "method": METHODS["attribution"],
+        "model": stage.card.identity(),
+    }
+    own = stage.own_list(items, baseline)
+    if own is None:
+        metadata["excluded"] = baseline.reason
+        _write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
+        _write_tensors(replicates, {}, metadata)
+        return
+    folder = Path(manifest).parent
+    store = Store(folder / "attribution")
+    tensors, facts = _stored(stage, own, component, store, manifest)
+    attribution = tensors.pop("attribution")
+    normalised = (attribution / baseline.contrast).astype(np.float32)
+    metadata |= {
+        "n_items": facts["n_items"],
+        "n_units": len(set(own.groups)),
+        "contrast": baseline.contrast,
+        "unnormalised": baseline.unnormalised,
+        "computed_with": facts["computed_with"],
+    }
+    _write_tensors(output, {"attribution": normalised}, metadata)
+    if second_file is not None:
+        second = stage.second_list(read_items(second_file), Store(folder / "baseline"))
+        if second is not None:
+            found, _ = _stored(stage, second, component, store, manifest)
+            tensors["second"] = found["attribution"]
+    _write_tensors(replicates, tensors, metadata)
+
+
+def _stored(
+    stage: Stage, items: ItemList, component: str, store: Store, manifest: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    payload = store.get(stage.key(items, component))
+    if payload is None:
+        # As for baselines: without the manifest the next run repeats the pass.
+        Path(manifest).unlink(missing_ok=True)
+        raise UserError.at(
+            f"results/{stage.card.name}/.store",
+            f"the stored attribution of {items.label} is gone or damaged",
+            "run the same command again: it is computed anew",
+        )
+    return unpack(payload), _facts(payload)
+
+
+def _facts(payload: bytes) -> dict[str, Any]:
+    """The metadata of a packed record."""
+    size = int.from_bytes(payload[:8], "little")
+    return json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["facts"])
+
+
+def _write_tensors(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    """A safetensors file whose metadata are JSON texts, as the format has only texts."""
+    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
+    with atomic_path(path) as temporary:
+        Path(temporary).write_bytes(pack(tensors, metadata=texts))
+
+
+def write_masks(
+    study: Study, *, attribution: str, outputs: Sequence[str], task: str, model: str
+) -> None:
+    """Rule ``masks``: every selection's mask of one attribution; only a header for an excluded task."""
+    values = unpack(Path(attribution).read_bytes())["attribution"]
+    chosen = selections(study.selection.signs, study.selection.percents)
+    for selection, output in zip(chosen, outputs, strict=True):
+        if values.size:
+            mask = select_units(values, selection, f"{model}, {task}")
+        else:
+            mask = select_units(np.zeros((1, 1), np.float32), selection)
+        write_mask(output, mask)

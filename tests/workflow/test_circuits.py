@@ -1,0 +1,176 @@
+"""Circuits through the workflow: files of the contract against definitions, and what is computed again."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TASKS, task_yaml
+from reference import naive_attribution
+from safetensors import safe_open
+from tiny_models import tiny_model, tiny_tokenizer
+
+from brodmann.circuits.encode import EncodedItem
+from brodmann.models.load import wrap_model
+
+SELECTIONS = [f"positive-{percent}pct" for percent in (0.05, 0.1, 1.0, 5.0)]
+
+
+def tensor(study, task, component="neurons"):
+    path = study.path / f"results/tiny/attribution/{component}/{task}.safetensors"
+    with safe_open(path, "numpy") as file:
+        return file.get_tensor("attribution"), file.metadata()
+
+
+def mask(study, task, selection):
+    path = study.path / f"results/tiny/masks/neurons/{selection}/{task}.csv"
+    return pd.read_csv(path)
+
+
+def test_attribution_is_the_mean_of_naive_ones(finished):
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="tiny")
+    task = TASKS[0]
+    made = json.loads((finished.path / f"results/items/{task}.json").read_text())
+    baseline = finished.baseline(task)
+
+    def ids(text):
+        return tuple(model.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    values = []
+    for number in baseline["used_ids"]:
+        item = made["wordings"]["completion"][number]
+        encoded = EncodedItem(
+            *(ids(item[k]) for k in ("clean_prompt", "corrupted_prompt", "correct", "incorrect"))
+        )
+        values.append(naive_attribution(model, encoded, "neurons").numpy())
+    contrast = baseline["clean_baseline"] - baseline["corrupted_baseline"]
+    expected = np.mean(values, axis=0) / (1 if baseline["unnormalised"] else contrast)
+    found, metadata = tensor(finished, task)
+    assert found.dtype == np.float32 and found.shape == (model.n_layers, model.neurons_per_layer)
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert metadata["gradient"] == "both_answers" and metadata["estimator"] == "patching"
+    assert int(metadata["n_items"]) == len(values)
+
+
+def test_masks_and_overlaps_follow_from_the_attributions(finished):
+    for selection, percent in zip(SELECTIONS, (0.05, 0.1, 1, 5), strict=True):
+        units = {}
+        for task in TASKS:
+            scores = tensor(finished, task)[0]
+            table = mask(finished, task, selection)
+            k = max(1, int(scores.size * percent / 100))
+            best = np.argsort(-scores.reshape(-1), kind="stable")[:k]
+            assert (table.layer * scores.shape[1] + table.unit).tolist() == best.tolist()
+            units[task] = set(best.tolist())
+        stem = finished.path / f"results/tiny/overlap/neurons/{selection}"
+        contained = pd.read_csv(f"{stem}.containment.csv", index_col=0)
+        assert (stem.parent / f"{selection}.containment.csv").read_text().startswith(",")
+        jaccard = pd.read_csv(f"{stem}.jaccard.csv", index_col=0)
+        for a in TASKS:
+            for b in TASKS:
+                shared = len(units[a] & units[b])
+                assert contained.loc[a, b] == pytest.approx(shared / k)
+                assert jaccard.loc[a, b] == pytest.approx(shared / len(units[a] | units[b]))
+        rates = pd.read_csv(f"{stem}.reliability.csv", index_col="task")
+        assert list(rates.index) == list(contained.index)
+        measured = rates[["split_containment", "seed_containment"]]
+        assert ((measured >= 0) & (measured <= 1)).all().all()
+        # Explicit items are the same for every seed, in another order.
+        assert (rates.seed_containment > 0.99).all()
+        summary = pd.read_csv(f"{stem}.summary.csv").set_index(["measure", "pairs"])
+        assert summary.loc[("containment", "cross"), "n_tasks"] == N_TASKS
+
+
+N_TASKS = len(TASKS)
+
+
+def test_other_sizes_cost_no_model_work(study):
+    config = study.config()
+    config["selection"] = {"percents": [0.1, 2], "signs": ["absolute", "negative"], "main": 2}
+    study.write_config(config)
+    before = len(study.ledger())
+    study.snakemake("overlaps")
+    assert study.ledger()[before:] == []
+    assert (mask(study, TASKS[0], "negative-2.0pct").score < 0).all()
+    scores = mask(study, TASKS[0], "absolute-2.0pct").score.abs()
+    assert scores.is_monotonic_decreasing
+
+
+def test_more_components_and_estimators_are_computed_beside(study):
+    config = study.config()
+    config["attribution"] = {
+        "components": ["neurons", "heads"],
+        "agreement": {"tasks": ["language/*"], "units": 5, "items": 3},
+        "second_seed": False,
+    }
+    study.write_config(config)
+    before = len(study.ledger())
+    first = tensor(study, TASKS[0])[0]
+    study.snakemake("attributions")
+    [entry] = study.ledger()[before:]
+    assert entry["model_loads"] == 1
+    assert (tensor(study, TASKS[0])[0] == first).all()
+    assert tensor(study, TASKS[0], "heads")[0].shape == (3, 4)
+    table = pd.read_csv(study.path / "results/tiny/attribution/neurons.agreement.csv")
+    assert table.estimator.tolist() == ["patching", "ig"] and (table.n_units == 6).all()
+    assert table.rank_correlation.between(-1, 1).all()
+    study.snakemake("attributions")
+    assert len(study.ledger()) == before + 1
+
+
+def test_excluded_tasks_have_empty_files(study):
+    config = study.config()
+    del config["models"]["tiny"]["filter"]
+    config["tasks"] |= {"min_both_correct": 1.0, "filter": "both_correct"}
+    study.write_config(config)
+    study.snakemake("figures")
+    values, metadata = tensor(study, TASKS[0])
+    assert values.shape == (0, 0) and "below 1" in metadata["excluded"]
+    path = study.path / f"results/tiny/masks/neurons/{SELECTIONS[0]}/{TASKS[0]}.csv"
+    assert path.read_text() == "layer,unit,score\n"
+    matrix = pd.read_csv(
+        study.path / f"results/tiny/overlap/neurons/{SELECTIONS[1]}.containment.csv", index_col=0
+    )
+    assert matrix.empty
+
+
+def test_half_of_the_items_find_the_circuit(study):
+    config = study.config()
+    config["tasks"]["split"] = "half"
+    study.write_config(config)
+    study.snakemake("attributions")
+    whole = len(study.baseline(TASKS[0])["used_ids"])
+    assert int(tensor(study, TASKS[0])[1]["n_items"]) == whole // 2
+
+
+def test_the_store_can_be_deleted_and_gives_the_same(study):
+    expected = {task: tensor(study, task)[0] for task in TASKS}
+    shutil.rmtree(study.path / "results/tiny/.store")
+    study.snakemake("--forcerun", "attribution", "--", "attributions")
+    for task in TASKS:
+        assert np.allclose(tensor(study, task)[0], expected[task], atol=1e-6)
+
+
+def test_a_damaged_record_says_so_and_heals(study):
+    [shard] = (study.path / "results/tiny/.store/attribution").glob("*.shard")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    failed = study.snakemake("--forcerun", "attribution", "--", "attributions", check=False)
+    assert failed.returncode != 0 and "Traceback" not in failed.stdout
+    assert "is gone or damaged" in failed.stdout
+    before = len(study.ledger())
+    study.snakemake("attributions")
+    assert [len(entry["computed"]) for entry in study.ledger()[before:]] == [1]
+
+
+def test_a_task_with_one_item_less_is_attributed_alone(study):
+    definition = task_yaml(TASKS[1])
+    del definition["items"][0]
+    study.write_task(TASKS[1], definition)
+    before = len(study.ledger())
+    study.snakemake("attributions")
+    entry = study.ledger()[-1]
+    assert len(study.ledger()) == before + 2
+    assert entry["computed"] == [TASKS[1], f"{TASKS[1]} (second seed)"]

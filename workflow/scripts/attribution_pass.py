@@ -1,0 +1,16 @@
+"""Find, for one model, the circuits of all tasks that its store does not hold yet."""
+
+from brodmann.pipeline import job
+from brodmann.pipeline.attribution import run_pass
+
+with job.running(snakemake) as study:
+    run_pass(
+        study,
+        model_json=snakemake.input.model,
+        record_file=snakemake.input.record,
+        item_files=snakemake.input.item_files,
+        second_files=snakemake.input.second_files,
+        baseline_files=snakemake.input.baselines,
+        manifest=snakemake.output[0],
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,13 @@
+"""Make every mask of one attribution."""
+
+from brodmann.pipeline import job
+from brodmann.pipeline.attribution import write_masks
+
+with job.running(snakemake) as study:
+    write_masks(
+        study,
+        attribution=snakemake.input[0],
+        outputs=snakemake.output,
+        task=snakemake.wildcards.task,
+        model=snakemake.wildcards.model,
+    )
