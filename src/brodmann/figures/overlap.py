@@ -37,6 +37,8 @@ def draw_overlap(
     the rest; values beyond it have the last colour.
     """
     tasks = list(table.index)
+    if not tasks:
+        return _empty(title)
     values = table.to_numpy(dtype=float).copy()
     diagonal = [np.nan if reliability is None else reliability.get(task, np.nan) for task in tasks]
     np.fill_diagonal(values, diagonal)
@@ -50,8 +52,19 @@ def draw_overlap(
     separate_domains(axes, tasks)
     axes.set_title(title, loc="left", pad=10)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.03, extend="max")
-    bar.set_label(TITLES.get(measure, measure) + (", diagonal: reliability" if reliability is not None else ""))
+    bar.set_label(
+        TITLES.get(measure, measure)
+        + (", diagonal: reliability" if reliability is not None else "")
+    )
     bar.outline.set_visible(False)
+    return figure
+
+
+def _empty(title: str) -> Figure:
+    figure, axes = plt.subplots(figsize=(MIN_SIDE, MIN_SIDE / 2))
+    axes.set_axis_off()
+    axes.set_title(title, loc="left")
+    axes.text(0.5, 0.5, "no task is included", ha="center", va="center", color="#777777")
     return figure
 
 

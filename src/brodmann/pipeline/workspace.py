@@ -96,8 +96,9 @@ class Workspace:
             settings["split"] = self.study.tasks.split
         if stage in ("attribution_pass", "agreement"):
             settings["components"] = list(found.components)
-            settings["agreement"] = found.comparison()
-            settings["main"] = self.study.selection.main
+            if found.agreement_tasks:
+                settings["agreement"] = found.comparison()
+                settings["main"] = self.study.selection.main
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 
