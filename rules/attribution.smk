@@ -4,7 +4,6 @@ results/items/.second/{task}.json                            items of the next s
 results/{model}/.store/attribution.json                      manifest of the model's attribution pass
 results/{model}/attribution/{component}/{task}.safetensors   tensor `attribution` [layers, units], float32
 results/{model}/attribution/{component}/{task}.replicates.safetensors   the same from other item lists
-results/{model}/attribution/{component}.agreement.csv        estimators against true patching
 results/{model}/masks/{component}/{sel}/{task}.csv           layer,unit,score, best first
 Config: attribution, selection, tasks.split
 """
@@ -18,11 +17,6 @@ rule attributions:
             model=MODELS,
             component=COMPONENTS,
             task=TASKS,
-        ),
-        collect(
-            "results/{model}/attribution/{component}.agreement.csv",
-            model=MODELS if AGREEMENT_TASKS else [],
-            component=COMPONENTS,
         ),
 
 
@@ -121,24 +115,3 @@ rule circuit_masks:
         "{wildcards.model}: masks of {wildcards.task}, {wildcards.component}"
     script:
         "../workflow/scripts/masks.py"
-
-
-rule agreement:
-    input:
-        model="results/{model}/model.json",
-        settings="results/{model}/.store/agreement.settings.json",
-        manifest="results/{model}/.store/attribution.json",
-        item_files=collect("results/items/{task}.json", task=AGREEMENT_TASKS),
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=AGREEMENT_TASKS),
-    output:
-        table="results/{model}/attribution/{component}.agreement.csv",
-        units="results/{model}/attribution/{component}.agreement.units.csv",
-    log:
-        "logs/{model}/agreement/{component}.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    message:
-        "{wildcards.model}: estimators against true patching, {wildcards.component}"
-    script:
-        "../workflow/scripts/agreement.py"

@@ -88,29 +88,3 @@ rule overlap_heatmap:
         "Drawing the {wildcards.measure} of {wildcards.model}'s circuits"
     script:
         "../workflow/scripts/overlap_heatmap.py"
-
-
-rule agreement_figure:
-    input:
-        table="results/{model}/attribution/{component}.agreement.csv",
-        units="results/{model}/attribution/{component}.agreement.units.csv",
-    output:
-        png=report(
-            "results/figures/agreement.{model}.{component}.png",
-            caption="../workflow/report/agreement.rst",
-            category="Circuits",
-            labels={"model": "{model}", "units": "{component}", "figure": "estimators"},
-        ),
-        pdf="results/figures/agreement.{model}.{component}.pdf",
-        csv="results/figures/agreement.{model}.{component}.csv",
-    log:
-        "logs/figures/agreement.{model}.{component}.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    params:
-        method=METHODS["agreement"],
-    message:
-        "Drawing estimated against true effects, {wildcards.model}"
-    script:
-        "../workflow/scripts/agreement_figure.py"

@@ -127,7 +127,12 @@ def test_surface_formats():
     assert "dialogue" in only(
         pair('"A leaf," she said, "will', '"A nail," she said, "will', "a", "b")
     )
-    assert "examples" in only(pair("Log: float.\nLeaf:", "Log: float.\nNail:", "float", "sink"))
+    start = "Log: float.\nKey: sink.\n"
+    worked = [pair(f"{start}Leaf{n}:", f"{start}Nail{n}:", "float", "sink") for n in range(9)]
+    assert only(*worked) == {"examples"}
+    # Stories of three sentences are no examples, as long as they differ.
+    told = [pair(f"He has {n}. It is. So", f"He has {n}. It was. So", "a", "b") for n in range(9)]
+    assert only(*told) == {"sentence"}
     assert set(SURFACE_FORMATS) >= only(pair("A leaf", "A nail", "a", "b"))
 
 

@@ -136,6 +136,13 @@ def test_config_page_is_up_to_date(root):
     assert written == config_page(schema), "run: python -m brodmann.config.document"
 
 
+def test_generator_page_is_up_to_date(root):
+    from brodmann.tasks.generators.document import PAGE, document
+
+    fix = "run: python -m brodmann.tasks.generators.document"
+    assert PAGE.read_text(encoding="utf-8") == document(), fix
+
+
 def test_nothing_here_names_a_machine_or_a_registry(root):
     files = subprocess.run(
         ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False

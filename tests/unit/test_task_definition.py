@@ -171,7 +171,7 @@ def shared(tmp_path, people="forms: [name, she]\nentries:\n  - [Amina, she]\n  -
     path = tmp_path / "data" / "language" / "t.yaml"
     path.parent.mkdir()
     raw = {**GOOD, "lexicon": {**GOOD["lexicon"], "person": "people"}}
-    raw["frames"] = [{"text": "{person.name} says {person.she} sees that a {thing} will"}]
+    raw["frames"] = [{"text": "{person.name} says {person.she} sees that {subject}"}]
     path.write_text(yaml.safe_dump(raw))
     return path
 

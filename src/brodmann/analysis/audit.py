@@ -276,32 +276,45 @@ def _differing(item: Item) -> set[str]:
 def surface_formats(pairs: Sequence[Item]) -> dict[str, float]:
     """The share of the items in each surface format; an item may have several.
 
-    examples: worked cases come first, the same in all items; choice: both options are listed; question:
-    the problem asks one; dialogue: it quotes someone; sentence: it has none of these.
+    examples: worked cases come first, the same ones in many items; choice: both options are listed;
+    question: the problem asks one; dialogue: it quotes someone; sentence: it has none of these.
     """
-    prefix = _worked_examples(pairs)
+    openings = Counter(_opening(item.clean_prompt) for item in pairs)
+    common = {text for text, count in openings.items() if text and count >= len(pairs) * 0.02 + 1}
     found: Counter[str] = Counter()
     for item in pairs:
-        problem = item.clean_prompt[len(prefix) :]
+        opening = _opening(item.clean_prompt)
+        worked = opening in common
+        problem = (
+            _last_case(item.clean_prompt, item.corrupted_prompt) if worked else item.clean_prompt
+        )
         marks = {
-            "examples": bool(prefix),
+            "examples": worked,
             "choice": item.incorrect is not None
             and min(_place(problem, a, last=True) for a in (item.correct, item.incorrect)) >= 0,
             "question": "?" in problem,
             "dialogue": bool(re.search(r"[\"“”]|^[A-Z]\w+: ", problem, re.MULTILINE))
-            and not re.search(r"^(Question|Answer): ", problem),
+            and not re.search(r"^(Question|Answer): |\w\(", problem),
         }
         marks["sentence"] = not any(marks.values())
         found.update(name for name, there in marks.items() if there)
     return {name: found[name] / len(pairs) for name in SURFACE_FORMATS}
 
 
-def _worked_examples(pairs: Sequence[Item]) -> str:
-    """The beginning that all prompts share, if it holds whole sentences or lines; else nothing."""
-    texts = [text for item in pairs for text in (item.clean_prompt, item.corrupted_prompt)]
-    low, high = min(texts), max(texts)
+def _opening(prompt: str) -> str:
+    """The first two sentences or lines; nothing if there are not as many before the last."""
+    ends = [match.end() for match in re.finditer(r"[.!?][\s\"]+|\n+", prompt)]
+    return prompt[: ends[1]] if len(ends) >= 2 else ""
+
+
+def _last_case(clean: str, corrupted: str) -> str:
+    """What of the clean prompt comes after the worked cases: its last paragraph, line or sentence that
+    holds all the difference."""
     shared = 0
-    while shared < min(len(low), len(high)) and low[shared] == high[shared]:
+    while shared < min(len(clean), len(corrupted)) and clean[shared] == corrupted[shared]:
         shared += 1
-    ends = [match.end() for match in re.finditer(r"[.!?]\s|\n", low[:shared])]
-    return low[: ends[-1]] if ends else ""
+    for end in (r"\n\n", r"\n", r"[.!?]\s"):
+        ends = [match.end() for match in re.finditer(end, clean[:shared])]
+        if ends:
+            return clean[ends[-1] :]
+    return clean
