@@ -84,6 +84,9 @@ test-all: setup-dev lint ## Checks and all tests, also the slow ones
 test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluation-harness (minutes)
 	@BRODMANN_LM_EVAL_PYTHON=$(LM_EVAL)/bin/python $(BIN)/python -m pytest tests/integration/test_lm_eval.py
 
+bench: setup-dev ## Time our code against the published way of running it
+	@$(BIN)/python tests/bench/bench_attribution.py
+
 lint: setup-dev ## Style, layers, workflow lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

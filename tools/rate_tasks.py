@@ -27,6 +27,7 @@ def main() -> None:
     options = _options()
     import torch
 
+    from brodmann.circuits.context import Reader
     from brodmann.circuits.scoring import Scorer
     from brodmann.config.load import load_config
     from brodmann.models.cache import Cache
@@ -39,7 +40,7 @@ def main() -> None:
     tasks = select(list_tasks(ROOT / "data"), options.tasks or ["*"], "the task")
     entry, cache = study.model(options.model), Cache()
     model = load_model(locate(entry, cache, fetch(entry, cache)), name=entry.name)
-    scorer = Scorer(model.hf, model.device)
+    scorer = Scorer(model.hf, model.device, reader=Reader(model))
     rows = []
     for task in tasks:
         rates = [rate(task, seed, options.items, model, scorer) for seed in options.seeds]

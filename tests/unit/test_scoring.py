@@ -3,12 +3,14 @@
 import pytest
 import torch
 from reference import log_probability
-from tiny_models import FAMILIES, tiny_model
+from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
-from brodmann.circuits.baseline import DUAL_SCORES, SINGLE_SCORES, score_items
+from brodmann.circuits.baseline import DUAL_SCORES, SINGLE_SCORES, queries_of, score_items
+from brodmann.circuits.context import Reader
 from brodmann.circuits.encode import EncodedItem
 from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
+from brodmann.models.load import wrap_model
 
 CPU = torch.device("cpu")
 
@@ -138,3 +140,44 @@ def test_nan_names_task_and_item():
         model.lm_head.weight[:] = float("nan")
     with pytest.raises(UserError, match=r"language/x, item 0: the model gives a log-probability"):
         score_items("language/x", some_items(), Scorer(model, CPU))
+
+
+def few_shot_items():
+    """Items after two lists of worked examples, some rows alone in theirs."""
+    starts = [tokens(*range(40, 60)), tokens(*range(70, 90)), tokens(*range(9, 29))]
+    items = []
+    for n in range(13):
+        start = starts[n % 2] if n < 11 else starts[2][: -n % 3]
+        clean, corrupted = (start + tokens(3 * n, side, 7) for side in (1, 2))
+        items.append(EncodedItem(clean, corrupted, tokens(n), tokens(90 + n, *range(n % 2))))
+    return items
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_shared_beginnings_are_run_once_and_change_nothing(family):
+    model = wrap_model(tiny_model(family), tiny_tokenizer(), name=family)
+    items = few_shot_items()
+    whole, sharing = Scorer(model.hf, CPU), Scorer(model.hf, CPU, reader=Reader(model))
+    expected = score_items("t", items, whole).log_probs
+    found = score_items("t", items, sharing).log_probs
+    for name in DUAL_SCORES:
+        assert found[name] == pytest.approx(expected[name], abs=2e-4)
+    tiny = Scorer(model.hf, CPU, batch_tokens=1, reader=Reader(model))
+    for name, values in score_items("t", items, tiny).log_probs.items():
+        assert values == pytest.approx(expected[name], abs=2e-4)
+
+
+def test_sharing_saves_tokens(monkeypatch):
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="llama")
+    scorer = Scorer(model.hf, CPU, reader=Reader(model))
+    run, seen = model.hf.forward, []
+
+    def counting(*args, **kwargs):
+        seen.append(kwargs["input_ids"].numel())
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(model.hf, "forward", counting)
+    items = few_shot_items()
+    score_items("t", items, scorer)
+    rows = {query.row for item in items for query in queries_of(item)}
+    assert sum(seen) < 0.5 * sum(map(len, rows))

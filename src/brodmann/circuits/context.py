@@ -54,7 +54,7 @@ class Reader:
         ids = self._tensor(rows)
         if not self.caches or not ids.shape[1]:
             return Context(ids, None)
-        same = common_prefix(rows) if len(rows) > 1 else 0
+        same = len(rows[0]) if len(set(rows)) == 1 else common_prefix(rows)
         context = Context(ids[:, :same], None)
         if same:
             cache = self._new_cache()
@@ -124,9 +124,16 @@ class Reader:
     def _tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
         return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
-    def _run(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+    def logits(self, context: Context, ids: torch.Tensor, keep: int) -> torch.Tensor:
+        """The model's logits of ``ids`` [batch, more] after ``context``, which is used up: the last ``keep``
+        positions', if not more."""
+        if context.cache is None:
+            ids = self._whole(context, ids)
+        return self._run(ids, context.cache, keep)
+
+    def _run(self, ids: torch.Tensor, cache: Any | None, keep: int = 1) -> torch.Tensor:
         with torch.no_grad():
-            output = self.model.hf(input_ids=ids, **self._options(cache, 1))
+            output = self.model.hf(input_ids=ids, **self._options(cache, keep))
         self.forward_passes += 1
         return output.logits
 

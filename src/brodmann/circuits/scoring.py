@@ -1,7 +1,8 @@
 """Log-probabilities of token sequences, batched by equal length.
 
 Rows of one batch have the same number of tokens, so there is no padding, no mask, and a row's numbers do
-not depend on what else is in its batch. The LM head is applied only at the positions that are scored.
+not depend on what else is in its batch. The LM head is applied only at the positions that are scored. What
+many rows begin with (worked examples, a frame) is run once for all of them.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 
+from brodmann.circuits.context import Reader, common_prefix
+from brodmann.circuits.encode import Ids
 from brodmann.errors import UserError
 
 log = logging.getLogger(__name__)
 
-Ids = tuple[int, ...]
-
 # Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
 # little enough that activations stay in fast memory.
 AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
+# Shared tokens that are worth a forward pass of their own, and rows that are worth a batch of their own.
+_WORTH_SHARING = 8
+_FAMILY = 4
 # Logits of a batch are float32 [rows, positions, vocabulary]: keep them below this many values.
 MAX_LOGITS = 1 << 28
 
@@ -45,9 +50,17 @@ class Query:
 class Scorer:
     """Runs queries through a model and counts its forward passes."""
 
-    def __init__(self, model: Any, device: torch.device, batch_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        device: torch.device,
+        batch_tokens: int | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        """``reader``: lets rows share what they begin with; without it each row is run whole."""
         self.model = model
         self.device = device
+        self.reader = reader if reader is not None and reader.caches else None
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(device.type, 2048)
         self.forward_passes = 0
         # Nearly every architecture of transformers can leave out the logits nobody asked for.
@@ -68,7 +81,12 @@ class Scorer:
             keep = max(len(queries[number].target) for number in numbers)
             buckets[len(row), keep].append(row)
         answers = [math.nan] * len(queries)
-        for (length, keep), rows in sorted(buckets.items()):
+        families = [
+            (length, keep, rows)
+            for (length, keep), same in sorted(buckets.items())
+            for rows in (_families(same) if self.reader is not None else [same])
+        ]
+        for length, keep, rows in families:
             start = 0
             while start < len(rows):
                 batch = rows[start : start + self._rows_at_once(length, keep)]
@@ -86,6 +104,14 @@ class Scorer:
                     on_batch(len(asked))
         return answers
 
+    def _after(self, prefix: Ids, ids: torch.Tensor, keep: int) -> torch.Tensor:
+        """Logits of rows ``ids`` that all go on from one prefix."""
+        assert self.reader is not None
+        before = self.reader.forward_passes
+        logits = self.reader.logits(self.reader.read([prefix] * len(ids)), ids, keep)
+        self.forward_passes += self.reader.forward_passes - before
+        return logits[:, -keep:].float()
+
     def _rows_at_once(self, length: int, keep: int) -> int:
         vocabulary = self.model.config.get_text_config().vocab_size
         by_logits = MAX_LOGITS // (vocabulary * (keep if self._keeps else length))
@@ -96,6 +122,9 @@ class Scorer:
         options = {"logits_to_keep": keep} if self._keeps else {}
         try:
             ids = torch.tensor(rows, dtype=torch.long, device=self.device)
+            shared = min(common_prefix(rows), len(rows[0]) - keep) if self.reader else 0
+            if len(rows) > 1 and shared >= _WORTH_SHARING:
+                return self._after(rows[0][:shared], ids[:, shared:], keep)
             with torch.inference_mode():
                 output = self.model(input_ids=ids, use_cache=False, **options)
             self.forward_passes += 1
@@ -115,6 +144,23 @@ class Scorer:
             torch.cuda.empty_cache()
         log.warning("out of memory: going on with %d tokens per batch", self.batch_tokens)
         return None
+
+
+def _families(rows: list[Ids]) -> list[list[Ids]]:
+    """Rows of equal length, those that share most of their tokens from the start together.
+
+    Few rows are not worth a batch of their own: they stay with the rest.
+    """
+    ordered = sorted(rows)
+    runs = [[ordered[0]]]
+    for before, row in pairwise(ordered):
+        alike = common_prefix((before, row)) >= max(_WORTH_SHARING, len(row) // 2)
+        if alike:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    rest = [row for run in runs if len(run) < _FAMILY for row in run]
+    return [run for run in runs if len(run) >= _FAMILY] + ([rest] if rest else [])
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -227,10 +227,12 @@ class _Session:
         if not missing:
             return
         from brodmann.circuits.baseline import count_queries, score_items
+        from brodmann.circuits.context import Reader
         from brodmann.circuits.scoring import Scorer
 
         self._load()
-        scorer = Scorer(self.model.hf, self.model.device, self.study.execution.batch_tokens)
+        tokens = self.study.execution.batch_tokens
+        scorer = Scorer(self.model.hf, self.model.device, tokens, Reader(self.model))
         encoded = {items.task: self._encode(items, stage.plan(items)) for items in missing}
         total = sum(map(count_queries, encoded.values()))
         with progress(total, f"second items {self.model.name}", unit="answer") as bar:

@@ -96,12 +96,13 @@ def _score(
 ) -> int:
     """Score ``tasks`` one by one into the store; returns the number of forward passes."""
     from brodmann.circuits.baseline import count_queries, score_items
+    from brodmann.circuits.context import Reader
     from brodmann.circuits.encode import Encoder
     from brodmann.circuits.scoring import Scorer
 
     encoder = Encoder(model.tokenizer, model.name)
     encoded = {items.task: encoder.encode(items, plans[items.task]) for items in tasks}
-    scorer = Scorer(model.hf, model.device, study.execution.batch_tokens)
+    scorer = Scorer(model.hf, model.device, study.execution.batch_tokens, Reader(model))
     computed_with = {**software(), "device": str(model.device)}
     total = sum(count_queries(items) for items in encoded.values())
     with progress(total, f"baseline {model.name}", unit="answer") as bar:
