@@ -2,13 +2,16 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
-from reference import log_probability
+from reference import log_probability, naive_attribution, naive_metric, naive_patched_metric
 
+from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.baseline import DUAL_SCORES, score_items
 from brodmann.circuits.encode import Encoder
 from brodmann.circuits.inclusion import baseline_of
+from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.scoring import Scorer
 from brodmann.config.load import load_config
@@ -76,3 +79,39 @@ def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
         scores = score_items(task, encoded, Scorer(model.hf, model.device))
         passed[domain_of(task)] += baseline_of(vars(scores), inclusion).included
     assert passed == dict.fromkeys(DOMAINS, 2)
+
+
+def test_attribution_equals_the_naive_one(root, model):
+    """On real weights, where activations are large and effects are small: neurons and heads, to 1e-4."""
+    attributor = Attributor(model, components=("neurons", "heads"))
+    for task in ("language/subject_verb_agreement", "social/desires_goals"):
+        encoded = Encoder(model.tokenizer, "smollm2").encode(items_of(root, task, 6), RAW)
+        parts = list(attributor.contributions(task, encoded))
+        assert sorted(number for part in parts for number in part.numbers) == list(range(6))
+        for part in parts:
+            for component, values in part.values.items():
+                expected = naive_attribution(model, encoded[part.numbers[0]], component)
+                error = (values[0] - expected).abs().max() / expected.abs().max()
+                assert error < 1e-4, (task, component)
+
+
+def test_circuits_do_what_their_attribution_says(root, model):
+    """Patching the circuit's units moves the answer back by much more than as many random units do."""
+    encoded = Encoder(model.tokenizer, "smollm2").encode(
+        items_of(root, "language/subject_verb_agreement", 8), RAW
+    )
+    total = sum(
+        part.values["neurons"].sum(0) for part in Attributor(model).contributions("t", encoded)
+    )
+    width = model.neurons_per_layer
+    best = select_units(total.numpy(), Selection("positive", 0.1)).units
+    other = np.random.default_rng(0).choice(total.numel(), len(best), replace=False)
+    effects = {}
+    for name, units in (("circuit", best), ("random", other)):
+        places = [(int(unit) // width, int(unit) % width) for unit in units]
+        effects[name] = [
+            naive_patched_metric(model, item, "neurons", places) - naive_metric(model, item)
+            for item in encoded[:4]
+        ]
+    assert min(effects["circuit"]) > 0.5
+    assert np.mean(effects["circuit"]) > 10 * abs(np.mean(effects["random"]))

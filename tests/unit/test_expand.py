@@ -277,3 +277,22 @@ def test_the_example_of_the_format_is_a_task(root):
     text = (root / "docs" / "tasks" / "format.md").read_text(encoding="utf-8")
     raw = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     assert len(expand("physical/t", parse_definition(raw, "format.md"), seed=0, count=50)) == 9
+
+
+def test_a_worked_example_is_no_item():
+    """A problem whose solution stands in the prefix would test copying."""
+    raw = {
+        "description": "d",
+        "measures": "m",
+        "prompt": {"completion": {"prefix": "2 + 3 = 5\n3 - 1 = 2\n"}},
+        "generator": {"function": "arithmetic", "args": {"low": 1, "high": 4}},
+        "frames": [{"text": "{expression} ="}],
+    }
+    items = expand("formal/t", parse_definition(raw, "t.yaml"), seed=0, count=400)
+    problems = {
+        prompt.splitlines()[-1]
+        for item in items.wordings["completion"]
+        for prompt in (item.clean_prompt, item.corrupted_prompt)
+    }
+    assert {"3 + 2 =", "1 + 3 ="} <= problems
+    assert not problems & {"2 + 3 =", "3 - 1 ="}

@@ -63,7 +63,17 @@ class _Draw:
         answers = [answer.split() for answer in self.answers]
         if len(answers) == 2 and answers[0] == answers[1]:
             return False
-        return all(self.problem(wording, 0) != self.problem(wording, 1) for wording in WORDINGS)
+        return all(
+            self.problem(wording, 0) != self.problem(wording, 1) and not self._solved(wording)
+            for wording in WORDINGS
+        )
+
+    def _solved(self, wording: str) -> bool:
+        """Whether one of the problems is among the worked examples of the prompt."""
+        prefix = self.definition.prompt[wording].prefix
+        return bool(prefix) and any(
+            f"\n{self.problem(wording, side).strip()}" in f"\n{prefix}" for side in (0, 1)
+        )
 
     def keys(self) -> list[_Key]:
         """What makes the item the same as another one, or as its mirror: one key per wording."""
