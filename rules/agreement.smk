@@ -7,6 +7,16 @@ Config: attribution.agreement
 """
 
 
+rule agreements:
+    """Estimators against true patching, for the tasks of attribution.agreement.tasks."""
+    input:
+        collect(
+            "results/{model}/attribution/{component}.agreement.csv",
+            model=MODELS if AGREEMENT_TASKS else [],
+            component=COMPONENTS,
+        ),
+
+
 rule agreement:
     input:
         model="results/{model}/model.json",

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     audit = command(
         "audit", _audit, "Look for flaws in tasks' items: shortcuts, misaligned tokens."
     )
-    audit.add_argument("tasks", nargs="*", help="globs over domain/task (default: all selected)")
+    audit.add_argument("tasks", nargs="*", help="globs over domain/task (default: all)")
     audit.add_argument("-n", type=int, default=1000, help="items per task (default 1000)")
     audit.add_argument("--table", help="write the tables to this Markdown file")
     show = command("items", _items, "Show the first items of a task as models get them.")
@@ -74,6 +74,14 @@ def _positive(text: str) -> int:
 
 def _load(options: argparse.Namespace) -> LoadedConfig:
     return load_config(config_files(options.configfile, ROOT), root=ROOT)
+
+
+def _known(loaded: LoadedConfig) -> list[str]:
+    """Every task there is, whether the config selects it or not."""
+    settings = loaded.study.tasks
+    if settings.published is not None:
+        return published.list_published(settings.published, settings.rename)
+    return catalogue.list_tasks(ROOT / "data")
 
 
 def _read_task(
@@ -119,7 +127,7 @@ def _tasks(options: argparse.Namespace) -> int:
 
 def _items(options: argparse.Namespace) -> int:
     loaded = _load(options)
-    catalogue.select(loaded.study.tasks.selected, [options.task], "the task")
+    catalogue.select(_known(loaded), [options.task], "the task")
     items = _read_task(loaded, options.task, max(1, options.n))
     for wording, pairs in items.wordings.items():
         for number, item in enumerate(pairs):
@@ -136,10 +144,11 @@ def _audit(options: argparse.Namespace) -> int:
     from brodmann.files import write_text
     from brodmann.pipeline import audit
 
-    study = _load(options).study
+    loaded = _load(options)
+    study = loaded.study
     if study.tasks.published is not None:
         raise UserError.at("tasks.published", "the audit is for tasks of data/", "remove the key")
-    tasks = catalogue.select(study.tasks.selected, options.tasks or ["*"], "the task")
+    tasks = catalogue.select(_known(loaded), options.tasks or ["*"], "the task")
     encoders = audit.vocabularies(study)
     rows = list(
         audit.audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
@@ -156,7 +165,7 @@ def _export_lm_eval(options: argparse.Namespace) -> int:
     loaded = _load(options)
     if loaded.study.tasks.published is not None and options.seed is not None:
         raise UserError.at("--seed", "published items are not drawn", "leave it out")
-    names = catalogue.select(loaded.study.tasks.selected, options.tasks, "TASK_GLOB")
+    names = catalogue.select(_known(loaded), options.tasks, "TASK_GLOB")
     items = _read_tasks(loaded, names, options.items, options.seed)
     # A glob may take in what cannot be exported; a task that is asked for by name may not.
     skipped = [task for task in items if task.single_answer and task.task not in options.tasks]

@@ -24,7 +24,7 @@ from brodmann.config.load import load_config
 from brodmann.models.cache import Cache
 from brodmann.models.load import load_model
 from brodmann.models.sources import fetch, locate
-from brodmann.tasks.catalogue import DOMAINS, domain_of, task_path
+from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.lm_eval import SIDES, documents, harness_name, pair_shares, read_samples
@@ -154,10 +154,10 @@ def compare(samples, expected):
         assert margin == pytest.approx(value, abs=1e-3), document
 
 
-def test_the_harness_loads_every_shipped_task(study, harness, tmp_path):
+def test_the_harness_loads_every_shipped_task(root, harness, tmp_path):
     export(tmp_path / "all", "--items", "8", "*")
     loaded = json.loads(harness("-c", LOAD_ALL, str(tmp_path / "all")).splitlines()[-1])
-    tasks = study.tasks.selected
+    tasks = list_tasks(root / "data")
     domains = {harness_name(domain) for domain in DOMAINS if domain in map(domain_of, tasks)}
     assert set(loaded["groups"]) == {"brodmann", *domains}
     assert set(loaded["tasks"]) == {harness_name(task) for task in tasks}
@@ -174,7 +174,7 @@ def test_joined_texts_split_into_our_tokens(root, study, weights):
     def tokens(text):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    for task in study.tasks.selected:
+    for task in list_tasks(root / "data"):
         for document in documents(items_of(root, study, task, 20), "completion"):
             prompt = document["prompt"]
             assert prompt == prompt.rstrip(), task  # the harness moves spaces to the answer

@@ -19,7 +19,7 @@ from brodmann.models.cache import Cache
 from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
 from brodmann.models.sources import fetch, locate
-from brodmann.tasks.catalogue import DOMAINS, domain_of, task_path
+from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 
@@ -79,6 +79,15 @@ def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
         scores = score_items(task, encoded, Scorer(model.hf, model.device))
         passed[domain_of(task)] += baseline_of(vars(scores), inclusion).included
     assert passed == dict.fromkeys(DOMAINS, 2)
+
+
+def test_prompts_of_a_pair_have_equally_many_tokens(root, model):
+    """In at least 85 % of every task's items, both wordings; test_audit.py asks other vocabularies."""
+    for task in list_tasks(root / "data"):
+        items = items_of(root, task, 200)
+        for wording in items.wordings:
+            encoded = Encoder(model.tokenizer, "smollm2").encode(items, PromptPlan(wording, False))
+            assert sum(item.aligned for item in encoded) >= 0.85 * len(encoded), (task, wording)
 
 
 def test_attribution_equals_the_naive_one(root, model):

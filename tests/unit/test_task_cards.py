@@ -1,4 +1,4 @@
-"""The task cards under docs/tasks: one for each shipped task, with an example that is a real item."""
+"""The task cards under docs/tasks: one for each shipped task, with a real item as example."""
 
 import re
 
@@ -73,13 +73,18 @@ def test_a_card_is_about_the_items(task):
     found = list(examples(card))
     assert len(found) >= 1 and all(list(example) == KEYS for example in found)
 
-    items = expand(task, load_definition(task_path(ROOT / "data", task)), seed=0, count=1000)
-    pairs = items.wordings["completion"]
-    for example in found:
-        assert any(shows(example, item) for item in pairs), (
-            f"docs/tasks/{domain}.md shows an example of {name} that is no item any more: "
-            f"{example['clean']!r}; take another one, such as {pairs[0]}"
-        )
+    definition = load_definition(task_path(ROOT / "data", task))
+    stated = re.findall(r"about (\d+) units", card.replace("\n", " "))
+    # Asking for more items never changes the first ones: most tasks need few.
+    for count in (1000,) if stated else (100, 1000):
+        items = expand(task, definition, seed=0, count=count)
+        pairs = items.wordings["completion"]
+        gone = [one for one in found if not any(shows(one, item) for item in pairs)]
+        if not gone:
+            break
+    assert gone == [], (
+        f"docs/tasks/{domain}.md: no item of {name} any more; take another one, such as {pairs[0]}"
+    )
     units = len(set(items.groups))
-    for stated in re.findall(r"about (\d+) units", card.replace("\n", " ")):
-        assert int(stated) == pytest.approx(units, rel=TOLERANCE), f"{name} has {units} units"
+    for number in stated:
+        assert int(number) == pytest.approx(units, rel=TOLERANCE), f"{name} has {units} units"

@@ -104,7 +104,7 @@ def test_more_components_and_estimators_are_computed_beside(study):
     study.write_config(config)
     before = len(study.ledger())
     first = tensor(study, TASKS[0])[0]
-    study.snakemake("attributions")
+    study.snakemake("attributions", "agreements")
     [entry] = study.ledger()[before:]
     assert entry["model_loads"] == 1
     assert (tensor(study, TASKS[0])[0] == first).all()
@@ -112,7 +112,7 @@ def test_more_components_and_estimators_are_computed_beside(study):
     table = pd.read_csv(study.path / "results/tiny/attribution/neurons.agreement.csv")
     assert table.estimator.tolist() == ["patching", "ig"] and (table.n_units == 6).all()
     assert table.rank_correlation.between(-1, 1).all()
-    study.snakemake("attributions")
+    study.snakemake("attributions", "agreements", "results/figures/agreement.tiny.neurons.png")
     assert len(study.ledger()) == before + 1
 
 

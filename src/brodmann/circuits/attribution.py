@@ -29,7 +29,7 @@ import torch
 
 from brodmann.circuits.context import Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, out_of_memory
+from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
@@ -39,6 +39,8 @@ CORRECT_ANSWER = "correct_answer"
 
 # Backward passes keep every activation of a token: fewer tokens at a time than forward passes.
 _TAIL_SHARE = 0.5
+# Tokens of context in a batch's cache, as a multiple of the tokens that are run at a time.
+_CARRIED = 4
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Attributor:
             intact = self._metrics(chunk, None)
             for layer, places in by_layer.items():
                 site = self.model.module(COMPONENTS[component], layer)
-                at_once = max(1, self.batch_tokens // max(1, len(numbers)))
+                at_once = max(1, self._rows_at_once(chunk, 1) // len(numbers))
                 for start in range(0, len(places), at_once):
                     some = places[start : start + at_once]
                     patch = _UnitPatch(
@@ -264,8 +266,7 @@ class Attributor:
                 lengths[len(more)].append(_Tail(row, more, tuple(goals)))
         for _, tails in sorted(lengths.items()):
             steps = max(1, self.ig_steps)
-            length = 1 + len(tails[0].more) + self.reader.offset(chunk.corrupted)
-            at_once = max(1, int(self.batch_tokens * _TAIL_SHARE) // (length * steps))
+            at_once = max(1, self._rows_at_once(chunk, 1 + len(tails[0].more)) // steps)
             for start in range(0, len(tails), at_once):
                 yield tails[start : start + at_once]
 
