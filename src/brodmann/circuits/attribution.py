@@ -270,6 +270,19 @@ class Attributor:
             for start in range(0, len(tails), at_once):
                 yield tails[start : start + at_once]
 
+    def _rows_at_once(self, chunk: _Chunk, tail: int) -> int:
+        """Rows of one trace: what they run, the keys and values they carry, and their logits are bounded."""
+        length = tail + self.reader.offset(chunk.corrupted)
+        carried = chunk.corrupted.ids.shape[1] + tail
+        return max(
+            1,
+            min(
+                int(self.batch_tokens * _TAIL_SHARE) // length,
+                self.batch_tokens * _CARRIED // carried,
+                MAX_LOGITS // (self.model.vocabulary_size * tail),
+            ),
+        )
+
     def _start(
         self, chunk: _Chunk, tails: list[_Tail], repeat: int = 1
     ) -> tuple[Context, torch.Tensor]:
