@@ -119,3 +119,56 @@ def naive_patched_metric(model, item, component, units):
             logits, _ = _run(model, item.corrupted + answer, patch, component)
             total += sign * _lp(logits, item.corrupted, answer).item()
     return total
+
+
+def naive_lesion(model, item, component, units, kind, means=None):
+    """Scores of one item under one lesion: one answer at a time, whole sequences, plain hooks.
+
+    ``units``: (layer, index) pairs. Dual: (lp(correct), lp(incorrect)) after the lesioned clean prompt.
+    Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first.
+    """
+    size = model.head_dim if component == "heads" else 1
+
+    def run(prompt, other, answer):
+        with torch.no_grad():
+            _, donor = _run(model, other + answer, component=component)
+
+            def edit(layer, value):
+                value = value.clone()
+                for at, unit in units:
+                    where = slice(unit * size, (unit + 1) * size)
+                    if at == layer and kind == "corrupted":
+                        value[0, :, where] = donor[layer][0, :, where]
+                    elif at == layer:
+                        value[0, :, where] = 0.0 if kind == "zero" else means[layer][where]
+                return value
+
+            return _run(model, prompt + answer, edit, component)[0]
+
+    if item.incorrect is not None:
+        return [
+            _lp(run(item.clean, item.corrupted, answer), item.clean, answer).item()
+            for answer in (item.correct, item.incorrect)
+        ]
+    clean = run(item.clean, item.corrupted, item.correct)
+    corrupted = run(item.corrupted, item.clean, item.correct)
+
+    def joint(logits, prompt):
+        whole = prompt + item.correct
+        return _lp(logits, whole[:1], whole[1:]).item()
+
+    return [
+        _lp(clean, item.clean, item.correct).item(),
+        joint(clean, item.clean),
+        joint(corrupted, item.corrupted),
+    ]
+
+
+def naive_means(model, items, component):
+    """[layers, width]: every unit's mean over each item's clean prompt, then over items."""
+    means = []
+    for item in items:
+        with torch.no_grad():
+            _, units = _run(model, item.clean, component=component)
+        means.append(torch.stack([units[n][0].mean(0) for n in range(model.n_layers)]))
+    return torch.stack(means).mean(0)

@@ -91,6 +91,12 @@ class UnitSite:
         current = self.envoy.output
         self.envoy.output = (value, *current[1:]) if isinstance(current, tuple | list) else value
 
+    def skip(self, value: torch.Tensor, *, returns_tuple: bool) -> None:
+        """Within a trace: do not run the module, go on with ``value`` as its output."""
+        if self.sequence_first:
+            value = value.transpose(0, 1)
+        self.envoy.skip((value, None) if returns_tuple else value)
+
 
 def _first(value: Any) -> torch.Tensor:
     return value[0] if isinstance(value, tuple | list) else value

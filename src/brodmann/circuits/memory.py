@@ -1,0 +1,43 @@
+"""How much memory there is for a batch: measured, not guessed."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+# The share of the free memory that the rows of one batch may take: activations that are not counted, and
+# other processes, need room, too.
+_SHARE = 0.4
+
+
+class Budget:
+    """Bytes that a batch's rows may hold on a device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.share = _SHARE
+
+    def free(self) -> int:
+        """Bytes that are free now."""
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            reserved = torch.cuda.memory_reserved(self.device)
+            return free + reserved - torch.cuda.memory_allocated(self.device)
+        try:
+            with open("/proc/meminfo", encoding="ascii") as handle:
+                for line in handle:
+                    if line.startswith("MemAvailable:"):
+                        return int(line.split()[1]) * 1024
+        except OSError:
+            pass
+        # Not Linux: half of the machine's memory.
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+    def rows(self, bytes_per_row: int) -> int:
+        """How many rows of this size a batch may have."""
+        return max(1, int(self.free() * self.share) // max(1, bytes_per_row))
+
+    def shrink(self) -> None:
+        """After memory ran out all the same."""
+        self.share /= 2
