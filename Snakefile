@@ -2,7 +2,8 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, baselines, attributions, masks, overlaps, figures, report. Without a target everything is made.
+needs: models, items, baselines, attributions, masks, overlaps,
+ablations, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -18,6 +19,8 @@ include: "rules/baseline.smk"
 include: "rules/attribution.smk"
 include: "rules/agreement.smk"
 include: "rules/overlap.smk"
+include: "rules/ablation.smk"
+include: "rules/ablation_matrices.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 
@@ -34,6 +37,7 @@ rule all:
         rules.attributions.input,
         rules.masks.input,
         rules.overlaps.input,
+        rules.ablations.input,
         rules.figures.input,
         rules.report.input,
         "results/provenance.json",

@@ -18,6 +18,8 @@ wildcard_constraints:
     task=workspace.task_pattern,
     stage=workspace.stage_pattern,
     component="neurons|heads",
+    kind="corrupted|zero|mean",
+    value="accuracy_drop|score",
     measure="containment|jaccard|doubly_stochastic|noise_corrected",
 
 

@@ -3,8 +3,8 @@
 results/figures/accuracy_heatmap.{png,pdf,csv}   both-correct accuracy, models x tasks
 """
 
-# What rules/overlap.smk draws.
-OVERLAP_FIGURES = [
+# What rules/overlap.smk, agreement.smk and ablation_matrices.smk draw.
+CIRCUIT_FIGURES = [
     *collect(
         "results/figures/overlap.{model}.{component}.{measure}.{ending}",
         model=MODELS,
@@ -18,6 +18,13 @@ OVERLAP_FIGURES = [
         component=COMPONENTS,
         ending=("png", "pdf", "csv"),
     ),
+    *collect(
+        "results/figures/{figure}.{model}.{component}.{ending}",
+        figure=("ablation", "forecast"),
+        model=MEASURED,
+        component=COMPONENTS,
+        ending=("png", "pdf", "csv"),
+    ),
 ]
 
 
@@ -25,7 +32,7 @@ rule figures:
     """All figures."""
     input:
         multiext("results/figures/accuracy_heatmap", ".png", ".pdf", ".csv"),
-        OVERLAP_FIGURES,
+        CIRCUIT_FIGURES,
 
 
 rule accuracy_heatmap:

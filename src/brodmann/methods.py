@@ -16,5 +16,7 @@ METHODS = {
     "agreement": 1,  # comparison of the estimators
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
+    "ablation": 1,  # log-probabilities under lesions, and their tables
+    "forecast": 1,  # first-order forecast of ablations
     "accuracy": 1,  # the accuracy table and heatmap
 }

@@ -30,7 +30,21 @@ ATTRIBUTIONS = {
     "attribution": N,
 }
 MASKS = {**ATTRIBUTIONS, "circuit_masks": N}
-FIGURES = {**MASKS, "overlap": 1, "overlap_heatmap": 3, "accuracy_heatmap": 1}
+ABLATIONS = {
+    **MASKS,
+    "settings": 6,
+    "ablation_pass": 1,
+    "ablation": N,
+    "ablation_matrices": 1,
+    "forecast": 1,
+}
+FIGURES = {
+    **ABLATIONS,
+    "ablation_figures": 1,
+    "overlap": 1,
+    "overlap_heatmap": 3,
+    "accuracy_heatmap": 1,
+}
 EVERYTHING = {**FIGURES, "provenance": 1, "write_report": 1}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
@@ -49,6 +63,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("attributions", ATTRIBUTIONS),
         ("masks", MASKS),
         ("overlaps", {**MASKS, "overlap": 1}),
+        ("ablations", ABLATIONS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
     ],
@@ -101,6 +116,7 @@ def test_one_model_load_per_stage(finished):
         ("check", 1),
         ("baseline", 1),
         ("attribution", 1),
+        ("ablation", 1),
     ]
     assert sorted(finished.ledger()[1]["computed"]) == sorted(TASKS)
 
@@ -441,12 +457,17 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "check_model": 7,
         "expand_items": 46,
         "expand_second_items": 46,
-        "settings": 28,
+        "settings": 42,
         "baseline_pass": 7,
         "baseline": 322,
         "attribution_pass": 7,
         "attribution": 322,
         "circuit_masks": 322,
+        "ablation_pass": 7,
+        "ablation": 322,
+        "ablation_matrices": 7,
+        "ablation_figures": 7,
+        "forecast": 7,
         "overlap": 7,
         "overlap_heatmap": 21,
         "accuracy_heatmap": 1,

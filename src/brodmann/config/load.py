@@ -12,6 +12,7 @@ from typing import Any
 from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
 from brodmann.config.source import ConfigSource, dotted, merge
 from brodmann.config.study import (
+    AblationSettings,
     AttributionSettings,
     Execution,
     Inclusion,
@@ -113,7 +114,8 @@ class _CrossChecks:
             models,
             tasks,
             self._section("attribution", lambda value: self._attribution(value, tasks)),
-            self._section("selection", self._selection),
+            (selection := self._section("selection", self._selection)),
+            self._section("ablation", lambda value: self._ablation(value, selection)),
             self._section("execution", self._execution),
         ]
         if self.problems or any(part is None for part in parts):
@@ -366,6 +368,23 @@ class _CrossChecks:
                 f"they are {', '.join(map(repr, percents))}",
             )
         return SelectionSettings(tuple(value["signs"]), percents, float(value["main"]))
+
+    def _ablation(
+        self, value: dict[str, Any], selection: SelectionSettings | None
+    ) -> AblationSettings | None:
+        if selection is None or not all(self._sound("ablation", key) for key in value):
+            return None
+        percents = value["percents"]
+        percents = (selection.main,) if percents is None else tuple(map(float, percents))
+        for percent in percents:
+            if percent not in selection.percents:
+                self._problem(
+                    ("ablation", "percents"),
+                    f"{percent!r} is not one of selection.percents",
+                    f"they are {', '.join(map(repr, selection.percents))}",
+                )
+        kinds = tuple(value["kinds"])
+        return AblationSettings(**{**value, "kinds": kinds, "percents": percents})
 
     # -- execution --
 

@@ -169,6 +169,30 @@ class SelectionSettings:
         return selection_name(self.signs[0], self.main)
 
 
+@dataclass(frozen=True)
+class AblationSettings:
+    """``ablation:``, its percents resolved."""
+
+    kinds: tuple[str, ...]
+    percents: tuple[float, ...]
+    max_items: int | None
+    layer_matched_trials: int
+    random_trials: int
+    seed: int
+    forecast_only: bool
+
+    def measurement(self) -> dict[str, Any]:
+        """What decides the measured numbers, beside the circuits."""
+        return {
+            "kinds": list(self.kinds),
+            "percents": list(self.percents),
+            "max_items": self.max_items,
+            "layer_matched_trials": self.layer_matched_trials,
+            "random_trials": self.random_trials,
+            "seed": self.seed,
+        }
+
+
 def selection_name(sign: str, percent: float) -> str:
     """``positive-0.1pct``."""
     return f"{sign}-{float(percent)!r}pct"
@@ -191,7 +215,17 @@ class Study:
     tasks: TaskSettings
     attribution: AttributionSettings
     selection: SelectionSettings
+    ablation: AblationSettings
     execution: Execution
+
+    @property
+    def ablated_selections(self) -> tuple[str, ...]:
+        """The {sel} of the circuits that are ablated."""
+        return tuple(
+            selection_name(sign, percent)
+            for sign in self.selection.signs
+            for percent in self.ablation.percents
+        )
 
     @property
     def second_tasks(self) -> tuple[str, ...]:
@@ -218,6 +252,7 @@ class Study:
             TaskSettings(**_with_tuples(values["tasks"])),
             AttributionSettings(**_with_tuples(values["attribution"])),
             SelectionSettings(**_with_tuples(values["selection"])),
+            AblationSettings(**_with_tuples(values["ablation"])),
             Execution(**values["execution"]),
         )
 

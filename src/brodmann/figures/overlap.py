@@ -38,7 +38,7 @@ def draw_overlap(
     """
     tasks = list(table.index)
     if not tasks:
-        return _empty(title)
+        return empty_figure(title)
     values = table.to_numpy(dtype=float).copy()
     diagonal = [np.nan if reliability is None else reliability.get(task, np.nan) for task in tasks]
     np.fill_diagonal(values, diagonal)
@@ -60,7 +60,8 @@ def draw_overlap(
     return figure
 
 
-def _empty(title: str) -> Figure:
+def empty_figure(title: str) -> Figure:
+    """Where there is nothing to draw."""
     figure, axes = plt.subplots(figsize=(MIN_SIDE, MIN_SIDE / 2))
     axes.set_axis_off()
     axes.set_title(title, loc="left")

@@ -21,7 +21,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,26 +144,32 @@ class Store:
 
     def put(self, key: str, payload: bytes) -> None:
         """Append a record and make it durable before returning."""
+        self.put_many({key: payload})
+
+    def put_many(self, records: Mapping[str, bytes]) -> None:
+        """Append records and make them durable, all at once: one wait for the disk."""
         if self._handle is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
             self._shard = self.folder / f"{name}.open"
             self._handle = open(self._shard, "xb")  # noqa: SIM115 - lives as long as the store
-        offset = self._handle.tell()
-        header = _header(key, payload)
+        start = self._handle.tell()
+        located = {}
         try:
-            self._handle.write(header + payload + b"\n")
+            for key, payload in records.items():
+                header = _header(key, payload)
+                offset = self._handle.tell() + len(header)
+                self._handle.write(header + payload + b"\n")
+                located[key] = Location(self._shard, offset, len(payload), header[87:151].decode())
             self._handle.flush()
             os.fsync(self._handle.fileno())
         except OSError:
-            # A full disk: forget the torn record, keep those before it.
-            self._handle.truncate(offset)
+            # A full disk: forget the torn records, keep those before them.
+            self._handle.truncate(start)
             raise
         if self._index is not None:
-            location = Location(
-                self._shard, offset + len(header), len(payload), header[87:151].decode()
-            )
-            self._index.setdefault(key, []).append(location)
+            for key, location in located.items():
+                self._index.setdefault(key, []).append(location)
 
     def close(self) -> None:
         """Mark this process' shard as finished."""

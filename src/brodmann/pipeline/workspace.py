@@ -24,6 +24,8 @@ STAGES = {
     "attribution_pass": ("baseline", "attribution", "agreement"),
     "attribution": ("attribution",),
     "agreement": ("agreement",),
+    "ablation_pass": ("ablation",),
+    "ablation": ("ablation",),
 }
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "attn_implementation")
@@ -99,6 +101,11 @@ class Workspace:
             if found.agreement_tasks:
                 settings["agreement"] = found.comparison()
                 settings["main"] = self.study.selection.main
+        if stage in ("ablation_pass", "ablation"):
+            settings["measurement"] = self.study.ablation.measurement()
+            settings["components"] = list(self.study.attribution.components)
+            settings["signs"] = list(self.study.selection.signs)
+            settings["split"] = self.study.tasks.split
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 

@@ -1,0 +1,44 @@
+"""Random lesions to compare a circuit's with: as many units, drawn by a seed that names what they are for."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from brodmann.tasks.dice import Dice
+
+
+def layer_matched(
+    circuit: Sequence[int], shape: tuple[int, int], *seed: object
+) -> tuple[list[int], int]:
+    """As many units of each layer as the circuit has there, none of the circuit; and how many are missing.
+
+    Units are flat indices; ``shape`` is (layers, units per layer). A layer with too few other units gives
+    all of them. ``seed`` names the draw: (seed, model, source, target, trial).
+    """
+    width = shape[1]
+    taken: dict[int, set[int]] = defaultdict(set)
+    for unit in circuit:
+        taken[unit // width].add(unit % width)
+    dice = Dice("layer_matched", *seed)
+    drawn: list[int] = []
+    missing = 0
+    for layer in sorted(taken):
+        others = [unit for unit in range(width) if unit not in taken[layer]]
+        count = min(len(taken[layer]), len(others))
+        missing += len(taken[layer]) - count
+        places = dice.permutation(len(others))
+        drawn += [layer * width + others[next(places)] for _ in range(count)]
+    return sorted(drawn), missing
+
+
+def truly_random(count: int, shape: tuple[int, int], *seed: object) -> list[int]:
+    """``count`` different units of any layer. ``seed``: (seed, model, target, count, trial)."""
+    n_units = shape[0] * shape[1]
+    places = Dice("random", *seed).permutation(n_units)
+    return sorted(next(places) for _ in range(min(count, n_units)))
+
+
+def layer_counts(units: Sequence[int], width: int) -> dict[int, int]:
+    """How many units each layer has."""
+    return dict(Counter(unit // width for unit in units))

@@ -1,0 +1,15 @@
+"""Gather the tables of all targets into matrices, rows sources and columns targets."""
+
+from pathlib import Path
+
+from brodmann.pipeline import job
+from brodmann.pipeline.ablation import write_matrices
+
+with job.running(snakemake) as study:
+    write_matrices(
+        study,
+        tasks=snakemake.params.tasks,
+        baseline_files=snakemake.input.baselines,
+        folder=snakemake.params.folder,
+        outputs={Path(file).stem: file for file in snakemake.output},
+    )

@@ -1,0 +1,16 @@
+"""Measure, for one model, the lesions of all targets that its store does not hold yet."""
+
+from brodmann.pipeline import job
+from brodmann.pipeline.ablation import run_pass
+
+with job.running(snakemake) as study:
+    run_pass(
+        study,
+        model_json=snakemake.input.model,
+        record_file=snakemake.input.record,
+        item_files=snakemake.input.item_files,
+        baseline_files=snakemake.input.baselines,
+        mask_folder=snakemake.params.masks,
+        manifest=snakemake.output[0],
+        threads=snakemake.threads,
+    )
