@@ -156,6 +156,8 @@ def test_shipped_tasks_have_no_shortcuts_and_aligned_tokens(root, vocabularies, 
         for wording in items.wordings:
             result = audit(items, wording, vocabularies, classifier=False)
             found += problems(task, {wording: result})
+            # 1000 items, or what the material gives; names and numbers make no contents.
+            assert result.n_items >= 300 and max(result.n_contents, result.n_units) >= 100, task
             if wording == "completion":
                 for name, share in result.formats.items():
                     formats[name] += share / len(tasks)
