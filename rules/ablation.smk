@@ -62,7 +62,6 @@ rule ablation_pass:
         "../workflow/scripts/ablation_pass.py"
 
 
-# As for baselines, the manifest is ancient and settings come in by a file.
 rule ablation:
     input:
         model="results/{model}/model.json",
@@ -72,7 +71,7 @@ rule ablation:
         masks=collect(
             "results/{{model}}/masks/{{component}}/{sel}/{task}.csv", sel=ABLATED, task=TASKS
         ),
-        manifest=ancient("results/{model}/.store/ablation.json"),
+        manifest="results/{model}/.store/ablation.json",
     output:
         collect(
             "results/{{model}}/ablation/{{component}}/{sel}/{kind}/{{task}}.csv",

@@ -9,8 +9,7 @@ results/figures/forecast.{model}.{component}.{png,pdf,csv}      forecast against
 
 rule ablation_matrices:
     input:
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
-        tables=collect(
+        collect(
             "results/{{model}}/ablation/{{component}}/{sel}/{kind}/{task}.csv",
             sel=ABLATED,
             kind=KINDS,

@@ -75,7 +75,6 @@ rule attribution_pass:
         "../workflow/scripts/attribution_pass.py"
 
 
-# As for baselines, the manifest is ancient and settings come in by a file.
 rule attribution:
     input:
         unpack(second_item_file),
@@ -83,7 +82,7 @@ rule attribution:
         settings="results/{model}/.store/attribution.settings.json",
         item_file="results/items/{task}.json",
         baseline="results/{model}/baseline/{task}.json",
-        manifest=ancient("results/{model}/.store/attribution.json"),
+        manifest="results/{model}/.store/attribution.json",
     output:
         attribution="results/{model}/attribution/{component}/{task}.safetensors",
         replicates="results/{model}/attribution/{component}/{task}.replicates.safetensors",

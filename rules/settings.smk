@@ -2,9 +2,8 @@
 
 results/{model}/.store/{stage}.settings.json   the config values and method versions of one stage
 
-Stages that read a pass's manifest as ancient() get their settings from here rather than from params:
-Snakemake skips a job's own params when the job hangs below another that reruns, and an ancient input
-does not pass that rerun on, so a change could go unseen until the next run.
+A change in one of these values makes this small file anew, and with it just the stage that reads it. As params the
+values could go unseen: Snakemake skips a job's own params when the job hangs below another that reruns.
 """
 
 

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from brodmann.analysis.overlap import (
+    Reliability,
     bootstrap_within_cross,
+    ceilings,
     containment,
     doubly_stochastic,
     interval,
@@ -25,6 +27,7 @@ from brodmann.circuits.replicates import (
     bootstrap_weights,
     half_weights,
 )
+from brodmann.config.study import SelectionSettings
 from brodmann.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -92,7 +95,7 @@ def test_measures_follow_the_definitions():
     circuits = {
         "language/a": np.array([1, 2, 3, 4]),
         "language/b": np.array([3, 4, 5, 9]),
-        "formal/c": np.array([9]),  # fewer than k were positive
+        "formal/c": np.array([1, 9]),  # fewer than k were positive
         "formal/d": np.array([], dtype=np.int64),
     }
     tables, empty = overlap_matrices(circuits, k=4)
@@ -102,7 +105,7 @@ def test_measures_follow_the_definitions():
         assert tables["containment"].loc[a, b] == tables["containment"].loc[b, a] == shared / 4
         if union:
             assert tables["jaccard"].loc[a, b] == shared / union
-    assert tables["containment"].loc["formal/c", "formal/c"] == 0.25
+    assert tables["containment"].loc["formal/c", "formal/c"] == 0.5
     assert np.isnan(tables["jaccard"].loc["formal/d", "formal/d"])
     assert empty == ["formal/d"] and tables["doubly_stochastic"].loc["formal/d"].isna().all()
     rest = tables["doubly_stochastic"].drop("formal/d").drop(columns="formal/d")
@@ -160,6 +163,31 @@ def test_halves_share_no_group_and_cover_all():
     assert (half_weights(groups, 10, seed=3) == weights).all()
     assert (half_weights(groups, 10, seed=4) != weights).any()
     assert (half_weights(["one"] * 4, 2, 0) > 0).sum(1).tolist() == [2, 2, 2, 2]
+    assert half_weights(["one"], 2, 0).shape == (0, 1)  # one item has no halves
+
+
+def test_ceilings_are_of_one_kind():
+    both, split = Reliability(0.4, 0.3, 0.5, 0.4), Reliability(0.6, 0.5, np.nan, np.nan)
+    assert ceilings({"a": both, "b": both}) == ("seed", {"a": 0.5, "b": 0.5})
+    assert ceilings({"a": both, "b": split}) == ("split", {"a": 0.4, "b": 0.6})
+
+
+@pytest.mark.parametrize("percent", [5.0, 20.0, 50.0])
+def test_large_masks_are_as_reliable_as_they_are(percent):
+    """Replicates must keep what the largest mask needs: two equal halves overlap wholly."""
+    same = np.tile(RNG.normal(size=400).astype(np.float32), (2, 1))
+    selection = Selection("positive", percent)
+    full = select_units(same[:1], selection).units
+    kept = SelectionSettings(("positive",), (percent,), percent).kept
+    found = reliability(Strongest.of(same, kept), selection, full, None)
+    assert found.split_jaccard == 1 and found.split_containment == len(full) / int(4 * percent)
+
+
+def test_a_matrix_that_cannot_be_scaled_is_nan():
+    """Two tasks that overlap with a third only: no doubly stochastic matrix has these zeros."""
+    star = np.array([[1, 0.5, 0.5], [0.5, 1, 0], [0.5, 0, 1]])
+    scaled, unscaled = doubly_stochastic(star)
+    assert np.isnan(scaled).all() and unscaled == [0, 1, 2]
 
 
 def test_bootstraps_draw_whole_groups():
@@ -199,7 +227,7 @@ def test_reliability_is_one_for_sure_circuits_and_low_for_noise():
     noise = Strongest.of(RNG.normal(size=(20, 1000)).astype(np.float32))
     found = reliability(noise, selection, full, None)
     assert found.split_containment < 0.2 and np.isnan(found.seed_jaccard)
-    assert found.ceiling == found.split_containment
+    assert np.isnan(found.seed_containment)
 
 
 def test_noise_correction_divides_by_the_ceiling():

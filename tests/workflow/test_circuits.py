@@ -12,6 +12,7 @@ from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
 
 from brodmann.circuits.encode import EncodedItem
+from brodmann.circuits.split import circuit_items, effect_items
 from brodmann.models.load import wrap_model
 
 SELECTIONS = [f"positive-{percent}pct" for percent in (0.05, 0.1, 1.0, 5.0)]
@@ -74,10 +75,10 @@ def test_masks_and_overlaps_follow_from_the_attributions(finished):
                 assert jaccard.loc[a, b] == pytest.approx(shared / len(units[a] | units[b]))
         rates = pd.read_csv(f"{stem}.reliability.csv", index_col="task")
         assert list(rates.index) == list(contained.index)
-        measured = rates[["split_containment", "seed_containment"]]
-        assert ((measured >= 0) & (measured <= 1)).all().all()
-        # The second seed has the same explicit items, other sides of which are the clean ones.
-        assert rates.seed_containment.notna().all() and rates.seed_containment.max() > 0.5
+        assert rates.split_containment.between(0, 1).all()
+        # A second seed has the same explicit items: none is left for an independent list.
+        assert rates.seed_containment.isna().all() and (rates.ceiling_from == "split").all()
+        assert (rates.ceiling == rates.split_containment).all()
         summary = pd.read_csv(f"{stem}.summary.csv").set_index(["measure", "pairs"])
         assert summary.loc[("containment", "cross"), "n_tasks"] == len(TASKS)
 
@@ -137,8 +138,13 @@ def test_half_of_the_items_find_the_circuit(study):
     config["tasks"]["split"] = "half"
     study.write_config(config)
     study.snakemake("attributions")
-    whole = len(study.baseline(TASKS[0])["used_ids"])
-    assert int(tensor(study, TASKS[0])[1]["n_items"]) == whole // 2
+    made = json.loads((study.path / f"results/items/{TASKS[0]}.json").read_text())
+    used = study.baseline(TASKS[0])["used_ids"]
+    found, measured = (part(used, made["groups"], True) for part in (circuit_items, effect_items))
+    assert sorted(found + measured) == used and found and measured
+    assert int(tensor(study, TASKS[0])[1]["n_items"]) == len(found)
+    # Which half an item belongs to does not depend on the others.
+    assert circuit_items(used[3:], made["groups"], True) == [n for n in found if n in used[3:]]
 
 
 def test_the_store_can_be_deleted_and_gives_the_same(study):
@@ -170,4 +176,65 @@ def test_a_task_with_one_item_less_is_attributed_alone(study):
     study.snakemake("attributions")
     entry = study.ledger()[-1]
     assert len(study.ledger()) == before + 2
-    assert entry["computed"] == [TASKS[1], f"{TASKS[1]} (second seed)"]
+    assert entry["computed"] == [TASKS[1]]
+
+
+LEXICON = {
+    "description": "made for a test",
+    "measures": "nothing",
+    "lexicon": {"up": [f"ox{n}" for n in range(6)], "down": [f"ax{n}" for n in range(6)]},
+    "contrast": {"thing": ["{up}", "{down}"]},
+    "answers": ["good", "poor"],
+    "frames": [{"text": "the {thing} is"}],
+}
+
+
+def test_a_second_list_shares_no_unit_with_the_first(fresh):
+    fresh.write_task(TASKS[0], LEXICON)
+    config = fresh.config()
+    config["tasks"] |= {"include": [TASKS[0]], "items": 12}
+    fresh.write_config(config)
+    fresh.snakemake("overlaps")
+    first, second = (
+        json.loads((fresh.path / f"results/items/{part}{TASKS[0]}.json").read_text())["groups"]
+        for part in ("", ".second/")
+    )
+    assert len(first) == len(second) == 12 and not set(first) & set(second)
+    path = fresh.path / f"results/tiny/overlap/neurons/{SELECTIONS[3]}.reliability.csv"
+    [row] = pd.read_csv(path).to_dict("records")
+    included = fresh.baseline(TASKS[0])["included"]
+    assert not included or row["ceiling_from"] in ("seed", "split")
+
+
+def test_fewer_tasks_and_another_size_are_current_after_one_run(study):
+    """Whatever reruns above them: everything that is asked for is there, and new, when the run ends."""
+    config = study.config()
+    config["tasks"]["include"] = list(TASKS[:2])
+    config["selection"] = {"percents": [0.1, 2]}
+    study.write_config(config)
+    for figure in (study.path / "results/figures").iterdir():
+        figure.unlink()
+    study.snakemake()
+    for selection in (SELECTIONS[1], "positive-2.0pct"):
+        path = study.path / f"results/tiny/overlap/neurons/{selection}.containment.csv"
+        assert sorted(pd.read_csv(path, index_col=0).index) == sorted(TASKS[:2])
+    assert (study.path / "results/figures/overlap.tiny.neurons.containment.png").is_file()
+    assert (study.path / "results/figures/accuracy_heatmap.csv").read_text().count("tiny,") == 2
+    assert study.planned() == {}
+
+
+def test_a_damaged_second_score_is_no_silent_change(fresh):
+    fresh.write_task(TASKS[0], LEXICON)
+    config = fresh.config()
+    config["tasks"] |= {"include": [TASKS[0]], "items": 12}
+    config["models"]["tiny"]["control"] = True  # included whatever its contrast
+    fresh.write_config(config)
+    fresh.snakemake("attributions")
+    for shard in (fresh.path / "results/tiny/.store/baseline").glob("*.shard"):
+        content = bytearray(shard.read_bytes())
+        if content.count(b"BRD1 ") == 1:
+            content[300] ^= 0xFF
+            shard.write_bytes(content)
+    failed = fresh.snakemake("--forcerun", "attribution", "--", "attributions", check=False)
+    assert failed.returncode != 0 and "gone or damaged" in failed.stdout
+    fresh.snakemake("attributions")

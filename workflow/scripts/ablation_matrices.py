@@ -9,7 +9,6 @@ with job.running(snakemake) as study:
     write_matrices(
         study,
         tasks=snakemake.params.tasks,
-        baseline_files=snakemake.input.baselines,
         folder=snakemake.params.folder,
         outputs={Path(file).stem: file for file in snakemake.output},
     )

@@ -24,6 +24,8 @@ MEASURES = ("containment", "jaccard", "doubly_stochastic")
 
 _SINKHORN_TOLERANCE = 1e-10
 _SINKHORN_STEPS = 100_000
+# Row sums further from one than this: there is no doubly stochastic matrix with these zeros.
+_SINKHORN_FAILED = 1e-3
 
 
 def shared_units(circuits: Sequence[np.ndarray]) -> np.ndarray:
@@ -52,7 +54,7 @@ def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
 
     A task whose other entries are all zero (or missing) cannot be scaled: its row and column are NaN.
     Rows and columns are scaled in turn until both sum to one. Where the zeros allow no such matrix (three
-    tasks of which two overlap with the third only), columns sum to one and rows nearly so.
+    tasks of which two overlap with the third only), all of it is NaN, and all rows are named.
     """
     values = np.array(matrix, dtype=np.float64)
     np.fill_diagonal(values, 0.0)
@@ -69,6 +71,8 @@ def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
         scaled = scaled / columns
         if np.abs(scaled.sum(1) - 1).max() < _SINKHORN_TOLERANCE:
             break
+    if scaled.size and np.abs(scaled.sum(1) - 1).max() > _SINKHORN_FAILED:
+        return result, list(range(len(values)))
     result[np.ix_(kept, kept)] = scaled
     return result, [int(row) for row in np.flatnonzero(empty)]
 
@@ -137,14 +141,17 @@ class Reliability:
     seed_containment: float
     seed_jaccard: float
 
-    @property
-    def ceiling(self) -> float:
-        """Containment between two independent item lists: of two seeds, else of two halves.
 
-        Two full lists are just what two tasks have; halves are smaller, hence a little less alike.
-        """
-        known = self.seed_containment
-        return self.split_containment if np.isnan(known) else known
+def ceilings(rates: Mapping[str, Reliability]) -> tuple[str, dict[str, float]]:
+    """What the ceilings of a matrix are taken from (``seed`` or ``split``), and each task's.
+
+    Two full lists of items are just what two tasks have; halves are smaller, hence a little less alike.
+    The two kinds are not mixed: ``seed`` only if every task has it.
+    """
+    by_seed = {task: rate.seed_containment for task, rate in rates.items()}
+    if rates and not any(np.isnan(value) for value in by_seed.values()):
+        return "seed", by_seed
+    return "split", {task: rate.split_containment for task, rate in rates.items()}
 
 
 def reliability(

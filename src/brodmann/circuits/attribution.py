@@ -145,20 +145,23 @@ class Attributor:
             intact = self._metrics(chunk, None)
             for layer, places in by_layer.items():
                 site = self.model.module(COMPONENTS[component], layer)
-                at_once = max(1, self._rows_at_once(chunk, 1) // len(numbers))
-                for start in range(0, len(places), at_once):
-                    some = places[start : start + at_once]
+                start = 0
+                while start < len(places):
+                    some = places[start : start + self._units_at_once(chunk)]
                     patch = _UnitPatch(
                         site,
                         chunk.clean[site.name, layer],
                         [units[place][1] for place in some],
                         self.model.head_dim if component == "heads" else 1,
                     )
-                    found = self._metrics(chunk, patch)
+                    found = self._patched(chunk, patch)
+                    if found is None:  # out of memory: fewer at a time now
+                        continue
                     for column, place in enumerate(some):
                         effects[numbers, place] = found[:, column] - intact[:, 0]
                     if on_rows is not None:
                         on_rows(len(numbers) * len(some))
+                    start += len(some)
         return effects / contrast
 
     # Batches
@@ -340,6 +343,24 @@ class Attributor:
         return result
 
     # Measuring
+
+    def _units_at_once(self, chunk: _Chunk) -> int:
+        """Units that are patched in one batch: each is a row for every item and answer."""
+        answers = [answer for item in chunk.items for _, answer in self._goals(item)]
+        rows = self._rows_at_once(chunk, max(map(len, answers)))
+        return max(1, rows // (len(chunk.items) * (2 if max(map(len, answers)) > 1 else 1)))
+
+    def _patched(self, chunk: _Chunk, patch: _UnitPatch) -> torch.Tensor | None:
+        """The patched metrics; None if memory ran out."""
+        try:
+            return self._metrics(chunk, patch)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(patch.units) == 1:
+                raise
+        self.batch_tokens = max(1, self.batch_tokens // 2)
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def _metrics(self, chunk: _Chunk, patch: _UnitPatch | None) -> torch.Tensor:
         """The metric of the corrupted run, float64 [items, patched units] (one column if there are none)."""

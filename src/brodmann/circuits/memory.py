@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -24,15 +25,9 @@ class Budget:
             free, _ = torch.cuda.mem_get_info(self.device)
             reserved = torch.cuda.memory_reserved(self.device)
             return free + reserved - torch.cuda.memory_allocated(self.device)
-        try:
-            with open("/proc/meminfo", encoding="ascii") as handle:
-                for line in handle:
-                    if line.startswith("MemAvailable:"):
-                        return int(line.split()[1]) * 1024
-        except OSError:
-            pass
-        # Not Linux: half of the machine's memory.
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        free = _available()
+        limit = _cgroup_room()
+        return free if limit is None else min(free, limit)
 
     def rows(self, bytes_per_row: int) -> int:
         """How many rows of this size a batch may have."""
@@ -41,3 +36,28 @@ class Budget:
     def shrink(self) -> None:
         """After memory ran out all the same."""
         self.share /= 2
+
+
+def _available() -> int:
+    """What the machine has left."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as handle:
+            for line in handle:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    # Not Linux: half of the machine's memory.
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _cgroup_room() -> int | None:
+    """What a container or a cluster's job may still take; None without a limit."""
+    try:
+        group = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()[-1]
+        folder = Path("/sys/fs/cgroup") / group.partition("::")[2].lstrip("/")
+        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+        used = int((folder / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError, IndexError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used)

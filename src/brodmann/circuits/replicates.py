@@ -18,18 +18,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.circuits.masks import Mask, Selection, strongest
-
-# Masks of up to this share of the units can be made of a replicate.
-KEPT_PERCENT = 5.0
+from brodmann.config.study import KEPT_PERCENT
 
 
 def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray:
     """float32 [2 * splits, items]: rows 2s and 2s + 1 are the means over the two halves of split s.
 
-    Where there is one group only, its items are dealt out.
+    Where there is one group only, its items are dealt out; of one item there are no halves (no rows).
     """
     members = _members(groups)
     rows = []
+    if len(members) < 2:
+        return np.zeros((0, len(groups)), dtype=np.float32)
     for split in range(splits):
         dice = random.Random(f"halves/{seed}/{split}")
         order = list(members.values())

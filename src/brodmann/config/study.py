@@ -7,6 +7,9 @@ from typing import Any
 
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
+# Replicates of attributions (halves, bootstraps) keep this much of the units, or what the largest mask needs.
+KEPT_PERCENT = 5.0
+
 
 @dataclass(frozen=True)
 class Prompting:
@@ -162,6 +165,11 @@ class SelectionSettings:
         return tuple(
             selection_name(sign, percent) for sign in self.signs for percent in self.percents
         )
+
+    @property
+    def kept(self) -> float:
+        """Per cent of the units that replicates must keep for masks of every size."""
+        return max(KEPT_PERCENT, *self.percents)
 
     @property
     def main_name(self) -> str:

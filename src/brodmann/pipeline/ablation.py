@@ -60,7 +60,7 @@ class Target:
     @classmethod
     def of(cls, stage: Stage, items: TaskItems, baseline: Baseline) -> Target | None:
         """None for an excluded task. With fewer than all used items, baselines are of these alone."""
-        if not baseline.included:
+        if stage.excluded(items, baseline):
             return None
         study = stage.study
         used = effect_items(baseline.used_ids, items.groups, study.tasks.split)
@@ -185,6 +185,7 @@ class AblationStage:
                 "stage": "ablation",
                 "method": METHODS["ablation"],
                 "model": self.stage.card.identity(),
+                "architecture": self.stage.card.architecture,
                 "prompts": asdict(target.plan),
                 "items": target.items.digest(target.plan.wording),
                 "used": target.used,
@@ -422,7 +423,6 @@ def write_matrices(
     study: Study,
     *,
     tasks: Sequence[str],
-    baseline_files: Sequence[str],
     folder: str,
     outputs: Mapping[str, str],
 ) -> None:
@@ -431,15 +431,20 @@ def write_matrices(
 
     from brodmann.pipeline.overlap import write_matrix
 
-    pairs = zip(tasks, map(Baseline.read, baseline_files), strict=True)
-    included = [task for task, baseline in pairs if baseline.included]
     for name, output in outputs.items():
         stem, _, value = name.rpartition(".")
         selection, _, kind = stem.rpartition(".")
-        files = {task: f"{folder}/{selection}/{kind}/{task}.csv" for task in included}
+        files = {task: f"{folder}/{selection}/{kind}/{task}.csv" for task in tasks}
+        # Tables of excluded tasks have a header only.
+        included = [task for task, file in files.items() if _has_rows(file)]
         column = {"accuracy_drop": "drop", "score": "score"}[value]
         matrix = gather(files, included, column)
         table = pd.DataFrame.from_dict(matrix, orient="index").reindex(
             index=included, columns=included
         )
         write_matrix(output, table)
+
+
+def _has_rows(file: str) -> bool:
+    with open(file, encoding="utf-8") as handle:
+        return sum(1 for _ in handle) > 1

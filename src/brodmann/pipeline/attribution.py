@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
@@ -22,8 +23,8 @@ from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import Selection, select_units, selections, write_mask
 from brodmann.circuits.prompting import PromptPlan, plan_prompts
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
-from brodmann.circuits.split import circuit_items, group_of
-from brodmann.config.study import Study
+from brodmann.circuits.split import circuit_items, effect_items, group_of
+from brodmann.config.study import KEPT_PERCENT, Study
 from brodmann.errors import UserError
 from brodmann.files import atomic_path, canonical_json, digest, write_json
 from brodmann.methods import METHODS
@@ -78,51 +79,68 @@ class Stage:
 
     def own_list(self, items: TaskItems, baseline: Baseline) -> ItemList | None:
         """The items that find a task's circuit; None for an excluded task."""
-        if not baseline.included:
+        if self.excluded(items, baseline):
             return None
         used = circuit_items(baseline.used_ids, items.groups, self.study.tasks.split)
         return ItemList(items, self.plan(items), tuple(used), second=False)
 
+    def excluded(self, items: TaskItems, baseline: Baseline) -> str:
+        """Why a task has no circuit; nothing if it has one."""
+        if not baseline.included:
+            return baseline.reason
+        split, groups = self.study.tasks.split, items.groups
+        halves = (part(baseline.used_ids, groups, split) for part in (circuit_items, effect_items))
+        return "" if all(halves) else "a split of its items leaves nothing on one side"
+
     def second_list(self, items: TaskItems, scores: Store) -> ItemList | None:
-        """The same of the second seed's items, if they are scored and enough of them are right."""
+        """The same of the second seed's items, if the task would be included by them."""
         plan = self.plan(items)
         payload = scores.get(baseline_key(self.card, items, plan))
         if payload is None:
-            return None
+            raise _gone(self.card.name, f"the stored scores of {items.task} (second seed)")
         found = baseline_of(json.loads(payload), self.entry.inclusion)
-        if len(found.used_ids) < max(1, self.entry.inclusion.min_items):
+        used = circuit_items(found.used_ids, items.groups, self.study.tasks.split)
+        if not found.included or not used:
             return None
-        return ItemList(items, plan, tuple(found.used_ids), second=True)
+        return ItemList(items, plan, tuple(used), second=True)
 
     def key(self, items: ItemList, component: str) -> str:
         """Hash of everything that the attribution of one list depends on."""
-        replication = self.settings.replication() if not items.second else {}
-        return digest(
-            {
-                "stage": "attribution",
-                "method": METHODS["attribution"],
-                "model": self.card.identity(),
-                "prompts": asdict(items.plan),
-                "items": items.items.digest(items.plan.wording),
-                "used": items.used,
-                "groups": items.groups if not items.second else [],
-                "component": component,
-                "estimation": self.settings.estimation(),
-                "replication": replication,
-                "second": items.second,
-            }
-        )
+        replicates = {"groups": items.groups, **self.replication} if not items.second else {}
+        return digest({**self._basis(items, component), "replicates": replicates})
+
+    def _basis(self, items: ItemList, component: str) -> dict[str, Any]:
+        """What decides an attribution itself."""
+        return {
+            "stage": "attribution",
+            "method": METHODS["attribution"],
+            "model": self.card.identity(),
+            "units": self.card.architecture,
+            "prompts": asdict(items.plan),
+            "items": items.items.digest(items.plan.wording),
+            "used": items.used,
+            "component": component,
+            "estimation": self.settings.estimation(),
+        }
+
+    @property
+    def replication(self) -> dict[str, Any]:
+        """What decides the replicates: none of exact effects, whose units are chosen on all items."""
+        if self.settings.estimator == "exact":
+            return {"splits": 0, "bootstraps": 0, "seed": 0, "kept": KEPT_PERCENT}
+        return {**self.settings.replication(), "kept": self.study.selection.kept}
 
     def agreement_key(self, items: ItemList, component: str) -> str:
         """The same of a task's comparison of estimators."""
         return digest(
             {
-                "of": self.key(items, component),
+                "of": self._basis(items, component),
                 "method": METHODS["agreement"],
                 "units": self.settings.agreement_units,
                 "items": self.settings.agreement_items,
-                "main": self.study.selection.main,
+                "main": self.study.selection.main_name,
                 "steps": self.settings.ig_steps,
+                "seed": self.settings.seed,
             }
         )
 
@@ -282,12 +300,12 @@ class _Session:
         """Replicates [halves then bootstraps, items]; none of the second seed's items."""
         if items.second:
             return np.zeros((0, len(items.used)), dtype=np.float32)
-        settings, groups = self.stage.settings, items.groups
-        seed = f"{settings.seed}/{items.items.task}"
+        wanted, groups = self.stage.replication, items.groups
+        seed = f"{wanted['seed']}/{items.items.digest(items.plan.wording)}"
         return np.concatenate(
             [
-                half_weights(groups, settings.splits, seed),
-                bootstrap_weights(groups, settings.bootstraps, seed),
+                half_weights(groups, wanted["splits"], seed),
+                bootstrap_weights(groups, wanted["bootstraps"], seed),
             ]
         )
 
@@ -326,12 +344,15 @@ class _Session:
         return sums
 
     def _record(self, items: ItemList, sums: Accumulator) -> bytes:
-        settings = self.stage.settings
-        halves = 2 * settings.splits if not items.second else 0
         tensors = {"attribution": sums.mean}
         if not items.second:
-            tensors |= _strongest_tensors("halves", Strongest.of(sums.replicates[:halves]))
-            tensors |= _strongest_tensors("bootstraps", Strongest.of(sums.replicates[halves:]))
+            wanted = self.stage.replication
+            halves = len(sums.replicates) - wanted["bootstraps"]
+            for name, own in (
+                ("halves", sums.replicates[:halves]),
+                ("bootstraps", sums.replicates[halves:]),
+            ):
+                tensors |= _strongest_tensors(name, Strongest.of(own, wanted["kept"]))
         facts = {"n_items": sums.n_items, **self._made_with()}
         return pack(tensors, metadata={"facts": json.dumps(facts)})
 
@@ -342,7 +363,8 @@ class _Session:
         assert record is not None  # put there by this pass or an earlier one
         attribution = unpack(record)["attribution"]
         shape = attribution.shape
-        strong = select_units(attribution, Selection("absolute", self.study.selection.main)).units
+        main = Selection(self.study.selection.signs[0], self.study.selection.main)
+        strong = select_units(attribution, main).units
         dice = np.random.default_rng([settings.seed, *canonical_json(task)])
         rest = np.setdiff1d(np.arange(attribution.size), strong)
         drawn = dice.choice(rest, size=min(settings.agreement_units, len(rest)), replace=False)
@@ -413,13 +435,16 @@ def write_attribution(
     }
     own = stage.own_list(items, baseline)
     if own is None:
-        metadata["excluded"] = baseline.reason
+        metadata["excluded"] = stage.excluded(items, baseline)
         _write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
         _write_tensors(replicates, {}, metadata)
         return
-    folder = Path(manifest).parent
-    store = Store(folder / "attribution")
-    tensors, facts = _stored(stage, own, component, store, manifest)
+    try:
+        tensors, second, facts = _found(stage, own, component, second_file, Path(manifest).parent)
+    except UserError:
+        # As for baselines: without the manifest the next run repeats the pass.
+        Path(manifest).unlink(missing_ok=True)
+        raise
     attribution = tensors.pop("attribution")
     normalised = (attribution / baseline.contrast).astype(np.float32)
     metadata |= {
@@ -430,27 +455,50 @@ def write_attribution(
         "computed_with": facts["computed_with"],
     }
     _write_tensors(output, {"attribution": normalised}, metadata)
-    if second_file is not None:
-        second = stage.second_list(read_items(second_file), Store(folder / "baseline"))
-        if second is not None:
-            found, _ = _stored(stage, second, component, store, manifest)
-            tensors["second"] = found["attribution"]
+    if second is not None:
+        tensors["second"] = second
     _write_tensors(replicates, tensors, metadata)
 
 
+def _found(
+    stage: Stage, own: ItemList, component: str, second_file: str | None, folder: Path
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, Any]]:
+    """(the tensors of a task's own items, the attribution of the second seed's, facts of the first)."""
+    store = Store(folder / "attribution")
+    tensors, facts = _stored(stage, own, component, store)
+    if second_file is None:
+        return tensors, None, facts
+    second = stage.second_list(read_items(second_file), Store(folder / "baseline"))
+    if second is None:
+        return tensors, None, facts
+    return tensors, _stored(stage, second, component, store)[0]["attribution"], facts
+
+
 def _stored(
-    stage: Stage, items: ItemList, component: str, store: Store, manifest: str
+    stage: Stage, items: ItemList, component: str, store: Store
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     payload = store.get(stage.key(items, component))
     if payload is None:
-        # As for baselines: without the manifest the next run repeats the pass.
-        Path(manifest).unlink(missing_ok=True)
-        raise UserError.at(
-            f"results/{stage.card.name}/.store",
-            f"the stored attribution of {items.label} is gone or damaged",
-            "run the same command again: it is computed anew",
-        )
+        raise _gone(stage.card.name, f"the stored attribution of {items.label}")
     return unpack(payload), _facts(payload)
+
+
+def _gone(model: str, what: str) -> UserError:
+    return UserError.at(
+        f"results/{model}/.store",
+        f"{what} is gone or damaged",
+        "run the same command again: it is computed anew",
+    )
+
+
+def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
+    """A safetensors file that a stage wrote."""
+    try:
+        return unpack(Path(path).read_bytes())
+    except SafetensorError:
+        raise UserError.at(
+            str(path), "is damaged", "delete it and run again to rebuild it"
+        ) from None
 
 
 def _facts(payload: bytes) -> dict[str, Any]:
@@ -470,7 +518,7 @@ def write_masks(
     study: Study, *, attribution: str, outputs: Sequence[str], task: str, model: str
 ) -> None:
     """Rule ``masks``: every selection's mask of one attribution; only a header for an excluded task."""
-    values = unpack(Path(attribution).read_bytes())["attribution"]
+    values = read_tensors(attribution)["attribution"]
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):
         if values.size:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors.numpy import load as unpack
-
 from brodmann.analysis.forecast import forecast
 from brodmann.circuits.masks import read_mask
 from brodmann.config.study import Study
+from brodmann.pipeline.attribution import read_tensors
 from brodmann.pipeline.overlap import write_matrix
 
 
@@ -23,7 +22,7 @@ def write_forecasts(
 ) -> None:
     """Rule ``forecast``: every ablated selection's forecast; ``outputs``: {sel} -> file."""
     values = {
-        task: unpack(Path(file).read_bytes())["attribution"]
+        task: read_tensors(file)["attribution"]
         for task, file in zip(tasks, attribution_files, strict=True)
     }
     included = {task: own for task, own in values.items() if own.size}

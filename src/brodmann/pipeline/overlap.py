@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load as unpack
 
 from brodmann.analysis import overlap
 from brodmann.circuits.inclusion import Baseline
@@ -17,7 +16,7 @@ from brodmann.circuits.replicates import Strongest
 from brodmann.config.study import Study
 from brodmann.files import write_text
 from brodmann.models.card import ModelCard
-from brodmann.pipeline.attribution import strongest_of
+from brodmann.pipeline.attribution import read_tensors, strongest_of
 from brodmann.tasks.catalogue import domain_of
 
 log = logging.getLogger(__name__)
@@ -42,16 +41,22 @@ def write_overlaps(
     width = card.neurons_per_layer if component == "neurons" else card.heads_per_layer
     n_units = card.n_layers * width
     baselines = dict(zip(tasks, map(Baseline.read, baseline_files), strict=True))
-    included = [task for task in tasks if baselines[task].included]
     files = dict(zip(tasks, replicate_files, strict=True))
-    replicates = {task: unpack(Path(files[task]).read_bytes()) for task in included}
+    replicates = {task: read_tensors(files[task]) for task in tasks}
+    # Excluded tasks have none, nor have those of which a split leaves nothing.
+    included = [task for task in tasks if replicates[task]]
     for selection in selections(study.selection.signs, study.selection.percents):
         circuits = {
             task: read_mask(Path(mask_folder) / selection.name / f"{task}.csv", width).units
             for task in included
         }
         _write_selection(
-            Path(folder) / selection.name, selection, circuits, replicates, n_units, baselines
+            Path(folder) / selection.name,
+            selection,
+            circuits,
+            {task: replicates[task] for task in included},
+            n_units,
+            baselines,
         )
 
 
@@ -72,6 +77,7 @@ def _write_selection(
         task: _reliability(selection, circuits[task], replicates[task], n_units)
         for task in circuits
     }
+    source, ceilings = overlap.ceilings(rates)
     _write_table(
         f"{stem}.reliability.csv",
         [
@@ -83,16 +89,15 @@ def _write_selection(
                 "split_jaccard": rate.split_jaccard,
                 "seed_containment": rate.seed_containment,
                 "seed_jaccard": rate.seed_jaccard,
-                "ceiling": rate.ceiling,
+                "ceiling": ceilings[task],
+                "ceiling_from": source,
             }
             for task, rate in rates.items()
         ],
         RELIABILITY,
     )
     contained = tables["containment"]
-    corrected = overlap.noise_corrected(
-        contained, {task: rate.ceiling for task, rate in rates.items()}
-    )
+    corrected = overlap.noise_corrected(contained, ceilings)
     write_matrix(f"{stem}.noise_corrected.csv", corrected)
     bootstraps = {
         task: strongest_of(tensors, "bootstraps", n_units) for task, tensors in replicates.items()
@@ -106,11 +111,9 @@ def _write_selection(
 
 RELIABILITY = (
     *("task", "n_items", "n_circuit", "split_containment", "split_jaccard"),
-    *("seed_containment", "seed_jaccard", "ceiling"),
+    *("seed_containment", "seed_jaccard", "ceiling", "ceiling_from"),
 )
-SUMMARY = (
-    *("measure", "pairs", "mean", "low", "high", "n_tasks", "n_bootstraps"),
-)  # fmt: skip
+SUMMARY = ("measure", "pairs", "mean", "low", "high", "n_tasks", "n_bootstraps")
 
 
 def _reliability(

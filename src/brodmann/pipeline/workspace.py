@@ -94,13 +94,14 @@ class Workspace:
             found = self.study.attribution
             settings["estimation"] = found.estimation()
             settings["replication"] = found.replication()
+            settings["kept"] = self.study.selection.kept
             settings["second_seed"] = found.second_seed
             settings["split"] = self.study.tasks.split
         if stage in ("attribution_pass", "agreement"):
             settings["components"] = list(found.components)
             if found.agreement_tasks:
                 settings["agreement"] = found.comparison()
-                settings["main"] = self.study.selection.main
+                settings["main"] = self.study.selection.main_name
         if stage in ("ablation_pass", "ablation"):
             settings["measurement"] = self.study.ablation.measurement()
             settings["components"] = list(self.study.attribution.components)

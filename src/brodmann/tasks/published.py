@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
-from brodmann.files import file_digest
+from brodmann.files import digest, file_digest
 from brodmann.tasks.catalogue import DOMAINS, sort_key
 from brodmann.tasks.items import Item, TaskItems
 
@@ -104,7 +104,8 @@ def read_published(folder: str | Path, task: str, count: int | None = None) -> T
         wordings={"chat": items},
         single_answer=single,
         force_base_evaluation=flags["force_base_evaluation"],
-        groups=[f"item-{number}" for number in range(len(items))],
+        # The same pair twice, or its mirror, is one unit.
+        groups=[digest(sorted((item.clean_prompt, item.corrupted_prompt)))[:16] for item in items],
         metadata={
             "published_key": key,
             "source": path.name,
