@@ -143,6 +143,7 @@ def test_a_changed_source_is_measured_alone(study):
     assert table(study, TASKS[0]).source.nunique() == N + 1
 
 
+@pytest.mark.slow
 def test_a_changed_item_is_measured_on_its_target_alone(study):
     definition = task_yaml(TASKS[1])
     definition["items"][0]["text"]["clean"] = f"{TASKS[1]} number 000 says hey"
@@ -171,6 +172,7 @@ def test_a_damaged_row_heals(study):
     pd.testing.assert_frame_equal(table(study, TASKS[0]), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_store_can_be_deleted(study):
     expected = matrix(study, f"{MAIN}.corrupted.score")
     shutil.rmtree(study.path / "results/tiny/.store")

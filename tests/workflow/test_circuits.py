@@ -133,6 +133,7 @@ def test_excluded_tasks_have_empty_files(study):
     assert matrix.empty
 
 
+@pytest.mark.slow
 def test_half_of_the_items_find_the_circuit(study):
     config = study.config()
     config["tasks"]["split"] = "half"
@@ -147,6 +148,7 @@ def test_half_of_the_items_find_the_circuit(study):
     assert circuit_items(used[3:], made["groups"], True) == [n for n in found if n in used[3:]]
 
 
+@pytest.mark.slow
 def test_the_store_can_be_deleted_and_gives_the_same(study):
     expected = {task: tensor(study, task)[0] for task in TASKS}
     shutil.rmtree(study.path / "results/tiny/.store")
@@ -155,6 +157,7 @@ def test_the_store_can_be_deleted_and_gives_the_same(study):
         assert np.allclose(tensor(study, task)[0], expected[task], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_damaged_record_says_so_and_heals(study):
     [shard] = (study.path / "results/tiny/.store/attribution").glob("*.shard")
     content = bytearray(shard.read_bytes())

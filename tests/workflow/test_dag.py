@@ -202,6 +202,7 @@ def test_a_deleted_file_is_rebuilt(study, file, jobs):
     assert {rule: planned.get(rule) for rule in jobs} == jobs
 
 
+@pytest.mark.slow
 def test_deleted_files_come_back_without_model_work(study):
     files = [f"results/tiny/baseline/{TASKS[1]}.json", "results/tiny/model.json"]
     contents = {file: json.loads((study.path / file).read_text()) for file in files}
@@ -213,6 +214,7 @@ def test_deleted_files_come_back_without_model_work(study):
     assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
 
 
+@pytest.mark.slow
 def test_the_store_can_be_deleted(study):
     expected = {task: study.baseline(task) for task in TASKS}
     shutil.rmtree(study.path / "results/tiny/.store")
@@ -377,6 +379,7 @@ def test_a_killed_run_resumes(fresh):
     assert sorted(entry["reused"] + entry["computed"]) == sorted(TASKS)
 
 
+@pytest.mark.slow
 def test_directory_runs_a_second_study(study, tmp_path):
     """Workflow, config, tasks from the clone; results below the other directory."""
     other = tmp_path / "second"
