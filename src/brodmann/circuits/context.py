@@ -22,6 +22,8 @@ from brodmann.models.load import LoadedModel
 
 log = logging.getLogger(__name__)
 
+# So many tokens must be saved for a forward pass of their own: a pass reads all weights, however few its tokens.
+_WORTH_A_PASS = 128
 # Tokens of the trial that decides whether a model's cache is used, and how far logits may differ.
 _TRIAL_TOKENS = 6
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
@@ -55,6 +57,8 @@ class Reader:
         if not self.caches or not ids.shape[1]:
             return Context(ids, None)
         same = len(rows[0]) if len(set(rows)) == 1 else common_prefix(rows)
+        if (len(rows) - 1) * same < _WORTH_A_PASS:
+            same = 0
         context = Context(ids[:, :same], None)
         if same:
             cache = self._new_cache()
