@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import nnsight
 import torch
 
-from brodmann.circuits.context import Context, Reader, common_prefix
+from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
 from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
 from brodmann.errors import UserError
@@ -203,6 +203,8 @@ class Attributor:
         """Read both prompts of a batch; the clean one whole, the corrupted one but for its last token."""
         chosen = [items[number] for number in numbers]
         shared = min(common_prefix((item.clean, item.corrupted)) for item in chosen)
+        if shared * len(chosen) < WORTH_A_PASS:
+            shared = 0  # to run so few tokens twice costs less than a pass of their own
         prefix = self.reader.read([item.clean[:shared] for item in chosen])
         clean = self._ids([item.clean[shared:] for item in chosen])
         corrupted = self._ids([item.corrupted[shared:] for item in chosen])

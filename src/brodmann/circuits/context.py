@@ -22,8 +22,8 @@ from brodmann.models.load import LoadedModel
 
 log = logging.getLogger(__name__)
 
-# So many tokens must be saved for a forward pass of their own: a pass reads all weights, however few its tokens.
-_WORTH_A_PASS = 128
+# Tokens that must be saved for a forward pass of their own: a pass reads all weights, however few its tokens.
+WORTH_A_PASS = 128
 # Tokens of the trial that decides whether a model's cache is used, and how far logits may differ.
 _TRIAL_TOKENS = 6
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
@@ -47,7 +47,12 @@ class Reader:
         self.model = model
         self.forward_passes = 0
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.hf.forward).parameters
+        # The model below its LM head; the trial decides whether it fills a cache as the whole does.
+        self._trunk = getattr(model.hf, model.hf.base_model_prefix, model.hf)
         self.caches = self._cache_works()
+        if not self.caches and self._trunk is not model.hf:
+            self._trunk = model.hf
+            self.caches = self._cache_works()
 
     # Contexts
 
@@ -57,12 +62,12 @@ class Reader:
         if not self.caches or not ids.shape[1]:
             return Context(ids, None)
         same = len(rows[0]) if len(set(rows)) == 1 else common_prefix(rows)
-        if (len(rows) - 1) * same < _WORTH_A_PASS:
+        if (len(rows) - 1) * same < WORTH_A_PASS:
             same = 0
         context = Context(ids[:, :same], None)
         if same:
             cache = self._new_cache()
-            self._run(ids[:1, :same], cache)
+            self._fill(ids[:1, :same], cache)
             cache.batch_repeat_interleave(len(rows))
             context = Context(ids[:, :same], cache)
         return self.extend(context, ids[:, same:])
@@ -73,7 +78,7 @@ class Reader:
         if not self.caches or not ids.shape[1]:
             return Context(seen, context.cache)
         cache = context.cache if context.cache is not None else self._new_cache()
-        self._run(ids, cache)
+        self._fill(ids, cache)
         return Context(seen, cache)
 
     def select(self, context: Context, rows: torch.Tensor) -> Context:
@@ -135,6 +140,12 @@ class Reader:
             ids = self._whole(context, ids)
         return self._run(ids, context.cache, keep)
 
+    def _fill(self, ids: torch.Tensor, cache: Any) -> None:
+        """Read ``ids`` into a cache, without the LM head: nothing is predicted."""
+        with torch.no_grad():
+            self._trunk(input_ids=ids, past_key_values=cache, use_cache=True)
+        self.forward_passes += 1
+
     def _run(self, ids: torch.Tensor, cache: Any | None, keep: int = 1) -> torch.Tensor:
         with torch.no_grad():
             output = self.model.hf(input_ids=ids, **self._options(cache, keep))
@@ -155,7 +166,7 @@ class Reader:
             try:
                 cache = self._new_cache()
                 options = {"past_key_values": cache, "use_cache": True}
-                self.model.hf(input_ids=ids[:, :3], **options)
+                self._trunk(input_ids=ids[:, :3], **options)
                 found = self.model.hf(input_ids=ids[:, 3:], **options).logits[:, -1].double()
             except Exception as error:  # a model's own code may fail in any way
                 log.info("%s: no KV cache (%s)", self.model.name, error)
