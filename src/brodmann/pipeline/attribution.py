@@ -94,6 +94,8 @@ class Stage:
 
     def second_list(self, items: TaskItems, scores: Store) -> ItemList | None:
         """The same of the second seed's items, if the task would be included by them."""
+        if not len(items):
+            return None  # the material gave no second list
         plan = self.plan(items)
         payload = scores.get(baseline_key(self.card, items, plan))
         if payload is None:
@@ -241,7 +243,11 @@ class _Session:
     def score(self, tasks: Sequence[TaskItems], scores: Store) -> None:
         """Score the second seed's items that are not in the store: circuits need the right ones."""
         stage = self.stage
-        missing = [t for t in tasks if baseline_key(stage.card, t, stage.plan(t)) not in scores]
+        missing = [
+            task
+            for task in tasks
+            if len(task) and baseline_key(stage.card, task, stage.plan(task)) not in scores
+        ]
         if not missing:
             return
         from brodmann.circuits.baseline import count_queries, score_items
