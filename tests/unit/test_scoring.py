@@ -13,6 +13,12 @@ from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 
 CPU = torch.device("cpu")
+# What is much the same work in all families is tried on some, and on all by make test-all.
+SOME = ("llama", "gemma2", "gpt2", "gpt-neox", "falcon", "bloom", "chatglm")
+ALL = [
+    pytest.param(family, marks=() if family in SOME else pytest.mark.slow)
+    for family in sorted(FAMILIES)
+]
 
 
 def tokens(*values):
@@ -46,7 +52,7 @@ def test_dual_answer_scores_equal_the_reference(family):
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", ALL)
 def test_single_answer_scores_equal_the_reference(family):
     model = tiny_model(family)
     items = [EncodedItem(i.clean, i.corrupted, i.correct, None) for i in some_items()]
@@ -153,7 +159,7 @@ def few_shot_items():
     return items
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", ALL)
 def test_shared_beginnings_are_run_once_and_change_nothing(family):
     model = wrap_model(tiny_model(family), tiny_tokenizer(), name=family)
     items = few_shot_items()

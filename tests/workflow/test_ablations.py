@@ -183,7 +183,7 @@ def test_the_store_can_be_deleted(study):
 def test_a_killed_pass_goes_on_where_it_was(study):
     """kill -9 in the middle of the pass: the lesions that were written are not measured again."""
     config = study.config()
-    config["ablation"] = {"kinds": ["zero"], "layer_matched_trials": 40}
+    config["ablation"] = {"kinds": ["zero"], "layer_matched_trials": 12}
     config["execution"] = {"batch_tokens": 1}
     study.write_config(config)
     folder = study.path / "results/tiny/.store/ablation"

@@ -117,6 +117,7 @@ def test_more_components_and_estimators_are_computed_beside(study):
     assert len(study.ledger()) == before + 1
 
 
+@pytest.mark.slow
 def test_excluded_tasks_have_empty_files(study):
     config = study.config()
     del config["models"]["tiny"]["filter"]
@@ -226,6 +227,7 @@ def test_fewer_tasks_and_another_size_are_current_after_one_run(study):
     assert study.planned() == {}
 
 
+@pytest.mark.slow
 def test_a_damaged_second_score_is_no_silent_change(fresh):
     fresh.write_task(TASKS[0], LEXICON)
     config = fresh.config()

@@ -188,8 +188,6 @@ def test_a_new_task_is_computed_alone(study):
         (f"results/tiny/baseline/{TASKS[1]}.json", {"baseline": 1, **END}),
         ("results/tiny/model.json", {"check_model": 1}),
         ("results/figures/accuracy_heatmap.png", {"accuracy_heatmap": 1, "write_report": 1}),
-        ("results/figures/accuracy_heatmap.pdf", {"accuracy_heatmap": 1, "write_report": 1}),
-        ("results/figures/accuracy_heatmap.csv", {"accuracy_heatmap": 1, "write_report": 1}),
         ("results/provenance.json", {"provenance": 1, "write_report": 1}),
         ("results/report.html", {"write_report": 1}),
         (f"results/items/{TASKS[0]}.json", {"expand_items": 1}),
@@ -331,6 +329,7 @@ def test_a_new_method_version_reruns_that_method(study, method, rerun):
     assert ("circuit_masks" if method == "masks" else "write_report") in planned
 
 
+@pytest.mark.slow
 def test_other_weights_in_the_same_folder_are_noticed(study, tiny_weights, tmp_path):
     from tiny_models import save_tiny
 
@@ -352,7 +351,7 @@ def test_other_weights_in_the_same_folder_are_noticed(study, tiny_weights, tmp_p
 
 def test_a_killed_run_resumes(fresh):
     for task in TASKS:
-        fresh.write_task(task, task_yaml(task, n_items=150))
+        fresh.write_task(task, task_yaml(task, n_items=60))
     config = fresh.config()
     config["execution"] = {"batch_tokens": 1}  # one row at a time: slow enough to be caught
     fresh.write_config(config)
