@@ -52,10 +52,8 @@ def draw_overlap(
     separate_domains(axes, tasks)
     axes.set_title(title, loc="left", pad=10)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.03, extend="max")
-    bar.set_label(
-        TITLES.get(measure, measure)
-        + (", diagonal: reliability" if reliability is not None else "")
-    )
+    diagonal_label = "\n(diagonal: reliability)" if reliability is not None else ""
+    bar.set_label(TITLES.get(measure, measure) + diagonal_label, fontsize=7)
     bar.outline.set_visible(False)
     return figure
 
