@@ -54,8 +54,6 @@ rule ablation_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
-    params:
-        masks="results/{model}/masks",
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:
@@ -83,8 +81,6 @@ rule ablation:
     localrule: True
     conda:
         "../workflow/envs/brodmann.yaml"
-    params:
-        masks="results/{model}/masks",
     message:
         "{wildcards.model}: every circuit on {wildcards.task}"
     script:

@@ -29,7 +29,6 @@ rule ablation_matrices:
         "../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
-        folder="results/{model}/ablation/{component}",
         method=METHODS["ablation"],
     message:
         "{wildcards.model}: gathering the ablations of {wildcards.component}"
@@ -55,7 +54,6 @@ rule forecast:
     params:
         tasks=TASKS,
         selections=ABLATED,
-        masks="results/{model}/masks/{component}",
         method=METHODS["forecast"],
     message:
         "{wildcards.model}: forecasting ablations of {wildcards.component}"

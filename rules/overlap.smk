@@ -54,8 +54,6 @@ rule overlap:
     params:
         tasks=TASKS,
         selections=SELECTIONS,
-        mask_folder="results/{model}/masks/{component}",
-        folder="results/{model}/overlap/{component}",
         method=METHODS["overlap"],
     message:
         "{wildcards.model}: overlap of circuits, {wildcards.component}"

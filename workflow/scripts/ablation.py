@@ -9,7 +9,7 @@ with job.running(snakemake) as study:
         model_json=snakemake.input.model,
         item_files=snakemake.input.item_files,
         baseline_files=snakemake.input.baselines,
-        mask_folder=snakemake.params.masks,
+        mask_folder=f"results/{snakemake.wildcards.model}/masks",
         manifest=snakemake.input.manifest,
         task=snakemake.wildcards.task,
         component=snakemake.wildcards.component,

@@ -6,9 +6,10 @@ from brodmann.pipeline import job
 from brodmann.pipeline.ablation import write_matrices
 
 with job.running(snakemake) as study:
+    here = snakemake.wildcards
     write_matrices(
         study,
         tasks=snakemake.params.tasks,
-        folder=snakemake.params.folder,
+        folder=str(Path("results") / here.model / "ablation" / here.component),
         outputs={Path(file).stem: file for file in snakemake.output},
     )

@@ -10,7 +10,7 @@ with job.running(snakemake) as study:
         record_file=snakemake.input.record,
         item_files=snakemake.input.item_files,
         baseline_files=snakemake.input.baselines,
-        mask_folder=snakemake.params.masks,
+        mask_folder=f"results/{snakemake.wildcards.model}/masks",
         manifest=snakemake.output[0],
         threads=snakemake.threads,
     )

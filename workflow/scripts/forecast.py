@@ -4,10 +4,11 @@ from brodmann.pipeline import job
 from brodmann.pipeline.forecast import write_forecasts
 
 with job.running(snakemake) as study:
+    here = snakemake.wildcards
     write_forecasts(
         study,
         tasks=snakemake.params.tasks,
         attribution_files=snakemake.input.attributions,
-        mask_folder=snakemake.params.masks,
+        mask_folder=f"results/{here.model}/masks/{here.component}",
         outputs=dict(zip(snakemake.params.selections, snakemake.output, strict=True)),
     )

@@ -4,13 +4,14 @@ from brodmann.pipeline import job
 from brodmann.pipeline.overlap import write_overlaps
 
 with job.running(snakemake) as study:
+    here = snakemake.wildcards
     write_overlaps(
         study,
         model_json=snakemake.input.model,
         component=snakemake.wildcards.component,
         tasks=snakemake.params.tasks,
         baseline_files=snakemake.input.baselines,
-        mask_folder=snakemake.params.mask_folder,
+        mask_folder=f"results/{here.model}/masks/{here.component}",
         replicate_files=snakemake.input.replicates,
-        folder=snakemake.params.folder,
+        folder=f"results/{here.model}/overlap/{here.component}",
     )
