@@ -9,7 +9,8 @@ Config: ablation, selection.signs, tasks.split
 
 ABLATED = list(study.ablated_selections)
 KINDS = list(study.ablation.kinds)
-MEASURED = MODELS if not study.ablation.forecast_only else []
+MEASURED = list(study.measured_models)
+FORECAST = [model for model in MODELS if study.model(model).ablation]
 
 
 rule ablations:
@@ -25,7 +26,7 @@ rule ablations:
         ),
         collect(
             "results/{model}/ablation/{component}/{sel}.forecast.csv",
-            model=MODELS,
+            model=FORECAST,
             component=COMPONENTS,
             sel=ABLATED,
         ),

@@ -15,6 +15,8 @@ study = workspace.study
 
 wildcard_constraints:
     model=workspace.model_pattern,
+    imported=workspace.imported_pattern,
+    sel=workspace.selection_pattern,
     task=workspace.task_pattern,
     stage=workspace.stage_pattern,
     component="neurons|heads",
@@ -23,14 +25,20 @@ wildcard_constraints:
     measure="containment|jaccard|doubly_stochastic|noise_corrected",
 
 
-MODELS = list(study.models)
-TASKS = list(study.tasks.selected)
+# Models that are run, and those of which only results are at hand.
+MODELS = list(study.run_models)
+IMPORTED = list(study.imported_models)
+# Without a model to run no item is needed.
+TASKS = list(study.tasks.selected) if MODELS else []
 # Tasks that have items of a second seed.
 SECOND_TASKS = list(study.second_tasks)
 AGREEMENT_TASKS = list(study.attribution.agreement_tasks)
 COMPONENTS = list(study.attribution.components)
 SELECTIONS = list(study.selection.names)
 MAIN_SELECTION = study.selection.main_name
+# Every matrix that the study will hold, per model and averaged.
+INVENTORY = workspace.inventory
+STATISTICS = workspace.statistics_settings
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
@@ -71,3 +79,32 @@ def second_item_file(wildcards):
 def definition_files(wildcards):
     """The file or files that define a task."""
     return workspace.definition_files(wildcards.task)
+
+
+def imported_overlap(wildcards):
+    """The file that holds a results-only model's containments."""
+    found = workspace.folders[wildcards.imported].overlaps
+    return str(found[wildcards.component, wildcards.sel])
+
+
+def imported_drop(wildcards):
+    """The file that holds a results-only model's accuracy drops."""
+    found = workspace.folders[wildcards.imported].drops
+    return str(found[wildcards.component, wildcards.sel, wildcards.kind])
+
+
+def imported_table(wildcards):
+    """File and column of a results-only model's accuracies, or None."""
+    return study.model(wildcards.imported).accuracies
+
+
+def imported_baselines(wildcards):
+    """Task -> baseline file, where the folder of results has them."""
+    found = workspace.folders[wildcards.imported].baselines
+    return {task: str(path) for task, path in found.items()}
+
+
+def imported_accuracies(wildcards):
+    """The files that a results-only model's accuracies are read from."""
+    table = imported_table(wildcards)
+    return [table[0]] if table else list(imported_baselines(wildcards).values())

@@ -60,7 +60,7 @@ rule accuracy_heatmap:
     params:
         models=MODELS,
         tasks=TASKS,
-        controls=workspace.controls,
+        controls=list(study.controls),
         method=METHODS["accuracy"],
     message:
         "Drawing the accuracy heatmap"

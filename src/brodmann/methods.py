@@ -18,5 +18,11 @@ METHODS = {
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
     "forecast": 1,  # first-order forecast of ablations
+    "imports": 1,  # matrices of results-only models
+    "average": 1,  # averages over models
+    "structure": 1,  # modularity, clustering, consistency
+    "structure_function": 1,  # overlap against ablation
+    "surface": 1,  # what prompts have in common
+    "confounds": 1,  # the domain effect beside it
     "accuracy": 1,  # the accuracy table and heatmap
 }

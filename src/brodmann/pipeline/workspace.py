@@ -14,6 +14,8 @@ from typing import Any
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import UserError
 from brodmann.methods import METHODS
+from brodmann.models.results_folder import ResultsFolder
+from brodmann.pipeline.inventory import Inventory
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
@@ -26,6 +28,7 @@ STAGES = {
     "agreement": ("agreement",),
     "ablation_pass": ("ablation",),
     "ablation": ("ablation",),
+    "surface": ("surface",),
 }
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "attn_implementation")
@@ -39,6 +42,11 @@ class Workspace:
         self.config = loaded.config
         self.config_files = [str(file) for file in loaded.source.files]
         self.root = root
+        self.folders = {
+            name: ResultsFolder.scan(self.study.model(name).location)
+            for name in self.study.imported_models
+        }
+        self.inventory = Inventory.of(self.study, self.folders)
 
     @classmethod
     def open(cls, workflow: Any, config: dict[str, Any]) -> Workspace:
@@ -71,8 +79,18 @@ class Workspace:
 
     @property
     def model_pattern(self) -> str:
-        """Matches the models of the study and nothing else."""
-        return alternatives(self.study.models)
+        """Matches the models that are run and nothing else."""
+        return alternatives(self.study.run_models)
+
+    @property
+    def imported_pattern(self) -> str:
+        """Matches the models of which only results are at hand."""
+        return alternatives(self.study.imported_models)
+
+    @property
+    def selection_pattern(self) -> str:
+        """Matches the selections of the study."""
+        return alternatives((*self.study.selection.names, *self.study.ablated_selections))
 
     @property
     def task_pattern(self) -> str:
@@ -88,7 +106,7 @@ class Workspace:
         """All config values and method versions that ``stage`` depends on, for one model."""
         entry = self.study.model(model)
         settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
-        if stage not in ("baseline_pass",):
+        if stage not in ("baseline_pass", "surface"):
             settings["inclusion"] = entry.inclusion_settings()
         if stage in ("attribution_pass", "attribution", "agreement"):
             found = self.study.attribution
@@ -111,9 +129,9 @@ class Workspace:
         return settings
 
     @property
-    def controls(self) -> list[str]:
-        """Models that are shown but never averaged in."""
-        return [name for name, entry in self.study.models.items() if entry.control]
+    def statistics_settings(self) -> dict[str, Any]:
+        """What decides the numbers of the tests."""
+        return asdict(self.study.statistics)
 
     def definition_files(self, task: str) -> list[str]:
         """The files that ``task`` is expanded from, relative to the working directory."""
@@ -166,8 +184,8 @@ def _short(path: Path) -> Path:
 
 
 def alternatives(names: Iterable[str]) -> str:
-    """A regular expression that matches exactly these names."""
-    return "|".join(re.escape(name) for name in names)
+    """A regular expression that matches exactly these names; nothing at all if there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 def refuse(error: UserError) -> None:

@@ -104,3 +104,8 @@ def _hint(glob: str, tasks: Sequence[str]) -> str:
     if slash and any(sign in name for sign in "*?["):
         return did_you_mean(glob, {f"{domain_of(task)}/{name}" for task in tasks})
     return did_you_mean(glob, tasks)
+
+
+def is_excluded(task: str, globs: Iterable[str]) -> bool:
+    """Whether any of ``globs`` names ``task``."""
+    return any(fnmatchcase(task, glob) for glob in globs)

@@ -1,0 +1,150 @@
+"""Is a domain's structure its own? Means within and across domains, tested by shuffling the labels.
+
+The statistic is mean(within) - mean(cross) over finite off-diagonal cells, both directions. Under the null
+hypothesis a task's domain says nothing, so the label vector is permuted: p = (1 + #{null >= observed}) /
+(1 + n), one-sided. Each test starts its own ``default_rng(seed)``: the same seed and number of tasks give
+the same shuffles. All shuffles are evaluated at once, by matrix products with one-hot labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brodmann.tasks.catalogue import DOMAINS
+
+# A shuffle that changes nothing must count as equal, whatever the order of a sum's terms.
+_EQUAL = 1e-12
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Mean and spread of a set of cells; NaN where there are none (SD: fewer than two)."""
+
+    mean: float
+    sd: float
+    n: int
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Cells:
+        """Of the finite ones among ``values``; SD with ddof 1."""
+        finite = values[np.isfinite(values)]
+        mean = float(finite.mean()) if len(finite) else float("nan")
+        sd = float(finite.std(ddof=1)) if len(finite) > 1 else float("nan")
+        return cls(mean, sd, len(finite))
+
+    @property
+    def sem(self) -> float:
+        """SD / sqrt(finite cells)."""
+        return self.sd / self.n**0.5 if self.n else float("nan")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Cells within against cells across, and how often shuffled labels give as large a difference."""
+
+    within: Cells
+    cross: Cells
+    p: float  # NaN where a side has no cells
+
+    @property
+    def difference(self) -> float:
+        """mean(within) - mean(cross)."""
+        return self.within.mean - self.cross.mean
+
+    @property
+    def ratio(self) -> float:
+        """mean(within) / mean(cross); NaN where nothing is across."""
+        return self.within.mean / self.cross.mean if self.cross.mean else float("nan")
+
+
+@dataclass(frozen=True)
+class DomainContrast:
+    """One domain against the others. ``out``: its circuits on others' tasks; ``into``: the reverse."""
+
+    contrast: Contrast  # within D against cells with exactly one task in D
+    out: Cells  # D -> others
+    into: Cells  # others -> D
+
+
+@dataclass(frozen=True)
+class Modularity:
+    """Of one matrix: all domains together, and each by itself."""
+
+    overall: Contrast
+    domains: dict[str, DomainContrast]
+    n_tasks: int
+
+
+def shuffles(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """``n`` permutations of the label vector ``codes``, [n, tasks]: those of a loop over
+    ``default_rng(seed).permutation(labels)``."""
+    rng = np.random.default_rng(seed)
+    return np.array([rng.permutation(codes) for _ in range(n)]).reshape(n, len(codes))
+
+
+def label_codes(domains: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The domains present, in the standard order, and each task's index into them."""
+    unknown = sorted(set(domains) - set(DOMAINS))
+    names = [name for name in (*DOMAINS, *unknown) if name in set(domains)]
+    return names, np.array([names.index(domain) for domain in domains], dtype=np.int64)
+
+
+def modularity(
+    matrix: np.ndarray, domains: Sequence[str], *, permutations: int, seed: int
+) -> Modularity:
+    """Test ``matrix`` [tasks, tasks] against the tasks' ``domains``."""
+    names, codes = label_codes(domains)
+    values = np.array(matrix, dtype=np.float64)
+    usable = np.isfinite(values) & ~np.eye(len(codes), dtype=bool)
+    same = codes[:, None] == codes[None, :]
+    observed = _differences(values, usable, codes[None, :], len(names))
+    null = _differences(values, usable, shuffles(codes, permutations, seed), len(names))
+    p = _p_values(observed[0], null)
+    parts = {}
+    for number, name in enumerate(names):
+        own = codes == number
+        out, into = usable & own[:, None] & ~own, usable & ~own[:, None] & own
+        parts[name] = DomainContrast(
+            Contrast(
+                Cells.of(values[usable & own[:, None] & own]),
+                Cells.of(values[out | into]),
+                p[number],
+            ),
+            Cells.of(values[out]),
+            Cells.of(values[into]),
+        )
+    overall = Contrast(Cells.of(values[usable & same]), Cells.of(values[usable & ~same]), p[-1])
+    return Modularity(overall, parts, len(codes))
+
+
+def _differences(
+    values: np.ndarray, usable: np.ndarray, labels: np.ndarray, n_domains: int
+) -> np.ndarray:
+    """mean(within) - mean(cross) for each row of ``labels`` [n, tasks]: [n, domains + 1], overall last."""
+    member = np.eye(n_domains)[labels]  # [n, tasks, domains]
+    counted = [_sums(np.where(usable, values, 0.0), member), _sums(usable.astype(float), member)]
+    (within, crossing, whole), (n_within, n_crossing, n_whole) = counted
+    inside, n_inside = within.sum(1), n_within.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        each = within / n_within - crossing / n_crossing
+        overall = inside / n_inside - (whole - inside) / (n_whole - n_inside)
+    return np.column_stack([each, overall])
+
+
+def _sums(cells: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sums over cells within each domain and with exactly one task in it, [n, domains]; and of all."""
+    n, tasks, domains = member.shape
+    flat = member.transpose(1, 0, 2).reshape(tasks, n * domains)
+    within = (flat * (cells @ flat)).sum(0).reshape(n, domains)
+    touching = ((cells.sum(0) + cells.sum(1)) @ flat).reshape(n, domains)
+    return within, touching - 2 * within, float(cells.sum())
+
+
+def _p_values(observed: np.ndarray, null: np.ndarray) -> list[float]:
+    """One-sided; NaN where the statistic is not defined."""
+    reached = (null >= observed - _EQUAL * np.maximum(1.0, np.abs(observed))).sum(0)
+    p = (1 + reached) / (1 + len(null))
+    return [float(value) for value in np.where(np.isfinite(observed), p, np.nan)]

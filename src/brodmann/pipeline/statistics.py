@@ -1,0 +1,382 @@
+"""Statistics of the structure: every test on every matrix of the study, as long tables.
+
+One row per model (or ``average``), component, selection, and measure of overlap or kind of ablation. The
+``control`` column marks models that are shown but enter no average and no comparison between models.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brodmann.analysis import structure_function
+from brodmann.analysis.clustering import CLUSTERS, NEIGHBOURS, Recovery, recover
+from brodmann.analysis.consistency import Consistency, consistency
+from brodmann.analysis.fdr import q_values
+from brodmann.analysis.modularity import Cells, Modularity, modularity
+from brodmann.config.study import StatisticsSettings
+from brodmann.pipeline.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
+from brodmann.pipeline.job import progress
+from brodmann.pipeline.tables import read_matrix, write_table
+from brodmann.tasks.catalogue import domain_of
+
+log = logging.getLogger(__name__)
+
+KEYS = ("model", "control", "component", "sel", "measure", "kind", "unit", "n", "seed", "method")
+# All models together, in tables that have a row for each model otherwise.
+ALL = "all"
+
+MODULARITY = (
+    *KEYS,
+    *("within", "within_sd", "within_sem", "n_within", "cross", "cross_sd", "cross_sem", "n_cross"),
+    *("difference", "ratio", "permutations", "p", "q"),
+)
+DOMAINS = (
+    *("model", "control", "component", "sel", "measure", "kind", "domain"),
+    *("unit", "n", "n_domain", "seed", "method"),
+    *("within", "within_sd", "within_sem", "n_within", "cross", "cross_sd", "cross_sem", "n_cross"),
+    *("out", "out_sd", "out_sem", "n_out", "into", "into_sd", "into_sem", "n_into"),
+    *("difference", "ratio", "permutations", "p", "q"),
+)
+CLUSTERING = (
+    *KEYS,
+    *("neighbours", "clusters", "ari", "nmi", "ami", "v_measure", "silhouette", "permutations"),
+    *("p", "q"),
+)
+ASSIGNMENTS = ("model", "component", "sel", "measure", "kind", "task", "domain", "cluster")
+CONSISTENCY = (
+    *("model", "other", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
+    *("method", "tau", "p", "q", "sd", "n_pairs"),
+)
+ROBUSTNESS = (
+    *("model", "control", "component", "measure", "kind", "sel", "percent", "n", "seed", "method"),
+    *("within", "cross", "ratio", "p", "ari", "nmi", "ami", "v_measure", "silhouette", "ari_p"),
+    *("tau", "tau_sd", "n_pairs"),
+)
+STRUCTURE_FUNCTION = (
+    *("model", "control", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
+    *("method", "coefficient", "se", "low", "high", "p", "q", "converged", "note"),
+    *("spearman", "spearman_low", "spearman_high", "mantel_p", "mantel_q", "permutations"),
+)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One matrix of the study and what it is."""
+
+    model: str
+    control: bool
+    component: str
+    sel: str
+    measure: str  # a measure of overlap, or accuracy_drop
+    kind: str  # kind of ablation; empty for overlap
+    table: pd.DataFrame
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The columns that say which matrix it is."""
+        return {
+            "model": self.model,
+            "control": self.control,
+            "component": self.component,
+            "sel": self.sel,
+            "measure": self.measure,
+            "kind": self.kind,
+        }
+
+    @property
+    def unit(self) -> str:
+        """What a cell counts."""
+        units = {
+            "containment": "shared units / circuit size",
+            "jaccard": "shared units / units of either",
+            "doubly_stochastic": "containment, rows and columns scaled to 1",
+        }
+        return units.get(self.measure, "accuracy lost (share of items)")
+
+    @property
+    def domains(self) -> list[str]:
+        """Domain of each task."""
+        return [domain_of(task) for task in self.table.index]
+
+
+def matrices(inventory: Inventory) -> list[Matrix]:
+    """Read every matrix: overlap measures, then ablations; models first, averages last."""
+    found = []
+    for one in inventory.all_overlaps:
+        for measure in MEASURES:
+            found.append(_read(one, measure, "", one.path(measure), inventory))
+    for drop in inventory.all_drops:
+        found.append(_read(drop, "accuracy_drop", drop.kind, drop.path, inventory))
+    return found
+
+
+def _read(one: Overlap | Drop, measure: str, kind: str, path: str, inventory: Inventory) -> Matrix:
+    control = one.model in inventory.controls
+    return Matrix(one.model, control, one.component, one.sel, measure, kind, read_matrix(path))
+
+
+def write_structure(
+    inventory: Inventory, settings: StatisticsSettings, outputs: Mapping[str, str]
+) -> None:
+    """Rule ``structure``: modularity, domain_modularity, clustering, clusters, consistency and
+    threshold_robustness."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in outputs}
+    every = matrices(inventory)
+    tested: list[tuple[Matrix, Modularity, Recovery]] = []
+    options = {"permutations": settings.permutations, "seed": settings.seed}
+    with progress(len(every), "testing matrices", "matrix") as bar:
+        for matrix in every:
+            values = matrix.table.to_numpy(dtype=float)
+            found = modularity(values, matrix.domains, **options)
+            recovered = recover(values, matrix.domains, **options)
+            tested.append((matrix, found, recovered))
+            shared = {**matrix.keys, "unit": matrix.unit, "n": len(matrix.table), **options}
+            rows["modularity"].append({**shared, **_overall(found)})
+            rows["domain_modularity"] += [{**shared, **row} for row in _by_domain(found, matrix)]
+            rows["clustering"].append({**shared, **_recovery(recovered)})
+            rows["clusters"] += _assignments(matrix, recovered)
+            bar.update()
+    agreed = list(_consistencies(every))
+    for matrix, found in agreed:
+        rows["consistency"] += _consistency_rows(matrix, found, settings.seed)
+    rows["threshold_robustness"] = _robustness(tested, agreed, settings.seed)
+    columns = {
+        "modularity": MODULARITY,
+        "domain_modularity": DOMAINS,
+        "clustering": CLUSTERING,
+        "clusters": ASSIGNMENTS,
+        "consistency": CONSISTENCY,
+        "threshold_robustness": ROBUSTNESS,
+    }
+    for name, path in outputs.items():
+        table = pd.DataFrame(rows[name], columns=list(columns[name]))
+        if "q" in columns[name]:
+            table["q"] = q_values(table["p"].to_numpy(dtype=float))
+        write_table(path, table, columns[name])
+
+
+def _cells(name: str, cells: Cells) -> dict[str, Any]:
+    return {
+        name: cells.mean,
+        f"{name}_sd": cells.sd,
+        f"{name}_sem": cells.sem,
+        f"n_{name}": cells.n,
+    }
+
+
+_SHUFFLED = "mean(within) - mean(cross) of off-diagonal cells, domain labels shuffled, one-sided"
+
+
+def _overall(found: Modularity) -> dict[str, Any]:
+    overall = found.overall
+    return {
+        "method": _SHUFFLED,
+        **_cells("within", overall.within),
+        **_cells("cross", overall.cross),
+        "difference": overall.difference,
+        "ratio": overall.ratio,
+        "p": overall.p,
+    }
+
+
+def _by_domain(found: Modularity, matrix: Matrix) -> Iterator[dict[str, Any]]:
+    domains = matrix.domains
+    for domain, part in found.domains.items():
+        yield {
+            "domain": domain,
+            "method": _SHUFFLED,
+            "n_domain": domains.count(domain),
+            **_cells("within", part.contrast.within),
+            **_cells("cross", part.contrast.cross),
+            **_cells("out", part.out),
+            **_cells("into", part.into),
+            "difference": part.contrast.difference,
+            "ratio": part.contrast.ratio,
+            "p": part.contrast.p,
+        }
+
+
+def _recovery(found: Recovery) -> dict[str, Any]:
+    return {
+        "method": "average linkage on the graph of nearest tasks; p: domain labels shuffled, one-sided",
+        "neighbours": NEIGHBOURS,
+        "clusters": CLUSTERS,
+        "ari": found.ari,
+        "nmi": found.nmi,
+        "ami": found.ami,
+        "v_measure": found.v_measure,
+        "silhouette": found.silhouette,
+        "p": found.p,
+    }
+
+
+def _assignments(matrix: Matrix, found: Recovery) -> list[dict[str, Any]]:
+    tasks = zip(matrix.table.index, matrix.domains, found.labels, strict=True)
+    return [
+        {**matrix.keys, "task": task, "domain": domain, "cluster": label}
+        for task, domain, label in tasks
+    ]
+
+
+def _consistencies(every: Sequence[Matrix]) -> Iterator[tuple[Matrix, Consistency]]:
+    """For each kind of matrix that two models or more have: one of them, and the comparison."""
+    groups: dict[tuple, list[Matrix]] = {}
+    for matrix in every:
+        if not matrix.control and matrix.model != AVERAGE:
+            key = (matrix.component, matrix.sel, matrix.measure, matrix.kind)
+            groups.setdefault(key, []).append(matrix)
+    for group in groups.values():
+        if len(group) > 1:
+            tables = {matrix.model: matrix.table for matrix in group}
+            yield group[0], consistency(tables, directed=bool(group[0].kind))
+
+
+def _sd(matrix: Matrix, found: Consistency) -> float:
+    """Over model pairs; the published one for ablations divides by n."""
+    return found.sd(0 if matrix.kind else 1)
+
+
+def _consistency_rows(matrix: Matrix, found: Consistency, seed: int) -> list[dict[str, Any]]:
+    cells = "all off-diagonal cells" if matrix.kind else "upper triangle"
+    shared = {
+        **matrix.keys,
+        "unit": "Kendall's tau-b",
+        "n_tasks": len(found.tasks),
+        "seed": seed,
+        "method": f"{cells} of the tasks common to all models",
+    }
+    rows = [
+        {**shared, "model": one.first, "other": one.second, "n": one.n, "tau": one.tau, "p": one.p}
+        for one in found.pairs
+    ]
+    ddof = "n" if matrix.kind else "n - 1"
+    pairs = {"n": len(found.pairs), "n_pairs": len(found.pairs)}
+    summary = {"tau": found.mean(), "sd": _sd(matrix, found), **pairs}
+    method = f"mean over model pairs, SD with {ddof}; {cells} of the tasks common to all models"
+    return [*rows, {**shared, "method": method, "model": ALL, "other": ALL, **summary}]
+
+
+def _robustness(
+    tested: Sequence[tuple[Matrix, Modularity, Recovery]],
+    agreed: Sequence[tuple[Matrix, Consistency]],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Everything against the size of the circuits; agreement between models on the average's rows."""
+    between = {
+        (matrix.component, matrix.sel, matrix.measure, matrix.kind): (matrix, found)
+        for matrix, found in agreed
+    }
+    rows = []
+    for matrix, found, recovered in tested:
+        row = {
+            **matrix.keys,
+            "percent": float(matrix.sel.partition("-")[2].removesuffix("pct")),
+            "n": len(matrix.table),
+            "seed": seed,
+            "method": "as in modularity.csv, clustering.csv and consistency.csv",
+            "within": found.overall.within.mean,
+            "cross": found.overall.cross.mean,
+            "ratio": found.overall.ratio,
+            "p": found.overall.p,
+            "ari": recovered.ari,
+            "nmi": recovered.nmi,
+            "ami": recovered.ami,
+            "v_measure": recovered.v_measure,
+            "silhouette": recovered.silhouette,
+            "ari_p": recovered.p,
+        }
+        key = (matrix.component, matrix.sel, matrix.measure, matrix.kind)
+        if matrix.model == AVERAGE and key in between:
+            one, pairs = between[key]
+            row |= {"tau": pairs.mean(), "tau_sd": _sd(one, pairs), "n_pairs": len(pairs.pairs)}
+        rows.append(row)
+    order = {name: n for n, name in enumerate(dict.fromkeys(row["model"] for row in rows))}
+    return sorted(
+        rows,
+        key=lambda row: (
+            order[row["model"]],
+            row["component"],
+            row["measure"],
+            row["kind"],
+            row["percent"],
+        ),
+    )
+
+
+# Structure and function
+
+
+def write_structure_function(
+    inventory: Inventory, settings: StatisticsSettings, output: str
+) -> None:
+    """Rule ``structure_function``: does containment predict the accuracy drop?"""
+    drops = [one for one in inventory.all_drops if one.overlap in inventory.all_overlaps]
+    rows, pooled = [], {}
+    with progress(len(drops), "structure and function", "matrix") as bar:
+        for one in drops:
+            overlap = read_matrix(one.overlap.path("containment"))
+            drop = read_matrix(one.path)
+            pairs = structure_function.pair_table(overlap, drop)
+            rows.append(_function_row(one, pairs, overlap, drop, inventory, settings))
+            if one.model != AVERAGE and one.model not in inventory.controls:
+                key = (one.component, one.sel, one.kind)
+                pooled.setdefault(key, []).append(pairs.assign(model=one.model))
+            bar.update()
+    for (component, sel, kind), parts in pooled.items():
+        if len(parts) > 1:
+            one = Drop(ALL, component, sel, kind)
+            rows.append(_function_row(one, pd.concat(parts), None, None, inventory, settings))
+    table = pd.DataFrame(rows, columns=list(STRUCTURE_FUNCTION))
+    for p, q in (("p", "q"), ("mantel_p", "mantel_q")):
+        table[q] = q_values(table[p].to_numpy(dtype=float))
+    write_table(output, table, STRUCTURE_FUNCTION)
+
+
+def _function_row(
+    one: Drop,
+    pairs: pd.DataFrame,
+    overlap: pd.DataFrame | None,
+    drop: pd.DataFrame | None,
+    inventory: Inventory,
+    settings: StatisticsSettings,
+) -> dict[str, Any]:
+    """``overlap`` and ``drop`` are None for all models together: a correlation is one model's."""
+    fit = structure_function.regress(pairs)
+    options = {"permutations": settings.permutations, "seed": settings.seed}
+    row: dict[str, Any] = {
+        "model": one.model,
+        "control": one.model in inventory.controls,
+        "component": one.component,
+        "sel": one.sel,
+        "measure": "containment",
+        "kind": one.kind,
+        "unit": "accuracy lost per SD of overlap",
+        "n": len(pairs),
+        "n_tasks": len({*pairs["source"], *pairs["target"]}),
+        "method": "mixed effects, REML: drop ~ overlap (z) + (1|source) + (1|target)"
+        + (" + (1|model)" if overlap is None else "; Spearman with Mantel p, tasks resampled"),
+        **options,
+        **{
+            name: getattr(fit, name)
+            for name in ("coefficient", "se", "low", "high", "p", "converged", "note")
+        },
+    }
+    if overlap is not None and drop is not None:
+        found = structure_function.correlate(overlap, drop, **options)
+        row |= {
+            "spearman": found.rho,
+            "spearman_low": found.low,
+            "spearman_high": found.high,
+            "mantel_p": found.p,
+        }
+    if not np.isfinite(fit.coefficient):
+        log.warning("%s %s %s: %s", one.model, one.sel, one.kind, fit.note)
+    elif fit.note:
+        log.warning("%s %s %s: the fit warns: %s", one.model, one.sel, one.kind, fit.note)
+    return row

@@ -1,0 +1,8 @@
+"""Take over the overlaps of a results-only model."""
+
+from brodmann.pipeline import job
+
+with job.running(snakemake):
+    from brodmann.pipeline.imports import import_overlap
+
+    import_overlap(snakemake.input[0], dict(snakemake.output.items()))

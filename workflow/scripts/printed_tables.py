@@ -1,0 +1,8 @@
+"""Write the tables that a paper prints, as Markdown and LaTeX."""
+
+from brodmann.pipeline import job
+
+with job.running(snakemake):
+    from brodmann.pipeline.printed import write_printed
+
+    write_printed(snakemake.input, snakemake.output, snakemake.params.selection)
