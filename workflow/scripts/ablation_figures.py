@@ -8,7 +8,7 @@ with job.running(snakemake):
     from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
     from brodmann.figures.style import save_figure
     from brodmann.files import write_text
-    from brodmann.pipeline.overlap import read_matrix, write_matrix
+    from brodmann.pipeline.tables import read_matrix, write_matrix
 
     here = snakemake.wildcards
     title = f"{here.model}, {here.component}, {snakemake.params.title}"

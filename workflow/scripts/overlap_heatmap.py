@@ -7,7 +7,7 @@ with job.running(snakemake):
 
     from brodmann.figures.overlap import draw_overlap
     from brodmann.figures.style import save_figure
-    from brodmann.pipeline.overlap import read_matrix, write_matrix
+    from brodmann.pipeline.tables import read_matrix, write_matrix
 
     here = snakemake.wildcards
     table = read_matrix(snakemake.input.matrix)

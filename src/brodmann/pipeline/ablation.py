@@ -31,6 +31,7 @@ from brodmann.pipeline.attribution import Stage
 from brodmann.pipeline.job import Stopwatch, progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
+from brodmann.pipeline.tables import write_matrix, write_table
 from brodmann.provenance import software
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems, read_items
@@ -346,7 +347,7 @@ def write_tables(
                 circuits = ablation.circuits(mask_folder, component, selection)
                 lines = circuits.lines(ablation.stage.card.name, task, settings)
                 rows = _table(ablation, target, component, kind, lines, store, manifest)
-            _write_csv(next(places), rows)
+            write_table(next(places), rows, COLUMNS)
 
 
 def _table(
@@ -385,25 +386,6 @@ def _table(
     return rows
 
 
-def _write_csv(path: str, rows: Sequence[Mapping[str, object]]) -> None:
-    import csv
-    import io
-
-    from brodmann.files import write_text
-
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow(
-            {
-                key: f"{value:.10g}" if isinstance(value, float) else value
-                for key, value in row.items()
-            }
-        )
-    write_text(path, text.getvalue())
-
-
 def gather(
     tables: Mapping[str, str], included: Sequence[str], value: str
 ) -> dict[str, dict[str, float]]:
@@ -428,8 +410,6 @@ def write_matrices(
 ) -> None:
     """Rule ``ablation_matrices``: the gathered matrices; ``outputs``: ``{sel}.{kind}.{value}`` -> file."""
     import pandas as pd
-
-    from brodmann.pipeline.overlap import write_matrix
 
     for name, output in outputs.items():
         stem, _, value = name.rpartition(".")

@@ -9,7 +9,7 @@ from brodmann.analysis.forecast import forecast
 from brodmann.circuits.masks import read_mask
 from brodmann.config.study import Study
 from brodmann.pipeline.attribution import read_tensors
-from brodmann.pipeline.overlap import write_matrix
+from brodmann.pipeline.tables import write_matrix
 
 
 def write_forecasts(

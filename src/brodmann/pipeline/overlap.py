@@ -14,9 +14,9 @@ from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, select_units, selections
 from brodmann.circuits.replicates import Strongest
 from brodmann.config.study import Study
-from brodmann.files import write_text
 from brodmann.models.card import ModelCard
 from brodmann.pipeline.attribution import read_tensors, strongest_of
+from brodmann.pipeline.tables import write_matrix, write_table
 from brodmann.tasks.catalogue import domain_of
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _write_selection(
         for task in circuits
     }
     source, ceilings = overlap.ceilings(rates)
-    _write_table(
+    write_table(
         f"{stem}.reliability.csv",
         [
             {
@@ -102,7 +102,7 @@ def _write_selection(
     bootstraps = {
         task: strongest_of(tensors, "bootstraps", n_units) for task, tensors in replicates.items()
     }
-    _write_table(
+    write_table(
         f"{stem}.summary.csv",
         _summary(selection, tables, corrected, bootstraps),
         SUMMARY,
@@ -163,18 +163,3 @@ def _summary(
                 }
             )
     return rows
-
-
-def write_matrix(path: str | Path, table: pd.DataFrame) -> None:
-    """A square matrix as CSV: labels on both axes, first header cell empty."""
-    write_text(path, table.to_csv(float_format="%.10g", lineterminator="\n"))
-
-
-def read_matrix(path: str | Path) -> pd.DataFrame:
-    """Read what ``write_matrix`` wrote."""
-    return pd.read_csv(path, index_col=0)
-
-
-def _write_table(path: str, rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
