@@ -229,9 +229,7 @@ def test_a_damaged_store_says_so_and_heals(study):
     shard.write_bytes(content)
     failed = study.snakemake("--forcerun", "baseline", "--", "baselines", check=False)
     assert failed.returncode != 0
-    assert (
-        "are gone or damaged (run the same command again: they are computed anew)" in failed.stdout
-    )
+    assert "is gone or damaged (run the same command again: it is computed anew)" in failed.stdout
     assert "Traceback" not in failed.stdout
     before = len(study.ledger())
     study.snakemake("baselines")

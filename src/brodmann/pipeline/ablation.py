@@ -362,14 +362,8 @@ def _table(
     rows: list[dict[str, object]] = []
     intact = 0.0
     for line in lines:
-        payload = store.get(ablation.key(target, component, kind, line.units))
-        if payload is None:
-            Path(manifest).unlink(missing_ok=True)
-            raise UserError.at(
-                f"results/{ablation.stage.card.name}/.store",
-                f"a stored ablation of {target.items.task} is gone or damaged",
-                "run the same command again: it is computed anew",
-            )
+        key = ablation.key(target, component, kind, line.units)
+        payload = store.require(key, f"a stored ablation of {target.items.task}", manifest)
         found = target.summary(np.array(json.loads(payload)["scores"]))
         if line.condition == "intact":
             intact = found["accuracy"]

@@ -17,7 +17,6 @@ from typing import Any
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.prompting import PromptPlan, plan_prompts
 from brodmann.config.study import Study
-from brodmann.errors import UserError
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
@@ -126,16 +125,10 @@ def write_baseline(
     card = ModelCard.read(model_json)
     items = read_items(items_file)
     plan = _plan(study, card, items)
-    payload = Store(Path(manifest).parent / "baseline").get(store_key(card, items, plan))
-    if payload is None:
-        # The pass said it was there: its shard was deleted or damaged since. Without the manifest
-        # the next run repeats the pass, which computes just what is missing.
-        Path(manifest).unlink(missing_ok=True)
-        raise UserError.at(
-            f"results/{card.name}/.store",
-            f"the stored scores of {items.task} are gone or damaged",
-            "run the same command again: they are computed anew",
-        )
+    store = Store(Path(manifest).parent / "baseline")
+    payload = store.require(
+        store_key(card, items, plan), f"the stored baseline of {items.task}", manifest
+    )
     scores = json.loads(payload)
     result = baseline_of(scores, study.model(card.name).inclusion)
     metadata = {
