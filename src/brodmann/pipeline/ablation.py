@@ -23,12 +23,12 @@ from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.split import effect_items
 from brodmann.config.study import AblationSettings, Study
 from brodmann.errors import UserError
-from brodmann.files import canonical_json, digest, write_json
+from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
 from brodmann.pipeline.attribution import Stage
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.pipeline.tables import write_matrix, write_table
@@ -210,13 +210,12 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
-    watch = Stopwatch()
-    folder = Path(manifest).parent
+    this = ledger.Pass(manifest)
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     record = WeightsRecord.read(record_file)
     computed: list[str] = []
     loaded: Any = None
-    with Store(folder / "ablation") as store:
+    with Store(this.store / "ablation") as store:
         work = list(_missing(ablation, mask_folder, store))
         rows = sum(len(units) * len(target.used) for target, _, _, units in work)
         log.info("%s: %d lesions to measure, %d rows", ablation.stage.card.name, len(work), rows)
@@ -235,10 +234,8 @@ def run_pass(
         "reused": sorted(set(ablation.included) - set(computed)),
         "rows": rows,
         "lesions": sum(len(units) for _, _, _, units in work),
-        "seconds": watch.seconds,
     }
-    ledger.enter(folder, **facts)
-    write_json(manifest, {"model": ablation.stage.card.name, **facts})
+    this.end(ablation.stage.card.name, facts)
 
 
 _Work = tuple[Target, str, str, list[tuple[int, ...]]]

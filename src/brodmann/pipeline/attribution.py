@@ -26,13 +26,13 @@ from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weigh
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.config.study import KEPT_PERCENT, Study
 from brodmann.errors import UserError
-from brodmann.files import atomic_path, canonical_json, digest, write_json
+from brodmann.files import atomic_path, canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
 from brodmann.pipeline.baseline import store_key as baseline_key
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -173,8 +173,7 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
-    watch = Stopwatch()
-    folder = Path(manifest).parent
+    this = ledger.Pass(manifest)
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
     seconds = {items.task: items for items in map(read_items, second_files)}
@@ -183,7 +182,7 @@ def run_pass(
     included = [own for own in lists if own is not None]
     record = WeightsRecord.read(record_file)
     session = _Session(study, stage, record, threads)
-    with Store(folder / "baseline") as scores, Store(folder / "attribution") as store:
+    with Store(this.store / "baseline") as scores, Store(this.store / "attribution") as store:
         wanted = list(included)
         again = [seconds[own.items.task] for own in included if own.items.task in seconds]
         session.score(again, scores)
@@ -199,10 +198,8 @@ def run_pass(
         "forward_passes": session.forward_passes,
         "computed": [piece.items.label for piece in work],
         "reused": sorted({own.label for own in wanted} - {piece.items.label for piece in work}),
-        "seconds": watch.seconds,
     }
-    ledger.enter(folder, **facts)
-    write_json(manifest, {"model": stage.card.name, **facts})
+    this.end(stage.card.name, facts)
 
 
 def _missing(stage: Stage, wanted: Sequence[ItemList], store: Store) -> list[_Work]:

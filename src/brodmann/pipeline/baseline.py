@@ -22,7 +22,7 @@ from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -58,13 +58,12 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
-    watch = Stopwatch()
-    store = Path(manifest).parent
+    this = ledger.Pass(manifest)
     card = ModelCard.read(model_json)
     tasks = [read_items(path) for path in item_files]
     plans = {items.task: _plan(study, card, items) for items in tasks}
     keys = {items.task: store_key(card, items, plans[items.task]) for items in tasks}
-    with Store(store / "baseline") as scores:
+    with Store(this.store / "baseline") as scores:
         missing = [items for items in tasks if keys[items.task] not in scores]
         log.info("%s: %d tasks, %d to compute", card.name, len(tasks), len(missing))
         forward_passes = 0
@@ -79,10 +78,8 @@ def run_pass(
         "forward_passes": forward_passes,
         "computed": computed,
         "reused": [task for task in keys if task not in computed],
-        "seconds": watch.seconds,
     }
-    ledger.enter(store, **facts)
-    write_json(manifest, {"model": card.name, "keys": keys, **facts})
+    this.end(card.name, facts, keys=keys)
 
 
 def _score(
