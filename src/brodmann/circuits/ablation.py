@@ -20,7 +20,6 @@ at scored positions only; items of equal length make a batch, so that no row dep
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,12 +30,10 @@ import torch
 
 from brodmann.circuits.context import Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.memory import Budget
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
+from brodmann.circuits.memory import Budget, halved, out_of_memory
+from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
-
-log = logging.getLogger(__name__)
 
 KINDS = ("corrupted", "zero", "mean")
 DUAL = ("correct", "incorrect")
@@ -272,11 +269,8 @@ class Ablator:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(lesions) == 1:
                 raise
-        self.batch_tokens = max(1, self.batch_tokens // 2)
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         self.budget.shrink()
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning("out of memory: going on with %d tokens per batch", self.batch_tokens)
         return None
 
     def _forward(

@@ -29,7 +29,8 @@ import torch
 
 from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
+from brodmann.circuits.memory import halved, out_of_memory
+from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
@@ -191,10 +192,7 @@ class Attributor:
         if found is not None:
             yield found
             return
-        # Outside the handler: the failed batch's tensors are free by now.
-        self.batch_tokens = max(1, self.batch_tokens // 2)
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         middle = len(numbers) // 2
         yield from self._with_memory(items, numbers[:middle])
         yield from self._with_memory(items, numbers[middle:])
@@ -359,9 +357,7 @@ class Attributor:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(patch.units) == 1:
                 raise
-        self.batch_tokens = max(1, self.batch_tokens // 2)
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         return None
 
     def _metrics(self, chunk: _Chunk, patch: _UnitPatch | None) -> torch.Tensor:
