@@ -70,14 +70,13 @@ class _Row:
     """One sequence to be run for every lesion: it goes on from a context that no lesion touches.
 
     ``scores``: name -> positions (in ``ids``) whose logits predict the next token, with that token.
-    ``donor``: the tokens of the intact run that gives the activations, of the same length; None where
-    none is needed.
+    ``donor``: under ``corrupted``, the tokens of the intact run that gives the activations, equally many.
     """
 
     item: int
     context: Ids
     ids: Ids
-    donor: Ids | None
+    donor: Ids
     scores: Mapping[str, tuple[tuple[int, int], ...]]
 
 
@@ -159,7 +158,7 @@ class Ablator:
         for length, prompts in sorted(lengths.items()):
             at_once = max(1, self.batch_tokens // length)
             for start in range(0, len(prompts), at_once):
-                ids = self._ids(prompts[start : start + at_once])
+                ids = self.reader.tensor(prompts[start : start + at_once])
                 with torch.no_grad(), self.reader.trace(Context(ids[:, :0], None), ids) as tracer:
                     values = nnsight.save([])
                     for site in sites:
@@ -189,13 +188,13 @@ class Ablator:
     def _open(self, rows: list[_Row], lesions: Sequence[Lesion], kind: str) -> _Group:
         """Run what all lesions share: the contexts, the donors' activations, the intact blocks."""
         context = self.reader.read([row.context for row in rows])
-        group = _Group(rows, context, self._ids([row.ids for row in rows]))
+        group = _Group(rows, context, self.reader.tensor([row.ids for row in rows]))
         wanted: dict[int, set[int]] = defaultdict(set)
         for lesion in lesions:
             for layer, units in lesion.by_layer().items():
                 wanted[layer].update(units)
         if kind == "corrupted":
-            donors = self._ids([row.donor for row in rows])
+            donors = self.reader.tensor([row.donor for row in rows])
             self._keep_donors(group, donors, wanted)
         self._keep_blocks(group, {lesion.lowest for lesion in lesions if lesion.units})
         return group
@@ -340,9 +339,6 @@ class Ablator:
         places = [group.columns[layer][unit] for unit in units]
         return self._dimensions(places)
 
-    def _ids(self, rows: Sequence[Ids | None]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
-
 
 @dataclass(frozen=True)
 class _LayerEdit:
@@ -412,8 +408,8 @@ def _levelled(rows: list[_Row]) -> list[_Row]:
             name: tuple((place + len(moved), token) for place, token in pairs)
             for name, pairs in row.scores.items()
         }
-        donor = None if row.donor is None else moved + row.donor
-        levelled.append(_Row(row.item, row.context[:shortest], moved + row.ids, donor, scores))
+        context, ids, donor = row.context[:shortest], moved + row.ids, moved + row.donor
+        levelled.append(_Row(row.item, context, ids, donor, scores))
     return levelled
 
 
