@@ -87,11 +87,11 @@ class _Group:
     rows: list[_Row]
     context: Context
     ids: torch.Tensor  # [rows, length]
-    donors: dict[int, torch.Tensor] = field(default_factory=dict)  # layer -> [rows, length, units]
-    columns: dict[int, dict[int, int]] = field(default_factory=dict)  # layer -> unit -> its column
-    blocks: dict[int, torch.Tensor] = field(
-        default_factory=dict
-    )  # layer -> output [rows, length, hidden]
+    # By layer: activations [rows, length, units], each unit's column in them, outputs of blocks
+    # [rows, length, hidden].
+    donors: dict[int, torch.Tensor] = field(default_factory=dict)
+    columns: dict[int, dict[int, int]] = field(default_factory=dict)
+    blocks: dict[int, torch.Tensor] = field(default_factory=dict)
     blocks_are_tuples: bool = False
 
 
@@ -170,15 +170,12 @@ class Ablator:
     # Rows
 
     def _row_groups(self, items: Sequence[EncodedItem], kind: str) -> Iterator[list[_Row]]:
-        """All rows of all items, those of equal shape together, as many as fit."""
-        shapes: dict[tuple[int, int], list[_Row]] = defaultdict(list)
+        """All rows of all items, those of equal length together, as many as fit."""
+        lengths: dict[int, list[_Row]] = defaultdict(list)
         for number, item in enumerate(items):
             for row in _rows_of(number, item, kind):
-                shapes[len(row.context) + len(row.ids), len(row.ids)].append(row)
+                lengths[len(row.context) + len(row.ids)].append(row)
         # Within one length, contexts may be cut shorter: rows of like contexts make a group.
-        lengths: dict[int, list[_Row]] = defaultdict(list)
-        for (whole, _), rows in sorted(shapes.items()):
-            lengths[whole] += rows
         for whole, rows in sorted(lengths.items()):
             at_once = max(1, self.batch_tokens // whole)
             ordered = sorted(rows, key=lambda row: (-len(row.context), row.context))
