@@ -153,7 +153,7 @@ def _audit(options: argparse.Namespace) -> int:
     rows = list(
         audit.audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
     )
-    print(audit.table(rows, list(encoders)))
+    print(audit.tables(rows, list(encoders)))
     if options.table:
         write_text(options.table, audit.document(rows, list(encoders)))
     found = [line for task, result in rows for line in audit.problems(task, result)]

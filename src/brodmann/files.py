@@ -9,10 +9,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from brodmann.errors import UserError
+
+Record = TypeVar("Record")
 
 
 @contextmanager
@@ -73,6 +76,15 @@ def read_json(path: str | Path) -> Any:
 def incomplete(path: str | Path) -> UserError:
     """The error for a file that is sound JSON but does not hold what it should."""
     return UserError.at(str(path), "is incomplete", "delete it and run again to rebuild it")
+
+
+def read_record(path: str | Path, cls: type[Record]) -> Record:
+    """Read a JSON file as a dataclass; what it holds beside the fields is passed over."""
+    record = read_json(path)
+    try:
+        return cls(**{field.name: record[field.name] for field in fields(cls)})
+    except (KeyError, TypeError):
+        raise incomplete(path) from None
 
 
 def canonical_json(value: Any) -> bytes:

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import AutoTokenizer
 
 from brodmann import cli
@@ -20,10 +19,6 @@ from brodmann.circuits.encode import Encoder
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.scoring import Scorer
-from brodmann.config.load import load_config
-from brodmann.models.cache import Cache
-from brodmann.models.load import load_model
-from brodmann.models.sources import fetch, locate
 from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -83,26 +78,6 @@ def harness(tmp_path_factory):
         return done.stdout
 
     return checked
-
-
-@pytest.fixture(scope="module")
-def study(root):
-    return load_config([root / "config.yaml"], root=root).study
-
-
-@pytest.fixture(scope="module")
-def weights(study):
-    entry = study.model("smollm2")
-    cache = Cache()
-    return locate(entry, cache, fetch(entry, cache))
-
-
-@pytest.fixture(scope="module")
-def model(weights):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield load_model(weights, name="smollm2")
-    torch.set_num_threads(threads)
 
 
 def items_of(root, study, task, count):

@@ -1,10 +1,7 @@
 """The embedded model: loads from its wheel, gives a plain forward pass's numbers, passes tasks."""
 
-import os
-
 import numpy as np
 import pytest
-import torch
 from reference import log_probability, naive_attribution, naive_metric, naive_patched_metric
 
 from brodmann.circuits.attribution import Attributor
@@ -15,31 +12,12 @@ from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.scoring import Scorer
-from brodmann.config.load import load_config
-from brodmann.models.cache import Cache
-from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
-from brodmann.models.sources import fetch, locate
 from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 
 RAW = PromptPlan("completion", wrapped=False)
-
-
-@pytest.fixture(scope="module")
-def study(root):
-    return load_config([root / "config.yaml"], root=root).study
-
-
-@pytest.fixture(scope="module")
-def model(study):
-    entry = study.model("smollm2")
-    cache = Cache()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
-    yield load_model(locate(entry, cache, fetch(entry, cache)), name="smollm2")
-    torch.set_num_threads(threads)
 
 
 def items_of(root, task, count):

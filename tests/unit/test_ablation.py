@@ -5,10 +5,9 @@ import pytest
 import torch
 from reference import naive_lesion, naive_means
 from test_attribution import ITEMS, SINGLE
-from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tiny_models import FAMILIES
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
-from brodmann.models.load import wrap_model
 
 LESIONS = [
     [],
@@ -17,18 +16,6 @@ LESIONS = [
     [(1, 0), (2, 3)],
     [(layer, unit) for layer in range(3) for unit in range(4)],
 ]
-
-
-@pytest.fixture(scope="module")
-def models():
-    built = {}
-
-    def get(family):
-        if family not in built:
-            built[family] = wrap_model(tiny_model(family), tiny_tokenizer(), name=family)
-        return built[family]
-
-    return get
 
 
 def width(model, component):

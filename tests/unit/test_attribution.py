@@ -34,18 +34,6 @@ ITEMS = [
 SINGLE = [item("the cat sat", "the dog sat", answer, None) for answer in ("x", "abc")]
 
 
-@pytest.fixture(scope="module")
-def models():
-    built = {}
-
-    def get(family):
-        if family not in built:
-            built[family] = wrap_model(tiny_model(family), tiny_tokenizer(), name=family)
-        return built[family]
-
-    return get
-
-
 def attribute(model, items, **options):
     attributor = Attributor(model, components=("neurons", "heads"), **options)
     result = {}

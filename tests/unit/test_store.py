@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from brodmann.errors import UserError
 from brodmann.files import digest
 from brodmann.pipeline import ledger
 from brodmann.pipeline.store import ABANDONED_AFTER_S, HEADER_SIZE, Store
@@ -154,6 +155,17 @@ def test_full_disk_keeps_earlier_records(tmp_path, monkeypatch):
     store.close()
     again = Store(tmp_path)
     assert [again.get(key(n)) for n in range(3)] == [payload(0), None, payload(2)]
+
+
+def test_a_required_record_that_is_gone_takes_the_manifest_with_it(tmp_path):
+    manifest = tmp_path / "stage.json"
+    manifest.write_text("{}")
+    with Store(tmp_path / "stage") as store:
+        store.put(key(0), payload(0))
+        assert store.require(key(0), "it", manifest) == payload(0) and manifest.exists()
+        with pytest.raises(UserError, match=r"it is gone or damaged \(run the same command again"):
+            store.require(key(1), "it", manifest)
+    assert not manifest.exists()
 
 
 def test_ledger(tmp_path):

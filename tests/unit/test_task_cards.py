@@ -1,14 +1,15 @@
 """The task cards under docs/tasks: one for each shipped task, with a real item as example."""
 
 import re
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
 from brodmann.tasks.catalogue import DOMAINS, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 
+ROOT = Path(__file__).parents[2]
 KEYS = ["clean", "corrupted", "right after clean", "right after corrupted"]
 # Units are stated roughly; this share of change is still "about" as many.
 TOLERANCE = 0.1

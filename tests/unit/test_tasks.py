@@ -41,9 +41,7 @@ def define(tmp_path, **changes):
 
 def pytest_generate_tests(metafunc):
     if "task" in metafunc.fixturenames:
-        from conftest import ROOT
-
-        metafunc.parametrize("task", list_tasks(ROOT / "data"))
+        metafunc.parametrize("task", shipped(metafunc.config.rootpath))
 
 
 def test_at_least_two_tasks_in_every_domain(root):

@@ -2,17 +2,12 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SEED, TASKS, task_yaml
+from clone import SEED, TASKS, task_yaml
 from reference import naive_lesion
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
@@ -188,24 +183,11 @@ def test_a_killed_pass_goes_on_where_it_was(study):
     study.write_config(config)
     folder = study.path / "results/tiny/.store/ablation"
     known = set(folder.iterdir())
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "ablations"]
-    process = subprocess.Popen(
-        command,
-        cwd=study.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if any(path.stat().st_size > 1000 for path in set(folder.iterdir()) - known):
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("the pass wrote nothing")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    subprocess.run(["pkill", "-9", "-f", f"{study.path}/"], check=False)
+
+    def wrote():
+        return any(path.stat().st_size > 1000 for path in set(folder.iterdir()) - known)
+
+    study.kill_snakemake("ablations", when=wrote)
     [written] = set(folder.iterdir()) - known
     stored = written.read_bytes().count(b"BRD1 ")
     assert stored >= 32

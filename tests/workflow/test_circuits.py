@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SEED, TASKS, task_yaml
+from clone import SEED, TASKS, task_yaml
 from reference import naive_attribution
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer

@@ -1,15 +1,10 @@
 """What users rely on: what reruns, what does not, and that no model work is done twice."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from conftest import SEED, TASKS, copy_workflow, task_yaml
+from clone import SEED, TASKS, copy_workflow, task_yaml
 from reference import log_probability
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -229,9 +224,7 @@ def test_a_damaged_store_says_so_and_heals(study):
     shard.write_bytes(content)
     failed = study.snakemake("--forcerun", "baseline", "--", "baselines", check=False)
     assert failed.returncode != 0
-    assert (
-        "are gone or damaged (run the same command again: they are computed anew)" in failed.stdout
-    )
+    assert "is gone or damaged (run the same command again: it is computed anew)" in failed.stdout
     assert "Traceback" not in failed.stdout
     before = len(study.ledger())
     study.snakemake("baselines")
@@ -355,20 +348,10 @@ def test_a_killed_run_resumes(fresh):
     config = fresh.config()
     config["execution"] = {"batch_tokens": 1}  # one row at a time: slow enough to be caught
     fresh.write_config(config)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "baselines"]
-    process = subprocess.Popen(
-        command,
-        cwd=fresh.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     store = fresh.path / "results/tiny/.store/baseline"
-    while not (store.is_dir() and any(path.stat().st_size for path in store.glob("*.open"))):
-        time.sleep(0.02)
-        assert process.poll() is None, "finished before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    fresh.kill_snakemake(
+        "baselines", when=lambda: any(path.stat().st_size for path in store.glob("*.open"))
+    )
     assert not (fresh.path / "results/tiny/.store/baseline.json").exists()
     fresh.snakemake("--unlock")
     fresh.snakemake("baselines")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from scipy.stats import false_discovery_control
 
@@ -14,3 +17,11 @@ def q_values(p: np.ndarray) -> np.ndarray:
     if tested.any():
         q[tested] = false_discovery_control(p[tested], method="bh")
     return q
+
+
+def with_q(
+    rows: Sequence[Mapping[str, Any]], *, p: str = "p", q: str = "q"
+) -> list[dict[str, Any]]:
+    """The rows of a table with the column ``q``: once over all its p-values."""
+    found = q_values(np.array([row.get(p, np.nan) for row in rows], dtype=float))
+    return [{**row, q: float(value)} for row, value in zip(rows, found, strict=True)]

@@ -20,7 +20,6 @@ at scored positions only; items of equal length make a batch, so that no row dep
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,12 +30,10 @@ import torch
 
 from brodmann.circuits.context import Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.memory import Budget
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
+from brodmann.circuits.memory import Budget, halved, out_of_memory
+from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
-
-log = logging.getLogger(__name__)
 
 KINDS = ("corrupted", "zero", "mean")
 DUAL = ("correct", "incorrect")
@@ -73,14 +70,13 @@ class _Row:
     """One sequence to be run for every lesion: it goes on from a context that no lesion touches.
 
     ``scores``: name -> positions (in ``ids``) whose logits predict the next token, with that token.
-    ``donor``: the tokens of the intact run that gives the activations, of the same length; None where
-    none is needed.
+    ``donor``: under ``corrupted``, the tokens of the intact run that gives the activations, equally many.
     """
 
     item: int
     context: Ids
     ids: Ids
-    donor: Ids | None
+    donor: Ids
     scores: Mapping[str, tuple[tuple[int, int], ...]]
 
 
@@ -91,11 +87,11 @@ class _Group:
     rows: list[_Row]
     context: Context
     ids: torch.Tensor  # [rows, length]
-    donors: dict[int, torch.Tensor] = field(default_factory=dict)  # layer -> [rows, length, units]
-    columns: dict[int, dict[int, int]] = field(default_factory=dict)  # layer -> unit -> its column
-    blocks: dict[int, torch.Tensor] = field(
-        default_factory=dict
-    )  # layer -> output [rows, length, hidden]
+    # By layer: activations [rows, length, units], each unit's column in them, outputs of blocks
+    # [rows, length, hidden].
+    donors: dict[int, torch.Tensor] = field(default_factory=dict)
+    columns: dict[int, dict[int, int]] = field(default_factory=dict)
+    blocks: dict[int, torch.Tensor] = field(default_factory=dict)
     blocks_are_tuples: bool = False
 
 
@@ -162,7 +158,7 @@ class Ablator:
         for length, prompts in sorted(lengths.items()):
             at_once = max(1, self.batch_tokens // length)
             for start in range(0, len(prompts), at_once):
-                ids = self._ids(prompts[start : start + at_once])
+                ids = self.reader.tensor(prompts[start : start + at_once])
                 with torch.no_grad(), self.reader.trace(Context(ids[:, :0], None), ids) as tracer:
                     values = nnsight.save([])
                     for site in sites:
@@ -174,15 +170,12 @@ class Ablator:
     # Rows
 
     def _row_groups(self, items: Sequence[EncodedItem], kind: str) -> Iterator[list[_Row]]:
-        """All rows of all items, those of equal shape together, as many as fit."""
-        shapes: dict[tuple[int, int], list[_Row]] = defaultdict(list)
+        """All rows of all items, those of equal length together, as many as fit."""
+        lengths: dict[int, list[_Row]] = defaultdict(list)
         for number, item in enumerate(items):
             for row in _rows_of(number, item, kind):
-                shapes[len(row.context) + len(row.ids), len(row.ids)].append(row)
+                lengths[len(row.context) + len(row.ids)].append(row)
         # Within one length, contexts may be cut shorter: rows of like contexts make a group.
-        lengths: dict[int, list[_Row]] = defaultdict(list)
-        for (whole, _), rows in sorted(shapes.items()):
-            lengths[whole] += rows
         for whole, rows in sorted(lengths.items()):
             at_once = max(1, self.batch_tokens // whole)
             ordered = sorted(rows, key=lambda row: (-len(row.context), row.context))
@@ -192,13 +185,13 @@ class Ablator:
     def _open(self, rows: list[_Row], lesions: Sequence[Lesion], kind: str) -> _Group:
         """Run what all lesions share: the contexts, the donors' activations, the intact blocks."""
         context = self.reader.read([row.context for row in rows])
-        group = _Group(rows, context, self._ids([row.ids for row in rows]))
+        group = _Group(rows, context, self.reader.tensor([row.ids for row in rows]))
         wanted: dict[int, set[int]] = defaultdict(set)
         for lesion in lesions:
             for layer, units in lesion.by_layer().items():
                 wanted[layer].update(units)
         if kind == "corrupted":
-            donors = self._ids([row.donor for row in rows])
+            donors = self.reader.tensor([row.donor for row in rows])
             self._keep_donors(group, donors, wanted)
         self._keep_blocks(group, {lesion.lowest for lesion in lesions if lesion.units})
         return group
@@ -272,11 +265,8 @@ class Ablator:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(lesions) == 1:
                 raise
-        self.batch_tokens = max(1, self.batch_tokens // 2)
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         self.budget.shrink()
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning("out of memory: going on with %d tokens per batch", self.batch_tokens)
         return None
 
     def _forward(
@@ -345,9 +335,6 @@ class Ablator:
     def _donor_columns(self, group: _Group, layer: int, units: Sequence[int]) -> torch.Tensor:
         places = [group.columns[layer][unit] for unit in units]
         return self._dimensions(places)
-
-    def _ids(self, rows: Sequence[Ids | None]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
 
 @dataclass(frozen=True)
@@ -418,8 +405,8 @@ def _levelled(rows: list[_Row]) -> list[_Row]:
             name: tuple((place + len(moved), token) for place, token in pairs)
             for name, pairs in row.scores.items()
         }
-        donor = None if row.donor is None else moved + row.donor
-        levelled.append(_Row(row.item, row.context[:shortest], moved + row.ids, donor, scores))
+        context, ids, donor = row.context[:shortest], moved + row.ids, moved + row.donor
+        levelled.append(_Row(row.item, context, ids, donor, scores))
     return levelled
 
 

@@ -29,7 +29,8 @@ import torch
 
 from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS, out_of_memory
+from brodmann.circuits.memory import halved, out_of_memory
+from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
@@ -191,10 +192,7 @@ class Attributor:
         if found is not None:
             yield found
             return
-        # Outside the handler: the failed batch's tensors are free by now.
-        self.batch_tokens = max(1, self.batch_tokens // 2)
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         middle = len(numbers) // 2
         yield from self._with_memory(items, numbers[:middle])
         yield from self._with_memory(items, numbers[middle:])
@@ -206,8 +204,8 @@ class Attributor:
         if shared * len(chosen) < WORTH_A_PASS:
             shared = 0  # to run so few tokens twice costs less than a pass of their own
         prefix = self.reader.read([item.clean[:shared] for item in chosen])
-        clean = self._ids([item.clean[shared:] for item in chosen])
-        corrupted = self._ids([item.corrupted[shared:] for item in chosen])
+        clean = self.reader.tensor([item.clean[shared:] for item in chosen])
+        corrupted = self.reader.tensor([item.corrupted[shared:] for item in chosen])
         activations = self._clean_activations(self.reader.fork(prefix), clean)
         context = self.reader.extend(prefix, corrupted[:, :-1])
         return _Chunk(numbers, chosen, activations, context, corrupted[:, -1:])
@@ -223,9 +221,6 @@ class Attributor:
                 values.append(site.get()[:, -1].detach().clone())
             tracer.stop()
         return {(s.name, s.layer): v for s, v in zip(sites, values, strict=True)}
-
-    def _ids(self, rows: Sequence[Ids]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
     # Gradients
 
@@ -294,7 +289,7 @@ class Attributor:
         """The context and the tokens of the tails' rows, each row ``repeat`` times in a row."""
         device = self.model.device
         rows = torch.tensor([tail.row for tail in tails], device=device).repeat_interleave(repeat)
-        more = self._ids([tail.more for tail in tails]).reshape(len(tails), -1)
+        more = self.reader.tensor([tail.more for tail in tails]).reshape(len(tails), -1)
         ids = torch.cat([chunk.last[rows], more.repeat_interleave(repeat, dim=0)], dim=1)
         return self.reader.select(chunk.corrupted, rows), ids
 
@@ -359,9 +354,7 @@ class Attributor:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(patch.units) == 1:
                 raise
-        self.batch_tokens = max(1, self.batch_tokens // 2)
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.batch_tokens = halved(self.batch_tokens, self.model.device)
         return None
 
     def _metrics(self, chunk: _Chunk, patch: _UnitPatch | None) -> torch.Tensor:

@@ -56,9 +56,13 @@ class Reader:
 
     # Contexts
 
+    def tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
+        """Rows of equal length on the model's device."""
+        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
+
     def read(self, rows: Sequence[Ids]) -> Context:
         """Read rows of equal length; what all of them begin with is run once, not once a row."""
-        ids = self._tensor(rows)
+        ids = self.tensor(rows)
         if not self.caches or not ids.shape[1]:
             return Context(ids, None)
         same = len(rows[0]) if len(set(rows)) == 1 else common_prefix(rows)
@@ -129,9 +133,6 @@ class Reader:
         return options
 
     # Running
-
-    def _tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
-        return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
     def logits(self, context: Context, ids: torch.Tensor, keep: int) -> torch.Tensor:
         """The model's logits of ``ids`` [batch, more] after ``context``, which is used up: the last ``keep``

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 from brodmann.tasks.dice import Dice
@@ -37,8 +37,3 @@ def truly_random(count: int, shape: tuple[int, int], *seed: object) -> list[int]
     n_units = shape[0] * shape[1]
     places = Dice("random", *seed).permutation(n_units)
     return sorted(next(places) for _ in range(min(count, n_units)))
-
-
-def layer_counts(units: Sequence[int], width: int) -> dict[int, int]:
-    """How many units each layer has."""
-    return dict(Counter(unit // width for unit in units))

@@ -6,12 +6,12 @@ and tested: the both-correct ones, or all aligned ones under ``filter: aligned``
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from brodmann.config.study import Inclusion
-from brodmann.files import incomplete, read_json
+from brodmann.files import read_record
 
 # A smaller difference between clean and corrupted baseline is no contrast to normalise by.
 MIN_CONTRAST = 1e-3
@@ -50,11 +50,7 @@ class Baseline:
     @classmethod
     def read(cls, path: str | Path) -> Baseline:
         """Read what the baseline stage wrote."""
-        record = read_json(path)
-        try:
-            return cls(**{field.name: record[field.name] for field in fields(cls)})
-        except (KeyError, TypeError):
-            raise incomplete(path) from None
+        return read_record(path, cls)
 
     def to_json(self) -> dict[str, Any]:
         """As it is written to the file."""

@@ -1,11 +1,14 @@
-"""How much memory there is for a batch: measured, not guessed."""
+"""How much memory there is for a batch: measured, not guessed; and what to do when it was too little."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import torch
+
+log = logging.getLogger(__name__)
 
 # The share of the free memory that the rows of one batch may take: activations that are not counted, and
 # other processes, need room, too.
@@ -36,6 +39,26 @@ class Budget:
     def shrink(self) -> None:
         """After memory ran out all the same."""
         self.share /= 2
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def halved(tokens: int, device: torch.device) -> int:
+    """What to go on with after a batch of ``tokens`` took more memory than there is.
+
+    To be called outside the exception's handler: only then are the failed batch's tensors free.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    tokens = max(1, tokens // 2)
+    log.warning("out of memory: going on with %d tokens per batch", tokens)
+    return tokens
 
 
 def _available() -> int:

@@ -8,7 +8,6 @@ many rows begin with (worked examples, a frame) is run once for all of them.
 from __future__ import annotations
 
 import inspect
-import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -20,9 +19,8 @@ import torch
 
 from brodmann.circuits.context import Reader, common_prefix
 from brodmann.circuits.encode import Ids
+from brodmann.circuits.memory import halved, out_of_memory
 from brodmann.errors import UserError
-
-log = logging.getLogger(__name__)
 
 # Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
 # little enough that activations stay in fast memory.
@@ -138,11 +136,7 @@ class Scorer:
                     f"not enough memory for a single sequence of {len(rows[0])} tokens",
                     "use a device with more memory, device_map: auto, or a smaller dtype",
                 ) from None
-        # Outside the handler: the failed batch's tensors are free by now.
-        self.batch_tokens = max(1, len(rows) * len(rows[0]) // 2)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning("out of memory: going on with %d tokens per batch", self.batch_tokens)
+        self.batch_tokens = halved(len(rows) * len(rows[0]), self.device)
         return None
 
 
@@ -161,14 +155,6 @@ def _families(rows: list[Ids]) -> list[list[Ids]]:
             runs.append([row])
     rest = [row for run in runs if len(run) < _FAMILY for row in run]
     return [run for run in runs if len(run) >= _FAMILY] + ([rest] if rest else [])
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def _sums_at_end(logits: torch.Tensor, asked: list[tuple[int, Ids]]) -> list[float]:

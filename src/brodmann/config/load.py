@@ -386,11 +386,17 @@ class _CrossChecks:
         except UserError as error:
             self.problems.extend(error.problems)
             return ()
+        return self._matching(globs, known, ("tasks", "include"))
+
+    def _matching(
+        self, globs: Sequence[str], tasks: Sequence[str], path: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Those of ``tasks`` that the globs at ``path`` name, in order."""
         chosen: set[str] = set()
         for number, glob in enumerate(globs):
-            where = self.source.where(("tasks", "include", number))
+            where = self.source.where((*path, number))
             try:
-                chosen.update(catalogue.select(known, [glob], where))
+                chosen.update(catalogue.select(tasks, [glob], where))
             except UserError as error:
                 self.problems.extend(error.problems)
         return tuple(sorted(chosen, key=catalogue.sort_key))
@@ -403,18 +409,12 @@ class _CrossChecks:
         if tasks is None or not all(self._sound("attribution", key) for key in value):
             return None
         agreement = value["agreement"]
-        chosen: set[str] = set()
-        for number, glob in enumerate(agreement["tasks"]):
-            where = self.source.where(("attribution", "agreement", "tasks", number))
-            try:
-                chosen.update(catalogue.select(tasks.selected, [glob], where))
-            except UserError as error:
-                self.problems.extend(error.problems)
+        path = ("attribution", "agreement", "tasks")
         plain = {key: item for key, item in value.items() if key not in ("agreement", "components")}
         return AttributionSettings(
             **plain,
             components=tuple(value["components"]),
-            agreement_tasks=tuple(sorted(chosen, key=catalogue.sort_key)),
+            agreement_tasks=self._matching(agreement["tasks"], tasks.selected, path),
             agreement_units=agreement["units"],
             agreement_items=agreement["items"],
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.files import incomplete, read_json, write_json
+from brodmann.files import read_record, write_json
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,7 @@ class ModelCard:
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
-        record = read_json(path)
-        try:
-            return cls(**{field.name: record[field.name] for field in fields(cls)})
-        except (KeyError, TypeError):
-            raise incomplete(path) from None
+        return read_record(path, cls)
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs of a model the same model: part of every store key."""

@@ -23,14 +23,15 @@ from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.split import effect_items
 from brodmann.config.study import AblationSettings, Study
 from brodmann.errors import UserError
-from brodmann.files import canonical_json, digest, write_json
+from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
 from brodmann.pipeline.attribution import Stage
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
+from brodmann.pipeline.tables import write_matrix, write_table
 from brodmann.provenance import software
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems, read_items
@@ -209,13 +210,12 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
-    watch = Stopwatch()
-    folder = Path(manifest).parent
+    this = ledger.Pass(manifest)
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     record = WeightsRecord.read(record_file)
     computed: list[str] = []
     loaded: Any = None
-    with Store(folder / "ablation") as store:
+    with Store(this.store / "ablation") as store:
         work = list(_missing(ablation, mask_folder, store))
         rows = sum(len(units) * len(target.used) for target, _, _, units in work)
         log.info("%s: %d lesions to measure, %d rows", ablation.stage.card.name, len(work), rows)
@@ -234,10 +234,8 @@ def run_pass(
         "reused": sorted(set(ablation.included) - set(computed)),
         "rows": rows,
         "lesions": sum(len(units) for _, _, _, units in work),
-        "seconds": watch.seconds,
     }
-    ledger.enter(folder, **facts)
-    write_json(manifest, {"model": ablation.stage.card.name, **facts})
+    this.end(ablation.stage.card.name, facts)
 
 
 _Work = tuple[Target, str, str, list[tuple[int, ...]]]
@@ -346,7 +344,7 @@ def write_tables(
                 circuits = ablation.circuits(mask_folder, component, selection)
                 lines = circuits.lines(ablation.stage.card.name, task, settings)
                 rows = _table(ablation, target, component, kind, lines, store, manifest)
-            _write_csv(next(places), rows)
+            write_table(next(places), rows, COLUMNS)
 
 
 def _table(
@@ -361,14 +359,8 @@ def _table(
     rows: list[dict[str, object]] = []
     intact = 0.0
     for line in lines:
-        payload = store.get(ablation.key(target, component, kind, line.units))
-        if payload is None:
-            Path(manifest).unlink(missing_ok=True)
-            raise UserError.at(
-                f"results/{ablation.stage.card.name}/.store",
-                f"a stored ablation of {target.items.task} is gone or damaged",
-                "run the same command again: it is computed anew",
-            )
+        key = ablation.key(target, component, kind, line.units)
+        payload = store.require(key, f"a stored ablation of {target.items.task}", manifest)
         found = target.summary(np.array(json.loads(payload)["scores"]))
         if line.condition == "intact":
             intact = found["accuracy"]
@@ -383,25 +375,6 @@ def _table(
             }
         )
     return rows
-
-
-def _write_csv(path: str, rows: Sequence[Mapping[str, object]]) -> None:
-    import csv
-    import io
-
-    from brodmann.files import write_text
-
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow(
-            {
-                key: f"{value:.10g}" if isinstance(value, float) else value
-                for key, value in row.items()
-            }
-        )
-    write_text(path, text.getvalue())
 
 
 def gather(
@@ -428,8 +401,6 @@ def write_matrices(
 ) -> None:
     """Rule ``ablation_matrices``: the gathered matrices; ``outputs``: ``{sel}.{kind}.{value}`` -> file."""
     import pandas as pd
-
-    from brodmann.pipeline.tables import write_matrix
 
     for name, output in outputs.items():
         stem, _, value = name.rpartition(".")

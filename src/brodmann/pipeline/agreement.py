@@ -13,7 +13,6 @@ from safetensors.numpy import load as unpack
 from brodmann.analysis.agreement import Agreement, agreement
 from brodmann.circuits.inclusion import Baseline
 from brodmann.config.study import Study
-from brodmann.errors import UserError
 from brodmann.files import write_text
 from brodmann.pipeline.attribution import Stage
 from brodmann.pipeline.store import Store
@@ -44,15 +43,8 @@ def write_agreement(
         own = stage.own_list(items, Baseline.read(baseline_file))
         if own is None:
             continue
-        payload = store.get(stage.agreement_key(own, component))
-        if payload is None:
-            Path(manifest).unlink(missing_ok=True)
-            raise UserError.at(
-                f"results/{stage.card.name}/.store",
-                f"the stored comparison of estimators on {items.task} is gone or damaged",
-                "run the same command again: it is computed anew",
-            )
-        found = unpack(payload)
+        what = f"the stored comparison of estimators on {items.task}"
+        found = unpack(store.require(stage.agreement_key(own, component), what, manifest))
         width = stage.shape(component)[1]
         parts.append(
             pd.DataFrame(

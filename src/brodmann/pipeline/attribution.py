@@ -26,13 +26,13 @@ from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weigh
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.config.study import KEPT_PERCENT, Study
 from brodmann.errors import UserError
-from brodmann.files import atomic_path, canonical_json, digest, write_json
+from brodmann.files import atomic_path, canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
 from brodmann.pipeline.baseline import store_key as baseline_key
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -92,14 +92,13 @@ class Stage:
         halves = (part(baseline.used_ids, groups, split) for part in (circuit_items, effect_items))
         return "" if all(halves) else "a split of its items leaves nothing on one side"
 
-    def second_list(self, items: TaskItems, scores: Store) -> ItemList | None:
+    def second_list(self, items: TaskItems, scores: Store, manifest: str) -> ItemList | None:
         """The same of the second seed's items, if the task would be included by them."""
         if not len(items):
             return None  # the material gave no second list
         plan = self.plan(items)
-        payload = scores.get(baseline_key(self.card, items, plan))
-        if payload is None:
-            raise _gone(self.card.name, f"the stored scores of {items.task} (second seed)")
+        what = f"the stored baseline of {items.task} (second seed)"
+        payload = scores.require(baseline_key(self.card, items, plan), what, manifest)
         found = baseline_of(json.loads(payload), self.entry.inclusion)
         used = circuit_items(found.used_ids, items.groups, self.study.tasks.split)
         if not found.included or not used:
@@ -174,8 +173,7 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
-    watch = Stopwatch()
-    folder = Path(manifest).parent
+    this = ledger.Pass(manifest)
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
     seconds = {items.task: items for items in map(read_items, second_files)}
@@ -184,11 +182,12 @@ def run_pass(
     included = [own for own in lists if own is not None]
     record = WeightsRecord.read(record_file)
     session = _Session(study, stage, record, threads)
-    with Store(folder / "baseline") as scores, Store(folder / "attribution") as store:
+    with Store(this.store / "baseline") as scores, Store(this.store / "attribution") as store:
         wanted = list(included)
         again = [seconds[own.items.task] for own in included if own.items.task in seconds]
         session.score(again, scores)
-        wanted += [own for items in again if (own := stage.second_list(items, scores)) is not None]
+        second = (stage.second_list(items, scores, manifest) for items in again)
+        wanted += [own for own in second if own is not None]
         work = _missing(stage, wanted, store)
         session.attribute(work, store)
         scores.consolidate()
@@ -199,10 +198,8 @@ def run_pass(
         "forward_passes": session.forward_passes,
         "computed": [piece.items.label for piece in work],
         "reused": sorted({own.label for own in wanted} - {piece.items.label for piece in work}),
-        "seconds": watch.seconds,
     }
-    ledger.enter(folder, **facts)
-    write_json(manifest, {"model": stage.card.name, **facts})
+    this.end(stage.card.name, facts)
 
 
 def _missing(stage: Stage, wanted: Sequence[ItemList], store: Store) -> list[_Work]:
@@ -445,12 +442,7 @@ def write_attribution(
         _write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
         _write_tensors(replicates, {}, metadata)
         return
-    try:
-        tensors, second, facts = _found(stage, own, component, second_file, Path(manifest).parent)
-    except UserError:
-        # As for baselines: without the manifest the next run repeats the pass.
-        Path(manifest).unlink(missing_ok=True)
-        raise
+    tensors, second, facts = _found(stage, own, component, second_file, manifest)
     attribution = tensors.pop("attribution")
     normalised = (attribution / baseline.contrast).astype(np.float32)
     metadata |= {
@@ -467,34 +459,27 @@ def write_attribution(
 
 
 def _found(
-    stage: Stage, own: ItemList, component: str, second_file: str | None, folder: Path
+    stage: Stage, own: ItemList, component: str, second_file: str | None, manifest: str
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, Any]]:
     """(the tensors of a task's own items, the attribution of the second seed's, facts of the first)."""
+    folder = Path(manifest).parent
     store = Store(folder / "attribution")
-    tensors, facts = _stored(stage, own, component, store)
+    tensors, facts = _stored(stage, own, component, store, manifest)
     if second_file is None:
         return tensors, None, facts
-    second = stage.second_list(read_items(second_file), Store(folder / "baseline"))
+    second = stage.second_list(read_items(second_file), Store(folder / "baseline"), manifest)
     if second is None:
         return tensors, None, facts
-    return tensors, _stored(stage, second, component, store)[0]["attribution"], facts
+    found, _ = _stored(stage, second, component, store, manifest)
+    return tensors, found["attribution"], facts
 
 
 def _stored(
-    stage: Stage, items: ItemList, component: str, store: Store
+    stage: Stage, items: ItemList, component: str, store: Store, manifest: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    payload = store.get(stage.key(items, component))
-    if payload is None:
-        raise _gone(stage.card.name, f"the stored attribution of {items.label}")
+    what = f"the stored attribution of {items.label}"
+    payload = store.require(stage.key(items, component), what, manifest)
     return unpack(payload), _facts(payload)
-
-
-def _gone(model: str, what: str) -> UserError:
-    return UserError.at(
-        f"results/{model}/.store",
-        f"{what} is gone or damaged",
-        "run the same command again: it is computed anew",
-    )
 
 
 def read_tensors(path: str | Path) -> dict[str, np.ndarray]:

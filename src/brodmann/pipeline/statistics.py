@@ -17,7 +17,7 @@ import pandas as pd
 from brodmann.analysis import structure_function
 from brodmann.analysis.clustering import CLUSTERS, NEIGHBOURS, Recovery, recover
 from brodmann.analysis.consistency import Consistency, consistency
-from brodmann.analysis.fdr import q_values
+from brodmann.analysis.fdr import with_q
 from brodmann.analysis.modularity import Cells, Modularity, modularity
 from brodmann.config.study import StatisticsSettings
 from brodmann.pipeline.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
@@ -155,10 +155,8 @@ def write_structure(
         "threshold_robustness": ROBUSTNESS,
     }
     for name, path in outputs.items():
-        table = pd.DataFrame(rows[name], columns=list(columns[name]))
-        if "q" in columns[name]:
-            table["q"] = q_values(table["p"].to_numpy(dtype=float))
-        write_table(path, table, columns[name])
+        tested_rows = with_q(rows[name]) if "q" in columns[name] else rows[name]
+        write_table(path, tested_rows, columns[name])
 
 
 def _cells(name: str, cells: Cells) -> dict[str, Any]:
@@ -332,10 +330,8 @@ def write_structure_function(
         if len(parts) > 1:
             one = Drop(ALL, component, sel, kind)
             rows.append(_function_row(one, pd.concat(parts), None, None, inventory, settings))
-    table = pd.DataFrame(rows, columns=list(STRUCTURE_FUNCTION))
-    for p, q in (("p", "q"), ("mantel_p", "mantel_q")):
-        table[q] = q_values(table[p].to_numpy(dtype=float))
-    write_table(output, table, STRUCTURE_FUNCTION)
+    rows = with_q(with_q(rows), p="mantel_p", q="mantel_q")
+    write_table(output, rows, STRUCTURE_FUNCTION)
 
 
 def _function_row(

@@ -25,6 +25,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from brodmann.errors import UserError
+
 MAGIC = b"BRD1 "
 _HEADER = re.compile(rb"BRD1 ([0-9a-f]{64}) (\d{16}) ([0-9a-f]{64}) ([0-9a-f]{8})\n")
 HEADER_SIZE = 5 + 64 + 1 + 16 + 1 + 64 + 1 + 8 + 1
@@ -136,6 +138,22 @@ class Store:
                 return None
             self._index = None  # consolidated meanwhile: look again
         return None
+
+    def require(self, key: str, what: str, manifest: str | Path) -> bytes:
+        """The payload that a pass said was there; an error if its shard was deleted or damaged since.
+
+        ``manifest`` is then removed: without it the next run repeats the pass, which computes just what
+        is missing.
+        """
+        payload = self.get(key)
+        if payload is None:
+            Path(manifest).unlink(missing_ok=True)
+            raise UserError.at(
+                str(self.folder.parent),
+                f"{what} is gone or damaged",
+                "run the same command again: it is computed anew",
+            )
+        return payload
 
     def __contains__(self, key: str) -> bool:
         return self.get(key) is not None

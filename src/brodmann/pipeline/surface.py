@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from brodmann.analysis.surface import SIMILARITIES, similarity_table, surface
+from brodmann.analysis.surface import similarity_table, surface
 from brodmann.circuits.encode import Encoder
 from brodmann.circuits.prompting import plan_prompts
 from brodmann.config.study import Study
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord, locate
-from brodmann.pipeline.tables import write_table
+from brodmann.pipeline.tables import write_frame
 from brodmann.tasks.items import read_items
-
-COLUMNS = ("source", "target", "source_format", "target_format", *SIMILARITIES)
 
 
 def write_surface(
@@ -37,4 +35,4 @@ def write_surface(
         encoded = encoder.encode(items, plan)
         prompts = [ids for item in encoded for ids in (item.clean, item.corrupted)]
         surfaces[items.task] = surface(items.wordings[plan.wording], prompts)
-    write_table(output, similarity_table(surfaces), COLUMNS)
+    write_frame(output, similarity_table(surfaces))

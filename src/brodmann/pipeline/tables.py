@@ -1,39 +1,64 @@
-"""Tables on disk: square matrices with labels on both axes, and long tables with a header."""
+"""Results as CSV: tables of rows, and square matrices with labels; floats to ten digits."""
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from brodmann.errors import UserError
 from brodmann.files import write_text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_table(
+    path: str | Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str]
+) -> None:
+    """One line per row, with every column; NaN, and what a row does not have, is an empty cell."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([_cell(row.get(column, "")) for column in columns] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return "" if math.isnan(value) else f"{value:.10g}"
+
+
+def write_frame(path: str | Path, table: pd.DataFrame) -> None:
+    """A table that is a DataFrame already; its index is left out."""
+    columns = [str(column) for column in table.columns]
+    write_table(path, table.to_dict("records"), columns)
+
 
 def write_matrix(path: str | Path, table: pd.DataFrame) -> None:
-    """A square matrix as CSV: labels on both axes, first header cell empty."""
+    """A square matrix: labels on both axes, first header cell empty."""
     write_text(path, table.to_csv(float_format="%.10g", lineterminator="\n"))
 
 
 def read_matrix(path: str | Path) -> pd.DataFrame:
     """Read what ``write_matrix`` wrote."""
+    # Imported here: jobs that only write tables need not wait for it.
+    import pandas as pd
+
     try:
         return pd.read_csv(path, index_col=0)
     except (ValueError, OSError) as error:
         raise _damaged(path, error) from None
 
 
-def write_table(
-    path: str | Path, rows: pd.DataFrame | Sequence[Mapping[str, object]], columns: Sequence[str]
-) -> None:
-    """A long table as CSV, with these columns in this order."""
-    table = pd.DataFrame(rows, columns=list(columns))
-    write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
-
-
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read what ``write_table`` wrote; text that says "nan" stays text only in empty tables."""
+    """Read what ``write_table`` wrote; an empty cell is NaN."""
+    import pandas as pd
+
     try:
         return pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -42,6 +67,5 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def _damaged(path: str | Path, error: Exception) -> UserError:
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return UserError.at(
-        str(path), f"cannot be read: {first}", "delete it and run again to rebuild it"
-    )
+    fix = "delete it and run again to rebuild it"
+    return UserError.at(str(path), f"cannot be read: {first}", fix)

@@ -7,7 +7,7 @@ follows, and the other one does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.generators import Content, endless, generator
@@ -210,7 +210,7 @@ def propositional(
         unit = f"{schema}: {_name((one, other))} {state}"
         return Content(*sides, ("yes", "no"), unit, {"schema": schema})
 
-    make: dict[str, Callable[[str], Content]] = {
+    make = {
         "ponens": conditional,
         "tollens": conditional,
         "disjunction": disjunction,
@@ -218,12 +218,7 @@ def propositional(
         "conjunction": truth,
         "connective": truth,
     }
-
-    def draw() -> Content:
-        schema = dice.choice(schemas)
-        return make[schema](schema)
-
-    yield from endless(draw)
+    yield from _by_schema(dice, schemas, make)
 
 
 def _side(rules: str, fact: str, conclusion: str) -> dict[str, str]:
@@ -319,13 +314,20 @@ def propositional_symbolic(
         unit = f"{schema} {words[0]}: {_name(names)}"
         return Content(*sides, ("true", "false"), unit, {"schema": schema})
 
-    make: dict[str, Callable[[str], Content]] = {
+    make = {
         "ponens": conditional,
         "tollens": conditional,
         "disjunction": disjunction,
         "conjunction": truth,
         "connective": truth,
     }
+    yield from _by_schema(dice, schemas, make)
+
+
+def _by_schema(
+    dice: Dice, schemas: Sequence[str], make: Mapping[str, Callable[[str], Content]]
+) -> Iterator[Content]:
+    """Contents of ``schemas``, each drawn with equal chance and made by its own function."""
 
     def draw() -> Content:
         schema = dice.choice(schemas)

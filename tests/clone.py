@@ -1,0 +1,134 @@
+"""A copy of the workflow with a small study on a tiny random model: what workflow tests run."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "config.yaml")
+TASKS = ("language/agreement", "formal/sums", "social/manners")
+# Weights under which all three tasks have a contrast between clean and corrupted problems.
+SEED = 16
+
+
+def task_yaml(task: str, n_items: int = 12) -> dict:
+    """A task with explicit items, distinct for each task and item."""
+    items = [
+        {
+            "text": {
+                "clean": f"{task} number {n:03d} says yes",
+                "corrupted": f"{task} number {n:03d} says nay",
+            },
+            "answers": ["good", "poor"] if n % 2 else ["fine", "grim"],
+        }
+        for n in range(n_items)
+    ]
+    return {"description": "made for a test", "measures": "nothing", "items": items}
+
+
+class Clone:
+    """A copy of the workflow with a study in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _command(self, *arguments, cores=2) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", str(cores), *map(str, arguments)]
+
+    def snakemake(self, *arguments, check=True, cores=2):
+        """Run Snakemake here; returns the finished process (stdout and stderr together)."""
+        command = self._command(*arguments, cores=cores)
+        done = subprocess.run(
+            command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}\n{done.stdout}")
+        return done
+
+    def kill_snakemake(self, *arguments, when) -> None:
+        """kill -9 a run, with all of its jobs, as soon as ``when()`` is true."""
+        process = subprocess.Popen(
+            self._command(*arguments),
+            cwd=self.path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # jobs stay in the session's process group
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not when():
+                assert process.poll() is None, "finished before it could be killed"
+                assert time.monotonic() < deadline, "it did not get that far"
+                time.sleep(0.02)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def planned(self, *arguments) -> dict[str, int]:
+        """Jobs that a dry run would start: rule -> number."""
+        text = self.snakemake("--dry-run", *arguments).stdout
+        table = re.search(r"^job +count\n-+ +-+\n((?:\S+ +\d+\n)+)", text, re.M)
+        if table is None:
+            assert "Nothing to be done" in text, text
+            return {}
+        rows = (line.split() for line in table[1].splitlines())
+        return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
+
+    def ledger(self, model="tiny") -> list[dict]:
+        path = self.path / "results" / model / ".store" / "ledger.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def baseline(self, task, model="tiny") -> dict:
+        return json.loads((self.path / f"results/{model}/baseline/{task}.json").read_text())
+
+    def config(self) -> dict:
+        return yaml.safe_load((self.path / "config.yaml").read_text())
+
+    def write_config(self, config: dict) -> None:
+        (self.path / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def write_task(self, task: str, definition: dict) -> Path:
+        path = self.path / "data" / f"{task}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(definition, sort_keys=False))
+        return path
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.path / file
+        text = path.read_text()
+        assert old in text, f"{old!r} not in {file}"
+        path.write_text(text.replace(old, new))
+
+
+def copy_workflow(root: Path, path: Path) -> Clone:
+    """The workflow as a fresh clone has it (new file times), without data and results."""
+    path.mkdir(parents=True)
+    for name in WORKFLOW:
+        source = root / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, path / name, ignore=ignored, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, path / name)
+    return Clone(path)
+
+
+def set_up(root: Path, path: Path, weights: Path) -> Clone:
+    clone = copy_workflow(root, path)
+    for task in TASKS:
+        clone.write_task(task, task_yaml(task))
+    clone.write_config(
+        {
+            "models": {"tiny": {"source": f"path:{weights}", "filter": "aligned"}},
+            "tasks": {"include": ["*"], "min_items": 1},
+        }
+    )
+    return clone
