@@ -24,11 +24,9 @@ include: "rules/ablation_matrices.smk"
 include: "rules/imports.smk"
 include: "rules/average.smk"
 include: "rules/statistics.smk"
+include: "rules/model_figures.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
-
-
-report: "workflow/report/workflow.rst"
 
 
 rule all:

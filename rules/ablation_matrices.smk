@@ -1,9 +1,7 @@
-"""Ablations gathered: matrices, the forecast, and how the two agree.
+"""Ablations gathered: matrices, and the forecast.
 
 results/{model}/ablation/{component}/{sel}.{kind}.{value}.csv   value: accuracy_drop | score
 results/{model}/ablation/{component}/{sel}.forecast.csv
-results/figures/ablation.{model}.{component}.{png,pdf,csv}      accuracy drop, the main selection
-results/figures/forecast.{model}.{component}.{png,pdf,csv}      forecast against measured
 """
 
 
@@ -59,37 +57,3 @@ rule forecast:
         "{wildcards.model}: forecasting ablations of {wildcards.component}"
     script:
         "../workflow/scripts/forecast.py"
-
-
-rule ablation_figures:
-    input:
-        drops=f"results/{{model}}/ablation/{{component}}/{ABLATED[0]}.{KINDS[0]}.accuracy_drop.csv",
-        scores=f"results/{{model}}/ablation/{{component}}/{ABLATED[0]}.{KINDS[0]}.score.csv",
-        forecast=f"results/{{model}}/ablation/{{component}}/{ABLATED[0]}.forecast.csv",
-    output:
-        ablation=report(
-            "results/figures/ablation.{model}.{component}.png",
-            caption="../workflow/report/ablation.rst",
-            category="Ablation",
-            labels={"model": "{model}", "units": "{component}", "figure": "accuracy drop"},
-        ),
-        forecast=report(
-            "results/figures/forecast.{model}.{component}.png",
-            caption="../workflow/report/forecast.rst",
-            category="Ablation",
-            labels={"model": "{model}", "units": "{component}", "figure": "forecast"},
-        ),
-        others=multiext("results/figures/ablation.{model}.{component}", ".pdf", ".csv")
-        + multiext("results/figures/forecast.{model}.{component}", ".pdf", ".csv"),
-    log:
-        "logs/figures/ablation.{model}.{component}.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    params:
-        title=f"{ABLATED[0]}, {KINDS[0]}",
-        method=(METHODS["ablation"], METHODS["forecast"]),
-    message:
-        "Drawing the ablations of {wildcards.model}"
-    script:
-        "../workflow/scripts/ablation_figures.py"

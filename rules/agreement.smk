@@ -43,14 +43,7 @@ rule agreement_figure:
         table="results/{model}/attribution/{component}.agreement.csv",
         units="results/{model}/attribution/{component}.agreement.units.csv",
     output:
-        png=report(
-            "results/figures/agreement.{model}.{component}.png",
-            caption="../workflow/report/agreement.rst",
-            category="Circuits",
-            labels={"model": "{model}", "units": "{component}", "figure": "estimators"},
-        ),
-        pdf="results/figures/agreement.{model}.{component}.pdf",
-        csv="results/figures/agreement.{model}.{component}.csv",
+        multiext("results/figures/agreement.{model}.{component}", *FORMATS),
     log:
         "logs/figures/agreement.{model}.{component}.log",
     localrule: True

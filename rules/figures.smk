@@ -1,57 +1,69 @@
-"""Figures, each with its data beside it.
+"""Figures of the whole study, and the list of all. Each figure is a PNG and a PDF with its data beside it.
 
-results/figures/accuracy_heatmap.{png,pdf,csv}   both-correct accuracy, models x tasks
+results/figures/accuracy_heatmap.*                     both-correct accuracy, models x tasks
+results/figures/composition.{component}.*              where in the models the domains' units are
+results/figures/{figure}.{component}.*                 domains, consistency, robustness, confounds, structure_function
 """
 
-# What rules/overlap.smk, agreement.smk and ablation_matrices.smk draw.
-CIRCUIT_FIGURES = [
-    *collect(
-        "results/figures/overlap.{model}.{component}.{measure}.{ending}",
-        model=MODELS,
-        component=COMPONENTS,
-        measure=("containment", "noise_corrected", "doubly_stochastic"),
-        ending=("png", "pdf", "csv"),
-    ),
-    *collect(
-        "results/figures/agreement.{model}.{component}.{ending}",
-        model=MODELS if AGREEMENT_TASKS else [],
-        component=COMPONENTS,
-        ending=("png", "pdf", "csv"),
-    ),
-    *collect(
-        "results/figures/{figure}.{model}.{component}.{ending}",
-        figure=("ablation", "forecast"),
-        model=MEASURED,
-        component=COMPONENTS,
-        ending=("png", "pdf", "csv"),
-    ),
-]
+STUDY_FIGURES = (
+    "domains_overlap",
+    "domains_ablation",
+    "consistency_overlap",
+    "consistency_ablation",
+    "robustness",
+    "confounds",
+    "structure_function",
+)
 
 
 rule figures:
     """All figures."""
     input:
-        multiext("results/figures/accuracy_heatmap", ".png", ".pdf", ".csv"),
-        CIRCUIT_FIGURES,
+        multiext("results/figures/accuracy_heatmap", *FORMATS),
+        collect(
+            "results/figures/{figure}.{component}{ending}",
+            figure=("composition", *STUDY_FIGURES),
+            component=COMPONENTS,
+            ending=FORMATS,
+        ),
+        [
+            f"results/figures/{figure}.{one.model}.{one.component}{ending}"
+            for one in MAIN_OVERLAPS
+            for figure in ("overlap.containment", "overlap.doubly_stochastic", "chord")
+            for ending in FORMATS
+        ],
+        [
+            f"results/figures/ablation.{one.model}.{one.component}{ending}"
+            for one in MAIN_DROPS
+            for ending in FORMATS
+        ],
+        collect(
+            "results/figures/{figure}.{model}.{component}{ending}",
+            figure=("forecast", "controls"),
+            model=MEASURED,
+            component=COMPONENTS,
+            ending=FORMATS,
+        ),
+        collect(
+            "results/figures/overlap.noise_corrected.{model}.{component}{ending}",
+            model=MODELS,
+            component=COMPONENTS,
+            ending=FORMATS,
+        ),
+        collect(
+            "results/figures/agreement.{model}.{component}{ending}",
+            model=MODELS if AGREEMENT_TASKS else [],
+            component=COMPONENTS,
+            ending=FORMATS,
+        ),
 
 
 rule accuracy_heatmap:
     input:
-        collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
+        baselines=collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
+        imported=collect("results/{model}/accuracy.csv", model=IMPORTED),
     output:
-        png=report(
-            "results/figures/accuracy_heatmap.png",
-            caption="../workflow/report/accuracy_heatmap.rst",
-            category="Baseline",
-            labels={"figure": "Accuracy, models x tasks"},
-        ),
-        pdf="results/figures/accuracy_heatmap.pdf",
-        csv=report(
-            "results/figures/accuracy_heatmap.csv",
-            caption="../workflow/report/accuracy_table.rst",
-            category="Baseline",
-            labels={"figure": "Accuracy, table"},
-        ),
+        multiext("results/figures/accuracy_heatmap", *FORMATS),
     log:
         "logs/figures/accuracy_heatmap.log",
     localrule: True
@@ -59,6 +71,7 @@ rule accuracy_heatmap:
         "../workflow/envs/brodmann.yaml"
     params:
         models=MODELS,
+        imported=IMPORTED,
         tasks=TASKS,
         controls=list(study.controls),
         method=METHODS["accuracy"],
@@ -66,3 +79,49 @@ rule accuracy_heatmap:
         "Drawing the accuracy heatmap"
     script:
         "../workflow/scripts/accuracy_heatmap.py"
+
+
+rule composition_figure:
+    input:
+        collect(
+            "results/{model}/attribution/{{component}}/{task}.safetensors", model=MODELS, task=TASKS
+        ),
+    output:
+        multiext("results/figures/composition.{component}", *FORMATS),
+    log:
+        "logs/figures/composition.{component}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        models=MODELS,
+        tasks=TASKS,
+        controls=list(study.controls),
+        percent=study.selection.main,
+        method=METHODS["composition"],
+    message:
+        "Drawing where the domains' {wildcards.component} are"
+    script:
+        "../workflow/scripts/composition_figure.py"
+
+
+rule study_figures:
+    input:
+        INVENTORY.files,
+        tables=rules.statistics.input,
+    output:
+        collect("results/figures/{figure}.{{component}}{ending}", figure=STUDY_FIGURES, ending=FORMATS),
+    log:
+        "logs/figures/study.{component}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        figures=STUDY_FIGURES,
+        matrices=INVENTORY.to_params(),
+        shown={"overlap_sel": MAIN_SELECTION, "drop_sel": ABLATED[0], "kind": KINDS[0]},
+        method=METHODS["figures"],
+    message:
+        "Drawing what compares models and domains"
+    script:
+        "../workflow/scripts/study_figures.py"

@@ -4,7 +4,6 @@ results/{model}/overlap/{component}/{sel}.{measure}.csv        measure: containm
 results/{model}/overlap/{component}/{sel}.reliability.csv      each task's circuit against itself
 results/{model}/overlap/{component}/{sel}.noise_corrected.csv  containment divided by its noise ceiling
 results/{model}/overlap/{component}/{sel}.summary.csv          within and across domains, with intervals
-results/figures/overlap.{model}.{component}.{measure}.{png,pdf,csv}   the main selection
 Config: selection, attribution.{splits,bootstraps,second_seed}
 """
 
@@ -59,30 +58,3 @@ rule overlap:
         "{wildcards.model}: overlap of circuits, {wildcards.component}"
     script:
         "../workflow/scripts/overlap.py"
-
-
-rule overlap_heatmap:
-    input:
-        matrix=f"results/{{model}}/overlap/{{component}}/{MAIN_SELECTION}.{{measure}}.csv",
-        reliability=f"results/{{model}}/overlap/{{component}}/{MAIN_SELECTION}.reliability.csv",
-    output:
-        png=report(
-            "results/figures/overlap.{model}.{component}.{measure}.png",
-            caption="../workflow/report/overlap_heatmap.rst",
-            category="Overlap",
-            labels={"model": "{model}", "units": "{component}", "figure": "{measure}"},
-        ),
-        pdf="results/figures/overlap.{model}.{component}.{measure}.pdf",
-        csv="results/figures/overlap.{model}.{component}.{measure}.csv",
-    log:
-        "logs/figures/overlap.{model}.{component}.{measure}.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    params:
-        selection=MAIN_SELECTION,
-        method=METHODS["overlap"],
-    message:
-        "Drawing the {wildcards.measure} of {wildcards.model}'s circuits"
-    script:
-        "../workflow/scripts/overlap_heatmap.py"

@@ -24,5 +24,8 @@ METHODS = {
     "structure_function": 1,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
+    "composition": 1,  # domains' units by depth
+    "figures": 1,  # how tables are drawn
+    "report": 1,  # the report page and the methods section
     "accuracy": 1,  # the accuracy table and heatmap
 }

@@ -3,11 +3,14 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.analysis.accuracy import accuracy_table
+    from brodmann.analysis.accuracy import accuracy_table, imported_accuracies
     from brodmann.figures.accuracy import draw_accuracy
     from brodmann.figures.style import save_figure
 
-    table = accuracy_table("results", snakemake.params.models, snakemake.params.tasks)
-    figure = draw_accuracy(table, controls=snakemake.params.controls)
-    save_figure(figure, snakemake.output.png, snakemake.output.pdf)
-    table.write_csv(snakemake.output.csv)
+    asked = snakemake.params
+    table = accuracy_table("results", asked.models, asked.tasks)
+    imported = dict(zip(asked.imported, snakemake.input.imported, strict=True))
+    table = table.joined(imported_accuracies(imported))
+    figure = draw_accuracy(table, controls=asked.controls)
+    save_figure(figure, *[file for file in snakemake.output if not file.endswith(".csv")])
+    table.write_csv("results/figures/accuracy_heatmap.csv")

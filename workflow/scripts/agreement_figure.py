@@ -3,16 +3,12 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    import pandas as pd
-
-    from brodmann.figures.agreement import draw_agreement
-    from brodmann.figures.style import save_figure
-    from brodmann.files import write_text
+    from brodmann.pipeline.figures import agreement_figure
 
     here = snakemake.wildcards
-    units = pd.read_csv(snakemake.input.units)
-    figure = draw_agreement(
-        units, pd.read_csv(snakemake.input.table), title=f"{here.model}, {here.component}"
+    agreement_figure(
+        snakemake.input.units,
+        snakemake.input.table,
+        title=f"{here.model}, {here.component}",
+        stem=f"results/figures/agreement.{here.model}.{here.component}",
     )
-    save_figure(figure, snakemake.output.png, snakemake.output.pdf)
-    write_text(snakemake.output.csv, units.to_csv(index=False, lineterminator="\n"))

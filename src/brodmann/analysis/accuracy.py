@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from brodmann.files import read_json, write_text
-from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.catalogue import domain_of, sort_key
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Accuracy:
     both_correct_accuracy: float | None
     clean_accuracy: float | None
     corrupted_accuracy: float | None
-    n_items: int
-    n_aligned: int
-    n_both_correct: int
+    n_items: int | None
+    n_aligned: int | None
+    n_both_correct: int | None
     included: bool
     reason: str
 
@@ -36,6 +36,19 @@ class AccuracyTable:
     models: list[str]
     tasks: list[str]
     cells: dict[tuple[str, str], Accuracy]
+
+    def joined(self, other: AccuracyTable) -> AccuracyTable:
+        """Both tables' models over the tasks of either; a cell that neither has holds nothing."""
+        models = [*self.models, *other.models]
+        tasks = sorted({*self.tasks, *other.tasks}, key=sort_key)
+        cells = {**self.cells, **other.cells}
+        missing = {
+            (model, task): _unknown(model, task, "not run")
+            for model in models
+            for task in tasks
+            if (model, task) not in cells
+        }
+        return AccuracyTable(models, tasks, {**cells, **missing})
 
     def write_csv(self, path: str | Path) -> None:
         """Tidy: one row per cell."""
@@ -61,3 +74,24 @@ def accuracy_table(
             values = {name: record[name] for name in taken}
             cells[model, task] = Accuracy(model, domain_of(task), task, **values)
     return AccuracyTable(list(models), list(tasks), cells)
+
+
+def imported_accuracies(files: Mapping[str, str]) -> AccuracyTable:
+    """The accuracies of results-only models: model -> their table. Only the shares are known of these."""
+    cells, tasks = {}, []
+    for model, path in files.items():
+        with open(path, encoding="utf-8", newline="") as handle:
+            for row in csv.DictReader(handle):
+                task, share = row["task"], row["both_correct_accuracy"]
+                tasks.append(task)
+                known = {"both_correct_accuracy": float(share), "included": True} if share else {}
+                cells[model, task] = replace(_unknown(model, task, "taken over"), **known)
+    known_tasks = sorted(set(tasks), key=sort_key)
+    for model in files:
+        for task in known_tasks:
+            cells.setdefault((model, task), _unknown(model, task, "not known"))
+    return AccuracyTable(list(files), known_tasks, cells)
+
+
+def _unknown(model: str, task: str, reason: str) -> Accuracy:
+    return Accuracy(model, domain_of(task), task, *[None] * 6, included=False, reason=reason)

@@ -15,7 +15,7 @@ from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline.inventory import Inventory
+from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
@@ -86,6 +86,11 @@ class Workspace:
     def imported_pattern(self) -> str:
         """Matches the models of which only results are at hand."""
         return alternatives(self.study.imported_models)
+
+    @property
+    def shown_pattern(self) -> str:
+        """Matches what figures are drawn of: every model, and the average."""
+        return alternatives((*self.study.models, AVERAGE))
 
     @property
     def selection_pattern(self) -> str:

@@ -1,0 +1,1 @@
+"""What a study says: the report page and the methods paragraph."""

@@ -1,0 +1,262 @@
+"""``results/methods.md`` and ``.bib``: a methods section to paste, written from the config.
+
+Every sentence says what this study did, cites the method's own paper, and every setting that is not the
+default is listed. Numbers of results do not stand here: they are in the report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import brodmann
+from brodmann.config.study import ModelEntry, Study
+from brodmann.errors import UserError
+
+_CITED = re.compile(r"@([a-z]+[0-9]{4}[a-z]+)")
+_SOURCES = {
+    "wheel": "package",
+    "hf": "Hugging Face hub",
+    "path": "local folder",
+    "gguf": "GGUF file",
+    "results": "published results",
+}
+_COMPONENTS = {
+    "neurons": "hidden neurons of the MLPs (the input of the down projection)",
+    "heads": "attention heads (the input of the output projection)",
+}
+_KINDS = {
+    "corrupted": "their activations at the same position of the corrupted run",
+    "zero": "zero",
+    "mean": "their mean over the target's clean prompts",
+}
+
+
+def methods_text(
+    study: Study,
+    settings: Sequence[tuple[str, Any, Any]],
+    software: Mapping[str, str],
+    n_items: Mapping[str, int],
+) -> str:
+    """The section in Markdown. ``settings``: (key, value, default) of what is not the default;
+    ``n_items``: items per task."""
+    parts = [
+        "# Methods",
+        "This text was written from the config of the study; check it against your paper before you use it. "
+        "Citations are keys of `methods.bib`.",
+        *_models(study),
+    ]
+    if study.run_models:
+        parts += [*_tasks(study, n_items), *_circuits(study), *_ablation(study)]
+    parts += [*_comparison(study), _software(software), *_settings(settings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _models(study: Study) -> list[str]:
+    run = [study.models[name] for name in study.run_models]
+    text = []
+    if run:
+        text.append(f"Models were {_list(_described(entry) for entry in run)}.")
+    if study.imported_models:
+        names = _list(study.imported_models)
+        text.append(f"Result matrices of {names} were taken from the published study [@han2026modular].")
+    if study.controls:
+        names = _list(study.controls)
+        text.append(f"{names} served as control and entered no average and no test across models.")
+    return ["## Models", " ".join(text)]
+
+
+def _described(entry: ModelEntry) -> str:
+    untrained = f"with fresh random weights (seed {entry.seed}), " if entry.untrained else ""
+    source = entry.source.partition(":")[2]
+    cited = " [@allal2025smollm2]" if "smollm2" in entry.source.lower() else ""
+    return f"{entry.name} ({untrained}{_SOURCES[entry.kind]} {source}){cited}"
+
+
+def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
+    tasks = study.tasks
+    counts = sorted(set(n_items.values()))
+    each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "no"
+    first = (
+        f"Each of {len(tasks.selected)} tasks was posed as {each} minimal pairs (seed {tasks.seed}): a clean and a "
+        "corrupted problem of which the right answer of one is the wrong answer of the other. "
+        "Pairs whose prompts differ in their number of tokens were left out. "
+    )
+    rule = next(iter(study.models[name].inclusion for name in study.run_models))
+    if rule.filter == "both_correct":
+        first += (
+            "An item counted if the right answer had the higher log-probability in both problems; a task was included "
+            f"for a model if at least {100 * rule.min_both_correct:g} % of its pairs, and {rule.min_items} of them, did."
+        )
+    else:
+        first += "Every aligned item counted."
+    others = [n for n in study.run_models if study.models[n].inclusion.filter != rule.filter]
+    if others:
+        kind = study.models[others[0]].inclusion.filter
+        which = "all aligned items" if kind == "aligned" else "both-correct items only"
+        first += f" For {_list(others)}, {which} were used."
+    return ["## Tasks", first]
+
+
+def _circuits(study: Study) -> list[str]:
+    found = study.attribution
+    units = _list(_COMPONENTS[component] for component in found.components)
+    how = {
+        "patching": "attribution patching [@nanda2023attribution; @syed2024attribution]: the difference of clean "
+        "and corrupted activation times the gradient of the metric on the corrupted run",
+        "ig": f"integrated gradients [@sundararajan2017axiomatic; @hanna2024faith] in {found.ig_steps} steps between "
+        "corrupted and clean activations",
+        "exact": f"activation patching [@vig2020investigating] of the {found.exact_units} units that are strongest "
+        "at first order",
+    }[found.estimator]
+    gradient = (
+        "both answers' log-probabilities"
+        if found.gradient == "both_answers"
+        else "the correct answer's log-probability"
+    )
+    sizes = _list(f"{percent:g} %" for percent in study.selection.percents)
+    split = " on one half of the items, effects being measured on the other" if study.tasks.split else ""
+    text = (
+        f"Circuits are sets of {units} at the last prompt token. A unit's score is its mean over items by {how}; the "
+        f"metric is the log-probability difference of the two answers, normalised by its clean and corrupted values, "
+        f"and the gradient flows through {gradient}. The circuit of a task holds the {sizes} of all units with the "
+        f"{_list(_sign(sign) for sign in study.selection.signs)} scores, found{split or ' on all of its items'}. "
+    )
+    reliability = []
+    if found.splits:
+        reliability.append(f"{found.splits} random halves of the items")
+    if found.second_seed:
+        reliability.append("a second list of items that shares none with the first")
+    if reliability:
+        text += f"Reliability was measured from {_list(reliability)}. "
+    if found.bootstraps:
+        text += f"Intervals of mean overlaps come from {found.bootstraps} resamples of the items."
+    return ["## Circuits", text.rstrip()]
+
+
+def _sign(sign: str) -> str:
+    return {"positive": "highest", "negative": "lowest", "absolute": "largest absolute"}[sign]
+
+
+def _ablation(study: Study) -> list[str]:
+    settings = study.ablation
+    if not study.measured_models:
+        return []
+    kinds = _list(_KINDS[kind] for kind in settings.kinds)
+    items = f"the first {settings.max_items}" if settings.max_items else "all"
+    text = (
+        f"To test circuits causally [@vig2020investigating], the units of every source task's circuit were replaced "
+        f"by {kinds}, at every position, while the model answered {items} used items of every target task. "
+        "The accuracy drop is the accuracy lost on items that the intact model gets right. "
+    )
+    controls = []
+    if settings.layer_matched_trials:
+        controls.append(f"layer-matched ({settings.layer_matched_trials} draws)")
+    if settings.random_trials:
+        controls.append(f"fully random ({settings.random_trials} draws)")
+    if controls:
+        text += f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}."
+    return ["## Ablation", text.rstrip()]
+
+
+def _comparison(study: Study) -> list[str]:
+    statistics = study.statistics
+    text = [
+        "The overlap of two circuits is the share of units that they have in common (containment, shared units over "
+        "circuit size); the Jaccard index and a doubly stochastic scaling with zero diagonal "
+        "[@sinkhorn1967concerning] are reported beside it.",
+        "Means within and across domains were compared over off-diagonal cells by "
+        f"{statistics.permutations:,} shuffles of the domain labels (one-sided, p = (1 + hits) / (1 + shuffles) "
+        f"[@phipson2010permutation], seed {statistics.seed}).",
+        "Tasks were clustered by average linkage on the graph of each task's five nearest, cut at four clusters, and "
+        "compared with the domains by the adjusted Rand index [@hubert1985comparing], normalised and adjusted mutual "
+        "information [@vinh2010information] and the V-measure [@rosenberg2007v]; the silhouette "
+        "[@rousseeuw1987silhouettes] takes the domains as clusters.",
+    ]
+    compared = [name for name in study.models if name not in study.controls]
+    if len(compared) > 1:
+        text.append(
+            f"Agreement of the {len(compared)} models is Kendall's tau [@kendall1938new] over the cells of their common "
+            "tasks. Averages are means over the models that have a cell."
+        )
+        if statistics.exclude:
+            text.append(f"Averages leave out {_list(statistics.exclude)}.")
+    text.append(
+        "Accuracy drops were regressed on standardised overlap with crossed random intercepts for source and target "
+        "(REML) [@seabold2010statsmodels]; Spearman's correlation was tested by permuting tasks "
+        "[@mantel1967detection]."
+    )
+    if study.run_models:
+        text.append(
+            "To test whether domains explain overlap beyond the prompts' surface, overlaps and drops were regressed on "
+            "same domain, alone and beside the similarity of answer vocabulary, last prompt token, prompt tokens and "
+            "format; p-values permute residuals by tasks [@dekker2007sensitivity], and labels were also shuffled "
+            "within formats."
+        )
+    text.append(
+        "False discovery rates were controlled once per table and column [@benjamini1995controlling]."
+    )
+    return ["## Comparison", " ".join(text)]
+
+
+def _software(versions: Mapping[str, str]) -> str:
+    named = _list(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"## Software\n\nbrodmann {brodmann.__version__}, a Snakemake workflow [@molder2021sustainable] on "
+        f"transformers [@wolf2020transformers] and nnsight [@fiottokaufman2024nnsight]; {named}."
+    )
+
+
+def _settings(settings: Sequence[tuple[str, Any, Any]]) -> list[str]:
+    if not settings:
+        return ["## Settings", "All settings are brodmann's defaults."]
+    lines = ["| setting | value | default |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | {_value(value)} | {_value(default)} |" for key, value, default in settings]
+    return ["## Settings that are not the defaults", "\n".join(lines)]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value) or "none"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _list(words: Any) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    words = [str(word) for word in words]
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def bibliography(text: str, entries: str) -> str:
+    """The entries of a .bib file that ``text`` cites, in its order of the file."""
+    known = {match[1]: match[0].strip() for match in re.finditer(r"@\w+\{(\w+),.*?\n\}\n", entries, re.S)}
+    cited = set(_CITED.findall(text))
+    if missing := sorted(cited - set(known)):
+        raise UserError.at("methods.bib", f"no entry for {', '.join(missing)}")
+    return "\n\n".join(entry for key, entry in known.items() if key in cited) + "\n"
+
+
+def not_default(
+    config: Mapping[str, Any], schema: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> list[tuple[str, Any, Any]]:
+    """(dotted key, value, default) of every value that is not the schema's default.
+
+    What every study must name (models, their sources) has no default and is left out, as is how it runs.
+    """
+    found = []
+    properties = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    for key, value in config.items():
+        part = properties.get(key, others if isinstance(others, dict) else {})
+        if not path and key == "execution":
+            continue
+        if isinstance(value, dict) and (part.get("properties") or part.get("additionalProperties")):
+            found += not_default(value, part, (*path, key))
+        elif "default" in part and value != part["default"]:
+            found.append((".".join((*path, key)), value, part["default"]))
+    return found

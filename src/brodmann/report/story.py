@@ -1,0 +1,215 @@
+"""The findings in sentences, with the numbers, the test and its n: read from the tables of statistics.
+
+Sentences state what was measured and how sure it is, for every model and for the controls beside it. What
+could not be tested is said, not left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from brodmann.pipeline.inventory import AVERAGE
+from brodmann.pipeline.printed import show_p
+from brodmann.pipeline.statistics import ALL
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tables of results/statistics, and which rows the report speaks about."""
+
+    tables: dict[str, pd.DataFrame]
+    component: str
+    overlap_sel: str
+    drop_sel: str
+    kind: str
+
+    def rows(self, table: str, *, drop: bool = False) -> pd.DataFrame:
+        """Rows of the main selection: of containment, or of the accuracy drop."""
+        found = self.tables[table]
+        chosen = (found["component"] == self.component) & (
+            found["sel"] == (self.drop_sel if drop else self.overlap_sel)
+        )
+        if drop:
+            chosen &= found["kind"] == self.kind
+        if "measure" in found and table != "structure_function":
+            chosen &= found["measure"] == ("accuracy_drop" if drop else "containment")
+        return found[chosen]
+
+
+def called(row: pd.Series) -> str:
+    """A model's name in a sentence."""
+    if row["model"] == AVERAGE:
+        return "On average over models"
+    if row["model"] == ALL:
+        return "Over all models"
+    return f"{row['model']} (control)" if row["control"] else str(row["model"])
+
+
+def _share(value: float) -> str:
+    return "–" if pd.isna(value) else f"{100 * value:.1f} %"
+
+
+def _interval(row: pd.Series, digits: int = 3) -> str:
+    if pd.isna(row["low"]):
+        return f"{row['coefficient']:.{digits}f}"
+    return f"{row['coefficient']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+
+
+def _p(p: float) -> str:
+    shown = show_p(p)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
+def overlap_sentences(findings: Findings) -> Iterator[str]:
+    """Within against across domains, model by model."""
+    for _, row in findings.rows("modularity").iterrows():
+        name = called(row)
+        if row["n"] < 2 or pd.isna(row["within"]) or pd.isna(row["cross"]):
+            yield f"{name}: {row['n']} tasks are included; there are no pairs within and across domains to compare."
+            continue
+        ratio = "" if pd.isna(row["ratio"]) else f" (ratio {row['ratio']:.2f})"
+        yield (
+            f"{name}: two tasks of one domain share {_share(row['within'])} of their circuits' units, two tasks of "
+            f"different domains {_share(row['cross'])}{ratio}; {_p(row['p'])}, {int(row['permutations']):,} "
+            f"shuffles of the domain labels of {row['n']} tasks."
+        )
+
+
+def domain_sentences(findings: Findings) -> Iterator[str]:
+    """Which domains are separate by themselves."""
+    for (_, _), rows in findings.rows("domain_modularity").groupby(["model", "control"], sort=False):
+        name = called(rows.iloc[0])
+        tested = rows[rows["p"].notna()]
+        apart = tested[tested["q"] < ALPHA]["domain"].tolist()
+        parts = [f"{row['domain']} {_p(row['p'])}" for _, row in tested.iterrows()]
+        untested = rows[rows["p"].isna()]["domain"].tolist()
+        if parts:
+            listed = ", ".join(apart) or "none"
+            yield f"{name}: domains apart at q < {ALPHA} (false discovery rate over the table): {listed} ({'; '.join(parts)})."
+        if untested:
+            yield f"{name}: {', '.join(untested)} cannot be tested (a domain needs two tasks, and others beside it)."
+
+
+def clustering_sentences(findings: Findings) -> Iterator[str]:
+    """Do the domains come back without being told?"""
+    for _, row in findings.rows("clustering").iterrows():
+        if pd.isna(row["ari"]):
+            yield f"{called(row)}: there are too few tasks to cluster."
+            continue
+        yield (
+            f"{called(row)}: {int(row['clusters'])} clusters of {row['n']} tasks agree with the domains at an adjusted "
+            f"Rand index of {row['ari']:.3f} ({_p(row['p'])}), adjusted mutual information {row['ami']:.3f}."
+        )
+
+
+def consistency_sentences(findings: Findings) -> Iterator[str]:
+    """Do models agree?"""
+    for drop, what in ((False, "overlaps"), (True, "accuracy drops")):
+        rows = findings.rows("consistency", drop=drop)
+        summary = rows[rows["model"] == ALL]
+        for _, row in summary.iterrows():
+            tau = "not defined" if pd.isna(row["tau"]) else f"{row['tau']:.3f}"
+            sd = "" if pd.isna(row["sd"]) else f" (SD {row['sd']:.3f})"
+            yield (
+                f"Models agree on {what}: mean Kendall's tau {tau}{sd} over {int(row['n_pairs'])} pairs of models and "
+                f"the {int(row['n_tasks'])} tasks common to all."
+            )
+        if summary.empty and not drop:
+            yield "With fewer than two models that are no controls there is no agreement between models to measure."
+
+
+def robustness_sentences(findings: Findings) -> Iterator[str]:
+    """Does it depend on the size of the circuits?"""
+    table = findings.tables["threshold_robustness"]
+    sign = findings.overlap_sel.partition("-")[0]
+    chosen = table[
+        (table["component"] == findings.component)
+        & (table["measure"] == "containment")
+        & table["sel"].str.startswith(f"{sign}-")
+    ]
+    for (_, _), rows in chosen.groupby(["model", "control"], sort=False):
+        parts = [
+            f"{row['percent']:g} %: {row['ratio']:.2f}"
+            for _, row in rows.iterrows()
+            if not pd.isna(row["ratio"])
+        ]
+        if parts:
+            yield f"{called(rows.iloc[0])}: ratio of overlap within to across by size of the circuits, {'; '.join(parts)}."
+
+
+def ablation_sentences(findings: Findings) -> Iterator[str]:
+    """What a circuit's loss costs tasks of its own domain and of others."""
+    for _, row in findings.rows("modularity", drop=True).iterrows():
+        if pd.isna(row["within"]) or pd.isna(row["cross"]):
+            yield f"{called(row)}: there are no pairs within and across domains to compare."
+            continue
+        ratio = "" if pd.isna(row["ratio"]) else f" (ratio {row['ratio']:.1f})"
+        yield (
+            f"{called(row)}: silencing another task's circuit costs {_share(row['within'])} accuracy if the task is of "
+            f"the same domain and {_share(row['cross'])} if it is not{ratio}; {_p(row['p'])}, {row['n']} tasks."
+        )
+
+
+def function_sentences(findings: Findings) -> Iterator[str]:
+    """Does overlap predict ablation?"""
+    for _, row in findings.rows("structure_function", drop=True).iterrows():
+        name = called(row)
+        if pd.isna(row["coefficient"]):
+            yield f"{name}: overlap against ablation was not fitted: {row['note']}."
+            continue
+        text = (
+            f"{name}: one SD of overlap goes with {_interval(row)} more accuracy lost ({int(row['n'])} pairs, "
+            f"mixed-effects regression, 95 % interval)"
+        )
+        if not pd.isna(row["spearman"]):
+            text += (
+                f"; Spearman's rho {row['spearman']:.2f} [{row['spearman_low']:.2f}, {row['spearman_high']:.2f}], "
+                f"Mantel {_p(row['mantel_p'])}"
+            )
+        warned = "" if not isinstance(row["note"], str) else f" The fit warned: {row['note']}"
+        unsure = "" if row["converged"] else " The fit did not converge: take no number from it."
+        yield f"{text}.{unsure}{warned}"
+
+
+def confound_sentences(findings: Findings) -> Iterator[str]:
+    """What of the domain effect survives the prompts' surface."""
+    for drop, what in ((False, "overlap"), (True, "accuracy lost")):
+        rows = findings.rows("confounds", drop=drop)
+        rows = rows[rows["term"] == "same_domain"]
+        for (_, _), own in rows.groupby(["model", "control"], sort=False):
+            by = {row["predictors"]: row for _, row in own.iterrows()}
+            alone, beside, within = (
+                by[name] for name in ("domain", "domain_and_surface", "within_formats")
+            )
+            name = called(alone)
+            if pd.isna(alone["coefficient"]):
+                yield f"{name}, {what}: too few pairs for a regression on the domain."
+                continue
+            text = f"{name}, {what}: same domain alone {_interval(alone)} ({_p(alone['p'])})"
+            if pd.isna(beside["coefficient"]):
+                yield f"{text}; too few pairs to set surface similarity beside it."
+                continue
+            text += f"; beside surface similarity {_interval(beside)} ({_p(beside['p'])})"
+            text += f": the domain effect {_verdict(alone, beside)}. "
+            yield text + _within_formats(within)
+
+
+def _verdict(alone: pd.Series, beside: pd.Series) -> str:
+    if not alone["p"] < ALPHA:
+        return "is not there to begin with"
+    if beside["p"] < ALPHA:
+        return "survives"
+    return "does not survive"
+
+
+def _within_formats(row: pd.Series) -> str:
+    if pd.isna(row["p"]):
+        return "No surface format holds tasks of several domains, so labels cannot be shuffled within formats."
+    return (
+        f"With labels shuffled within surface formats only ({int(row['n_movable'])} tasks can move): {_p(row['p'])}."
+    )
