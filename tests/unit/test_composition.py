@@ -8,11 +8,8 @@ from brodmann.analysis.composition import BINNED_COLUMNS, COLUMNS, binned, compo
 from brodmann.errors import UserError
 
 
-
 def counted(table):
-    return {
-        (layer, owner): count for layer, owner, count in table[COLUMNS].itertuples(index=False)
-    }
+    return {(layer, owner): count for layer, owner, count in table[COLUMNS].itertuples(index=False)}
 
 
 def test_owners_by_hand():

@@ -13,7 +13,9 @@ HEADER = "source,condition,trial,n,k,accuracy,drop,score,ties\n"
 
 def table(*lines):
     """A target's table as it is read from its file: drops only, the rest is filled."""
-    rows = [f"{source},{kind},{trial},9,5,0.5,{drop},0.5,0\n" for source, kind, trial, drop in lines]
+    rows = [
+        f"{source},{kind},{trial},9,5,0.5,{drop},0.5,0\n" for source, kind, trial, drop in lines
+    ]
     return pd.read_csv(io.StringIO(HEADER + "".join(rows)))
 
 

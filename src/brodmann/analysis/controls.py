@@ -1,8 +1,8 @@
 """Ablation against controls: what circuits break, and what as many other units break.
 
-A *cell* is one source on one target. The lesions of a target fall into five groups: its ``own`` circuit, those
-of the other tasks of its domain (``same_domain``), those of all other tasks (``other_domains``), and the
-controls ``layer_matched`` (as many units of the same layers) and ``random`` (as many units of any layer).
+A *cell* is one source on one target. The lesions of a target fall into five groups: its ``own`` circuit,
+those of the other tasks of its domain (``same_domain``), those of all other tasks (``other_domains``), and
+the controls ``layer_matched`` (as many units of the same layers) and ``random`` (as many of any layer).
 """
 
 from __future__ import annotations
