@@ -33,7 +33,8 @@ DOMAIN_COLOURS = {
 }
 # For domains that a user adds.
 OTHER_COLOUR = "#7F8C8D"
-# Second cues: without red and green the colours of physical and social are close.
+# Second cues: to those who do not see red or green, formal and shared look the same, language and social
+# alike.
 DOMAIN_MARKERS = {"language": "o", "formal": "s", "physical": "^", "social": "D"}
 OTHER_MARKER = "P"
 DOMAIN_HATCHES = {
