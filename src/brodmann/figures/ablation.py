@@ -6,30 +6,38 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
-from brodmann.figures.overlap import CELL, MIN_SIDE, empty_figure, label_tasks, separate_domains
-from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
+from brodmann.figures.overlap import draw_square
+from brodmann.figures.style import (
+    SINGLE,
+    add_title,
+    domain_colour,
+    domain_marker,
+    empty_figure,
+    ordered_domains,
+)
 from brodmann.tasks.catalogue import domain_of
 
 
 def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
-    """Accuracy lost: rows the silenced circuit, columns the task it is tested on."""
+    """Accuracy lost: rows the silenced circuit, columns the task it is tested on; gains look like 0."""
     tasks = list(drops.index)
     if not tasks:
         return empty_figure(title)
-    side = max(MIN_SIDE, CELL * len(tasks))
-    figure, axes = plt.subplots(figsize=(side, side))
-    image = axes.imshow(drops.to_numpy(dtype=float), cmap="magma_r", vmin=0, vmax=1)
-    axes.set_facecolor("#EEEEEE")
-    label_tasks(axes, tasks)
-    separate_domains(axes, tasks)
-    axes.set_title(title, loc="left", pad=10)
-    axes.set_ylabel("silenced circuit")
-    axes.set_xlabel("task")
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.03)
-    bar.set_label("accuracy lost")
-    bar.outline.set_visible(False)
+    values = drops.to_numpy(dtype=float)
+    if not np.isfinite(values).any():
+        return empty_figure(title, "no lesion was measured")
+    figure, _ = draw_square(
+        values,
+        tasks,
+        limits=(0, 1),
+        extend="min" if np.nanmin(values) < 0 else "neither",
+        label="accuracy lost",
+        title=title,
+        names=("silenced circuit", "tested task"),
+    )
     return figure
 
 
@@ -52,34 +60,68 @@ def pairs(forecast: pd.DataFrame, scores: pd.DataFrame, drops: pd.DataFrame) -> 
 
 
 def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
-    """A dot per source and target, in the target's domain colour; filled on a circuit's own task."""
-    if table.empty:
-        return empty_figure(title)
-    figure, axes = plt.subplots(figsize=(3.3, 3.0))
-    own = table["source"] == table["target"]
-    colours = [DOMAIN_COLOURS.get(domain_of(task), OTHER_COLOUR) for task in table["target"]]
-    colours = np.array(colours, dtype=object)
-    for chosen, marker in ((~own, {"facecolors": "none"}), (own, {})):
-        fill = marker or {"facecolors": list(colours[chosen])}
-        axes.scatter(
-            table.loc[chosen, "forecast"],
-            table.loc[chosen, "measured"],
-            s=10,
-            linewidths=0.6,
-            edgecolors=list(colours[chosen]),
-            **fill,
-        )
-    finite = table[["forecast", "measured"]].dropna()
-    if len(finite) > 2:
-        across = table[~own].dropna()
-        text = f"rank correlation {spearmanr(finite['forecast'], finite['measured'])[0]:.2f}"
-        if len(across) > 2:
-            text += f"\nother tasks only {spearmanr(across['forecast'], across['measured'])[0]:.2f}"
-        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7)
+    """A dot per source and target, in the target's domain colour; filled on a circuit's own task.
+
+    ``table``: the columns of ``pairs``.
+    """
+    finite = table[np.isfinite(table[["forecast", "measured"]].to_numpy(dtype=float)).all(axis=1)]
+    if finite.empty:
+        return empty_figure(title, "no lesion was measured")
+    figure, axes = plt.subplots(figsize=(SINGLE, 3.4), layout="constrained")
+    domains = finite["target"].map(domain_of)
+    own = finite["source"] == finite["target"]
+    for chosen, filled in ((~own, False), (own, True)):
+        for domain in ordered_domains(domains[chosen]):
+            dots = finite[chosen & (domains == domain)]
+            colour = domain_colour(domain)
+            axes.scatter(
+                dots["forecast"],
+                dots["measured"],
+                s=14 if filled else 8,
+                marker=domain_marker(domain),
+                linewidths=0.5,
+                edgecolors="black" if filled else colour,
+                facecolors=colour if filled else "none",
+            )
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.set_xlabel("forecast (sum of attributions)")
     axes.set_ylabel("measured drop of the metric")
-    axes.set_title(title, loc="left")
+    axes.set_title(_correlations(finite, own), loc="left", fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
+    add_title(figure, title)
+    handles = _handles(ordered_domains(domains), bool(own.any()))
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=7,
+        handletextpad=0.1,
+    )
     return figure
+
+
+def _correlations(table: pd.DataFrame, own: pd.Series) -> str:
+    """Of all lesions, and of those of other tasks' circuits; nothing for constants and few dots."""
+    found = []
+    for name, rows in (("rank correlation", table), ("other tasks only", table[~own])):
+        x, y = rows["forecast"], rows["measured"]
+        if len(rows) > 2 and x.nunique() > 1 and y.nunique() > 1:
+            found.append(f"{name} {spearmanr(x, y)[0]:.2f}")
+    return ", ".join(found)
+
+
+def _handles(domains: list[str], own: bool) -> list[Line2D]:
+    handles = [
+        Line2D(
+            [], [], ls="", ms=4, marker=domain_marker(d), mfc="none", mec=domain_colour(d), label=d
+        )
+        for d in domains
+    ]
+    if own:
+        name = "filled: own circuit"
+        handles.append(
+            Line2D([], [], ls="", ms=4, marker="o", mfc="#BBBBBB", mec="black", label=name)
+        )
+    return handles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,40 +13,65 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from brodmann.analysis.accuracy import AccuracyTable
-from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR, task_label
+from brodmann.figures.style import (
+    DOUBLE,
+    domain_colour,
+    empty_figure,
+    readable,
+    task_label,
+    text_width,
+)
 from brodmann.tasks.catalogue import domain_of
 
-CELL_WIDTH, CELL_HEIGHT = 0.30, 0.24  # inches
-# Below these the labels and the colour bar have no room.
-MIN_WIDTH, MIN_HEIGHT = 3.2, 0.9
+# Inches.
+CELL_WIDTH, CELL_HEIGHT = 0.30, 0.24
+# In narrower cells numbers and labels stand upright.
+NARROW = 0.2
+STRIP, STRIP_GAP, DOMAIN_NAMES, FOOT = 0.07, 0.03, 0.22, 0.16
+BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.1, 0.09, 0.5
+# Below this the colour bar's label has no room.
+MIN_BAR = 1.5
 
 
 def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figure:
-    """Both-correct accuracy in per cent (colours from 50 to 100); excluded tasks are crossed out."""
+    """Both-correct accuracy in per cent (colours from 50 to 100); excluded tasks are crossed out.
+
+    Models are rows, tasks columns; the figure is no wider than a page. ``controls``: names of the models
+    that are marked as controls.
+    """
+    if not table.models or not table.tasks:
+        return empty_figure("Both-correct accuracy", "no model and task are included")
     values = np.array(
         [
             [_percent(table.cells[model, task].both_correct_accuracy) for task in table.tasks]
             for model in table.models
         ]
     )
-    width = max(MIN_WIDTH, CELL_WIDTH * len(table.tasks))
-    height = max(MIN_HEIGHT, CELL_HEIGHT * len(table.models))
-    strip_height = 0.10
-    figure, (strip, axes) = plt.subplots(
-        2,
-        1,
-        figsize=(width, height + strip_height),
-        height_ratios=[strip_height, height],
-        gridspec_kw={"hspace": 0.04},
-        sharex=True,
-    )
+    names = [f"{model} (control)" if model in controls else model for model in table.models]
+    left = max(text_width(name, 7) for name in names) + 0.08
+    right = BAR_GAP + BAR_WIDTH + BAR_LABELS
+    cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
+    narrow = cell < NARROW
+    label_size = 5.5 if narrow else 7
+    labels = max(text_width(task_label(task), label_size) for task in table.tasks) + 0.1
+    heat = cell * len(table.tasks), CELL_HEIGHT * len(table.models)
+    bar_length = max(heat[1], MIN_BAR)
+    bottom = max(labels + FOOT, bar_length - heat[1])
+    top = STRIP_GAP + STRIP + DOMAIN_NAMES
+    width, height = left + heat[0] + right, bottom + heat[1] + top
+    figure = plt.figure(figsize=(width, height))
+
+    def place(x: float, y: float, across: float, up: float) -> Axes:
+        return figure.add_axes((x / width, y / height, across / width, up / height))
+
+    axes = place(left, bottom, *heat)
     text = np.vectorize(lambda value: "–" if np.isnan(value) else f"{value:.0f}")(values)
     sns.heatmap(
         np.where(np.isnan(values), 0, values),
         mask=np.isnan(values),
         annot=text,
         fmt="",
-        annot_kws={"size": 6},
+        annot_kws={"size": 5, "rotation": 90} if narrow else {"size": 6},
         vmin=50,
         vmax=100,
         cmap="viridis",
@@ -54,15 +80,19 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
         cbar=False,
         ax=axes,
     )
-    axes.set_facecolor("#EEEEEE")
+    axes.set_facecolor("#E4E4E4")
     _cross_out_excluded(axes, table)
-    _label_axes(axes, table, controls)
-    _draw_domains(strip, table.tasks)
-    bar = figure.colorbar(
-        axes.collections[0], ax=[strip, axes], fraction=0.25 / width, pad=0.12 / width, aspect=12
-    )
-    bar.set_label("both-correct accuracy (%)")
+    _label_axes(axes, table.tasks, names, label_size, upright=narrow)
+    strip = place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP)
+    _draw_domains(strip, table.tasks, cell)
+    bar_axes = place(left + heat[0] + BAR_GAP, bottom + heat[1] - bar_length, BAR_WIDTH, bar_length)
+    below = bool((values < 50).any())
+    bar = figure.colorbar(axes.collections[0], cax=bar_axes, extend="min" if below else "neither")
+    bar.set_label("both-correct accuracy (%)", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
     bar.outline.set_visible(False)
+    if not all(cell.included for cell in table.cells.values()):
+        figure.text(0, 0, "crossed out: not included", fontsize=6, ha="left", va="bottom")
     return figure
 
 
@@ -85,35 +115,46 @@ def _cross_out_excluded(axes: Axes, table: AccuracyTable) -> None:
                 )
 
 
-def _label_axes(axes: Axes, table: AccuracyTable, controls: Sequence[str]) -> None:
-    axes.set_xticks(np.arange(len(table.tasks)) + 0.5)
-    axes.set_xticklabels([task_label(task) for task in table.tasks], rotation=60, ha="right")
-    axes.set_yticks(np.arange(len(table.models)) + 0.5)
-    names = [f"{model} (control)" if model in controls else model for model in table.models]
+def _label_axes(
+    axes: Axes, tasks: Sequence[str], names: Sequence[str], size: float, *, upright: bool
+) -> None:
+    axes.set_xticks(np.arange(len(tasks)) + 0.5)
+    turn = (
+        {"rotation": 90} if upright else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+    )
+    axes.set_xticklabels([task_label(task) for task in tasks], fontsize=size, **turn)
+    axes.set_yticks(np.arange(len(names)) + 0.5)
     axes.set_yticklabels(names, rotation=0)
     axes.tick_params(length=0, pad=2)
     axes.set_xlabel("")
     axes.set_ylabel("")
 
 
-def _draw_domains(strip: Axes, tasks: Sequence[str]) -> None:
-    """A coloured bar over the tasks of each domain, named above."""
+def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
+    """A coloured bar over the tasks of each domain, named above; ``cell``: a task's width in inches."""
+    strip.set_xlim(0, len(tasks))
     strip.set_ylim(0, 1)
     strip.axis("off")
-    domains = [domain_of(task) for task in tasks]
-    for domain in dict.fromkeys(domains):
-        columns = [number for number, found in enumerate(domains) if found == domain]
-        start, stop = columns[0], columns[-1] + 1
-        colour = DOMAIN_COLOURS.get(domain, OTHER_COLOUR)
-        strip.add_patch(
-            Rectangle((start + 0.03, 0), stop - start - 0.06, 1, color=colour, linewidth=0)
+    start = 0
+    for domain, members in groupby(tasks, key=domain_of):
+        stop = start + len(list(members))
+        colour = domain_colour(domain)
+        strip.add_patch(Rectangle((start, 0), stop - start - 0.06, 1, color=colour, linewidth=0))
+        # A name that is wider than its bar is turned, so that it does not run into the next one.
+        fits = text_width(domain, 7) * 1.2 < (stop - start) * cell or (
+            start == 0 and stop == len(tasks)
         )
-        strip.text(
-            (start + stop) / 2,
-            1.4,
+        strip.annotate(
             domain,
-            ha="center",
+            ((start + stop) / 2, 1),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center" if fits else "left",
             va="bottom",
-            color=colour,
+            rotation=0 if fits else 35,
+            rotation_mode="anchor",
+            color=readable(colour),
             fontweight="bold",
+            fontsize=7,
         )
+        start = stop

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch, Rectangle
 
-from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR, task_label
+from brodmann.figures.style import (
+    DOUBLE,
+    SINGLE,
+    add_title,
+    domain_colour,
+    empty_figure,
+    ordered_domains,
+    readable,
+    task_label,
+    text_width,
+    title_height,
+)
 from brodmann.tasks.catalogue import domain_of
 
-CELL = 0.15  # inches
-MIN_SIDE = 2.0
+# Inches.
+CELL = 0.16
+LABEL_GAP = 0.06
+STRIP, STRIP_GAP = 0.06, 0.02
+BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.12, 0.09, 0.5
+AXIS_NAME = 0.16
+# Room for the legend below the rows' labels, left of the columns' ones.
+MIN_LABELS = 0.8
 # From this many tasks on labels are set smaller.
 MANY = 30
+MISSING = "#E4E4E4"
 
 TITLES = {
     "containment": "shared units / circuit size",
@@ -42,58 +61,136 @@ def draw_overlap(
     values = table.to_numpy(dtype=float).copy()
     diagonal = [np.nan if reliability is None else reliability.get(task, np.nan) for task in tasks]
     np.fill_diagonal(values, diagonal)
+    if not np.isfinite(values).any():
+        return empty_figure(title, "no two tasks have a value")
     off = values[~np.eye(len(tasks), dtype=bool)]
     top = np.nanmax(off) if np.isfinite(off).any() else 1.0
-    side = max(MIN_SIDE, CELL * len(tasks))
-    figure, axes = plt.subplots(figsize=(side, side))
-    image = axes.imshow(values, cmap="magma_r", vmin=0, vmax=max(top, 1e-6), aspect="equal")
-    axes.set_facecolor("#EEEEEE")
-    label_tasks(axes, tasks)
-    separate_domains(axes, tasks)
-    axes.set_title(title, loc="left", pad=10)
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.03, extend="max")
-    diagonal_label = "\n(diagonal: reliability)" if reliability is not None else ""
-    bar.set_label(TITLES.get(measure, measure) + diagonal_label, fontsize=7)
+    beyond = np.nanmax(values) > top
+    diagonal_label = " (diagonal: reliability)" if reliability is not None else ""
+    figure, _ = draw_square(
+        values,
+        tasks,
+        limits=(0, max(top, 1e-6)),
+        extend="max" if beyond else "neither",
+        label=TITLES.get(measure, measure) + diagonal_label,
+        title=title,
+    )
+    return figure
+
+
+def draw_square(
+    values: np.ndarray,
+    tasks: Sequence[str],
+    *,
+    limits: tuple[float, float],
+    extend: str,
+    label: str,
+    title: str,
+    names: tuple[str, str] = ("", ""),
+) -> tuple[Figure, AxesImage]:
+    """Tasks x tasks in colours, no wider than a page: labels, domain strips and legend, colour bar.
+
+    ``names``: of the rows and of the columns; ``extend`` as in matplotlib's colour bars.
+    """
+    count, size = len(tasks), 5.5 if len(tasks) >= MANY else 6.5
+    labels = max(text_width(task_label(task), size) for task in tasks) + LABEL_GAP
+    labels = max(labels, MIN_LABELS)
+    near = labels + (AXIS_NAME if any(names) else 0)
+    far = STRIP_GAP + STRIP + BAR_GAP + BAR_WIDTH + BAR_LABELS
+    cell = min(CELL, (DOUBLE - near - far) / count)
+    side = cell * count
+    # The title and the colour bar's label need some room even beside a single cell.
+    width = max(near + side + far, SINGLE * 0.8)
+    head = title_height(title, width) + STRIP_GAP + STRIP + 0.08
+    height = max(near + side, 1.7) + head
+    figure = plt.figure(figsize=(width, height))
+    bottom = height - head - side
+    axes = figure.add_axes((near / width, bottom / height, side / width, side / height))
+    image = axes.imshow(values, cmap="magma_r", vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.set_facecolor(MISSING)
+    label_tasks(axes, tasks, size)
+    separate_domains(axes, tasks, cell)
+    for number, name in enumerate(names):
+        if name:
+            _name_axis(figure, axes, name, rows=number == 0, distance=labels + 0.04)
+    _legend(figure, tasks, missing=bool(np.isnan(values).any()))
+    left = near + side + STRIP_GAP + STRIP + BAR_GAP
+    length = max(side, 1.2)
+    place = (left / width, (height - head - length) / height, BAR_WIDTH / width, length / height)
+    bar = figure.colorbar(image, cax=figure.add_axes(place), extend=extend)
+    bar.set_label(label if length > 2.2 else label.replace(" (", "\n("), fontsize=6.5)
+    bar.ax.tick_params(labelsize=6)
     bar.outline.set_visible(False)
-    return figure
+    add_title(figure, title)
+    return figure, image
 
 
-def empty_figure(title: str) -> Figure:
-    """Where there is nothing to draw."""
-    figure, axes = plt.subplots(figsize=(MIN_SIDE, MIN_SIDE / 2))
-    axes.set_axis_off()
-    axes.set_title(title, loc="left")
-    axes.text(0.5, 0.5, "no task is included", ha="center", va="center", color="#777777")
-    return figure
+def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: float) -> None:
+    """The name of rows or columns beyond their labels; ``distance`` in inches from the matrix."""
+    box = axes.get_position()
+    width, height = figure.get_size_inches()
+    if rows:
+        # Beside a small matrix the name begins at its upper edge, so as not to run into the title.
+        small = box.height * height < 1.1
+        place = box.x0 - distance / width, box.y1 if small else (box.y0 + box.y1) / 2
+        va = "top" if small else "center"
+        figure.text(*place, name, rotation=90, ha="right", va=va, fontsize=8)
+    else:
+        place = (box.x0 + box.x1) / 2, box.y0 - distance / height
+        figure.text(*place, name, ha="center", va="top", fontsize=8)
 
 
-def label_tasks(axes: Axes, tasks: Sequence[str]) -> None:
+def _legend(figure: Figure, tasks: Sequence[str], *, missing: bool) -> None:
+    """The domains in the order of the rows' strips, in the corner that labels leave free."""
+    domains = ordered_domains(domain_of(task) for task in tasks)
+    handles = [Patch(color=domain_colour(domain), label=domain) for domain in domains]
+    if missing:
+        handles.append(Patch(color=MISSING, label="no value"))
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 0),
+        frameon=False,
+        fontsize=6,
+        handlelength=1,
+        handleheight=0.8,
+        labelspacing=0.25,
+        borderpad=0,
+        borderaxespad=0,
+    )
+
+
+def label_tasks(axes: Axes, tasks: Sequence[str], size: float) -> None:
     """Task names on both axes, in their domain's colour."""
-    size = 5 if len(tasks) >= MANY else 6.5
     names = [task_label(task) for task in tasks]
     axes.set_xticks(range(len(tasks)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(tasks)), names, fontsize=size)
-    axes.tick_params(length=0, pad=4)
+    axes.tick_params(length=0, pad=2)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, task in zip(ticks, tasks, strict=True):
-            tick.set_color(DOMAIN_COLOURS.get(domain_of(task), OTHER_COLOUR))
+            tick.set_color(readable(domain_colour(domain_of(task))))
 
 
-def separate_domains(axes: Axes, tasks: Sequence[str]) -> None:
-    """White lines between domains, and a strip in each domain's colour along both axes."""
+def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
+    """White lines between domains, and a strip in each domain's colour along both axes.
+
+    ``cell``: a task's width in inches.
+    """
     domains = [domain_of(task) for task in tasks]
-    borders = [n + 0.5 for n, (a, b) in enumerate(pairwise(domains)) if a != b]
-    for border in borders:
-        axes.axhline(border, color="white", linewidth=1.2)
-        axes.axvline(border, color="white", linewidth=1.2)
-    edges = [-0.5, *borders, len(tasks) - 0.5]
-    thickness = max(0.35, len(tasks) / 70)
-    for start, end in pairwise(edges):
-        colour = DOMAIN_COLOURS.get(domains[int(start + 0.5)], OTHER_COLOUR)
+    for number, (a, b) in enumerate(pairwise(domains)):
+        if a != b:
+            axes.axhline(number + 0.5, color="white", linewidth=1.2)
+            axes.axvline(number + 0.5, color="white", linewidth=1.2)
+    gap, thickness = STRIP_GAP / cell, STRIP / cell
+    start = -0.5
+    for domain, members in groupby(domains):
+        length = len(list(members))
         for corner, width, height in (
-            ((start, -0.6 - thickness), end - start, thickness),
-            ((len(tasks) - 0.4, start), thickness, end - start),
+            ((start, -0.5 - gap - thickness), length, thickness),
+            ((len(tasks) - 0.5 + gap, start), thickness, length),
         ):
-            axes.add_patch(Rectangle(corner, width, height, color=colour, lw=0, clip_on=False))
+            colour = domain_colour(domain)
+            axes.add_patch(Rectangle(corner, width, height, fc=colour, lw=0, clip_on=False))
+        start += length
     for spine in axes.spines.values():
         spine.set_visible(False)

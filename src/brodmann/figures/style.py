@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from brodmann.files import atomic_path
+from brodmann.tasks.catalogue import DOMAINS
+
+# Widths of a printed column and of a page, in inches (88 mm, 180 mm).
+SINGLE, DOUBLE = 88 / 25.4, 180 / 25.4
+TITLE_SIZE = 9
+MARGIN = 0.02  # around a saved figure
 
 DOMAIN_COLOURS = {
     "language": "#C0392B",
@@ -21,6 +33,19 @@ DOMAIN_COLOURS = {
 }
 # For domains that a user adds.
 OTHER_COLOUR = "#7F8C8D"
+# Second cues: to those who do not see red or green, formal and shared look the same, language and social
+# alike.
+DOMAIN_MARKERS = {"language": "o", "formal": "s", "physical": "^", "social": "D"}
+OTHER_MARKER = "P"
+DOMAIN_HATCHES = {
+    "language": "",
+    "formal": "//////",
+    "physical": "......",
+    "social": "\\\\\\\\\\\\",
+    "shared": "xxxxxx",
+}
+OTHER_HATCH = "------"
+NEUTRAL = "#8C8C8C"
 
 plt.rcParams.update(
     {
@@ -33,6 +58,7 @@ plt.rcParams.update(
         # Text stays text: editable in a vector editor, searchable in a PDF.
         "pdf.fonttype": 42,
         "svg.fonttype": "none",
+        "hatch.linewidth": 0.4,
         "figure.dpi": 100,
         "savefig.dpi": 300,
     }
@@ -44,11 +70,93 @@ def task_label(task: str) -> str:
     return task.partition("/")[2].replace("_", " ")
 
 
+def domain_colour(domain: str) -> str:
+    """The domain's colour; grey for a domain that a user adds."""
+    return DOMAIN_COLOURS.get(domain, OTHER_COLOUR)
+
+
+def domain_marker(domain: str) -> str:
+    """The domain's marker in scatter plots."""
+    return DOMAIN_MARKERS.get(domain, OTHER_MARKER)
+
+
+def ordered_domains(domains: Iterable[str]) -> list[str]:
+    """Each domain once: the four in their order, then others by name, ``shared`` and ``all`` last."""
+    last = ("shared", "all")
+    found = set(domains)
+    others = sorted(found - set(DOMAINS) - set(last))
+    return [name for name in (*DOMAINS, *others, *last) if name in found]
+
+
+def text_colour(background: str | tuple[float, ...]) -> str:
+    """Black or white, whichever is easier to read on ``background``."""
+    return "black" if _luminance(background) > 0.18 else "white"
+
+
+def readable(colour: str) -> str:
+    """The colour for text on white: darkened until its contrast is 4.5."""
+    rgb = to_rgb(colour)
+    while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
+        rgb = tuple(0.96 * value for value in rgb)
+    return to_hex(rgb)
+
+
+def _luminance(colour: str | tuple[float, ...]) -> float:
+    """Relative luminance of sRGB, 0 to 1."""
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in to_rgb(colour)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def empty_figure(title: str, statement: str = "no task is included") -> Figure:
+    """Where there is nothing to draw: says so."""
+    figure, axes = plt.subplots(figsize=(SINGLE, 1.0))
+    axes.set_axis_off()
+    add_title(figure, title)
+    axes.text(0.5, 0.5, statement, ha="center", va="center", color="#777777")
+    return figure
+
+
+def text_width(text: str, size: float) -> float:
+    """Inches, in the figures' font."""
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=["sans-serif"]))
+    return float(path.get_extents().width) / 72
+
+
+def add_title(figure: Figure, title: str) -> None:
+    """Above the whole figure at its left edge, in as many lines as its width needs."""
+    text = wrap_title(title, figure.get_figwidth())
+    # A layout engine makes room for the title itself, if its height is left to it.
+    place = {} if figure.get_layout_engine() else {"y": 1.0, "va": "top"}
+    figure.suptitle(text, x=0.0, ha="left", fontsize=TITLE_SIZE, **place)
+
+
+def wrap_title(title: str, width: float) -> str:
+    """The title in lines of at most ``width`` inches."""
+    return textwrap.fill(title, max(10, int(width * 72 / (TITLE_SIZE * 0.56))))
+
+
+def title_height(title: str, width: float) -> float:
+    """Inches that ``add_title`` takes on a figure of this width."""
+    return (wrap_title(title, width).count("\n") + 1) * TITLE_SIZE * 1.25 / 72
+
+
+def state_empty(axes: Axes, statement: str = "no data") -> None:
+    """The same for one panel of several; its ticks go."""
+    axes.set(xticks=[], yticks=[])
+    axes.text(
+        0.5, 0.5, statement, ha="center", va="center", color="#777777", transform=axes.transAxes
+    )
+
+
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure in each path's format, atomically; the same data gives the same bytes."""
     for path in paths:
         with atomic_path(path) as temporary:
             # A date in the file would make every rerun look like a change.
             metadata = {"CreationDate": None} if str(path).endswith(".pdf") else {}
-            figure.savefig(temporary, bbox_inches="tight", metadata=metadata)
+            # The margin is given here because pyCirclize, once imported, changes its default.
+            figure.savefig(temporary, bbox_inches="tight", pad_inches=MARGIN, metadata=metadata)
     plt.close(figure)

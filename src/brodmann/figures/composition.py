@@ -1,0 +1,114 @@
+"""Layer-wise composition: whose neurons lie at which depth, as stacked bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from brodmann.figures.style import (
+    DOMAIN_HATCHES,
+    DOUBLE,
+    OTHER_HATCH,
+    SINGLE,
+    add_title,
+    domain_colour,
+    empty_figure,
+    ordered_domains,
+    state_empty,
+)
+
+PANELS_PER_ROW = 2
+EMPTY_BIN = "#F0F0F0"
+PANEL_HEIGHT = 1.7  # inches
+
+
+def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
+    """One panel of stacked bars per entry: name -> table of ``analysis.composition.binned``.
+
+    Columns read: bin, owner, log. A segment's height is its ``log``; the depth of a bin is its share of all
+    bins, the first layer at 0 and the last at 1.
+    """
+    owners = ordered_domains(owner for table in panels.values() for owner in table["owner"])
+    if not owners:
+        return empty_figure(title, "no attribution is included")
+    columns = min(PANELS_PER_ROW, len(panels))
+    rows = -(-len(panels) // columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(width, 0.45 + PANEL_HEIGHT * rows),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for number, axes in enumerate(grid.flat):
+        if number >= len(panels):
+            axes.set_visible(False)
+    for axes, (name, table) in zip(grid.flat, panels.items(), strict=False):
+        axes.set_title(name, loc="left", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if not np.isfinite(table["log"].to_numpy(dtype=float)).any():
+            state_empty(axes, "no layer")
+            continue
+        _stack(axes, table, owners)
+    top = max(axes.get_ylim()[1] for axes in grid.flat)
+    grid[0, 0].set_ylim(0, top)
+    figure.supxlabel("normalised depth (layer)", fontsize=8)
+    figure.supylabel("log10(neurons per layer + 1)", fontsize=8)
+    add_title(figure, title)
+    # The order of the legend is that of the stack, from the top.
+    handles = [_patch(owner) for owner in reversed(owners)]
+    if any(table["log"].isna().any() for table in panels.values()):
+        handles.append(Patch(facecolor=EMPTY_BIN, label="(no layer)"))
+    figure.legend(
+        handles=handles,
+        loc="outside right upper",
+        frameon=False,
+        fontsize=7,
+        title="neurons of",
+        title_fontsize=7,
+    )
+    return figure
+
+
+def _stack(axes: Axes, table: pd.DataFrame, owners: list[str]) -> None:
+    """Segments in the order of the domains, shared ones on top."""
+    values = table.pivot_table(index="bin", columns="owner", values="log", dropna=False)
+    count = int(table["bin"].max()) + 1
+    values = values.reindex(index=range(count), columns=owners).astype(float).fillna(0.0)
+    base = np.zeros(count)
+    for owner in owners:
+        heights = values[owner].to_numpy()
+        axes.bar(
+            (np.arange(count) + 0.5) / count,
+            heights,
+            bottom=base,
+            width=0.92 / count,
+            color=domain_colour(owner),
+            hatch=_hatch(owner),
+            edgecolor="white",
+            linewidth=0,
+        )
+        base = base + heights
+    filled = set(table.loc[np.isfinite(table["log"].astype(float)), "bin"])
+    for number in set(range(count)) - filled:
+        axes.axvspan(number / count, (number + 1) / count, color=EMPTY_BIN, linewidth=0, zorder=0)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+
+
+def _hatch(owner: str) -> str:
+    return DOMAIN_HATCHES.get(owner, OTHER_HATCH)
+
+
+def _patch(owner: str) -> Patch:
+    return Patch(
+        facecolor=domain_colour(owner), hatch=_hatch(owner), edgecolor="white", lw=0, label=owner
+    )

@@ -1,0 +1,114 @@
+"""Forest plot: does the domain still matter once the surface of the tasks is accounted for?"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from brodmann.figures.style import DOUBLE, NEUTRAL, SINGLE, add_title, empty_figure
+
+PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
+OUTCOMES = {"overlap": "overlap", "drop": "accuracy lost"}
+COLOUR = "#1F3A5F"
+# Rows' distance from the model's line.
+OFFSETS = {"domain": -0.17, "domain_and_surface": 0.17}
+ROW_HEIGHT = 0.34  # inches
+
+
+def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
+    """The same-domain coefficient and its interval: a panel per outcome, a line per model.
+
+    Columns: model, control (bool), outcome (overlap | drop), predictors (domain | domain_and_surface),
+    coefficient, low, high, p. Filled markers: the domain alone; open ones: with surface covariates; grey:
+    control models. p stands at the right of each panel.
+    """
+    if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
+        return empty_figure(title, "no model is included")
+    models = list(dict.fromkeys(table.sort_values("control", kind="stable")["model"]))
+    outcomes = [name for name in OUTCOMES if name in set(table["outcome"])]
+    outcomes += sorted(set(table["outcome"]) - set(outcomes))
+    figure, panels = plt.subplots(
+        1,
+        len(outcomes),
+        figsize=(SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE, 1.0 + ROW_HEIGHT * len(models)),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, outcome in zip(panels.flat, outcomes, strict=True):
+        axes.set_title(OUTCOMES.get(outcome, outcome), loc="left", fontsize=8)
+        axes.set_xlabel("same-domain coefficient and interval")
+        _panel(axes, table[table["outcome"] == outcome], models)
+    controls = set(table.loc[table["control"].astype(bool), "model"])
+    names = [f"{model} (control)" if model in controls else model for model in models]
+    panels[0, 0].set_yticks(range(len(models)), names)
+    panels[0, 0].set_ylim(len(models) - 0.5, -0.5)
+    add_title(figure, title)
+    figure.legend(
+        handles=[_handle(name) for name in PREDICTORS],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=7,
+    )
+    return figure
+
+
+def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
+        return
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.axvline(0, color="black", linewidth=0.7, zorder=1)
+    for row in range(0, len(models), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", linewidth=0, zorder=0)
+    right = axes.get_yaxis_transform()
+    for line in table.itertuples(index=False):
+        y = models.index(line.model) + OFFSETS.get(line.predictors, 0.0)
+        if np.isfinite(line.coefficient):
+            _whisker(axes, line, y)
+            text = p_text(line.p)
+        else:
+            text = "not estimated"
+        axes.text(1.02, y, text, transform=right, va="center", fontsize=6)
+    axes.text(1.02, 1.01, "p", transform=axes.transAxes, va="bottom", fontsize=7, style="italic")
+
+
+def _whisker(axes: Axes, line: object, y: float) -> None:
+    colour = NEUTRAL if line.control else COLOUR
+    if np.isfinite([line.low, line.high]).all():
+        axes.plot([line.low, line.high], [y, y], color=colour, linewidth=1.0, zorder=2)
+    face = "white" if line.predictors == "domain_and_surface" else colour
+    axes.plot(
+        line.coefficient, y, "o", ms=4, mec=colour, mfc=face, mew=0.9, zorder=3, clip_on=False
+    )
+
+
+def p_text(p: float) -> str:
+    """``0.034``, ``< 0.001``, ``–`` for NaN."""
+    if not np.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _handle(predictors: str) -> Line2D:
+    face = "white" if predictors == "domain_and_surface" else COLOUR
+    return Line2D(
+        [],
+        [],
+        marker="o",
+        ms=4,
+        color=COLOUR,
+        mfc=face,
+        mew=0.9,
+        lw=1,
+        label=PREDICTORS[predictors],
+    )

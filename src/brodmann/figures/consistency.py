@@ -1,0 +1,167 @@
+"""Do models agree, and does what circuits share predict what their lesions break?"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brodmann.figures.style import (
+    DOUBLE,
+    NEUTRAL,
+    SINGLE,
+    add_title,
+    domain_colour,
+    domain_marker,
+    empty_figure,
+    ordered_domains,
+    text_colour,
+)
+from brodmann.tasks.catalogue import domain_of
+
+PANELS_PER_ROW = 4
+CROSS = "two domains"
+CELL = 0.42  # inches
+
+
+def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
+    """Kendall's tau of every two models: a symmetric matrix, values printed, the diagonal blank.
+
+    ``tau``: models on both axes; ``label`` names the colours, e.g. ``Kendall's tau of the overlap``.
+    """
+    models = list(tau.index)
+    values = tau.to_numpy(dtype=float).copy()
+    np.fill_diagonal(values, np.nan)
+    if not np.isfinite(values).any():
+        return empty_figure(title, "fewer than two models can be compared")
+    side = CELL * len(models)
+    figure, axes = plt.subplots(figsize=(max(SINGLE, side + 2.4), side + 1.7), layout="constrained")
+    low = min(0.0, float(np.nanmin(values)))
+    # Negative values need a scale with a middle.
+    limits, palette = ((0.0, 1.0), "viridis") if low == 0 else ((-1.0, 1.0), "RdBu_r")
+    image = axes.imshow(values, cmap=palette, vmin=limits[0], vmax=limits[1])
+    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        value = values[row, column]
+        colour = text_colour(image.cmap(image.norm(value))[:3])
+        text = f"{value:.2f}".replace("-", "−")
+        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+    axes.set_xticks(range(len(models)), models, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(models)), models)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    add_title(figure, title)
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
+    bar.set_label(label, fontsize=7)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
+    """One small panel per model: overlap of two circuits against the accuracy lost.
+
+    Columns: model, source, target, overlap, drop, and where wanted ``rho`` (a text per model, printed in its
+    panel). A circuit on its own task and cells with a missing value are left out. Pairs of one domain have
+    its colour and marker, others are grey crosses; the line is the least-squares fit.
+    """
+    shown = cells[cells["source"] != cells["target"]]
+    shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
+    models = list(dict.fromkeys(cells["model"]))
+    if shown.empty:
+        return empty_figure(title, "no pair of tasks has both values")
+    rows = -(-len(models) // PANELS_PER_ROW)
+    columns = -(-len(models) // rows)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(SINGLE, min(DOUBLE, SINGLE * columns)), 0.75 + 1.75 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for number, axes in enumerate(grid.flat):
+        axes.spines[["top", "right"]].set_visible(False)
+        if number >= len(models):
+            axes.set_visible(False)
+    for axes, model in zip(grid.flat, models, strict=False):
+        own = shown[shown["model"] == model]
+        axes.set_title(_name(cells[cells["model"] == model]), loc="left", fontsize=7)
+        if own.empty:
+            axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
+            continue
+        _scatter(axes, own)
+    # Panels that share their axis show its numbers in the lowest of their column.
+    for column in range(columns):
+        lowest = max(row for row in range(rows) if row * columns + column < len(models))
+        grid[lowest, column].tick_params(labelbottom=True)
+        grid[lowest, column].set_xlabel("overlap")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("accuracy lost")
+    low, high = float(shown["drop"].min()), float(shown["drop"].max())
+    margin = 0.05 * (high - low) or 0.05
+    grid[0, 0].set_ylim(low - margin, high + margin)
+    add_title(figure, title)
+    handles = _handles(shown)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles) if columns > 2 else 3,
+        frameon=False,
+        fontsize=7,
+        handletextpad=0.1,
+    )
+    return figure
+
+
+def _name(cells: pd.DataFrame) -> str:
+    """A model's name, and below it its ``rho``."""
+    model = str(cells["model"].iloc[0])
+    known = "rho" in cells and pd.notna(cells["rho"].iloc[0])
+    return f"{model}\n{cells['rho'].iloc[0]}" if known else model
+
+
+def _shared_domain(cells: pd.DataFrame) -> pd.Series:
+    """The domain of source and target, or ``CROSS``."""
+    source, target = cells["source"].map(domain_of), cells["target"].map(domain_of)
+    return source.where(source == target, CROSS)
+
+
+def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
+    domains = _shared_domain(cells)
+    for domain in [CROSS, *ordered_domains(set(domains) - {CROSS})]:
+        own = cells[domains == domain]
+        axes.scatter(own["overlap"], own["drop"], **_look(domain))
+    x, y = cells["overlap"].to_numpy(dtype=float), cells["drop"].to_numpy(dtype=float)
+    if len(x) > 2 and np.ptp(x) > 0:
+        slope, intercept = np.polyfit(x, y, 1)
+        ends = np.array([x.min(), x.max()])
+        axes.plot(ends, intercept + slope * ends, color="#333333", linewidth=0.8)
+
+
+def _look(domain: str) -> dict[str, object]:
+    if domain == CROSS:
+        return {"marker": "x", "s": 4, "linewidths": 0.4, "color": NEUTRAL, "alpha": 0.6}
+    colour = domain_colour(domain)
+    return {
+        "marker": domain_marker(domain),
+        "s": 7,
+        "linewidths": 0,
+        "color": colour,
+        "alpha": 0.75,
+    }
+
+
+def _handles(cells: pd.DataFrame) -> list[Line2D]:
+    domains = set(_shared_domain(cells))
+    handles = [
+        Line2D(
+            [], [], ls="", ms=4, marker=domain_marker(name), color=domain_colour(name), label=name
+        )
+        for name in ordered_domains(domains - {CROSS})
+    ]
+    if CROSS in domains:
+        handles.append(Line2D([], [], ls="", ms=4, marker="x", color=NEUTRAL, label=CROSS))
+    return handles

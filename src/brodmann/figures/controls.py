@@ -1,0 +1,107 @@
+"""Ablation against controls: accuracy lost to circuits, and to as many units chosen otherwise."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from brodmann.figures.style import (
+    NEUTRAL,
+    SINGLE,
+    add_title,
+    domain_colour,
+    empty_figure,
+    ordered_domains,
+    readable,
+)
+
+GROUPS = {
+    "own": "its own circuit",
+    "same_domain": "circuits of its domain",
+    "other_domains": "circuits of other domains",
+    "layer_matched": "random units, same layers",
+    "random": "random units, any layer",
+}
+MARKERS = {
+    "own": "D",
+    "same_domain": "o",
+    "other_domains": "o",
+    "layer_matched": "s",
+    "random": "^",
+}
+CONTROLS = ("layer_matched", "random")
+OPEN = "other_domains"
+
+
+def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
+    """A point with its s.e.m. for every domain and group, circuits in the domain's colour, controls grey.
+
+    ``summary``: the columns domain, group, mean, sem of ``analysis.controls.control_summary``.
+    """
+    if not np.isfinite(summary["mean"].to_numpy(dtype=float)).any():
+        return empty_figure(title, "no ablation is included")
+    domains = ordered_domains(summary["domain"])
+    groups = [group for group in GROUPS if group in set(summary["group"])]
+    figure, axes = plt.subplots(figsize=(SINGLE, 3.0), layout="constrained")
+    axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
+    cells = summary.set_index(["domain", "group"])
+    for place, domain in enumerate(domains):
+        for number, group in enumerate(groups):
+            if (domain, group) in cells.index:
+                x = place + (number - (len(groups) - 1) / 2) * 0.8 / len(GROUPS)
+                _point(axes, x, cells.loc[(domain, group)], domain, group)
+    for border in range(1, len(domains)):
+        axes.axvline(border - 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
+    axes.set_xticks(range(len(domains)), domains)
+    axes.tick_params(axis="x", length=0)
+    for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
+        tick.set_color(readable(_colour(domain)))
+    axes.set_xlim(-0.5, len(domains) - 0.5)
+    axes.set_xlabel("domain of the tested task")
+    axes.set_ylabel("accuracy lost (mean ± s.e.m.)")
+    axes.spines[["top", "right"]].set_visible(False)
+    add_title(figure, title)
+    figure.legend(
+        handles=[_handle(group) for group in groups],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=7,
+        handletextpad=0.2,
+    )
+    return figure
+
+
+def _colour(domain: str) -> str:
+    return "#222222" if domain == "all" else domain_colour(domain)
+
+
+def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> None:
+    mean, sem = float(cell["mean"]), float(cell["sem"])
+    if not np.isfinite(mean):
+        return
+    colour = NEUTRAL if group in CONTROLS else _colour(domain)
+    axes.errorbar(
+        x,
+        mean,
+        sem if np.isfinite(sem) else None,
+        marker=MARKERS[group],
+        markersize=4,
+        markerfacecolor="white" if group == OPEN else colour,
+        markeredgewidth=0.9,
+        color=colour,
+        linewidth=0.8,
+        capsize=1.5,
+    )
+
+
+def _handle(group: str) -> Line2D:
+    colour = NEUTRAL if group in CONTROLS else "#222222"
+    face = "white" if group == OPEN else colour
+    return Line2D(
+        [], [], ls="", ms=4, marker=MARKERS[group], color=colour, mfc=face, label=GROUPS[group]
+    )

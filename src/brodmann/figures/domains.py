@@ -1,0 +1,150 @@
+"""Within a domain, from it to the others, from the others to it: bars with standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from brodmann.figures.style import (
+    DOUBLE,
+    SINGLE,
+    add_title,
+    domain_colour,
+    empty_figure,
+    ordered_domains,
+    readable,
+    state_empty,
+)
+
+PAIRS = ("within", "to_others", "from_others")
+NAMES = {
+    "within": "within the domain",
+    "to_others": "domain → others",
+    "from_others": "others → domain",
+}
+# Of a symmetric measure there are two kinds only.
+ACROSS = "domain and others (across)"
+# The second cue beside how strong the colour is.
+STYLES: dict[str, dict[str, object]] = {
+    "within": {"alpha": 1.0, "hatch": ""},
+    "to_others": {"alpha": 0.55, "hatch": "//////"},
+    "from_others": {"alpha": 0.25, "hatch": "......"},
+}
+PANELS_PER_ROW = 3
+PANEL_HEIGHT = 2.0  # inches
+
+
+def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:
+    """One panel per entry, in it the bars of every domain, n printed at each bar.
+
+    Columns: domain, pairs (within | to_others | from_others, the latter two seen from the source circuit; a
+    kind that no table has is left out), mean, sem (NaN: no error bar), n. A bar without a mean is a dash.
+    """
+    domains = ordered_domains(name for table in panels.values() for name in table["domain"])
+    if not domains:
+        return empty_figure(title)
+    present = {kind for table in panels.values() for kind in table["pairs"]}
+    kinds = [kind for kind in PAIRS if kind in present]
+    columns = min(PANELS_PER_ROW, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(SINGLE if columns == 1 else DOUBLE, 0.5 + PANEL_HEIGHT * rows),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for number, axes in enumerate(grid.flat):
+        if number >= len(panels):
+            axes.set_visible(False)
+    size = 5.5 if columns * len(domains) * len(kinds) <= 24 else 4.5
+    for axes, (name, table) in zip(grid.flat, panels.items(), strict=False):
+        axes.set_title(name, loc="left", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if not np.isfinite(table["mean"].to_numpy(dtype=float)).any():
+            state_empty(axes)
+            continue
+        _bars(axes, table, domains, kinds, size)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    add_title(figure, title)
+    figure.legend(
+        handles=[_patch(kind, kinds) for kind in kinds],
+        loc="outside lower center",
+        ncols=3 if columns > 1 else 2,
+        frameon=False,
+        fontsize=7,
+        handlelength=1.6,
+    )
+    return figure
+
+
+def _bars(
+    axes: Axes, table: pd.DataFrame, domains: Sequence[str], kinds: Sequence[str], size: float
+) -> None:
+    cells = table.set_index(["domain", "pairs"])
+    width = 0.8 / len(kinds)
+    axes.axhline(0, color="black", linewidth=0.6)
+    for place, domain in enumerate(domains):
+        for number, kind in enumerate(kinds):
+            if (domain, kind) not in cells.index:
+                continue
+            cell = cells.loc[(domain, kind)]
+            x = place + (number - (len(kinds) - 1) / 2) * width
+            mean, sem = float(cell["mean"]), float(np.nan_to_num(cell["sem"]))
+            if not np.isfinite(mean):
+                axes.text(x, 0, "–", ha="center", va="bottom", fontsize=size)
+                continue
+            axes.bar(x, mean, width * 0.94, **_style(domain, kind))
+            if sem:
+                axes.errorbar(x, mean, sem, color="black", linewidth=0.7, capsize=1.5, capthick=0.7)
+            up = mean >= 0
+            axes.annotate(
+                f"{int(cell['n'])}",
+                (x, mean + sem if up else mean - sem),
+                xytext=(0, 2 if up else -2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if up else "top",
+                fontsize=size,
+                color="#444444",
+            )
+    axes.set_xticks(range(len(domains)), domains)
+    axes.tick_params(axis="x", length=0)
+    for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
+        tick.set_color(readable(domain_colour(domain)))
+    axes.set_xlim(-0.5, len(domains) - 0.5)
+    axes.margins(y=0.12)
+
+
+def _style(domain: str, kind: str) -> dict[str, object]:
+    """Paler the further from the domain; the hatch is drawn in the edge's colour."""
+    style = STYLES[kind]
+    colour = domain_colour(domain)
+    faded = _fade(colour, float(style["alpha"]))
+    return {"facecolor": faded, "edgecolor": colour, "hatch": style["hatch"], "linewidth": 0.6}
+
+
+def _fade(colour: str, alpha: float) -> tuple[float, float, float]:
+    """The colour on white at this opacity, opaque."""
+    rgb = np.array(plt.matplotlib.colors.to_rgb(colour))
+    return tuple(alpha * rgb + 1 - alpha)
+
+
+def _patch(kind: str, kinds: Sequence[str]) -> Patch:
+    symmetric = "from_others" not in kinds and kind == "to_others"
+    faded = _fade("#555555", float(STYLES[kind]["alpha"]))
+    return Patch(
+        facecolor=faded,
+        edgecolor="#555555",
+        hatch=STYLES[kind]["hatch"],
+        lw=0.6,
+        label=ACROSS if symmetric else NAMES[kind],
+    )

@@ -1,0 +1,102 @@
+"""Do the findings depend on how large circuits are? Overlap, its ratio and clustering against size."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from brodmann.figures.style import DOUBLE, NEUTRAL, add_title, empty_figure
+
+AVERAGE = "average"
+# Okabe and Ito's colours, without yellow (too light for lines) and black (the average's).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = "osD^vPX<>*"
+PANELS = (
+    (("within", "cross"), "overlap"),
+    (("ratio",), "within / across"),
+    (("ari",), "adjusted Rand index"),
+)
+DASHED = "cross"
+MODELS_PER_ROW = 4
+
+
+def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
+    """Three panels against the size of circuits (logarithmic): overlap, ratio, ARI; a line per model.
+
+    Columns: model, control (bool), percent, within, cross, ratio, ari. The model named ``average`` is drawn
+    bold, control models grey. Overlap within domains is solid, across dashed.
+    """
+    values = [name for names, _ in PANELS for name in names]
+    if not np.isfinite(table[values].to_numpy(dtype=float)).any():
+        return empty_figure(title, "no model is included")
+    models = list(dict.fromkeys(table.sort_values("control", kind="stable")["model"]))
+    # Last, hence on top.
+    models.sort(key=lambda model: model == AVERAGE)
+    controls = set(table.loc[table["control"].astype(bool), "model"])
+    looks = {model: _look(model, number, controls) for number, model in enumerate(models)}
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(DOUBLE, 2.6), layout="constrained")
+    for axes, (columns, label) in zip(panels, PANELS, strict=True):
+        for model in models:
+            own = table[table["model"] == model].sort_values("percent")
+            for column in columns:
+                dashes = {"linestyle": "--"} if column == DASHED else {}
+                axes.plot(own["percent"], own[column].astype(float), **{**looks[model], **dashes})
+        axes.set_ylabel(label)
+        axes.set_xlabel("circuit size (% of all units)")
+        _size_axis(axes, sorted(set(table["percent"])))
+    if np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
+        panels[1].axhline(1, color="#BBBBBB", linewidth=0.6, zorder=0)
+    panels[0].set_ylim(bottom=0)
+    _kinds(panels[0])
+    add_title(figure, title)
+    handles = [
+        Line2D([], [], label=f"{model} (control)" if model in controls else model, **looks[model])
+        for model in sorted(models, key=lambda model: model != AVERAGE)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(MODELS_PER_ROW, len(handles)),
+        frameon=False,
+        fontsize=7,
+    )
+    return figure
+
+
+def _look(model: str, number: int, controls: set[str]) -> dict[str, object]:
+    marker = MARKERS[number % len(MARKERS)]
+    if model == AVERAGE:
+        return {"color": "black", "linewidth": 2.0, "marker": "o", "markersize": 4, "zorder": 3}
+    colour = NEUTRAL if model in controls else PALETTE[number % len(PALETTE)]
+    return {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 3}
+
+
+def _size_axis(axes: Axes, percents: list[float]) -> None:
+    """Ticks at the sizes that were computed."""
+    axes.set_xscale("log")
+    axes.set_xticks(percents, [f"{percent:g}" for percent in percents])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(min(percents) / 1.4, max(percents) * 1.4)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _kinds(axes: Axes) -> None:
+    axes.legend(
+        handles=[
+            Line2D([], [], color="#444444", lw=1, ls="-", label="within domains"),
+            Line2D([], [], color="#444444", lw=1, ls="--", label="across domains"),
+        ],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+        frameon=False,
+        fontsize=6.5,
+        borderaxespad=0.2,
+        columnspacing=1,
+    )

@@ -1,0 +1,83 @@
+"""Ablation against controls: a table summarised by hand."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.analysis.controls import COLUMNS, GROUPS, control_cells, control_summary
+
+HEADER = "source,condition,trial,n,k,accuracy,drop,score,ties\n"
+
+
+def table(*lines):
+    """A target's table as it is read from its file: drops only, the rest is filled."""
+    rows = [
+        f"{source},{kind},{trial},9,5,0.5,{drop},0.5,0\n" for source, kind, trial, drop in lines
+    ]
+    return pd.read_csv(io.StringIO(HEADER + "".join(rows)))
+
+
+TABLES = {
+    "formal/x": table(("", "intact", 0, 0), ("formal/x", "circuit", 0, 0.9)),
+    "language/a": table(
+        ("", "intact", 0, 0),
+        ("language/a", "circuit", 0, 0.8),
+        ("language/a", "layer_matched", 1, 0.1),
+        ("language/a", "layer_matched", 2, 0.3),
+        ("language/b", "circuit", 0, 0.4),
+        ("language/b", "layer_matched", 1, 0.0),
+        ("language/b", "layer_matched", 2, 0.2),
+        ("formal/x", "circuit", 0, 0.05),
+        ("", "random", 1, 0.02),
+        ("", "random", 2, 0.04),
+    ),
+    "language/b": table(
+        ("language/a", "circuit", 0, 0.2),
+        ("language/b", "circuit", 0, 0.6),
+        ("formal/x", "circuit", 0, ""),
+        ("", "random", 1, -0.01),
+    ),
+    "social/none": table(),
+}
+
+
+def test_cells_average_trials():
+    cells = control_cells(TABLES).set_index(["target", "source", "group"])["drop"]
+    assert cells["language/a", "language/a", "layer_matched"] == pytest.approx(0.2)
+    assert cells["language/a", "", "random"] == pytest.approx(0.03)
+    assert len(cells) == 1 + 6 + 4
+    assert "intact" not in cells.index.get_level_values("group")
+
+
+def test_summary_by_hand():
+    found = control_summary(TABLES)
+    assert list(found.columns) == COLUMNS
+    # The target without rows (an excluded task) has no domain.
+    assert list(dict.fromkeys(found["domain"])) == ["language", "formal", "all"]
+    assert list(found["group"]) == list(GROUPS) * 3
+    rows = found.set_index(["domain", "group"])
+    expected = {
+        ("language", "own"): [0.8, 0.6],
+        ("language", "same_domain"): [0.4, 0.2],
+        ("language", "other_domains"): [0.05],
+        ("language", "layer_matched"): [0.2, 0.1],
+        ("language", "random"): [0.03, -0.01],
+        ("formal", "own"): [0.9],
+        ("formal", "random"): [],
+        ("all", "own"): [0.9, 0.8, 0.6],
+        ("all", "same_domain"): [0.4, 0.2],
+    }
+    for place, values in expected.items():
+        row = rows.loc[place]
+        mean = np.mean(values) if values else np.nan
+        sem = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        assert row["n"] == len(values), place
+        assert [row["mean"], row["sem"]] == pytest.approx([mean, sem], nan_ok=True), place
+
+
+def test_without_tables_there_is_no_row():
+    for tables in ({}, {"social/none": table()}):
+        found = control_summary(tables)
+        assert found.empty and list(found.columns) == COLUMNS

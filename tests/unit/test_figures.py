@@ -1,0 +1,465 @@
+"""Figures: each on whole, empty, tiny and missing data, drawn and saved without a warning."""
+
+import re
+import warnings
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.analysis.accuracy import Accuracy, AccuracyTable
+from brodmann.analysis.composition import BINNED_COLUMNS, binned, composition
+from brodmann.analysis.controls import COLUMNS as CONTROL_COLUMNS
+from brodmann.analysis.controls import GROUPS
+from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
+from brodmann.figures.accuracy import draw_accuracy
+from brodmann.figures.chord import chord_links, circle_order, draw_chord, sector_sizes, subgroup
+from brodmann.figures.composition import draw_composition
+from brodmann.figures.confounds import draw_confounds, p_text
+from brodmann.figures.consistency import draw_consistency, draw_structure_function
+from brodmann.figures.controls import draw_controls
+from brodmann.figures.domains import draw_domains
+from brodmann.figures.overlap import draw_overlap
+from brodmann.figures.robustness import draw_robustness
+from brodmann.figures.style import (
+    DOMAIN_HATCHES,
+    DOMAIN_MARKERS,
+    DOUBLE,
+    MARGIN,
+    empty_figure,
+    ordered_domains,
+    readable,
+    save_figure,
+    text_colour,
+)
+from brodmann.tasks.catalogue import DOMAINS, domain_of
+
+MANY = (
+    "language/npi",
+    "formal/add_sub",
+    "formal/code_loop",
+    "formal/sudoku",
+    "physical/newton",
+    "social/agent",
+)
+TASKS = {"many": MANY, "one_task": MANY[:1], "one_domain": MANY[1:4], "empty": ()}
+CASES = ("many", "one_task", "one_domain", "empty", "nan")
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """Few pixels; and no figure is left open."""
+    with plt.rc_context({"savefig.dpi": 40}):
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Draws and saves with warnings as errors; gives the figure."""
+
+    def draw(function, *arguments, **settings):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure = function(*arguments, **settings)
+            save_figure(figure, tmp_path / "figure.png")
+        assert (tmp_path / "figure.png").stat().st_size > 500
+        return figure
+
+    return draw
+
+
+def tasks_of(case):
+    return TASKS.get(case, MANY)
+
+
+def values_of(case, shape, seed=0):
+    if case == "nan":
+        return np.full(shape, np.nan)
+    return np.full(shape, 0.4) if case == "constant" else np.random.default_rng(seed).random(shape)
+
+
+def matrix_of(case):
+    tasks = list(tasks_of(case))
+    values = values_of(case, (len(tasks), len(tasks)))
+    return pd.DataFrame((values + values.T) / 2, tasks, tasks)
+
+
+def texts(figure):
+    """All that is written in a figure."""
+    found = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for axes in figure.axes:
+        if axes.get_visible():
+            found += [*axes.texts, axes.title, axes._left_title]
+            found += [*axes.get_xticklabels(), *axes.get_yticklabels()]
+    found += [figure._suptitle] if figure._suptitle else []
+    return [text.get_text() for text in found]
+
+
+def is_statement(figure):
+    """The figure only says that there is nothing to draw."""
+    return len(figure.axes) == 1 and not figure.axes[0].axison and len(figure.axes[0].texts) == 1
+
+
+# Matrices
+
+
+@pytest.mark.parametrize("case", [*CASES, "constant"])
+def test_overlap(save, case):
+    matrix = matrix_of(case)
+    figure = save(draw_overlap, matrix, "containment", reliability=None, title="a title")
+    assert "a title" in texts(figure)
+    assert is_statement(figure) == (case in ("empty", "nan", "one_task"))
+    if case == "many":
+        assert len(figure.axes) == 2
+        shown = texts(figure)
+        assert {"npi", "add sub", *DOMAINS, "no value"} <= set(shown)
+        matrix = matrix.drop(columns="language/npi").reindex(columns=matrix.columns)
+        save(draw_overlap, matrix, "jaccard", reliability={"social/agent": 0.9}, title="")
+
+
+def test_one_task_shows_its_reliability(save):
+    figure = save(
+        draw_overlap, matrix_of("one_task"), "jaccard", reliability={MANY[0]: 0.5}, title=""
+    )
+    assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ablation(save, case):
+    figure = save(draw_ablation, matrix_of(case), title="a title")
+    assert is_statement(figure) == (case in ("empty", "nan"))
+    if not is_statement(figure):
+        assert len(figure.axes) == 2 and "silenced circuit" in texts(figure)
+
+
+@pytest.mark.parametrize("case", [*CASES, "constant"])
+def test_forecast(save, case):
+    matrix = matrix_of(case)
+    figure = save(draw_forecast, pairs(matrix, 1 - matrix**2, matrix), title="a title")
+    assert is_statement(figure) == (case in ("empty", "nan"))
+    if not is_statement(figure):
+        domains = ordered_domains(map(domain_of, tasks_of(case)))
+        assert set(domains) <= set(texts(figure))
+
+
+@pytest.mark.parametrize("draw", ["overlap", "chord", "accuracy"])
+def test_figures_of_many_tasks_are_no_wider_than_a_page(draw):
+    tasks = [f"{domain}/a_task_of_long_name_number_{n}" for domain in DOMAINS for n in range(10)]
+    matrix = pd.DataFrame(np.eye(40), tasks, tasks)
+    matrix.iloc[0, 1] = 0.5
+    figure = {
+        "overlap": lambda: draw_overlap(matrix, "jaccard", reliability=None, title="wide " * 40),
+        "chord": lambda: draw_chord(matrix, title="wide " * 40),
+        "accuracy": lambda: draw_accuracy(accuracy(tasks, 1)),
+    }[draw]()
+    assert figure.get_figwidth() <= DOUBLE + 1e-9
+    assert figure.get_tightbbox().width <= DOUBLE + 2 * MARGIN
+
+
+# Accuracy
+
+
+def accuracy(tasks, models=2, value=None):
+    names = [f"model-{n}" for n in range(models)]
+    cells = {}
+    for number, (model, task) in enumerate(product(names, tasks)):
+        share = (number * 37 % 100) / 100 if value is None else value
+        share = None if share != share else share
+        included = share is not None and share >= 0.6
+        counts = (90, 90, 50)
+        cells[model, task] = Accuracy(
+            model, domain_of(task), task, share, share, share, *counts, included, ""
+        )
+    return AccuracyTable(names, list(tasks), cells)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_accuracy(save, case):
+    value = {"one_task": 0.8, "nan": np.nan}.get(case)
+    figure = save(draw_accuracy, accuracy(tasks_of(case), value=value), controls=["model-1"])
+    assert is_statement(figure) == (case == "empty")
+    if case == "empty":
+        return
+    assert len(figure.axes) == 3
+    assert {"model-0", "model-1 (control)", "formal"} - set(texts(figure)) <= (
+        {"formal"} if case == "one_task" else set()
+    )
+    assert ("crossed out: not included" in texts(figure)) == (case != "one_task")
+
+
+# Chord
+
+
+def test_links_by_hand():
+    tasks = ["social/c", "language/a", "language/b", "formal/d"]
+    matrix = pd.DataFrame(np.eye(4), tasks, tasks)
+    matrix.loc["language/a", "language/b"], matrix.loc["language/b", "language/a"] = 0.3, 0.1
+    matrix.loc["social/c", "language/a"], matrix.loc["language/a", "social/c"] = 0.05, np.nan
+    matrix.loc["social/c", "formal/d"], matrix.loc["formal/d", "social/c"] = 0.08, 0.01
+    matrix.loc["formal/d", "language/a"] = matrix.loc["language/a", "formal/d"] = np.nan
+    found = chord_links(matrix)
+    assert list(found.columns) == ["source", "target", "overlap"]
+    assert found.to_numpy().tolist() == [
+        ["language/a", "language/b", pytest.approx(0.2)],
+        ["language/a", "social/c", 0.05],
+    ]
+    assert len(chord_links(matrix, 0.01)) == 3 and chord_links(matrix.iloc[:0, :0]).empty
+
+
+def test_formal_tasks_have_subgroups():
+    assert subgroup("formal/simple_equation") == subgroup("formal/mul_div_x") == "arithmetic"
+    assert subgroup("formal/number_sorting") == subgroup("formal/code_x") == "code & algorithmic"
+    assert subgroup("formal/logic_x") == "logic" and subgroup("formal/x") == "other formal"
+    assert subgroup("social/logic_x") == "social"
+    ordered = circle_order(["social/a", "formal/code_x", "formal/x", "formal/mul_div_x"])
+    assert ordered == ["formal/mul_div_x", "formal/code_x", "formal/x", "social/a"]
+
+
+def test_sectors_hold_their_links():
+    links = pd.DataFrame(
+        [("x/a", "x/b", 0.5), ("x/a", "x/c", 0.2)], columns=["source", "target", "overlap"]
+    )
+    sizes = sector_sizes(["x/a", "x/b", "x/c", "x/d"], links, 0.15)
+    assert sizes["x/a"] == pytest.approx(0.7) and sizes["x/b"] == pytest.approx(0.5)
+    total = sum(sizes.values())
+    assert sizes["x/c"] == sizes["x/d"] == pytest.approx(0.15 * total)
+    assert set(sector_sizes(["x/a", "x/b"], links.iloc[:0], 0.1).values()) == {1.0}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_chord(save, case):
+    figure = save(draw_chord, matrix_of(case), title="a title")
+    assert is_statement(figure) == (case == "empty")
+    if case == "empty":
+        return
+    shown = texts(figure)
+    assert len(figure.axes) == 1 and {
+        t.split("/")[1].replace("_", " ") for t in tasks_of(case)
+    } <= set(shown)
+    nothing = "no two tasks overlap by 0.05 or more" in shown
+    assert nothing == (case in ("one_task", "nan"))
+
+
+# Composition
+
+
+def binned_of(case):
+    tasks = {
+        task: np.random.default_rng(n).normal(size=(6, 40)) for n, task in enumerate(tasks_of(case))
+    }
+    if case == "constant":
+        tasks = {task: np.ones((1, 5)) for task in tasks}
+    table = binned([composition(tasks, 10)])
+    return table.assign(log=np.nan) if case == "nan" else table
+
+
+@pytest.mark.parametrize("case", [*CASES, "constant"])
+def test_composition_panels(save, case):
+    # Fewer bins are quicker to draw.
+    table = binned_of(case)
+    table = table[table["bin"] < 6]
+    panels = {"models": table, "control": table}
+    figure = save(draw_composition, panels, title="a title")
+    assert is_statement(figure) == (case == "empty")
+    if case != "empty":
+        assert len(figure.axes) == 2 and {"models", "control", "shared"} <= set(texts(figure))
+    assert ("no layer" in texts(figure)) == (case == "nan")
+
+
+def test_a_stack_is_as_high_as_its_logs():
+    table = binned_of("many")
+    axes = draw_composition({"models": table}, title="").axes[0]
+    tops = {}
+    for bar in axes.patches[: 25 * table["owner"].nunique()]:
+        place = round(bar.get_x() + bar.get_width() / 2, 6)
+        tops[place] = max(tops.get(place, 0), bar.get_y() + bar.get_height())
+    sums = table.groupby("bin")["log"].sum().to_numpy()
+    assert [tops[place] for place in sorted(tops)] == pytest.approx(sums)
+    assert is_statement(draw_composition({}, title=""))
+    assert is_statement(draw_composition({"x": pd.DataFrame(columns=BINNED_COLUMNS)}, title=""))
+
+
+# Domains and controls
+
+
+def domains_of(case, kinds=("within", "to_others", "from_others")):
+    rows = list(product(ordered_domains(map(domain_of, tasks_of(case))), kinds))
+    table = pd.DataFrame(rows, columns=["domain", "pairs"])
+    values = values_of(case, len(rows))
+    return table.assign(mean=values - 0.3, sem=values / 9, n=12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_domains(save, case):
+    panels = {"model": domains_of(case)}
+    figure = save(draw_domains, panels, ylabel="overlap", title="a title")
+    assert is_statement(figure) == (case == "empty")
+    if case not in ("empty", "nan"):
+        assert len(figure.axes) == 1 and texts(figure).count("12") == len(panels["model"])
+
+
+def test_two_kinds_of_pairs_are_within_and_across(save):
+    table = domains_of("many", ("to_others", "within"))
+    table.loc[0, "mean"] = np.nan
+    table.loc[1, "sem"] = np.nan
+    figure = save(draw_domains, {"a": table, "b": table}, ylabel="overlap", title="")
+    assert len(figure.axes) == 2
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["within the domain", "domain and others (across)"]
+    assert texts(figure).count("–") == 2
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_controls(save, case):
+    domains = ordered_domains(map(domain_of, tasks_of(case)))
+    rows = list(product([*domains, *(["all"] if domains else [])], GROUPS))
+    table = pd.DataFrame(rows, columns=["domain", "group"]).assign(n=3)
+    table["mean"] = values_of(case, len(rows))
+    table["sem"] = np.where(np.arange(len(rows)) % 3, table["mean"] / 8, np.nan)
+    figure = save(draw_controls, table[CONTROL_COLUMNS], title="a title")
+    assert is_statement(figure) == (case in ("empty", "nan"))
+    if not is_statement(figure):
+        assert {*domains, "all", "its own circuit"} <= set(texts(figure))
+
+
+# Statistics
+
+
+def confounds_of(models, outcomes=("overlap", "drop")):
+    rows = list(product(models, outcomes, ("domain", "domain_and_surface")))
+    table = pd.DataFrame(rows, columns=["model", "outcome", "predictors"])
+    values = np.linspace(-0.1, 0.4, len(rows))
+    return table.assign(
+        control=table["model"] == "blank",
+        coefficient=values,
+        low=values - 0.1,
+        high=values + 0.1,
+        p=np.abs(values) / 100,
+    )
+
+
+def test_confounds(save):
+    table = confounds_of(["blank", "a", "b"])
+    table.loc[2, ["coefficient", "low", "high", "p"]] = np.nan
+    figure = save(draw_confounds, table, title="a title")
+    assert len(figure.axes) == 2
+    shown = texts(figure)
+    assert {"overlap", "accuracy lost", "not estimated", "< 0.001", "blank (control)"} <= set(shown)
+    # Controls come last.
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()][-1] == "blank (control)"
+    one = save(draw_confounds, confounds_of(["blank"], ["overlap"]), title="")
+    assert len(one.axes) == 1
+    table.loc[table["outcome"] == "drop", "coefficient"] = np.nan
+    assert "no data" in texts(save(draw_confounds, table, title=""))
+    for nothing in (table.iloc[:0], table.assign(coefficient=np.nan)):
+        assert is_statement(save(draw_confounds, nothing, title=""))
+
+
+def test_p_values_are_short():
+    assert [p_text(p) for p in (0.0341, 0.0009, 1.0, np.nan)] == ["0.034", "< 0.001", "1.000", "–"]
+
+
+def test_consistency(save):
+    models = ["a", "b", "c"]
+    tau = pd.DataFrame([[1, 0.5, -0.25], [0.5, 1, np.nan], [-0.25, np.nan, 1]], models, models)
+    figure = save(draw_consistency, tau, title="a title", label="Kendall's tau")
+    assert len(figure.axes) == 2
+    printed = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(printed) == ["0.50", "0.50", "−0.25", "−0.25"]
+    save(draw_consistency, tau.abs().fillna(0.3), title="", label="")
+    for nothing in (tau.iloc[:0, :0], tau.iloc[:1, :1], tau * np.nan):
+        assert is_statement(save(draw_consistency, nothing, title="", label=""))
+
+
+def structure_of(case, models):
+    rows = list(product(models, tasks_of(case), tasks_of(case)))
+    table = pd.DataFrame(rows, columns=["model", "source", "target"])
+    return table.assign(
+        overlap=values_of(case, len(rows)), drop=values_of(case, len(rows), 1), rho="ρ = 0.5"
+    )
+
+
+@pytest.mark.parametrize("case", [*CASES, "constant"])
+def test_structure_function(save, case):
+    figure = save(draw_structure_function, structure_of(case, ["a", "b"]), title="a title")
+    # One task has no pair with another one.
+    assert is_statement(figure) == (case in ("empty", "nan", "one_task"))
+    if not is_statement(figure):
+        assert len(figure.axes) == 2 and "a\nρ = 0.5" in texts(figure)
+        assert ("two domains" in texts(figure)) == (case != "one_domain")
+
+
+def test_structure_function_of_many_models(save):
+    table = structure_of("one_domain", list("abcde"))
+    table.loc[table["model"] == "c", "drop"] = np.nan
+    figure = save(draw_structure_function, table.drop(columns="rho"), title="")
+    visible = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(visible) == 5 and "no data" in texts(figure)
+
+
+def robustness_of(models, percents=(0.05, 0.1, 1.0)):
+    table = pd.DataFrame(product(models, percents), columns=["model", "percent"])
+    values = np.linspace(0.1, 0.3, len(table))
+    return table.assign(
+        control=table["model"] == "blank",
+        within=values,
+        cross=values / 3,
+        ratio=3.0,
+        ari=np.where(np.arange(len(table)) == 1, np.nan, values),
+    )
+
+
+def test_robustness(save):
+    table = robustness_of(["average", "a", "blank"])
+    figure = save(draw_robustness, table, title="a title")
+    assert len(figure.axes) == 3 and [len(axes.lines) for axes in figure.axes] == [6, 4, 3]
+    widths = {line.get_linewidth() for line in figure.axes[2].lines}
+    assert len(widths) == 2 and "blank (control)" in texts(figure)
+    assert len(save(draw_robustness, robustness_of(["a"], [0.1]), title="").axes) == 3
+    values = ["within", "cross", "ratio", "ari"]
+    save(draw_robustness, table.assign(ari=np.nan, ratio=np.nan), title="")
+    for nothing in (table.iloc[:0], table.assign(**dict.fromkeys(values, np.nan))):
+        assert is_statement(save(draw_robustness, nothing, title=""))
+
+
+# Style
+
+
+def test_domains_differ_in_more_than_colour():
+    assert set(DOMAIN_MARKERS) == set(DOMAINS) <= set(DOMAIN_HATCHES)
+    assert len(set(DOMAIN_MARKERS.values())) == 4 and len(set(DOMAIN_HATCHES.values())) == 5
+    found = ordered_domains(["all", "zoo", "social", "shared", "language", "art"])
+    assert found == ["language", "social", "art", "zoo", "shared", "all"]
+
+
+def test_text_can_be_read():
+    assert text_colour("white") == "black" and text_colour("#2471A3") == "white"
+    assert readable("#000000") == "#000000" and readable("#27AE60") != "#27AE60"
+
+
+def test_pdf_text_stays_text(tmp_path):
+    figures = {
+        "overlap": draw_overlap(matrix_of("many"), "jaccard", reliability=None, title="a → b"),
+        "chord": draw_chord(matrix_of("many"), title="a → b"),
+        "empty": empty_figure("a title"),
+    }
+    for name, figure in figures.items():
+        path = tmp_path / f"{name}.pdf"
+        save_figure(figure, path)
+        data = path.read_bytes()
+        # Type 42 fonts are embedded TrueType, CIDFontType2 where a text is not Latin.
+        assert re.search(rb"/Subtype /(CIDFontType2|TrueType)|/FontFile2", data), name
+        assert b"/Type3" not in data, name
+
+
+def test_the_same_data_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        save_figure(
+            draw_chord(matrix_of("many"), title=""),
+            *(tmp_path / f"{name}.{e}" for e in ("pdf", "png")),
+        )
+    for suffix in ("pdf", "png"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
