@@ -33,14 +33,14 @@ REJECTED = "language/rejected.txt"
 _SHORT = {1: "e u", 2: "eb ej ek ez hu iz ju ke ov ub ud uf ul uz ve vu ze zi"}
 _REUSED = 3  # letters; longer non-words occur once in all lists
 _REPETITION = 10  # what each earlier use of a short one costs, in the units of ``_Generator.cost``
-_PART = 4  # letters; no word of the text that is as long or longer is part of one
-_CANDIDATES = 8
+_PART = 4  # letters; no word of the text as long or longer is part of one, nor starts one if one shorter
+_CANDIDATES = 16
 _TRIES = 20_000
 # Nothing that a reader would take for a swear or slur, written out or clipped.
 _OFFENSIVE = re.compile(
     r"anal|anus|arse|ass|bitch|bloody|bonk|boob|bugger|bum|butt|clit|cock|coon|crap|cum|cunt|"
-    r"damn|dick|dike|dyke|fag|fart|fuc|fuk|gook|hell|homo|jew|jiz|kike|kunt|lesb|muff|nazi|nig|"
-    r"nip|piss|poo|porn|prick|puss|queer|rape|scrot|semen|sex|shag|shit|slag|slut|spic|sperm|"
+    r"damn|dick|dike|dyke|fag|fart|fuc|fuk|gook|grope|hell|homo|jew|jiz|kike|kunt|lesb|muff|nazi|nig|"
+    r"nip|piss|poo|porn|prick|puss|queer|rape|scrot|semen|sex|shag|shid|shit|slag|slut|spic|sperm|"
     r"suck|teat|tit|tranny|turd|twat|vag|wank|whor"
 )
 _START, _END = "^", "$"
@@ -87,7 +87,6 @@ class LetterModel:
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = frozenset(words)
-        self._parts = [word for word in self.words if len(word) >= _PART]
         followers: dict[str, Counter[str]] = {}
         self._ends = set()
         self._clusters = set()
@@ -120,8 +119,12 @@ class LetterModel:
             word not in self.words
             and self._clusters.issuperset(_clusters(word))
             and not re.search(r"[aeiouy]{3}|[^aeiouy]{4}|(.)\1$|(..)\2", word)
-            and not any(word[:end] in self.words for end in range(3, len(word)))
-            and not any(part in word for part in self._parts)
+            and not any(word[:end] in self.words for end in range(_PART - 1, len(word)))
+            and not any(
+                word[start:end] in self.words
+                for start in range(1, len(word))
+                for end in range(start + _PART, len(word) + 1)
+            )
             and not is_offensive(word)
         )
 
