@@ -84,7 +84,9 @@ rule accuracy_heatmap:
 rule composition_figure:
     input:
         collect(
-            "results/{model}/attribution/{{component}}/{task}.safetensors", model=MODELS, task=TASKS
+            "results/{model}/attribution/{{component}}/{task}.safetensors",
+            model=MODELS,
+            task=TASKS,
         ),
     output:
         multiext("results/figures/composition.{component}", *FORMATS),
@@ -110,7 +112,9 @@ rule study_figures:
         INVENTORY.files,
         tables=rules.statistics.input,
     output:
-        collect("results/figures/{figure}.{{component}}{ending}", figure=STUDY_FIGURES, ending=FORMATS),
+        collect(
+            "results/figures/{figure}.{{component}}{ending}", figure=STUDY_FIGURES, ending=FORMATS
+        ),
     log:
         "logs/figures/study.{component}.log",
     localrule: True

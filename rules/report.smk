@@ -1,7 +1,8 @@
-"""The report and the record of what made it.
+"""The report, the methods section, and the record of what made them.
 
+results/report.html       the story of the study in one file, with figures, tables and tests; works offline
+results/methods.{md,bib}  a methods section to paste, written from the config
 results/provenance.json   versions, config, model and item hashes of this run
-results/report.html       figures and tables with captions, as one file
 """
 
 
@@ -16,6 +17,7 @@ rule provenance:
         cards=collect("results/{model}/model.json", model=MODELS),
         item_files=collect("results/items/{task}.json", task=TASKS),
         baselines=rules.baselines.input,
+        imported=workspace.imported_files,
     output:
         "results/provenance.json",
     log:
@@ -31,11 +33,35 @@ rule provenance:
         "../workflow/scripts/provenance.py"
 
 
-# Snakemake writes a report from outside a run: the job starts a second Snakemake that only reads.
+rule methods:
+    input:
+        item_files=collect("results/items/{task}.json", task=TASKS),
+        bibliography=workflow.source_path("../workflow/report/methods.bib"),
+    output:
+        text="results/methods.md",
+        bibliography="results/methods.bib",
+    log:
+        "logs/methods.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        config=workspace.recorded_config,
+        schema=workspace.schema_file,
+        method=METHODS["report"],
+    message:
+        "Writing the methods section"
+    script:
+        "../workflow/scripts/methods.py"
+
+
 rule write_report:
     input:
         rules.figures.input,
+        rules.statistics.input,
         "results/provenance.json",
+        "results/methods.md",
+        template=workflow.source_path("../workflow/report/report.html.j2"),
     output:
         "results/report.html",
     log:
@@ -43,6 +69,9 @@ rule write_report:
     localrule: True
     conda:
         "../workflow/envs/brodmann.yaml"
+    params:
+        matrices=INVENTORY.to_params(),
+        method=METHODS["report"],
     message:
         "Writing the report"
     script:

@@ -1,4 +1,4 @@
-"""Record what made the results: software, config, models, items."""
+"""Record versions, config and hashes of this run."""
 
 from brodmann.pipeline import job
 from brodmann.pipeline.record import write_provenance
@@ -9,4 +9,5 @@ with job.running(snakemake):
         config=snakemake.params.config,
         models=snakemake.input.cards,
         items=snakemake.input.item_files,
+        imported=snakemake.input.imported,
     )

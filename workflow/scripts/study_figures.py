@@ -14,7 +14,5 @@ with job.running(snakemake):
         {Path(file).stem: file for file in snakemake.input.tables if file.endswith(".csv")},
         component=component,
         **snakemake.params.shown,
-        stems={
-            name: f"results/figures/{name}.{component}" for name in snakemake.params.figures
-        },
+        stems={name: f"results/figures/{name}.{component}" for name in snakemake.params.figures},
     )

@@ -1,12 +1,11 @@
-"""Write Snakemake's HTML report of the finished results."""
+"""Write the report from the finished results."""
 
 from brodmann.pipeline import job
-from brodmann.pipeline.record import write_report
 
 with job.running(snakemake) as study:
-    write_report(
-        snakemake.output[0],
-        snakefile=snakemake.config["snakefile"],
-        config_files=snakemake.config["config_files"],
-        overrides=snakemake.config["overrides"],
-    )
+    from brodmann.pipeline.inventory import Inventory
+    from brodmann.report.compose import compose
+    from brodmann.report.page import write_page
+
+    page = compose(study, Inventory.from_params(snakemake.params.matrices))
+    write_page(snakemake.output[0], page, snakemake.input.template)

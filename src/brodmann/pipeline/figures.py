@@ -205,7 +205,9 @@ def _domain_panels(
     count = len([name for name in names if name != AVERAGE and name not in labels])
     panels = {}
     for name in shown:
-        label = labels.get(name, f"average of {count} models" if count > 1 else _only(names, labels))
+        label = labels.get(
+            name, f"average of {count} models" if count > 1 else _only(names, labels)
+        )
         own = data[data["model"] == name].drop(columns="model").reset_index(drop=True)
         panels[label] = own
     return panels, data

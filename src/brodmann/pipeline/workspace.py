@@ -161,6 +161,21 @@ class Workspace:
         return []
 
     @property
+    def imported_files(self) -> list[str]:
+        """Every file that is taken over from elsewhere."""
+        found = []
+        for name, folder in self.folders.items():
+            found += [*folder.overlaps.values(), *folder.drops.values(), *folder.baselines.values()]
+            if table := self.study.model(name).accuracies:
+                found.append(Path(table[0]))
+        return [str(path) for path in dict.fromkeys(found)]
+
+    @property
+    def schema_file(self) -> str:
+        """The schema, which knows every default."""
+        return os.path.relpath(self.root / "workflow" / "schemas" / "config.schema.yaml")
+
+    @property
     def recorded_config(self) -> dict[str, Any]:
         """The effective config without what only says how it runs: goes into provenance.json."""
         recorded = {key: value for key, value in self.config.items() if key != "execution"}

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import brodmann
+from brodmann.config.schema import load_schema
 from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
+from brodmann.files import read_json, write_text
+from brodmann.provenance import package_versions
 
 _CITED = re.compile(r"@([a-z]+[0-9]{4}[a-z]+)")
+# Keys that say how a study is run, not what it computes.
+_HOW_IT_RUNS = ("execution", "device_map", "attn_implementation")
 _SOURCES = {
     "wheel": "package",
     "hf": "Hugging Face hub",
@@ -31,6 +37,27 @@ _KINDS = {
     "zero": "zero",
     "mean": "their mean over the target's clean prompts",
 }
+
+
+def write_methods(
+    study: Study,
+    *,
+    config: Mapping[str, Any],
+    schema_file: str,
+    item_files: Sequence[str],
+    bibliography_file: str,
+    outputs: Any,
+) -> None:
+    """Rule ``methods``. ``config``: the effective values; ``outputs`` has ``text`` and ``bibliography``."""
+    settings = not_default(config, load_schema(schema_file))
+    counts = {}
+    for path in item_files:
+        record = read_json(path)
+        counts[record["task"]] = record["n_items"]
+    text = methods_text(study, settings, package_versions(), counts)
+    entries = Path(bibliography_file).read_text(encoding="utf-8")
+    write_text(outputs.text, text)
+    write_text(outputs.bibliography, bibliography(text, entries))
 
 
 def methods_text(
@@ -60,7 +87,9 @@ def _models(study: Study) -> list[str]:
         text.append(f"Models were {_list(_described(entry) for entry in run)}.")
     if study.imported_models:
         names = _list(study.imported_models)
-        text.append(f"Result matrices of {names} were taken from the published study [@han2026modular].")
+        text.append(
+            f"Result matrices of {names} were taken from the published study [@han2026modular]."
+        )
     if study.controls:
         names = _list(study.controls)
         text.append(f"{names} served as control and entered no average and no test across models.")
@@ -77,7 +106,9 @@ def _described(entry: ModelEntry) -> str:
 def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
     tasks = study.tasks
     counts = sorted(set(n_items.values()))
-    each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "no"
+    each = (
+        f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "no"
+    )
     first = (
         f"Each of {len(tasks.selected)} tasks was posed as {each} minimal pairs (seed {tasks.seed}): a clean and a "
         "corrupted problem of which the right answer of one is the wrong answer of the other. "
@@ -116,7 +147,11 @@ def _circuits(study: Study) -> list[str]:
         else "the correct answer's log-probability"
     )
     sizes = _list(f"{percent:g} %" for percent in study.selection.percents)
-    split = " on one half of the items, effects being measured on the other" if study.tasks.split else ""
+    split = (
+        " on one half of the items, effects being measured on the other"
+        if study.tasks.split
+        else ""
+    )
     text = (
         f"Circuits are sets of {units} at the last prompt token. A unit's score is its mean over items by {how}; the "
         f"metric is the log-probability difference of the two answers, normalised by its clean and corrupted values, "
@@ -156,7 +191,9 @@ def _ablation(study: Study) -> list[str]:
     if settings.random_trials:
         controls.append(f"fully random ({settings.random_trials} draws)")
     if controls:
-        text += f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}."
+        text += (
+            f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}."
+        )
     return ["## Ablation", text.rstrip()]
 
 
@@ -212,7 +249,9 @@ def _settings(settings: Sequence[tuple[str, Any, Any]]) -> list[str]:
     if not settings:
         return ["## Settings", "All settings are brodmann's defaults."]
     lines = ["| setting | value | default |", "| --- | --- | --- |"]
-    lines += [f"| `{key}` | {_value(value)} | {_value(default)} |" for key, value, default in settings]
+    lines += [
+        f"| `{key}` | {_value(value)} | {_value(default)} |" for key, value, default in settings
+    ]
     return ["## Settings that are not the defaults", "\n".join(lines)]
 
 
@@ -234,7 +273,9 @@ def _list(words: Any) -> str:
 
 def bibliography(text: str, entries: str) -> str:
     """The entries of a .bib file that ``text`` cites, in its order of the file."""
-    known = {match[1]: match[0].strip() for match in re.finditer(r"@\w+\{(\w+),.*?\n\}\n", entries, re.S)}
+    known = {
+        match[1]: match[0].strip() for match in re.finditer(r"@\w+\{(\w+),.*?\n\}\n", entries, re.S)
+    }
     cited = set(_CITED.findall(text))
     if missing := sorted(cited - set(known)):
         raise UserError.at("methods.bib", f"no entry for {', '.join(missing)}")
@@ -253,7 +294,7 @@ def not_default(
     others = schema.get("additionalProperties")
     for key, value in config.items():
         part = properties.get(key, others if isinstance(others, dict) else {})
-        if not path and key == "execution":
+        if key in _HOW_IT_RUNS:
             continue
         if isinstance(value, dict) and (part.get("properties") or part.get("additionalProperties")):
             found += not_default(value, part, (*path, key))

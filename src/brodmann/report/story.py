@@ -82,7 +82,9 @@ def overlap_sentences(findings: Findings) -> Iterator[str]:
 
 def domain_sentences(findings: Findings) -> Iterator[str]:
     """Which domains are separate by themselves."""
-    for (_, _), rows in findings.rows("domain_modularity").groupby(["model", "control"], sort=False):
+    for (_, _), rows in findings.rows("domain_modularity").groupby(
+        ["model", "control"], sort=False
+    ):
         name = called(rows.iloc[0])
         tested = rows[rows["p"].notna()]
         apart = tested[tested["q"] < ALPHA]["domain"].tolist()
@@ -210,6 +212,4 @@ def _verdict(alone: pd.Series, beside: pd.Series) -> str:
 def _within_formats(row: pd.Series) -> str:
     if pd.isna(row["p"]):
         return "No surface format holds tasks of several domains, so labels cannot be shuffled within formats."
-    return (
-        f"With labels shuffled within surface formats only ({int(row['n_movable'])} tasks can move): {_p(row['p'])}."
-    )
+    return f"With labels shuffled within surface formats only ({int(row['n_movable'])} tasks can move): {_p(row['p'])}."

@@ -1,0 +1,425 @@
+"""The report of a study, put together from its results: the story in order, each claim with its test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from brodmann.config.study import Study
+from brodmann.files import read_json
+from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
+from brodmann.pipeline.tables import read_table
+from brodmann.report import story
+from brodmann.report.page import Group, Page, Picture, Section, Table
+from brodmann.report.story import Findings
+
+STATISTICS = (
+    *("modularity", "domain_modularity", "clustering", "consistency", "threshold_robustness"),
+    *("structure_function", "confounds"),
+)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the report is read from."""
+
+    study: Study
+    inventory: Inventory
+    results: Path
+
+    def figure(self, name: str, title: str, caption: str) -> list[Picture]:
+        """The figure, or nothing where the study has none."""
+        path = self.results / "figures" / f"{name}.png"
+        return [Picture(path, title, caption)] if path.is_file() else []
+
+    @property
+    def shown(self) -> str:
+        """The model whose figures stand in the story: the average, or the only one there is."""
+        if self.inventory.average_overlaps:
+            return AVERAGE
+        return next(iter(self.study.models), AVERAGE)
+
+    @property
+    def main(self) -> str:
+        """Main selection in words."""
+        return (
+            f"{self.study.selection.signs[0]} scores, {self.study.selection.main:g} % of all units"
+        )
+
+    @property
+    def tested(self) -> str:
+        """How permutation tests were made."""
+        statistics = self.study.statistics
+        return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
+
+
+def compose(study: Study, inventory: Inventory, results: str | Path = "results") -> Page:
+    """The page of a finished study."""
+    sources = Sources(study, inventory, Path(results))
+    tables = {
+        name: read_table(sources.results / "statistics" / f"{name}.csv") for name in STATISTICS
+    }
+    sections = [_overview(sources)]
+    for component in study.attribution.components:
+        findings = Findings(
+            tables,
+            component,
+            study.selection.main_name,
+            study.ablated_selections[0],
+            study.ablation.kinds[0],
+        )
+        named = component if len(study.attribution.components) > 1 else ""
+        sections += _component(sources, findings, named)
+    sections.append(_behind(sources))
+    names = ", ".join(study.models)
+    count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
+    return Page(
+        "Functional map of language models",
+        f"{names}: {count} tasks in four cognitive domains. Written by brodmann.",
+        sections,
+    )
+
+
+def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
+    counts = tables["modularity"]["n"]
+    return int(counts.max()) if len(counts) else 0
+
+
+def _overview(sources: Sources) -> Section:
+    study = sources.study
+    rows = [_model_row(sources, name) for name in study.models]
+    accuracy = pd.read_csv(sources.results / "figures" / "accuracy_heatmap.csv")
+    lead = [
+        "Can the models do the tasks at all? Only tasks that a model masters say something about how it does them."
+    ]
+    findings = []
+    for name in study.run_models:
+        own = accuracy[accuracy["model"] == name]
+        left_out = own[~own["included"]]
+        findings.append(
+            f"{name}{' (control)' if study.models[name].control else ''}: {int(own['included'].sum())} of {len(own)} "
+            f"tasks are included" + (f"; left out: {_reasons(left_out)}." if len(left_out) else ".")
+        )
+    rule = _inclusion(study)
+    caption = (
+        "Share of token-aligned minimal pairs of which a model gets both the clean and the corrupted problem right; "
+        "independent guesses reach 25 %. Colours run from 50 to 100 %. Crossed out: not included. "
+        f"“–”: not known. {rule}"
+    )
+    heads = ("model", "source", "parameters", "layers", "neurons per layer", "weights")
+    return Section(
+        "Models and tasks",
+        lead,
+        findings,
+        sources.figure("accuracy_heatmap", "Accuracy", caption),
+        [Table("Models of the study", heads, rows, frozenset({0, 1}))],
+    )
+
+
+def _inclusion(study: Study) -> str:
+    if not study.run_models:
+        return "Accuracies are those of the results that were taken over."
+    rule = study.models[study.run_models[0]].inclusion
+    items = "all" if study.tasks.items is None else str(study.tasks.items)
+    return (
+        f"Items per task: {items} (seed {study.tasks.seed}). A task is included from {100 * rule.min_both_correct:g} % "
+        f"and {rule.min_items} items on, if its baselines differ."
+    )
+
+
+def _reasons(rows: pd.DataFrame) -> str:
+    return "; ".join(f"{row['task']} ({row['reason']})" for _, row in rows.iterrows())
+
+
+def _model_row(sources: Sources, name: str) -> list[str]:
+    entry = sources.study.models[name]
+    shown = f"{name} (control)" if entry.control else name
+    if entry.results_only:
+        return [shown, "results only", "–", "–", "–", "–"]
+    card = read_json(sources.results / name / "model.json")
+    source = card["source"] + (", untrained" if card["untrained"] else "")
+    return [
+        shown,
+        source,
+        f"{card['n_parameters'] / 1e6:,.0f} M",
+        str(card["n_layers"]),
+        str(card["neurons_per_layer"]),
+        card["weights_hash"][:12],
+    ]
+
+
+def _component(sources: Sources, findings: Findings, named: str) -> Iterator[Section]:
+    """The story of one kind of unit; ``named`` tells sections apart where there are several."""
+    suffix = f" ({named})" if named else ""
+    yield _overlap(sources, findings, suffix)
+    yield _certainty(sources, findings, suffix)
+    yield _surface(sources, findings, suffix)
+    yield _function(sources, findings, suffix)
+
+
+def _overlap(sources: Sources, findings: Findings, suffix: str) -> Section:
+    component, shown = findings.component, sources.shown
+    minimum = sources.study.figures.chord_minimum
+    figures = [
+        *sources.figure(
+            f"chord.{shown}.{component}",
+            "Overlap of circuits",
+            f"{shown}: a band joins two tasks whose circuits share at least {100 * minimum:g} % of their units; its width "
+            f"is that share. Circuits: {sources.main}.",
+        ),
+        *sources.figure(
+            f"overlap.containment.{shown}.{component}",
+            "Overlap of all pairs of tasks",
+            f"{shown}: shared units over circuit size ({sources.main}). White lines part the domains.",
+        ),
+        *sources.figure(
+            f"domains_overlap.{component}",
+            "Overlap within each domain and with the others",
+            "Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose number is "
+            f"printed). Controls have panels of their own. Tests: {sources.tested}.",
+        ),
+        *sources.figure(
+            f"composition.{component}",
+            "Where in the models the domains' units are",
+            f"Per domain the {sources.study.selection.main:g} % of units with the largest absolute mean attribution; units "
+            "of several domains are shared. Units per model and layer in 25 bins of depth, log10(count + 1).",
+        ),
+    ]
+    tables = findings.tables
+    printed = [
+        *modularity_table(tables["modularity"], findings.overlap_sel),
+        *domain_table(tables["domain_modularity"], findings.overlap_sel),
+    ]
+    return Section(
+        f"Do tasks of one domain share units?{suffix}",
+        [
+            "A circuit is the set of units that carry a task. If a cognitive domain is a module of the model, circuits "
+            "of tasks of the domain share more units with each other than with those of other domains; in a model "
+            "without training they should not."
+        ],
+        [
+            *story.overlap_sentences(findings),
+            *story.domain_sentences(findings),
+            *story.clustering_sentences(findings),
+        ],
+        figures,
+        [Table(one.caption, one.heads, one.rows) for one in printed if component in one.caption],
+    )
+
+
+def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
+    component = findings.component
+    figures = [
+        *sources.figure(
+            f"robustness.{component}",
+            "Size of the circuits",
+            "Overlap within and across domains, their ratio, and agreement of clusters with domains, against the size of "
+            "the circuits in per cent of all units.",
+        ),
+        *sources.figure(
+            f"consistency_overlap.{component}",
+            "Agreement between models",
+            "Kendall's tau of the overlaps of all pairs of tasks that every model has; controls are left out.",
+        ),
+    ]
+    printed = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
+    reliable = [
+        picture
+        for name in sources.study.run_models
+        for picture in sources.figure(
+            f"overlap.noise_corrected.{name}.{component}",
+            f"Overlap over its noise ceiling, {name}",
+            "Two tasks with the same circuit would be seen to overlap by the geometric mean of their reliabilities; "
+            "overlaps are divided by it. Diagonal: reliability.",
+        )
+    ]
+    return Section(
+        f"How sure is that?{suffix}",
+        ["The same at other sizes of circuits, in other models, and on other items."],
+        [
+            *story.robustness_sentences(findings),
+            *_reliability(sources, findings),
+            *story.consistency_sentences(findings),
+        ],
+        figures,
+        [Table(one.caption, one.heads, one.rows) for one in printed if component in one.caption],
+        [Group("Overlaps over their noise ceiling", figures=reliable)] if reliable else [],
+    )
+
+
+def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
+    for name in sources.study.run_models:
+        stem = sources.results / name / "overlap" / findings.component / findings.overlap_sel
+        table = read_table(f"{stem}.reliability.csv")
+        summary = read_table(f"{stem}.summary.csv")
+        mean = table["ceiling"].mean()
+        if pd.isna(mean):
+            continue
+        how = (
+            "two lists of items"
+            if (table["ceiling_from"] == "seed").all()
+            else "two halves of its items"
+        )
+        text = f"{name}: a task's circuits from {how} share {100 * mean:.1f} % of their units (mean of {len(table)} tasks)"
+        within = summary[(summary["measure"] == "containment") & (summary["pairs"] == "within")]
+        for _, row in within.iterrows():
+            if not pd.isna(row["low"]):
+                text += (
+                    f"; overlap within domains {100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
+                    f"({int(row['n_bootstraps'])} resamples of the items)"
+                )
+        yield text + "."
+
+
+def _surface(sources: Sources, findings: Findings, suffix: str) -> Section:
+    seed = sources.study.statistics.seed
+    caption = (
+        "Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the similarity of "
+        "answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks resampled; p: residuals "
+        f"permuted by tasks, one-sided, {sources.study.statistics.permutations:,} permutations, seed {seed}."
+    )
+    findings_text = list(story.confound_sentences(findings))
+    if sources.study.imported_models:
+        findings_text.append(
+            f"{', '.join(sources.study.imported_models)}: results only, so that their prompts are not at hand and surface "
+            "cannot be held constant."
+        )
+    return Section(
+        f"Is it only what the prompts look like?{suffix}",
+        [
+            "Tasks of a domain also look alike: they share answers, final tokens, words and formats. Does the domain matter "
+            "beside these?"
+        ],
+        findings_text,
+        sources.figure(
+            f"confounds.{findings.component}", "Same domain beside surface similarity", caption
+        )
+        if sources.study.run_models
+        else [],
+    )
+
+
+def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
+    component, shown = findings.component, sources.shown
+    ablation = sources.study.ablation
+    what = f"{findings.kind} ablation, {findings.drop_sel}"
+    items = (
+        "all used items"
+        if ablation.max_items is None
+        else f"the first {ablation.max_items} used items"
+    )
+    if not sources.inventory.drops:
+        text = "No model of this study has ablations; forecasts from attributions are in results/{model}/ablation."
+        return Section(f"What breaks when a circuit is silenced?{suffix}", [text])
+    drawn = shown if sources.inventory.average_drops else sources.inventory.drops[0].model
+    figures = [
+        *sources.figure(
+            f"ablation.{drawn}.{component}",
+            "Accuracy lost",
+            f"{drawn}: rows the silenced circuit, columns the task ({what}; {items} of a task that was run here).",
+        ),
+        *sources.figure(
+            f"domains_ablation.{component}",
+            "Accuracy lost within each domain, and to and from the others",
+            f"Mean over cells, bars: standard error, n: cells. Tests: {sources.tested}.",
+        ),
+        *sources.figure(
+            f"structure_function.{component}",
+            "Does overlap predict ablation?",
+            "A dot per ordered pair of tasks: overlap of the two circuits against the accuracy that silencing one costs the "
+            "other. Mixed-effects regression with crossed random intercepts; Spearman with Mantel p.",
+        ),
+        *sources.figure(
+            f"consistency_ablation.{component}",
+            "Agreement between models on what breaks",
+            "Kendall's tau over all ordered pairs of the tasks that every model has; controls are left out.",
+        ),
+    ]
+    for name in sources.study.measured_models:
+        figures += sources.figure(
+            f"controls.{name}.{component}",
+            f"Circuits against random lesions, {name}",
+            f"Accuracy lost, by domain of the task that is tested ({what}; {items}). Layer-matched: as many random units in "
+            f"every layer ({ablation.layer_matched_trials} draws); random: of any layer ({ablation.random_trials} draws), "
+            f"seed {ablation.seed}.",
+        )
+        figures += sources.figure(
+            f"forecast.{name}.{component}",
+            f"Forecast against measured, {name}",
+            "The sum of a task's attributions over the silenced units forecasts, at first order, what the metric loses.",
+        )
+    return Section(
+        f"What breaks when a circuit is silenced?{suffix}",
+        [
+            "Overlap is structure. Silencing each circuit while the model does every task shows function."
+        ],
+        [*story.ablation_sentences(findings), *story.function_sentences(findings)],
+        figures,
+        [
+            Table(one.caption, one.heads, one.rows)
+            for one in modularity_table(findings.tables["modularity"], findings.drop_sel)
+            if component in one.caption and "ablation" in one.caption
+        ],
+    )
+
+
+def _behind(sources: Sources) -> Section:
+    """Every model by itself, the methods section, and what made the results."""
+    groups = []
+    components = sources.study.attribution.components
+    for name in sources.study.models:
+        figures: list[Picture] = []
+        for component in components:
+            figures += _own_figures(sources, name, component)
+        if figures:
+            groups.append(Group(f"Figures of {name}", figures=figures))
+    methods = sources.results / "methods.md"
+    text = methods.read_text(encoding="utf-8") if methods.is_file() else ""
+    groups.append(Group("Methods section, to paste (results/methods.md, .bib)", text=text))
+    record = read_json(sources.results / "provenance.json")
+    return Section(
+        "Behind this report",
+        [
+            f"brodmann {record['brodmann']}, commit {record['git_commit'] or 'unknown'}. Versions, config, hashes of weights "
+            "and items: results/provenance.json. Every table of statistics: results/statistics."
+        ],
+        tables=[Table("Software", ("package", "version"), _versions(record), frozenset({0, 1}))],
+        more=groups,
+    )
+
+
+def _versions(record: Mapping[str, Any]) -> Sequence[Sequence[str]]:
+    return [[name, str(version)] for name, version in record["packages"].items()]
+
+
+def _own_figures(sources: Sources, name: str, component: str) -> list[Picture]:
+    """Of one model: overlap in two measures, chord, ablation, agreement of estimators."""
+    captions = (
+        ("chord", "Overlap of circuits", f"{sources.main}."),
+        (
+            "overlap.containment",
+            "Overlap of all pairs of tasks",
+            f"Shared units over circuit size, {sources.main}.",
+        ),
+        (
+            "overlap.doubly_stochastic",
+            "Overlap, doubly stochastic",
+            "Diagonal set to zero, rows and columns scaled to one. Grey: tasks that share units with no other.",
+        ),
+        ("ablation", "Accuracy lost", "Rows the silenced circuit, columns the task."),
+        (
+            "agreement",
+            "Estimated against true effects",
+            "A dot per unit: attribution against patching the unit.",
+        ),
+    )
+    return [
+        picture
+        for stem, title, caption in captions
+        for picture in sources.figure(f"{stem}.{name}.{component}", f"{title}, {name}", caption)
+    ]

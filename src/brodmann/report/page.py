@@ -1,0 +1,119 @@
+"""The report as parts (sections, figures, tables), and their HTML: one file, no script, nothing from a net."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from brodmann.errors import UserError
+from brodmann.files import write_text
+
+# Figures are drawn in inches at this many dots each, and shown at CSS's 96 per inch, a little larger.
+_DOTS_PER_INCH = 300
+_SHOWN = 96 * 1.25
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its caption; ``path`` is its PNG."""
+
+    path: Path
+    title: str
+    caption: str
+
+    @property
+    def anchor(self) -> str:
+        """Name of the place in the page."""
+        return anchor(self.path.stem)
+
+    @property
+    def source(self) -> str:
+        """The file with the figure's data."""
+        return f"figures/{self.path.with_suffix('.csv').name}"
+
+    @property
+    def data(self) -> str:
+        """The PNG, base64."""
+        return base64.b64encode(self._content()).decode("ascii")
+
+    @property
+    def width(self) -> int:
+        """Width on the page in CSS pixels."""
+        pixels = struct.unpack(">I", self._content()[16:20])[0]
+        return round(pixels / _DOTS_PER_INCH * _SHOWN)
+
+    def _content(self) -> bytes:
+        content = self.path.read_bytes()
+        if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+            fix = "delete it and run again to rebuild it"
+            raise UserError.at(str(self.path), "is not a PNG file", fix)
+        return content
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; ``text_columns`` are set flush left and may wrap."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: frozenset[int] = frozenset({0})
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a reader opens on demand."""
+
+    title: str
+    lead: Sequence[str] = ()
+    figures: Sequence[Picture] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One step of the story: what is asked, what was found, figures, tables, and what stands behind."""
+
+    title: str
+    lead: Sequence[str] = ()
+    findings: Sequence[str] = ()
+    figures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+    more: Sequence[Group] = field(default_factory=tuple)
+
+    @property
+    def anchor(self) -> str:
+        """Name of the place in the page."""
+        return anchor(self.title)
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    subtitle: str
+    sections: Sequence[Section]
+
+
+def anchor(text: str) -> str:
+    """``text`` as the name of a place in a page."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def write_page(output: str | Path, page: Page, template: str | Path) -> None:
+    """Fill the template. All text is escaped: names come from configs, task files and checkpoints."""
+    template = Path(template)
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
+    )
+    write_text(output, environment.get_template(template.name).render(page=page))
