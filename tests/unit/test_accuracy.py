@@ -7,7 +7,7 @@ import pytest
 
 from brodmann.analysis.accuracy import accuracy_table
 from brodmann.figures.accuracy import draw_accuracy
-from brodmann.figures.style import DOMAIN_COLOURS, save_figure
+from brodmann.figures.style import DOMAIN_COLOURS, readable, save_figure
 
 TASKS = ["language/npi", "language/wug", "formal/logic", "social/agent"]
 
@@ -63,7 +63,7 @@ def test_heatmap_prints_the_values_under_their_tasks(table):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["big", "small (control)"]
     assert [text.get_text() for text in strip.texts] == ["language", "formal", "social"]
     assert [text.get_color() for text in strip.texts] == [
-        DOMAIN_COLOURS[domain] for domain in ("language", "formal", "social")
+        readable(DOMAIN_COLOURS[domain]) for domain in ("language", "formal", "social")
     ]
     assert axes.collections[0].get_clim() == (50, 100)
     assert len(axes.lines) == 6  # one stroke per excluded cell

@@ -117,7 +117,7 @@ def test_overlap(save, case):
         shown = texts(figure)
         assert {"npi", "add sub", *DOMAINS, "no value"} <= set(shown)
         matrix = matrix.drop(columns="language/npi").reindex(columns=matrix.columns)
-        save(draw_overlap, matrix, "jaccard", reliability={"social/agent": 0.9}, title="")
+        draw_overlap(matrix, "jaccard", reliability={"social/agent": 0.9}, title="")
 
 
 def test_one_task_shows_its_reliability(save):
@@ -147,8 +147,8 @@ def test_forecast(save, case):
 
 @pytest.mark.parametrize("draw", ["overlap", "chord", "accuracy"])
 def test_figures_of_many_tasks_are_no_wider_than_a_page(draw):
-    tasks = [f"{domain}/a_task_of_long_name_number_{n}" for domain in DOMAINS for n in range(10)]
-    matrix = pd.DataFrame(np.eye(40), tasks, tasks)
+    tasks = [f"{domain}/a_task_of_long_name_number_{n}" for domain in DOMAINS for n in range(6)]
+    matrix = pd.DataFrame(np.eye(24), tasks, tasks)
     matrix.iloc[0, 1] = 0.5
     figure = {
         "overlap": lambda: draw_overlap(matrix, "jaccard", reliability=None, title="wide " * 40),
@@ -261,12 +261,12 @@ def test_composition_panels(save, case):
     # Fewer bins are quicker to draw.
     table = binned_of(case)
     table = table[table["bin"] < 6]
-    panels = {"models": table, "control": table}
+    panels = {"models": table, "control": table.iloc[:0]} if case == "many" else {"models": table}
     figure = save(draw_composition, panels, title="a title")
     assert is_statement(figure) == (case == "empty")
     if case != "empty":
-        assert len(figure.axes) == 2 and {"models", "control", "shared"} <= set(texts(figure))
-    assert ("no layer" in texts(figure)) == (case == "nan")
+        assert len(figure.axes) == len(panels) and {*panels, "shared"} <= set(texts(figure))
+    assert ("no layer" in texts(figure)) == (case in ("nan", "many"))
 
 
 def test_a_stack_is_as_high_as_its_logs():
@@ -353,9 +353,9 @@ def test_confounds(save):
     one = save(draw_confounds, confounds_of(["blank"], ["overlap"]), title="")
     assert len(one.axes) == 1
     table.loc[table["outcome"] == "drop", "coefficient"] = np.nan
-    assert "no data" in texts(save(draw_confounds, table, title=""))
+    assert "no data" in texts(draw_confounds(table, title=""))
     for nothing in (table.iloc[:0], table.assign(coefficient=np.nan)):
-        assert is_statement(save(draw_confounds, nothing, title=""))
+        assert is_statement(draw_confounds(nothing, title=""))
 
 
 def test_p_values_are_short():
@@ -369,9 +369,8 @@ def test_consistency(save):
     assert len(figure.axes) == 2
     printed = [text.get_text() for text in figure.axes[0].texts]
     assert sorted(printed) == ["0.50", "0.50", "−0.25", "−0.25"]
-    save(draw_consistency, tau.abs().fillna(0.3), title="", label="")
     for nothing in (tau.iloc[:0, :0], tau.iloc[:1, :1], tau * np.nan):
-        assert is_statement(save(draw_consistency, nothing, title="", label=""))
+        assert is_statement(draw_consistency(nothing, title="", label=""))
 
 
 def structure_of(case, models):
@@ -393,7 +392,7 @@ def test_structure_function(save, case):
 
 
 def test_structure_function_of_many_models(save):
-    table = structure_of("one_domain", list("abcde"))
+    table = structure_of("one_domain", list("abcde")).iloc[::2]
     table.loc[table["model"] == "c", "drop"] = np.nan
     figure = save(draw_structure_function, table.drop(columns="rho"), title="")
     visible = [axes for axes in figure.axes if axes.get_visible()]
@@ -418,11 +417,11 @@ def test_robustness(save):
     assert len(figure.axes) == 3 and [len(axes.lines) for axes in figure.axes] == [6, 4, 3]
     widths = {line.get_linewidth() for line in figure.axes[2].lines}
     assert len(widths) == 2 and "blank (control)" in texts(figure)
-    assert len(save(draw_robustness, robustness_of(["a"], [0.1]), title="").axes) == 3
+    assert len(draw_robustness(robustness_of(["a"], [0.1]), title="").axes) == 3
     values = ["within", "cross", "ratio", "ari"]
     save(draw_robustness, table.assign(ari=np.nan, ratio=np.nan), title="")
     for nothing in (table.iloc[:0], table.assign(**dict.fromkeys(values, np.nan))):
-        assert is_statement(save(draw_robustness, nothing, title=""))
+        assert is_statement(draw_robustness(nothing, title=""))
 
 
 # Style
@@ -442,8 +441,7 @@ def test_text_can_be_read():
 
 def test_pdf_text_stays_text(tmp_path):
     figures = {
-        "overlap": draw_overlap(matrix_of("many"), "jaccard", reliability=None, title="a → b"),
-        "chord": draw_chord(matrix_of("many"), title="a → b"),
+        "chord": draw_chord(matrix_of("one_domain"), title="a → b"),
         "empty": empty_figure("a title"),
     }
     for name, figure in figures.items():
@@ -457,9 +455,5 @@ def test_pdf_text_stays_text(tmp_path):
 
 def test_the_same_data_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        save_figure(
-            draw_chord(matrix_of("many"), title=""),
-            *(tmp_path / f"{name}.{e}" for e in ("pdf", "png")),
-        )
-    for suffix in ("pdf", "png"):
-        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+        save_figure(draw_chord(matrix_of("one_domain"), title=""), tmp_path / f"{name}.pdf")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()

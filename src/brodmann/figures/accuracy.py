@@ -54,6 +54,10 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
     narrow = cell < NARROW
     label_size = 5.5 if narrow else 7
     labels = max(text_width(task_label(task), label_size) for task in table.tasks) + 0.1
+    if not narrow:
+        # Slanted labels reach half their length to the left.
+        left = max(left, labels / 2)
+        cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
     heat = cell * len(table.tasks), CELL_HEIGHT * len(table.models)
     bar_length = max(heat[1], MIN_BAR)
     bottom = max(labels + FOOT, bar_length - heat[1])
@@ -64,6 +68,7 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
     def place(x: float, y: float, across: float, up: float) -> Axes:
         return figure.add_axes((x / width, y / height, across / width, up / height))
 
+    strip = place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP)
     axes = place(left, bottom, *heat)
     text = np.vectorize(lambda value: "–" if np.isnan(value) else f"{value:.0f}")(values)
     sns.heatmap(
@@ -83,7 +88,6 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
     axes.set_facecolor("#E4E4E4")
     _cross_out_excluded(axes, table)
     _label_axes(axes, table.tasks, names, label_size, upright=narrow)
-    strip = place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP)
     _draw_domains(strip, table.tasks, cell)
     bar_axes = place(left + heat[0] + BAR_GAP, bottom + heat[1] - bar_length, BAR_WIDTH, bar_length)
     below = bool((values < 50).any())
