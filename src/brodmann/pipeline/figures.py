@@ -185,7 +185,7 @@ def _domain_panels(
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """The average (or the only model) and each control: bars per domain; and all of it as one table."""
     names = dict.fromkeys(table["model"])
-    shown = [name for name in names if name == AVERAGE or name in labels]
+    shown = sorted((n for n in names if n == AVERAGE or n in labels), key=lambda n: n != AVERAGE)
     rows = []
     for _, row in table[table["model"].isin(shown)].iterrows():
         groups = (("within", "within"), ("out", "to_others"))

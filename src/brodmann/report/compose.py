@@ -12,7 +12,7 @@ import pandas as pd
 from brodmann.config.study import Study
 from brodmann.files import read_json
 from brodmann.pipeline.inventory import AVERAGE, Inventory
-from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
+from brodmann.pipeline.printed import Printed, domain_table, modularity_table, robustness_table
 from brodmann.pipeline.tables import read_table
 from brodmann.report import story
 from brodmann.report.page import Group, Page, Picture, Section, Table
@@ -86,7 +86,9 @@ def compose(study: Study, inventory: Inventory, results: str | Path = "results")
 
 
 def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
-    counts = tables["modularity"]["n"]
+    table = tables["modularity"]
+    averages = table[table["model"] == AVERAGE]["n"]
+    counts = averages if len(averages) else table["n"]
     return int(counts.max()) if len(counts) else 0
 
 
@@ -140,7 +142,7 @@ def _model_row(sources: Sources, name: str) -> list[str]:
     entry = sources.study.models[name]
     shown = f"{name} (control)" if entry.control else name
     if entry.results_only:
-        return [shown, "results only", "–", "–", "–", "–"]
+        return [shown, f"results only: {Path(entry.location).name}", "–", "–", "–", "–"]
     card = read_json(sources.results / name / "model.json")
     source = card["source"] + (", untrained" if card["untrained"] else "")
     return [
@@ -183,7 +185,7 @@ def _overlap(sources: Sources, findings: Findings, suffix: str) -> Section:
             "Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose number is "
             f"printed). Controls have panels of their own. Tests: {sources.tested}.",
         ),
-        *sources.figure(
+        *(sources.figure if sources.study.run_models else _nothing)(
             f"composition.{component}",
             "Where in the models the domains' units are",
             f"Per domain the {sources.study.selection.main:g} % of units with the largest absolute mean attribution; units "
@@ -208,8 +210,22 @@ def _overlap(sources: Sources, findings: Findings, suffix: str) -> Section:
             *story.clustering_sentences(findings),
         ],
         figures,
-        [Table(one.caption, one.heads, one.rows) for one in printed if component in one.caption],
+        _tables(printed, "overlap", component),
     )
+
+
+def _nothing(name: str, title: str, caption: str) -> list[Picture]:
+    """No figure: there is nothing that it could show."""
+    return []
+
+
+def _tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:
+    """The printed tables of overlap or of ablation, for one kind of unit."""
+    return [
+        Table(one.caption, one.heads, one.rows)
+        for one in printed
+        if what in one.caption and component in one.caption
+    ]
 
 
 def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
@@ -247,7 +263,7 @@ def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
             *story.consistency_sentences(findings),
         ],
         figures,
-        [Table(one.caption, one.heads, one.rows) for one in printed if component in one.caption],
+        _tables(printed, "overlap", component),
         [Group("Overlaps over their noise ceiling", figures=reliable)] if reliable else [],
     )
 
@@ -340,6 +356,10 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
             "Kendall's tau over all ordered pairs of the tasks that every model has; controls are left out.",
         ),
     ]
+    printed = [
+        *modularity_table(findings.tables["modularity"], findings.drop_sel),
+        *domain_table(findings.tables["domain_modularity"], findings.drop_sel),
+    ]
     for name in sources.study.measured_models:
         figures += sources.figure(
             f"controls.{name}.{component}",
@@ -360,11 +380,7 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
         ],
         [*story.ablation_sentences(findings), *story.function_sentences(findings)],
         figures,
-        [
-            Table(one.caption, one.heads, one.rows)
-            for one in modularity_table(findings.tables["modularity"], findings.drop_sel)
-            if component in one.caption and "ablation" in one.caption
-        ],
+        _tables(printed, "ablation", component),
     )
 
 

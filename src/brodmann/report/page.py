@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import struct
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from brodmann.errors import UserError
 from brodmann.files import write_text
@@ -39,8 +41,12 @@ class Picture:
 
     @property
     def data(self) -> str:
-        """The PNG, base64."""
-        return base64.b64encode(self._content()).decode("ascii")
+        """The PNG in 256 colours, base64: a quarter of the size, and the same to the eye."""
+        with Image.open(io.BytesIO(self._content())) as image:
+            reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        stream = io.BytesIO()
+        reduced.save(stream, "PNG")
+        return base64.b64encode(stream.getvalue()).decode("ascii")
 
     @property
     def width(self) -> int:

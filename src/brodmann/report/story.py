@@ -40,6 +40,20 @@ class Findings:
             chosen &= found["measure"] == ("accuracy_drop" if drop else "containment")
         return found[chosen]
 
+    def spoken(self, table: str, *, drop: bool = False) -> pd.DataFrame:
+        """Of these, the rows that get a sentence: the average of several models, or the only model there
+        is; and every control. All models are in the printed tables."""
+        return spoken(self.rows(table, drop=drop))
+
+
+def spoken(rows: pd.DataFrame) -> pd.DataFrame:
+    """See ``Findings.spoken``."""
+    own = rows[~rows["control"].astype(bool)]
+    several = own[~own["model"].isin([AVERAGE, ALL])]["model"].nunique() > 1
+    together = own["model"].isin([AVERAGE, ALL])
+    kept = own[together] if several else own[~together]
+    return pd.concat([kept, rows[rows["control"].astype(bool)]])
+
 
 def called(row: pd.Series) -> str:
     """A model's name in a sentence."""
@@ -67,7 +81,7 @@ def _p(p: float) -> str:
 
 def overlap_sentences(findings: Findings) -> Iterator[str]:
     """Within against across domains, model by model."""
-    for _, row in findings.rows("modularity").iterrows():
+    for _, row in findings.spoken("modularity").iterrows():
         name = called(row)
         if row["n"] < 2 or pd.isna(row["within"]) or pd.isna(row["cross"]):
             yield f"{name}: {row['n']} tasks are included; there are no pairs within and across domains to compare."
@@ -82,7 +96,7 @@ def overlap_sentences(findings: Findings) -> Iterator[str]:
 
 def domain_sentences(findings: Findings) -> Iterator[str]:
     """Which domains are separate by themselves."""
-    for (_, _), rows in findings.rows("domain_modularity").groupby(
+    for (_, _), rows in findings.spoken("domain_modularity").groupby(
         ["model", "control"], sort=False
     ):
         name = called(rows.iloc[0])
@@ -99,7 +113,7 @@ def domain_sentences(findings: Findings) -> Iterator[str]:
 
 def clustering_sentences(findings: Findings) -> Iterator[str]:
     """Do the domains come back without being told?"""
-    for _, row in findings.rows("clustering").iterrows():
+    for _, row in findings.spoken("clustering").iterrows():
         if pd.isna(row["ari"]):
             yield f"{called(row)}: there are too few tasks to cluster."
             continue
@@ -134,7 +148,7 @@ def robustness_sentences(findings: Findings) -> Iterator[str]:
         & (table["measure"] == "containment")
         & table["sel"].str.startswith(f"{sign}-")
     ]
-    for (_, _), rows in chosen.groupby(["model", "control"], sort=False):
+    for (_, _), rows in spoken(chosen).groupby(["model", "control"], sort=False):
         parts = [
             f"{row['percent']:g} %: {row['ratio']:.2f}"
             for _, row in rows.iterrows()
@@ -146,7 +160,7 @@ def robustness_sentences(findings: Findings) -> Iterator[str]:
 
 def ablation_sentences(findings: Findings) -> Iterator[str]:
     """What a circuit's loss costs tasks of its own domain and of others."""
-    for _, row in findings.rows("modularity", drop=True).iterrows():
+    for _, row in findings.spoken("modularity", drop=True).iterrows():
         if pd.isna(row["within"]) or pd.isna(row["cross"]):
             yield f"{called(row)}: there are no pairs within and across domains to compare."
             continue
@@ -159,7 +173,7 @@ def ablation_sentences(findings: Findings) -> Iterator[str]:
 
 def function_sentences(findings: Findings) -> Iterator[str]:
     """Does overlap predict ablation?"""
-    for _, row in findings.rows("structure_function", drop=True).iterrows():
+    for _, row in findings.spoken("structure_function", drop=True).iterrows():
         name = called(row)
         if pd.isna(row["coefficient"]):
             yield f"{name}: overlap against ablation was not fitted: {row['note']}."
