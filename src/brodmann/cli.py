@@ -180,13 +180,14 @@ def _export_lm_eval(options: argparse.Namespace) -> int:
 
 def _where(options: argparse.Namespace) -> int:
     results = Path("results").resolve()
-    figures = sorted(results.glob("figures/*.png"))
     report = results / "report.html"
     if not report.is_file():
         raise UserError.at(str(report), "there is no report yet", "run 'snakemake --cores all'")
-    print(f"\nThe report:  {report}")
-    for figure in figures:
-        print(f"A figure:    {figure}")
+    figures = len(list(results.glob("figures/*.png")))
+    print(f"\nThe report:           {report}")
+    print(f"A methods section:    {results / 'methods.md'}")
+    print(f"Tables of statistics: {results / 'statistics'}")
+    print(f"{figures} figures (PNG, PDF, CSV): {results / 'figures'}")
     return 0
 
 

@@ -24,6 +24,7 @@ from brodmann.figures.overlap import draw_overlap
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import save_figure
 from brodmann.pipeline.inventory import AVERAGE, Drop, Inventory
+from brodmann.pipeline.printed import without_lonely_average
 from brodmann.pipeline.statistics import ALL
 from brodmann.pipeline.tables import read_matrix, read_table, write_frame, write_matrix
 
@@ -167,7 +168,9 @@ def study_figures(
         _save(draw_consistency(tau, title=title, label="Kendall's tau"), stems[name], tau)
     sizes = tables["threshold_robustness"]
     sizes = sizes[(sizes["measure"] == "containment") & _same_sign(sizes["sel"], overlap_sel)]
-    sizes = sizes[["model", "control", "percent", "within", "cross", "ratio", "ari"]]
+    sizes = without_lonely_average(sizes)[
+        ["model", "control", "percent", "within", "cross", "ratio", "ari"]
+    ]
     sizes = sizes.reset_index(drop=True)
     _save(draw_robustness(sizes, title=""), stems["robustness"], sizes)
     effects = _domain_effects(tables["confounds"], chosen)

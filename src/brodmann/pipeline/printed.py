@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.files import write_text
+from brodmann.pipeline.inventory import AVERAGE
 from brodmann.pipeline.tables import read_table
 
 _LATEX = {
@@ -96,7 +97,14 @@ def write_printed(inputs: Sequence[str], outputs: Sequence[str], selection: str)
 def _shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
     """The rows of overlap (containment) and of ablations at one size."""
     measured = table["measure"].isin(["containment", "accuracy_drop"])
-    return table[measured & (table["sel"] == selection)]
+    return without_lonely_average(table[measured & (table["sel"] == selection)])
+
+
+def without_lonely_average(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows without those of an average of one model, which are that model's own."""
+    average = table["model"] == AVERAGE
+    own = table[~average & ~table["control"].astype(bool)]["model"].nunique()
+    return table if own > 1 else table[~average]
 
 
 def _parts(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -167,7 +175,7 @@ def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     """Everything against circuit size, a row per model and size; ``selection`` gives the sign."""
     sign = selection.partition("-")[0]
     measured = table["measure"].isin(["containment", "accuracy_drop"])
-    shown = table[measured & table["sel"].str.startswith(f"{sign}-")]
+    shown = without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")])
     heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
     heads += ("V", "silhouette", "p (ARI)", "tau")
     scores = ("ari", "nmi", "ami", "v_measure", "silhouette")

@@ -40,9 +40,25 @@ class Sources:
     @property
     def shown(self) -> str:
         """The model whose figures stand in the story: the average, or the only one there is."""
-        if self.inventory.average_overlaps:
+        own = [name for name in self.study.models if name not in self.study.controls]
+        if len(own) > 1 and self.inventory.average_overlaps:
             return AVERAGE
-        return next(iter(self.study.models), AVERAGE)
+        return next(iter(own or self.study.models))
+
+    def called(self, name: str) -> str:
+        """A model's name, controls marked."""
+        return f"{name} (control)" if name in self.study.controls else name
+
+    @property
+    def untrained(self) -> dict[str, str]:
+        """Untrained controls, each with the trained model of the same source."""
+        models = self.study.models
+        return {
+            name: other
+            for name, entry in models.items()
+            for other, trained in models.items()
+            if entry.untrained and not trained.untrained and entry.source == trained.source
+        }
 
     @property
     def main(self) -> str:
@@ -104,7 +120,7 @@ def _overview(sources: Sources) -> Section:
         own = accuracy[accuracy["model"] == name]
         left_out = own[~own["included"]]
         findings.append(
-            f"{name}{' (control)' if study.models[name].control else ''}: {int(own['included'].sum())} of {len(own)} "
+            f"{sources.called(name)}: {int(own['included'].sum())} of {len(own)} "
             f"tasks are included" + (f"; left out: {_reasons(left_out)}." if len(left_out) else ".")
         )
     rule = _inclusion(study)
@@ -206,12 +222,18 @@ def _overlap(sources: Sources, findings: Findings, suffix: str) -> Section:
         ],
         [
             *story.overlap_sentences(findings),
+            *story.learned_sentences(findings, sources.untrained),
             *story.domain_sentences(findings),
             *story.clustering_sentences(findings),
         ],
         figures,
         _tables(printed, "overlap", component),
     )
+
+
+def _compared(sources: Sources) -> list[str]:
+    """The models that averages and comparisons between models are made of."""
+    return [name for name in sources.study.models if name not in sources.study.controls]
 
 
 def _nothing(name: str, title: str, caption: str) -> list[Picture]:
@@ -230,6 +252,7 @@ def _tables(printed: Sequence[Printed], what: str, component: str) -> list[Table
 
 def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
     component = findings.component
+    several = len(_compared(sources)) > 1
     figures = [
         *sources.figure(
             f"robustness.{component}",
@@ -237,7 +260,7 @@ def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
             "Overlap within and across domains, their ratio, and agreement of clusters with domains, against the size of "
             "the circuits in per cent of all units.",
         ),
-        *sources.figure(
+        *(sources.figure if several else _nothing)(
             f"consistency_overlap.{component}",
             "Agreement between models",
             "Kendall's tau of the overlaps of all pairs of tasks that every model has; controls are left out.",
@@ -281,7 +304,7 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
             if (table["ceiling_from"] == "seed").all()
             else "two halves of its items"
         )
-        text = f"{name}: a task's circuits from {how} share {100 * mean:.1f} % of their units (mean of {len(table)} tasks)"
+        text = f"{sources.called(name)}: a task's circuits from {how} share {100 * mean:.1f} % of their units (mean of {len(table)} tasks)"
         within = summary[(summary["measure"] == "containment") & (summary["pairs"] == "within")]
         for _, row in within.iterrows():
             if not pd.isna(row["low"]):
@@ -350,7 +373,7 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
             "A dot per ordered pair of tasks: overlap of the two circuits against the accuracy that silencing one costs the "
             "other. Mixed-effects regression with crossed random intercepts; Spearman with Mantel p.",
         ),
-        *sources.figure(
+        *(sources.figure if len(_compared(sources)) > 1 else _nothing)(
             f"consistency_ablation.{component}",
             "Agreement between models on what breaks",
             "Kendall's tau over all ordered pairs of the tasks that every model has; controls are left out.",
@@ -365,7 +388,7 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
             f"controls.{name}.{component}",
             f"Circuits against random lesions, {name}",
             f"Accuracy lost, by domain of the task that is tested ({what}; {items}). Layer-matched: as many random units in "
-            f"every layer ({ablation.layer_matched_trials} draws); random: of any layer ({ablation.random_trials} draws), "
+            f"every layer ({_draws(ablation.layer_matched_trials)}); random: of any layer ({_draws(ablation.random_trials)}), "
             f"seed {ablation.seed}.",
         )
         figures += sources.figure(
@@ -382,6 +405,10 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
         figures,
         _tables(printed, "ablation", component),
     )
+
+
+def _draws(number: int) -> str:
+    return "1 draw" if number == 1 else f"{number} draws"
 
 
 def _behind(sources: Sources) -> Section:

@@ -180,6 +180,7 @@ def _ablation(study: Study) -> list[str]:
         return []
     kinds = _list(_KINDS[kind] for kind in settings.kinds)
     items = f"the first {settings.max_items}" if settings.max_items else "all"
+    left_out = [name for name in study.run_models if name not in study.measured_models]
     text = (
         f"To test circuits causally [@vig2020investigating], the units of every source task's circuit were replaced "
         f"by {kinds}, at every position, while the model answered {items} used items of every target task. "
@@ -187,13 +188,13 @@ def _ablation(study: Study) -> list[str]:
     )
     controls = []
     if settings.layer_matched_trials:
-        controls.append(f"layer-matched ({settings.layer_matched_trials} draws)")
+        controls.append(f"layer-matched (draws: {settings.layer_matched_trials})")
     if settings.random_trials:
-        controls.append(f"fully random ({settings.random_trials} draws)")
+        controls.append(f"fully random (draws: {settings.random_trials})")
     if controls:
-        text += (
-            f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}."
-        )
+        text += f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}. "
+    if left_out:
+        text += f"Circuits of {_list(left_out)} were not ablated."
     return ["## Ablation", text.rstrip()]
 
 

@@ -6,7 +6,7 @@ could not be tested is said, not left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -91,6 +91,23 @@ def overlap_sentences(findings: Findings) -> Iterator[str]:
             f"{name}: two tasks of one domain share {_share(row['within'])} of their circuits' units, two tasks of "
             f"different domains {_share(row['cross'])}{ratio}; {_p(row['p'])}, {int(row['permutations']):,} "
             f"shuffles of the domain labels of {row['n']} tasks."
+        )
+
+
+def learned_sentences(findings: Findings, untrained: Mapping[str, str]) -> Iterator[str]:
+    """How much of the structure training makes. ``untrained``: control -> the same model, trained."""
+    rows = findings.rows("modularity").set_index("model")
+    for control, trained in untrained.items():
+        if control not in rows.index or trained not in rows.index:
+            continue
+        without, with_training = rows.loc[control, "difference"], rows.loc[trained, "difference"]
+        if pd.isna(without) or pd.isna(with_training) or with_training <= 0:
+            continue
+        there = max(0.0, without / with_training)
+        yield (
+            f"What is learned: tasks of one domain share {100 * with_training:.1f} points more of their circuits' units than "
+            f"others in {trained}, and {100 * without:.1f} points more in {control}, which never saw a text: {100 * there:.0f} % "
+            "of the difference is there without training."
         )
 
 
@@ -216,11 +233,16 @@ def confound_sentences(findings: Findings) -> Iterator[str]:
 
 
 def _verdict(alone: pd.Series, beside: pd.Series) -> str:
+    """By the permutation test; an interval over resampled tasks that holds 0 is said beside it."""
     if not alone["p"] < ALPHA:
         return "is not there to begin with"
-    if beside["p"] < ALPHA:
-        return "survives"
-    return "does not survive"
+    if not beside["p"] < ALPHA:
+        return "does not survive"
+    if beside["low"] <= 0:
+        return (
+            "survives the permutation test, but not the resampling of tasks (its interval holds 0)"
+        )
+    return "survives"
 
 
 def _within_formats(row: pd.Series) -> str:
