@@ -100,8 +100,12 @@ def _number(text: str, low: float, high: float) -> tuple[float, str]:
 
 
 def jaccard_of(contained: pd.DataFrame) -> pd.DataFrame:
-    """Jaccard of two sets of the same size k, from their containment c: c / (2 - c)."""
-    return contained / (2 - contained)
+    """Jaccard of two sets of the same size k, from their containment c: c / (2 - c).
+
+    A task that has nothing in common with itself has an empty circuit; of two such it is NaN.
+    """
+    empty = pd.Series(np.diag(contained) == 0, contained.index) & ~contained.any(axis=1)
+    return (contained / (2 - contained)).mask(np.outer(empty, empty))
 
 
 def kept_tasks(tasks: Sequence[str], exclude: Sequence[str]) -> list[str]:

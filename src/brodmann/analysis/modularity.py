@@ -2,8 +2,10 @@
 
 The statistic is mean(within) - mean(cross) over finite off-diagonal cells, both directions. Under the null
 hypothesis a task's domain says nothing, so the label vector is permuted: p = (1 + #{null >= observed}) /
-(1 + n), one-sided. Each test starts its own ``default_rng(seed)``: the same seed and number of tasks give
-the same shuffles. All shuffles are evaluated at once, by matrix products with one-hot labels.
+(1 + n), one-sided. Where cells are missing a shuffle may leave one side without any: it has no statistic and
+does not count in n (as one that falls short it would make p too small). Each test starts its own
+``default_rng(seed)``: the same seed and number of tasks give the same shuffles. All shuffles are evaluated
+at once, by matrix products with one-hot labels.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ def _sums(cells: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _p_values(observed: np.ndarray, null: np.ndarray) -> list[float]:
-    """One-sided; NaN where the statistic is not defined."""
+    """One-sided, over the shuffles that have the statistic; NaN where the observed one is not defined."""
     reached = (null >= observed - _EQUAL * np.maximum(1.0, np.abs(observed))).sum(0)
-    p = (1 + reached) / (1 + len(null))
+    p = (1 + reached) / (1 + np.isfinite(null).sum(0))
     return [float(value) for value in np.where(np.isfinite(observed), p, np.nan)]

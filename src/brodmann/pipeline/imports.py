@@ -14,7 +14,7 @@ from brodmann.analysis.overlap import doubly_stochastic
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import read_json
 from brodmann.pipeline.tables import write_matrix, write_table
-from brodmann.tasks.catalogue import DOMAINS, sort_key
+from brodmann.tasks.catalogue import DOMAINS, TASK_NAME, sort_key
 from brodmann.tasks.published import our_name
 
 log = logging.getLogger(__name__)
@@ -70,18 +70,21 @@ def import_accuracies(
 
 
 def _baseline_share(path: str) -> float:
-    share = read_json(path).get("both_correct_accuracy")
-    return float("nan") if share is None else float(share)
+    try:
+        share = read_json(path)["both_correct_accuracy"]
+        return float("nan") if share is None else float(share)
+    except (KeyError, TypeError, ValueError):
+        raise UserError.at(path, "holds no both_correct_accuracy") from None
 
 
 def read_accuracy_table(path: str | Path, column: str) -> dict[str, float]:
     """task -> share, from a table with the columns Domain, Task and one per model, in per cent."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
-            rows = list(csv.DictReader(handle))
+            table = csv.DictReader(handle)
+            rows, names = list(table), list(table.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError.at(str(path), f"cannot be read as CSV: {error}") from None
-    names = list(rows[0]) if rows else []
     missing = [name for name in ("Domain", "Task", column) if name not in names]
     if missing:
         raise UserError(
@@ -99,6 +102,12 @@ def read_accuracy_table(path: str | Path, column: str) -> dict[str, float]:
             problems.append(
                 Problem(where, f"unknown domain {row['Domain']!r}", did_you_mean(domain, DOMAINS))
             )
+        name = our_name((row["Task"] or "").strip())
+        task = f"{domain}/{name}"
+        if not TASK_NAME.fullmatch(f"x/{name}"):
+            problems.append(Problem(where, f"{row['Task']!r} is not a task's name"))
+        elif task in shares:
+            problems.append(Problem(where, f"'{task}' is there twice"))
         text = (row[column] or "").strip()
         try:
             share = float(text) / 100 if text else float("nan")
@@ -107,7 +116,7 @@ def read_accuracy_table(path: str | Path, column: str) -> dict[str, float]:
             continue
         if share < 0 or share > 1:
             problems.append(Problem(where, f"{text} is not between 0 and 100 per cent"))
-        shares[f"{domain}/{our_name((row['Task'] or '').strip())}"] = share
+        shares[task] = share
     if problems:
         raise UserError(*problems[:20])
     return shares
