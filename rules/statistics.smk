@@ -1,9 +1,8 @@
 """Tests on the matrices of every model and their averages, as long tables (docs/statistics.md).
 
 results/statistics/{modularity,domain_modularity,clustering,clusters,consistency,threshold_robustness}.csv
-results/statistics/{structure_function,confounds}.csv
+results/statistics/structure_function.csv              (confounds.csv: rules/confounds.smk)
 results/statistics/tables/{table}.{md,tex}    the tables that a paper prints
-results/{model}/surface.csv                   what the tasks' prompts share, in the model's tokens
 Config: statistics, average.exclude
 """
 
@@ -83,43 +82,3 @@ rule structure_function:
         "Does overlap predict ablation?"
     script:
         "../workflow/scripts/structure_function.py"
-
-
-rule surface:
-    input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
-        settings="results/{model}/.store/surface.settings.json",
-        item_files=collect("results/items/{task}.json", task=TASKS),
-    output:
-        "results/{model}/surface.csv",
-    log:
-        "logs/{model}/surface.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    message:
-        "{wildcards.model}: what the prompts have in common"
-    script:
-        "../workflow/scripts/surface.py"
-
-
-rule confounds:
-    input:
-        matrices=INVENTORY.files,
-        surfaces=collect("results/{model}/surface.csv", model=MODELS),
-    output:
-        "results/statistics/confounds.csv",
-    log:
-        "logs/statistics/confounds.log",
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    params:
-        models=MODELS,
-        matrices=INVENTORY.to_params(),
-        settings=STATISTICS,
-        method=METHODS["confounds"],
-    message:
-        "Does the domain effect survive what prompts share on the surface?"
-    script:
-        "../workflow/scripts/confounds.py"
