@@ -91,32 +91,3 @@ def reliability_file(wildcards):
         return {}
     folder = f"results/{wildcards.shown}/overlap/{wildcards.component}"
     return {"reliability": f"{folder}/{MAIN_SELECTION}.reliability.csv"}
-
-
-def imported_overlap(wildcards):
-    """The file that holds a results-only model's containments."""
-    found = workspace.folders[wildcards.imported].overlaps
-    return str(found[wildcards.component, wildcards.sel])
-
-
-def imported_drop(wildcards):
-    """The file that holds a results-only model's accuracy drops."""
-    found = workspace.folders[wildcards.imported].drops
-    return str(found[wildcards.component, wildcards.sel, wildcards.kind])
-
-
-def imported_table(wildcards):
-    """File and column of a results-only model's accuracies, or None."""
-    return study.model(wildcards.imported).accuracies
-
-
-def imported_baselines(wildcards):
-    """Task -> baseline file, where the folder of results has them."""
-    found = workspace.folders[wildcards.imported].baselines
-    return {task: str(path) for task, path in found.items()}
-
-
-def imported_accuracies(wildcards):
-    """The files that a results-only model's accuracies are read from."""
-    table = imported_table(wildcards)
-    return [table[0]] if table else list(imported_baselines(wildcards).values())

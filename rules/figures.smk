@@ -26,36 +26,7 @@ rule figures:
             component=COMPONENTS,
             ending=FORMATS,
         ),
-        [
-            f"results/figures/{figure}.{one.model}.{one.component}{ending}"
-            for one in MAIN_OVERLAPS
-            for figure in ("overlap.containment", "overlap.doubly_stochastic", "chord")
-            for ending in FORMATS
-        ],
-        [
-            f"results/figures/ablation.{one.model}.{one.component}{ending}"
-            for one in MAIN_DROPS
-            for ending in FORMATS
-        ],
-        collect(
-            "results/figures/{figure}.{model}.{component}{ending}",
-            figure=("forecast", "controls"),
-            model=MEASURED,
-            component=COMPONENTS,
-            ending=FORMATS,
-        ),
-        collect(
-            "results/figures/overlap.noise_corrected.{model}.{component}{ending}",
-            model=MODELS,
-            component=COMPONENTS,
-            ending=FORMATS,
-        ),
-        collect(
-            "results/figures/agreement.{model}.{component}{ending}",
-            model=MODELS if AGREEMENT_TASKS else [],
-            component=COMPONENTS,
-            ending=FORMATS,
-        ),
+        collect("{figure}{ending}", figure=workspace.figures, ending=FORMATS),
 
 
 rule accuracy_heatmap:

@@ -9,7 +9,7 @@ Config: models.NAME.source "results:DIR", models.NAME.accuracies, results_from
 
 rule import_overlap:
     input:
-        imported_overlap,
+        workspace.imported_overlap,
     output:
         containment="results/{imported}/overlap/{component}/{sel}.containment.csv",
         jaccard="results/{imported}/overlap/{component}/{sel}.jaccard.csv",
@@ -29,7 +29,7 @@ rule import_overlap:
 
 rule import_drop:
     input:
-        imported_drop,
+        workspace.imported_drop,
     output:
         "results/{imported}/ablation/{component}/{sel}.{kind}.accuracy_drop.csv",
     log:
@@ -47,7 +47,7 @@ rule import_drop:
 
 rule import_accuracies:
     input:
-        imported_accuracies,
+        workspace.imported_accuracies,
     output:
         "results/{imported}/accuracy.csv",
     log:
@@ -56,8 +56,8 @@ rule import_accuracies:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        table=imported_table,
-        baselines=imported_baselines,
+        table=workspace.imported_table,
+        baselines=workspace.imported_baselines,
         method=METHODS["imports"],
     message:
         "{wildcards.imported}: taking over the accuracies"

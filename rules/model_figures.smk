@@ -8,8 +8,6 @@ Config: figures.chord_minimum, selection.main, ablation
 
 # What is drawn of any model, also of those that were not run, and of the average.
 DRAWN_MEASURES = ("containment", "doubly_stochastic")
-MAIN_OVERLAPS = [one for one in INVENTORY.all_overlaps if one.sel == MAIN_SELECTION]
-MAIN_DROPS = [one for one in INVENTORY.all_drops if (one.sel, one.kind) == (ABLATED[0], KINDS[0])]
 
 
 rule overlap_figures:

@@ -160,6 +160,61 @@ class Workspace:
             return [os.path.relpath(f) for f in sorted(folder.iterdir()) if f.is_file()]
         return []
 
+    def imported_overlap(self, wildcards: Any) -> str:
+        """The file that holds a results-only model's containments."""
+        found = self.folders[wildcards.imported].overlaps
+        return str(found[wildcards.component, wildcards.sel])
+
+    def imported_drop(self, wildcards: Any) -> str:
+        """The file that holds a results-only model's accuracy drops."""
+        found = self.folders[wildcards.imported].drops
+        return str(found[wildcards.component, wildcards.sel, wildcards.kind])
+
+    def imported_table(self, wildcards: Any) -> tuple[str, str] | None:
+        """File and column of a results-only model's accuracies."""
+        return self.study.model(wildcards.imported).accuracies
+
+    def imported_baselines(self, wildcards: Any) -> dict[str, str]:
+        """Task -> baseline file, where the folder of results has them."""
+        found = self.folders[wildcards.imported].baselines
+        return {task: str(path) for task, path in found.items()}
+
+    def imported_accuracies(self, wildcards: Any) -> list[str]:
+        """The files that a results-only model's accuracies are read from."""
+        table = self.imported_table(wildcards)
+        return [table[0]] if table else list(self.imported_baselines(wildcards).values())
+
+    @property
+    def figures(self) -> list[str]:
+        """Every figure of single models and averages, without its ending."""
+        study, inventory = self.study, self.inventory
+        main, drop = (
+            study.selection.main_name,
+            (study.ablated_selections[0], study.ablation.kinds[0]),
+        )
+        names = [
+            f"{figure}.{one.model}.{one.component}"
+            for one in inventory.all_overlaps
+            if one.sel == main
+            for figure in ("overlap.containment", "overlap.doubly_stochastic", "chord")
+        ]
+        names += [
+            f"ablation.{one.model}.{one.component}"
+            for one in inventory.all_drops
+            if (one.sel, one.kind) == drop
+        ]
+        run, measured = study.run_models, study.measured_models
+        compared = run if study.attribution.agreement_tasks else ()
+        for component in study.attribution.components:
+            for figure, models in (
+                ("overlap.noise_corrected", run),
+                ("agreement", compared),
+                ("forecast", measured),
+                ("controls", measured),
+            ):
+                names += [f"{figure}.{model}.{component}" for model in models]
+        return [f"results/figures/{name}" for name in names]
+
     @property
     def imported_files(self) -> list[str]:
         """Every file that is taken over from elsewhere."""
