@@ -114,7 +114,7 @@ def test_model_filter_overrides_the_tasks_filter(load):
         ),
         pytest.param(
             "models:\n  a: {source: 'huggingface:org/name'}",
-            ["unknown kind of source 'huggingface' (allowed: gguf, hf, path, wheel)"],
+            ["unknown kind of source 'huggingface' (allowed: gguf, hf, path, results, wheel)"],
             id="source kind",
         ),
         pytest.param(

@@ -34,6 +34,9 @@ def config_page(schema: dict[str, Any]) -> str:
 def _sections(schema: dict[str, Any]) -> Iterator[str]:
     for name, section in schema["properties"].items():
         yield f"## `{name}`\n"
+        if "properties" not in section and "additionalProperties" not in section:
+            yield f"{_values(section)}; default {_show(section)}. {_line(section['description'])}\n"
+            continue
         if section.get("description"):
             yield f"{_line(section['description'])}\n"
         entries = section
