@@ -90,9 +90,7 @@ def test_p_is_that_of_plain_refits(directed, missing):
         expected = naive_mrqap(values, predictors, name, directed, 80, 5)
         assert term.p == pytest.approx(expected, abs=1e-15), name
     alone = {"same_domain": predictors["same_domain"]}
-    (term,) = regress_pairs(
-        values, alone, directed=directed, permutations=80, seed=5
-    ).values()
+    (term,) = regress_pairs(values, alone, directed=directed, permutations=80, seed=5).values()
     assert term.p == pytest.approx(naive_mrqap(values, alone, "same_domain", directed, 80, 5))
 
 
@@ -228,3 +226,10 @@ def test_without_two_domains_there_is_no_test(domains):
     n = len(domains)
     found = stratified(np.ones((n, n)), domains, ["a"] * n, permutations=5, seed=0)
     assert np.isnan([found.difference, found.p]).all() and found.n_movable == 0
+
+
+def test_a_shuffle_without_a_difference_is_no_evidence():
+    values = np.full((6, 6), np.nan)
+    values[0, 1], values[0, 4] = 0.1, 0.9
+    domains = ["language"] * 3 + ["formal"] * 3
+    assert stratified(values, domains, ["a"] * 6, permutations=100, seed=0).p == 1

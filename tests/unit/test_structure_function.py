@@ -62,9 +62,15 @@ def reml(pairs, effects):
             + np.linalg.slogdet(information)[1]
         )
 
-    starts = [minimize(loss, [start] * len(effects), method="Nelder-Mead",
-                       options={"xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000})
-              for start in (-1.0, 1.0)]
+    starts = [
+        minimize(
+            loss,
+            [start] * len(effects),
+            method="Nelder-Mead",
+            options={"xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000},
+        )
+        for start in (-1.0, 1.0)
+    ]
     best = min(starts, key=lambda found: found.fun)
     _, information, beta, variance = solve(np.exp(best.x))
     return beta[1], np.sqrt(variance * np.linalg.inv(information)[1, 1])

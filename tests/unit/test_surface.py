@@ -14,7 +14,12 @@ from brodmann.tasks.items import Item
 
 
 def plain(**changes):
-    values = {"answers": frozenset(), "final_tokens": {}, "tokens": frozenset(), "format": "statement"}
+    values = {
+        "answers": frozenset(),
+        "final_tokens": {},
+        "tokens": frozenset(),
+        "format": "statement",
+    }
     return Surface(**(values | changes))
 
 
@@ -78,8 +83,11 @@ SHOTS = "Examples come first, then the case.\n"
     ("prompts", "answers", "expected"),
     [
         (["the dog near the cats", "those dogs near the cat"], ("runs", "run"), "statement"),
-        (["Is it hot or cold?\nThe sun is", "Is it hot or cold?\nIce is"], ("hot", "cold"),
-         "options+lines"),
+        (
+            ["Is it hot or cold?\nThe sun is", "Is it hot or cold?\nIce is"],
+            ("hot", "cold"),
+            "options+lines",
+        ),
         (["Who is there?", "Which one is it?"], ("me", "you"), "question"),
         (["12 + 30 =", "45 - 17 ="], ("42", "28"), "symbols"),
         ([SHOTS + "a cat sits", SHOTS + "two cats sit"], ("on", "in"), "preamble+lines"),

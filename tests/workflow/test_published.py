@@ -6,7 +6,15 @@ import pytest
 import yaml
 from clone import copy_workflow
 
-THEIRS = ["Lan/npi", "Lan/wug", "MD/code_A", "MD/add", "phys/physics_speed", "ToM/agent", "ToM/norm"]
+THEIRS = [
+    "Lan/npi",
+    "Lan/wug",
+    "MD/code_A",
+    "MD/add",
+    "phys/physics_speed",
+    "ToM/agent",
+    "ToM/norm",
+]
 OURS = {
     "Lan/npi": "language/npi",
     "Lan/wug": "language/wug",
