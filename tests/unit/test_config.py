@@ -1,6 +1,8 @@
 """Every way to get a config wrong has a message that says where, what and how to fix it."""
 
+import json
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -49,8 +51,6 @@ def test_defaults_are_those_of_the_contract(load):
 
 
 def test_study_survives_the_way_to_a_job(load):
-    from dataclasses import asdict
-
     study = load(GOOD).study
     assert Study.from_dict(asdict(study)) == study
 
@@ -321,3 +321,116 @@ def test_the_main_selection_is_one_of_the_percents(load):
         load(text)
     names = load(text.replace("main: 0.1", "main: 1")).study.selection.names
     assert names == ("positive-1.0pct", "positive-5.0pct")
+
+
+# Results-only models
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results and a table, beside the config and in a folder below it."""
+    for place in (tmp_path, tmp_path / "published"):
+        (place / "one").mkdir(parents=True)
+        (place / "table.csv").write_text("Domain,Task,a\n")
+    return tmp_path
+
+
+def test_results_are_relative_to_the_config_file(load, results):
+    study = load("models:\n  a: {source: 'results:one', accuracies: {table: table.csv}}").study
+    entry = study.model("a")
+    assert (entry.kind, entry.location) == ("results", str(results / "one"))
+    # The column is the model's name unless it is given.
+    assert entry.accuracies == (str(results / "table.csv"), "a")
+    assert (study.run_models, study.imported_models) == ((), ("a",))
+    assert Study.from_dict(json.loads(json.dumps(asdict(study)))) == study
+
+
+def test_results_from_in_the_file_is_relative_to_it(load, results, monkeypatch):
+    monkeypatch.chdir("/")
+    entry = load(
+        """
+        results_from: published
+        models:
+          a: {source: "results:one", accuracies: {table: table.csv, column: B}}
+        """
+    ).study.model("a")
+    assert entry.location == str(results / "published" / "one")
+    assert entry.accuracies == (str(results / "published" / "table.csv"), "B")
+
+
+@pytest.mark.parametrize("own", ["", "results_from: elsewhere"], ids=["alone", "over the file's"])
+def test_results_from_on_the_command_line_is_relative_to_where_one_stands(
+    load, results, monkeypatch, own
+):
+    (results / "here" / "published" / "two").mkdir(parents=True)
+    monkeypatch.chdir(results / "here")
+    text = f"models:\n  a: {{source: 'results:two'}}\n{own}"
+    entry = load(text, {"results_from": "published"}).study.model("a")
+    assert entry.location == str(results / "here" / "published" / "two")
+    absolute = load(text, {"results_from": str(results / "here" / "published")}).study.model("a")
+    assert absolute.location == entry.location
+
+
+def test_an_absolute_place_needs_no_results_from(load, results):
+    text = f"results_from: published\nmodels:\n  a: {{source: 'results:{results / 'one'}'}}"
+    assert load(text).study.model("a").location == str(results / "one")
+
+
+def test_a_results_model_can_be_a_control(load, results):
+    study = load("models:\n  a: {source: 'results:one', control: true}").study
+    assert study.controls == ("a",)
+    assert study.measured_models == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            "models:\n  a: {source: 'results:none'}",
+            [":2: models.a.source: no such folder: ", "none"],
+            id="no folder",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'results:table.csv'}", ["no such folder"], id="a file"
+        ),
+        pytest.param("models:\n  a: {source: 'results:'}", ["nothing stands after"], id="empty"),
+        pytest.param(
+            "models:\n  a: {source: 'results:one', dtype: float32, format: chat, filter: aligned}",
+            [
+                f":2: models.a.{key}: has no meaning for a results: source (remove it)"
+                for key in ("dtype", "format", "filter")
+            ],
+            id="run keys",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'results:one', revision: v1}",
+            ["models.a.revision: has no meaning for a results: source"],
+            id="revision",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'results:one', accuracies: {table: no.csv}}",
+            [":2: models.a.accuracies.table: no such file: ", "no.csv"],
+            id="no table",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'results:one', accuracies: {column: a}}",
+            ["models.a.accuracies.table: missing"],
+            id="column without table",
+        ),
+        pytest.param(
+            "models:\n  a: {source: 'hf:o/n', accuracies: {table: table.csv}}",
+            ["models.a.accuracies: is for results: sources"],
+            id="accuracies of a model that is run",
+        ),
+        pytest.param(
+            "results_from: 3\nmodels:\n  a: {source: 'results:one'}",
+            ["results_from: expected text or null, found 3"],
+            id="results_from",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_results_model(load, results, text, expected):
+    lines = problems_of(load, text)
+    for part in expected:
+        assert any(part in line for line in lines), lines
+    assert len(lines) == len({line.split(": ")[1] for line in lines}), "something is said twice"

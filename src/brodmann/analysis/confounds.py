@@ -23,7 +23,8 @@ _CHUNK = 500  # permutations evaluated at once
 
 @dataclass(frozen=True)
 class Term:
-    """One predictor's coefficient: the value that goes with 1 of it, the others held; NaN if constant."""
+    """One predictor's coefficient: the value that goes with 1 of it, the others held; NaN if it is constant,
+    or the sum of others (each domain in a format of its own)."""
 
     coefficient: float
     low: float
@@ -59,12 +60,14 @@ def regress_pairs(
     if len(y) < len(varied) + 3 or len(np.unique(y)) < 2:
         return dict.fromkeys(predictors, undefined)
     design = np.column_stack([np.ones(len(y)), *[x[where] for x in varied.values()]])
-    fitted = np.linalg.lstsq(design, y, rcond=None)[0][1:]
-    drawn = _resampled(values, list(varied.values()), directed, seed)
+    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+    drawn = _resampled(values, list(varied.values()), directed, rank, seed)
     found = dict.fromkeys(predictors, undefined)
     rng_seed = seed
     for number, name in enumerate(varied):
         others = [x for other, x in varied.items() if other != name]
+        if np.linalg.matrix_rank(np.delete(design, number + 1, axis=1)) == rank:
+            continue
         p = _mrqap(varied[name], others, values, where, permutations, rng_seed)
         replicates = drawn[:, number][np.isfinite(drawn[:, number])]
         low, high = (
@@ -72,7 +75,7 @@ def regress_pairs(
             if len(replicates) > 1
             else (np.nan, np.nan)
         )
-        found[name] = Term(float(fitted[number]), float(low), float(high), p)
+        found[name] = Term(float(fitted[number + 1]), float(low), float(high), p)
     return found
 
 
@@ -87,7 +90,7 @@ def _mrqap(
     """One-sided p of x's t: its residual on the others, permuted by tasks, takes its place (Dekker 2007)."""
     n = len(values)
     y = values[where]
-    basis, _ = np.linalg.qr(np.column_stack([np.ones(len(y)), *[other[where] for other in others]]))
+    basis = _basis(np.column_stack([np.ones(len(y)), *[other[where] for other in others]]))
     y = y - basis @ (basis.T @ y)
     # The residual is needed wherever a permuted pair may come from, also where the value is missing.
     residual = _residual(x, others, where)
@@ -113,6 +116,12 @@ def _mrqap(
     return (1 + reached) / (1 + permutations)
 
 
+def _basis(columns: np.ndarray) -> np.ndarray:
+    """Orthonormal, of what the columns span: fewer, if some are sums of others."""
+    vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return vectors[:, sizes > sizes[0] * max(columns.shape) * np.finfo(float).eps]
+
+
 def _residual(x: np.ndarray, others: Sequence[np.ndarray], where: np.ndarray) -> np.ndarray:
     """x less what the others predict of it, on the whole square (fitted where there are values)."""
     full = np.stack([np.ones(x.shape), *others], axis=-1)
@@ -121,9 +130,12 @@ def _residual(x: np.ndarray, others: Sequence[np.ndarray], where: np.ndarray) ->
 
 
 def _resampled(
-    values: np.ndarray, predictors: Sequence[np.ndarray], directed: bool, seed: int
+    values: np.ndarray, predictors: Sequence[np.ndarray], directed: bool, rank: int, seed: int
 ) -> np.ndarray:
-    """Coefficients under resampled tasks, [replicates, predictors]; a task never meets itself."""
+    """Coefficients under resampled tasks, [replicates, predictors]; a task never meets itself.
+
+    NaN where the tasks drawn tell fewer predictors apart than all tasks do (``rank``).
+    """
     rng = np.random.default_rng(seed)
     n = len(values)
     half = np.ones((n, n), dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
@@ -134,9 +146,11 @@ def _resampled(
         y = values[grid]
         use = (drawn[:, None] != drawn[None, :]) & half & np.isfinite(y)
         columns = [x[grid][use] for x in predictors]
-        if use.sum() > len(predictors) + 1 and all(np.ptp(x) > 0 for x in columns):
+        if use.sum() > len(predictors) + 1:
             design = np.column_stack([np.ones(use.sum()), *columns])
-            found[number] = np.linalg.lstsq(design, y[use], rcond=None)[0][1:]
+            fitted, _, told_apart, _ = np.linalg.lstsq(design, y[use], rcond=None)
+            if told_apart == rank:
+                found[number] = fitted[1:]
     return found
 
 
@@ -168,10 +182,12 @@ def stratified(
     if not mixed or not np.isfinite(observed):
         return Stratified(observed, float("nan"), movable)
     rng = np.random.default_rng(seed)
-    reached = 0
-    for _ in range(permutations):
+    null = np.empty(permutations)
+    for number in range(permutations):
         labels = codes.copy()
         for group in mixed:
             labels[group] = rng.permutation(labels[group])
-        reached += difference(labels) >= observed - 1e-12
-    return Stratified(observed, (1 + reached) / (1 + permutations), movable)
+        null[number] = difference(labels)
+    # As in analysis.modularity: a shuffle without a difference does not count.
+    reached, n = (null >= observed - 1e-12).sum(), np.isfinite(null).sum()
+    return Stratified(observed, float((1 + reached) / (1 + n)), movable)

@@ -120,7 +120,10 @@ def correlate(
 
 
 def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: int) -> float:
-    """(1 + #{rho of permuted >= rho}) / (1 + n): rows and columns of ``first`` permuted together."""
+    """(1 + #{rho of permuted >= rho}) / (1 + n): rows and columns of ``first`` permuted together.
+
+    Where too few pairs are left to a permutation it has no rho, and does not count in n.
+    """
     n = len(first)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(permutations)]
@@ -131,7 +134,8 @@ def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: in
         # Missing cells move with the tasks: which pairs count differs from one order to the next.
         null = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
     observed = _spearman(first[off], second[off])
-    return float((1 + (np.asarray(null) >= observed - 1e-12).sum()) / (1 + permutations))
+    null = np.asarray(null)[np.isfinite(null)]
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
 
 
 def _permuted_rank_correlations(

@@ -36,10 +36,10 @@ RESERVED_NAMES = frozenset(
     }
 )
 SOURCE_KINDS = ("wheel", "hf", "path", "gguf", "results")
-# Keys of an entry that say how a model is run: without meaning where nothing is.
+# Keys of an entry that say how a model is run: without meaning where nothing is (``revision`` is refused
+# for every source but hf).
 _RUN_KEYS = (
     *(
-        "revision",
         "dtype",
         "format",
         "chat_template",
@@ -84,6 +84,9 @@ def load_config(
         config = merge(config, source.add(file))
     schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
     config = merge(config, typed(dict(overrides or {}), schema))
+    if "results_from" in (overrides or {}):
+        # The file's line, and its folder, are those of a value that does not apply.
+        source.lines.pop(("results_from",), None)
     if problems := _key_problems(config, (), source):
         raise UserError(*problems)
     problems = schema_problems(config, schema, source)
