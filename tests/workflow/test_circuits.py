@@ -222,7 +222,7 @@ def test_fewer_tasks_and_another_size_are_current_after_one_run(study):
     for selection in (SELECTIONS[1], "positive-2.0pct"):
         path = study.path / f"results/tiny/overlap/neurons/{selection}.containment.csv"
         assert sorted(pd.read_csv(path, index_col=0).index) == sorted(TASKS[:2])
-    assert (study.path / "results/figures/overlap.tiny.neurons.containment.png").is_file()
+    assert (study.path / "results/figures/overlap.containment.tiny.neurons.png").is_file()
     assert (study.path / "results/figures/accuracy_heatmap.csv").read_text().count("tiny,") == 2
     assert study.planned() == {}
 

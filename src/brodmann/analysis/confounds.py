@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.analysis.modularity import label_codes
+from brodmann.analysis.modularity import differences, label_codes
 
 BOOTSTRAPS = 1000
 LEVEL = 0.95
@@ -163,31 +163,21 @@ def stratified(
     seed: int,
 ) -> Stratified:
     """The difference of ``analysis.modularity``, with labels shuffled within ``formats``."""
-    _, codes = label_codes(domains)
+    names, codes = label_codes(domains)
     kinds = np.array(formats)
     groups = [np.flatnonzero(kinds == kind) for kind in dict.fromkeys(formats)]
     mixed = [group for group in groups if len(set(codes[group])) > 1]
     usable = np.isfinite(values) & ~np.eye(len(codes), dtype=bool)
-    cells = np.where(usable, values, 0.0)
-
-    def difference(labels: np.ndarray) -> float:
-        same = (labels[:, None] == labels[None, :]) & usable
-        across = usable & ~same
-        if not same.any() or not across.any():
-            return float("nan")
-        return float(cells[same].mean() - cells[across].mean())
-
-    observed = difference(codes)
+    observed = float(differences(values, usable, codes[None, :], len(names))[0, -1])
     movable = sum(len(group) for group in mixed)
     if not mixed or not np.isfinite(observed):
         return Stratified(observed, float("nan"), movable)
     rng = np.random.default_rng(seed)
-    null = np.empty(permutations)
-    for number in range(permutations):
-        labels = codes.copy()
+    labels = np.tile(codes, (permutations, 1))
+    for shuffled in labels:
         for group in mixed:
-            labels[group] = rng.permutation(labels[group])
-        null[number] = difference(labels)
+            shuffled[group] = rng.permutation(shuffled[group])
+    null = differences(values, usable, labels, len(names))[:, -1]
     # As in analysis.modularity: a shuffle without a difference does not count.
     reached, n = (null >= observed - 1e-12).sum(), np.isfinite(null).sum()
     return Stratified(observed, float((1 + reached) / (1 + n)), movable)

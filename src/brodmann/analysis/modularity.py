@@ -102,8 +102,8 @@ def modularity(
     values = np.array(matrix, dtype=np.float64)
     usable = np.isfinite(values) & ~np.eye(len(codes), dtype=bool)
     same = codes[:, None] == codes[None, :]
-    observed = _differences(values, usable, codes[None, :], len(names))
-    null = _differences(values, usable, shuffles(codes, permutations, seed), len(names))
+    observed = differences(values, usable, codes[None, :], len(names))
+    null = differences(values, usable, shuffles(codes, permutations, seed), len(names))
     p = _p_values(observed[0], null)
     parts = {}
     for number, name in enumerate(names):
@@ -122,10 +122,13 @@ def modularity(
     return Modularity(overall, parts, len(codes))
 
 
-def _differences(
+def differences(
     values: np.ndarray, usable: np.ndarray, labels: np.ndarray, n_domains: int
 ) -> np.ndarray:
-    """mean(within) - mean(cross) for each row of ``labels`` [n, tasks]: [n, domains + 1], overall last."""
+    """mean(within) - mean(cross) for each row of ``labels`` [n, tasks]: [n, domains + 1], overall last.
+
+    ``usable`` [tasks, tasks] marks the cells that count; NaN where a side has none.
+    """
     member = np.eye(n_domains)[labels]  # [n, tasks, domains]
     counted = [_sums(np.where(usable, values, 0.0), member), _sums(usable.astype(float), member)]
     (within, crossing, whole), (n_within, n_crossing, n_whole) = counted

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
-from brodmann.errors import UserError
+from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.pipeline.inventory import AVERAGE, Inventory
@@ -46,6 +46,19 @@ class Workspace:
             name: ResultsFolder.scan(self.study.model(name).location)
             for name in self.study.imported_models
         }
+        empty = [name for name, folder in self.folders.items() if not folder.overlaps]
+        if empty:
+            fix = "e.g. overlap/positive_0.1pct_overlap.csv; see docs/statistics.md"
+            raise UserError(
+                *[
+                    Problem(
+                        f"models.{name}.source",
+                        f"no overlap matrix in {self.folders[name].path}",
+                        fix,
+                    )
+                    for name in empty
+                ]
+            )
         self.inventory = Inventory.of(self.study, self.folders)
 
     @classmethod
@@ -61,6 +74,7 @@ class Workspace:
         files = config_files(workflow.config_settings.configfiles, root)
         try:
             loaded = load_config(files, overrides, root=root)
+            workspace = cls(loaded, root)
         except UserError as error:
             refuse(error)
         # Jobs are processes of their own: they find the library where the Snakefile does.
@@ -68,7 +82,6 @@ class Workspace:
         library = str(root / "src")
         if library not in inherited:
             os.environ["PYTHONPATH"] = os.pathsep.join([library, *filter(None, inherited)])
-        workspace = cls(loaded, root)
         config.clear()
         config.update(loaded.config)
         config["study"] = asdict(loaded.study)
@@ -188,6 +201,9 @@ class Workspace:
     def figures(self) -> list[str]:
         """Every figure of single models and averages, without its ending."""
         study, inventory = self.study, self.inventory
+        several = len([name for name in study.models if name not in study.controls]) > 1
+        # An average of one model is that model.
+        drawn = [*study.models, *([AVERAGE] if several else [])]
         main, drop = (
             study.selection.main_name,
             (study.ablated_selections[0], study.ablation.kinds[0]),
@@ -195,13 +211,13 @@ class Workspace:
         names = [
             f"{figure}.{one.model}.{one.component}"
             for one in inventory.all_overlaps
-            if one.sel == main
+            if one.sel == main and one.model in drawn
             for figure in ("overlap.containment", "overlap.doubly_stochastic", "chord")
         ]
         names += [
             f"ablation.{one.model}.{one.component}"
             for one in inventory.all_drops
-            if (one.sel, one.kind) == drop
+            if (one.sel, one.kind) == drop and one.model in drawn
         ]
         run, measured = study.run_models, study.measured_models
         compared = run if study.attribution.agreement_tasks else ()

@@ -1,0 +1,70 @@
+"""The report of a finished study, as a browser shows it."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Run in the page after loading: what each image came to.
+PROBE = """<script>
+window.addEventListener("load", () => {
+  const images = [...document.images];
+  document.title = "images:" + images.length + " shown:" +
+    images.filter(i => i.complete && i.naturalWidth > 0).length;
+});
+</script></body>"""
+
+
+def test_the_report_tells_the_story_in_order(finished):
+    text = (finished.path / "results/report.html").read_text(encoding="utf-8")
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles == [
+        "Models and tasks",
+        "Do tasks of one domain share units?",
+        "How sure is that?",
+        "Is it only what the prompts look like?",
+        "What breaks when a circuit is silenced?",
+        "Behind this report",
+    ]
+    figures = {path.stem for path in (finished.path / "results/figures").glob("*.png")}
+    shown = {source.removesuffix(".csv") for source in re.findall(r"figures/(\S+?\.csv)", text)}
+    # One model has no agreement with others to show.
+    assert figures - shown == {"consistency_overlap.neurons", "consistency_ablation.neurons"}
+
+
+def test_methods_and_tables_are_written(finished):
+    results = finished.path / "results"
+    assert "`models.tiny.filter` | aligned" in (results / "methods.md").read_text()
+    assert "@article{hubert1985comparing" in (results / "methods.bib").read_text()
+    for name in ("modularity", "domain_modularity", "threshold_robustness"):
+        assert "| tiny |" in (results / f"statistics/tables/{name}.md").read_text()
+        assert r"\toprule" in (results / f"statistics/tables/{name}.tex").read_text()
+
+
+@pytest.mark.slow
+def test_a_browser_renders_every_figure_without_an_error(finished, tmp_path):
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    text = (finished.path / "results/report.html").read_text(encoding="utf-8")
+    # The page allows no script; the probe is one. Closed details hide images: open them.
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    page = tmp_path / "report.html"
+    page.write_text(text.replace("<details>", "<details open>").replace("</body>", PROBE))
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom"]
+    done = subprocess.run(
+        [*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "CONSOLE" not in done.stderr, done.stderr
+    count, shown = map(int, re.search(r"images:(\d+) shown:(\d+)", done.stdout).groups())
+    assert count == shown == text.count("<img ") > 10
+    # And as it is, with its policy: nothing is refused.
+    original = finished.path / "results/report.html"
+    done = subprocess.run(
+        [*command, original.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "CONSOLE" not in done.stderr, done.stderr
