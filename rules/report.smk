@@ -36,7 +36,6 @@ rule provenance:
 rule methods:
     input:
         item_files=collect("results/items/{task}.json", task=TASKS),
-        bibliography=workflow.source_path("../workflow/report/methods.bib"),
     output:
         text="results/methods.md",
         bibliography="results/methods.bib",
@@ -47,7 +46,6 @@ rule methods:
         "../workflow/envs/brodmann.yaml"
     params:
         config=workspace.recorded_config,
-        schema=workspace.schema_file,
         method=METHODS["report"],
     message:
         "Writing the methods section"
@@ -61,7 +59,6 @@ rule write_report:
         rules.statistics.input,
         "results/provenance.json",
         "results/methods.md",
-        template=workflow.source_path("../workflow/report/report.html.j2"),
     output:
         "results/report.html",
     log:

@@ -1,5 +1,7 @@
 """Write the report from the finished results."""
 
+from pathlib import Path
+
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
@@ -8,4 +10,5 @@ with job.running(snakemake) as study:
     from brodmann.report.page import write_page
 
     page = compose(study, Inventory.from_params(snakemake.params.matrices))
-    write_page(snakemake.output[0], page, snakemake.input.template)
+    folder = Path(snakemake.config["snakefile"]).parent / "workflow" / "report"
+    write_page(snakemake.output[0], page, folder / "report.html.j2")

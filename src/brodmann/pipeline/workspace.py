@@ -242,11 +242,6 @@ class Workspace:
         return [str(path) for path in dict.fromkeys(found)]
 
     @property
-    def schema_file(self) -> str:
-        """The schema, which knows every default."""
-        return os.path.relpath(self.root / "workflow" / "schemas" / "config.schema.yaml")
-
-    @property
     def recorded_config(self) -> dict[str, Any]:
         """The effective config without what only says how it runs: goes into provenance.json."""
         recorded = {key: value for key, value in self.config.items() if key != "execution"}

@@ -43,9 +43,9 @@ def write_methods(
     study: Study,
     *,
     config: Mapping[str, Any],
-    schema_file: str,
+    schema_file: str | Path,
     item_files: Sequence[str],
-    bibliography_file: str,
+    bibliography_file: str | Path,
     outputs: Any,
 ) -> None:
     """Rule ``methods``. ``config``: the effective values; ``outputs`` has ``text`` and ``bibliography``."""
