@@ -33,14 +33,27 @@ ABLATIONS = {
     "ablation_matrices": 1,
     "forecast": 1,
 }
-FIGURES = {
-    **ABLATIONS,
-    "ablation_figures": 1,
-    "overlap": 1,
-    "overlap_heatmap": 3,
-    "accuracy_heatmap": 1,
+AVERAGES = {**ABLATIONS, "overlap": 1, "average": 1}
+STATISTICS = {
+    **AVERAGES,
+    "settings": 7,
+    "structure": 1,
+    "structure_function": 1,
+    "surface": 1,
+    "confounds": 1,
+    "printed_tables": 1,
 }
-EVERYTHING = {**FIGURES, "provenance": 1, "write_report": 1}
+FIGURES = {
+    **STATISTICS,
+    "overlap_figures": 1,
+    "noise_corrected_figure": 1,
+    "ablation_heatmap": 1,
+    "effect_figures": 1,
+    "accuracy_heatmap": 1,
+    "composition_figure": 1,
+    "study_figures": 1,
+}
+EVERYTHING = {**FIGURES, "provenance": 1, "methods": 1, "write_report": 1}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -59,6 +72,8 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("masks", MASKS),
         ("overlaps", {**MASKS, "overlap": 1}),
         ("ablations", ABLATIONS),
+        ("averages", AVERAGES),
+        ("statistics", STATISTICS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
     ],
@@ -414,7 +429,7 @@ def test_a_bad_task_names_file_item_and_field(fresh):
 
 def test_report_and_provenance(finished):
     report = (finished.path / "results/report.html").read_text()
-    assert "accuracy_heatmap.png" in report and "Both-correct accuracy in per cent" in report
+    assert "accuracy_heatmap.csv" in report and "independent guesses reach 25 %" in report
     record = json.loads((finished.path / "results/provenance.json").read_text())
     assert set(record["tasks"]) == set(TASKS)
     assert len(record["models"]["tiny"]["weights_hash"]) == 64
@@ -441,7 +456,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "check_model": 7,
         "expand_items": 46,
         "expand_second_items": 46,
-        "settings": 42,
+        "settings": 49,
         "baseline_pass": 7,
         "baseline": 322,
         "attribution_pass": 7,
@@ -450,11 +465,23 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "ablation_pass": 7,
         "ablation": 322,
         "ablation_matrices": 7,
-        "ablation_figures": 7,
         "forecast": 7,
         "overlap": 7,
-        "overlap_heatmap": 21,
+        "average": 1,
+        "structure": 1,
+        "structure_function": 1,
+        "surface": 7,
+        "confounds": 1,
+        "printed_tables": 1,
+        # Of every model and of the average.
+        "overlap_figures": 8,
+        "ablation_heatmap": 8,
+        "noise_corrected_figure": 7,
+        "effect_figures": 7,
         "accuracy_heatmap": 1,
+        "composition_figure": 1,
+        "study_figures": 1,
         "provenance": 1,
+        "methods": 1,
         "write_report": 1,
     }
