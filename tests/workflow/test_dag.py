@@ -33,7 +33,9 @@ ABLATIONS = {
     "ablation_matrices": 1,
     "forecast": 1,
 }
-AVERAGES = {**ABLATIONS, "overlap": 1, "average": 1}
+# What is averaged needs no forecast.
+AVERAGES = {rule: n for rule, n in ABLATIONS.items() if rule != "forecast"}
+AVERAGES |= {"overlap": 1, "average": 1}
 STATISTICS = {
     **AVERAGES,
     "settings": 7,
@@ -45,6 +47,7 @@ STATISTICS = {
 }
 FIGURES = {
     **STATISTICS,
+    "forecast": 1,
     "overlap_figures": 1,
     "noise_corrected_figure": 1,
     "ablation_heatmap": 1,
