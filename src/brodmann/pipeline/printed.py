@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,80 +123,75 @@ def _name(row: pd.Series) -> str:
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
 
 
-def modularity_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Within and across domains, a row per model."""
-    heads = ("model", "tasks", "within (%)", "across (%)", "ratio", "p", "q")
+def _printed(
+    table: pd.DataFrame,
+    caption: str,
+    heads: Sequence[str],
+    cells: Callable[[pd.Series], Sequence[str]],
+) -> list[Printed]:
+    """A printed table for each part of ``table``; ``{what}`` in the caption says which."""
     return [
         Printed(
-            f"Within and across domains: {what}, {selection}",
-            heads,
-            tuple(
-                (
-                    _name(row),
-                    str(row["n"]),
-                    _percent(row["within"]),
-                    _percent(row["cross"]),
-                    _number(row["ratio"], 2),
-                    show_p(row["p"]),
-                    show_p(row["q"]),
-                )
-                for _, row in rows.iterrows()
-            ),
+            caption.format(what=what),
+            tuple(heads),
+            tuple((_name(row), *cells(row)) for _, row in rows.iterrows()),
         )
-        for what, rows in _parts(_shown(table, selection))
+        for what, rows in _parts(table)
     ]
+
+
+def modularity_table(table: pd.DataFrame, selection: str) -> list[Printed]:
+    """Within and across domains, a row per model."""
+    return _printed(
+        _shown(table, selection),
+        f"Within and across domains: {{what}}, {selection}",
+        ("model", "tasks", "within (%)", "across (%)", "ratio", "p", "q"),
+        lambda row: (
+            str(row["n"]),
+            _percent(row["within"]),
+            _percent(row["cross"]),
+            _number(row["ratio"], 2),
+            show_p(row["p"]),
+            show_p(row["q"]),
+        ),
+    )
 
 
 def domain_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     """Each domain against the others, a row per model and domain."""
-    heads = ("model", "domain", "tasks", "within (%)", "across (%)", "to others (%)")
-    heads += ("from others (%)", "p", "q")
-    return [
-        Printed(
-            f"Each domain against the others: {what}, {selection}",
-            heads,
-            tuple(
-                (
-                    _name(row),
-                    str(row["domain"]),
-                    str(row["n_domain"]),
-                    *(_percent(row[name]) for name in ("within", "cross", "out", "into")),
-                    show_p(row["p"]),
-                    show_p(row["q"]),
-                )
-                for _, row in rows.iterrows()
-            ),
-        )
-        for what, rows in _parts(_shown(table, selection))
-    ]
+    heads = ("model", "domain", "tasks", "within (%)", "across (%)")
+    return _printed(
+        _shown(table, selection),
+        f"Each domain against the others: {{what}}, {selection}",
+        (*heads, "to others (%)", "from others (%)", "p", "q"),
+        lambda row: (
+            str(row["domain"]),
+            str(row["n_domain"]),
+            *(_percent(row[name]) for name in ("within", "cross", "out", "into")),
+            show_p(row["p"]),
+            show_p(row["q"]),
+        ),
+    )
 
 
 def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     """Everything against circuit size, a row per model and size; ``selection`` gives the sign."""
     sign = selection.partition("-")[0]
     measured = table["measure"].isin(["containment", "accuracy_drop"])
-    shown = without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")])
     heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
-    heads += ("V", "silhouette", "p (ARI)", "tau")
     scores = ("ari", "nmi", "ami", "v_measure", "silhouette")
-    return [
-        Printed(
-            f"Size of the circuits: {what}, {sign} scores",
-            heads,
-            tuple(
-                (
-                    _name(row),
-                    f"{row['percent']:g}",
-                    _percent(row["within"]),
-                    _percent(row["cross"]),
-                    _number(row["ratio"], 2),
-                    show_p(row["p"]),
-                    *(_number(row[name], 3) for name in scores),
-                    show_p(row["ari_p"]),
-                    _number(row["tau"], 3),
-                )
-                for _, row in rows.iterrows()
-            ),
-        )
-        for what, rows in _parts(shown)
-    ]
+    return _printed(
+        without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")]),
+        f"Size of the circuits: {{what}}, {sign} scores",
+        (*heads, "V", "silhouette", "p (ARI)", "tau"),
+        lambda row: (
+            f"{row['percent']:g}",
+            _percent(row["within"]),
+            _percent(row["cross"]),
+            _number(row["ratio"], 2),
+            show_p(row["p"]),
+            *(_number(row[name], 3) for name in scores),
+            show_p(row["ari_p"]),
+            _number(row["tau"], 3),
+        ),
+    )
