@@ -1,0 +1,233 @@
+"""Localized networks: where they are, how selective, how far they overlap, and what their lesions do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
+
+NETWORK_NAMES = {
+    "language": "language",
+    "theory_of_mind": "theory of mind",
+    "multiple_demand": "multiple demand",
+}
+NETWORK_COLOURS = {
+    "language": "#C0392B",
+    "theory_of_mind": "#27AE60",
+    "multiple_demand": "#2471A3",
+}
+NETWORK_MARKERS = {"language": "o", "theory_of_mind": "D", "multiple_demand": "s"}
+RANDOM = "#7F7F7F"
+PANELS_PER_ROW = 3
+
+
+def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
+    """Where the selected units are: a column per entry (model and network), a row per layer.
+
+    ``shares``: label -> selected units per layer in per cent of the layer's units [layers]; models of
+    different depth are drawn on a common scale from first to last layer.
+    """
+    if not shares:
+        return empty_figure(title, "no network is localized")
+    width = max(SINGLE, min(DOUBLE, 1.0 + 0.55 * len(shares)))
+    figure, panels = plt.subplots(
+        1, len(shares), figsize=(width, 3.0), sharey=True, layout="constrained", squeeze=False
+    )
+    top = max((float(np.nanmax(values)) for values in shares.values() if len(values)), default=1)
+    image = None
+    for axes, (label, values) in zip(panels[0], shares.items(), strict=True):
+        image = axes.imshow(
+            np.asarray(values, dtype=float)[:, None],
+            cmap="magma_r",
+            vmin=0,
+            vmax=max(top, 1e-9),
+            aspect="auto",
+            extent=(0, 1, 1, 0),
+            interpolation="nearest",
+        )
+        axes.set_xticks([0.5], [label], rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    panels[0][0].set_yticks([0, 0.5, 1], ["first", "", "last"])
+    panels[0][0].set_ylabel("layer")
+    bar = figure.colorbar(image, ax=list(panels[0]), fraction=0.06, pad=0.03)
+    bar.set_label("selected units (% of the layer)")
+    bar.outline.set_visible(False)
+    add_title(figure, title)
+    return figure
+
+
+def draw_selectivity(values: Mapping[str, tuple[np.ndarray, float]], *, title: str) -> Figure:
+    """How selective units are: a histogram of t per network.
+
+    ``values``: network -> (t of all units, t of the least selective unit that is selected; NaN for none).
+    """
+    if not values:
+        return empty_figure(title, "no network is localized")
+    figure, panels = _grid(len(values), height=1.9, sharey=False)
+    for axes, (network, (t, threshold)) in zip(panels, values.items(), strict=True):
+        finite = np.asarray(t, dtype=float).reshape(-1)
+        finite = finite[np.isfinite(finite)]
+        axes.set_title(NETWORK_NAMES.get(network, network), loc="left", fontsize=8)
+        if not len(finite):
+            state_empty(axes)
+            continue
+        axes.hist(finite, bins=80, color=NETWORK_COLOURS.get(network, RANDOM), log=True)
+        if np.isfinite(threshold):
+            axes.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
+        axes.set_xlabel("t")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("units")
+    add_title(figure, title)
+    return figure
+
+
+def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
+    """Shared units of the networks (Jaccard index), one square per model, values printed."""
+    tables = {label: table for label, table in tables.items() if len(table)}
+    if not tables:
+        return empty_figure(title, "no network is localized")
+    figure, panels = _grid(len(tables), height=2.1, sharey=True)
+    for axes, (label, table) in zip(panels, tables.items(), strict=True):
+        values = table.to_numpy(dtype=float)
+        image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
+        names = [NETWORK_NAMES.get(name, name) for name in table.index]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(label, loc="left", fontsize=8)
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                colour = text_colour(image.cmap(image.norm(value))[:3])
+                axes.text(
+                    column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=7
+                )
+    add_title(figure, title)
+    return figure
+
+
+def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
+    """Dose and response: perplexity and accuracy against how many units are silenced.
+
+    Columns: panel (its heading: model, network and measure), measure (perplexity | accuracy), condition
+    (intact | lesion | random), percentage (NaN for intact), network, value, low, high. Random lesions of
+    several seeds are drawn as points and their mean as a line; a band is the 95 % interval.
+    """
+    if table.empty:
+        return empty_figure(title, "no lesion was measured")
+    names = list(dict.fromkeys(table["panel"]))
+    figure, panels = _grid(len(names), height=2.2, sharey=False)
+    for axes, name in zip(panels, names, strict=True):
+        own = table[table["panel"] == name]
+        _dose_panel(axes, own)
+        axes.set_title(name, loc="left", fontsize=7.5)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+    add_title(figure, title)
+    return figure
+
+
+def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
+    measure = str(table["measure"].iloc[0])
+    intact = table.loc[table["condition"] == "intact", "value"]
+    if len(intact):
+        axes.axhline(intact.iloc[0], color="black", linewidth=0.8, linestyle=":", label="intact")
+    network = str(table["network"].iloc[0])
+    colour = NETWORK_COLOURS.get(network, "#8E44AD")
+    lesion = table[table["condition"] == "lesion"].sort_values("percentage")
+    x = lesion["percentage"].to_numpy(dtype=float)
+    axes.plot(
+        x,
+        lesion["value"],
+        color=colour,
+        marker=NETWORK_MARKERS.get(network, "o"),
+        markersize=4,
+        linewidth=1.2,
+        label="network silenced",
+    )
+    low, high = lesion["low"].to_numpy(dtype=float), lesion["high"].to_numpy(dtype=float)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    random = table[table["condition"] == "random"]
+    axes.plot(random["percentage"], random["value"], ls="", marker=".", ms=4, color=RANDOM)
+    means = random.groupby("percentage")["value"].mean()
+    axes.plot(means.index, means.values, color=RANDOM, linewidth=1, ls="--", label="random units")
+    axes.set_xscale("log")
+    axes.set_xlabel("silenced units (%)")
+    axes.set_ylabel(measure)
+    ticks = sorted(set(table["percentage"].dropna()))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    if measure == "perplexity":
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e6 else f"{value:.0e}")
+        )
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
+    """How much of what circuits write lands on localized units, against chance.
+
+    Columns: network, task, domain, ratio (share of the written energy over the share of the units), p. A dot
+    per task, by domain; filled where p < 0.05.
+    """
+    from brodmann.figures.style import domain_colour, domain_marker, ordered_domains
+
+    networks = list(dict.fromkeys(table["network"]))
+    if not networks or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
+        return empty_figure(title, "no circuit or no network to compare")
+    figure, panels = _grid(len(networks), height=2.1, sharey=True)
+    domains = ordered_domains(table["domain"])
+    for axes, network in zip(panels, networks, strict=True):
+        own = table[table["network"] == network]
+        for place, domain in enumerate(domains):
+            some = own[own["domain"] == domain].dropna(subset=["ratio"])
+            spread = np.linspace(-0.25, 0.25, len(some)) if len(some) > 1 else np.zeros(len(some))
+            colour = domain_colour(domain)
+            sure = some["p"].to_numpy(dtype=float) < 0.05
+            for chosen, face in ((sure, colour), (~sure, "none")):
+                axes.scatter(
+                    place + spread[chosen],
+                    some["ratio"].to_numpy(dtype=float)[chosen],
+                    s=16,
+                    marker=domain_marker(domain),
+                    facecolors=face,
+                    edgecolors=colour,
+                    linewidths=0.8,
+                )
+        axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
+        axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
+        axes.set_xlim(-0.6, len(domains) - 0.4)
+        axes.set_title(NETWORK_NAMES.get(network, network), loc="left", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("written onto the network / chance")
+    add_title(figure, title)
+    return figure
+
+
+def _grid(number: int, *, height: float, sharey: bool) -> tuple[Figure, Sequence[Axes]]:
+    """``number`` panels, at most three in a row."""
+    columns = min(PANELS_PER_ROW, number)
+    rows = -(-number // columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(width, 0.5 + height * rows),
+        sharey=sharey,
+        layout="constrained",
+        squeeze=False,
+    )
+    panels = list(grid.flat)
+    for axes in panels[number:]:
+        axes.set_axis_off()
+    return figure, panels[:number]
