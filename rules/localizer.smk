@@ -23,7 +23,11 @@ rule localizers:
             "results/{model}/localizer/{network}/{file}",
             model=MODELS,
             network=NETWORKS,
-            file=("selectivity.safetensors", "lesion.csv"),
+            file=(
+                "selectivity.safetensors",
+                *[f"{name}.csv" for name in UNIT_SELECTIONS],
+                "lesion.csv",
+            ),
         ),
 
 

@@ -60,7 +60,8 @@ def ours(activations, sides, pooling):
 
 def main():
     from brodmann.config.load import load_config
-    from brodmann.localizers.activations import Activations, encode_texts
+    from brodmann.localizers.activations import Activations
+    from brodmann.localizers.texts import encode_texts
     from brodmann.models.cache import Cache
     from brodmann.models.load import load_model
     from brodmann.models.sources import fetch, locate

@@ -14,10 +14,11 @@ from brodmann.circuits.context import Context, Reader
 from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
 from brodmann.localizers import generation
-from brodmann.localizers.activations import SITES, Activations
+from brodmann.localizers.activations import Activations
 from brodmann.localizers.generation import continuation
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.perplexity import read_passages, score_passages
+from brodmann.localizers.texts import SITES
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"

@@ -10,10 +10,11 @@ from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.config.localizer import Size, parse_range
 from brodmann.errors import UserError
-from brodmann.localizers.activations import SITES, Activations, encode_texts
+from brodmann.localizers.activations import Activations
 from brodmann.localizers.pooling import POOLINGS, pool
 from brodmann.localizers.selection import random_units, read_pairs, select, write_units
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
+from brodmann.localizers.texts import SITES, encode_texts
 from brodmann.models.load import wrap_model
 
 POSITIVE = ["the cat sat", "a dog", "no cow is up", "rain fell all day", "she read it", "two men"]

@@ -40,7 +40,9 @@ FIGURES = {
     "overlap_heatmap": 3,
     "accuracy_heatmap": 1,
 }
-EVERYTHING = {**FIGURES, "provenance": 1, "write_report": 1}
+REPORT = {**FIGURES, "provenance": 1, "write_report": 1}
+LOCALIZERS = {"localizer_pass": 1, "localizer": 1, "lesion_pass": 1, "lesion": 1}
+EVERYTHING = {**REPORT, **LOCALIZERS, "settings": FIGURES["settings"] + 4}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -60,7 +62,11 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("overlaps", {**MASKS, "overlap": 1}),
         ("ablations", ABLATIONS),
         ("figures", FIGURES),
-        ("report", EVERYTHING),
+        ("report", REPORT),
+        (
+            "localizers",
+            {"fetch_model": 1, "check_model": 1, "expand_items": N, "settings": 4, **LOCALIZERS},
+        ),
     ],
 )
 def test_a_named_target_runs_what_it_needs_and_no_more(fresh, target, rules):

@@ -18,7 +18,6 @@ from brodmann.localizers.selection import read_pairs
 from brodmann.models.load import wrap_model
 
 FOLDER = "results/tiny/localizer"
-PASSES = ("localizer_pass", "lesion_pass")
 N = len(TASKS)
 
 
@@ -29,7 +28,7 @@ def model():
 
 def tensors(study, network="language"):
     with safe_open(study.path / FOLDER / network / "selectivity.safetensors", "numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
 def table(study, network="language"):
@@ -151,7 +150,7 @@ def test_another_network_and_kind_measure_what_is_new(study):
 def test_other_pooling_measures_responses_again(study):
     before = configure(study, pooling={"language": "mean"}, lesion={"tasks": []})
     study.snakemake("localizers")
-    assert [entry["stage"] for entry in study.ledger()[before:]][0] == "localizer"
+    assert study.ledger()[before]["stage"] == "localizer"
     assert set(table(study).measure) == {"perplexity", "word_perplexity"}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import nnsight
 import numpy as np
@@ -21,22 +20,11 @@ from brodmann.circuits.memory import Budget, halved, out_of_memory
 from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
 from brodmann.errors import UserError, did_you_mean
 from brodmann.localizers.pooling import pool
+from brodmann.localizers.texts import SITES
 from brodmann.models.load import LoadedModel
 
-SITES = ("block_output", "mlp_output", "mlp_hidden")
 # float64 values that a batch may leave behind: layers x units x texts.
 _MOST_KEPT = 1 << 26
-
-
-def encode_texts(
-    tokenizer: Any, texts: Sequence[str], *, truncate: int | None = None, where: str = "the texts"
-) -> list[Ids]:
-    """Token ids with the special tokens that the tokenizer adds, which count among the ``truncate`` ones."""
-    options = {} if truncate is None else {"truncation": True, "max_length": truncate}
-    rows = [tuple(ids) for ids in tokenizer(list(texts), **options)["input_ids"]] if texts else []
-    if () in rows:
-        raise UserError.at(where, f"text {rows.index(()) + 1} has no tokens")
-    return rows
 
 
 class Activations:

@@ -6,7 +6,7 @@ import torch
 
 from brodmann.circuits.context import Context, Reader
 from brodmann.errors import UserError
-from brodmann.localizers.activations import encode_texts
+from brodmann.localizers.texts import encode_texts
 
 
 def continuation(

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from brodmann.errors import UserError, did_you_mean
-from brodmann.localizers.activations import SITES
+from brodmann.localizers.texts import SITES
 from brodmann.models.architecture import find_module
 from brodmann.models.load import LoadedModel
 

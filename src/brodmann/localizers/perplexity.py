@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
-from brodmann.localizers.activations import encode_texts
+from brodmann.localizers.texts import encode_texts
+
+if TYPE_CHECKING:
+    from brodmann.circuits.scoring import Scorer
 
 
 def read_passages(path: str | Path) -> list[str]:
@@ -64,6 +66,9 @@ def score_passages(
     on_batch: Callable[[int], None] | None = None,
 ) -> Passages:
     """Every token but the first of each passage, given all tokens before it."""
+    # Imported here: passages are also read where no model is.
+    from brodmann.circuits.scoring import Query
+
     rows = encode_texts(tokenizer, passages, where="the corpus")
     for number, row in enumerate(rows):
         if len(row) < 2:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import stdtr
@@ -15,7 +16,9 @@ from scipy.stats import false_discovery_control
 
 from brodmann.circuits.encode import Ids
 from brodmann.errors import UserError
-from brodmann.localizers.activations import Activations
+
+if TYPE_CHECKING:
+    from brodmann.localizers.activations import Activations
 
 # Responses that differ by no more than this share of the largest are one value, summed in another order.
 _ROUNDING = 1e-12

@@ -228,7 +228,8 @@ class _Meter:
             yield key, canonical_json({**found, "computed_with": made_with})
 
     def _means_of(self, localized: Localized) -> np.ndarray:
-        from brodmann.localizers.activations import Activations, encode_texts
+        from brodmann.localizers.activations import Activations
+        from brodmann.localizers.texts import encode_texts
 
         contrast, settings = localized.contrast, self.stage.settings
         if contrast.network not in self._means:

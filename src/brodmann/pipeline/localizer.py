@@ -87,8 +87,9 @@ def _measure(study: Study, model: Any, contrast: Contrast) -> tuple[bytes, int]:
     """A network's record, and how many forward passes it took."""
     from safetensors.numpy import save as pack
 
-    from brodmann.localizers.activations import Activations, encode_texts
+    from brodmann.localizers.activations import Activations
     from brodmann.localizers.selectivity import measure
+    from brodmann.localizers.texts import encode_texts
 
     wanted = study.localizer.stimulation(contrast.network)
     positive, negative = (
