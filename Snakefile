@@ -2,8 +2,8 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, baselines, attributions, masks, overlaps, ablations, averages, statistics,
-figures, report. Without a target everything is made.
+needs: models, items, baselines, attributions, masks, overlaps, ablations, localizers, averages,
+statistics, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -21,6 +21,7 @@ include: "rules/agreement.smk"
 include: "rules/overlap.smk"
 include: "rules/ablation.smk"
 include: "rules/ablation_matrices.smk"
+include: "rules/localizer.smk"
 include: "rules/imports.smk"
 include: "rules/average.smk"
 include: "rules/statistics.smk"
@@ -40,6 +41,7 @@ rule all:
         rules.masks.input,
         rules.overlaps.input,
         rules.ablations.input,
+        rules.localizers.input,
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "config.yaml")
+WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "stimuli", "config.yaml")
 TASKS = ("language/agreement", "formal/sums", "social/manners")
 # Weights under which all three tasks have a contrast between clean and corrupted problems.
 SEED = 16

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import brodmann
 from brodmann.config.load import LoadedConfig, load_config
-from brodmann.errors import Problem, UserError
+from brodmann.config.localizer import LocalizerSettings
+from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.pipeline.workspace import config_files
+from brodmann.stimuli.reader import load_contrast
 from brodmann.tasks import catalogue, lm_eval, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -63,7 +65,26 @@ def _parser() -> argparse.ArgumentParser:
     lm.add_argument("--format", choices=WORDINGS, default="completion", help="default: completion")
     lm.add_argument("--items", type=_positive, metavar="N", help="per task (default: the config's)")
     lm.add_argument("--seed", type=int, metavar="S", help="of the items (default: the config's)")
+    text = command("generate", _generate, "Continue a prompt: intact, lesioned, randomly lesioned.")
+    text.add_argument(
+        "--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)"
+    )
+    text.add_argument("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
+    text.add_argument("--prompt", required=True)
+    text.add_argument("--tokens", type=_positive, default=20, metavar="N", help="default 20")
+    text.add_argument("--temperature", type=_temperature, default=0.0, help="default 0: greedy")
+    text.add_argument("--seed", type=int, default=42, help="of sampling and random units: 42")
     return parser
+
+
+def _temperature(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 up, not '{text}'")
+    return value
 
 
 def _positive(text: str) -> int:
@@ -114,9 +135,28 @@ def _read_tasks(
 def _check(options: argparse.Namespace) -> int:
     loaded = _load(options)
     total = sum(map(len, _read_tasks(loaded, loaded.study.tasks.selected)))
+    _check_stimuli(loaded.study.localizer)
     models, tasks = len(loaded.study.models), len(loaded.study.tasks.selected)
     print(f"{loaded.source.label}: fine. {models} models, {tasks} tasks, {total} items.")
     return 0
+
+
+def _check_stimuli(settings: LocalizerSettings) -> None:
+    """Every localizer's texts can be read, or everything that is wrong with them."""
+    problems: list[Problem | str] = []
+    for network in settings.networks:
+        try:
+            load_contrast(
+                network,
+                settings.stimuli,
+                seed=settings.seed,
+                demand=settings.demand,
+                answers=settings.answers,
+            )
+        except UserError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise UserError(*problems)
 
 
 def _tasks(options: argparse.Namespace) -> int:
@@ -175,6 +215,27 @@ def _export_lm_eval(options: argparse.Namespace) -> int:
         print(f"left out: {task.task} has a single answer; the harness cannot compare its prompts")
     print(f"{folder}: {len(kept)} tasks, {2 * sum(map(len, kept))} documents")
     print(f"Use it with: lm_eval --include_path {folder} --tasks brodmann ...")
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not know how a model is fetched.
+    from brodmann.pipeline.generate import Wish, continuations
+
+    name = options.model
+    if ":" in name:
+        given = {"models": {"model": {"source": name}}}
+        study, name = load_config([], given, root=ROOT).study, "model"
+    else:
+        study = _load(options).study
+        if name not in study.models:
+            raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
+    site = study.localizer.site
+    wish = Wish(
+        options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
+    )
+    for condition, text in continuations(study, name, wish):
+        print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
     return 0
 
 

@@ -17,6 +17,10 @@ METHODS = {
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
+    "localizer": 1,  # responses to a localizer's texts, and their tests
+    "localizer_selection": 1,  # which units are selected
+    "lesion": 1,  # perplexity and accuracy under lesions of selected units
+    "lesion_effects": 1,  # their tables: intervals and tests
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models

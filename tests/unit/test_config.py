@@ -434,3 +434,53 @@ def test_what_is_wrong_with_a_results_model(load, results, text, expected):
     for part in expected:
         assert any(part in line for line in lines), lines
     assert len(lines) == len({line.split(": ")[1] for line in lines}), "something is said twice"
+
+
+# Localizers
+
+LOCALIZER = GOOD + "localizer: "
+
+
+def test_localizer_defaults_and_spellings(load):
+    found = load(GOOD).study.localizer
+    assert (found.networks, found.percentages, found.range) == (("language",), (1.0,), "100-100")
+    assert found.pooling == {
+        "language": "last-token",
+        "theory_of_mind": "mean",
+        "multiple_demand": "mean",
+    }
+    assert found.truncate["language"] == 12 and found.truncate["theory_of_mind"] is None
+    assert found.selections == ("top-1.0pct", *(f"random-1.0pct-seed{n}" for n in (42, 43, 44)))
+    assert Path(found.stimuli) == ROOT / "stimuli"
+    assert all(task.startswith("language/") for task in found.lesion.tasks)
+    text = "{networks: [theory-of-mind], range: 0.0-0, answers: true, lesion: {percentages: [5]}}"
+    found = load(LOCALIZER + text).study.localizer
+    assert (found.networks, found.answers) == (("theory_of_mind",), "true")
+    assert "least-1.0pct" in found.selections and "least-5.0pct" in found.selections
+    assert [size.name for size in found.lesioned] == ["5.0pct"]
+
+
+def test_percentages_go_before_a_number_of_units(load):
+    found = load(LOCALIZER + "{num_units: 172, range: 90-100}").study.localizer
+    assert found.selections[0] == "range-90-100-172units"
+    found = load(LOCALIZER + "{num_units: 172, percentages: [1.0]}").study.localizer
+    assert found.selections[0] == "top-1.0pct"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{networks: [langage]}", "localizer.networks[0]: found 'langage'"),
+        ("{networks: [theory-of-mind, theory_of_mind]}", "holds theory_of_mind twice"),
+        ("{range: 50-50}", ":6: localizer.range: '50-50' is empty"),
+        ("{range: 90-10}", "'90-10' runs backwards (write 10-90)"),
+        ("{percentages: null}", "no percentages and no num_units"),
+        ("{percentages: [0]}", "localizer.percentages[0]: found 0, allowed: more than 0"),
+        ("{stimuli: nowhere}", "localizer.stimuli: no such folder: "),
+        ("{lesion: {corpus: none.txt}}", "localizer.lesion.corpus: no such file: "),
+        ("{lesion: {tasks: [social/*]}}", "localizer.lesion.tasks[0]"),
+        ("{lesion: {kinds: [corrupted]}}", "localizer.lesion.kinds[0]: found 'corrupted'"),
+    ],
+)
+def test_localizer_problems(load, text, expected):
+    assert any(expected in problem for problem in problems_of(load, LOCALIZER + text))

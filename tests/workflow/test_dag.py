@@ -45,8 +45,11 @@ STATISTICS = {
     "confounds": 1,
     "printed_tables": 1,
 }
+LOCALIZERS = {"localizer_pass": 1, "localizer": 1, "lesion_pass": 1, "lesion": 1}
 FIGURES = {
     **STATISTICS,
+    **LOCALIZERS,
+    "settings": STATISTICS["settings"] + 4,
     "forecast": 1,
     "overlap_figures": 1,
     "noise_corrected_figure": 1,
@@ -55,6 +58,7 @@ FIGURES = {
     "accuracy_heatmap": 1,
     "composition_figure": 1,
     "study_figures": 1,
+    "localizer_figures": 1,
 }
 EVERYTHING = {**FIGURES, "provenance": 1, "methods": 1, "write_report": 1}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
@@ -79,6 +83,10 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("statistics", STATISTICS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
+        (
+            "localizers",
+            {"fetch_model": 1, "check_model": 1, "expand_items": N, "settings": 4, **LOCALIZERS},
+        ),
     ],
 )
 def test_a_named_target_runs_what_it_needs_and_no_more(fresh, target, rules):

@@ -39,16 +39,29 @@ def _sections(schema: dict[str, Any]) -> Iterator[str]:
             continue
         if section.get("description"):
             yield f"{_line(section['description'])}\n"
+        if "object" not in section["type"]:  # one value
+            yield f"{_values(section)}; default {_show(section)}.\n"
+            continue
         entries = section
         if name == "models":
             entries = section["additionalProperties"]
             yield "Keys of each entry:\n"
         yield "| key | values | default | meaning |"
         yield "| --- | --- | --- | --- |"
-        for key, value in entries["properties"].items():
-            default = "required" if key in entries.get("required", ()) else _show(value)
-            yield f"| `{key}` | {_values(value)} | {default} | {_line(value.get('description', ''))} |"
+        yield from _rows(entries, "")
         yield ""
+
+
+def _rows(entries: dict[str, Any], prefix: str) -> Iterator[str]:
+    """One row per key, those of a mapping below it."""
+    for key, value in entries["properties"].items():
+        required = key in entries.get("required", ())
+        nested = value.get("type") == "object" and "properties" in value
+        default = "required" if required else "" if nested else _show(value)
+        text = _line(value.get("description", ""))
+        yield f"| `{prefix}{key}` | {_values(value)} | {default} | {text} |"
+        if nested:
+            yield from _rows(value, f"{prefix}{key}.")
 
 
 def _line(text: str) -> str:
@@ -67,7 +80,8 @@ def _show(schema: dict[str, Any]) -> str:
 def _values(schema: dict[str, Any]) -> str:
     """The allowed values in a few words."""
     if "enum" in schema:
-        return ", ".join("null" if choice is None else f"`{choice}`" for choice in schema["enum"])
+        shown = ("null" if c is None else f"`{str(c).lower()}`" for c in schema["enum"])
+        return ", ".join(dict.fromkeys(shown))
     types = schema.get("type", "")
     text = " or ".join([types] if isinstance(types, str) else types)
     if "items" in schema:

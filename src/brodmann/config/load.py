@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from brodmann.config.localizer import (
+    LesionSettings,
+    LocalizerSettings,
+    network_name,
+    range_name,
+)
 from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
 from brodmann.config.source import ConfigSource, dotted, merge
 from brodmann.config.study import (
@@ -93,7 +99,7 @@ def load_config(
     # Cross-checks read only what the schema has found sound, so that nothing is reported twice.
     effective = with_defaults(config, schema)
     broken = {problem.where for problem in problems}
-    checker = _CrossChecks(effective, source, root, broken)
+    checker = _CrossChecks(effective, source, root, broken, given=config)
     study = checker.study()
     problems += [problem for problem in checker.problems if problem not in problems]
     if problems:
@@ -125,9 +131,15 @@ class _CrossChecks:
     """Builds the ``Study`` and notes what a schema cannot see."""
 
     def __init__(
-        self, config: dict[str, Any], source: ConfigSource, root: Path, broken: set[str]
+        self,
+        config: dict[str, Any],
+        source: ConfigSource,
+        root: Path,
+        broken: set[str],
+        given: dict[str, Any],
     ) -> None:
         self.config = config
+        self.given = given  # without defaults
         self.source = source
         self.root = root
         self.broken = broken
@@ -143,6 +155,7 @@ class _CrossChecks:
             self._section("attribution", lambda value: self._attribution(value, tasks)),
             (selection := self._section("selection", self._selection)),
             self._section("ablation", lambda value: self._ablation(value, selection)),
+            self._section("localizer", lambda value: self._localizer(value, tasks)),
             self._section("statistics", self._statistics),
             self._section("figures", self._figures),
             self._section("execution", self._execution),
@@ -450,6 +463,69 @@ class _CrossChecks:
                 )
         kinds = tuple(value["kinds"])
         return AblationSettings(**{**value, "kinds": kinds, "percents": percents})
+
+    # -- localizer --
+
+    def _localizer(
+        self, value: dict[str, Any], tasks: TaskSettings | None
+    ) -> LocalizerSettings | None:
+        if tasks is None or not all(self._sound("localizer", key) for key in value):
+            return None
+        here = ("localizer",)
+        networks = tuple(network_name(name) for name in value["networks"])
+        for name in networks:
+            if networks.count(name) > 1:
+                self._problem((*here, "networks"), f"holds {name} twice", "keep one spelling")
+                break
+        # A number of units is only asked for where no percentages are.
+        given = self.given.get("localizer") or {}
+        percentages, number = value["percentages"], value["num_units"]
+        if number is not None and "percentages" not in given:
+            percentages = None
+        if percentages is None and number is None:
+            self._problem(
+                (*here, "percentages"), "no percentages and no num_units", "give one of the two"
+            )
+        try:
+            span = range_name(value["range"])
+        except UserError as error:
+            where = self.source.where((*here, "range"))
+            self.problems += [Problem(where, p.what, p.fix) for p in error.problems]
+            span = ""
+        lesion = value["lesion"]
+        return LocalizerSettings(
+            **{
+                **value,
+                "networks": networks,
+                "percentages": tuple(map(float, percentages or ())),
+                "range": span,
+                "stimuli": self._shipped(given, (*here, "stimuli"), "stimuli", folder=True),
+                "answers": str(value["answers"]).lower(),
+                "lesion": LesionSettings(
+                    percentages=tuple(map(float, lesion["percentages"] or ())),
+                    kinds=tuple(lesion["kinds"]),
+                    seeds=tuple(lesion["seeds"]),
+                    tasks=self._matching(
+                        lesion["tasks"], tasks.selected, (*here, "lesion", "tasks")
+                    ),
+                    items=lesion["items"],
+                    corpus=self._shipped(
+                        given.get("lesion") or {},
+                        (*here, "lesion", "corpus"),
+                        "stimuli/corpus/prose.txt",
+                        folder=False,
+                    ),
+                ),
+            }
+        )
+
+    def _shipped(self, given: dict[str, Any], path: tuple, own: str, *, folder: bool) -> str:
+        """A path that the config names, or what ships with the workflow."""
+        text = given.get(path[-1])
+        place = self.root / own if text is None else self._resolve(text, path)
+        if not self._exists(place, folder=folder):
+            self._problem(path, f"no such {'folder' if folder else 'file'}: {place}")
+        return str(place.resolve())
 
     # -- statistics, figures --
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from brodmann.config.localizer import LesionSettings, LocalizerSettings
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
 # Replicates of attributions (halves, bootstraps) keep this much of the units, or what the largest mask needs.
@@ -248,6 +249,7 @@ class Study:
     attribution: AttributionSettings
     selection: SelectionSettings
     ablation: AblationSettings
+    localizer: LocalizerSettings
     statistics: StatisticsSettings
     figures: FigureSettings
     execution: Execution
@@ -310,10 +312,16 @@ class Study:
             AttributionSettings(**_with_tuples(values["attribution"])),
             SelectionSettings(**_with_tuples(values["selection"])),
             AblationSettings(**_with_tuples(values["ablation"])),
+            _localizer(values["localizer"]),
             StatisticsSettings(**_with_tuples(values["statistics"])),
             FigureSettings(**values["figures"]),
             Execution(**values["execution"]),
         )
+
+
+def _localizer(values: dict[str, Any]) -> LocalizerSettings:
+    lesion = LesionSettings(**_with_tuples(values["lesion"]))
+    return LocalizerSettings(**{**_with_tuples(values), "lesion": lesion})
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,13 @@ STAGES = {
     "agreement": ("agreement",),
     "ablation_pass": ("ablation",),
     "ablation": ("ablation",),
+    "localizer_pass": ("localizer",),
+    "localizer": ("localizer", "localizer_selection"),
+    "lesion_pass": ("localizer_selection", "lesion"),
+    "lesion": ("lesion", "lesion_effects"),
     "surface": ("surface",),
 }
+_LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "attn_implementation")
 
@@ -122,6 +127,8 @@ class Workspace:
 
     def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
         """All config values and method versions that ``stage`` depends on, for one model."""
+        if stage in _LOCALIZER_STAGES:
+            return self._localizer_settings(model, stage)
         entry = self.study.model(model)
         settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
         if stage not in ("baseline_pass", "surface"):
@@ -145,6 +152,51 @@ class Workspace:
             settings["split"] = self.study.tasks.split
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
+
+    def _localizer_settings(self, model: str, stage: str) -> dict[str, Any]:
+        found = self.study.localizer
+        settings: dict[str, Any] = {
+            "networks": {name: found.stimulation(name) for name in found.networks},
+            "texts": {"demand": found.demand, "answers": found.answers, "seed": found.seed},
+        }
+        if stage == "localizer":
+            settings["selections"] = [*found.selections]
+        if stage in ("lesion_pass", "lesion"):
+            settings["selections"] = [
+                name
+                for size in found.lesioned
+                for name in (
+                    found.selection_name(size),
+                    *(found.control_name(size, seed) for seed in found.lesion.seeds),
+                )
+            ]
+            settings["kinds"] = list(found.lesion.kinds)
+            settings["tasks"] = list(found.lesion.tasks)
+            settings["items"] = found.lesion.items
+            settings["prompting"] = self.study.model(model).prompting_settings()
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        return settings
+
+    @property
+    def network_pattern(self) -> str:
+        """Matches the networks that are localized."""
+        return alternatives(self.study.localizer.networks)
+
+    @property
+    def stimulus_files(self) -> list[str]:
+        """The files that the localizers' texts are read from."""
+        folder = Path(self.study.localizer.stimuli)
+        found = []
+        for network in self.study.localizer.networks:
+            own = folder / network
+            if own.is_dir():
+                found += sorted(p for p in own.iterdir() if p.is_file() and p.name[0] != ".")
+        return [os.path.relpath(file) for file in found]
+
+    @property
+    def corpus_file(self) -> str:
+        """The text whose perplexity is measured under lesions."""
+        return os.path.relpath(self.study.localizer.lesion.corpus)
 
     @property
     def statistics_settings(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Functional localizers: units that respond more to one kind of text than to another, and lesions of them."""

@@ -1,0 +1,118 @@
+"""Which units make a network: the most selective ones, the least, those of a range of percentiles, or none
+of these (random controls).
+
+k = int(percentage / 100 * units), at least 1; or the number of units that is asked for. Equal t is ordered
+by layer, then by unit. Units that are constant over all texts are never selected.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brodmann.config.localizer import MOST_SELECTIVE, Size, parse_range
+from brodmann.errors import UserError
+from brodmann.files import write_text
+from brodmann.localizers.selectivity import Selectivity
+
+HEADER = ("layer", "unit", "t")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units as flat indices (layer * width + unit), in order of selection, and their t."""
+
+    units: np.ndarray  # int64 [n]
+    t: np.ndarray  # float64 [n]
+    width: int
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(layer, unit) of each."""
+        return [divmod(unit, self.width) for unit in self.units.tolist()]
+
+
+def select(found: Selectivity, size: Size, *, range: str = MOST_SELECTIVE, seed: int = 42) -> Units:
+    """The units of a range of percentiles of t; ``seed`` draws them where there is a choice.
+
+    Bounds are inclusive percentiles over the units that are not constant.
+    """
+    low, high = parse_range(range)
+    t, eligible = _flat(found)
+    count = size.count(t.size)
+    if low == high:
+        if count > len(eligible):
+            raise _too_few(count, len(eligible), "respond to anything")
+        values = t[eligible]
+        order = np.argsort(-values if high else values, kind="stable")[:count]
+        return _units(found, eligible[order])
+    bounds = np.percentile(t[eligible], [low, high]) if len(eligible) else (0.0, 0.0)
+    inside = eligible[(t[eligible] >= bounds[0]) & (t[eligible] <= bounds[1])]
+    if count > len(inside):
+        raise _too_few(count, len(inside), f"lie in the range {range}")
+    drawn = np.random.default_rng(seed).choice(inside, size=count, replace=False)
+    return _best_first(found, drawn)
+
+
+def random_units(found: Selectivity, selected: Units, seed: int) -> Units:
+    """As many units, drawn from all others (constant ones apart)."""
+    _, eligible = _flat(found)
+    rest = np.setdiff1d(eligible, selected.units)
+    if len(selected) > len(rest):
+        raise _too_few(len(selected), len(rest), "are left for a random control")
+    drawn = np.random.default_rng(seed).choice(rest, size=len(selected), replace=False)
+    return _best_first(found, drawn)
+
+
+def _flat(found: Selectivity) -> tuple[np.ndarray, np.ndarray]:
+    """t of all units, and which of them respond at all."""
+    if np.isnan(found.t).any():
+        raise UserError.at("selectivity", "t holds NaN", "delete the file: it is computed anew")
+    return found.t.reshape(-1), np.flatnonzero(~found.constant.reshape(-1))
+
+
+def _units(found: Selectivity, units: np.ndarray) -> Units:
+    return Units(units.astype(np.int64), found.t.reshape(-1)[units], found.t.shape[1])
+
+
+def _best_first(found: Selectivity, drawn: np.ndarray) -> Units:
+    drawn = np.sort(drawn)
+    return _units(found, drawn[np.argsort(-found.t.reshape(-1)[drawn], kind="stable")])
+
+
+def _too_few(count: int, there: int, what: str) -> UserError:
+    return UserError.at(
+        "localizer",
+        f"{count} units are to be selected, but only {there} {what}",
+        "lower localizer.percentages or num_units, or widen localizer.range",
+    )
+
+
+def write_units(path: str | Path, chosen: Units) -> None:
+    """A selection as CSV: layer, unit, t, in order of selection."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HEADER)
+    for (layer, unit), t in zip(chosen.pairs, chosen.t.tolist(), strict=True):
+        table.writerow((layer, unit, f"{t:.17g}"))
+    write_text(path, text.getvalue())
+
+
+def read_pairs(path: str | Path) -> list[tuple[int, int]]:
+    """(layer, unit) of a selection or any other mask: a CSV file with these columns."""
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+            return [(int(row["layer"]), int(row["unit"])) for row in rows]
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    except (KeyError, ValueError, TypeError):
+        fix = "it needs the columns layer and unit, both numbers"
+        raise UserError.at(str(path), "not a mask", fix) from None
