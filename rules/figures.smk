@@ -27,6 +27,11 @@ rule figures:
             ending=FORMATS,
         ),
         collect("{figure}{ending}", figure=workspace.figures, ending=FORMATS),
+        collect(
+            "results/figures/localizer_{name}{ending}",
+            name=LOCALIZER_FIGURES if MODELS else [],
+            ending=FORMATS,
+        ),
 
 
 rule accuracy_heatmap:

@@ -19,6 +19,7 @@ METHODS = {
     "ablation": 1,  # log-probabilities under lesions, and their tables
     "localizer": 1,  # responses to a localizer's texts, and their tests
     "localizer_selection": 1,  # which units are selected
+    "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 1,  # their tables: intervals and tests
     "forecast": 1,  # first-order forecast of ablations

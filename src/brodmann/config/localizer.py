@@ -8,6 +8,8 @@ from typing import Any
 
 from brodmann.errors import UserError
 
+# Sites whose units are dimensions of the residual stream.
+RESIDUAL_SITES = ("block_output", "mlp_output")
 # Ranges of percentiles of t that mean the most and the least selective units.
 MOST_SELECTIVE = "100-100"
 LEAST_SELECTIVE = "0-0"

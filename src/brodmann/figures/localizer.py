@@ -11,7 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
+from brodmann.figures.style import (
+    DOUBLE,
+    SINGLE,
+    add_title,
+    domain_colour,
+    domain_marker,
+    empty_figure,
+    ordered_domains,
+    state_empty,
+    text_colour,
+)
 
 NETWORK_NAMES = {
     "language": "language",
@@ -64,18 +74,19 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
     return figure
 
 
-def draw_selectivity(values: Mapping[str, tuple[np.ndarray, float]], *, title: str) -> Figure:
-    """How selective units are: a histogram of t per network.
+def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, title: str) -> Figure:
+    """How selective units are: a histogram of t per entry.
 
-    ``values``: network -> (t of all units, t of the least selective unit that is selected; NaN for none).
+    ``values``: heading -> (network, t of all units, t of the least selective unit that is selected; NaN for
+    none).
     """
     if not values:
         return empty_figure(title, "no network is localized")
     figure, panels = _grid(len(values), height=1.9, sharey=False)
-    for axes, (network, (t, threshold)) in zip(panels, values.items(), strict=True):
+    for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
-        axes.set_title(NETWORK_NAMES.get(network, network), loc="left", fontsize=8)
+        axes.set_title(name, loc="left", fontsize=7.5)
         if not len(finite):
             state_empty(axes)
             continue
@@ -177,18 +188,16 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
 def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     """How much of what circuits write lands on localized units, against chance.
 
-    Columns: network, task, domain, ratio (share of the written energy over the share of the units), p. A dot
-    per task, by domain; filled where p < 0.05.
+    Columns: panel (its heading), task, domain, ratio (written share over that of random neurons of the same
+    layers), p. A dot per task, by domain; filled where p < 0.05.
     """
-    from brodmann.figures.style import domain_colour, domain_marker, ordered_domains
-
-    networks = list(dict.fromkeys(table["network"]))
-    if not networks or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
+    names = list(dict.fromkeys(table["panel"]))
+    if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         return empty_figure(title, "no circuit or no network to compare")
-    figure, panels = _grid(len(networks), height=2.1, sharey=True)
+    figure, panels = _grid(len(names), height=2.1, sharey=True)
     domains = ordered_domains(table["domain"])
-    for axes, network in zip(panels, networks, strict=True):
-        own = table[table["network"] == network]
+    for axes, name in zip(panels, names, strict=True):
+        own = table[table["panel"] == name]
         for place, domain in enumerate(domains):
             some = own[own["domain"] == domain].dropna(subset=["ratio"])
             spread = np.linspace(-0.25, 0.25, len(some)) if len(some) > 1 else np.zeros(len(some))
@@ -207,7 +216,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
         axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
-        axes.set_title(NETWORK_NAMES.get(network, network), loc="left", fontsize=8)
+        axes.set_title(name, loc="left", fontsize=7.5)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("written onto the network / chance")
     add_title(figure, title)

@@ -29,7 +29,7 @@ from brodmann.pipeline.statistics import ALL
 from brodmann.pipeline.tables import read_matrix, read_table, write_frame, write_matrix
 
 
-def _save(figure: Figure, stem: str, table: pd.DataFrame) -> None:
+def save(figure: Figure, stem: str, table: pd.DataFrame) -> None:
     """``stem``.png, .pdf and .csv; a table with names on its rows is a matrix."""
     save_figure(figure, f"{stem}.png", f"{stem}.pdf")
     if table.index.dtype.kind in "iu":
@@ -56,29 +56,29 @@ def overlap_figures(
         rates = read_table(reliability).set_index("task")["ceiling"]
     for measure, table in tables.items():
         shown = None if rates is None or measure == "doubly_stochastic" else rates.to_dict()
-        _save(draw_overlap(table, measure, reliability=shown, title=title), stems[measure], table)
+        save(draw_overlap(table, measure, reliability=shown, title=title), stems[measure], table)
     contained = tables["containment"]
     chord = draw_chord(contained, minimum=chord_minimum, title=title)
-    _save(chord, stems["chord"], chord_links(contained, chord_minimum))
+    save(chord, stems["chord"], chord_links(contained, chord_minimum))
 
 
 def noise_corrected_figure(matrix: str, reliability: str, *, title: str, stem: str) -> None:
     """Rule ``noise_corrected_figure``: overlap divided by its ceiling, the ceilings on the diagonal."""
     table = read_matrix(matrix)
     rates = read_table(reliability).set_index("task")["ceiling"].to_dict()
-    _save(draw_overlap(table, "noise_corrected", reliability=rates, title=title), stem, table)
+    save(draw_overlap(table, "noise_corrected", reliability=rates, title=title), stem, table)
 
 
 def agreement_figure(units: str, summary: str, *, title: str, stem: str) -> None:
     """Rule ``agreement_figure``: estimated against true effects of single units."""
     table = read_table(units)
-    _save(draw_agreement(table, read_table(summary), title=title), stem, table)
+    save(draw_agreement(table, read_table(summary), title=title), stem, table)
 
 
 def ablation_figure(drops: str, *, title: str, stem: str) -> None:
     """Rule ``ablation_heatmap``: accuracy lost."""
     table = read_matrix(drops)
-    _save(draw_ablation(table, title=title), stem, table)
+    save(draw_ablation(table, title=title), stem, table)
 
 
 def effect_figures(
@@ -92,9 +92,9 @@ def effect_figures(
 ) -> None:
     """Rule ``effect_figures``: forecast against measured, and circuits against random lesions."""
     table = pairs(read_matrix(forecast), read_matrix(scores), read_matrix(drops))
-    _save(draw_forecast(table, title=title), stems["forecast"], table)
+    save(draw_forecast(table, title=title), stems["forecast"], table)
     summary = control_summary({task: read_table(path) for task, path in lesions.items()})
-    _save(draw_controls(summary, title=title), stems["controls"], summary)
+    save(draw_controls(summary, title=title), stems["controls"], summary)
 
 
 def composition_figure(
@@ -129,7 +129,7 @@ def composition_figure(
             panels[f"{name} (control)"] = binned([tables[name]])
     rows = [table.assign(panel=panel) for panel, table in panels.items()]
     data = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["panel"])
-    _save(draw_composition(panels, title=title), stem, data)
+    save(draw_composition(panels, title=title), stem, data)
 
 
 def study_figures(
@@ -161,22 +161,22 @@ def study_figures(
         (True, "domains_ablation", "accuracy lost"),
     ):
         panels, data = _domain_panels(chosen[drop](tables["domain_modularity"]), labels, drop)
-        _save(draw_domains(panels, ylabel=ylabel, title=""), stems[name], data)
+        save(draw_domains(panels, ylabel=ylabel, title=""), stems[name], data)
     for drop, name in ((False, "consistency_overlap"), (True, "consistency_ablation")):
         tau = _tau(chosen[drop](tables["consistency"]))
         title = "accuracy lost" if drop else "overlap"
-        _save(draw_consistency(tau, title=title, label="Kendall's tau"), stems[name], tau)
+        save(draw_consistency(tau, title=title, label="Kendall's tau"), stems[name], tau)
     sizes = tables["threshold_robustness"]
     sizes = sizes[(sizes["measure"] == "containment") & _same_sign(sizes["sel"], overlap_sel)]
     sizes = without_lonely_average(sizes)[
         ["model", "control", "percent", "within", "cross", "ratio", "ari"]
     ]
     sizes = sizes.reset_index(drop=True)
-    _save(draw_robustness(sizes, title=""), stems["robustness"], sizes)
+    save(draw_robustness(sizes, title=""), stems["robustness"], sizes)
     effects = _domain_effects(tables["confounds"], chosen)
-    _save(draw_confounds(effects, title=""), stems["confounds"], effects)
+    save(draw_confounds(effects, title=""), stems["confounds"], effects)
     cells = _cells(inventory, tables["structure_function"], component, drop_sel, kind)
-    _save(draw_structure_function(cells, title=""), stems["structure_function"], cells)
+    save(draw_structure_function(cells, title=""), stems["structure_function"], cells)
 
 
 def _same_sign(selections: pd.Series, selection: str) -> pd.Series:

@@ -18,6 +18,7 @@ import numpy as np
 
 from brodmann.analysis.fdr import with_q
 from brodmann.circuits.prompting import PromptPlan, plan_prompts
+from brodmann.config.localizer import RESIDUAL_SITES
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import canonical_json, digest
@@ -130,6 +131,23 @@ class LesionStage:
             }
         )
 
+    def written_key(self, localized: Localized) -> str:
+        """Hash of what the written shares on a network's units depend on."""
+        return digest(
+            {
+                "stage": "written",
+                "method": METHODS["written"],
+                "model": self.card.identity(),
+                "architecture": self.card.architecture,
+                "units": sorted(localized.main.pairs),
+            }
+        )
+
+    @property
+    def residual(self) -> bool:
+        """Whether localized units are dimensions of the residual stream."""
+        return self.settings.site in RESIDUAL_SITES
+
     def _means_key(self, localized: Localized) -> list[Any]:
         network = localized.contrast.network
         return [localized.contrast.sha256, self.settings.truncate[network]]
@@ -151,9 +169,12 @@ def run_pass(
     rows, computed = 0, set()
     with Store(this.store / "lesion") as store:
         work = _missing(stage, store)
+        unwritten = _unwritten(stage, store)
         log.info("%s: %d lesions to measure", stage.card.name, len(work))
-        if work:
+        if work or unwritten:
             model = load(study, stage.card.name, WeightsRecord.read(record_file), threads)
+            for key, localized in unwritten.items():
+                store.put(key, _written(model, localized))
             meter = _Meter(stage, model)
             total = sum(len(keys) for _, _, keys in work)
             with progress(total, f"lesions {model.name}", unit="row") as bar:
@@ -166,7 +187,7 @@ def run_pass(
         store.consolidate()
     facts = {
         "stage": "lesion",
-        "model_loads": int(bool(work)),
+        "model_loads": int(bool(work or unwritten)),
         "lesions": len(work),
         "rows": rows,
         "computed": sorted(computed),
@@ -191,6 +212,24 @@ def _missing(stage: LesionStage, store: Store) -> list[_Work]:
             if lacking:
                 work.append((localized, line, lacking))
     return work
+
+
+def _unwritten(stage: LesionStage, store: Store) -> dict[str, Localized]:
+    """Networks whose written shares the store lacks, by their key."""
+    if not stage.residual:
+        return {}
+    every = map(stage.localized, stage.settings.networks)
+    keys = {stage.written_key(localized): localized for localized in every}
+    return {key: localized for key, localized in keys.items() if key not in store}
+
+
+def _written(model: Any, localized: Localized) -> bytes:
+    """What the model's neurons write on a network's units, as a record."""
+    from safetensors.numpy import save as pack
+
+    from brodmann.localizers.writing import written_share
+
+    return pack({"share": written_share(model, localized.main.pairs)})
 
 
 class _Meter:
@@ -278,7 +317,42 @@ class _Meter:
                 )
 
 
-# The light job
+# The light jobs
+
+
+def write_written(
+    study: Study,
+    *,
+    model_json: str,
+    localizer_manifest: str,
+    manifest: str,
+    mask_files: Mapping[str, str],
+    network: str,
+    output: str,
+) -> None:
+    """Rule ``written``: what each task's circuit writes on a network's units. ``mask_files``: task -> mask.
+
+    Where the site is no part of the residual stream the table has a header only.
+    """
+    from safetensors.numpy import load as unpack
+
+    from brodmann.analysis.written import COLUMNS as WRITTEN
+    from brodmann.analysis.written import written_rows
+    from brodmann.circuits.masks import read_mask
+
+    stage = LesionStage(study, model_json, [], localizer_manifest)
+    rows: list[dict[str, object]] = []
+    if stage.residual:
+        localized = stage.localized(network)
+        store = Store(Path(manifest).parent / "lesion")
+        what = f"what neurons write on {network}"
+        share = unpack(store.require(stage.written_key(localized), what, manifest))["share"]
+        masks = {
+            task: read_mask(path, stage.card.neurons_per_layer).units
+            for task, path in mask_files.items()
+        }
+        rows = written_rows(share, masks, seed=study.localizer.seed)
+    write_table(output, rows, WRITTEN)
 
 
 def write_table_of(

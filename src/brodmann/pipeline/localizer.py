@@ -131,6 +131,11 @@ class Localized:
         size = int.from_bytes(self.record[:8], "little")
         return json.loads(json.loads(self.record[8 : 8 + size])["__metadata__"]["facts"])
 
+    @property
+    def main(self) -> Units:
+        """The network: the units of the first size."""
+        return next(iter(self.selected().values()))
+
     def selected(self, lesioned: bool = False) -> Mapping[str, Units]:
         """Selection name -> units: of every size the network's own and its random controls."""
         from brodmann.localizers.selection import random_units, select
