@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.pipeline.inventory import AVERAGE
 from brodmann.pipeline.printed import show_p
 from brodmann.pipeline.statistics import ALL
@@ -249,3 +250,56 @@ def _within_formats(row: pd.Series) -> str:
     if pd.isna(row["p"]):
         return "No surface format holds tasks of several domains, so labels cannot be shuffled within formats."
     return f"With labels shuffled within surface formats only ({int(row['n_movable'])} tasks can move): {_p(row['p'])}."
+
+
+# Localizers
+
+
+def lesion_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:
+    """What silencing a network costs, beside random units: the corpus, then each task that suffers."""
+    network = NETWORK_NAMES.get(network, network)
+    intact = table[table["condition"] == "intact"].set_index(["measure", "task"])["value"]
+    intact.index = intact.index.map(lambda key: (key[0], "" if pd.isna(key[1]) else key[1]))
+    lesions = table[table["condition"] == "lesion"]
+    for (selection, kind), own in lesions.groupby(["selection", "kind"], sort=False):
+        random = table[
+            (table["condition"] == "random")
+            & (table["selection"] == selection)
+            & (table["kind"] == kind)
+        ]
+        corpus = own[own["measure"] == "perplexity"].iloc[0]
+        controls = random[random["measure"] == "perplexity"]["value"]
+        text = (
+            f"{name}, {network}: silencing {selection} ({int(corpus['k'])} units, {kind}) takes perplexity from "
+            f"{_big(intact['perplexity', ''])} to {_big(corpus['value'])}"
+        )
+        if len(controls):
+            text += f"; as many random units to {_big(controls.min())} to {_big(controls.max())}"
+        if not pd.isna(corpus["p_random"]):
+            text += f" ({_p(corpus['p_random'])} against their mean, {int(corpus['n'])} passages)"
+        tasks = own[own["measure"] == "accuracy"]
+        worse = tasks[tasks["q_random"] < ALPHA]
+        if len(tasks):
+            named = ", ".join(
+                f"{row['task']} {_share(intact['accuracy', row['task']])} to {_share(row['value'])}"
+                for _, row in worse.iterrows()
+            )
+            text += f". Tasks that differ from random lesions at q < {ALPHA}: {named or 'none'} (of {len(tasks)})"
+        yield f"{text}."
+
+
+def written_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:
+    """How many circuits write on a network more than chance."""
+    tested = table[table["p"].notna()]
+    if not len(tested):
+        return
+    above = tested[tested["q"] < ALPHA]
+    yield (
+        f"{name}: {len(above)} of {len(tested)} circuits write on the {NETWORK_NAMES.get(network, network)} network more than "
+        f"random neurons of their layers do (q < {ALPHA}); median ratio {tested['ratio'].median():.2f}."
+    )
+
+
+def _big(value: float) -> str:
+    """A perplexity in as many digits as it deserves."""
+    return f"{value:,.1f}" if value < 1e3 else f"{value:,.0f}" if value < 1e6 else f"{value:.2g}"
