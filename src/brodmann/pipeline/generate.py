@@ -57,6 +57,8 @@ def continuations(study: Study, name: str, wish: Wish) -> Iterator[tuple[str, st
         f"lesioned ({len(chosen)} units)": units,
         f"random ({count} units, seed {wish.seed})": [divmod(n, width) for n in drawn.tolist()],
     }
+    with lesion(model, units, site=wish.site):
+        pass  # a mask that does not fit the model is named before anything is printed
     for condition, own in conditions.items():
         with lesion(model, own, site=wish.site):
             yield (
