@@ -509,6 +509,7 @@ class _CrossChecks:
                         lesion["tasks"], tasks.selected, (*here, "lesion", "tasks")
                     ),
                     items=lesion["items"],
+                    passages=lesion["passages"],
                     corpus=self._shipped(
                         given.get("lesion") or {},
                         (*here, "lesion", "corpus"),

@@ -71,6 +71,7 @@ class LesionSettings:
     seeds: tuple[int, ...]
     tasks: tuple[str, ...]
     items: int
+    passages: int | None  # of the corpus; None: all
     corpus: str  # a path
 
 

@@ -78,7 +78,8 @@ class LesionStage:
         self.settings = study.localizer
         self.card = ModelCard.read(model_json)
         self.manifest = manifest  # of the localizer pass
-        self.passages = read_passages(self.settings.lesion.corpus)
+        lesioned = self.settings.lesion
+        self.passages = read_passages(lesioned.corpus)[: lesioned.passages]
         self.targets = {items.task: self._target(items) for items in map(read_items, item_files)}
 
     def _target(self, items: TaskItems) -> Target:
