@@ -30,7 +30,7 @@ STAGES = {
     "ablation": ("ablation",),
     "localizer_pass": ("localizer",),
     "localizer": ("localizer", "localizer_selection"),
-    "lesion_pass": ("localizer_selection", "lesion"),
+    "lesion_pass": ("localizer_selection", "lesion", "written"),
     "lesion": ("lesion", "lesion_effects"),
     "surface": ("surface",),
 }
@@ -173,6 +173,7 @@ class Workspace:
             settings["kinds"] = list(found.lesion.kinds)
             settings["tasks"] = list(found.lesion.tasks)
             settings["items"] = found.lesion.items
+            settings["passages"] = found.lesion.passages
             settings["prompting"] = self.study.model(model).prompting_settings()
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
