@@ -132,6 +132,7 @@ def test_another_percentage_measures_no_response_again(study):
     assert len(study.ledger()) == before + 1
 
 
+@pytest.mark.slow
 def test_another_network_and_kind_measure_what_is_new(study):
     lesion_settings = {"kinds": ["zero", "mean"], "tasks": [TASKS[0]], "seeds": [42]}
     networks = ["language", "multiple-demand", "theory_of_mind"]
@@ -147,6 +148,7 @@ def test_another_network_and_kind_measure_what_is_new(study):
     assert json.loads(tensors(study, "theory_of_mind")[1]["pooling"]) == "mean"
 
 
+@pytest.mark.slow
 def test_other_pooling_measures_responses_again(study):
     before = configure(study, pooling={"language": "mean"}, lesion={"tasks": []})
     study.snakemake("localizers")
@@ -154,6 +156,7 @@ def test_other_pooling_measures_responses_again(study):
     assert set(table(study).measure) == {"perplexity", "word_perplexity"}
 
 
+@pytest.mark.slow
 def test_changed_texts_are_noticed(study):
     path = study.path / "stimuli/language/sentences.txt"
     lines = path.read_text().splitlines()
@@ -187,6 +190,7 @@ def test_a_killed_pass_goes_on_where_it_was(study):
     assert entry["rows"] <= 21 * (1 + N) - stored
 
 
+@pytest.mark.slow
 def test_a_damaged_store_heals(study):
     expected = tensors(study)[0]["t"]
     [shard] = (study.path / "results/tiny/.store/localizer").glob("*.shard")
