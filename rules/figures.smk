@@ -16,28 +16,32 @@ STUDY_FIGURES = (
 )
 
 
+# Overlaps that were taken over, of the main size: they say which tasks a model has.
+IMPORTED_MAIN = [
+    one
+    for one in INVENTORY.overlaps
+    if one.model in IMPORTED and (one.component, one.sel) == (COMPONENTS[0], MAIN_SELECTION)
+]
+# Every figure of the study, by name.
+FIGURES = [
+    "accuracy_heatmap",
+    *collect("{figure}.{component}", figure=("composition", *STUDY_FIGURES), component=COMPONENTS),
+    *collect("localizer_{name}", name=LOCALIZER_FIGURES if MODELS else []),
+    *workspace.figures,
+]
+
+
 rule figures:
     """All figures."""
     input:
-        multiext("results/figures/accuracy_heatmap", *FORMATS),
-        collect(
-            "results/figures/{figure}.{component}{ending}",
-            figure=("composition", *STUDY_FIGURES),
-            component=COMPONENTS,
-            ending=FORMATS,
-        ),
-        collect("{figure}{ending}", figure=workspace.figures, ending=FORMATS),
-        collect(
-            "results/figures/localizer_{name}{ending}",
-            name=LOCALIZER_FIGURES if MODELS else [],
-            ending=FORMATS,
-        ),
+        collect("results/figures/{figure}{ending}", figure=FIGURES, ending=FORMATS),
 
 
 rule accuracy_heatmap:
     input:
         baselines=collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
         imported=collect("results/{model}/accuracy.csv", model=IMPORTED),
+        matrices=[one.path("containment") for one in IMPORTED_MAIN],
     output:
         multiext("results/figures/accuracy_heatmap", *FORMATS),
     log:
@@ -48,6 +52,7 @@ rule accuracy_heatmap:
     params:
         models=MODELS,
         imported=IMPORTED,
+        matrix_models=[one.model for one in IMPORTED_MAIN],
         tasks=TASKS,
         controls=list(study.controls),
         method=METHODS["accuracy"],

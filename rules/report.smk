@@ -68,6 +68,7 @@ rule write_report:
         "../workflow/envs/brodmann.yaml"
     params:
         matrices=INVENTORY.to_params(),
+        figures=FIGURES,
         method=METHODS["report"],
     message:
         "Writing the report"

@@ -9,6 +9,8 @@ with job.running(snakemake) as study:
     from brodmann.report.compose import compose
     from brodmann.report.page import write_page
 
-    page = compose(study, Inventory.from_params(snakemake.params.matrices))
+    page = compose(
+        study, Inventory.from_params(snakemake.params.matrices), snakemake.params.figures
+    )
     folder = Path(snakemake.config["snakefile"]).parent / "workflow" / "report"
     write_page(snakemake.output[0], page, folder / "report.html.j2")

@@ -76,20 +76,28 @@ def accuracy_table(
     return AccuracyTable(list(models), list(tasks), cells)
 
 
-def imported_accuracies(files: Mapping[str, str]) -> AccuracyTable:
-    """The accuracies of results-only models: model -> their table. Only the shares are known of these."""
+def imported_accuracies(
+    files: Mapping[str, str], included: Mapping[str, Sequence[str]]
+) -> AccuracyTable:
+    """The accuracies of results-only models: model -> their table. Only the shares are known of these.
+
+    ``included``: model -> the tasks that its matrices have.
+    """
     cells, tasks = {}, []
     for model, path in files.items():
         with open(path, encoding="utf-8", newline="") as handle:
             for row in csv.DictReader(handle):
                 task, share = row["task"], row["both_correct_accuracy"]
                 tasks.append(task)
-                known = {"both_correct_accuracy": float(share), "included": True} if share else {}
+                known = {"both_correct_accuracy": float(share)} if share else {}
                 cells[model, task] = replace(_unknown(model, task, "taken over"), **known)
     known_tasks = sorted(set(tasks), key=sort_key)
     for model in files:
         for task in known_tasks:
-            cells.setdefault((model, task), _unknown(model, task, "not known"))
+            cell = cells.get((model, task), _unknown(model, task, "not known"))
+            there = task in included.get(model, ())
+            reason = cell.reason if there else "not in the matrices that were taken over"
+            cells[model, task] = replace(cell, included=there, reason=reason)
     return AccuracyTable(list(files), known_tasks, cells)
 
 

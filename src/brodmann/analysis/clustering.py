@@ -46,7 +46,9 @@ def recover(
 
     names, codes = label_codes(domains)
     undefined = float("nan")
-    if len(codes) < 2 or not np.isfinite(_off_diagonal(matrix)).any():
+    # Of one domain, or of no more tasks than clusters, there is nothing to find.
+    untestable = len(names) < 2 or len(codes) <= CLUSTERS
+    if untestable or not np.isfinite(_off_diagonal(matrix)).any():
         return Recovery((0,) * len(codes), *[undefined] * 6)
     weights = symmetrised(matrix)
     labels = clusters(knn_graph(weights))

@@ -58,8 +58,8 @@ class Contrast:
 
     @property
     def ratio(self) -> float:
-        """mean(within) / mean(cross); NaN where nothing is across."""
-        return self.within.mean / self.cross.mean if self.cross.mean else float("nan")
+        """mean(within) / mean(cross); NaN unless there is something across."""
+        return self.within.mean / self.cross.mean if self.cross.mean > 0 else float("nan")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import pandas as pd
 from scipy.stats import rankdata, spearmanr
 
 BOOTSTRAPS = 1000
+# With fewer tasks resamples that hold several of them are too alike to say anything.
+MIN_TASKS = 5
 LEVEL = 0.95
 
 
@@ -154,6 +156,8 @@ def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, 
     """Percentile interval: tasks drawn with replacement; a task never meets itself."""
     rng = np.random.default_rng(seed)
     n = len(first)
+    if n < MIN_TASKS:
+        return float("nan"), float("nan")
     found = []
     for _ in range(BOOTSTRAPS):
         drawn = rng.integers(n, size=n)

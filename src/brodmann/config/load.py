@@ -38,7 +38,8 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_NAMES = frozenset(
     {
         *("average", "statistics", "figures", "bench", "items"),
-        *("report.html", "provenance.json", "methods.md"),
+        *("report.html", "provenance.json", "methods.md", "methods.bib"),
+        "all",  # all models together, in tables
     }
 )
 SOURCE_KINDS = ("wheel", "hf", "path", "gguf", "results")
@@ -320,7 +321,8 @@ class _CrossChecks:
         if kind == "results":
             resolved = self._results_path(location, path)
             if not self._exists(resolved, folder=True):
-                self._problem(path, f"no such folder: {resolved}")
+                fix = "" if self.config.get("results_from") else "results_from names another folder"
+                self._problem(path, f"no such folder: {resolved}", fix)
             return kind, str(resolved)
         if kind == "gguf":
             resolved = self._resolve(location, path)

@@ -52,6 +52,13 @@ class ResultsFolder:
         }
         return cls(path, overlaps, drops, baselines)
 
+    def overlap_files(self, component: str, sel: str) -> list[str]:
+        """The containments, and what lies beside them in our layout (other measures)."""
+        own = str(self.overlaps[component, sel])
+        stem = own.removesuffix(".containment.csv")
+        beside = [f"{stem}.{measure}.csv" for measure in ("jaccard", "doubly_stochastic")]
+        return [own, *[file for file in beside if stem != own and Path(file).is_file()]]
+
 
 def _match(patterns: tuple[re.Pattern, ...], name: str) -> dict[str, str] | None:
     matches = [found for pattern in patterns if (found := pattern.fullmatch(name))]

@@ -151,6 +151,8 @@ def _summary(
             low = high = float("nan")
             if name == "containment":
                 low, high = overlap.interval(mean, [getattr(one, pairs) for one in drawn])
+                if pairs != "ratio":  # a share
+                    low, high = max(low, 0.0), min(high, 1.0)
             rows.append(
                 {
                     "measure": name,

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.analysis import structure_function
-from brodmann.analysis.clustering import CLUSTERS, NEIGHBOURS, Recovery, recover
+from brodmann.analysis.clustering import NEIGHBOURS, Recovery, recover
 from brodmann.analysis.consistency import Consistency, consistency
 from brodmann.analysis.fdr import with_q
 from brodmann.analysis.modularity import Cells, Modularity, modularity
@@ -27,7 +27,10 @@ from brodmann.tasks.catalogue import domain_of
 
 log = logging.getLogger(__name__)
 
-KEYS = ("model", "control", "component", "sel", "measure", "kind", "unit", "n", "seed", "method")
+KEYS = (
+    *("model", "control", "component", "sel", "measure", "kind"),
+    *("unit", "n", "n_models", "seed", "method"),
+)
 # All models together, in tables that have a row for each model otherwise.
 ALL = "all"
 
@@ -51,10 +54,11 @@ CLUSTERING = (
 ASSIGNMENTS = ("model", "component", "sel", "measure", "kind", "task", "domain", "cluster")
 CONSISTENCY = (
     *("model", "other", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
-    *("method", "tau", "p", "q", "sd", "n_pairs"),
+    *("method", "tau", "sd", "n_pairs"),
 )
 ROBUSTNESS = (
-    *("model", "control", "component", "measure", "kind", "sel", "percent", "n", "seed", "method"),
+    *("model", "control", "component", "measure", "kind", "sel", "percent", "unit", "n"),
+    *("n_models", "seed", "method"),
     *("within", "cross", "ratio", "p", "ari", "nmi", "ami", "v_measure", "silhouette", "ari_p"),
     *("tau", "tau_sd", "n_pairs"),
 )
@@ -75,6 +79,7 @@ class Matrix:
     sel: str
     measure: str  # a measure of overlap, or accuracy_drop
     kind: str  # kind of ablation; empty for overlap
+    n_models: int  # that an average is of; else 1
     table: pd.DataFrame
 
     @property
@@ -118,7 +123,9 @@ def matrices(inventory: Inventory) -> list[Matrix]:
 
 def _read(one: Overlap | Drop, measure: str, kind: str, path: str, inventory: Inventory) -> Matrix:
     control = one.model in inventory.controls
-    return Matrix(one.model, control, one.component, one.sel, measure, kind, read_matrix(path))
+    n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
+    table = read_matrix(path)
+    return Matrix(one.model, control, one.component, one.sel, measure, kind, n_models, table)
 
 
 def write_structure(
@@ -137,6 +144,7 @@ def write_structure(
             recovered = recover(values, matrix.domains, **options)
             tested.append((matrix, found, recovered))
             shared = {**matrix.keys, "unit": matrix.unit, "n": len(matrix.table), **options}
+            shared["n_models"] = matrix.n_models
             rows["modularity"].append({**shared, **_overall(found)})
             rows["domain_modularity"] += [{**shared, **row} for row in _by_domain(found, matrix)]
             rows["clustering"].append({**shared, **_recovery(recovered)})
@@ -204,7 +212,7 @@ def _recovery(found: Recovery) -> dict[str, Any]:
     return {
         "method": "average linkage on the graph of nearest tasks; p: domain labels shuffled, one-sided",
         "neighbours": NEIGHBOURS,
-        "clusters": CLUSTERS,
+        "clusters": len(set(found.labels)),
         "ari": found.ari,
         "nmi": found.nmi,
         "ami": found.ami,
@@ -250,7 +258,7 @@ def _consistency_rows(matrix: Matrix, found: Consistency, seed: int) -> list[dic
         "method": f"{cells} of the tasks common to all models",
     }
     rows = [
-        {**shared, "model": one.first, "other": one.second, "n": one.n, "tau": one.tau, "p": one.p}
+        {**shared, "model": one.first, "other": one.second, "n": one.n, "tau": one.tau}
         for one in found.pairs
     ]
     ddof = "n" if matrix.kind else "n - 1"
@@ -275,7 +283,9 @@ def _robustness(
         row = {
             **matrix.keys,
             "percent": float(matrix.sel.partition("-")[2].removesuffix("pct")),
+            "unit": matrix.unit,
             "n": len(matrix.table),
+            "n_models": matrix.n_models,
             "seed": seed,
             "method": "as in modularity.csv, clustering.csv and consistency.csv",
             "within": found.overall.within.mean,
@@ -314,7 +324,7 @@ def write_structure_function(
     inventory: Inventory, settings: StatisticsSettings, output: str
 ) -> None:
     """Rule ``structure_function``: does containment predict the accuracy drop?"""
-    drops = [one for one in inventory.all_drops if one.overlap in inventory.all_overlaps]
+    drops = [one for one in inventory.all_drops if _comparable(one, inventory)]
     rows, pooled = [], {}
     with progress(len(drops), "structure and function", "matrix") as bar:
         for one in drops:
@@ -332,6 +342,20 @@ def write_structure_function(
             rows.append(_function_row(one, pd.concat(parts), None, None, inventory, settings))
     rows = with_q(with_q(rows), p="mantel_p", q="mantel_q")
     write_table(output, rows, STRUCTURE_FUNCTION)
+
+
+def _comparable(one: Drop, inventory: Inventory) -> bool:
+    """Whether there are overlaps to go with the drops; averages must be over the same models."""
+    if one.overlap not in inventory.all_overlaps:
+        return False
+    if one.model != AVERAGE:
+        return True
+    same = [{own.model for own in inventory.contributing(both)} for both in (one, one.overlap)]
+    if same[0] != same[1]:
+        log.warning(
+            "%s %s: the averages are of different models, hence not compared", one.sel, one.kind
+        )
+    return same[0] == same[1]
 
 
 def _function_row(

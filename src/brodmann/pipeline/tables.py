@@ -60,7 +60,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_csv(path)
+        # A model may be called NA, null or 001.
+        names = {"model": str, "other": str, "label": str}
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except (ValueError, OSError) as error:
         raise _damaged(path, error) from None
 

@@ -226,10 +226,10 @@ class Workspace:
             return [os.path.relpath(f) for f in sorted(folder.iterdir()) if f.is_file()]
         return []
 
-    def imported_overlap(self, wildcards: Any) -> str:
-        """The file that holds a results-only model's containments."""
-        found = self.folders[wildcards.imported].overlaps
-        return str(found[wildcards.component, wildcards.sel])
+    def imported_overlap(self, wildcards: Any) -> list[str]:
+        """The files that hold a results-only model's overlaps; in our layout there are several."""
+        found = self.folders[wildcards.imported]
+        return found.overlap_files(wildcards.component, wildcards.sel)
 
     def imported_drop(self, wildcards: Any) -> str:
         """The file that holds a results-only model's accuracy drops."""
@@ -282,14 +282,15 @@ class Workspace:
                 ("controls", measured),
             ):
                 names += [f"{figure}.{model}.{component}" for model in models]
-        return [f"results/figures/{name}" for name in names]
+        return names
 
     @property
     def imported_files(self) -> list[str]:
         """Every file that is taken over from elsewhere."""
         found = []
         for name, folder in self.folders.items():
-            found += [*folder.overlaps.values(), *folder.drops.values(), *folder.baselines.values()]
+            found += [file for key in folder.overlaps for file in folder.overlap_files(*key)]
+            found += [*folder.drops.values(), *folder.baselines.values()]
             if table := self.study.model(name).accuracies:
                 found.append(Path(table[0]))
         return [str(path) for path in dict.fromkeys(found)]

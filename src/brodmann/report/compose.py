@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ class Sources:
     study: Study
     inventory: Inventory
     results: Path
+    planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
 
     def figure(self, name: str, title: str, caption: str) -> list[Picture]:
         """The figure, or nothing where the study has none."""
         path = self.results / "figures" / f"{name}.png"
-        return [Picture(path, title, caption)] if path.is_file() else []
+        return [Picture(path, title, caption)] if name in self.planned else []
 
     @property
     def shown(self) -> str:
@@ -74,9 +75,14 @@ class Sources:
         return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
 
 
-def compose(study: Study, inventory: Inventory, results: str | Path = "results") -> Page:
-    """The page of a finished study."""
-    sources = Sources(study, inventory, Path(results))
+def compose(
+    study: Study,
+    inventory: Inventory,
+    figures: Iterable[str],
+    results: str | Path = "results",
+) -> Page:
+    """The page of a finished study. ``figures``: names (without ending) of the figures that it has."""
+    sources = Sources(study, inventory, Path(results), frozenset(figures))
     tables = {
         name: read_table(sources.results / "statistics" / f"{name}.csv") for name in STATISTICS
     }
@@ -98,7 +104,7 @@ def compose(study: Study, inventory: Inventory, results: str | Path = "results")
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
     return Page(
         "Functional map of language models",
-        f"{names}: {count} tasks in four cognitive domains. Written by brodmann.",
+        f"{names}: {count} tasks. Written by brodmann.",
         sections,
     )
 
@@ -113,13 +119,13 @@ def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
 def _overview(sources: Sources) -> Section:
     study = sources.study
     rows = [_model_row(sources, name) for name in study.models]
-    accuracy = pd.read_csv(sources.results / "figures" / "accuracy_heatmap.csv")
+    accuracy = read_table(sources.results / "figures" / "accuracy_heatmap.csv")
     lead = [
         "Can the models do the tasks at all? Only tasks that a model masters say something about how it does them."
     ]
     findings = []
     for name in study.run_models:
-        own = accuracy[accuracy["model"] == name]
+        own = accuracy[(accuracy["model"] == name) & accuracy["task"].isin(study.tasks.selected)]
         left_out = own[~own["included"]]
         findings.append(
             f"{sources.called(name)}: {int(own['included'].sum())} of {len(own)} "
@@ -144,12 +150,18 @@ def _overview(sources: Sources) -> Section:
 def _inclusion(study: Study) -> str:
     if not study.run_models:
         return "Accuracies are those of the results that were taken over."
-    rule = study.models[study.run_models[0]].inclusion
+    rules = {name: study.models[name].inclusion for name in study.run_models}
+    aligned = [name for name, rule in rules.items() if rule.filter == "aligned"]
     items = "all" if study.tasks.items is None else str(study.tasks.items)
-    return (
-        f"Items per task: {items} (seed {study.tasks.seed}). A task is included from {100 * rule.min_both_correct:g} % "
-        f"and {rule.min_items} items on, if its baselines differ."
-    )
+    text = f"Items per task: {items} (seed {study.tasks.seed})."
+    for rule in [rule for rule in rules.values() if rule.filter == "both_correct"][:1]:
+        text += (
+            f" A task is included from {100 * rule.min_both_correct:g} % and {rule.min_items} both-correct items on, if its "
+            "baselines differ."
+        )
+    if aligned:
+        text += f" Of {', '.join(aligned)} all aligned items count, whatever the accuracy."
+    return text
 
 
 def _reasons(rows: pd.DataFrame) -> str:
@@ -355,7 +367,9 @@ def _function(sources: Sources, findings: Findings, suffix: str) -> Section:
         else f"the first {ablation.max_items} used items"
     )
     if not sources.inventory.drops:
-        text = "No model of this study has ablations; forecasts from attributions are in results/{model}/ablation."
+        text = "No model of this study has ablations."
+        if sources.study.run_models:
+            text += " Forecasts from attributions are in results/NAME/ablation."
         return Section(f"What breaks when a circuit is silenced?{suffix}", [text])
     drawn = shown if sources.inventory.average_drops else sources.inventory.drops[0].model
     figures = [

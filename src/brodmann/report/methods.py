@@ -18,15 +18,16 @@ from brodmann.errors import UserError
 from brodmann.files import read_json, write_text
 from brodmann.provenance import package_versions
 
-_CITED = re.compile(r"@([a-z]+[0-9]{4}[a-z0-9]*)")
+_CITED = re.compile(r"\[(@[^\]]+)\]")
+_SETTINGS = "## Settings"  # what follows is the user's own text
 # Keys that say how a study is run, not what it computes.
-_HOW_IT_RUNS = ("execution", "device_map", "attn_implementation")
+_HOW_IT_RUNS = ("execution", "results_from", "device_map", "attn_implementation")
 _SOURCES = {
     "wheel": "package",
     "hf": "Hugging Face hub",
     "path": "local folder",
     "gguf": "GGUF file",
-    "results": "published results",
+    "results": "results of",
 }
 _COMPONENTS = {
     "neurons": "hidden neurons of the MLPs (the input of the down projection)",
@@ -86,9 +87,9 @@ def _models(study: Study) -> list[str]:
     if run:
         text.append(f"Models were {_list(_described(entry) for entry in run)}.")
     if study.imported_models:
-        names = _list(study.imported_models)
         text.append(
-            f"Result matrices of {names} were taken from the published study [@han2026modular]."
+            f"Result matrices of {_list(study.imported_models)} were taken over, not computed here; those of the published "
+            "study are of [@han2026modular]."
         )
     if study.controls:
         names = _list(study.controls)
@@ -277,7 +278,8 @@ def bibliography(text: str, entries: str) -> str:
     known = {
         match[1]: match[0].strip() for match in re.finditer(r"@\w+\{(\w+),.*?\n\}\n", entries, re.S)
     }
-    cited = set(_CITED.findall(text))
+    groups = _CITED.findall(text.partition(_SETTINGS)[0])
+    cited = {key.strip().lstrip("@") for group in groups for key in group.split(";")}
     if missing := sorted(cited - set(known)):
         raise UserError.at("methods.bib", f"no entry for {', '.join(missing)}")
     return "\n\n".join(entry for key, entry in known.items() if key in cited) + "\n"

@@ -59,7 +59,10 @@ def spoken(rows: pd.DataFrame) -> pd.DataFrame:
 def called(row: pd.Series) -> str:
     """A model's name in a sentence."""
     if row["model"] == AVERAGE:
-        return "On average over models"
+        number = row.get("n_models")
+        return (
+            "On average over models" if pd.isna(number) else f"On average over {int(number)} models"
+        )
     if row["model"] == ALL:
         return "Over all models"
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
@@ -77,11 +80,13 @@ def _interval(row: pd.Series, digits: int = 3) -> str:
 
 def _p(p: float) -> str:
     shown = show_p(p)
-    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+    return f"p < {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
 
 
 def overlap_sentences(findings: Findings) -> Iterator[str]:
     """Within against across domains, model by model."""
+    if findings.rows("modularity").empty:
+        yield f"No model has overlaps of {findings.overlap_sel} circuits."
     for _, row in findings.spoken("modularity").iterrows():
         name = called(row)
         if row["n"] < 2 or pd.isna(row["within"]) or pd.isna(row["cross"]):
@@ -154,7 +159,7 @@ def consistency_sentences(findings: Findings) -> Iterator[str]:
                 f"the {int(row['n_tasks'])} tasks common to all."
             )
         if summary.empty and not drop:
-            yield "With fewer than two models that are no controls there is no agreement between models to measure."
+            yield "Fewer than two models that are no controls have overlaps of this size: there is no agreement to measure."
 
 
 def robustness_sentences(findings: Findings) -> Iterator[str]:
@@ -198,7 +203,7 @@ def function_sentences(findings: Findings) -> Iterator[str]:
             continue
         text = (
             f"{name}: one SD of overlap goes with {_interval(row)} more accuracy lost ({int(row['n'])} pairs, "
-            f"mixed-effects regression, 95 % interval)"
+            f"mixed-effects regression{'' if pd.isna(row['low']) else ', 95 % interval'})"
         )
         if not pd.isna(row["spearman"]):
             text += (
@@ -222,11 +227,11 @@ def confound_sentences(findings: Findings) -> Iterator[str]:
             )
             name = called(alone)
             if pd.isna(alone["coefficient"]):
-                yield f"{name}, {what}: too few pairs for a regression on the domain."
+                yield f"{name}, {what}: no regression on the domain (too few pairs, or nothing varies)."
                 continue
             text = f"{name}, {what}: same domain alone {_interval(alone)} ({_p(alone['p'])})"
             if pd.isna(beside["coefficient"]):
-                yield f"{text}; too few pairs to set surface similarity beside it."
+                yield f"{text}; surface similarity cannot be set beside it (too few pairs, or not to be told apart)."
                 continue
             text += f"; beside surface similarity {_interval(beside)} ({_p(beside['p'])})"
             text += f": the domain effect {_verdict(alone, beside)}. "
