@@ -204,7 +204,7 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     [learned] = story.learned_sentences(findings, {"plain": "one"})
     assert "25 % of the difference is there without training" in learned
     assert any("language, formal, social" in text for text in story.domain_sentences(findings))
-    assert any("fewer than two models" in text for text in story.consistency_sentences(findings))
+    assert any("Fewer than two models" in text for text in story.consistency_sentences(findings))
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch):
@@ -226,7 +226,7 @@ def test_the_average_speaks_for_several_models(tmp_path, monkeypatch):
     models = {"one": block(TASKS), "two": block(TASKS, 0.3)}
     findings = structure(tmp_path, monkeypatch, models)
     [sentence] = story.overlap_sentences(findings)
-    assert sentence.startswith("On average over models")
+    assert sentence.startswith("On average over 2 models")
 
 
 def confound(predictors, coefficient, low, high, p, movable=np.nan):

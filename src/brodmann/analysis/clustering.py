@@ -46,12 +46,13 @@ def recover(
 
     names, codes = label_codes(domains)
     undefined = float("nan")
-    # Of one domain, or of no more tasks than clusters, there is nothing to find.
-    untestable = len(names) < 2 or len(codes) <= CLUSTERS
-    if untestable or not np.isfinite(_off_diagonal(matrix)).any():
+    if len(codes) < 2 or not np.isfinite(_off_diagonal(matrix)).any():
         return Recovery((0,) * len(codes), *[undefined] * 6)
     weights = symmetrised(matrix)
     labels = clusters(knn_graph(weights))
+    # Of one domain, or of no more tasks than clusters, there is nothing to find.
+    if len(names) < 2 or len(codes) <= CLUSTERS:
+        return Recovery(tuple(int(label) for label in labels), *[undefined] * 6)
     observed = float(adjusted_rand(codes[None, :], labels)[0])
     null = adjusted_rand(shuffles(codes, permutations, seed), labels)
     return Recovery(
