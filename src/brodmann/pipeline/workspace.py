@@ -15,6 +15,7 @@ from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
+from brodmann.pipeline import resources
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.tasks import catalogue, published
 
@@ -31,7 +32,7 @@ STAGES = {
     "surface": ("surface",),
 }
 # Keys of a model entry that say how it runs, not what it computes.
-_HOW_IT_RUNS = ("device_map", "attn_implementation")
+_HOW_IT_RUNS = ("device_map", "gpus", "attn_implementation")
 
 
 class Workspace:
@@ -132,6 +133,10 @@ class Workspace:
             settings["split"] = self.study.tasks.split
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
+
+    def needs(self, rule: str) -> dict[str, Any]:
+        """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
+        return resources.needs(self.study, rule)
 
     @property
     def statistics_settings(self) -> dict[str, Any]:

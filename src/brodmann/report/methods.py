@@ -20,7 +20,7 @@ from brodmann.provenance import package_versions
 
 _CITED = re.compile(r"@([a-z]+[0-9]{4}[a-z0-9]*)")
 # Keys that say how a study is run, not what it computes.
-_HOW_IT_RUNS = ("execution", "device_map", "attn_implementation")
+_HOW_IT_RUNS = ("execution", "device_map", "gpus", "attn_implementation")
 _SOURCES = {
     "wheel": "package",
     "hf": "Hugging Face hub",
