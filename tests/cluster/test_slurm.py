@@ -86,7 +86,7 @@ def eventful(slurm, fresh):
     lost = {}
     # Not by --set-resources: on the command line it would replace all of the profile's.
     line = "attribution_pass: {slurm_partition: gpu, slot: 1"
-    clone.replace("profiles/slurm/config.yaml", line, line + ", runtime: 1")
+    clone.replace("profiles/slurm/config.yaml", line, line + ", runtime: 4 * attempt - 3")
     driver = clone.start("ablations")
 
     def held(stage):
@@ -145,8 +145,8 @@ def test_a_job_over_its_time_is_submitted_again(slurm, eventful):
     assert slurm.job(eventful.lost["attribution"])["JobState"] == "TIMEOUT"
     jobs = [job for job in slurm.jobs(eventful.clone) if named(job) == "attribution"]
     assert [job["JobState"] for job in jobs] == ["TIMEOUT", "COMPLETED"]
-    # More memory each time; the time was set by hand.
     assert [job["MinMemoryNode"] for job in jobs] == ["6001M", "12002M"]
+    assert [job["TimeLimit"] for job in jobs] == ["00:01:00", "00:05:00"]
 
 
 def test_jobs_of_a_killed_driver_are_cancelled_by_the_next(slurm, eventful):
