@@ -79,16 +79,17 @@ def check_model(
         payload = checks.get(key)
         if payload is None:
             watch = Stopwatch()
-            facts = _inspect(study, name, record, threads)
-            checks.put(key, canonical_json(facts))
+            payload = canonical_json(_inspect(study, name, record, threads))
+            checks.put(key, payload)
             ledger.enter(
                 store, stage="check", model_loads=1, computed=[name], seconds=watch.seconds
             )
         else:
-            facts = json.loads(payload)
             log.info("%s: self-check found in the store, the model is not loaded", name)
             ledger.enter(store, stage="check", model_loads=0, reused=[name])
         checks.consolidate()
+    # Read back in both cases: a card is the same, byte for byte, whether the check was found or made.
+    facts = json.loads(payload)
     _card(entry, record, facts).write(output, facts["metadata"])
 
 
