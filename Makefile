@@ -16,7 +16,7 @@ UV_LM_EVAL := $(UV_INTO) $(LM_EVAL)/bin/python
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo report test test-all test-lm-eval lint format lock clean
+.PHONY: help setup setup-dev demo report test test-all test-cluster test-lm-eval lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -76,10 +76,13 @@ report: setup ## Rebuild the report only
 	@$(BIN)/snakemake --profile profiles/local report
 
 test: setup-dev ## Run the tests (minutes)
-	@$(BIN)/python -m pytest -n auto -m "not slow"
+	@$(BIN)/python -m pytest -n auto -m "not slow and not cluster"
 
 test-all: setup-dev lint ## Checks and all tests, also the slow ones
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto -m "not cluster"
+
+test-cluster: setup-dev ## Run a study on a SLURM cluster that is started here (root on Debian)
+	@$(BIN)/python -m pytest -m cluster tests/cluster
 
 test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluation-harness (minutes)
 	@BRODMANN_LM_EVAL_PYTHON=$(LM_EVAL)/bin/python $(BIN)/python -m pytest tests/integration/test_lm_eval.py

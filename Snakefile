@@ -32,6 +32,11 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+# On a cluster: jobs of a run that was killed would write the same files as this run's.
+onstart:
+    cancel_leftovers(Path.cwd())
+
+
 rule all:
     default_target: True
     input:

@@ -55,6 +55,8 @@ rule ablation_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("ablation_pass"),
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:

@@ -69,6 +69,8 @@ rule attribution_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("attribution_pass"),
     message:
         "{wildcards.model}: finding the circuits that are not in the store"
     script:

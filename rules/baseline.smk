@@ -30,6 +30,8 @@ rule baseline_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("baseline_pass"),
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from brodmann.methods import METHODS
+from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.workspace import Workspace
 
 workspace = Workspace.open(workflow, config)

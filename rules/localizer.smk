@@ -31,7 +31,6 @@ rule localizers:
         ),
 
 
-# One model load for all networks. What the store holds already is not measured again.
 rule localizer_pass:
     input:
         workspace.stimulus_files,
@@ -47,6 +46,8 @@ rule localizer_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("localizer_pass"),
     message:
         "{wildcards.model}: measuring the networks that are not in the store"
     script:
@@ -91,6 +92,8 @@ rule lesion_pass:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("lesion_pass"),
     message:
         "{wildcards.model}: measuring the lesions of networks that are not in the store"
     script:

@@ -42,6 +42,8 @@ rule check_model:
     conda:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
+    resources:
+        **workspace.needs("check_model"),
     params:
         store="results/{model}/.store",
         loading=loading_settings,

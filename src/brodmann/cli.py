@@ -11,6 +11,7 @@ import brodmann
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.localizer import LocalizerSettings
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.files import write_text
 from brodmann.pipeline.workspace import config_files
 from brodmann.stimuli.reader import load_contrast
 from brodmann.tasks import catalogue, lm_eval, published
@@ -59,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     show = command("items", _items, "Show the first items of a task as models get them.")
     show.add_argument("task", help="domain/name")
     show.add_argument("-n", type=int, default=3, help="how many (default 3)")
+    profile = command(
+        "profile", _profile, "Copy a profile to where snakemake --profile NAME finds it."
+    )
+    profile.add_argument("action", choices=["install"])
+    profile.add_argument("name", help="a folder of profiles/: slurm, multi-gpu, local")
+    profile.add_argument("--force", action="store_true", help="replace an earlier copy")
     lm = command("export-lm-eval", _export_lm_eval, "Write tasks for lm-evaluation-harness.")
     lm.add_argument("tasks", nargs="+", metavar="TASK_GLOB", help="globs over domain/task")
     lm.add_argument("--out", required=True, metavar="DIR", help="new, empty, or an earlier export")
@@ -181,7 +188,6 @@ def _items(options: argparse.Namespace) -> int:
 
 def _audit(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not wait for numpy and scikit-learn.
-    from brodmann.files import write_text
     from brodmann.pipeline import audit
 
     loaded = _load(options)
@@ -236,6 +242,26 @@ def _generate(options: argparse.Namespace) -> int:
     )
     for condition, text in continuations(study, name, wish):
         print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
+    return 0
+
+
+def _profile(options: argparse.Namespace) -> int:
+    # Imported here: it takes long, and only this command needs it.
+    from snakemake.common import get_appdirs
+
+    # profiles/default is loaded with every run of this workflow; it is no use elsewhere.
+    names = sorted(p.parent.name for p in (ROOT / "profiles").glob("*/config.yaml"))
+    names.remove("default")
+    if options.name not in names:
+        raise UserError.at("NAME", f"there is no profile '{options.name}'", ", ".join(names))
+    target = Path(get_appdirs().user_config_dir) / options.name / "config.yaml"
+    text = (ROOT / "profiles" / options.name / "config.yaml").read_text(encoding="utf-8")
+    if target.exists() and target.read_text(encoding="utf-8") != text and not options.force:
+        raise UserError.at(
+            str(target), "is there already, and differs", "edit it, or replace it with --force"
+        )
+    write_text(target, text)
+    print(f"{target}: edit it for your site, then run: snakemake --profile {options.name}")
     return 0
 
 

@@ -61,6 +61,7 @@ _RUN_KEYS = (
         "allow_pickle",
         "units",
         "device_map",
+        "gpus",
         "attn_implementation",
         "ablation",
     ),
@@ -230,6 +231,12 @@ class _CrossChecks:
             self._problem(
                 ("models", name, "revision"), f"has no meaning for a {kind}: source", "remove it"
             )
+        if value["gpus"] > 1 and value["device_map"] is None:
+            self._problem(
+                ("models", name, "gpus"),
+                "several GPUs need a device_map, which spreads the model over them",
+                "set device_map: auto",
+            )
         tasks = self.config.get("tasks")
         tasks = tasks if isinstance(tasks, dict) else {}
         return ModelEntry(
@@ -255,6 +262,7 @@ class _CrossChecks:
                 value["control"],
             ),
             device_map=value["device_map"],
+            gpus=value["gpus"],
             attn_implementation=value["attn_implementation"],
             ablation=value["ablation"],
             accuracies=self._accuracies(name, kind, value["accuracies"]),

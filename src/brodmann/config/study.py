@@ -52,6 +52,7 @@ class ModelEntry:
     inclusion: Inclusion
     device_map: str | None
     attn_implementation: str | None
+    gpus: int = 1
     ablation: bool = True
     # Results-only models: file and column of their accuracies.
     accuracies: tuple[str, str] | None = None

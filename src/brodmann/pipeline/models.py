@@ -16,7 +16,7 @@ from brodmann.methods import METHODS
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord, fetch, locate
-from brodmann.pipeline import ledger
+from brodmann.pipeline import gpus, ledger, resources
 from brodmann.pipeline.job import Stopwatch
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -35,6 +35,9 @@ def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
     """The model, loaded for this job's device and threads, offline. Returns a ``LoadedModel``."""
     # Read by huggingface_hub when it is first imported: jobs never wait for a network.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # The device of the config may name a GPU itself (cuda:1): then there is nothing to choose.
+    if study.execution.device in ("auto", "cuda"):
+        gpus.claim(resources.gpus(study, name))
     import torch
 
     from brodmann.models.load import load_model
@@ -76,16 +79,17 @@ def check_model(
         payload = checks.get(key)
         if payload is None:
             watch = Stopwatch()
-            facts = _inspect(study, name, record, threads)
-            checks.put(key, canonical_json(facts))
+            payload = canonical_json(_inspect(study, name, record, threads))
+            checks.put(key, payload)
             ledger.enter(
                 store, stage="check", model_loads=1, computed=[name], seconds=watch.seconds
             )
         else:
-            facts = json.loads(payload)
             log.info("%s: self-check found in the store, the model is not loaded", name)
             ledger.enter(store, stage="check", model_loads=0, reused=[name])
         checks.consolidate()
+    # Read back in both cases: a card is the same, byte for byte, whether the check was found or made.
+    facts = json.loads(payload)
     _card(entry, record, facts).write(output, facts["metadata"])
 
 

@@ -15,6 +15,7 @@ from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
+from brodmann.pipeline import resources
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.tasks import catalogue, published
 
@@ -36,7 +37,7 @@ STAGES = {
 }
 _LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
-_HOW_IT_RUNS = ("device_map", "attn_implementation")
+_HOW_IT_RUNS = ("device_map", "gpus", "attn_implementation")
 
 
 class Workspace:
@@ -198,6 +199,10 @@ class Workspace:
     def corpus_file(self) -> str:
         """The text whose perplexity is measured under lesions."""
         return os.path.relpath(self.study.localizer.lesion.corpus)
+
+    def needs(self, rule: str) -> dict[str, Any]:
+        """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
+        return resources.needs(self.study, rule)
 
     @property
     def statistics_settings(self) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""What model jobs ask a cluster for: sizes from every source of them, and plain arithmetic."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from tiny_models import save_tiny, tiny_model
+
+from brodmann.config.load import load_config
+from brodmann.errors import UserError
+from brodmann.pipeline import resources
+from brodmann.pipeline.resources import LONGEST, SHORTEST, ModelSize
+
+SEVEN = ModelSize(parameters=7_000_000_000, width=2)
+
+
+def study(root, tmp_path, **config):
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(config))
+    return load_config([path], root=root).study
+
+
+@pytest.fixture
+def hub(root, tmp_path):
+    def make(**entry):
+        models = {"m": {"source": "hf:org/name", **entry}}
+        return study(root, tmp_path, models=models).model("m")
+
+    return make
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Card and record of a model, which need not exist."""
+    return tmp_path / "model.json", tmp_path / ".source.json"
+
+
+def test_the_card_says_it_exactly(hub, files):
+    files[0].write_text(json.dumps({"n_parameters": 1000, "dtype": "bfloat16"}))
+    files[1].write_text(json.dumps({"bytes": 5}))
+    assert resources.model_size(hub(), *files) == ModelSize(1000, 2)
+
+
+def test_a_set_dtype_counts_before_the_checkpoints_own(hub, files):
+    files[0].write_text(json.dumps({"n_parameters": 1000, "dtype": "bfloat16"}))
+    assert resources.model_size(hub(dtype="float32"), *files).bytes == 4000
+
+
+def test_the_record_of_a_fetched_model_is_enough(hub, files):
+    files[1].write_text(json.dumps({"bytes": 14_000_000_000}))
+    assert resources.model_size(hub(), *files) == SEVEN
+    assert resources.model_size(hub(dtype="float32"), *files).bytes == 28_000_000_000
+    # Untrained weights are drawn as float32.
+    assert resources.model_size(hub(untrained=True), *files) == ModelSize(3_500_000_000, 4)
+
+
+def test_before_anything_is_known(hub, files):
+    with pytest.raises(FileNotFoundError):
+        resources.model_size(hub(), *files)
+    files[1].write_text("{ torn")
+    with pytest.raises(FileNotFoundError):
+        resources.model_size(hub(), *files)
+
+
+def test_a_local_folder_is_measured_by_its_headers(root, tmp_path, files):
+    folder = save_tiny(tmp_path / "tiny")
+    entry = study(root, tmp_path, models={"m": {"source": f"path:{folder}"}}).model("m")
+    parameters = sum(p.numel() for p in tiny_model("llama").parameters())
+    assert resources.model_size(entry, *files) == ModelSize(parameters, 4)
+
+
+def test_a_damaged_folder_is_the_jobs_to_report(root, tmp_path, files):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
+    entry = study(root, tmp_path, models={"m": {"source": f"path:{folder}"}}).model("m")
+    with pytest.raises(FileNotFoundError):
+        resources.model_size(entry, *files)
+
+
+def test_memory_grows_with_the_model_and_with_every_attempt():
+    assert resources.memory_mb(ModelSize(0, 2)) == resources.BASE_MB
+    assert resources.memory_mb(SEVEN) == 6000 + 21000
+    assert resources.memory_mb(SEVEN, attempt=3) == 3 * resources.memory_mb(SEVEN)
+    larger = ModelSize(SEVEN.parameters, 4)
+    assert resources.memory_mb(larger) == 6000 + 42000
+
+
+def test_time_is_kept_within_what_queues_take():
+    def minutes(size, prompts, **more):
+        return resources.runtime_minutes(size, prompts, **{"on_gpu": True, **more})
+
+    assert minutes(ModelSize(1000, 4), 10) == SHORTEST
+    assert minutes(ModelSize(1000, 4), 10, attempt=2) == 2 * SHORTEST
+    # 2 * 7e9 * 64 operations each, at 2e13 a second, twice; and 140 s to load.
+    assert minutes(SEVEN, 184_000) == -(-(140 + 2 * 184_000 * 896e9 / 2e13) // 60)
+    assert minutes(SEVEN, 184_000, attempt=2) == 2 * minutes(SEVEN, 184_000)
+    assert minutes(SEVEN, 10**9) == minutes(SEVEN, 10**9, attempt=4) == LONGEST
+    assert minutes(SEVEN, 10_000, on_gpu=False) > minutes(SEVEN, 10_000)
+
+
+def test_prompts_follow_the_study(root, tmp_path):
+    def counted(rule, **config):
+        models = {"m": {"source": "hf:org/name"}}
+        tasks = {"include": ["language/hypernymy", "formal/number_sequence"], "items": 100}
+        return resources.prompts(study(root, tmp_path, models=models, tasks=tasks, **config), rule)
+
+    assert counted("baseline_pass") == 2 * 100 * 4
+    once = {"second_seed": False}
+    assert counted("attribution_pass", attribution=once) == 2 * 100 * 6
+    assert counted("attribution_pass", attribution={"second_seed": True}) == 4 * 100 * 6
+    steps = {**once, "estimator": "ig", "ig_steps": 5}
+    assert counted("attribution_pass", attribution=steps) == 2 * 100 * 17
+    lesions = 1 + 2 * (1 + 3) + 3
+    assert counted("ablation_pass") == 2 * 100 * 2 * lesions
+    assert counted("ablation_pass", ablation={"max_items": 10}) == 2 * 10 * 2 * lesions
+    both = {"kinds": ["zero", "mean"], "max_items": 10}
+    assert counted("ablation_pass", ablation=both) == 2 * 2 * 10 * 2 * lesions
+
+
+def test_rules_get_functions_that_know_more_later(root, tmp_path, monkeypatch):
+    """A model of the hub has no size before it is fetched; at submission it has."""
+    monkeypatch.chdir(tmp_path)
+    needs = resources.needs(
+        study(root, tmp_path, models={"m": {"source": "hf:org/name"}}), "check_model"
+    )
+    job = SimpleNamespace(model="m")
+    assert needs["mem_mb"](job, attempt=2) == 2 * resources.BASE_MB
+    assert needs["runtime"](job, attempt=1) == SHORTEST
+    record = tmp_path / "results" / "m" / ".source.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"bytes": 14_000_000_000}))
+    assert needs["mem_mb"](job, attempt=1) == resources.memory_mb(SEVEN)
+    assert needs["gpu"](job) == 1
+
+
+def test_gpus(root, tmp_path):
+    entry = {"source": "hf:org/name"}
+    spread = {**entry, "device_map": "auto", "gpus": 4}
+    assert resources.gpus(study(root, tmp_path, models={"m": entry}), "m") == 1
+    assert resources.gpus(study(root, tmp_path, models={"m": spread}), "m") == 4
+    on_cpu = study(root, tmp_path, models={"m": entry}, execution={"device": "cpu"})
+    assert resources.gpus(on_cpu, "m") == 0
+
+
+def test_several_gpus_need_a_device_map(root, tmp_path):
+    with pytest.raises(UserError, match="several GPUs need a device_map"):
+        study(root, tmp_path, models={"m": {"source": "hf:org/name", "gpus": 2}})
