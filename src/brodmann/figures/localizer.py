@@ -36,6 +36,8 @@ NETWORK_COLOURS = {
 NETWORK_MARKERS = {"language": "o", "theory_of_mind": "D", "multiple_demand": "s"}
 RANDOM = "#7F7F7F"
 PANELS_PER_ROW = 3
+# So many columns have room for their labels side by side.
+FEW = 3
 
 
 def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
@@ -62,7 +64,11 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
             extent=(0, 1, 1, 0),
             interpolation="nearest",
         )
-        axes.set_xticks([0.5], [label], rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+        if len(shares) <= FEW:
+            axes.set_xticks([0.5], [label.replace(": ", ":\n")], fontsize=7)
+        else:
+            angle = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+            axes.set_xticks([0.5], [label], fontsize=7, **angle)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     panels[0][0].set_yticks([0, 0.5, 1], ["first", "", "last"])
@@ -176,7 +182,9 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     ticks = sorted(set(table["percentage"].dropna()))
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    if measure == "perplexity":
+    values = table["value"].dropna()
+    # Within one power of ten a logarithmic axis has no labels to show.
+    if measure == "perplexity" and len(values) and values.max() > 10 * values.min() > 0:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(

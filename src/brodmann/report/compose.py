@@ -457,7 +457,7 @@ def _localizers(sources: Sources) -> Section:
             "Welch's t of the absolute activation, positive against negative texts, all units; dashed: the least selective "
             "unit that is selected.",
         ),
-        *sources.figure(
+        *(sources.figure if len(settings.networks) > 1 else _nothing)(
             "localizer_overlap",
             "How far the networks overlap",
             f"Jaccard index of the selected units ({main}).",

@@ -279,7 +279,8 @@ def lesion_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[s
             f"{_big(intact['perplexity', ''])} to {_big(corpus['value'])}"
         )
         if len(controls):
-            text += f"; as many random units to {_big(controls.min())} to {_big(controls.max())}"
+            spread = dict.fromkeys([_big(controls.min()), _big(controls.max())])
+            text += f"; as many random units to {' to '.join(spread)}"
         if not pd.isna(corpus["p_random"]):
             text += f" ({_p(corpus['p_random'])} against their mean, {int(corpus['n'])} passages)"
         tasks = own[own["measure"] == "accuracy"]

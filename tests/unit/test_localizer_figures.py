@@ -1,0 +1,97 @@
+"""Figures of localized networks: whole, empty and odd data, without a warning."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.figures import localizer as figures
+from brodmann.figures.style import save_figure
+from brodmann.pipeline.localizer_figures import dose_table
+
+RNG = np.random.default_rng(0)
+
+
+def lesions(percentages=(1.0, 5.0), tasks=("language/a", "language/b", "formal/c")):
+    """A made-up lesion.csv."""
+    rows = []
+    for task, measure in (
+        ("", "perplexity"),
+        ("", "word_perplexity"),
+        *((t, "accuracy") for t in tasks),
+    ):
+        conditions = [("intact", np.nan, np.nan, np.nan)]
+        for percentage in percentages:
+            conditions.append(("lesion", percentage, np.nan, "zero"))
+            conditions += [("random", percentage, seed, "zero") for seed in (1, 2)]
+            conditions.append(("lesion", percentage, np.nan, "mean"))
+        for condition, percentage, seed, kind in conditions:
+            value = 0.5 if measure == "accuracy" else 30.0
+            rows.append(
+                {
+                    **{
+                        "condition": condition,
+                        "percentage": percentage,
+                        "seed": seed,
+                        "kind": kind,
+                    },
+                    **{"measure": measure, "task": task or np.nan, "n": 10, "value": value},
+                    **{"low": value * 0.9, "high": value * 1.1},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def test_accuracies_of_a_domain_are_pooled():
+    table = lesions()
+    table.loc[(table["task"] == "language/a") & (table["condition"] == "intact"), "value"] = 0.9
+    doses = dose_table(table, "one", "language")
+    # The first kind of lesion only, the corpus by tokens, a panel per domain.
+    assert list(dict.fromkeys(doses["panel"])) == [
+        "one\nlanguage: perplexity",
+        "one\nlanguage: language tasks",
+        "one\nlanguage: formal tasks",
+    ]
+    own = doses[doses["panel"] == "one\nlanguage: language tasks"]
+    assert len(own) == 1 + 2 * (1 + 2)
+    intact = own[own["condition"] == "intact"].iloc[0]
+    assert (intact["n"], intact["value"]) == (20, pytest.approx(14 / 20))
+    assert intact["low"] < intact["value"] < intact["high"]
+
+
+DOSE = dose_table(lesions(), "one", "language")
+FLAT = DOSE.assign(value=np.nan)
+MATRIX = pd.DataFrame([[1, 0.2], [0.2, 1]], ["language", "own"], ["language", "own"])
+WRITTEN = pd.DataFrame(
+    [("p", "language/a", "language", 2.0, 0.01), ("p", "social/b", "social", np.nan, np.nan)],
+    columns=["panel", "task", "domain", "ratio", "p"],
+)
+
+
+@pytest.mark.parametrize(
+    ("draw", "data"),
+    [
+        (figures.draw_depth, {"one: language": RNG.random(12), "two: language": RNG.random(3)}),
+        (figures.draw_depth, {f"m{n}: x": np.zeros(4) for n in range(8)}),
+        (figures.draw_depth, {}),
+        (figures.draw_selectivity, {"one": ("language", RNG.normal(size=(3, 50)), 2.0)}),
+        (figures.draw_selectivity, {"one": ("own", np.full((2, 2), np.nan), np.nan)}),
+        (figures.draw_selectivity, {}),
+        (figures.draw_network_overlap, {"one": MATRIX, "two": MATRIX * np.nan}),
+        (figures.draw_network_overlap, {"none": MATRIX.iloc[:0, :0]}),
+        (figures.draw_dose, DOSE),
+        (figures.draw_dose, FLAT),
+        (figures.draw_dose, DOSE.iloc[:0]),
+        (figures.draw_written, WRITTEN),
+        (figures.draw_written, WRITTEN.iloc[:0]),
+        (figures.draw_written, WRITTEN.iloc[1:]),
+    ],
+)
+def test_each_draws_what_there_is(tmp_path, draw, data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw(data, title="a title")
+        assert figure.axes
+        save_figure(figure, tmp_path / "figure.png", tmp_path / "figure.pdf")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
