@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,16 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+
+
+def end_processes_of(folder: Path) -> None:
+    """Kill what still runs from files in this folder of ours."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{folder}/".encode() in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended by itself
 
 
 class Slurm:
@@ -132,8 +143,14 @@ def local(slurm, root, tmp_path_factory, weights) -> Clone:
 def fresh(slurm, root, tmp_path_factory, weights):
     """Make a clone that has not run."""
 
+    made = []
+
     def make(name) -> ClusterClone:
         path = tmp_path_factory.mktemp(name) / "clone"
+        made.append(path)
         return ClusterClone(set_up(root, path, weights).path)
 
-    return make
+    yield make
+    # A node that is set down without dying leaves processes of its jobs behind.
+    for path in made:
+        end_processes_of(path)
