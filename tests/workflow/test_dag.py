@@ -58,6 +58,7 @@ FIGURES = {
     "accuracy_heatmap": 1,
     "composition_figure": 1,
     "study_figures": 1,
+    "written": 1,
     "localizer_figures": 1,
 }
 EVERYTHING = {**FIGURES, "provenance": 1, "methods": 1, "write_report": 1}
@@ -471,7 +472,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "check_model": 7,
         "expand_items": 46,
         "expand_second_items": 46,
-        "settings": 49,
+        "settings": 77,
         "baseline_pass": 7,
         "baseline": 322,
         "attribution_pass": 7,
@@ -492,6 +493,8 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "overlap_figures": 8,
         "ablation_heatmap": 8,
         "noise_corrected_figure": 7,
+        **dict.fromkeys(("localizer_pass", "localizer", "lesion_pass", "lesion", "written"), 7),
+        "localizer_figures": 1,
         "effect_figures": 7,
         "accuracy_heatmap": 1,
         "composition_figure": 1,
