@@ -75,7 +75,7 @@ def test_selections_lie_beside_it(finished):
     assert pairs(finished, "top-1.0pct") == [np.unravel_index(t.argmax(), t.shape)]
     controls = [tuple(pairs(finished, f"random-1.0pct-seed{n}")) for n in (42, 43, 44)]
     assert all(len(own) == 1 and own[0] != pairs(finished, "top-1.0pct")[0] for own in controls)
-    assert len(list((finished.path / FOLDER / "language").glob("*.csv"))) == 5
+    assert len(list((finished.path / FOLDER / "language").glob("*.csv"))) == 6
 
 
 def test_the_table_holds_true_lesions(finished, model):

@@ -26,12 +26,14 @@ def test_the_report_tells_the_story_in_order(finished):
         "How sure is that?",
         "Is it only what the prompts look like?",
         "What breaks when a circuit is silenced?",
+        "Functional localizers",
         "Behind this report",
     ]
     figures = {path.stem for path in (finished.path / "results/figures").glob("*.png")}
     shown = {source.removesuffix(".csv") for source in re.findall(r"figures/(\S+?\.csv)", text)}
-    # One model has no agreement with others to show.
-    assert figures - shown == {"consistency_overlap.neurons", "consistency_ablation.neurons"}
+    # One model has no agreement with others to show, one network no overlap.
+    left_out = {"consistency_overlap.neurons", "consistency_ablation.neurons", "localizer_overlap"}
+    assert figures - shown == left_out
 
 
 def test_methods_and_tables_are_written(finished):
