@@ -283,6 +283,8 @@ def hub(monkeypatch):
         calls.append((name, config, split, streaming))
         if name == "a/missing":
             raise ConnectionError("no\nnetwork")
+        if split == "tset":
+            raise ValueError("Bad split: tset.")
         return iter([{"text": "one", "body": "eins"}, {"text": "two", "body": None}])
 
     module = types.ModuleType("datasets")
@@ -309,6 +311,8 @@ def test_hub_errors_are_one_line(hub, monkeypatch):
     assert problem("hf:a/b#body") == "hf:a/b: column 'body' does not hold text"
     line = problem("hf:a/missing")
     assert line.startswith(r"hf:a/missing: cannot be loaded: ConnectionError: no\nnetwork (load it")
+    line = problem("hf:a/b::tset")
+    assert line == "hf:a/b: cannot be loaded: ValueError: Bad split: tset."
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert problem("hf:a/b") == (
         "hf:a/b: needs the package 'datasets' (install it with: pip install datasets)"
