@@ -10,6 +10,7 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import digest
 from brodmann.models.card import ModelCard
+from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import read_items
 
@@ -50,14 +51,13 @@ def group_texts(study: Study, name: str, card: ModelCard) -> tuple[str, ...]:
     return dataset_texts(study, name, card).group
 
 
-def _samples(study: Study, dataset: Dataset, card: ModelCard) -> list[str]:
-    if dataset.task is None:
-        from brodmann.stimuli.corpora import load_corpus
-
-        samples = load_corpus(dataset.source, study.networks.stimuli).samples
-    else:
-        items = read_items(f"results/items/{dataset.task}.json")
+def _samples(study: Study, dataset: Dataset, card: ModelCard) -> tuple[str, ...]:
+    def prompts(task: str) -> tuple[str, ...]:
+        items = read_items(f"results/items/{task}.json")
         plan = plan_prompts(items, study.model(card.name).prompting, card.has_chat_template)
-        samples = [item.clean_prompt for item in items.wordings[plan.wording]]
-    # The same text twice would stand on both levels.
-    return list(dict.fromkeys(samples))
+        return clean_prompts(items, plan.wording)
+
+    settings = study.networks
+    return load_corpus(
+        dataset.source, stimuli=settings.stimuli, seed=settings.seed, prompts=prompts
+    ).samples

@@ -1,8 +1,8 @@
 """Networks stage: one pass per model decomposes every dataset's signals, light jobs tell what was found.
 
 A record is a dataset's templates (the samples of the group level, concatenated), or one further sample's
-networks: each is in the store before the next begins, so that a killed pass goes on where it was. Keys are made
-of the texts and of what decides the maps: what is compared with what is decided without the model.
+networks: each is in the store before the next begins, so that a killed pass goes on where it was. Keys are
+made of the texts and of what decides the maps: what is compared with what is decided without the model.
 """
 
 from __future__ import annotations

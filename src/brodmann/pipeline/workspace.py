@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
+from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.pipeline import resources
 from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
@@ -216,9 +218,10 @@ class Workspace:
                 inside = place.is_dir()
                 files += sorted(place.glob("*.txt")) if inside else [place]
             elif dataset.kind == CORPUS:
-                files += corpus_files(dataset.source, found.stimuli)
-        paths = [file if isinstance(file, str) else os.path.relpath(file) for file in files]
-        return list(dict.fromkeys(paths))
+                # The others are generated, or read where Python is installed.
+                place = Path(found.stimuli, FOLDER, f"{dataset.source.partition(':')[2]}.txt")
+                files += [place] if place.is_file() else []
+        return list(dict.fromkeys(os.path.relpath(file) for file in files))
 
     @property
     def dataset_pattern(self) -> str:
