@@ -150,7 +150,7 @@ def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
     square = iou_square(table)
     size = len(square)
     figure, axes = plt.subplots(figsize=(1.25 * SINGLE, 1.15 * SINGLE), layout="constrained")
-    values = square.to_numpy(dtype=float)
+    values = square.to_numpy(dtype=float, copy=True)
     np.fill_diagonal(values, np.nan)
     top = np.nanmax(values) if size > 1 else 1.0
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9))
