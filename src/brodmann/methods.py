@@ -22,6 +22,8 @@ METHODS = {
     "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 1,  # their tables: intervals and tests
+    "networks": 1,  # signals and their decomposition
+    "network_tables": 1,  # consistency, overlap, sizes and layers of networks
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
