@@ -107,7 +107,7 @@ class Ablator:
         self.site = COMPONENTS[component]
         self.size = model.head_dim if component == "heads" else 1
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
-        self.budget = Budget(model.device)
+        self.budget = Budget(*model.devices)
 
     def scores(
         self,

@@ -324,18 +324,21 @@ class Attributor:
             at = self.reader.offset(context)
             clean = chunk.clean[site.name, site.layer][rows].repeat_interleave(steps, dim=0)
             way = (torch.arange(steps, device=clean.device) + 0.5) / steps
-            way = way.repeat(len(tails))[:, None].to(clean.dtype)
+            way = way.repeat(len(tails))[:, None]
             with self.reader.trace(context, ids, keep=keep):
                 value = site.get().detach().clone()
-                difference = clean - value[:, at]
-                moved = (value[:, at] + way * difference).requires_grad_(True)
+                # In float32: halfway between two neighbours there is no number of a narrow dtype.
+                wide = torch.promote_types(value.dtype, torch.float32)
+                start = value[:, at].to(wide)
+                difference = clean.to(wide) - start
+                moved = (start + way * difference).to(value.dtype).requires_grad_(True)
                 # Put in by a product with an indicator, not in place: the rest stays constant.
                 here = torch.zeros_like(value)
                 here[:, at] = 1
                 site.set(value * (1 - here) + here * moved[:, None])
                 metric = scorer.rows(self.model.nn.output.logits).sum()
                 (gradient,) = torch.autograd.grad(metric, [moved])
-                product = nnsight.save(difference.float() * gradient.float())
+                product = nnsight.save(difference * gradient.float())
             result[site.name, site.layer] = product.unflatten(0, (len(tails), steps)).mean(1)
         return result
 

@@ -44,7 +44,7 @@ class Activations:
         self.sites = [model.module(site, layer) for layer in range(model.n_layers)]
         self.shape = (model.n_layers, model.width(site))
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
-        self.budget = Budget(model.device)
+        self.budget = Budget(*model.devices)
 
     def pooled(
         self,
