@@ -30,8 +30,8 @@ import torch
 
 from brodmann.circuits.context import Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.circuits.memory import Budget, halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
 

@@ -29,19 +29,14 @@ import torch
 
 from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE
 from brodmann.circuits.memory import halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
 
 BOTH_ANSWERS = "both_answers"
 CORRECT_ANSWER = "correct_answer"
-
-# Backward passes keep every activation of a token: fewer tokens at a time than forward passes.
-_TAIL_SHARE = 0.5
-# Tokens of context in a batch's cache, as a multiple of the tokens that are run at a time.
-_CARRIED = 4
 
 
 @dataclass(frozen=True)
@@ -277,8 +272,8 @@ class Attributor:
         return max(
             1,
             min(
-                int(self.batch_tokens * _TAIL_SHARE) // length,
-                self.batch_tokens * _CARRIED // carried,
+                int(self.batch_tokens * TAIL_SHARE) // length,
+                self.batch_tokens * CARRIED // carried,
                 MAX_LOGITS // (self.model.vocabulary_size * tail),
             ),
         )

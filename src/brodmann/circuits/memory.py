@@ -8,11 +8,9 @@ from pathlib import Path
 
 import torch
 
-log = logging.getLogger(__name__)
+from brodmann.circuits.footprint import BATCH_SHARE
 
-# The share of the free memory that the rows of one batch may take: activations that are not counted, and
-# other processes, need room, too.
-SHARE = 0.4
+log = logging.getLogger(__name__)
 
 
 class Budget:
@@ -20,7 +18,7 @@ class Budget:
 
     def __init__(self, *devices: torch.device) -> None:
         self.devices = devices
-        self.share = SHARE
+        self.share = BATCH_SHARE
 
     def free(self) -> int:
         """Bytes that are free now, on the fullest device: which one a row's share falls on is not asked."""

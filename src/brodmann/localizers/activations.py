@@ -16,8 +16,8 @@ import torch
 
 from brodmann.circuits.context import Context, Reader
 from brodmann.circuits.encode import Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS
 from brodmann.circuits.memory import Budget, halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
 from brodmann.errors import UserError, did_you_mean
 from brodmann.localizers.pooling import pool
 from brodmann.localizers.texts import SITES
