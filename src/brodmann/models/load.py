@@ -30,7 +30,6 @@ from brodmann.models.placement import (
     compute_devices,
     find_device,
     input_device,
-    offloaded,
     placement,
 )
 from brodmann.models.startup import import_model_code, without_compiler
@@ -169,6 +168,16 @@ class LoadedModel:
         return compute_devices(self.hf)
 
     @property
+    def n_parameters(self) -> int:
+        """Numbers in the weights, those that modules share counted once.
+
+        By their names: offloaded weights are not there to be compared.
+        """
+        shared = getattr(self.hf, "all_tied_weights_keys", {})
+        named = dict(self.hf.named_parameters(remove_duplicate=False))
+        return sum(p.numel() for name, p in named.items() if name not in shared)
+
+    @property
     def residual_scale(self) -> float:
         """The factor on MLP and attention outputs in the residual stream; nearly always 1."""
         name = self.architecture.residual_scale
@@ -270,14 +279,11 @@ def wrap_model(
     architecture = architecture_for(hf, units, name=name)
     widths = unit_widths(hf, architecture, name=name)
     import_model_code()
-    from nnsight import TransformersModel
+    from brodmann.models.view import view_of
 
-    # Without a device nnsight would move the model to the first accelerator it finds.
-    placed = getattr(hf, "hf_device_map", None) or offloaded(hf)
-    place = {} if placed else {"device": hf.device}
     # It lists every class it knows when a model brings its own code.
     with _without_log("transformers.pipelines.base", "is not supported for"):
-        nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
+        nn = view_of(hf, tokenizer)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)

@@ -93,7 +93,10 @@ def compute_devices(model: nn.Module) -> tuple[torch.device, ...]:
 
 def input_device(model: Any) -> torch.device:
     """Where a transformers model's token ids belong: with its embedding."""
-    found = compute_device(model.get_input_embeddings())
+    try:
+        found = compute_device(model.get_input_embeddings())
+    except NotImplementedError:  # a checkpoint's own code: the embedding comes first
+        found = None
     return found if found is not None else compute_devices(model)[0]
 
 

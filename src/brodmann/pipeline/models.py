@@ -119,7 +119,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
     config = model.hf.config.get_text_config()
     return {
         "dtype": str(model.hf.dtype).removeprefix("torch."),
-        "n_parameters": sum(parameter.numel() for parameter in model.hf.parameters()),
+        "n_parameters": model.n_parameters,
         "n_layers": model.n_layers,
         "hidden_size": model.hidden_size,
         "neurons_per_layer": model.neurons_per_layer,
