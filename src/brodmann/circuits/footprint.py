@@ -21,6 +21,8 @@ CARRIED = 4
 # The share of the free memory that the rows of one batch may take: activations that are not counted, and
 # other processes, need room, too.
 BATCH_SHARE = 0.4
+# float64 values of pooled activations that a batch of texts may leave behind: layers x units x texts.
+MOST_POOLED = 1 << 26
 
 _FLOAT32 = 4
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE, Widths
+from brodmann.circuits.footprint import (
+    AUTO_BATCH_TOKENS,
+    CARRIED,
+    MAX_LOGITS,
+    MOST_POOLED,
+    TAIL_SHARE,
+    Widths,
+)
 from brodmann.config.study import Study
 from brodmann.pipeline.sizes import ModelSize
 
@@ -32,6 +39,8 @@ LONGEST = 512
 _CHECKED = 16 * 8
 # Lesions of one batch start above so many different blocks at most.
 _LESIONS = 32
+# Tokens of a localizer's shortest texts.
+_SHORT = 16
 _FLOAT32, _FLOAT64 = 4, 8
 
 
@@ -156,9 +165,10 @@ def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     """Five numbers of every unit for both kinds of text, the tests, and a batch's pooled activations."""
     site = study.localizer.site
     width = widths.neurons if site == "mlp_hidden" else widths.hidden
-    units = widths.layers * width * _FLOAT64
-    texts = max(1, batch.tokens // 16)  # short texts make large batches
-    return 20 * units + 3 * texts * units
+    units = widths.layers * width
+    # Short texts make large batches.
+    texts = max(1, min(batch.tokens // _SHORT, MOST_POOLED // units))
+    return (20 + 3 * texts) * units * _FLOAT64
 
 
 _WORK: dict[str, tuple[Callable[..., int], Callable[..., int]]] = {
