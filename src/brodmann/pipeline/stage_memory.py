@@ -39,6 +39,8 @@ LONGEST = 512
 _CHECKED = 16 * 8
 # Lesions of one batch start above so many different blocks at most.
 _LESIONS = 32
+# scipy's distributions, once imported.
+_STATISTICS = 120_000_000
 # Tokens of a localizer's shortest texts.
 _SHORT = 16
 _FLOAT32, _FLOAT64 = 4, 8
@@ -168,7 +170,7 @@ def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     units = widths.layers * width
     # Short texts make large batches.
     texts = max(1, min(batch.tokens // _SHORT, MOST_POOLED // units))
-    return (20 + 3 * texts) * units * _FLOAT64
+    return _STATISTICS + (20 + 3 * texts) * units * _FLOAT64
 
 
 _WORK: dict[str, tuple[Callable[..., int], Callable[..., int]]] = {
