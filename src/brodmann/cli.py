@@ -73,6 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     lm.add_argument("--format", choices=WORDINGS, default="completion", help="default: completion")
     lm.add_argument("--items", type=_positive, metavar="N", help="per task (default: the config's)")
     lm.add_argument("--seed", type=int, metavar="S", help="of the items (default: the config's)")
+    plan = command("plan", _plan, "Say what every stage of every model needs: memory, GPUs, time.")
+    plan.add_argument("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
+    plan.add_argument("--cpu", action="store_true", help="as if there were no GPU")
+    plan.add_argument(
+        "--gpu-memory", type=_size, default=80.0, metavar="GB", help="of one GPU (default 80)"
+    )
+    plan.add_argument(
+        "--measured",
+        action="store_true",
+        help="beside the peaks of a study that ran on the CPU here",
+    )
     text = command("generate", _generate, "Continue a prompt: intact, lesioned, randomly lesioned.")
     text.add_argument(
         "--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)"
@@ -103,6 +114,16 @@ def _temperature(text: str) -> float:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number from 0 up, not '{text}'")
+    return value
+
+
+def _size(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not '{text}'")
     return value
 
 
@@ -280,6 +301,23 @@ def _generate(options: argparse.Namespace) -> int:
     )
     for condition, text in continuations(study, name, wish):
         print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not know what memory is for.
+    from brodmann.pipeline.plan import plan, table
+
+    study = _load(options).study
+    names = options.model or study.run_models
+    for name in names:
+        if name not in study.run_models:
+            raise UserError.at(
+                "--model", f"no model '{name}'", did_you_mean(name, study.run_models)
+            )
+    on_cpu = options.cpu or options.measured
+    for found in plan(study, names, on_cpu=on_cpu, gpu_gb=options.gpu_memory):
+        print(table(found, measured=options.measured))
     return 0
 
 

@@ -10,6 +10,7 @@ from brodmann.config.load import load_config
 from brodmann.errors import UserError
 from brodmann.pipeline import resources
 from brodmann.pipeline.resources import LONGEST, SHORTEST, ModelSize
+from brodmann.pipeline.stage_memory import StageMemory
 
 SEVEN = ModelSize(parameters=7_000_000_000, width=2)
 
@@ -80,11 +81,20 @@ def test_a_damaged_folder_is_the_jobs_to_report(root, tmp_path, files):
 
 
 def test_memory_grows_with_the_model_and_with_every_attempt():
-    assert resources.memory_mb(ModelSize(0, 2)) == resources.BASE_MB
-    assert resources.memory_mb(SEVEN) == 6000 + 21000
-    assert resources.memory_mb(SEVEN, attempt=3) == 3 * resources.memory_mb(SEVEN)
-    larger = ModelSize(SEVEN.parameters, 4)
-    assert resources.memory_mb(larger) == 6000 + 42000
+    def asked(size, batch=0, gathered=0, **more):
+        memory = StageMemory("check_model", size.bytes, 0, batch, gathered)
+        return resources.memory_mb(size, memory, **{"on_gpu": True, **more})
+
+    assert asked(ModelSize(0, 2)) == resources.BASE_MB
+    assert asked(SEVEN) == 6000 + 1.2 * 14000
+    assert asked(SEVEN, attempt=3) == 3 * asked(SEVEN)
+    # Cast while it is loaded: the files are mapped beside the weights.
+    cast = ModelSize(SEVEN.parameters, 4, stored=14_000_000_000)
+    assert asked(cast) == 6000 + 1.2 * 42000
+    # A batch is on the GPU; what is gathered is on the host.
+    work = {"batch": 10**9, "gathered": 10**8}
+    assert asked(SEVEN, **work) == 6000 + 1.2 * 14100
+    assert asked(SEVEN, **work, on_gpu=False) == 6000 + 1.2 * 15100
 
 
 def test_time_is_kept_within_what_queues_take():
@@ -131,7 +141,8 @@ def test_rules_get_functions_that_know_more_later(root, tmp_path, monkeypatch):
     record = tmp_path / "results" / "m" / ".source.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"bytes": 14_000_000_000}))
-    assert needs["mem_mb"](job, attempt=1) == resources.memory_mb(SEVEN)
+    assert needs["mem_mb"](job, attempt=1) == 6000 + 1.2 * 14000
+    assert needs["mem_mb"](job, attempt=2) == 2 * (6000 + 1.2 * 14000)
     assert needs["gpu"](job) == 1
 
 

@@ -30,8 +30,8 @@ import torch
 
 from brodmann.circuits.context import Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.circuits.memory import Budget, halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
 
@@ -107,7 +107,7 @@ class Ablator:
         self.site = COMPONENTS[component]
         self.size = model.head_dim if component == "heads" else 1
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
-        self.budget = Budget(model.device)
+        self.budget = Budget(*model.devices)
 
     def scores(
         self,

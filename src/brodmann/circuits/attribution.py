@@ -29,19 +29,14 @@ import torch
 
 from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.circuits.encode import EncodedItem, Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE
 from brodmann.circuits.memory import halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
 
 BOTH_ANSWERS = "both_answers"
 CORRECT_ANSWER = "correct_answer"
-
-# Backward passes keep every activation of a token: fewer tokens at a time than forward passes.
-_TAIL_SHARE = 0.5
-# Tokens of context in a batch's cache, as a multiple of the tokens that are run at a time.
-_CARRIED = 4
 
 
 @dataclass(frozen=True)
@@ -277,8 +272,8 @@ class Attributor:
         return max(
             1,
             min(
-                int(self.batch_tokens * _TAIL_SHARE) // length,
-                self.batch_tokens * _CARRIED // carried,
+                int(self.batch_tokens * TAIL_SHARE) // length,
+                self.batch_tokens * CARRIED // carried,
                 MAX_LOGITS // (self.model.vocabulary_size * tail),
             ),
         )
@@ -324,18 +319,21 @@ class Attributor:
             at = self.reader.offset(context)
             clean = chunk.clean[site.name, site.layer][rows].repeat_interleave(steps, dim=0)
             way = (torch.arange(steps, device=clean.device) + 0.5) / steps
-            way = way.repeat(len(tails))[:, None].to(clean.dtype)
+            way = way.repeat(len(tails))[:, None]
             with self.reader.trace(context, ids, keep=keep):
                 value = site.get().detach().clone()
-                difference = clean - value[:, at]
-                moved = (value[:, at] + way * difference).requires_grad_(True)
+                # In float32: halfway between two neighbours there is no number of a narrow dtype.
+                wide = torch.promote_types(value.dtype, torch.float32)
+                start = value[:, at].to(wide)
+                difference = clean.to(wide) - start
+                moved = (start + way * difference).to(value.dtype).requires_grad_(True)
                 # Put in by a product with an indicator, not in place: the rest stays constant.
                 here = torch.zeros_like(value)
                 here[:, at] = 1
                 site.set(value * (1 - here) + here * moved[:, None])
                 metric = scorer.rows(self.model.nn.output.logits).sum()
                 (gradient,) = torch.autograd.grad(metric, [moved])
-                product = nnsight.save(difference.float() * gradient.float())
+                product = nnsight.save(difference * gradient.float())
             result[site.name, site.layer] = product.unflatten(0, (len(tails), steps)).mean(1)
         return result
 

@@ -8,29 +8,21 @@ from pathlib import Path
 
 import torch
 
-log = logging.getLogger(__name__)
+from brodmann.circuits.footprint import BATCH_SHARE
 
-# The share of the free memory that the rows of one batch may take: activations that are not counted, and
-# other processes, need room, too.
-_SHARE = 0.4
+log = logging.getLogger(__name__)
 
 
 class Budget:
-    """Bytes that a batch's rows may hold on a device."""
+    """Bytes that a batch's rows may hold on each of the devices that a model runs on."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.share = _SHARE
+    def __init__(self, *devices: torch.device) -> None:
+        self.devices = devices
+        self.share = BATCH_SHARE
 
     def free(self) -> int:
-        """Bytes that are free now."""
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            reserved = torch.cuda.memory_reserved(self.device)
-            return free + reserved - torch.cuda.memory_allocated(self.device)
-        free = _available()
-        limit = _cgroup_room()
-        return free if limit is None else min(free, limit)
+        """Bytes that are free now, on the fullest device: which one a row's share falls on is not asked."""
+        return min(map(_free, self.devices))
 
     def rows(self, bytes_per_row: int) -> int:
         """How many rows of this size a batch may have."""
@@ -39,6 +31,16 @@ class Budget:
     def shrink(self) -> None:
         """After memory ran out all the same."""
         self.share /= 2
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        reserved = torch.cuda.memory_reserved(device)
+        return free + reserved - torch.cuda.memory_allocated(device)
+    free = _available()
+    limit = _cgroup_room()
+    return free if limit is None else min(free, limit)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -19,17 +19,13 @@ import torch
 
 from brodmann.circuits.context import Reader, common_prefix
 from brodmann.circuits.encode import Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.circuits.memory import halved, out_of_memory
 from brodmann.errors import UserError
 
-# Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
-# little enough that activations stay in fast memory.
-AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 # Shared tokens that are worth a forward pass of their own, and rows that are worth a batch of their own.
 _WORTH_SHARING = 8
 _FAMILY = 4
-# Logits of a batch are float32 [rows, positions, vocabulary]: keep them below this many values.
-MAX_LOGITS = 1 << 28
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ _RUN_KEYS = (
         "allow_pickle",
         "units",
         "device_map",
+        "max_memory",
         "gpus",
         "attn_implementation",
         "ablation",
@@ -251,6 +252,12 @@ class _CrossChecks:
                 "several GPUs need a device_map, which spreads the model over them",
                 "set device_map: auto",
             )
+        if value["max_memory"] and value["device_map"] is None:
+            self._problem(
+                ("models", name, "max_memory"),
+                "has no meaning without a device_map",
+                "set device_map: auto",
+            )
         tasks = self.config.get("tasks")
         tasks = tasks if isinstance(tasks, dict) else {}
         return ModelEntry(
@@ -276,6 +283,7 @@ class _CrossChecks:
                 value["control"],
             ),
             device_map=value["device_map"],
+            max_memory=value["max_memory"],
             gpus=value["gpus"],
             attn_implementation=value["attn_implementation"],
             ablation=value["ablation"],

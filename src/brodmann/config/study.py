@@ -51,8 +51,9 @@ class ModelEntry:
     units: dict[str, str]
     prompting: Prompting
     inclusion: Inclusion
-    device_map: str | None
+    device_map: str | dict[str, str] | None
     attn_implementation: str | None
+    max_memory: dict[str, str] = field(default_factory=dict)
     gpus: int = 1
     ablation: bool = True
     # Results-only models: file and column of their accuracies.

@@ -16,15 +16,12 @@ import torch
 
 from brodmann.circuits.context import Context, Reader
 from brodmann.circuits.encode import Ids
+from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MOST_POOLED
 from brodmann.circuits.memory import Budget, halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
 from brodmann.errors import UserError, did_you_mean
 from brodmann.localizers.pooling import pool
 from brodmann.localizers.texts import SITES
 from brodmann.models.load import LoadedModel
-
-# float64 values that a batch may leave behind: layers x units x texts.
-_MOST_KEPT = 1 << 26
 
 
 class Activations:
@@ -44,7 +41,7 @@ class Activations:
         self.sites = [model.module(site, layer) for layer in range(model.n_layers)]
         self.shape = (model.n_layers, model.width(site))
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
-        self.budget = Budget(model.device)
+        self.budget = Budget(*model.devices)
 
     def pooled(
         self,
@@ -82,7 +79,7 @@ class Activations:
             1,
             min(
                 self.batch_tokens // length,
-                _MOST_KEPT // (n_layers * width),
+                MOST_POOLED // (n_layers * width),
                 self.budget.rows(kept),
             ),
         )

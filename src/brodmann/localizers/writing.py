@@ -15,6 +15,7 @@ import torch
 
 from brodmann.models.architecture import find_module
 from brodmann.models.load import LoadedModel
+from brodmann.models.placement import resident
 
 
 def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.ndarray:
@@ -27,23 +28,24 @@ def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.nd
         chosen[layer].append(unit)
     shares = np.full((model.n_layers, model.neurons_per_layer), np.nan, dtype=np.float32)
     for layer, own in chosen.items():
-        weight = _output_projection(model, layer)
-        if weight is None:
-            continue
-        squares = weight.float().square()  # [hidden, neurons]
+        architecture = model.architecture
+        path = f"{architecture.blocks}.{layer}.{architecture.mlp_hidden}"
+        # Offloaded weights are nowhere until they are asked for.
+        with resident(find_module(model.hf, path)) as module:
+            weight = _output_projection(model, module)
+            if weight is None:
+                continue
+            squares = weight.float().square()  # [hidden, neurons]
         total = squares.sum(0)
         part = squares[own].sum(0) if own else torch.zeros_like(total)
         shares[layer] = torch.where(total > 0, part / total, torch.nan).cpu().numpy()
     return shares
 
 
-def _output_projection(model: LoadedModel, layer: int) -> torch.Tensor | None:
-    """[hidden, neurons] of one layer, whichever way round the module keeps it."""
+def _output_projection(model: LoadedModel, module: torch.nn.Module) -> torch.Tensor | None:
+    """[hidden, neurons] of a layer's projection, whichever way round the module keeps it."""
     from transformers.pytorch_utils import Conv1D
 
-    architecture = model.architecture
-    path = f"{architecture.blocks}.{layer}.{architecture.mlp_hidden}"
-    module = find_module(model.hf, path)
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
         return None

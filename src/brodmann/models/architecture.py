@@ -465,7 +465,7 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
     )
     if problem is not None:
         problems.append(problem)
-    n_heads, head_dim = _heads_of(model)
+    n_heads, head_dim = heads_of(model)
     expected = n_heads * head_dim if n_heads and head_dim else None
     concatenated, problem = _common_input_width(
         blocks, architecture.heads, expected, f"{where}.heads", "heads x head dimension"
@@ -565,7 +565,7 @@ def expected_neurons(model: Any) -> int | None:
     return _first_number(text_config(model), names)
 
 
-def _heads_of(model: Any) -> tuple[int | None, int | None]:
+def heads_of(model: Any) -> tuple[int | None, int | None]:
     """(heads, head dimension) by the model's configuration, None where it does not say."""
     config = text_config(model)
     heads = _first_number(config, ("num_attention_heads", "n_head", "n_heads", "num_heads"))

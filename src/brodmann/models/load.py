@@ -26,6 +26,12 @@ from brodmann.models.architecture import (
     text_config,
     unit_widths,
 )
+from brodmann.models.placement import (
+    compute_devices,
+    find_device,
+    input_device,
+    placement,
+)
 from brodmann.models.startup import import_model_code, without_compiler
 
 if TYPE_CHECKING:
@@ -154,7 +160,22 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where inputs belong (the first device, when the model is spread over several)."""
-        return self.hf.device
+        return input_device(self.hf)
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Every device that the model computes on."""
+        return compute_devices(self.hf)
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in the weights, those that modules share counted once.
+
+        By their names: offloaded weights are not there to be compared.
+        """
+        shared = getattr(self.hf, "all_tied_weights_keys", {})
+        named = dict(self.hf.named_parameters(remove_duplicate=False))
+        return sum(p.numel() for name, p in named.items() if name not in shared)
 
     @property
     def residual_scale(self) -> float:
@@ -208,6 +229,8 @@ def load_model(
     dtype: str = "auto",
     device: str = "auto",
     device_map: str | Mapping[str, Any] | None = None,
+    max_memory: Mapping[str, str] | None = None,
+    offload_folder: str | Path | None = None,
     attn_implementation: str | None = None,
     trust_remote_code: bool = False,
     units: Mapping[str, str] | None = None,
@@ -216,13 +239,15 @@ def load_model(
     """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) as model ``name``.
 
     ``dtype``: ``auto`` is the checkpoint's own. ``device``: ``auto`` is CUDA if there is one, else
-    the CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it.
+    the CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it, and
+    ``max_memory`` says how much of each device it may take. ``offload_folder`` is for weights that are
+    to be offloaded to disk and cannot be read from the checkpoint as they are.
     ``units``: see ``architecture_for``. Every error names the key of ``models.{name}`` to change.
     """
     directory = Path(directory)
     where = f"models.{name}"
     _check_folder(directory, where)
-    placement = _placement(device_map, device)
+    chosen = placement(device_map, device, max_memory)
     torch_dtype = _torch_dtype(dtype, where)
     import_model_code()
     tokenizer = load_tokenizer(directory, where, trust_remote_code)
@@ -232,11 +257,12 @@ def load_model(
         dtype=torch_dtype,
         trust_remote_code=trust_remote_code,
         use_safetensors=None if allow_pickle else True,
-        **placement,
+        **chosen,
+        **({"offload_folder": str(offload_folder)} if offload_folder else {}),
         **({"attn_implementation": attn_implementation} if attn_implementation else {}),
     )
-    if "device_map" not in placement:
-        hf.to(_device(device))
+    if "device_map" not in chosen:
+        hf.to(find_device(device))
     return wrap_model(hf, tokenizer, name=name, units=units)
 
 
@@ -253,13 +279,11 @@ def wrap_model(
     architecture = architecture_for(hf, units, name=name)
     widths = unit_widths(hf, architecture, name=name)
     import_model_code()
-    from nnsight import TransformersModel
+    from brodmann.models.view import view_of
 
-    # Without a device nnsight would move the model to the first accelerator it finds.
-    place = {} if getattr(hf, "hf_device_map", None) else {"device": hf.device}
     # It lists every class it knows when a model brings its own code.
     with _without_log("transformers.pipelines.base", "is not supported for"):
-        nn = TransformersModel(hf, tokenizer=tokenizer, task="text-generation", **place)
+        nn = view_of(hf, tokenizer)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
@@ -284,42 +308,6 @@ def _torch_dtype(dtype: str, where: str) -> torch.dtype | str:
             f"{where}.dtype", f"unknown dtype '{dtype}'", did_you_mean(dtype, ["auto", *DTYPES])
         )
     return DTYPES[dtype]
-
-
-def _placement(device_map: str | Mapping[str, Any] | None, device: str) -> dict[str, Any]:
-    """How ``from_pretrained`` places the weights; nothing for a plain load into host memory."""
-    if device_map is not None:
-        return {"device_map": device_map if isinstance(device_map, str) else dict(device_map)}
-    target = _device(device)
-    # Straight from the file to the accelerator, tensor by tensor: no copy of the model on the host.
-    return {"device_map": {"": target}} if target.type == "cuda" else {}
-
-
-def _device(device: str) -> torch.device:
-    """The device to run on.
-
-    ``auto`` never picks Apple's MPS: it has no float64, and its kernels round differently from one
-    release to the next; whoever wants its speed asks for it by name.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        target = torch.device(device)
-    except RuntimeError:
-        raise UserError.at(
-            "execution.device",
-            f"unknown device '{device}'",
-            did_you_mean(device, ["auto", "cpu", "cuda", "cuda:0", "mps"]),
-        ) from None
-    missing = (
-        (target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count())
-        or (target.type == "mps" and not torch.backends.mps.is_available())
-        or target.type == "meta"
-    )
-    if missing:
-        fix = "use auto, or cpu"
-        raise UserError.at("execution.device", f"this machine has no device '{device}'", fix)
-    return target
 
 
 def load_tokenizer(directory: Path, where: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:

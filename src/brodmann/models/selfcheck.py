@@ -27,6 +27,7 @@ from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.architecture import BATCH_FIRST, SEQUENCE_FIRST, find_module
 from brodmann.models.load import SITES, LoadedModel, UnitSite, envoy_at
+from brodmann.models.placement import compute_device
 
 SELF_CHECK_VERSION = METHODS["check"]
 
@@ -292,9 +293,7 @@ def _project(model: LoadedModel, site: str, layer: int, inputs: torch.Tensor) ->
     path = f"{model.architecture.blocks}.{layer}.{getattr(model.architecture, site)}"
     module = find_module(model.hf, path)
     with torch.no_grad():
-        weights = next(module.parameters(), None)
-        offloaded = weights is None or weights.is_meta
-        device = model.device if offloaded else weights.device
+        device = compute_device(module) or model.device
         return _host(module(inputs[None].to(device, model.dtype)))[0]
 
 

@@ -100,6 +100,20 @@ def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
     return folder
 
 
+def at_hand(entry: ModelEntry, cache: Cache) -> Path | None:
+    """The local folder of a source if it is there already, untrained or not: nothing is fetched or built."""
+    try:
+        if entry.kind == "path":
+            return Path(entry.location)
+        if entry.kind == "hf":
+            return _snapshot(entry, cache, entry.revision)
+        gguf = _wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+        folder = cache.root / "converted" / _conversion(gguf, cache)
+    except (UserError, OSError):
+        return None
+    return folder if folder.is_dir() else None
+
+
 def _folder(entry: ModelEntry, cache: Cache, revision: str | None, *, build: bool) -> Path:
     """The local folder with config, tokenizer and safetensors of ``entry``."""
     if entry.kind == "path":
@@ -309,14 +323,19 @@ def _wheel_gguf(entry: ModelEntry) -> Path:
 
 def _converted(gguf: Path, cache: Cache) -> Path:
     """A GGUF file as a folder of float32 safetensors with config and tokenizer."""
-    key = digest(["gguf", METHODS["weights"], cache.file_hash(gguf)])[:16]
 
     def build(folder: Path) -> None:
         from brodmann.models.convert import convert_gguf
 
         convert_gguf(gguf, folder)
 
-    return cache.folder("converted", f"{gguf.stem}-{key}", build)
+    return cache.folder("converted", _conversion(gguf, cache), build)
+
+
+def _conversion(gguf: Path, cache: Cache) -> str:
+    """The name of a GGUF file's conversion in the cache."""
+    key = digest(["gguf", METHODS["weights"], cache.file_hash(gguf)])[:16]
+    return f"{gguf.stem}-{key}"
 
 
 def _untrained(entry: ModelEntry, trained: Path, cache: Cache) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
+import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,12 +48,15 @@ def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
     torch.set_num_threads(max(1, threads))
     entry = study.model(name)
     watch = Stopwatch()
+    cache = Cache(study.execution.cache)
     model = load_model(
-        locate(entry, Cache(study.execution.cache), record),
+        locate(entry, cache, record),
         name=name,
         dtype=entry.dtype,
         device=study.execution.device,
         device_map=entry.device_map,
+        max_memory=entry.max_memory,
+        offload_folder=_offload_folder(cache) if entry.device_map is not None else None,
         attn_implementation=entry.attn_implementation,
         trust_remote_code=entry.trust_remote_code,
         units=entry.units or None,
@@ -58,6 +64,17 @@ def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
     )
     log.info("%s loaded in %.1f s", name, watch.seconds)
     return model
+
+
+def _offload_folder(cache: Cache) -> str:
+    """For weights that wait on disk and are not in the checkpoint as they are; goes with the process."""
+    try:
+        cache.root.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="offload-", dir=cache.root)
+    except OSError:  # a read-only cache
+        folder = tempfile.mkdtemp(prefix="brodmann-offload-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def check_model(
@@ -102,7 +119,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
     config = model.hf.config.get_text_config()
     return {
         "dtype": str(model.hf.dtype).removeprefix("torch."),
-        "n_parameters": sum(parameter.numel() for parameter in model.hf.parameters()),
+        "n_parameters": model.n_parameters,
         "n_layers": model.n_layers,
         "hidden_size": model.hidden_size,
         "neurons_per_layer": model.neurons_per_layer,

@@ -7,27 +7,19 @@ tried again with more (``attempt``), and goes on where it was. A profile may rep
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.study import ModelEntry, Study
+from brodmann.config.study import Study
+from brodmann.pipeline.sizes import ModelSize, model_size
+from brodmann.pipeline.stage_memory import PROMPT, StageMemory, stage_memory
 
-# Bytes of a number, by the names that configs and safetensors headers use.
-WIDTHS = {
-    **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2},
-    **{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1},
-}
-# What checkpoints of the hub hold, unless they say something else.
-_USUAL_WIDTH = 2
-
-# Memory of the host beside the weights: three interpreters, torch, CUDA's own, items and scores.
+# Memory of the host beside the model's: three interpreters, torch, CUDA's own, items and scores.
 BASE_MB = 6000
-# The weights pass through the host's memory, or stay there (CPU); with room for a conversion and for buffers.
-WEIGHTS_SHARE = 1.5
+# Room above what is predicted. On a GPU job's host weights only pass through, as pages of their files.
+HEADROOM = 1.2
 
 # Minutes. Starting and loading take some even for the smallest model; few queues take more than a day.
 SHORTEST = 30
@@ -36,72 +28,9 @@ LONGEST = 24 * 60
 _READING = 100e6
 # What forward passes reach, in operations a second: a modest share of a data-centre GPU; eight cores.
 _SPEED = {"gpu": 2e13, "cpu": 2e11}
-# A problem's tokens, template included, and how many items a task without a number of its own may have.
-_TOKENS = 64
+# How many items a task without a number of its own may have.
 _ITEMS = 1000
 _MARGIN = 2.0
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """A model's parameters, and the bytes that each takes once it is loaded."""
-
-    parameters: int
-    width: int
-
-    @property
-    def bytes(self) -> int:
-        """What the weights take in memory."""
-        return self.parameters * self.width
-
-
-def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path) -> ModelSize:
-    """From the model's card where there is one, else from its record, else from a local folder of weights.
-
-    Before any of them exists (a model of the hub that is not fetched yet) it raises ``FileNotFoundError``.
-    """
-    if (card := _read(card_file)) is not None:
-        return ModelSize(card["n_parameters"], _loaded_width(entry, WIDTHS[card["dtype"]]))
-    headers = _headers(Path(entry.location)) if entry.kind == "path" else None
-    if headers is not None and not entry.untrained:
-        parameters, width = headers
-        return ModelSize(parameters, _loaded_width(entry, width))
-    record = _read(record_file)
-    if record is None:
-        raise FileNotFoundError(record_file)
-    # GGUF files are unpacked, and untrained models drawn, as float32.
-    converted = entry.untrained or entry.kind in ("gguf", "wheel")
-    stored = WIDTHS["float32"] if converted else _USUAL_WIDTH
-    return ModelSize(record["bytes"] // stored, _loaded_width(entry, stored))
-
-
-def _loaded_width(entry: ModelEntry, own: int) -> int:
-    return own if entry.dtype == "auto" else WIDTHS[entry.dtype]
-
-
-def _read(path: str | Path) -> dict[str, Any] | None:
-    """A JSON file, or None where it is missing or damaged: the job itself says what is wrong."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _headers(folder: Path) -> tuple[int, int] | None:
-    """Parameters, and bytes of each, of a folder's safetensors; their headers alone are read."""
-    parameters = total = 0
-    try:
-        for path in sorted(folder.glob("*.safetensors")):
-            with open(path, "rb") as handle:
-                header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
-            for name, tensor in header.items():
-                if name != "__metadata__":
-                    count = math.prod(tensor["shape"])
-                    parameters += count
-                    total += count * WIDTHS.get(tensor["dtype"], 4)
-    except (OSError, ValueError, KeyError, MemoryError, OverflowError):
-        return None
-    return (parameters, math.ceil(total / parameters)) if parameters else None
 
 
 def gpus(study: Study, model: str) -> int:
@@ -109,14 +38,15 @@ def gpus(study: Study, model: str) -> int:
     return 0 if study.execution.device == "cpu" else study.model(model).gpus
 
 
-def memory_mb(size: ModelSize, attempt: int = 1) -> int:
+def memory_mb(size: ModelSize, memory: StageMemory, *, on_gpu: bool, attempt: int = 1) -> int:
     """Memory of the host in MB; every further attempt asks for as much again."""
-    return math.ceil(BASE_MB + WEIGHTS_SHARE * size.bytes / 1e6) * attempt
+    held = size.bytes + size.passing + memory.gathered + (0 if on_gpu else memory.batch)
+    return math.ceil(BASE_MB + HEADROOM * held / 1e6) * attempt
 
 
 def runtime_minutes(size: ModelSize, prompts: int, *, on_gpu: bool, attempt: int = 1) -> int:
     """Minutes to load a model and to read so many prompts, within what queues take."""
-    work = 2 * size.parameters * _TOKENS * prompts / _SPEED["gpu" if on_gpu else "cpu"]
+    work = 2 * size.parameters * PROMPT * prompts / _SPEED["gpu" if on_gpu else "cpu"]
     minutes = math.ceil((size.bytes / _READING + _MARGIN * work) / 60)
     return min(LONGEST, max(SHORTEST, minutes) * attempt)
 
@@ -211,9 +141,12 @@ def needs(study: Study, rule: str) -> dict[str, Callable[..., int]]:
 
     def mem_mb(wildcards: Any, attempt: int) -> int:
         try:
-            return memory_mb(size(wildcards), attempt)
+            found = size(wildcards)
         except FileNotFoundError:
             return BASE_MB * attempt
+        on_gpu = gpus(study, wildcards.model) > 0
+        memory = stage_memory(study, found, rule, "cuda" if on_gpu else "cpu")
+        return memory_mb(found, memory, on_gpu=on_gpu, attempt=attempt)
 
     def runtime(wildcards: Any, attempt: int) -> int:
         try:

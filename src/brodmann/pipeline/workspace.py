@@ -42,7 +42,7 @@ STAGES = {
 _NETWORK_STAGES = ("networks_pass", "networks")
 _LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
-_HOW_IT_RUNS = ("device_map", "gpus", "attn_implementation")
+_HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
 
 
 class Workspace:

@@ -21,7 +21,14 @@ from brodmann.provenance import package_versions
 _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
 # Keys that say how a study is run, not what it computes.
-_HOW_IT_RUNS = ("execution", "results_from", "device_map", "gpus", "attn_implementation")
+_HOW_IT_RUNS = (
+    "execution",
+    "results_from",
+    "device_map",
+    "max_memory",
+    "gpus",
+    "attn_implementation",
+)
 _SOURCES = {
     "wheel": "package",
     "hf": "Hugging Face hub",

@@ -1,0 +1,65 @@
+"""What a model's work takes in memory, from its widths alone: one source for plans and for batch sizes.
+
+Upper bounds of what is held at the same time, counted tensor by tensor for a decoder of gated MLPs, the
+widest of the usual kinds. Light: no torch here. All results are bytes; ``tokens`` counts the positions of all
+rows of a batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
+# little enough that activations stay in fast memory.
+AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
+# Logits of a batch are float32 [rows, positions, vocabulary]: keep them below this many values.
+MAX_LOGITS = 1 << 28
+# Backward passes keep every activation of a token: fewer tokens at a time than forward passes.
+TAIL_SHARE = 0.5
+# Tokens of context in a batch's cache, as a multiple of the tokens that are run at a time.
+CARRIED = 4
+# The share of the free memory that the rows of one batch may take: activations that are not counted, and
+# other processes, need room, too.
+BATCH_SHARE = 0.4
+# float64 values of pooled activations that a batch of texts may leave behind: layers x units x texts.
+MOST_POOLED = 1 << 26
+
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Widths:
+    """A decoder's sizes: ``heads`` and ``keys`` are all query and all key heads' dimensions together."""
+
+    layers: int
+    hidden: int
+    neurons: int
+    heads: int
+    keys: int
+    vocabulary: int
+    dtype: int  # bytes of a number
+
+    def block(self, tokens: int) -> int:
+        """What the running block holds; the others hold nothing of a pass without gradients."""
+        values = 6 * self.hidden + 3 * self.neurons + 4 * self.heads + 4 * self.keys
+        return tokens * (values * self.dtype + 2 * self.hidden * _FLOAT32)
+
+    def cache(self, tokens: int) -> int:
+        """Keys and values of all layers."""
+        return tokens * 2 * self.keys * self.layers * self.dtype
+
+    def logits(self, positions: int) -> int:
+        """Logits, in float32 too, and what their normalisation takes."""
+        own = self.dtype if self.dtype < _FLOAT32 else 0
+        return positions * self.vocabulary * (own + 2 * _FLOAT32)
+
+    def graph(self, tokens: int, seen: int) -> int:
+        """What autograd keeps for ``tokens`` that are run after, and attend to, ``seen`` tokens in all rows.
+
+        Every block's norms, projections' outputs and gate; every row's keys and values, grown by the new
+        token and repeated for all heads of their group; watched activations and their gradients.
+        """
+        norms = 2 * 2 * self.hidden * _FLOAT32
+        values = 4 * self.hidden + 6 * self.neurons + 4 * self.heads + 2 * self.keys
+        attended = 2 * (self.keys + self.heads) * self.dtype
+        return self.layers * (tokens * (norms + values * self.dtype) + (tokens + seen) * attended)

@@ -1,0 +1,184 @@
+"""Every measurement on a model whose weights wait in host memory or on disk, against a plain load.
+
+On the CPU, accelerate's hooks do what they do beside a GPU: weights are on the meta device, come in while
+their module runs, and are gone again.
+"""
+
+import accelerate
+import numpy as np
+import pytest
+import torch
+from test_attribution import ITEMS, SINGLE
+from tiny_models import save_tiny, tiny_model, tiny_tokenizer
+
+from brodmann.circuits.ablation import KINDS, Ablator, Lesion
+from brodmann.circuits.attribution import Attributor
+from brodmann.circuits.baseline import score_items
+from brodmann.circuits.context import Reader
+from brodmann.circuits.memory import Budget
+from brodmann.circuits.scoring import Scorer
+from brodmann.localizers.activations import Activations
+from brodmann.localizers.generation import continuation
+from brodmann.localizers.lesion import lesion
+from brodmann.localizers.selectivity import measure
+from brodmann.localizers.writing import written_share
+from brodmann.models.load import load_model, wrap_model
+from brodmann.models.placement import offloaded, resident
+from brodmann.models.selfcheck import self_check
+
+CPU = torch.device("cpu")
+
+
+def baseline(model):
+    scorer = Scorer(model.hf, model.device, None, Reader(model))
+    both = [score_items("language/t", items, scorer) for items in (ITEMS, SINGLE)]
+    return [value for found in both for column in found.log_probs.values() for value in column]
+
+
+def contributions(attributor):
+    parts = attributor.contributions("language/t", ITEMS)
+    return [values for part in parts for values in part.values.values()]
+
+
+def attribution(model):
+    return contributions(Attributor(model, components=("neurons", "heads")))
+
+
+def integrated(model):
+    return contributions(Attributor(model, ig_steps=3))
+
+
+def exact(model):
+    units = [(0, 1), (1, 2), (1, 3), (2, 0)]
+    components = ("neurons", "heads")
+    attributor = Attributor(model, components=components)
+    return [attributor.exact_effects(ITEMS, component, units) for component in components]
+
+
+def ablation(model):
+    found = []
+    for component, width in (("neurons", model.neurons_per_layer), ("heads", 4)):
+        ablator = Ablator(model, component=component)
+        lesions = [Lesion.of(units, width) for units in ([], [1, 3, width + 2], [2 * width + 1])]
+        means = ablator.mean_activations(ITEMS)
+        found += [ablator.scores(ITEMS, lesions, kind, means) for kind in KINDS]
+    return found
+
+
+def localizer(model):
+    found = measure(
+        Activations(model), [i.clean for i in ITEMS], [i.corrupted for i in ITEMS], "mean"
+    )
+    return [found.t, found.p]
+
+
+def lesions(model):
+    found = []
+    for site in ("block_output", "mlp_output", "mlp_hidden"):
+        with lesion(model, [(0, 1), (2, 3)], site=site):
+            found.append(baseline(model))
+    return found
+
+
+def written(model):
+    return [written_share(model, [(0, 1), (0, 2), (2, 3)])]
+
+
+def check(model):
+    found = self_check(model)
+    return [*found.effect.values(), *found.deviation.values()]
+
+
+def text(model):
+    return [list(continuation(Reader(model), "the cat", tokens=5).encode())]
+
+
+MEASUREMENTS = (
+    *(baseline, attribution, integrated, exact, ablation),
+    *(localizer, lesions, written, check, text),
+)
+
+
+def in_host_memory(family, folder):
+    hf = accelerate.cpu_offload(tiny_model(family), execution_device=CPU)
+    return wrap_model(hf, tiny_tokenizer(), name=family)
+
+
+def on_disk(family, folder):
+    return load_model(save_tiny(folder, family), name=family, device_map={"": "disk"})
+
+
+def partly_on_disk(family, folder):
+    """As with ``auto`` where memory ends in the middle of the model; the weights in several files."""
+    hf = tiny_model(family)
+    hf.save_pretrained(folder, max_shard_size="20KB")
+    tiny_tokenizer().save_pretrained(folder)
+    assert len(list(folder.glob("*.safetensors"))) > 2
+    room = int(0.6 * sum(p.nbytes for p in hf.parameters())) // 1000
+    return load_model(folder, name=family, device_map="auto", max_memory={"cpu": f"{room}KB"})
+
+
+WAYS = (in_host_memory, on_disk, partly_on_disk)
+# Tied and untied heads, fused projections, tuples, biases, norms around contributions.
+FAMILIES = ("llama", "gemma2", "gpt2", "gpt-neox", "falcon", "phi3", "bloom")
+CASES = [("chatglm", in_host_memory)] + [
+    pytest.param(family, way, marks=() if way is partly_on_disk else pytest.mark.slow)
+    if family not in ("llama", "gemma2")
+    else (family, way)
+    for family in FAMILIES
+    for way in WAYS
+]
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            np.array(one, dtype=float), np.array(other, dtype=float), rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize(("family", "way"), CASES)
+def test_every_measurement_is_that_of_a_plain_load(models, family, way, tmp_path):
+    plain, model = models(family), way(family, tmp_path)
+    assert offloaded(model.hf)
+    assert not offloaded(plain.hf)
+    assert (model.device, model.devices) == (CPU, (CPU,))
+    # In this order on one model: what one measurement leaves behind must not disturb the next.
+    for measured in MEASUREMENTS:
+        same(measured(model), measured(plain))
+    assert offloaded(model.hf)
+
+
+@pytest.mark.parametrize(("family", "way"), CASES)
+def test_the_card_says_the_same(models, family, way, tmp_path):
+    plain, model = models(family), way(family, tmp_path)
+    for _ in range(2):
+        assert (model.dtype, model.widths) == (plain.dtype, plain.widths)
+        assert model.n_parameters == sum(p.numel() for p in plain.hf.parameters())
+        baseline(model)
+
+
+def test_weights_are_there_while_they_are_read(tmp_path):
+    model = on_disk("llama", tmp_path)
+    module = model.hf.model.layers[1].mlp.down_proj
+    assert module.weight.is_meta
+    with resident(module) as here:
+        assert torch.equal(here.weight, tiny_model("llama").model.layers[1].mlp.down_proj.weight)
+    assert module.weight.is_meta
+
+
+def test_another_dtype_than_the_checkpoints_comes_from_disk(tmp_path):
+    """Written nowhere: what is read from the checkpoint is cast on its way in."""
+    folder = save_tiny(tmp_path / "m", "llama")
+    options = {"name": "llama", "dtype": "bfloat16"}
+    model = load_model(folder, device_map={"": "disk"}, **options)
+    assert model.dtype == torch.bfloat16
+    same(baseline(model), baseline(load_model(folder, device="cpu", **options)))
+
+
+def test_a_budget_is_that_of_the_fullest_device(monkeypatch):
+    free = {CPU: 1000, torch.device("meta"): 400}
+    monkeypatch.setattr("brodmann.circuits.memory._free", free.__getitem__)
+    assert Budget(CPU).rows(10) == 40
+    assert Budget(*free).rows(10) == Budget(torch.device("meta")).rows(10) == 16
