@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 NONLINEARITIES = ("cube", "logcosh")
-MAX_ITERATIONS = 300
+MAX_ITERATIONS = 200
 TOLERANCE = 1e-7
 # Values of a chunk [restarts, components, samples].
 _CHUNK = 1 << 18
