@@ -229,6 +229,24 @@ def test_a_short_text_has_fewer_networks(data):
     assert len(decompose(ArraySignals.of(repeated), 64, restarts=1)) == 2  # the rank
 
 
+@pytest.mark.parametrize("k", [3, 8])
+def test_the_iteration_ends_even_in_noise(k, monkeypatch):
+    """Where nothing is independent, full steps run in circles; half steps end, in fixed points of both."""
+    import torch
+
+    import brodmann.networks.ica as ica
+
+    noise = torch.from_numpy(np.random.default_rng(k).normal(size=(k, 900)))
+    white = ica.whiten(noise).signals
+    runs = ica.fast_ica(white, "cube", 8, 0)
+    assert sum(runs.converged) >= 6
+    end = runs.rotations[[n for n, done in enumerate(runs.converged) if done]]
+    again = ica._orthonormal(ica._step(end, white, "cube"))
+    assert float(((again * end).sum(-1).abs() - 1).abs().max()) < 1e-6
+    monkeypatch.setattr(ica, "FULL_STEPS", 10_000)
+    assert sum(ica.fast_ica(white, "cube", 8, 0).converged) < sum(runs.converged)
+
+
 def test_missing_convergence_is_said(caplog, monkeypatch, signals):
     import brodmann.networks.ica as ica
 

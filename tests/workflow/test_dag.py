@@ -84,6 +84,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("statistics", STATISTICS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
+        ("networks", {}),
         (
             "localizers",
             {"fetch_model": 1, "check_model": 1, "expand_items": N, "settings": 4, **LOCALIZERS},

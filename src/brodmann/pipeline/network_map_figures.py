@@ -20,7 +20,7 @@ def network_map_figures(
     """Rule ``network_map_figures``. ``tables``, ``stems``: by figure; ``threshold`` is that of the IoU."""
     found = {name: read_table(path) for name, path in tables.items()}
     titles = {
-        "consistency": f"{label}: templates in networks of single texts (IoU > {threshold:g})",
+        "consistency": f"{label}: templates in single texts (IoU > {threshold:g})",
         "layers": f"{label}: networks by layer",
         "sizes": f"{label}: sizes of networks",
         "template_iou": f"{label}: templates against each other",
