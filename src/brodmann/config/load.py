@@ -15,6 +15,18 @@ from brodmann.config.localizer import (
     network_name,
     range_name,
 )
+from brodmann.config.networks import (
+    CORPUS,
+    DATASET_NAME,
+    FILE,
+    HUB,
+    RESERVED_DATASETS,
+    SHIPPED,
+    TASK,
+    Dataset,
+    NetworkSettings,
+    source_kind,
+)
 from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
 from brodmann.config.source import ConfigSource, dotted, merge
 from brodmann.config.study import (
@@ -158,6 +170,7 @@ class _CrossChecks:
             (selection := self._section("selection", self._selection)),
             self._section("ablation", lambda value: self._ablation(value, selection)),
             self._section("localizer", lambda value: self._localizer(value, tasks)),
+            self._section("networks", lambda value: self._networks(value, tasks)),
             self._section("statistics", self._statistics),
             self._section("figures", self._figures),
             self._section("execution", self._execution),
@@ -537,6 +550,56 @@ class _CrossChecks:
         if not self._exists(place, folder=folder):
             self._problem(path, f"no such {'folder' if folder else 'file'}: {place}")
         return str(place.resolve())
+
+    # -- networks --
+
+    def _networks(
+        self, value: dict[str, Any], tasks: TaskSettings | None
+    ) -> NetworkSettings | None:
+        if tasks is None or not all(self._sound("networks", key) for key in value):
+            return None
+        datasets = {
+            name: self._dataset(name, source, tasks) for name, source in value["datasets"].items()
+        }
+        layers = value["layers"]
+        return NetworkSettings(
+            **{
+                **value,
+                "datasets": datasets,
+                "layers": None if layers is None else tuple(sorted(layers)),
+                "stimuli": str((self.root / "stimuli").resolve()),
+            }
+        )
+
+    def _dataset(self, name: str, source: str, tasks: TaskSettings) -> Dataset:
+        """One dataset; its texts are read later, but what names them must be there."""
+        path = ("networks", "datasets", name)
+        if not DATASET_NAME.fullmatch(name) or name in RESERVED_DATASETS:
+            self._problem(
+                path,
+                f"{name!r} cannot be a dataset's folder",
+                "letters, digits, '.', '_' and '-', starting with a letter or digit",
+            )
+        kind, rest = source_kind(source)
+        if kind == CORPUS and rest not in SHIPPED:
+            self._problem(path, f"no shipped corpus '{rest}'", did_you_mean(rest, SHIPPED))
+        if kind == HUB and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", rest):
+            self._problem(path, f"'{rest}' is not a dataset id", "write 'hf:ORG/NAME'")
+        if kind == TASK and rest not in tasks.selected:
+            self._problem(
+                path,
+                f"'{rest}' is not among the tasks of the study",
+                did_you_mean(rest, tasks.selected),
+            )
+        if kind == FILE:
+            place = self._resolve(source, path)
+            folder = self._exists(place, folder=True)
+            if not folder and not self._exists(place, folder=False):
+                self._problem(
+                    path, f"no such file or folder: {place}", "or corpus:NAME, hf:NAME, task:NAME"
+                )
+            source = str(place)
+        return Dataset(name, source, kind)
 
     # -- statistics, figures --
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from brodmann.config.localizer import LesionSettings, LocalizerSettings
+from brodmann.config.networks import Dataset, NetworkSettings
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
 # Replicates of attributions (halves, bootstraps) keep this much of the units, or what the largest mask needs.
@@ -251,6 +252,7 @@ class Study:
     selection: SelectionSettings
     ablation: AblationSettings
     localizer: LocalizerSettings
+    networks: NetworkSettings
     statistics: StatisticsSettings
     figures: FigureSettings
     execution: Execution
@@ -314,6 +316,7 @@ class Study:
             SelectionSettings(**_with_tuples(values["selection"])),
             AblationSettings(**_with_tuples(values["ablation"])),
             _localizer(values["localizer"]),
+            _networks(values["networks"]),
             StatisticsSettings(**_with_tuples(values["statistics"])),
             FigureSettings(**values["figures"]),
             Execution(**values["execution"]),
@@ -323,6 +326,11 @@ class Study:
 def _localizer(values: dict[str, Any]) -> LocalizerSettings:
     lesion = LesionSettings(**_with_tuples(values["lesion"]))
     return LocalizerSettings(**{**_with_tuples(values), "lesion": lesion})
+
+
+def _networks(values: dict[str, Any]) -> NetworkSettings:
+    datasets = {name: Dataset(**value) for name, value in values["datasets"].items()}
+    return NetworkSettings(**{**_with_tuples(values), "datasets": datasets})
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

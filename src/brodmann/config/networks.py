@@ -1,0 +1,100 @@
+"""``networks:`` as typed values, and where the texts of its datasets come from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+# Whose activations are decomposed.
+NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
+METHODS = ("canica", "fastica", "dictionary")
+SCOPES = ("all", "layer", "window")
+# Corpora that ship with the workflow.
+SHIPPED = ("encyclopedia", "news", "maths", "code")
+# A dataset's name is a folder's; this one holds something else.
+DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RESERVED_DATASETS = frozenset({"interpretation"})
+CORPUS, HUB, TASK, FILE = "corpus", "hf", "task", "file"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of ``networks.datasets``. ``source`` is what ``load_corpus`` takes: paths are resolved."""
+
+    name: str
+    source: str
+    kind: str  # corpus | hf | task | file
+
+    @property
+    def task(self) -> str | None:
+        """The task whose prompts these are, if any."""
+        return self.source.partition(":")[2] if self.kind == TASK else None
+
+    @property
+    def file(self) -> str | None:
+        """The file or folder that the texts are read from, if any."""
+        return self.source if self.kind == FILE else None
+
+
+def source_kind(text: str) -> tuple[str, str]:
+    """(kind, what stands behind it) of a source as it is written."""
+    kind, colon, rest = text.partition(":")
+    if colon and kind in (CORPUS, HUB, TASK):
+        return kind, rest
+    return FILE, text
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """``networks:``. Without datasets nothing is computed."""
+
+    datasets: dict[str, Dataset]
+    method: str
+    site: str
+    layers: tuple[int, ...] | None  # None: all
+    scope: str
+    window: int
+    group_samples: int
+    individual_samples: int
+    group_components: int
+    individual_components: int
+    threshold: float
+    side: str  # both | positive
+    zscore: bool
+    row_norm: bool
+    drop_first: bool
+    max_tokens: int
+    restarts: int
+    seed: int
+    iou_threshold: float
+    stimuli: str  # folder of the shipped corpora
+    editing: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets, in the order of the config."""
+        return tuple(self.datasets)
+
+    def extraction(self) -> dict[str, Any]:
+        """What decides the signals, beside the model and the texts."""
+        return {
+            "site": self.site,
+            "layers": None if self.layers is None else list(self.layers),
+            "drop_first": self.drop_first,
+            "max_tokens": self.max_tokens,
+        }
+
+    def decomposition(self) -> dict[str, Any]:
+        """What decides the maps of given signals, beside how many there are."""
+        return {
+            "method": self.method,
+            "scope": self.scope,
+            "window": self.window if self.scope == "window" else None,
+            "zscore": self.zscore,
+            "row_norm": self.row_norm,
+            "restarts": self.restarts,
+            "seed": self.seed,
+            "threshold": self.threshold,
+            "side": self.side,
+        }

@@ -1,0 +1,1 @@
+"""Functional networks: independent components of a model's signals over texts."""

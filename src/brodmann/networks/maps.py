@@ -1,0 +1,123 @@
+"""Networks: maps over a model's units, with what is needed to follow them through other texts.
+
+Sign: a map's peak is positive. Order: by explained variance, largest first. Units that were not decomposed
+(other layers, another window of layers) are zero in a map and belong to no network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brodmann.errors import UserError
+from brodmann.files import atomic_path
+
+THRESHOLD = 3.6
+BOTH, POSITIVE = "both", "positive"
+_TENSORS = ("maps", "explained", "stability", "filters", "mean", "sd")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Components of one matrix of signals; all arrays float64.
+
+    ``filters``: a component's course over tokens is the product of the standardised signals with its
+    filter (FastICA: its source; CanICA and dictionary: least-squares coefficients on all maps that were
+    found together). ``mean`` and ``sd`` are those of the signals that were decomposed.
+    """
+
+    maps: np.ndarray  # [components, layers, units], z-scored over the units that were decomposed
+    explained: np.ndarray  # [components], share of the signals' variance
+    stability: np.ndarray  # [components], 0 to 1; NaN where there was but one start
+    filters: np.ndarray | None = None  # [components, layers, units]
+    mean: np.ndarray | None = None  # [layers, units]
+    sd: np.ndarray | None = None  # [layers, units]
+    threshold: float = THRESHOLD
+    side: str = BOTH
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(layers, units)."""
+        return self.maps.shape[1], self.maps.shape[2]
+
+    @property
+    def members(self) -> np.ndarray:
+        """Which units belong to each network: bool [components, layers, units]."""
+        height = self.maps if self.side == POSITIVE else np.abs(self.maps)
+        return height > self.threshold
+
+    @property
+    def n_units(self) -> np.ndarray:
+        """Size of each network [components]."""
+        return self.members.sum((1, 2))
+
+    def courses(self, signals: np.ndarray, *, standardise: str = "own") -> np.ndarray:
+        """Time courses [tokens, components] over raw signals [tokens, layers, units] of a text.
+
+        ``standardise``: own - with each unit's mean and SD over these tokens; group - with those of the
+        signals that the networks were found in; none - the signals are taken as they are.
+        """
+        if self.filters is None:
+            raise UserError.at("networks", "kept without filters, so no time course can be had")
+        values = np.asarray(signals, dtype=np.float64)
+        if standardise == "own":
+            sd = values.std(0)
+            values = (values - values.mean(0)) / np.where(sd > 0, sd, 1.0)
+        elif standardise == "group":
+            values = (values - self.mean) / np.where(self.sd > 0, self.sd, 1.0)
+        return values.reshape(len(values), -1) @ self.filters.reshape(len(self), -1).T
+
+    def save(self, path: str | Path) -> None:
+        """Write as safetensors."""
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.pack())
+
+    def pack(self) -> bytes:
+        """The file's content."""
+        from safetensors.numpy import save
+
+        tensors = {name: getattr(self, name) for name in _TENSORS}
+        tensors = {
+            name: np.ascontiguousarray(value, dtype=np.float64)
+            for name, value in tensors.items()
+            if value is not None
+        }
+        metadata = {"threshold": self.threshold, "side": self.side, "facts": self.facts}
+        return save(tensors, metadata={key: json.dumps(value) for key, value in metadata.items()})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Networks:
+        """The inverse of ``save``."""
+        try:
+            return cls.unpack(Path(path).read_bytes())
+        except OSError as error:
+            raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError):
+            raise UserError.at(str(path), "holds no networks") from None
+
+    @classmethod
+    def unpack(cls, content: bytes) -> Networks:
+        """The inverse of ``pack``."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            tensors = load(content)
+        except SafetensorError as error:
+            raise ValueError(str(error)) from None
+        size = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
+        return cls(
+            **tensors,
+            threshold=json.loads(metadata["threshold"]),
+            side=json.loads(metadata["side"]),
+            facts=json.loads(metadata["facts"]),
+        )
