@@ -22,6 +22,11 @@ METHODS = {
     "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 1,  # their tables: intervals and tests
+    "editing": 1,  # log-probabilities of texts and items under edits of networks
+    "editing_effects": 1,  # their tables: metrics, intervals and tests
+    "probing": 1,  # features of prompts, and what is read off them
+    "following": 1,  # courses of networks over texts
+    "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
