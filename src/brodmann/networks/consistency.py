@@ -1,0 +1,187 @@
+"""How consistent networks are: templates against the networks of single texts, and against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brodmann.networks.iou import from_units, iou
+from brodmann.networks.maps import Networks
+
+
+@dataclass(frozen=True)
+class SampleNetworks:
+    """The networks of one text, as the units (layer * width + unit) of each."""
+
+    units: np.ndarray  # int32, one network after another
+    starts: np.ndarray  # int64 [networks + 1]
+    explained: np.ndarray  # [networks]
+    shape: tuple[int, int]  # (layers, units)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Units in each network."""
+        return np.diff(self.starts)
+
+    @classmethod
+    def of(cls, networks: Networks, **facts: Any) -> SampleNetworks:
+        """What is kept of a text's networks."""
+        rows, units = np.nonzero(networks.members.reshape(len(networks), -1))
+        starts = np.searchsorted(rows, np.arange(len(networks) + 1))
+        return cls(
+            units.astype(np.int32),
+            starts.astype(np.int64),
+            networks.explained,
+            networks.shape,
+            facts,
+        )
+
+    def pack(self) -> bytes:
+        """As the content of a safetensors file."""
+        from safetensors.numpy import save
+
+        tensors = {"units": self.units, "starts": self.starts, "explained": self.explained}
+        metadata = {"shape": list(self.shape), "facts": self.facts}
+        return save(tensors, metadata={key: json.dumps(value) for key, value in metadata.items()})
+
+    @classmethod
+    def unpack(cls, content: bytes) -> SampleNetworks:
+        """The inverse of ``pack``."""
+        from safetensors.numpy import load
+
+        size = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
+        shape = tuple(json.loads(metadata["shape"]))
+        return cls(**load(content), shape=shape, facts=json.loads(metadata["facts"]))
+
+
+@dataclass(frozen=True)
+class DatasetNetworks:
+    """A dataset's templates, and the networks of its single texts."""
+
+    name: str
+    templates: Networks
+    samples: Sequence[SampleNetworks]
+
+
+CONSISTENCY = ["dataset", "template", "count", "n_units", "mean_best_iou", "denominator", "samples"]
+
+
+def consistency_table(datasets: Sequence[DatasetNetworks], threshold: float) -> pd.DataFrame:
+    """Per template: how many networks of single texts it is found in (IoU beyond ``threshold``).
+
+    ``denominator``: the networks of all texts; ``mean_best_iou``: the largest IoU within a text, averaged
+    over texts.
+    """
+    rows = []
+    for dataset in datasets:
+        found = _against_samples(dataset)
+        ends = np.cumsum([len(sample) for sample in dataset.samples])
+        best = (
+            [part.max(0) for part in np.split(found, ends[:-1]) if len(part)] if len(ends) else []
+        )
+        for template, size in enumerate(dataset.templates.n_units.tolist()):
+            rows.append(
+                {
+                    "dataset": dataset.name,
+                    "template": template,
+                    "count": int((found[:, template] > threshold).sum()),
+                    "n_units": size,
+                    "mean_best_iou": float(np.mean([b[template] for b in best]))
+                    if best
+                    else np.nan,
+                    "denominator": len(found),
+                    "samples": len(dataset.samples),
+                }
+            )
+    return pd.DataFrame(rows, columns=CONSISTENCY)
+
+
+def _against_samples(dataset: DatasetNetworks) -> np.ndarray:
+    """IoU of every network of every text with every template [networks, templates]."""
+    n_units = int(np.prod(dataset.templates.shape))
+    units = [sample.units for sample in dataset.samples]
+    sizes = [sample.sizes for sample in dataset.samples]
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]) if sizes else np.zeros(1, int)
+    joined = np.concatenate(units) if units else np.zeros(0, np.int32)
+    return iou(from_units(joined, starts, n_units), dataset.templates.members)
+
+
+TEMPLATE_IOU = ["dataset_a", "template_a", "dataset_b", "template_b", "iou", "above"]
+
+
+def template_iou_table(datasets: Sequence[DatasetNetworks], threshold: float) -> pd.DataFrame:
+    """IoU of every two templates, of one dataset or two, each pair once; ``above`` marks it > threshold."""
+    names = [
+        (dataset.name, template)
+        for dataset in datasets
+        for template in range(len(dataset.templates))
+    ]
+    columns = TEMPLATE_IOU
+    if not names:
+        return pd.DataFrame(columns=columns)
+    members = np.concatenate([dataset.templates.members for dataset in datasets])
+    found = iou(members, members)
+    first, second = np.triu_indices(len(names), 1)
+    rows = [
+        (*names[i], *names[j], value, int(value > threshold))
+        for i, j, value in zip(first, second, found[first, second], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+SIZES = ["dataset", "level", "sample", "network", "n_units", "percent", "explained", "stability"]
+
+
+def sizes_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
+    """Size of every network; ``level``: group (templates) or individual (``sample`` is the text's number)."""
+    rows: list[tuple] = []
+    for dataset in datasets:
+        own = dataset.templates
+        total = own.maps[0].size if len(own) else 1
+        for n, size in enumerate(own.n_units.tolist()):
+            share, values = 100 * size / total, (float(own.explained[n]), float(own.stability[n]))
+            rows.append((dataset.name, "group", "", n, size, share, *values))
+        for number, sample in enumerate(dataset.samples):
+            for n, size in enumerate(sample.sizes.tolist()):
+                share = 100 * size / int(np.prod(sample.shape))
+                explained = float(sample.explained[n])
+                rows.append((dataset.name, "individual", number, n, size, share, explained, np.nan))
+    return pd.DataFrame(rows, columns=SIZES)
+
+
+LAYERS = ["dataset", "level", "template", "layer", "n_units", "percent"]
+
+
+def layers_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
+    """Where networks lie: units per layer of every template, and of the texts' networks taken together.
+
+    ``percent``: of the network's (or all networks') units.
+    """
+    rows: list[tuple] = []
+    for dataset in datasets:
+        for template, members in enumerate(dataset.templates.members):
+            rows += _layer_rows(dataset.name, "group", template, members.sum(1))
+        n_layers, width = dataset.templates.shape
+        counts = np.zeros(n_layers, dtype=np.int64)
+        for sample in dataset.samples:
+            counts += np.bincount(sample.units // width, minlength=n_layers)
+        rows += _layer_rows(dataset.name, "individual", "", counts)
+    return pd.DataFrame(rows, columns=LAYERS)
+
+
+def _layer_rows(name: str, level: str, template: Any, counts: np.ndarray) -> list[tuple]:
+    total = int(counts.sum())
+    return [
+        (name, level, template, layer, int(n), 100 * n / total if total else np.nan)
+        for layer, n in enumerate(counts.tolist())
+    ]
