@@ -1,8 +1,8 @@
 """Which units are edited: networks, sets of them, and what they are compared with.
 
-Units are flat indices (layer * width + unit) of the networks' site, sorted. Of a dataset: each network; ``all``, the
-units of any of its networks; ``top``, the units with the highest |z| over its networks. Of every two
-datasets: union, intersection and symmetric difference of what belongs to any network of theirs.
+Units are flat indices (layer * width + unit) of the networks' site, sorted. Of a dataset: each network;
+``all``, the units of any of its networks; ``top``, the units with the highest |z| over its networks. Of every
+two datasets: union, intersection and symmetric difference of what belongs to any network of theirs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Courses of networks over texts: how they go together, within a model and between two.
 
-A *mean course* is the mean signal of a network's units at each token. Connectivity correlates the courses of a
-model's networks (Pearson, standardised signals, all texts one after the other); a fingerprint those of two
+A *mean course* is the mean signal of a network's units at each token. Connectivity correlates the courses of
+a model's networks (Pearson, standardised signals, all texts one after the other); a fingerprint those of two
 models (Spearman, raw signals, text by text).
 """
 

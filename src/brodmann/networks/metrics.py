@@ -1,9 +1,9 @@
 """Accuracy, F1 and MCC of forced choices between two answers.
 
-An item of two prompts makes two documents, which offer the same two answers; the right one of the first is the
-wrong one of the second. The classes are the two answers in alphabetical order, as in the export to
-lm-evaluation-harness: a model that prefers an answer whatever the prompt is right half of the time and has an
-MCC of 0. Intervals resample items.
+An item of two prompts makes two documents, which offer the same two answers; the right one of the first is
+the wrong one of the second. The classes are the two answers in alphabetical order, as in the export to
+lm-evaluation-harness: a model that prefers an answer whatever the prompt is right half of the time and has
+an MCC of 0. Intervals resample items.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tokens highlighted by a network's course, as a page that stands alone: no script, no request, any text.
 
-Every text is escaped; what has no shape of its own (line ends, control and direction marks) is shown by a sign.
-A character that took several tokens is one cell with a stripe per token.
+Every text is escaped; what has no shape of its own (line ends, control and direction marks) is shown by a
+sign. A character that took several tokens is one cell with a stripe per token.
 """
 
 from __future__ import annotations
