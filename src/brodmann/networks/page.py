@@ -56,14 +56,19 @@ class Course:
 
 def page(title: str, intro: str, pieces: Sequence[Piece], courses: Sequence[Course]) -> str:
     """A document with the text once for each course."""
-    parts = [_HEAD.format(title=html.escape(title)), f"<h1>{html.escape(title)}</h1>\n"]
-    parts.append(f'<p class="note">{html.escape(intro)}</p>\n')
+    parts = [f'<p class="note">{html.escape(intro)}</p>\n']
     for course in courses:
         parts.append(f"<h2>{html.escape(course.heading)}</h2>\n")
         if course.note:
             parts.append(f'<p class="note">{html.escape(course.note)}</p>\n')
         parts.append(highlighted(pieces, course.values))
-    return "".join([*parts, "</body>\n</html>\n"])
+    return document(title, "".join(parts))
+
+
+def document(title: str, body: str) -> str:
+    """A page that stands alone; ``body`` is HTML, the title is not."""
+    head = _HEAD.format(title=html.escape(title))
+    return f"{head}<h1>{html.escape(title)}</h1>\n{body}</body>\n</html>\n"
 
 
 def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> str:
