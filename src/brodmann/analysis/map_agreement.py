@@ -1,11 +1,11 @@
 """Do circuits, localized units and networks coincide? Three spaces in which they can be compared.
 
-- *units*: two sets of the same kind of units (dimensions of the residual stream, or neurons), by IoU. Null:
-  the units of one set are permuted within each layer.
-- *written*: neurons against dimensions of the residual stream, by the share of the neurons' write vectors that
-  lies on them. Null: as many random neurons of the same layers (``analysis.written``).
-- *layers*: any two sets, by what their distributions over layers have in common (the sum of the smaller of the
-  two shares of each layer). Null: the layers of one of them are permuted.
+- *units*: two sets of the same kind of units (dimensions of the residual stream, or neurons), by IoU.
+  Null: the units of one set are permuted within each layer.
+- *written*: neurons against dimensions of the residual stream, by the share of the neurons' write vectors
+  that lies on them. Null: as many random neurons of the same layers (``analysis.written``).
+- *layers*: any two sets, by what their distributions over layers have in common (the sum over layers of the
+  smaller of the two shares). Null: the layers of one of them are permuted.
 
 One-sided: p = (1 + draws that reach what was observed) / (1 + draws).
 """

@@ -26,11 +26,12 @@ SHIPPED_EXAMPLE = "example/languages.txt"
 
 
 class Following:
-    """The works of this part. ``texts``: gives the first samples of a dataset."""
+    """The works of this part. ``texts``: gives the samples that a dataset's networks were found in."""
 
     def __init__(self, stage: UseStage, texts: Callable[[str], Sequence[str]]) -> None:
         self.stage = stage
         self._texts = texts
+        self._samples: dict[str, Sequence[str]] = {}
 
     @cached_property
     def example(self) -> str:
@@ -45,9 +46,15 @@ class Following:
             raise UserError.at(str(path), "is empty", "give a text of a few sentences")
         return text
 
+    def samples(self, dataset: str) -> Sequence[str]:
+        """The samples that a dataset's networks were found in."""
+        if dataset not in self._samples:
+            self._samples[dataset] = self._texts(dataset)
+        return self._samples[dataset]
+
     def texts(self, dataset: str) -> list[str]:
         """The samples that a dataset's networks are followed over."""
-        return list(self._texts(dataset)[: self.stage.use.following.texts])
+        return list(self.samples(dataset)[: self.stage.use.following.texts])
 
     def example_key(self, dataset: str) -> str:
         """Hash of what a dataset's courses over the example depend on."""
