@@ -22,6 +22,8 @@ include: "rules/overlap.smk"
 include: "rules/ablation.smk"
 include: "rules/ablation_matrices.smk"
 include: "rules/localizer.smk"
+include: "rules/network_use.smk"
+include: "rules/network_agreement.smk"
 include: "rules/imports.smk"
 include: "rules/average.smk"
 include: "rules/statistics.smk"
@@ -48,6 +50,7 @@ rule all:
         rules.overlaps.input,
         rules.ablations.input,
         rules.localizers.input,
+        rules.network_uses.input,
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

@@ -87,3 +87,58 @@ def _held_out(passages: Sequence[str], samples: Mapping[str, Sequence[str]]) -> 
                     f"passage {number} is among the samples of networks.datasets.{dataset}",
                     "perplexity is to be measured on texts that no network was found in",
                 )
+
+
+def write_all(
+    study: Study,
+    *,
+    model_json: str,
+    template_files: Mapping[str, str],
+    editing_items: Sequence[str],
+    probing_items: Sequence[str],
+    manifest: str,
+    folder: str,
+) -> None:
+    """Rule ``network_use``: every table and page that needs no model."""
+    from brodmann.pipeline import network_following as following_tables
+    from brodmann.pipeline.network_corrected import write_corrected
+    from brodmann.pipeline.network_editing import write_editing
+    from brodmann.pipeline.network_probing import write_probing
+
+    stage = UseStage(study, model_json, template_files)
+    write_editing(
+        stage,
+        item_files=editing_items,
+        manifest=manifest,
+        output=f"{folder}/editing.csv",
+        sets_output=f"{folder}/editing_sets.csv",
+    )
+    write_probing(
+        stage,
+        editing_item_files=editing_items,
+        item_files=probing_items,
+        manifest=manifest,
+        output=f"{folder}/probing.csv",
+    )
+    pages = f"{folder}/interpretation"
+    write_corrected(
+        stage,
+        item_files=editing_items,
+        manifest=manifest,
+        table=f"{pages}/corrected.csv",
+        output=f"{pages}/corrected.html",
+    )
+    following = following_of(stage)
+    following_tables.write_connectivity(
+        following, manifest=manifest, output=f"{folder}/connectivity.csv"
+    )
+    for dataset in stage.networks:
+        following_tables.write_example(
+            following, dataset=dataset, manifest=manifest, stem=f"{pages}/course.{dataset}"
+        )
+        following_tables.write_courses(
+            following,
+            dataset=dataset,
+            manifest=manifest,
+            output=f"{folder}/{dataset}/courses.safetensors",
+        )

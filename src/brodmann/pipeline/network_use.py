@@ -172,4 +172,4 @@ def measure(
 
 def store_of(manifest: str) -> Store:
     """The records of the pass that wrote a manifest."""
-    return Store(Path(manifest).parent / "networks_use")
+    return Store(Path(manifest).parent / "network_use")
