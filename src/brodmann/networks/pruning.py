@@ -72,7 +72,9 @@ def prune(model: LoadedModel, kept: np.ndarray, means: np.ndarray | None = None)
     narrow = len(sizes) == 1
     config = model.hf.config.get_text_config()
     if narrow:
-        setattr(config, _width_name(model, config), sizes.pop())
+        width = sizes.pop()
+        for name in _width_names(model, config):
+            setattr(config, name, width)
     if means is not None:
         _give_biases(model, config, mlps)
     for mlp, own, mean in zip(
@@ -119,16 +121,18 @@ def _turned(module: nn.Module) -> bool:
     return isinstance(module, Conv1D)
 
 
-def _width_name(model: LoadedModel, config: Any) -> str:
+def _width_names(model: LoadedModel, config: Any) -> list[str]:
     n = model.neurons_per_layer
-    names = [name for name in _WIDTHS if getattr(config, name, 0) in (n, None)]
+    names = [name for name in _WIDTHS if getattr(config, name, None) == n]
+    # GPT-2's relatives: none means four times the hidden size.
+    names = names or [name for name in _WIDTHS if getattr(config, name, n) is None]
     if not names:
         raise UserError.at(
             f"models.{model.name}",
             "its configuration has no width of the MLP that could be made smaller",
             "keep the ends whole: neurons are then zeroed where they are",
         )
-    return names[0]
+    return names
 
 
 def _give_biases(model: LoadedModel, config: Any, mlps: list[_MLP]) -> None:
