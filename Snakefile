@@ -2,7 +2,7 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, baselines, attributions, masks, overlaps, ablations, localizers, averages,
+needs: models, items, baselines, attributions, masks, overlaps, ablations, localizers, networks, averages,
 statistics, figures, report. Without a target everything is made.
 """
 
@@ -22,6 +22,7 @@ include: "rules/overlap.smk"
 include: "rules/ablation.smk"
 include: "rules/ablation_matrices.smk"
 include: "rules/localizer.smk"
+include: "rules/networks.smk"
 include: "rules/network_use.smk"
 include: "rules/network_agreement.smk"
 include: "rules/imports.smk"
@@ -50,6 +51,7 @@ rule all:
         rules.overlaps.input,
         rules.ablations.input,
         rules.localizers.input,
+        rules.networks.input,
         rules.network_uses.input,
         rules.averages.input,
         rules.statistics.input,

@@ -8,9 +8,8 @@ Config: networks, selection.main, localizer
 """
 
 # Circuits of attention heads are no neurons.
-MAPPED_TASKS = TASKS if USED_DATASETS and "neurons" in COMPONENTS else []
-NETWORK_MODELS = MODELS if USED_DATASETS else []
-NETWORK_FIGURES = ("editing", "connectivity", "agreement")
+MAPPED_TASKS = TASKS if DATASETS and "neurons" in COMPONENTS else []
+NETWORK_USE_FIGURES = ("editing", "connectivity", "agreement")
 FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
 
 
@@ -29,7 +28,7 @@ rule network_uses:
         ),
         collect(
             "results/figures/networks_{name}.{model}{ending}",
-            name=NETWORK_FIGURES,
+            name=NETWORK_USE_FIGURES,
             model=NETWORK_MODELS,
             ending=FORMATS,
         ),
@@ -55,7 +54,7 @@ rule network_agreement:
         "../workflow/envs/brodmann.yaml"
     params:
         tasks=MAPPED_TASKS,
-        datasets=USED_DATASETS,
+        datasets=DATASETS,
     message:
         "{wildcards.model}: networks beside circuits and localized units"
     script:
@@ -71,7 +70,7 @@ rule network_figures:
     output:
         collect(
             "results/figures/networks_{name}.{{model}}{ending}",
-            name=NETWORK_FIGURES,
+            name=NETWORK_USE_FIGURES,
             ending=FORMATS,
         ),
     log:
@@ -80,7 +79,7 @@ rule network_figures:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        figures=NETWORK_FIGURES,
+        figures=NETWORK_USE_FIGURES,
         method=METHODS["figures"],
     message:
         "{wildcards.model}: drawing what its networks do"
@@ -93,7 +92,7 @@ rule fingerprint:
         collect(
             "results/{model}/networks/{dataset}/courses.safetensors",
             model=FINGERPRINTED,
-            dataset=USED_DATASETS,
+            dataset=DATASETS,
         ),
     output:
         "results/statistics/fingerprint.csv",
@@ -104,7 +103,7 @@ rule fingerprint:
         "../workflow/envs/brodmann.yaml"
     params:
         models=FINGERPRINTED,
-        datasets=USED_DATASETS,
+        datasets=DATASETS,
         method=METHODS["following"],
     message:
         "Setting the networks of models side by side"

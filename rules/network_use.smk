@@ -11,10 +11,9 @@ results/{model}/networks/{dataset}/courses.safetensors      mean courses over th
 Config: networks.editing, networks.probing, networks.following
 """
 
-USED_DATASETS = list(study.networks.datasets)
-EDITED_TASKS = list(study.networks.use.editing.tasks) if USED_DATASETS and MODELS else []
-PROBED_TASKS = list(study.networks.use.probing.tasks) if USED_DATASETS and MODELS else []
-INTERPRETATIONS = [f"course.{name}" for name in USED_DATASETS]
+EDITED_TASKS = list(study.networks.use.editing.tasks) if DATASETS and MODELS else []
+PROBED_TASKS = list(study.networks.use.probing.tasks) if DATASETS and MODELS else []
+INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
 
 
 # Given to every rule that works with the networks of a model.
@@ -24,7 +23,7 @@ def used_networks(wildcards):
         "model": f"results/{wildcards.model}/model.json",
         "templates": [
             f"results/{wildcards.model}/networks/{name}/templates.safetensors"
-            for name in USED_DATASETS
+            for name in DATASETS
         ],
         "samples": workspace.network_inputs,
         "editing_items": [f"results/items/{task}.json" for task in EDITED_TASKS],
@@ -51,7 +50,7 @@ rule network_use_pass:
     resources:
         **workspace.needs("network_use_pass"),
     params:
-        datasets=USED_DATASETS,
+        datasets=DATASETS,
     message:
         "{wildcards.model}: editing and following the networks that are not in the store"
     script:
@@ -74,7 +73,7 @@ rule network_use:
             ending=("html", "png", "csv"),
         ),
         collect(
-            "results/{{model}}/networks/{dataset}/courses.safetensors", dataset=USED_DATASETS
+            "results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS
         ),
         "results/{model}/networks/interpretation/corrected.csv",
         "results/{model}/networks/interpretation/corrected.html",
@@ -84,7 +83,7 @@ rule network_use:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        datasets=USED_DATASETS,
+        datasets=DATASETS,
     message:
         "{wildcards.model}: what its networks do"
     script:

@@ -22,6 +22,8 @@ METHODS = {
     "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 1,  # their tables: intervals and tests
+    "networks": 1,  # signals and their decomposition
+    "network_tables": 1,  # consistency, overlap, sizes and layers of networks
     "editing": 1,  # log-probabilities of texts and items under edits of networks
     "editing_effects": 1,  # their tables: metrics, intervals and tests
     "probing": 1,  # features of prompts, and what is read off them

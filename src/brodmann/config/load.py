@@ -28,7 +28,6 @@ from brodmann.config.networks import (
     FILE,
     HUB,
     RESERVED_DATASETS,
-    SHIPPED,
     TASK,
     Dataset,
     NetworkSettings,
@@ -50,6 +49,8 @@ from brodmann.config.study import (
     TaskSettings,
 )
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.stimuli.corpora import SHIPPED
+from brodmann.stimuli.hub import HubDataset
 from brodmann.tasks import catalogue, published
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -621,8 +622,12 @@ class _CrossChecks:
         kind, rest = source_kind(source)
         if kind == CORPUS and rest not in SHIPPED:
             self._problem(path, f"no shipped corpus '{rest}'", did_you_mean(rest, SHIPPED))
-        if kind == HUB and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", rest):
-            self._problem(path, f"'{rest}' is not a dataset id", "write 'hf:ORG/NAME'")
+        if kind == HUB:
+            try:
+                HubDataset.parse(rest)
+            except UserError as error:
+                where = self.source.where(path)
+                self.problems += [Problem(where, p.what, p.fix) for p in error.problems]
         if kind == TASK and rest not in tasks.selected:
             self._problem(
                 path,
@@ -631,8 +636,11 @@ class _CrossChecks:
             )
         if kind == FILE:
             place = self._resolve(source, path)
-            folder = self._exists(place, folder=True)
-            if not folder and not self._exists(place, folder=False):
+            file = self._resolve(source.rpartition("#")[0] or source, path)
+            if not any(
+                self._exists(found, folder=folder)
+                for found, folder in ((place, True), (place, False), (file, False))
+            ):
                 self._problem(
                     path, f"no such file or folder: {place}", "or corpus:NAME, hf:NAME, task:NAME"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from brodmann.config.network_use import NetworkUse
@@ -12,8 +13,6 @@ from brodmann.config.network_use import NetworkUse
 NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
 METHODS = ("canica", "fastica", "dictionary")
 SCOPES = ("all", "layer", "window")
-# Corpora that ship with the workflow.
-SHIPPED = ("encyclopedia", "news", "maths", "code")
 # A dataset's name is a folder's; this one holds something else.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
@@ -35,8 +34,8 @@ class Dataset:
 
     @property
     def file(self) -> str | None:
-        """The file or folder that the texts are read from, if any."""
-        return self.source if self.kind == FILE else None
+        """The file or folder that the texts are read from, if any; a field of it is left out."""
+        return existing(self.source) if self.kind == FILE else None
 
 
 def source_kind(text: str) -> tuple[str, str]:
@@ -45,6 +44,11 @@ def source_kind(text: str) -> tuple[str, str]:
     if colon and kind in (CORPUS, HUB, TASK):
         return kind, rest
     return FILE, text
+
+
+def existing(source: str) -> str:
+    """The path in ``PATH#FIELD``; names of files may hold '#' themselves."""
+    return source if Path(source).exists() else source.rpartition("#")[0] or source
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.networks.iou import from_units, iou
-from brodmann.networks.maps import Networks
+from brodmann.networks.maps import Networks, read_metadata
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,15 @@ class SampleNetworks:
 
         tensors = {"units": self.units, "starts": self.starts, "explained": self.explained}
         metadata = {"shape": list(self.shape), "facts": self.facts}
-        return save(tensors, metadata={key: json.dumps(value) for key, value in metadata.items()})
+        return save(tensors, metadata={"sample": json.dumps(metadata)})
 
     @classmethod
     def unpack(cls, content: bytes) -> SampleNetworks:
         """The inverse of ``pack``."""
         from safetensors.numpy import load
 
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-        shape = tuple(json.loads(metadata["shape"]))
-        return cls(**load(content), shape=shape, facts=json.loads(metadata["facts"]))
+        metadata = read_metadata(content, "sample")
+        return cls(**load(content), shape=tuple(metadata["shape"]), facts=metadata["facts"])
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ class Networks:
             if value is not None
         }
         metadata = {"threshold": self.threshold, "side": self.side, "facts": self.facts}
-        return save(tensors, metadata={key: json.dumps(value) for key, value in metadata.items()})
+        # One entry: safetensors writes several in any order, and the same networks are to be the same bytes.
+        return save(tensors, metadata={"networks": json.dumps(metadata)})
 
     @classmethod
     def load(cls, path: str | Path) -> Networks:
@@ -113,11 +114,10 @@ class Networks:
             tensors = load(content)
         except SafetensorError as error:
             raise ValueError(str(error)) from None
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-        return cls(
-            **tensors,
-            threshold=json.loads(metadata["threshold"]),
-            side=json.loads(metadata["side"]),
-            facts=json.loads(metadata["facts"]),
-        )
+        return cls(**tensors, **read_metadata(content, "networks"))
+
+
+def read_metadata(content: bytes, key: str) -> dict[str, Any]:
+    """What a safetensors file says of itself under ``key``."""
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + size])["__metadata__"][key])

@@ -76,36 +76,40 @@ def _krylov(z: Standardised, k: int, seed: int) -> tuple[torch.Tensor, torch.Ten
         z.n_columns, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
     block = torch.linalg.qr(start.to(z.device) * (z.scale > 0)[:, None]).Q
-    basis, images = block[:, :0], block[:, :0]
-    residual = float("inf")
+    # Rows, filled one block after another: they never move.
+    basis = torch.empty(_BLOCKS * width, z.n_columns, dtype=torch.float64, device=z.device)
+    images = torch.empty_like(basis)
+    size, residual = 0, float("inf")
     for _ in range(_MAX_PASSES):
         image = z.squared(block)
-        basis, images = torch.cat([basis, block], 1), torch.cat([images, image], 1)
-        small = basis.T @ images
+        own = slice(size, size := size + block.shape[1])
+        basis[own], images[own] = block.T, image.T
+        small = basis[:size] @ images[:size].T
         squares, rotation = torch.linalg.eigh((small + small.T) / 2)
         squares, rotation = squares.flip(0)[:width], rotation.flip(1)[:, :width]
-        vectors, mapped = basis @ rotation, images @ rotation
+        vectors, mapped = rotation.T @ basis[:size], rotation.T @ images[:size]
         rank = min(k, int((squares > _RANK * squares[0]).sum()))
-        away = (mapped - vectors * squares)[:, :rank].norm(dim=0)
+        away = (mapped - squares[:, None] * vectors)[:rank].norm(dim=1)
         residual = float(away.max() / squares[rank - 1])
         if residual <= _TOLERANCE:
             break
-        if basis.shape[1] >= _BLOCKS * width:
-            basis, images = vectors, mapped
-        block = _orthogonal(image, basis)
+        if size + width > len(basis):
+            size = len(vectors)
+            basis[:size], images[:size] = vectors, mapped
+        block = _orthogonal(image, basis[:size])
         if not block.shape[1]:  # the subspace holds all there is
             break
     else:
         log.warning("SVD: residual %.1e after %d passes over the signals", residual, _MAX_PASSES)
-    return vectors[:, :rank], squares[:rank], residual
+    return vectors[:rank].T, squares[:rank], residual
 
 
 def _orthogonal(block: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
-    """The block's part outside the basis, orthonormal; what the basis holds already is left out."""
+    """The block's part outside the basis (rows), orthonormal; what that holds already is left out."""
     norms = block.norm(dim=0)
     block = block[:, norms > 0] / norms[norms > 0]
     for _ in range(2):  # twice is enough
-        block = block - basis @ (basis.T @ block)
+        block = block - basis.T @ (basis @ block)
         q, r = torch.linalg.qr(block)
         block = q[:, r.diagonal().abs() > 1e-13]
     return block

@@ -15,7 +15,7 @@ import torch
 from brodmann.errors import UserError
 from brodmann.networks.signals import Signals
 
-# A column whose SD is no more than this share of its largest value is constant, but for rounding to float32.
+# A column whose SD is no more than this share of its mean is constant, but for rounding to float32.
 _ROUNDING = 1e-7
 
 
@@ -113,24 +113,23 @@ class Standardised:
         """Mean, SD and sum of squared deviations of each column (Chan, Golub and LeVeque 1979)."""
         count = 0
         mean = torch.zeros(self.n_columns, dtype=torch.float64, device=self.device)
-        squares, largest = torch.zeros_like(mean), torch.zeros_like(mean)
+        squares = torch.zeros_like(mean)
         for start, block in self._blocks():
-            if not torch.isfinite(block).all():
+            variance, own = torch.var_mean(block, 0, correction=0)
+            if not torch.isfinite(variance).all():
                 bad = start + int(torch.argwhere(~torch.isfinite(block))[0, 0])
                 raise UserError.at(
                     "signals",
                     f"an activation at token {bad + 1} is not finite",
                     "the model's weights or dtype are at fault; try dtype: float32",
                 )
-            own, total = block.mean(0), count + len(block)
-            shift = own - mean
-            squares += (block - own).square().sum(0) + shift.square() * (count * len(block) / total)
+            shift, total = own - mean, count + len(block)
+            squares += len(block) * (variance + shift.square() * (count / total))
             mean += shift * (len(block) / total)
-            largest = torch.maximum(largest, block.abs().amax(0))
             count = total
         sd = (squares / max(1, count)).sqrt()
-        sd = torch.where(sd <= _ROUNDING * largest, 0.0, sd)
-        return mean, sd, squares
+        constant = sd <= _ROUNDING * mean.abs()
+        return mean, torch.where(constant, 0.0, sd), squares
 
     def _row_squares(self) -> torch.Tensor:
         parts = [((block - self.mean) * self.scale).square().sum(1) for _, block in self._blocks()]

@@ -71,8 +71,7 @@ class Following:
             kind=kind,
             networks=self.stage.digests[dataset],
             texts=digest(list(texts)),
-            site=settings.site,
-            max_tokens=settings.max_tokens,
+            **settings.extraction(),
         )
 
     def works(self) -> list[Work]:
@@ -93,7 +92,7 @@ class Following:
             networks = self.stage.networks[dataset]
             # On the scale of the texts that the networks were found in: an example has few tokens.
             course = networks.courses(self._extractor(bench).one(ids), standardise="group")
-            found = [asdict(piece) for piece in pieces(bench.model.tokenizer, ids)]
+            found = [asdict(one) for one in pieces(bench.model.tokenizer, ids[self._first :])]
             return save({"course": course}, metadata={"pieces": json.dumps(found)})
 
         return compute
@@ -113,8 +112,8 @@ class Following:
                 standard = (signals - networks.mean) / spread
                 parts["raw"].append(tracks.mean_courses(signals, networks.members))
                 parts["standard"].append(tracks.mean_courses(standard, networks.members))
-                parts["text"].append(np.full(len(ids), number))
-                places = ends(bench.model.tokenizer, texts[number], ids)
+                parts["text"].append(np.full(len(signals), number))
+                places = ends(bench.model.tokenizer, texts[number], ids)[self._first :]
                 parts["end"].append(np.array(places, dtype=np.int64))
             return save({name: np.concatenate(own) for name, own in parts.items()})
 
@@ -129,9 +128,19 @@ class Following:
     def _extractor(self, bench: Bench) -> Any:
         from brodmann.networks.extraction import Extractor
 
+        wanted = self.stage.settings.extraction()
         return Extractor(
-            bench.model, site=self.stage.settings.site, batch_tokens=bench.scorer.batch_tokens
+            bench.model,
+            site=wanted["site"],
+            layers=wanted["layers"],
+            drop_first=wanted["drop_first"],
+            batch_tokens=bench.scorer.batch_tokens,
         )
+
+    @property
+    def _first(self) -> int:
+        """The first token that is followed."""
+        return int(self.stage.settings.drop_first)
 
 
 # The light jobs

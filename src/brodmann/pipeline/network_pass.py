@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 def following_of(stage: UseStage) -> Following:
     """Following, over the samples that a dataset's networks were found in."""
-    from brodmann.pipeline.networks import group_texts
+    from brodmann.pipeline.network_texts import group_texts
 
-    return Following(stage, lambda dataset: group_texts(stage.study, dataset, stage.card.name))
+    return Following(stage, lambda dataset: group_texts(stage.study, dataset, stage.card))
 
 
 def run_pass(

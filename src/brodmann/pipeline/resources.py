@@ -176,6 +176,13 @@ def _lesion(study: Study) -> int:
     return len(study.localizer.networks) * lesions * each
 
 
+def _networks(study: Study) -> int:
+    found = study.networks
+    samples = len(found.datasets) * (found.group_samples + found.individual_samples)
+    # Samples may be longer than prompts; decomposing one takes about as long as reading it.
+    return samples * 2 * math.ceil(found.max_tokens / _TOKENS)
+
+
 def _network_use(study: Study) -> int:
     use, datasets = study.networks.use, len(study.networks.datasets)
     made = use.editing
@@ -195,6 +202,7 @@ _PROMPTS: dict[str, Callable[[Study], int]] = {
     "ablation_pass": _ablation,
     "localizer_pass": _localizer,
     "lesion_pass": _lesion,
+    "networks_pass": _networks,
     "network_use_pass": _network_use,
 }
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
+from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.pipeline import resources
 from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
@@ -33,11 +35,14 @@ STAGES = {
     "localizer": ("localizer", "localizer_selection"),
     "lesion_pass": ("localizer_selection", "lesion", "written"),
     "lesion": ("lesion", "lesion_effects"),
+    "networks_pass": ("networks",),
+    "networks": ("networks", "network_tables"),
     "network_use_pass": ("editing", "probing", "following", "localizer", "written"),
     "network_use": ("editing", "editing_effects", "probing", "following", "localizer"),
     "network_agreement": ("written", "network_agreement", "localizer_selection"),
     "surface": ("surface",),
 }
+_NETWORK_STAGES = ("networks_pass", "networks")
 _NETWORK_USE_STAGES = ("network_use_pass", "network_use", "network_agreement")
 _LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
@@ -134,6 +139,8 @@ class Workspace:
         """All config values and method versions that ``stage`` depends on, for one model."""
         if stage in _LOCALIZER_STAGES:
             return self._localizer_settings(model, stage)
+        if stage in _NETWORK_STAGES:
+            return self._network_settings(model, stage)
         if stage in _NETWORK_USE_STAGES:
             return self._network_use_settings(model, stage)
         entry = self.study.model(model)
@@ -185,6 +192,26 @@ class Workspace:
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 
+    def _network_settings(self, model: str, stage: str) -> dict[str, Any]:
+        found = self.study.networks
+        settings: dict[str, Any] = {
+            **found.extraction(),
+            **found.decomposition(),
+            "datasets": {
+                # A path is an input: a study may move.
+                name: one.kind if one.file else one.source
+                for name, one in found.datasets.items()
+            },
+            "samples": [found.group_samples, found.individual_samples],
+            "components": [found.group_components, found.individual_components],
+        }
+        if any(one.task for one in found.datasets.values()):
+            settings["prompting"] = self.study.model(model).prompting_settings()
+        if stage == "networks":
+            settings["iou_threshold"] = found.iou_threshold
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        return settings
+
     def _network_use_settings(self, model: str, stage: str) -> dict[str, Any]:
         found, localizer = self.study.networks, self.study.localizer
         settings: dict[str, Any] = {"site": found.site, "seed": found.seed}
@@ -207,6 +234,28 @@ class Workspace:
                 settings["localizer"] = localizer.stimulation(found.use.editing.localizer)
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
+
+    @property
+    def network_inputs(self) -> list[str]:
+        """The files that the networks' texts are read from."""
+        found, files = self.study.networks, []
+        for dataset in found.datasets.values():
+            if dataset.task is not None:
+                files.append(f"results/items/{dataset.task}.json")
+            elif dataset.file is not None:
+                place = Path(dataset.file)
+                inside = place.is_dir()
+                files += sorted(place.glob("*.txt")) if inside else [place]
+            elif dataset.kind == CORPUS:
+                # The others are generated, or read where Python is installed.
+                place = Path(found.stimuli, FOLDER, f"{dataset.source.partition(':')[2]}.txt")
+                files += [place] if place.is_file() else []
+        return list(dict.fromkeys(os.path.relpath(file) for file in files))
+
+    @property
+    def dataset_pattern(self) -> str:
+        """Matches the datasets whose networks are sought."""
+        return alternatives(self.study.networks.names)
 
     @property
     def network_use_files(self) -> list[str]:

@@ -1,0 +1,270 @@
+"""Decompositions: planted sources, scikit-learn and nilearn as oracles, and the conventions of maps."""
+
+import logging
+
+import numpy as np
+import pytest
+from planted import matching, planted
+
+from brodmann.errors import UserError
+from brodmann.networks.decompose import METHODS, decompose
+from brodmann.networks.maps import Networks
+from brodmann.networks.signals import ArraySignals, Layout
+
+
+@pytest.fixture(scope="module")
+def data():
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def signals(data):
+    return ArraySignals.of(data.values)
+
+
+def z(values):
+    return (values - values.mean(0)) / values.std(0)
+
+
+def flat(networks):
+    return networks.maps.reshape(len(networks), -1)
+
+
+@pytest.mark.parametrize("reduction", ["gram", "krylov"])
+@pytest.mark.parametrize("method", METHODS)
+def test_planted_networks_are_found(data, signals, method, reduction):
+    found = decompose(signals, 5, method=method, restarts=3, reduction=reduction)
+    assert len(found) == 5
+    assert matching(flat(found), data.maps).min() > 0.95
+    # Each unit that was planted is in its network, and in no other.
+    order = np.argmax(data.owned @ np.abs(flat(found)).T, axis=1)
+    assert sorted(order) == list(range(5))
+    members = found.members.reshape(5, -1)[order]
+    assert (members & data.owned).sum() > 0.95 * data.owned.sum()
+    assert (members & ~data.owned).sum() < 0.05 * data.owned.sum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_courses_are_the_planted_ones(data, signals, method):
+    found = decompose(signals, 5, method=method, restarts=2)
+    courses = found.courses(data.values[:, None, :])
+    assert matching(courses.T, data.courses.T).min() > 0.95
+    # A course goes up where its network's peak does.
+    peaks = flat(found).argmax(1)
+    for n, unit in enumerate(peaks):
+        assert np.corrcoef(courses[:, n], data.values[:, unit])[0, 1] > 0.5
+
+
+def test_least_squares_courses(data, signals):
+    """CanICA's courses are the coefficients of all maps together."""
+    found = decompose(signals, 5, restarts=1)
+    expected = np.linalg.lstsq(flat(found).T, z(data.values.astype(float)).T, rcond=None)[0].T
+    assert np.allclose(found.courses(data.values[:, None, :]), expected, atol=1e-5)
+
+
+def test_maps_are_scored_signed_and_ordered(data, signals):
+    for method in METHODS:
+        found = decompose(signals, 5, method=method, restarts=2)
+        maps = flat(found)
+        assert np.allclose(maps.mean(1), 0, atol=1e-9) and np.allclose(maps.std(1), 1)
+        assert (maps.max(1) >= -maps.min(1)).all()
+        assert (np.diff(found.explained) <= 0).all()
+        assert maps.dtype == np.float64
+
+
+def test_explained_variance_is_that_of_the_best_rank_one_reconstruction(data, signals):
+    whole = z(data.values.astype(float))
+    found = decompose(signals, 5, restarts=1)
+    for explained, map_ in zip(found.explained, flat(found), strict=True):
+        course = np.linalg.lstsq(map_[:, None], whole.T, rcond=None)[0]
+        residual = whole - course.T @ map_[None]
+        assert explained == pytest.approx(1 - np.square(residual).sum() / np.square(whole).sum())
+    found = decompose(signals, 5, method="fastica", restarts=1)
+    courses = found.courses(data.values[:, None, :])
+    for explained, course in zip(found.explained, courses.T, strict=True):
+        map_ = np.linalg.lstsq(course[:, None], whole, rcond=None)[0]
+        residual = whole - course[:, None] @ map_
+        assert explained == pytest.approx(1 - np.square(residual).sum() / np.square(whole).sum())
+
+
+def test_the_same_seed_gives_the_same_bits(signals):
+    first, again, other = (decompose(signals, 5, restarts=2, seed=seed) for seed in (1, 1, 2))
+    assert first.pack() == again.pack()
+    # Another seed starts elsewhere and comes to the same networks.
+    assert first.pack() != other.pack()
+    assert matching(flat(first), flat(other)).min() > 0.999
+
+
+def test_stability_tells_networks_from_noise(data, signals):
+    stable = decompose(signals, 5, restarts=5).stability
+    assert stable.min() > 0.99
+    noise = np.random.default_rng(0).normal(size=data.values.shape).astype(np.float32)
+    loose = decompose(ArraySignals.of(noise), 5, restarts=5).stability
+    assert np.median(loose) < 0.95
+    assert np.isnan(decompose(signals, 5, restarts=1).stability).all()
+
+
+def test_the_kept_run_has_the_smallest_largest_norm(data):
+    from brodmann.networks.ica import fast_ica, whiten
+
+    torch = pytest.importorskip("torch")
+    noise = torch.from_numpy(np.random.default_rng(3).normal(size=(6, 500)))
+    white = whiten(noise).signals
+    runs = fast_ica(white, "cube", 6, 0)
+    largest = [float((run @ white).abs().sum(1).max()) for run in runs.rotations]
+    assert len({round(value, 3) for value in largest}) > 1, (
+        "the runs are all alike: nothing to choose"
+    )
+    assert largest[runs.best] == pytest.approx(min(largest))
+
+
+@pytest.mark.parametrize(("name", "other"), [("cube", "cube"), ("logcosh", "logcosh")])
+def test_the_iteration_agrees_with_scikit_learn(data, name, other):
+    import torch
+    from sklearn.decomposition import FastICA
+
+    from brodmann.networks.ica import fast_ica, whiten
+
+    # Few signals of many samples, as the iteration meets them.
+    samples = (data.courses @ np.random.default_rng(1).normal(size=(5, 5))).T
+    white = whiten(torch.from_numpy(samples))
+    runs = fast_ica(white.signals, name, 2, 0)
+    ours = (runs.rotations[runs.best] @ white.signals).numpy()
+    model = FastICA(5, fun=other, whiten="unit-variance", tol=1e-8, max_iter=500, random_state=0)
+    assert matching(ours, model.fit_transform(samples.T).T).min() > 1 - 1e-6
+
+
+def test_fastica_agrees_with_scikit_learn_on_the_same_matrix(data, signals):
+    from sklearn.decomposition import FastICA
+
+    whole = z(data.values.astype(float))
+    model = FastICA(5, tol=1e-8, max_iter=500, random_state=0).fit(whole)
+    found = decompose(signals, 5, method="fastica", restarts=2)
+    assert matching(flat(found), model.mixing_.T).min() > 1 - 1e-5
+    courses = found.courses(data.values[:, None, :])
+    assert matching(courses.T, model.transform(whole).T).min() > 1 - 1e-5
+
+
+def test_canica_agrees_with_nilearn_on_the_same_matrix(data, signals):
+    pytest.importorskip("nilearn", reason="nilearn is not installed (it is in the dev extra)")
+    from nibabel import Nifti1Image
+    from nilearn.decomposition import CanICA
+
+    whole = z(data.values.astype(float))
+    # The units as the voxels of a volume, the tokens as its time.
+    side = (30, 30, 1)
+    affine = np.eye(4)
+    volume = Nifti1Image(whole.T.reshape(*side, len(whole)), affine)
+    mask = Nifti1Image(np.ones(side, np.uint8), affine)
+    model = CanICA(
+        n_components=5,
+        mask=mask,
+        smoothing_fwhm=None,
+        standardize=False,
+        detrend=False,
+        threshold=None,
+        n_init=3,
+        random_state=0,
+    )
+    model.fit(volume)
+    theirs = np.asarray(model.components_img_.dataobj).reshape(900, 5).T
+    found = decompose(signals, 5, restarts=3)
+    assert matching(flat(found), theirs).min() > 0.999
+
+
+def test_members_lie_beyond_the_threshold():
+    maps = np.array([[[3.6, 3.7, -3.7, 0.0]]])
+    both = Networks(maps, np.ones(1), np.ones(1))
+    assert both.members.tolist() == [[[False, True, True, False]]]
+    above = Networks(maps, np.ones(1), np.ones(1), side="positive")
+    assert above.members.tolist() == [[[False, True, False, False]]]
+    assert both.n_units.tolist() == [2] and above.n_units.tolist() == [1]
+
+
+def test_networks_travel_as_a_file(signals, tmp_path):
+    found = decompose(signals, 5, restarts=2, threshold=3.0)
+    found.save(tmp_path / "templates.safetensors")
+    again = Networks.load(tmp_path / "templates.safetensors")
+    assert again.pack() == found.pack() and again.threshold == 3.0
+    assert again.facts == found.facts and again.facts["windows"][0]["reduction"] == "gram"
+    (tmp_path / "bad").write_bytes(b"no such thing")
+    with pytest.raises(UserError, match="holds no networks"):
+        Networks.load(tmp_path / "bad")
+
+
+def test_windows_of_layers_are_decomposed_by_themselves(data):
+    layout = Layout(5, (1, 2, 4), 300)
+    signals = ArraySignals(data.values, layout)
+    whole = decompose(signals, 3, restarts=1)
+    assert whole.maps.shape == (3, 5, 300)
+    assert not whole.maps[:, [0, 3]].any() and not whole.mean[[0, 3]].any()
+    each = decompose(signals, 3, scope="layer", restarts=1)
+    assert len(each) == 9
+    assert [np.flatnonzero(np.abs(map_).sum(1)).tolist() for map_ in each.maps[::3]] == [
+        [1],
+        [2],
+        [4],
+    ]
+    alone = decompose(ArraySignals.of(data.values[:, 300:600]), 3, restarts=1)
+    assert np.allclose(each.maps[3:6, 2], alone.maps[:, 0], atol=1e-6)
+    pairs = decompose(signals, 3, scope="window", window=2, restarts=1)
+    assert [len(part["singular_values"]) for part in pairs.facts["windows"]] == [3, 3]
+    assert (np.abs(pairs.maps[0]).sum(1) > 0).tolist() == [False, True, True, False, False]
+
+
+def test_constant_units_belong_to_no_network(data):
+    values = data.values.copy()
+    values[:, 7] = 1e4 / 3
+    found = decompose(ArraySignals.of(values), 5, restarts=2)
+    assert np.isfinite(found.maps).all() and not found.members[:, 0, 7].any()
+    assert found.facts["windows"][0]["constant_units"] == 1
+    with pytest.raises(UserError, match="no unit varies"):
+        decompose(ArraySignals.of(np.ones((10, 6), np.float32)), 2)
+
+
+def test_a_short_text_has_fewer_networks(data):
+    found = decompose(ArraySignals.of(data.values[:6]), 64, restarts=1)
+    assert len(found) == 5  # t - 1
+    repeated = np.repeat(data.values[:3], 4, axis=0)
+    assert len(decompose(ArraySignals.of(repeated), 64, restarts=1)) == 2  # the rank
+
+
+def test_missing_convergence_is_said(caplog, monkeypatch, signals):
+    import brodmann.networks.ica as ica
+
+    monkeypatch.setattr(ica, "MAX_ITERATIONS", 1)
+    with caplog.at_level(logging.WARNING):
+        found = decompose(signals, 5, restarts=3)
+    assert "3 of 3 starts did not converge within 1 iterations" in caplog.text
+    assert found.facts["windows"][0]["converged"] == [False] * 3
+    caplog.clear()
+    decompose(signals, 5, restarts=3, quiet=True)
+    assert not caplog.text
+
+
+def test_rows_of_length_one(data, signals):
+    import torch
+
+    from brodmann.networks.standardise import Standardised
+
+    whole = z(data.values.astype(float))
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    standardised = Standardised(signals, row_norm=True)
+    assert np.allclose(standardised.whole().numpy(), whole)
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(900, 3)))
+    assert np.allclose(standardised.squared(vectors).numpy(), whole.T @ (whole @ vectors.numpy()))
+    assert standardised.total == pytest.approx(len(whole))
+    found = decompose(signals, 5, row_norm=True, restarts=2)
+    assert matching(flat(found), data.maps).min() > 0.95
+
+
+def test_unknown_methods_are_named(signals):
+    with pytest.raises(UserError, match="did you mean 'canica'"):
+        decompose(signals, 5, method="canika")
+
+
+def test_signals_that_are_not_finite_are_refused(data):
+    values = data.values.copy()
+    values[17, 3] = np.nan
+    with pytest.raises(UserError, match="token 18 is not finite"):
+        decompose(ArraySignals.of(values), 5)
