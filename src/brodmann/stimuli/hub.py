@@ -16,6 +16,7 @@ from brodmann.errors import UserError, did_you_mean
 from brodmann.stimuli.texts import encodable, plain
 
 _FORM = "hf:ORG/NAME[:CONFIG][:SPLIT][#COLUMN]"
+_OFFLINE = "load it once where there is a network, or save its texts as .jsonl"
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -66,5 +67,6 @@ class HubDataset:
             if isinstance(error, UserError):
                 raise
             reason = plain(f"{type(error).__name__}: {str(error).strip()}")
-            fix = "load it once where there is a network, or save its texts as .jsonl"
+            # A ValueError is a wrong name of a split or config, and says itself which there are.
+            fix = "" if isinstance(error, ValueError) else _OFFLINE
             raise UserError.at(where, f"cannot be loaded: {reason}", fix) from None
