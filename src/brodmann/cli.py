@@ -10,6 +10,7 @@ from pathlib import Path
 import brodmann
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.localizer import LocalizerSettings
+from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import write_text
 from brodmann.pipeline.workspace import config_files
@@ -81,7 +82,30 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("--tokens", type=_positive, default=20, metavar="N", help="default 20")
     text.add_argument("--temperature", type=_temperature, default=0.0, help="default 0: greedy")
     text.add_argument("--seed", type=int, default=42, help="of sampling and random units: 42")
+    cut = command("prune", _prune, "Save a model without the neurons that belong to no network.")
+    cut.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
+    cut.add_argument("--ratio", type=_share, required=True, help="share of neurons that goes")
+    cut.add_argument("--out", required=True, metavar="DIR", help="new or empty")
+    cut.add_argument(
+        "--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts"
+    )
+    cut.add_argument("--samples", type=_positive, default=100, metavar="N", help="default 100")
+    cut.add_argument("--components", type=_positive, default=10, metavar="K", help="per layer: 10")
+    cut.add_argument("--also", type=_share, nargs="*", default=[], help="ratios to measure only")
+    cut.add_argument("--seeds", type=int, nargs="*", default=[0], help="of random pruning: 0")
+    cut.add_argument("--whole-ends", action="store_true", help="keep the first 3 and last 2 layers")
+    cut.add_argument("--compensate", action="store_true", help="by biases, where there are any")
     return parser
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a share above 0 and below 1, not '{text}'")
+    return value
 
 
 def _temperature(text: str) -> float:
@@ -228,20 +252,60 @@ def _generate(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not know how a model is fetched.
     from brodmann.pipeline.generate import Wish, continuations
 
-    name = options.model
-    if ":" in name:
-        given = {"models": {"model": {"source": name}}}
-        study, name = load_config([], given, root=ROOT).study, "model"
-    else:
-        study = _load(options).study
-        if name not in study.models:
-            raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
+    study, name = _study_of(options)
     site = study.localizer.site
     wish = Wish(
         options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
     )
     for condition, text in continuations(study, name, wish):
         print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
+    return 0
+
+
+def _study_of(options: argparse.Namespace) -> tuple[Study, str]:
+    """The study and the model's name in it, of ``--model``: a name, or a source of its own."""
+    name = options.model
+    if ":" in name:
+        given = {"models": {"model": {"source": name}}}
+        return load_config([], given, root=ROOT).study, "model"
+    study = _load(options).study
+    if name not in study.models:
+        raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
+    return study, name
+
+
+def _prune(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not wait for numpy.
+    from brodmann.pipeline.network_prune import Wish, pruned
+    from brodmann.stimuli.corpora import load_corpus
+
+    study, name = _study_of(options)
+    settings = study.networks
+    known = settings.datasets.get(options.dataset)
+    source = options.dataset if known is None else known.source
+    if source.startswith("task:"):
+        fix = "give a corpus, a file or a folder"
+        raise UserError.at("--dataset", "a task's prompts are not text to prune by", fix)
+    corpus = load_corpus(source, stimuli=settings.stimuli, seed=settings.seed)
+    wish = Wish(
+        ratio=options.ratio,
+        also=tuple(dict.fromkeys(r for r in options.also if r != options.ratio)),
+        texts=corpus.require(options.samples).samples[: options.samples],
+        components=options.components,
+        whole_ends=options.whole_ends,
+        compensate=options.compensate,
+        seeds=tuple(options.seeds),
+        out=Path(options.out),
+    )
+    for row in pruned(study, name, wish):
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else "    "
+        seed = f" seed {row['seed']}" if row.get("seed", "") != "" else ""
+        print(
+            f"{row['condition'] + seed:<16} {ratio}  {row['removed']:>8} neurons removed  "
+            f"perplexity {row['perplexity']:.4g} (per word {row['word_perplexity']:.4g})",
+            flush=True,
+        )
+    print(f"{options.out}: saved")
     return 0
 
 
