@@ -47,13 +47,15 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory):
+def harness(root, tmp_path_factory):
     """Runs the Python that has the harness; the module's tests are skipped where there is none."""
     python = os.environ.get("BRODMANN_LM_EVAL_PYTHON") or sys.executable
     folder = tmp_path_factory.mktemp("harness")
     environment = {
         **os.environ,
         "HF_DATASETS_CACHE": str(folder / "datasets"),
+        # For the adapter; the harness' environment does not have brodmann installed.
+        "PYTHONPATH": str(root / "src"),
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
     }
 

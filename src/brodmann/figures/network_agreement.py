@@ -70,7 +70,7 @@ def _whole(table: pd.DataFrame, method: str, name: str) -> pd.Series:
 
 def _called(method: str, name: str) -> str:
     if method == "localizer":
-        return NETWORK_NAMES.get(name, name)
+        return f"{NETWORK_NAMES.get(name, name)} localizer"
     if method == "network":
         return f"ICA {name.removesuffix(_ALL)}"
     return f"{name} circuits"

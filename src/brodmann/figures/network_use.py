@@ -88,7 +88,7 @@ def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
 
 def _drawable(text: str) -> str:
     """Characters that the font lacks by their number; no sign is taken for mathematics."""
-    have = get_font(findfont(FontProperties(family="sans-serif"))).get_charmap()
+    have = get_font(findfont(FontProperties(family=["sans-serif"]))).get_charmap()
     shown = "".join(c if ord(c) in have else f"<U+{ord(c):04X}>" for c in text)
     return shown.replace("$", r"\$")
 
@@ -99,6 +99,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
     own edit, and (grey) its random controls.
     """
+    table = _with_lone_controls(table)
     own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
     if own.empty:
         return empty_figure(title, "no network was edited")
@@ -140,6 +141,14 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     add_title(figure, title)
     return figure
+
+
+def _with_lone_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """Random units that are no one's control are conditions of their own: ``random 15.0pct``."""
+    lone = (table["condition"] == "random") & table["dataset"].isna()
+    lone &= table["control_of"].astype(str).str.endswith("pct")
+    named = "random " + table["control_of"].astype(str)
+    return table.assign(condition=table["condition"].where(~lone, named))
 
 
 def _scale(axes, values: np.ndarray) -> None:
