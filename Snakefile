@@ -31,6 +31,7 @@ include: "rules/statistics.smk"
 include: "rules/confounds.smk"
 include: "rules/model_figures.smk"
 include: "rules/localizer_figures.smk"
+include: "rules/networks_figures.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
 

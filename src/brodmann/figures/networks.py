@@ -1,0 +1,233 @@
+"""Functional networks: how consistent templates are, how large, in which layers, and how far they overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from brodmann.figures.style import (
+    DOUBLE,
+    SINGLE,
+    add_title,
+    empty_figure,
+    state_empty,
+    text_colour,
+)
+
+_NOTHING = "no networks were found"
+_GROUP, _SINGLE = "#C0392B", "#7F8C8D"
+# So many networks' values are printed in their cells, and their numbers on the axis.
+_PRINTED, _LABELLED = 14, 24
+_PANELS = 2
+
+
+def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
+    """Templates x datasets: in how many networks of single texts a template is found.
+
+    Columns: dataset, template, count, denominator. The number is the count, the colour its share of the
+    dataset's networks.
+    """
+    if table.empty:
+        return empty_figure(title, _NOTHING)
+    counts = _square(table, "count")
+    totals = table.groupby("dataset", sort=False)["denominator"].first()
+    shares = 100 * counts / totals.reindex(counts.columns).where(lambda n: n > 0)
+    rows, columns = counts.shape
+    size = (max(SINGLE, min(DOUBLE, 1.6 + 0.5 * columns)), 1.1 + 0.2 * min(rows, 40))
+    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    values = shares.to_numpy(dtype=float)
+    top = np.nanmax(values) if np.isfinite(values).any() else 1.0
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9), aspect="auto")
+    if rows <= 2 * _PRINTED:
+        for (row, column), count in np.ndenumerate(counts.to_numpy(dtype=float)):
+            if np.isfinite(count):
+                value = values[row, column]
+                face = image.cmap(image.norm(0 if np.isnan(value) else value))[:3]
+                style = {"color": text_colour(face), "fontsize": 7}
+                axes.text(column, row, f"{count:.0f}", ha="center", va="center", **style)
+    names = [f"{name}\n(of {totals[name]:.0f})" for name in counts.columns]
+    axes.set_xticks(range(columns), names)
+    _number(axes, rows, "y")
+    axes.set_ylabel("template")
+    _bare(axes)
+    _bar(figure, image, axes, "share of networks (%)")
+    add_title(figure, title)
+    return figure
+
+
+def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
+    """Where networks lie, a panel per dataset: rows templates and all single texts' networks, columns layers.
+
+    Columns: dataset, level, template, layer, n_units, percent (of the network's units).
+    """
+    names = list(dict.fromkeys(table["dataset"]))
+    if not names:
+        return empty_figure(title, _NOTHING)
+    rows = table.groupby("dataset")["template"].nunique().max() + 1
+    figure, panels = _panels(len(names), height=0.65 + 0.13 * min(rows, 30))
+    squares = {name: _layer_square(table[table["dataset"] == name]) for name in names}
+    finite = [np.nanmax(s.to_numpy()) for s in squares.values() if s.notna().any(axis=None)]
+    image = None
+    for axes, (name, square) in zip(panels, squares.items(), strict=True):
+        axes.set_title(name, loc="left", fontsize=8)
+        image = axes.imshow(
+            square.to_numpy(dtype=float),
+            cmap="magma_r",
+            vmin=0,
+            vmax=max([*finite, 1e-9]),
+            aspect="auto",
+            interpolation="nearest",
+        )
+        templates = len(square) - 1
+        axes.axhline(templates - 0.5, color="black", linewidth=0.6)
+        _number(axes, templates, "y", more="single texts")
+        axes.set_xlabel("layer")
+        _bare(axes)
+    for axes in panels[::_PANELS]:
+        axes.set_ylabel("template")
+    _bar(figure, image, list(panels), "units of the network (%)")
+    add_title(figure, title)
+    return figure
+
+
+def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
+    """How large networks are, a panel per dataset: single texts' as a histogram, templates as marks above it.
+
+    Columns: dataset, level, n_units.
+    """
+    names = list(dict.fromkeys(table["dataset"]))
+    if not names:
+        return empty_figure(title, _NOTHING)
+    figure, panels = _panels(len(names), height=1.7)
+    largest = max(1, int(table["n_units"].max()))
+    edges = np.linspace(0, largest, 41)
+    for axes, name in zip(panels, names, strict=True):
+        own = table[table["dataset"] == name]
+        single, group = (
+            own.loc[own["level"] == level, "n_units"].to_numpy(dtype=float)
+            for level in ("individual", "group")
+        )
+        axes.set_title(name, loc="left", fontsize=8)
+        if len(single):
+            axes.hist(single, bins=edges, color=_SINGLE, label="networks of single texts")
+        elif not len(group):
+            state_empty(axes)
+            continue
+        # Marks on the panel's upper edge: the heights of the histogram say nothing about templates.
+        axes.plot(
+            *(group, np.full(len(group), 0.95)),
+            transform=axes.get_xaxis_transform(),
+            **{"ls": "", "marker": "v", "ms": 4, "color": _GROUP, "alpha": 0.8},
+            label="templates",
+        )
+        axes.set_xlim(0, 1.02 * largest)
+        axes.set_ylim(0, 1.12 * max(1, axes.get_ylim()[1]))
+        axes.set_xlabel("units in a network")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[::_PANELS]:
+        axes.set_ylabel("networks")
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=7
+        )
+    add_title(figure, title)
+    return figure
+
+
+def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
+    """IoU of all templates with all, datasets side by side, their own with themselves on the diagonal blocks.
+
+    Columns: dataset_a, template_a, dataset_b, template_b, iou.
+    """
+    if table.empty:
+        return empty_figure(title, "fewer than two templates")
+    square = iou_square(table)
+    size = len(square)
+    figure, axes = plt.subplots(figsize=(1.25 * SINGLE, 1.15 * SINGLE), layout="constrained")
+    values = square.to_numpy(dtype=float, copy=True)
+    np.fill_diagonal(values, np.nan)
+    top = np.nanmax(values) if size > 1 else 1.0
+    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9))
+    image.cmap.set_bad("#E5E5E5")
+    names = [name for name, _ in square.index]
+    starts = [0, *[n for n in range(1, size) if names[n] != names[n - 1]]]
+    for start in starts[1:]:
+        axes.axhline(start - 0.5, color="white", linewidth=1)
+        axes.axvline(start - 0.5, color="white", linewidth=1)
+    middles = [(a + b - 1) / 2 for a, b in zip(starts, [*starts[1:], size], strict=True)]
+    labels = [names[start] for start in starts]
+    angle = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
+    axes.set_xticks(middles, labels, **angle)
+    axes.set_yticks(middles, labels)
+    _bare(axes)
+    _bar(figure, image, axes, "IoU of two templates")
+    add_title(figure, title)
+    return figure
+
+
+def iou_square(table: pd.DataFrame) -> pd.DataFrame:
+    """The pairs as a symmetric matrix, labels (dataset, template), diagonal 1."""
+    first = list(zip(table["dataset_a"], table["template_a"], strict=True))
+    second = list(zip(table["dataset_b"], table["template_b"], strict=True))
+    names = list(dict.fromkeys([first[0], *second]))
+    place = {name: n for n, name in enumerate(names)}
+    values = np.eye(len(names))
+    for a, b, value in zip(first, second, table["iou"], strict=True):
+        values[place[a], place[b]] = values[place[b], place[a]] = value
+    index = pd.MultiIndex.from_tuples(names, names=["dataset", "template"])
+    return pd.DataFrame(values, index=index, columns=index)
+
+
+def _square(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Templates x datasets, datasets in their order."""
+    wide = table.pivot(index="template", columns="dataset", values=value)
+    return wide[list(dict.fromkeys(table["dataset"]))]
+
+
+def _layer_square(own: pd.DataFrame) -> pd.DataFrame:
+    """Templates x layers, and last the single texts' networks."""
+    group = own[own["level"] == "group"]
+    wide = group.pivot(index="template", columns="layer", values="percent").sort_index()
+    single = own[own["level"] == "individual"].set_index("layer")["percent"]
+    wide.loc["single texts"] = single.reindex(wide.columns)
+    return wide.astype(float)
+
+
+def _panels(number: int, *, height: float) -> tuple[Figure, Sequence[Axes]]:
+    columns = min(_PANELS, number)
+    rows = -(-number // columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    figure, grid = plt.subplots(
+        *(rows, columns),
+        **{"figsize": (width, 0.6 + height * rows), "layout": "constrained", "squeeze": False},
+    )
+    panels = list(grid.flat)
+    for axes in panels[number:]:
+        axes.set_axis_off()
+    return figure, panels[:number]
+
+
+def _number(axes: Axes, count: int, axis: str, more: str = "") -> None:
+    """Numbers of templates, thinned where they are many, and one label more."""
+    step = max(1, -(-count // _LABELLED))
+    places, labels = list(range(0, count, step)), [str(n) for n in range(0, count, step)]
+    if more:
+        places, labels = [*places, count], [*labels, more]
+    getattr(axes, f"set_{axis}ticks")(places, labels)
+
+
+def _bare(axes: Axes) -> None:
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _bar(figure: Figure, image: object, axes: Axes | list[Axes], label: str) -> None:
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
+    bar.set_label(label)
+    bar.outline.set_visible(False)

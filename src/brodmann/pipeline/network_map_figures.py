@@ -1,0 +1,35 @@
+"""Figures of a model's networks: consistency, layers, sizes, and templates against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brodmann.figures.networks import (
+    draw_consistency,
+    draw_layers,
+    draw_sizes,
+    draw_template_iou,
+)
+from brodmann.pipeline.figures import save
+from brodmann.pipeline.tables import read_table
+
+
+def network_map_figures(
+    label: str, tables: Mapping[str, str], *, threshold: float, stems: Mapping[str, str]
+) -> None:
+    """Rule ``network_map_figures``. ``tables``, ``stems``: by figure; ``threshold`` is that of the IoU."""
+    found = {name: read_table(path) for name, path in tables.items()}
+    titles = {
+        "consistency": f"{label}: templates in networks of single texts (IoU > {threshold:g})",
+        "layers": f"{label}: networks by layer",
+        "sizes": f"{label}: sizes of networks",
+        "template_iou": f"{label}: templates against each other",
+    }
+    drawn = {
+        "consistency": draw_consistency,
+        "layers": draw_layers,
+        "sizes": draw_sizes,
+        "template_iou": draw_template_iou,
+    }
+    for name, stem in stems.items():
+        save(drawn[name](found[name], title=titles[name]), stem, found[name])

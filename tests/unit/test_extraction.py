@@ -1,0 +1,104 @@
+"""Signals of tiny models of several architectures, against hooks on the modules: not pooled, not padded."""
+
+import numpy as np
+import pytest
+import torch
+
+from brodmann.errors import UserError
+from brodmann.models.architecture import find_module
+from brodmann.networks import signals as signals_module
+from brodmann.networks.extraction import Extractor
+from brodmann.networks.signals import FileSignals
+
+ROWS = [(5, 9, 2, 7), (3, 4, 8), (1, 2, 3, 4, 5, 6), (8, 8, 9), (11, 3)]
+
+
+def hooked(model, site, row):
+    """Activations [tokens, layers, units] of one text, by forward hooks."""
+    found, handles = {}, []
+    for layer, block in enumerate(find_module(model.hf, model.architecture.blocks)):
+        module = (
+            block
+            if site == "block_output"
+            else find_module(block, getattr(model.architecture, site))
+        )
+
+        def keep(_, inputs, output=None, layer=layer):
+            value = inputs[0] if output is None else output
+            value = value[0] if isinstance(value, tuple) else value
+            found[layer] = value.detach().clone()
+
+        if site == "mlp_hidden":
+            handles.append(module.register_forward_pre_hook(keep))
+        else:
+            handles.append(module.register_forward_hook(keep))
+    with torch.no_grad():
+        model.hf(input_ids=torch.tensor([row]))
+    for handle in handles:
+        handle.remove()
+    # Some architectures run with the tokens first.
+    values = [
+        found[layer].squeeze(0 if found[layer].shape[0] == 1 else 1) for layer in sorted(found)
+    ]
+    return torch.stack(values, 1).float().numpy()
+
+
+@pytest.mark.parametrize("site", ["mlp_output", "mlp_hidden", "attention_output", "block_output"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gpt-neox"])
+def test_signals_are_what_the_modules_put_out(models, family, site):
+    model = models(family)
+    extractor = Extractor(model, site=site, batch_tokens=8)
+    assert extractor.layout.n_columns == model.n_layers * model.width(site)
+    seen = {}
+    for numbers, values in extractor.runs(ROWS):
+        seen |= dict(zip(numbers, values, strict=True))
+    assert sorted(seen) == list(range(len(ROWS)))
+    for number, row in enumerate(ROWS):
+        expected = hooked(model, site, row)
+        assert seen[number].shape == (len(row), extractor.layout.n_columns)
+        assert np.allclose(seen[number], expected.reshape(len(row), -1), atol=1e-5)
+        assert np.allclose(extractor.one(row), expected, atol=1e-5)
+
+
+def test_layers_and_first_tokens_can_be_left_out(models):
+    model = models("llama")
+    extractor = Extractor(model, layers=[2, 0], drop_first=True)
+    expected = hooked(model, "mlp_output", ROWS[0])
+    found = extractor.one(ROWS[0])
+    assert found.shape == (3, model.n_layers, model.hidden_size)
+    assert np.allclose(found[:, [0, 2]], expected[1:, [0, 2]], atol=1e-5) and not found[:, 1].any()
+    with pytest.raises(UserError, match="its layers are 0 to 2"):
+        Extractor(model, layers=[0, 3])
+    with pytest.raises(UserError, match="did you mean 'mlp_output'"):
+        Extractor(model, site="mlp_ouput")
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_texts_are_concatenated_in_their_order(models, tmp_path, monkeypatch, on_disk):
+    if on_disk:
+        monkeypatch.setattr(signals_module, "IN_MEMORY", 0)
+    model = models("llama")
+    extractor = Extractor(model)
+    done = []
+    with extractor.concatenated(ROWS, tmp_path, done.append) as signals:
+        assert isinstance(signals, FileSignals) == on_disk
+        found = np.concatenate([block for _, block in signals.blocks()])
+    assert sum(done) == len(ROWS) and not list(tmp_path.iterdir())
+    alone = [hooked(model, "mlp_output", row).reshape(len(row), -1) for row in ROWS]
+    assert np.allclose(found, np.concatenate(alone), atol=1e-5)
+
+
+def test_out_of_memory_halves_the_batch(models, monkeypatch):
+    model = models("llama")
+    extractor = Extractor(model, batch_tokens=100)
+    forward, sizes = extractor._forward, []
+
+    def scarce(ids):
+        sizes.append(len(ids))
+        if len(ids) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(ids)
+
+    monkeypatch.setattr(extractor, "_forward", scarce)
+    assert len([n for numbers, _ in extractor.runs([(1, 2, 3)] * 4) for n in numbers]) == 4
+    assert sizes == [4, 2, 1, 1, 1, 1]

@@ -1,0 +1,113 @@
+"""Figures of networks: what they show, and that they draw whatever tables hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.figures.networks import (
+    draw_consistency,
+    draw_layers,
+    draw_sizes,
+    draw_template_iou,
+    iou_square,
+)
+from brodmann.networks.consistency import (
+    DatasetNetworks,
+    SampleNetworks,
+    consistency_table,
+    layers_table,
+    sizes_table,
+    template_iou_table,
+)
+from brodmann.networks.maps import Networks
+from brodmann.pipeline.network_map_figures import network_map_figures
+from brodmann.pipeline.tables import write_frame
+
+
+def made(names=("news", "code"), templates=4, samples=3, seed=0):
+    dice = np.random.default_rng(seed)
+
+    def networks(k):
+        maps = 5.0 * (dice.random((k, 6, 50)) < 0.1 * dice.random((k, 1, 1)))
+        return Networks(maps, dice.random(k), np.full(k, np.nan))
+
+    return [
+        DatasetNetworks(
+            name,
+            networks(templates),
+            [SampleNetworks.of(networks(8), converged=True) for _ in range(samples)],
+        )
+        for name in names
+    ]
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_counts_are_printed():
+    table = consistency_table(made(), 0.2)
+    table["count"] = range(8)
+    figure = draw_consistency(table, title="tiny")
+    assert sorted(texts(figure)) == [str(n) for n in range(8)]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
+        "news\n(of 24)",
+        "code\n(of 24)",
+    ]
+    image = figure.axes[0].get_images()[0].get_array()
+    assert image[1, 1] == pytest.approx(100 * 5 / 24)
+
+
+def test_layers_show_templates_and_single_texts():
+    table = layers_table(made())
+    figure = draw_layers(table, title="tiny")
+    image = figure.axes[0].get_images()[0].get_array()
+    assert image.shape == (5, 6)
+    expected = table.query("dataset == 'news' and level == 'group' and template == 2").percent
+    assert np.allclose(image[2], expected, equal_nan=True)
+    single = table.query("dataset == 'news' and level == 'individual'").percent
+    assert np.allclose(image[4], single)
+
+
+def test_the_square_of_templates():
+    datasets = made()
+    square = iou_square(template_iou_table(datasets, 0.2))
+    assert square.shape == (8, 8) and np.allclose(square, square.T)
+    assert (np.diag(square) == 1).all()
+    assert list(square.index) == [(name, n) for name in ("news", "code") for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    "shape", [(("one",), 1, 0), (("one",), 3, 2), (("a", "b", "c", "d", "e"), 40, 1)]
+)
+def test_everything_is_drawn(tmp_path, shape):
+    """One template and no single text, up to more templates than have room for labels."""
+    datasets = made(*shape)
+    frames = {
+        "consistency": consistency_table(datasets, 0.2),
+        "layers": layers_table(datasets),
+        "sizes": sizes_table(datasets),
+        "template_iou": template_iou_table(datasets, 0.2),
+    }
+    for name, frame in frames.items():
+        write_frame(tmp_path / f"{name}.csv", frame)
+    stems = {name: str(tmp_path / "figures" / name) for name in frames}
+    tables = {name: str(tmp_path / f"{name}.csv") for name in frames}
+    network_map_figures("tiny", tables, threshold=0.2, stems=stems)
+    written = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert written == {f"{name}{end}" for name in frames for end in (".png", ".pdf", ".csv")}
+    for name in frames:
+        again = pd.read_csv(tmp_path / "figures" / f"{name}.csv")
+        assert len(again) == len(frames[name])
+
+
+def test_nothing_to_draw_is_said():
+    empty = consistency_table([], 0.2)
+    for draw, table in (
+        (draw_consistency, empty),
+        (draw_layers, layers_table([])),
+        (draw_sizes, sizes_table([])),
+        (draw_template_iou, template_iou_table([], 0.2)),
+    ):
+        figure = draw(table, title="tiny")
+        assert any("no networks" in text or "two templates" in text for text in texts(figure))
