@@ -15,6 +15,7 @@ from brodmann.errors import UserError
 from brodmann.files import digest, write_text
 from brodmann.networks import courses as tracks
 from brodmann.networks.conditions import network_name
+from brodmann.networks.maps import read_metadata
 from brodmann.networks.page import Course, page, visible
 from brodmann.networks.pieces import Piece
 from brodmann.pipeline.network_use import Bench, UseStage, Work, store_of
@@ -157,9 +158,7 @@ def write_example(following: Following, *, dataset: str, manifest: str, stem: st
     what = f"the example with networks of {dataset}"
     record = store_of(manifest).require(following.example_key(dataset), what, manifest)
     values = load(record)["course"]
-    size = int.from_bytes(record[:8], "little")
-    metadata = json.loads(record[8 : 8 + size])["__metadata__"]
-    pieces = [Piece(**one) for one in json.loads(metadata["pieces"])]
+    pieces = [Piece(**one) for one in read_metadata(record, "pieces")]
     title = f"{stage.card.name}: networks of {dataset} over a text"
     networks = stage.networks[dataset]
     shown = [
