@@ -9,7 +9,7 @@ from pathlib import Path
 
 import brodmann
 from brodmann.config.load import LoadedConfig, load_config
-from brodmann.config.localizer import LocalizerSettings
+from brodmann.config.localizer import POOLINGS, LocalizerSettings
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import write_text
@@ -82,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("--tokens", type=_positive, default=20, metavar="N", help="default 20")
     text.add_argument("--temperature", type=_temperature, default=0.0, help="default 0: greedy")
     text.add_argument("--seed", type=int, default=42, help="of sampling and random units: 42")
+    brain = command("align", _align, "Export units' activations, and predict recordings by them.")
+    brain.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME)")
+    brain.add_argument("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
+    brain.add_argument("--stimuli", required=True, help=".txt, or .csv with text (and group)")
+    brain.add_argument("--voxels", metavar="CSV", help="recordings: a row per stimulus")
+    brain.add_argument("--out", required=True, metavar="DIR", help="where the tables go")
+    brain.add_argument("--pooling", choices=POOLINGS, default="last-token")
+    brain.add_argument("--folds", type=_positive, default=5, metavar="N", help="default 5")
+    brain.add_argument(
+        "--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44"
+    )
     cut = command("prune", _prune, "Save a model without the neurons that belong to no network.")
     cut.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
     cut.add_argument("--ratio", type=_share, required=True, help="share of neurons that goes")
@@ -248,22 +259,8 @@ def _export_lm_eval(options: argparse.Namespace) -> int:
     return 0
 
 
-def _generate(options: argparse.Namespace) -> int:
-    # Imported here: the other commands need not know how a model is fetched.
-    from brodmann.pipeline.generate import Wish, continuations
-
-    study, name = _study_of(options)
-    site = study.localizer.site
-    wish = Wish(
-        options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
-    )
-    for condition, text in continuations(study, name, wish):
-        print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
-    return 0
-
-
-def _study_of(options: argparse.Namespace) -> tuple[Study, str]:
-    """The study and the model's name in it, of ``--model``: a name, or a source of its own."""
+def _chosen(options: argparse.Namespace) -> tuple[Study, str]:
+    """The model that a command is about: one of the config, or a source."""
     name = options.model
     if ":" in name:
         given = {"models": {"model": {"source": name}}}
@@ -274,12 +271,47 @@ def _study_of(options: argparse.Namespace) -> tuple[Study, str]:
     return study, name
 
 
+def _align(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not know how a model is fetched.
+    from brodmann.pipeline.align import Request, align
+
+    study, name = _chosen(options)
+    request = Request(
+        options.mask,
+        options.stimuli,
+        options.voxels,
+        options.out,
+        options.pooling,
+        study.localizer.site,
+        options.folds,
+        tuple(dict.fromkeys(options.seeds)),
+    )
+    for line in align(study, name, request):
+        print(line, flush=True)
+    print(f"The tables are in {options.out}")
+    return 0
+
+
+def _generate(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not know how a model is fetched.
+    from brodmann.pipeline.generate import Wish, continuations
+
+    study, name = _chosen(options)
+    site = study.localizer.site
+    wish = Wish(
+        options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
+    )
+    for condition, text in continuations(study, name, wish):
+        print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
+    return 0
+
+
 def _prune(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not wait for numpy.
     from brodmann.pipeline.network_prune import Wish, pruned
     from brodmann.stimuli.corpora import load_corpus
 
-    study, name = _study_of(options)
+    study, name = _chosen(options)
     settings = study.networks
     known = settings.datasets.get(options.dataset)
     source = options.dataset if known is None else known.source

@@ -14,6 +14,7 @@ import yaml
 from brodmann.errors import UserError
 from brodmann.stimuli.demand import demand_texts
 from brodmann.stimuli.nonwords import (
+    AVOIDED,
     NONWORDS,
     REJECTED,
     SENTENCES,
@@ -138,11 +139,28 @@ def test_nonwords_can_be_said_differ_and_offend_nobody(sentences, nonwords):
 
 def test_the_generator_reproduces_the_committed_lists(stimuli, nonwords, tmp_path):
     (tmp_path / "language").mkdir()
-    for name in (SENTENCES, REJECTED):
+    for name in (SENTENCES, REJECTED, AVOIDED):
         (tmp_path / name).write_bytes((stimuli / name).read_bytes())
     main(["--seed", "0", "--folder", str(tmp_path)])
     assert (tmp_path / NONWORDS).read_text().splitlines() == nonwords
     assert (tmp_path / REJECTED).read_bytes() == (stimuli / REJECTED).read_bytes()
+
+
+def test_what_readers_objected_to_is_replaced(stimuli, nonwords):
+    avoided = (stimuli / AVOIDED).read_text().split()
+    assert avoided == sorted(set(avoided))
+    assert avoided and not set(avoided) & set(words_of(nonwords))
+
+
+def test_replacing_some_leaves_the_others(sentences):
+    some = sentences[:60]
+    before = words_of(make_nonwords(some, 1)[0])
+    avoided = {word for word in before[::40] if len(word) > 2}
+    after = words_of(make_nonwords(some, 1, avoided=avoided)[0])
+    assert len(avoided) > 5 and not avoided & set(after)
+    for old, new in zip(before, after, strict=True):
+        assert (old != new) == (old in avoided)
+        assert len(old) == len(new)
 
 
 def test_words_are_rejected_and_remembered(sentences):

@@ -230,3 +230,26 @@ def test_generate_prints_three_continuations(finished):
         "lesioned (1 units)",
         "random (1 units, seed 42)",
     ]
+
+
+def test_align_exports_activations_and_predicts_recordings(finished, tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "s.txt").write_text("".join(f"one day number {n}\n" for n in range(12)))
+    rows = [f"{n},{n * n % 7}" for n in range(12)]
+    (tmp_path / "v.csv").write_text("\n".join(["a,b", *rows]) + "\n")
+    mask = f"{FOLDER}/language/top-1.0pct.csv"
+    command = [sys.executable, "-m", "brodmann.cli", "align", "--model", "tiny", "--mask", mask]
+    command += ["--stimuli", f"{tmp_path}/s.txt", "--out", f"{tmp_path}/out"]
+    environment = {**os.environ, "PYTHONPATH": str(finished.path / "src")}
+    given = {"cwd": finished.path, "env": environment, "capture_output": True, "text": True}
+    done = subprocess.run([*command, "--voxels", f"{tmp_path}/v.csv", "--folds", "3"], **given)
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    random = {f"activations.random-seed{seed}.csv" for seed in (42, 43, 44)}
+    assert written == {"activations.localized.csv", "alignment.csv"} | random
+    assert len((tmp_path / "out" / "alignment.csv").read_text().splitlines()) == 1 + 4 * 2
+    failed = subprocess.run([*command, "--voxels", f"{tmp_path}/s.txt"], **given)
+    assert failed.returncode == 1 and failed.stderr.startswith("ERROR: ")
+    assert failed.stderr.count("\n") == 1

@@ -10,6 +10,8 @@ from brodmann.errors import UserError
 
 # Sites whose units are dimensions of the residual stream.
 RESIDUAL_SITES = ("block_output", "mlp_output")
+# From a unit's activations at every token to one number per text.
+POOLINGS = ("last-token", "mean", "sum")
 # Ranges of percentiles of t that mean the most and the least selective units.
 MOST_SELECTIVE = "100-100"
 LEAST_SELECTIVE = "0-0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-POOLINGS = ("last-token", "mean", "sum")
+from brodmann.config.localizer import POOLINGS
 
 
 def pool(values: torch.Tensor, pooling: str) -> torch.Tensor:

@@ -9,6 +9,8 @@ the letter pairs of all lists closest to those of the sentences.
 No list of English words is part of this repository. Where ``--words`` names some (Debian's
 wamerican-insane and wbritish-insane made the committed file), whatever the generator would have taken and is
 a word goes to ``rejected.txt``; with that file, it takes the same non-words on machines without such lists.
+What readers of the lists objected to (slang, names, common words of other languages, words misspelt) is in
+``avoided.txt``; it is replaced at the end, so that everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from brodmann.tasks.dice import Dice
 SENTENCES = "language/sentences.txt"
 NONWORDS = "language/nonwords.txt"
 REJECTED = "language/rejected.txt"
+AVOIDED = "language/avoided.txt"
 
 # One letter stands for "a", as little as that can. With two letters, nearly everything is an abbreviation
 # or a symbol somewhere; these can be said, and are no words in small letters.
@@ -145,11 +148,12 @@ class _Generator:
         self.model = LetterModel([word for sentence in sentences for word in sentence.split()])
         self.rejected = frozenset(rejected)
         self.words: Collection[str] = ()
+        self.avoided: Collection[str] = ()
         self.hits: set[str] = set()
         self.used: Counter[str] = Counter()
         self.surplus: Counter[str] = Counter()  # letter pairs in the lists, less those in the words
 
-    def like(self, sentence: str) -> str:
+    def like(self, sentence: str) -> list[str]:
         """The list for a sentence."""
         chosen: list[str] = []
         words = sentence.split()
@@ -159,7 +163,17 @@ class _Generator:
             chosen.append(self.take(len(word), chosen))
             self.surplus.update(letter_pairs(chosen[-1]))
             self.used[chosen[-1]] += 1
-        return " ".join(chosen)
+        return chosen
+
+    def replace(self, avoided: Collection[str], chosen: list[str]) -> None:
+        """Puts others in the place of those of a list that are to be avoided."""
+        self.avoided = avoided
+        for place, word in enumerate(chosen):
+            if word in avoided:
+                self.surplus.subtract(letter_pairs(word))
+                chosen[place] = self.take(len(word), chosen)
+                self.surplus.update(letter_pairs(chosen[place]))
+                self.used[chosen[place]] += 1
 
     def take(self, length: int, chosen: Collection[str]) -> str:
         """The best candidate that is no word."""
@@ -186,7 +200,7 @@ class _Generator:
         """Whether a list says so, or said so when the committed file was made."""
         if word in self.words:
             self.hits.add(word)
-        return word in self.hits or word in self.rejected
+        return word in self.hits or word in self.rejected or word in self.avoided
 
     def cost(self, word: str) -> int:
         """By how much it would raise the squared difference in letter pairs; repetition costs too."""
@@ -201,12 +215,16 @@ def make_nonwords(
     seed: int = 0,
     *,
     rejected: Collection[str] = (),
+    avoided: Collection[str] = (),
     words: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """One list per sentence, and those rejected candidates that are ``words`` (without any: ``rejected``)."""
     generator = _Generator(sentences, seed, rejected if words is None else ())
     generator.words = words if words is not None else ()
-    lists = [generator.like(sentence) for sentence in sentences]
+    chosen = [generator.like(sentence) for sentence in sentences]
+    for some in chosen:
+        generator.replace(frozenset(avoided), some)
+    lists = [" ".join(some) for some in chosen]
     return lists, sorted(rejected if words is None else generator.hits)
 
 
@@ -232,11 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     sentences = _lines(options.folder / SENTENCES)
-    known = options.folder / REJECTED
+    known, avoided = options.folder / REJECTED, options.folder / AVOIDED
     lists, rejected = make_nonwords(
         sentences,
         options.seed,
         rejected=_lines(known) if known.exists() else (),
+        avoided=_lines(avoided) if avoided.exists() else (),
         words=Vocabulary.read(options.words) if options.words else None,
     )
     write_text(options.folder / NONWORDS, "".join(f"{line}\n" for line in lists))

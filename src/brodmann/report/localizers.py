@@ -1,0 +1,66 @@
+"""The report's section on functional localizers."""
+
+from __future__ import annotations
+
+from brodmann.pipeline.tables import read_table
+from brodmann.report import story
+from brodmann.report.page import Section
+from brodmann.report.sources import Sources, nothing
+
+
+def localizers_section(sources: Sources) -> Section:
+    """Localized networks and their lesions."""
+    settings = sources.study.localizer
+    main = settings.selections[0]
+    seeds = ", ".join(map(str, settings.lesion.seeds))
+    findings = []
+    for name in sources.study.run_models:
+        for network in settings.networks:
+            folder = sources.results / name / "localizer" / network
+            called = sources.called(name)
+            findings += story.lesion_sentences(read_table(folder / "lesion.csv"), called, network)
+            if (folder / "circuits.csv").is_file():
+                findings += story.written_sentences(
+                    read_table(folder / "circuits.csv"), called, network
+                )
+    figures = [
+        *sources.figure(
+            "localizer_lesion",
+            "What is lost without a network",
+            f"Perplexity of a corpus of prose (per token), and accuracy on tasks of each domain (at most "
+            f"{settings.lesion.items} items a task, pooled), with the network's units held at zero against as many random "
+            f"other units (seeds {seeds}). Bands: 95 % intervals. Dotted: intact.",
+        ),
+        *sources.figure(
+            "localizer_depth",
+            "Where the networks are",
+            f"Selected units ({main}) in per cent of each layer's units.",
+        ),
+        *sources.figure(
+            "localizer_selectivity",
+            "How selective units are",
+            "Welch's t of the absolute activation, positive against negative texts, all units; dashed: the least selective "
+            "unit that is selected.",
+        ),
+        *(sources.figure if len(settings.networks) > 1 else nothing)(
+            "localizer_overlap",
+            "How far the networks overlap",
+            f"Jaccard index of the selected units ({main}).",
+        ),
+        *sources.figure(
+            "localizer_circuits",
+            "Do circuits write on the networks?",
+            "Share of the squared length of circuit neurons' write vectors that lies on localized units of their own layer, "
+            "over that of random neurons of the same layers (1,000 draws). Filled: p < 0.05, one-sided.",
+        ),
+    ]
+    return Section(
+        "Functional localizers",
+        [
+            "As in neuroscience: units that respond more to one kind of text than to another (sentences against lists of "
+            "non-words, stories about beliefs against stories about pictures, hard against easy sums), and what breaks when "
+            "they are silenced."
+        ],
+        findings,
+        figures,
+    )

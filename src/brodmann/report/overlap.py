@@ -1,0 +1,161 @@
+"""The report's sections on structure: overlap, how sure it is, and what of it is the prompts' surface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
+from brodmann.pipeline.tables import read_table
+from brodmann.report import story
+from brodmann.report.page import Group, Section
+from brodmann.report.sources import Sources, nothing, printed_tables
+from brodmann.report.story import Findings
+
+
+def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Section:
+    """Overlap within against across domains."""
+    component, shown = findings.component, sources.shown
+    minimum = sources.study.figures.chord_minimum
+    figures = [
+        *sources.figure(
+            f"chord.{shown}.{component}",
+            "Overlap of circuits",
+            f"{shown}: a band joins two tasks whose circuits share at least {100 * minimum:g} % of their units; its width "
+            f"is that share. Circuits: {sources.main}.",
+        ),
+        *sources.figure(
+            f"overlap.containment.{shown}.{component}",
+            "Overlap of all pairs of tasks",
+            f"{shown}: shared units over circuit size ({sources.main}). White lines part the domains.",
+        ),
+        *sources.figure(
+            f"domains_overlap.{component}",
+            "Overlap within each domain and with the others",
+            "Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose number is "
+            f"printed). Controls have panels of their own. Tests: {sources.tested}.",
+        ),
+        *(sources.figure if sources.study.run_models else nothing)(
+            f"composition.{component}",
+            "Where in the models the domains' units are",
+            f"Per domain the {sources.study.selection.main:g} % of units with the largest absolute mean attribution; units "
+            "of several domains are shared. Units per model and layer in 25 bins of depth, log10(count + 1).",
+        ),
+    ]
+    tables = findings.tables
+    printed = [
+        *modularity_table(tables["modularity"], findings.overlap_sel),
+        *domain_table(tables["domain_modularity"], findings.overlap_sel),
+    ]
+    return Section(
+        f"Do tasks of one domain share units?{suffix}",
+        [
+            "A circuit is the set of units that carry a task. If a cognitive domain is a module of the model, circuits "
+            "of tasks of the domain share more units with each other than with those of other domains; in a model "
+            "without training they should not."
+        ],
+        [
+            *story.overlap_sentences(findings),
+            *story.learned_sentences(findings, sources.untrained),
+            *story.domain_sentences(findings),
+            *story.clustering_sentences(findings),
+        ],
+        figures,
+        printed_tables(printed, "overlap", component),
+    )
+
+
+def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Section:
+    """Other sizes of circuits, other models, other items."""
+    component = findings.component
+    several = len(sources.compared) > 1
+    figures = [
+        *sources.figure(
+            f"robustness.{component}",
+            "Size of the circuits",
+            "Overlap within and across domains, their ratio, and agreement of clusters with domains, against the size of "
+            "the circuits in per cent of all units.",
+        ),
+        *(sources.figure if several else nothing)(
+            f"consistency_overlap.{component}",
+            "Agreement between models",
+            "Kendall's tau of the overlaps of all pairs of tasks that every model has; controls are left out.",
+        ),
+    ]
+    printed = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
+    reliable = [
+        picture
+        for name in sources.study.run_models
+        for picture in sources.figure(
+            f"overlap.noise_corrected.{name}.{component}",
+            f"Overlap over its noise ceiling, {name}",
+            "Two tasks with the same circuit would be seen to overlap by the geometric mean of their reliabilities; "
+            "overlaps are divided by it. Diagonal: reliability.",
+        )
+    ]
+    return Section(
+        f"How sure is that?{suffix}",
+        ["The same at other sizes of circuits, in other models, and on other items."],
+        [
+            *story.robustness_sentences(findings),
+            *_reliability(sources, findings),
+            *story.consistency_sentences(findings),
+        ],
+        figures,
+        printed_tables(printed, "overlap", component),
+        [Group("Overlaps over their noise ceiling", figures=reliable)] if reliable else [],
+    )
+
+
+def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
+    for name in sources.study.run_models:
+        stem = sources.results / name / "overlap" / findings.component / findings.overlap_sel
+        table = read_table(f"{stem}.reliability.csv")
+        summary = read_table(f"{stem}.summary.csv")
+        mean = table["ceiling"].mean()
+        if pd.isna(mean):
+            continue
+        how = (
+            "two lists of items"
+            if (table["ceiling_from"] == "seed").all()
+            else "two halves of its items"
+        )
+        text = f"{sources.called(name)}: a task's circuits from {how} share {100 * mean:.1f} % of their units (mean of {len(table)} tasks)"
+        within = summary[(summary["measure"] == "containment") & (summary["pairs"] == "within")]
+        for _, row in within.iterrows():
+            if not pd.isna(row["low"]):
+                text += (
+                    f"; overlap within domains {100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
+                    f"({int(row['n_bootstraps'])} resamples of the items)"
+                )
+        yield text + "."
+
+
+def surface_section(sources: Sources, findings: Findings, suffix: str) -> Section:
+    """What of the domain effect the prompts' surface explains."""
+    seed = sources.study.statistics.seed
+    caption = (
+        "Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the similarity of "
+        "answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks resampled; p: residuals "
+        f"permuted by tasks, one-sided, {sources.study.statistics.permutations:,} permutations, seed {seed}."
+    )
+    findings_text = list(story.confound_sentences(findings))
+    if sources.study.imported_models:
+        findings_text.append(
+            f"{', '.join(sources.study.imported_models)}: results only, so that their prompts are not at hand and surface "
+            "cannot be held constant."
+        )
+    return Section(
+        f"Is it only what the prompts look like?{suffix}",
+        [
+            "Tasks of a domain also look alike: they share answers, final tokens, words and formats. Does the domain matter "
+            "beside these?"
+        ],
+        findings_text,
+        sources.figure(
+            f"confounds.{findings.component}", "Same domain beside surface similarity", caption
+        )
+        if sources.study.run_models
+        else [],
+    )

@@ -1,0 +1,82 @@
+"""What the report is read from: the study, its results, and which figures it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brodmann.config.study import Study
+from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.pipeline.printed import Printed
+from brodmann.report.page import Picture, Table
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the report is read from."""
+
+    study: Study
+    inventory: Inventory
+    results: Path
+    planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
+
+    def figure(self, name: str, title: str, caption: str) -> list[Picture]:
+        """The figure, or nothing where the study has none."""
+        path = self.results / "figures" / f"{name}.png"
+        return [Picture(path, title, caption)] if name in self.planned else []
+
+    @property
+    def shown(self) -> str:
+        """The model whose figures stand in the story: the average, or the only one there is."""
+        own = [name for name in self.study.models if name not in self.study.controls]
+        if len(own) > 1 and self.inventory.average_overlaps:
+            return AVERAGE
+        return next(iter(own or self.study.models))
+
+    def called(self, name: str) -> str:
+        """A model's name, controls marked."""
+        return f"{name} (control)" if name in self.study.controls else name
+
+    @property
+    def untrained(self) -> dict[str, str]:
+        """Untrained controls, each with the trained model of the same source."""
+        models = self.study.models
+        return {
+            name: other
+            for name, entry in models.items()
+            for other, trained in models.items()
+            if entry.untrained and not trained.untrained and entry.source == trained.source
+        }
+
+    @property
+    def main(self) -> str:
+        """Main selection in words."""
+        return (
+            f"{self.study.selection.signs[0]} scores, {self.study.selection.main:g} % of all units"
+        )
+
+    @property
+    def tested(self) -> str:
+        """How permutation tests were made."""
+        statistics = self.study.statistics
+        return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
+
+    @property
+    def compared(self) -> list[str]:
+        """The models that averages and comparisons between models are made of."""
+        return [name for name in self.study.models if name not in self.study.controls]
+
+
+def nothing(name: str, title: str, caption: str) -> list[Picture]:
+    """No figure: there is nothing that it could show."""
+    return []
+
+
+def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:
+    """The printed tables of overlap or of ablation, for one kind of unit."""
+    return [
+        Table(one.caption, one.heads, one.rows)
+        for one in printed
+        if what in one.caption and component in one.caption
+    ]
