@@ -12,7 +12,22 @@ from brodmann.networks.decompose import decompose
 from brodmann.networks.extraction import Extractor
 from brodmann.networks.pieces import ends
 
-WORDS = "the ship came in late and nobody saw who was on board that night".split()
+WORDS = [
+    "the",
+    "ship",
+    "came",
+    "in",
+    "late",
+    "and",
+    "nobody",
+    "saw",
+    "who",
+    "was",
+    "on",
+    "board",
+    "that",
+    "night",
+]
 TEXTS = [" ".join(np.random.default_rng(n).permutation(WORDS)) for n in range(6)]
 
 
@@ -21,9 +36,7 @@ def permuted(seed=0):
     model, order = tiny_model("llama", seed), torch.randperm(32, generator=torch.manual_seed(1))
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.ndim == 1:
-                weight.copy_(weight[order].clone())
-            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+            if weight.ndim == 1 or name.endswith(("o_proj.weight", "down_proj.weight")):
                 weight.copy_(weight[order].clone())
             else:  # everything else reads the residual stream; embeddings and head are [words, hidden]
                 weight.copy_(weight[:, order].clone())

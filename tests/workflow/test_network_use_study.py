@@ -1,4 +1,4 @@
-"""What is done with networks, through the workflow: numbers against plain hooks, and what is measured again."""
+"""What is done with networks, through the workflow: numbers against plain hooks, and what is made anew."""
 
 import math
 
