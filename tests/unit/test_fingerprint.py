@@ -12,7 +12,7 @@ from brodmann.networks.decompose import decompose
 from brodmann.networks.extraction import Extractor
 from brodmann.networks.pieces import ends
 
-WORDS = [
+WORDS = ["the", "ship", "came", "in", "late", "and", "nobody", "saw", "who", "was", "on", "board"]
     "the",
     "ship",
     "came",

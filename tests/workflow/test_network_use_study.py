@@ -1,4 +1,4 @@
-"""What is done with networks, through the workflow: numbers against plain hooks, and what is made anew."""
+"""What is done with networks, through the workflow: against plain hooks, and what is measured again."""
 
 import math
 
