@@ -13,21 +13,6 @@ from brodmann.networks.extraction import Extractor
 from brodmann.networks.pieces import ends
 
 WORDS = ["the", "ship", "came", "in", "late", "and", "nobody", "saw", "who", "was", "on", "board"]
-    "the",
-    "ship",
-    "came",
-    "in",
-    "late",
-    "and",
-    "nobody",
-    "saw",
-    "who",
-    "was",
-    "on",
-    "board",
-    "that",
-    "night",
-]
 TEXTS = [" ".join(np.random.default_rng(n).permutation(WORDS)) for n in range(6)]
 
 

@@ -35,6 +35,7 @@ def probe(
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     values = np.asarray(features, dtype=np.float64)
     _, numbers = np.unique(labels, return_inverse=True)
@@ -44,7 +45,8 @@ def probe(
         if not len(test) or len(np.unique(numbers[train])) < 2:
             continue
         reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        with warnings.catch_warnings():
+        # Threads cost more than they bring for so few numbers.
+        with warnings.catch_warnings(), threadpool_limits(1):
             # Separable features have no finite optimum; the penalty keeps it near.
             warnings.simplefilter("ignore", ConvergenceWarning)
             reader.fit(values[train], numbers[train])
