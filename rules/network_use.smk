@@ -22,8 +22,7 @@ def used_networks(wildcards):
     return {
         "model": f"results/{wildcards.model}/model.json",
         "templates": [
-            f"results/{wildcards.model}/networks/{name}/templates.safetensors"
-            for name in DATASETS
+            f"results/{wildcards.model}/networks/{name}/templates.safetensors" for name in DATASETS
         ],
         "samples": workspace.network_inputs,
         "editing_items": [f"results/items/{task}.json" for task in EDITED_TASKS],
@@ -72,9 +71,7 @@ rule network_use:
             name=INTERPRETATIONS,
             ending=("html", "png", "csv"),
         ),
-        collect(
-            "results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS
-        ),
+        collect("results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS),
         "results/{model}/networks/interpretation/corrected.csv",
         "results/{model}/networks/interpretation/corrected.html",
     log:
