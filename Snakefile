@@ -23,6 +23,8 @@ include: "rules/ablation.smk"
 include: "rules/ablation_matrices.smk"
 include: "rules/localizer.smk"
 include: "rules/networks.smk"
+include: "rules/network_use.smk"
+include: "rules/network_agreement.smk"
 include: "rules/imports.smk"
 include: "rules/average.smk"
 include: "rules/statistics.smk"
@@ -51,6 +53,7 @@ rule all:
         rules.ablations.input,
         rules.localizers.input,
         rules.networks.input,
+        rules.network_uses.input,
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

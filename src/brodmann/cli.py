@@ -104,7 +104,30 @@ def _parser() -> argparse.ArgumentParser:
     brain.add_argument(
         "--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44"
     )
+    cut = command("prune", _prune, "Save a model without the neurons that belong to no network.")
+    cut.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
+    cut.add_argument("--ratio", type=_share, required=True, help="share of neurons that goes")
+    cut.add_argument("--out", required=True, metavar="DIR", help="new or empty")
+    cut.add_argument(
+        "--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts"
+    )
+    cut.add_argument("--samples", type=_positive, default=100, metavar="N", help="default 100")
+    cut.add_argument("--components", type=_positive, default=10, metavar="K", help="per layer: 10")
+    cut.add_argument("--also", type=_share, nargs="*", default=[], help="ratios to measure only")
+    cut.add_argument("--seeds", type=int, nargs="*", default=[0], help="of random pruning: 0")
+    cut.add_argument("--whole-ends", action="store_true", help="keep the first 3 and last 2 layers")
+    cut.add_argument("--compensate", action="store_true", help="by biases, where there are any")
     return parser
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a share above 0 and below 1, not '{text}'")
+    return value
 
 
 def _temperature(text: str) -> float:
@@ -318,6 +341,41 @@ def _plan(options: argparse.Namespace) -> int:
     on_cpu = options.cpu or options.measured
     for found in plan(study, names, on_cpu=on_cpu, gpu_gb=options.gpu_memory):
         print(table(found, measured=options.measured))
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    # Imported here: the other commands need not wait for numpy.
+    from brodmann.pipeline.network_prune import Wish, pruned
+    from brodmann.stimuli.corpora import load_corpus
+
+    study, name = _chosen(options)
+    settings = study.networks
+    known = settings.datasets.get(options.dataset)
+    source = options.dataset if known is None else known.source
+    if source.startswith("task:"):
+        fix = "give a corpus, a file or a folder"
+        raise UserError.at("--dataset", "a task's prompts are not text to prune by", fix)
+    corpus = load_corpus(source, stimuli=settings.stimuli, seed=settings.seed)
+    wish = Wish(
+        ratio=options.ratio,
+        also=tuple(dict.fromkeys(r for r in options.also if r != options.ratio)),
+        texts=corpus.require(options.samples).samples[: options.samples],
+        components=options.components,
+        whole_ends=options.whole_ends,
+        compensate=options.compensate,
+        seeds=tuple(options.seeds),
+        out=Path(options.out),
+    )
+    for row in pruned(study, name, wish):
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else "    "
+        seed = f" seed {row['seed']}" if row.get("seed", "") != "" else ""
+        print(
+            f"{row['condition'] + seed:<16} {ratio}  {row['removed']:>8} neurons removed  "
+            f"perplexity {row['perplexity']:.4g} (per word {row['word_perplexity']:.4g})",
+            flush=True,
+        )
+    print(f"{options.out}: saved")
     return 0
 
 

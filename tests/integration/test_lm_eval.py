@@ -47,13 +47,15 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory):
+def harness(root, tmp_path_factory):
     """Runs the Python that has the harness; the module's tests are skipped where there is none."""
     python = os.environ.get("BRODMANN_LM_EVAL_PYTHON") or sys.executable
     folder = tmp_path_factory.mktemp("harness")
     environment = {
         **os.environ,
         "HF_DATASETS_CACHE": str(folder / "datasets"),
+        # For the adapter; the harness' environment does not have brodmann installed.
+        "PYTHONPATH": str(root / "src"),
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
     }
 
@@ -184,3 +186,47 @@ def test_chat_scores_are_ours_without_a_system_turn(root, study, harness, weight
         harness, weights, tmp_path / "tasks", tmp_path / "out", [task], "--apply_chat_template"
     )
     compare(logged[task], ours(model, items_of(root, study, task, 20), CHAT))
+
+
+# In the harness' own environment, which has no nnsight: an edit needs hooks only.
+EDITED = """
+import json, sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from brodmann.models.architecture import architecture_for, unit_widths
+from brodmann.models.load import LoadedModel
+from brodmann.networks.harness import evaluate_edited
+weights, exported, task, units = sys.argv[1:]
+hf = AutoModelForCausalLM.from_pretrained(weights, dtype="float32").eval()
+architecture = architecture_for(hf)
+widths = unit_widths(hf, architecture, name="smollm2")
+tokenizer = AutoTokenizer.from_pretrained(weights)
+model = LoadedModel("smollm2", None, hf, tokenizer, architecture, widths)
+found = {}
+for how, amount in (("inhibit", None), ("multiply", 3.0)):
+    results = evaluate_edited(
+        model, json.loads(units), how, amount, tasks=[task], include_path=exported
+    )
+    found[how] = [
+        {"doc": s["doc"], "acc": s["acc"], "filtered_resps": s["filtered_resps"]}
+        for s in results["samples"][task]
+    ]
+print(json.dumps(found))
+"""
+
+
+def test_an_edited_model_is_evaluated_as_we_score_it(
+    root, study, harness, weights, model, tmp_path
+):
+    from brodmann.models.edits import edited
+
+    task, units = "social/desires_goals", [(layer, 3 * layer) for layer in range(30)]
+    export(tmp_path / "tasks", "--items", "20", task)
+    arguments = (str(weights), str(tmp_path / "tasks"), harness_name(task), json.dumps(units))
+    logged = json.loads(harness("-c", EDITED, *arguments).splitlines()[-1])
+    items = items_of(root, study, task, 20)
+    intact = ours(model, items, COMPLETION)
+    for how, amount in (("inhibit", None), ("multiply", 3.0)):
+        with edited(model, units, how, amount):
+            expected = ours(model, items, COMPLETION)
+        compare(logged[how], expected)
+        assert max(abs(expected[key] - intact[key]) for key in intact) > 1e-2

@@ -15,6 +15,13 @@ from brodmann.config.localizer import (
     network_name,
     range_name,
 )
+from brodmann.config.network_use import (
+    NETWORK_USES,
+    EditingSettings,
+    FollowingSettings,
+    NetworkUse,
+    ProbingSettings,
+)
 from brodmann.config.networks import (
     CORPUS,
     DATASET_NAME,
@@ -571,13 +578,44 @@ class _CrossChecks:
             name: self._dataset(name, source, tasks) for name, source in value["datasets"].items()
         }
         layers = value["layers"]
+        use = self._network_use(value, tasks)
+        value = {key: own for key, own in value.items() if key not in NETWORK_USES}
         return NetworkSettings(
             **{
                 **value,
+                "use": use,
                 "datasets": datasets,
                 "layers": None if layers is None else tuple(sorted(layers)),
                 "stimuli": str((self.root / "stimuli").resolve()),
             }
+        )
+
+    def _network_use(self, value: dict[str, Any], tasks: TaskSettings) -> NetworkUse:
+        editing, probing = dict(value["editing"]), dict(value["probing"])
+        given = (self.given.get("networks") or {}).get("editing") or {}
+        here = ("networks", "editing")
+        amounts = editing.pop("amounts")
+        editing |= {
+            "multiply": tuple(map(float, amounts["multiply"])),
+            "add": tuple(map(float, amounts["add"])),
+            "tasks": self._matching(editing["tasks"], tasks.selected, (*here, "tasks")),
+            "corpus": self._shipped(
+                given, (*here, "corpus"), "stimuli/corpus/prose.txt", folder=False
+            ),
+            "seeds": tuple(editing["seeds"]),
+        }
+        path = ("networks", "probing", "tasks")
+        probing["tasks"] = self._matching(probing["tasks"], tasks.selected, path)
+        example = value["following"]["example"]
+        if example is not None:
+            place = self._resolve(example, ("networks", "following", "example"))
+            if not self._exists(place, folder=False):
+                self._problem(("networks", "following", "example"), f"no such file: {place}")
+            example = str(place.resolve())
+        return NetworkUse(
+            EditingSettings(**editing),
+            ProbingSettings(**probing),
+            FollowingSettings(value["following"]["texts"], example),
         )
 
     def _dataset(self, name: str, source: str, tasks: TaskSettings) -> Dataset:

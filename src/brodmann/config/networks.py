@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from brodmann.config.network_use import NetworkUse
 
 # Whose activations are decomposed.
 NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
@@ -73,7 +75,7 @@ class NetworkSettings:
     seed: int
     iou_threshold: float
     stimuli: str  # folder of the shipped corpora
-    editing: dict[str, Any] = field(default_factory=dict)
+    use: NetworkUse
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from brodmann.config.localizer import LesionSettings, LocalizerSettings
+from brodmann.config.network_use import NetworkUse
 from brodmann.config.networks import Dataset, NetworkSettings
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
@@ -331,7 +332,8 @@ def _localizer(values: dict[str, Any]) -> LocalizerSettings:
 
 def _networks(values: dict[str, Any]) -> NetworkSettings:
     datasets = {name: Dataset(**value) for name, value in values["datasets"].items()}
-    return NetworkSettings(**{**_with_tuples(values), "datasets": datasets})
+    use = NetworkUse.from_dict(values["use"])
+    return NetworkSettings(**{**_with_tuples(values), "datasets": datasets, "use": use})
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from brodmann.circuits.encode import Ids
 from brodmann.errors import UserError
 
 # Whose activations are read: the units of a localizer.
-SITES = ("block_output", "mlp_output", "mlp_hidden")
+SITES = ("block_output", "mlp_output", "mlp_hidden", "attention_output")
 
 
 def encode_texts(

@@ -117,7 +117,7 @@ class Networks:
         return cls(**tensors, **read_metadata(content, "networks"))
 
 
-def read_metadata(content: bytes, key: str) -> dict[str, Any]:
+def read_metadata(content: bytes, key: str) -> Any:
     """What a safetensors file says of itself under ``key``."""
     size = int.from_bytes(content[:8], "little")
     return json.loads(json.loads(content[8 : 8 + size])["__metadata__"][key])

@@ -113,6 +113,18 @@ def _networks(study: Study) -> int:
     return samples * 2 * math.ceil(found.max_tokens / _TOKENS)
 
 
+def _network_use(study: Study) -> int:
+    use, datasets = study.networks.use, len(study.networks.datasets)
+    made = use.editing
+    single = study.networks.group_components if made.networks else 0
+    lines = datasets * (single + 2) + 3 * datasets * (datasets - 1) // 2 + 1
+    edits = lines * (1 + len(made.seeds)) * len(made.edits)
+    each = 4 * (made.passages or _PASSAGES) + len(made.tasks) * made.items * 4
+    probed = (2 * datasets + 1) * (1 + len(made.seeds)) * len(made.edits)
+    probed *= 2 * use.probing.items * len(use.probing.tasks)
+    return (1 + edits) * each + probed + datasets * (use.following.texts + 1) + _TEXTS
+
+
 _PROMPTS: dict[str, Callable[[Study], int]] = {
     "check_model": _checking,
     "baseline_pass": _baseline,
@@ -121,6 +133,7 @@ _PROMPTS: dict[str, Callable[[Study], int]] = {
     "localizer_pass": _localizer,
     "lesion_pass": _lesion,
     "networks_pass": _networks,
+    "network_use_pass": _network_use,
 }
 
 

@@ -37,9 +37,13 @@ STAGES = {
     "lesion": ("lesion", "lesion_effects"),
     "networks_pass": ("networks",),
     "networks": ("networks", "network_tables"),
+    "network_use_pass": ("editing", "probing", "following", "localizer", "written"),
+    "network_use": ("editing", "editing_effects", "probing", "following", "localizer"),
+    "network_agreement": ("written", "network_agreement", "localizer_selection"),
     "surface": ("surface",),
 }
 _NETWORK_STAGES = ("networks_pass", "networks")
+_NETWORK_USE_STAGES = ("network_use_pass", "network_use", "network_agreement")
 _LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
@@ -137,6 +141,8 @@ class Workspace:
             return self._localizer_settings(model, stage)
         if stage in _NETWORK_STAGES:
             return self._network_settings(model, stage)
+        if stage in _NETWORK_USE_STAGES:
+            return self._network_use_settings(model, stage)
         entry = self.study.model(model)
         settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
         if stage not in ("baseline_pass", "surface"):
@@ -206,6 +212,29 @@ class Workspace:
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 
+    def _network_use_settings(self, model: str, stage: str) -> dict[str, Any]:
+        found, localizer = self.study.networks, self.study.localizer
+        settings: dict[str, Any] = {"site": found.site, "seed": found.seed}
+        if stage == "network_agreement":
+            settings["localizers"] = {
+                name: localizer.stimulation(name) for name in localizer.networks
+            }
+            settings["size"] = localizer.sizes[0].name
+            settings["range"] = localizer.range
+        else:
+            # Paths are inputs: a study may move.
+            editing = {
+                key: value for key, value in asdict(found.use.editing).items() if key != "corpus"
+            }
+            settings["editing"] = editing
+            settings["probing"] = asdict(found.use.probing)
+            settings["texts"] = found.use.following.texts
+            settings["prompting"] = self.study.model(model).prompting_settings()
+            if found.use.editing.localizer is not None:
+                settings["localizer"] = localizer.stimulation(found.use.editing.localizer)
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        return settings
+
     @property
     def network_inputs(self) -> list[str]:
         """The files that the networks' texts are read from."""
@@ -227,6 +256,15 @@ class Workspace:
     def dataset_pattern(self) -> str:
         """Matches the datasets whose networks are sought."""
         return alternatives(self.study.networks.names)
+
+    @property
+    def network_use_files(self) -> list[str]:
+        """The text whose perplexity is measured, and the example that is drawn, where networks are used."""
+        found = self.study.networks
+        if not found.datasets:
+            return []
+        example = found.use.following.example or Path(found.stimuli) / "example" / "languages.txt"
+        return [os.path.relpath(found.use.editing.corpus), os.path.relpath(example)]
 
     @property
     def network_pattern(self) -> str:

@@ -1,0 +1,111 @@
+"""Networks beside circuits and localized units; networks of several models side by side; figures.
+
+results/{model}/networks/agreement.csv            IoU, written shares and depth against permutations
+results/{model}/networks/agreement_layers.csv     each map's share of units by layer
+results/statistics/fingerprint.csv                rank correlation of two models' networks
+results/figures/networks_{editing,connectivity,agreement}.{model}.*
+Config: networks, selection.main, localizer
+"""
+
+# Circuits of attention heads are no neurons.
+MAPPED_TASKS = TASKS if DATASETS and "neurons" in COMPONENTS else []
+NETWORK_USE_FIGURES = ("editing", "connectivity", "agreement")
+FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
+
+
+rule network_uses:
+    """All that is done with the networks of every model."""
+    input:
+        collect(
+            "results/{model}/networks/{name}.csv",
+            model=NETWORK_MODELS,
+            name=("editing", "probing", "connectivity", "agreement"),
+        ),
+        collect(
+            "results/{model}/networks/interpretation/{name}.html",
+            model=NETWORK_MODELS,
+            name=(*INTERPRETATIONS, "corrected"),
+        ),
+        collect(
+            "results/figures/networks_{name}.{model}{ending}",
+            name=NETWORK_USE_FIGURES,
+            model=NETWORK_MODELS,
+            ending=FORMATS,
+        ),
+        ["results/statistics/fingerprint.csv"] if FINGERPRINTED else [],
+
+
+rule network_agreement:
+    input:
+        unpack(used_networks),
+        settings="results/{model}/.store/network_agreement.settings.json",
+        manifest="results/{model}/.store/network_use.json",
+        localizer="results/{model}/.store/localizer.json",
+        masks=collect(
+            f"results/{{{{model}}}}/masks/neurons/{MAIN_SELECTION}/{{task}}.csv", task=MAPPED_TASKS
+        ),
+    output:
+        table="results/{model}/networks/agreement.csv",
+        layers="results/{model}/networks/agreement_layers.csv",
+    log:
+        "logs/{model}/network_agreement.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        tasks=MAPPED_TASKS,
+        datasets=DATASETS,
+    message:
+        "{wildcards.model}: networks beside circuits and localized units"
+    script:
+        "../workflow/scripts/network_agreement.py"
+
+
+rule network_figures:
+    input:
+        editing="results/{model}/networks/editing.csv",
+        connectivity="results/{model}/networks/connectivity.csv",
+        agreement="results/{model}/networks/agreement.csv",
+        layers="results/{model}/networks/agreement_layers.csv",
+    output:
+        collect(
+            "results/figures/networks_{name}.{{model}}{ending}",
+            name=NETWORK_USE_FIGURES,
+            ending=FORMATS,
+        ),
+    log:
+        "logs/figures/networks.{model}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        figures=NETWORK_USE_FIGURES,
+        method=METHODS["figures"],
+    message:
+        "{wildcards.model}: drawing what its networks do"
+    script:
+        "../workflow/scripts/network_figures.py"
+
+
+rule fingerprint:
+    input:
+        collect(
+            "results/{model}/networks/{dataset}/courses.safetensors",
+            model=FINGERPRINTED,
+            dataset=DATASETS,
+        ),
+    output:
+        "results/statistics/fingerprint.csv",
+    log:
+        "logs/statistics/fingerprint.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        models=FINGERPRINTED,
+        datasets=DATASETS,
+        method=METHODS["following"],
+    message:
+        "Setting the networks of models side by side"
+    script:
+        "../workflow/scripts/fingerprint.py"

@@ -1,0 +1,87 @@
+"""What is done with networks: editing, probing, following (docs/networks-use.md).
+
+results/{model}/.store/network_use.json                     manifest of the model's pass
+results/{model}/networks/editing.csv                        networks inhibited and amplified
+results/{model}/networks/editing_sets.csv                   which units those sets share
+results/{model}/networks/probing.csv                        logistic regression on features
+results/{model}/networks/connectivity.csv                   Pearson's r of networks' courses
+results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
+results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
+results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
+Config: networks.editing, networks.probing, networks.following
+"""
+
+EDITED_TASKS = list(study.networks.use.editing.tasks) if DATASETS and MODELS else []
+PROBED_TASKS = list(study.networks.use.probing.tasks) if DATASETS and MODELS else []
+INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
+
+
+# Given to every rule that works with the networks of a model.
+def used_networks(wildcards):
+    """A model's networks, by dataset, and what else decides the numbers."""
+    return {
+        "model": f"results/{wildcards.model}/model.json",
+        "templates": [
+            f"results/{wildcards.model}/networks/{name}/templates.safetensors" for name in DATASETS
+        ],
+        "samples": workspace.network_inputs,
+        "editing_items": [f"results/items/{task}.json" for task in EDITED_TASKS],
+        "probing_items": [f"results/items/{task}.json" for task in PROBED_TASKS],
+    }
+
+
+rule network_use_pass:
+    input:
+        unpack(used_networks),
+        workspace.stimulus_files,
+        workspace.network_use_files,
+        record="results/{model}/.source.json",
+        settings="results/{model}/.store/network_use_pass.settings.json",
+    output:
+        "results/{model}/.store/network_use.json",
+    log:
+        "logs/{model}/network_use_pass.log",
+    benchmark:
+        "benchmarks/{model}/network_use_pass.tsv"
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    threads: MODEL_THREADS
+    resources:
+        **workspace.needs("network_use_pass"),
+    params:
+        datasets=DATASETS,
+    message:
+        "{wildcards.model}: editing and following the networks that are not in the store"
+    script:
+        "../workflow/scripts/network_use_pass.py"
+
+
+rule network_use:
+    input:
+        unpack(used_networks),
+        settings="results/{model}/.store/network_use.settings.json",
+        manifest="results/{model}/.store/network_use.json",
+    output:
+        collect(
+            "results/{{model}}/networks/{name}.csv",
+            name=("editing", "editing_sets", "probing", "connectivity"),
+        ),
+        collect(
+            "results/{{model}}/networks/interpretation/{name}.{ending}",
+            name=INTERPRETATIONS,
+            ending=("html", "png", "csv"),
+        ),
+        collect("results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS),
+        "results/{model}/networks/interpretation/corrected.csv",
+        "results/{model}/networks/interpretation/corrected.html",
+    log:
+        "logs/{model}/network_use.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        datasets=DATASETS,
+    message:
+        "{wildcards.model}: what its networks do"
+    script:
+        "../workflow/scripts/network_use.py"

@@ -1,0 +1,124 @@
+"""Figure of the three maps of one model: how far they coincide, and where in depth each lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
+
+_ALL = " all"  # ends the name of all networks of a dataset together
+SPACES = {
+    "units": "shared units (IoU)",
+    "written": "written by circuits",
+    "layers": "common depth",
+}
+COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
+_STYLES = ("-", "--", ":", "-.")
+_SURE = 0.05
+
+
+def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str) -> Figure:
+    """Observed over chance for every two maps (all networks of a dataset together), a panel per space; below,
+    each map's distribution over layers.
+
+    Columns of ``table``: space, method, map, other_method, other_map, ratio, q, note; of ``layers``: method,
+    map, layer, share.
+    """
+    compared = table[table["space"].notna() & np.isfinite(table["ratio"].to_numpy(dtype=float))]
+    compared = compared[
+        _whole(compared, "method", "map") & _whole(compared, "other_method", "other_map")
+    ]
+    left_out = [str(note) for note in table["note"].dropna() if str(note).startswith("left out")]
+    if compared.empty:
+        return empty_figure(title, "; ".join(left_out) or "no two maps can be compared")
+    names = list(dict.fromkeys(map(_pair, compared.to_dict("records"))))
+    spaces = [space for space in SPACES if space in set(compared["space"])]
+    height = 0.5 + 0.15 * len(names)
+    depth = 1.9
+    figure = plt.figure(
+        figsize=(DOUBLE, height + depth + 0.6 + title_height(title, DOUBLE)), layout="constrained"
+    )
+    grid = figure.add_gridspec(2, len(spaces), height_ratios=(height, depth))
+    first = None
+    for place, space in enumerate(spaces):
+        axes = figure.add_subplot(grid[0, place], sharey=first)
+        _ratios(axes, compared[compared["space"] == space], names)
+        axes.set_title(SPACES[space], loc="left", fontsize=8)
+        if first is None:
+            first = axes
+            axes.set_yticks(range(len(names)), names, fontsize=6.5)
+            axes.set_ylim(len(names) - 0.5, -0.5)
+        else:
+            axes.tick_params(axis="y", labelleft=False)
+    _depth(figure.add_subplot(grid[1, :]), layers)
+    said = "; ".join([title, *left_out])
+    add_title(figure, said)
+    return figure
+
+
+def _whole(table: pd.DataFrame, method: str, name: str) -> pd.Series:
+    single = (table[method] == "network") & ~table[name].astype(str).str.endswith(_ALL)
+    return ~single
+
+
+def _called(method: str, name: str) -> str:
+    if method == "localizer":
+        return f"{NETWORK_NAMES.get(name, name)} localizer"
+    if method == "network":
+        return f"ICA {name.removesuffix(_ALL)}"
+    return f"{name} circuits"
+
+
+def _pair(row: dict) -> str:
+    one = _called(str(row["method"]), str(row["map"]))
+    return f"{one} – {_called(str(row['other_method']), str(row['other_map']))}"
+
+
+def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
+    for row in table.to_dict("records"):
+        sure = float(row["q"]) < _SURE
+        colour = "#222222"
+        axes.plot(
+            float(row["ratio"]),
+            names.index(_pair(row)),
+            "o",
+            color=colour,
+            markersize=4,
+            markerfacecolor=colour if sure else "none",
+        )
+    axes.axvline(1, color="#999999", linewidth=0.7, zorder=0)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("observed / chance")
+    axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _depth(axes: Axes, layers: pd.DataFrame) -> None:
+    single = ~_whole(layers, "method", "map")
+    seen: dict[str, int] = {}
+    for (method, name), own in layers[~single].groupby(["method", "map"], sort=False):
+        number = seen.setdefault(str(method), 0)
+        seen[str(method)] += 1
+        axes.plot(
+            own["layer"],
+            100 * own["share"],
+            color=COLOURS[str(method)],
+            linestyle=_STYLES[number % len(_STYLES)],
+            linewidth=1.2,
+            label=_called(str(method), str(name)),
+        )
+    axes.set_xlabel("layer")
+    axes.set_ylabel("share of the map (%)")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(
+        fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6
+    )

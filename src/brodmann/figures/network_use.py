@@ -1,0 +1,189 @@
+"""Figures of what networks do: courses over a text, edits, connectivity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from brodmann.figures.style import (
+    DOUBLE,
+    NEUTRAL,
+    SINGLE,
+    add_title,
+    empty_figure,
+    text_width,
+    title_height,
+)
+from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
+from brodmann.networks.pieces import Piece
+
+_SIZE, _LINE = 7.5, 0.17  # points, inches
+COLOURS = {
+    "inhibit": "#D55E00",
+    "multiply": "#0072B2",
+    "add": "#009E73",
+}
+
+
+def draw_example(pieces: Sequence[Piece], courses: Sequence[Course], *, title: str) -> Figure:
+    """The text once for each course, tokens highlighted; orange above zero, blue below."""
+    if not pieces or not courses:
+        return empty_figure(title, "no network to follow")
+    cells = _layout(pieces, DOUBLE)
+    lines = 1 + max(line for _, line, _, _ in cells)
+    block = (lines + 1.7) * _LINE
+    above = title_height(title, DOUBLE) + 0.1
+    height = above + block * len(courses)
+    figure = plt.figure(figsize=(DOUBLE, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, DOUBLE), ylim=(height, 0))
+    for number, course in enumerate(courses):
+        top = above + number * block
+        axes.text(0, top + _LINE, course.heading, fontsize=_SIZE, weight="bold", va="bottom")
+        axes.text(0.75, top + _LINE, course.note, fontsize=6.5, color="#555555", va="bottom")
+        _text(axes, pieces, cells, course.values, top + 1.2 * _LINE)
+    add_title(figure, title)
+    return figure
+
+
+def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, float, str]]:
+    """(left, line, width, text) of each piece, in inches."""
+    cells, left, line = [], 0.0, 0
+    for piece in pieces:
+        shown = _drawable(visible(piece.text))
+        # The width of a text leaves out the spaces around it.
+        wide = text_width(f".{shown}.", _SIZE) - text_width("..", _SIZE) + 0.012
+        if left and left + wide > width:
+            left, line = 0.0, line + 1
+        cells.append((left, line, wide, shown))
+        left += wide
+        if "\n" in piece.text:
+            left, line = 0.0, line + 1
+    return cells
+
+
+def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
+    strongest = float(np.abs(values).max()) or 1.0
+    start = 0
+    for piece, (left, line, wide, shown) in zip(pieces, cells, strict=True):
+        own = values[start : start + piece.tokens]
+        start += piece.tokens
+        y = top + line * _LINE
+        for place, value in enumerate(own):
+            colour = [part / 255 for part in (POSITIVE if value >= 0 else NEGATIVE)]
+            part = wide / len(own)
+            box = (left + place * part, y), part, _LINE * 0.92
+            alpha = 0.85 * abs(float(value)) / strongest
+            axes.add_patch(plt.Rectangle(*box, facecolor=(*colour, alpha), linewidth=0))
+        faint = "#777777" if piece.special else "black"
+        axes.text(left + 0.006, y + 0.75 * _LINE, shown, fontsize=_SIZE, color=faint)
+
+
+def _drawable(text: str) -> str:
+    """Characters that the font lacks by their number; no sign is taken for mathematics."""
+    have = get_font(findfont(FontProperties(family=["sans-serif"]))).get_charmap()
+    shown = "".join(c if ord(c) in have else f"<U+{ord(c):04X}>" for c in text)
+    return shown.replace("$", r"\$")
+
+
+def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
+    """Word perplexity under each edit, networks against random units; a panel per kind of edit.
+
+    Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
+    own edit, and (grey) its random controls.
+    """
+    table = _with_lone_controls(table)
+    own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
+    if own.empty:
+        return empty_figure(title, "no network was edited")
+    edits = list(dict.fromkeys(zip(own["how"], own["amount"].fillna(""), strict=True)))
+    rows = list(dict.fromkeys(zip(own["dataset"].fillna(""), own["condition"], strict=True)))
+    height = 0.7 + 0.16 * len(rows) + title_height(title, DOUBLE)
+    figure, grid = plt.subplots(
+        1, len(edits), figsize=(DOUBLE, height), sharey=True, layout="constrained", squeeze=False
+    )
+    intact = float(own["intact"].iloc[0])
+    for axes, (how, amount) in zip(grid[0], edits, strict=True):
+        here = table[(table["how"] == how) & (table["amount"].fillna("") == amount)]
+        dataset = here["dataset"].fillna("")
+        for place, (name, condition) in enumerate(rows):
+            random = here[(dataset == name) & (here["control_of"] == condition)]
+            axes.plot(random["value"], [place] * len(random), ".", color=NEUTRAL, ms=4, zorder=2)
+            value = here[(dataset == name) & (here["condition"] == condition)]["value"]
+            axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
+        axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
+        values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
+        _scale(axes, values[np.isfinite(values)])
+        amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
+        axes.set_title(amounts[how], loc="left", fontsize=8)
+        axes.set_xlabel("perplexity per word")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
+        axes.set_axisbelow(True)
+    sizes = {
+        (name, condition): int(some["n_units"].iloc[0])
+        for (name, condition), some in own.assign(dataset=own["dataset"].fillna("")).groupby(
+            ["dataset", "condition"], sort=False
+        )
+    }
+    names = [
+        f"{name} {condition.replace('-', ' ')} ({sizes[name, condition]})"
+        for name, condition in rows
+    ]
+    grid[0, 0].set_yticks(range(len(rows)), [name.strip() for name in names])
+    grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    add_title(figure, title)
+    return figure
+
+
+def _with_lone_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """Random units that are no one's control are conditions of their own: ``random 15.0pct``."""
+    lone = (table["condition"] == "random") & table["dataset"].isna()
+    lone &= table["control_of"].astype(str).str.endswith("pct")
+    named = "random " + table["control_of"].astype(str)
+    return table.assign(condition=table["condition"].where(~lone, named))
+
+
+def _scale(axes, values: np.ndarray) -> None:
+    # Within one power of ten a logarithmic axis has no labels to show.
+    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e5 else f"{value:.0e}")
+        )
+    axes.tick_params(axis="x", labelrotation=30)
+
+
+def draw_connectivity(table: pd.DataFrame, *, title: str) -> Figure:
+    """A heatmap of Pearson's r per dataset. Columns: dataset, network, other, r."""
+    datasets = list(dict.fromkeys(table["dataset"]))
+    if not datasets:
+        return empty_figure(title, "no dataset")
+    columns = min(3, len(datasets))
+    rows = -(-len(datasets) // columns)
+    width = SINGLE if columns == 1 else DOUBLE
+    size = (width, 0.4 + rows * (2.9 if columns == 1 else 2.3))
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    image = None
+    for axes, dataset in zip(grid.flat, datasets, strict=False):
+        own = table[table["dataset"] == dataset]
+        names = list(dict.fromkeys(own["network"]))
+        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
+        image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
+        labels = [name.removeprefix("network-") for name in names]
+        axes.set_xticks(range(len(names)), labels)
+        axes.set_yticks(range(len(names)), labels)
+        axes.set_title(str(dataset), loc="left", fontsize=8)
+    for axes in list(grid.flat)[len(datasets) :]:
+        axes.set_axis_off()
+    figure.colorbar(image, ax=grid, shrink=0.7, label="Pearson's r of mean courses")
+    add_title(figure, title)
+    return figure

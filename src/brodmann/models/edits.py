@@ -1,0 +1,135 @@
+"""Edits of a running model: chosen units inhibited, amplified, or held at given values, at every position.
+
+    with edited(model, [(0, 17), (12, 301)], "multiply", 1.02, site="mlp_output"):
+        model.hf.generate(**inputs)
+
+They hold for everything the model does in the block, whether through transformers or nnsight, with a KV cache
+or without (a trace of an edited module itself shows what the module put out before the edit). Edits may be
+nested: the inner one works on what the outer one has left.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from brodmann.errors import UserError, did_you_mean
+from brodmann.models.architecture import find_module
+
+if TYPE_CHECKING:
+    from brodmann.models.load import LoadedModel
+
+    Units = Iterable[tuple[int, int]] | np.ndarray
+
+SITES = ("block_output", "mlp_output", "mlp_hidden", "attention_output")
+# inhibit: set to 0; multiply, add: amplify by a factor, by a value; hold: set to a value.
+HOWS = ("inhibit", "multiply", "add", "hold")
+
+
+@contextmanager
+def edited(
+    model: LoadedModel,
+    units: Units,
+    how: str = "inhibit",
+    amount: float | np.ndarray | None = None,
+    *,
+    site: str = "mlp_output",
+) -> Iterator[None]:
+    """Edit ``units`` of ``site`` within the block.
+
+    ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values. ``amount``: one number for all
+    of them, or an array [layers, units] of which the edited units' values are taken; none for inhibition.
+    """
+    if how not in HOWS:
+        raise UserError.at("how", f"no way of editing '{how}'", did_you_mean(how, HOWS))
+    if (amount is None) != (how == "inhibit"):
+        what = "takes no amount" if how == "inhibit" else "needs an amount"
+        raise UserError.at("amount", f"'{how}' {what}")
+    layers = units_by_layer(model, units, site)
+    shape = (model.n_layers, model.width(site))
+    amounts = np.asarray(0.0 if amount is None else amount, dtype=np.float64)
+    if amounts.ndim and amounts.shape != shape:
+        raise UserError.at("amount", f"is {list(amounts.shape)}, {model.name} has {list(shape)}")
+    with ExitStack() as hooks:
+        for layer, own in layers.items():
+            values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
+            hooks.enter_context(_changed(model, site, layer, own, how, values))
+        yield
+
+
+def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, list[int]]:
+    """The units of each layer that has any, in order; an error if the model has no such unit."""
+    if site not in SITES:
+        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
+    shape = (model.n_layers, model.width(site))
+    if isinstance(units, np.ndarray) and units.dtype == bool:
+        if units.shape != shape:
+            raise UserError.at(
+                "units", f"the mask is {list(units.shape)}, {model.name} has {list(shape)} units"
+            )
+        units = np.argwhere(units)
+    layers: dict[int, set[int]] = defaultdict(set)
+    for layer, unit in units:
+        if not (0 <= layer < shape[0] and 0 <= unit < shape[1]):
+            raise UserError.at(
+                "units",
+                f"{model.name} has no unit {unit} in layer {layer}",
+                f"it has {shape[0]} layers of {shape[1]} units; is the mask of another model?",
+            )
+        layers[int(layer)].add(int(unit))
+    return {layer: sorted(own) for layer, own in sorted(layers.items())}
+
+
+@contextmanager
+def _changed(
+    model: LoadedModel, site: str, layer: int, units: list[int], how: str, amounts: np.ndarray
+) -> Iterator[None]:
+    place = torch.tensor(units, dtype=torch.long)
+    given = torch.from_numpy(amounts)
+    on_device: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def edit(value: torch.Tensor) -> torch.Tensor:
+        # Units are the last dimension in every layout, and every position gets the same.
+        key = (value.device, value.dtype)
+        if key not in on_device:
+            # A factor like 1.02 is rounded once, to what the products are computed in.
+            dtype = torch.float32 if value.dtype.itemsize < 4 else value.dtype
+            on_device[key] = place.to(value.device), given.to(dtype).to(value.device)
+        index, new = on_device[key]
+        # A copy: the module may hand on a view of something that others read.
+        value = value.clone()
+        if how == "multiply":
+            value[..., index] = (value[..., index] * new).to(value.dtype)
+        elif how == "add":
+            value[..., index] = (value[..., index] + new).to(value.dtype)
+        else:
+            value[..., index] = new.to(value.dtype)
+        return value
+
+    module = find_module(model.hf, model.architecture.blocks)[layer]
+    if site != "block_output":
+        module = find_module(module, getattr(model.architecture, site))
+    handle = _hook(module, edit, before=site == "mlp_hidden")
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _hook(module: Any, edit: Callable[[torch.Tensor], torch.Tensor], *, before: bool) -> Any:
+    def on_input(_: Any, inputs: tuple) -> tuple:
+        return (edit(inputs[0]), *inputs[1:])
+
+    def on_output(_: Any, __: Any, output: Any) -> Any:
+        if isinstance(output, tuple | list):
+            return (edit(output[0]), *output[1:])
+        return edit(output)
+
+    if before:
+        return module.register_forward_pre_hook(on_input)
+    return module.register_forward_hook(on_output)

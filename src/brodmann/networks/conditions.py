@@ -1,0 +1,111 @@
+"""Which units are edited: networks, sets of them, and what they are compared with.
+
+Units are flat indices (layer * width + unit) of the networks' site, sorted. Of a dataset: each network;
+``all``, the units of any of its networks; ``top``, the units with the highest |z| over its networks. Of every
+two datasets: union, intersection and symmetric difference of what belongs to any network of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from brodmann.networks.maps import Networks
+
+ALL, TOP, LOCALIZER, RANDOM = "all", "top", "localizer", "random"
+UNION, INTERSECTION, DIFFERENCE = "union", "intersection", "difference"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Units to be edited. ``control_of``: of random units, the condition that has as many."""
+
+    dataset: str
+    name: str
+    units: np.ndarray
+    seed: int | None = None
+    control_of: str = ""
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a single network."""
+        return self.name.startswith("network-")
+
+
+def network_name(number: int) -> str:
+    """What a dataset's network is called in tables, by its place from 0."""
+    return f"network-{number}"
+
+
+def network_conditions(networks: Mapping[str, Networks], *, single: bool = True) -> list[Condition]:
+    """Networks and sets of them. ``single``: whether each network is one by itself."""
+    found, whole = [], {}
+    for dataset, own in networks.items():
+        members = own.members.reshape(len(own), -1)
+        whole[dataset] = np.flatnonzero(members.any(0))
+        if single:
+            found += [
+                Condition(dataset, network_name(n), np.flatnonzero(units))
+                for n, units in enumerate(members)
+            ]
+        found.append(Condition(dataset, ALL, whole[dataset]))
+    for one, other in combinations(networks, 2):
+        name, pair = f"{one}+{other}", (whole[one], whole[other])
+        found.append(Condition(name, UNION, np.union1d(*pair)))
+        found.append(Condition(name, INTERSECTION, np.intersect1d(*pair)))
+        found.append(Condition(name, DIFFERENCE, np.setxor1d(*pair)))
+    return found
+
+
+def top_condition(dataset: str, networks: Networks, percent: float) -> Condition:
+    """Units with the highest |z| over the networks; equal ones by place. Units at 0 were not decomposed."""
+    height = np.abs(networks.maps).max(0).reshape(-1)
+    return Condition(dataset, TOP, best(height, count_of(percent, height.size)))
+
+
+def best(values: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` highest values' places, sorted, of those above 0."""
+    order = np.argsort(-values, kind="stable")[:count]
+    return np.sort(order[values[order] > 0])
+
+
+def count_of(percent: float, n_units: int) -> int:
+    """k = max(1, int(percent / 100 * units))."""
+    return max(1, int(percent / 100 * n_units))
+
+
+def random_like(condition: Condition, n_units: int, seeds: Sequence[int]) -> Iterator[Condition]:
+    """As many units, drawn from all others (as many as there are); keyed by seed and number."""
+    rest = np.setdiff1d(np.arange(n_units), condition.units)
+    count = min(len(condition), len(rest))
+    for seed in seeds if len(condition) else ():
+        drawn = np.random.default_rng([seed, count]).choice(rest, size=count, replace=False)
+        yield Condition(condition.dataset, RANDOM, np.sort(drawn), seed, condition.name)
+
+
+def random_share(percent: float, n_units: int, seeds: Sequence[int]) -> Iterator[Condition]:
+    """Random units of all, a share of them."""
+    count = count_of(percent, n_units)
+    for seed in seeds:
+        drawn = np.random.default_rng([seed, count]).choice(n_units, size=count, replace=False)
+        yield Condition("", RANDOM, np.sort(drawn), seed, f"{percent!r}pct")
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two sets of units; 0 if both are empty."""
+    shared = len(np.intersect1d(one, other))
+    whole = len(one) + len(other) - shared
+    return shared / whole if whole else 0.0
+
+
+def chance_iou(one: int, other: int, n_units: int) -> float:
+    """What random sets of these sizes share on average, as IoU; s / (2 - s) for two of share s."""
+    shared = one * other / n_units
+    whole = one + other - shared
+    return shared / whole if whole else 0.0

@@ -1,0 +1,32 @@
+"""Figures of what networks do: edits, connectivity, agreement with circuits and localized units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from brodmann.figures.network_agreement import draw_map_agreement
+from brodmann.figures.network_use import draw_connectivity, draw_editing
+from brodmann.pipeline.figures import save
+from brodmann.pipeline.tables import read_table
+
+
+def network_figures(
+    model: str,
+    *,
+    editing: str,
+    connectivity: str,
+    agreement: str,
+    layers: str,
+    stems: Mapping[str, str],
+) -> None:
+    """Rule ``network_figures``."""
+    edits = read_table(editing)
+    edits = edits[edits["metric"] == "word_perplexity"].reset_index(drop=True)
+    save(draw_editing(edits, title=f"{model}: networks edited"), stems["editing"], edits)
+    courses = read_table(connectivity)
+    title = f"{model}: networks that go together"
+    save(draw_connectivity(courses, title=title), stems["connectivity"], courses)
+    table = read_table(agreement)
+    title = f"{model}: circuits, localized units and networks"
+    figure = draw_map_agreement(table, read_table(layers), title=title)
+    save(figure, stems["agreement"], table)

@@ -1,0 +1,18 @@
+"""Compare one model's networks with its circuits and localized units."""
+
+from brodmann.pipeline import job
+
+with job.running(snakemake) as study:
+    from brodmann.pipeline.network_agreement import write_agreement
+    from brodmann.pipeline.network_use import UseStage
+
+    given, asked = snakemake.input, snakemake.params
+    templates = dict(zip(asked.datasets, given.templates, strict=True))
+    write_agreement(
+        UseStage(study, given.model, templates),
+        manifest=given.manifest,
+        localizer_manifest=given.localizer,
+        mask_files=dict(zip(asked.tasks, given.masks, strict=True)),
+        output=snakemake.output.table,
+        shares_output=snakemake.output.layers,
+    )
