@@ -27,6 +27,7 @@ from brodmann.pipeline.inventory import AVERAGE, Drop, Inventory
 from brodmann.pipeline.printed import without_lonely_average
 from brodmann.pipeline.statistics import ALL
 from brodmann.pipeline.tables import read_matrix, read_table, write_frame, write_matrix
+from brodmann.pipeline.tensors import read_tensor
 
 
 def save(figure: Figure, stem: str, table: pd.DataFrame) -> None:
@@ -109,12 +110,9 @@ def composition_figure(
 
     Models that are no controls are pooled; each control has a panel of its own.
     """
-    # Needs torch's file format, not torch; imported here as the module reads tensors for other jobs, too.
-    from brodmann.pipeline.attribution import read_tensors
-
     tables = {}
     for model, files in models.items():
-        tensors = {task: read_tensors(path)["attribution"] for task, path in files.items()}
+        tensors = {task: read_tensor(path, "attribution") for task, path in files.items()}
         # An excluded task has an empty tensor.
         found = {task: values for task, values in tensors.items() if values.size}
         if found:

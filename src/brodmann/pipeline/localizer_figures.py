@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,10 @@ from brodmann.figures.localizer import (
     draw_selectivity,
     draw_written,
 )
+from brodmann.localizers.selection import read_pairs
 from brodmann.pipeline.figures import save
 from brodmann.pipeline.tables import read_table
+from brodmann.pipeline.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
 
 
@@ -59,15 +60,12 @@ def read_networks(
     results: str = "results",
 ) -> list[Network]:
     """Every network of every model, with the units of ``selection``."""
-    from safetensors.numpy import load_file
-
     found = []
     for model in models:
         for network in networks:
             folder = Path(results) / model / "localizer" / network
-            with open(folder / f"{selection}.csv", encoding="utf-8", newline="") as handle:
-                units = [(int(row["layer"]), int(row["unit"])) for row in csv.DictReader(handle)]
-            t = load_file(folder / "selectivity.safetensors")["t"]
+            units = read_pairs(folder / f"{selection}.csv")
+            t = read_tensor(folder / "selectivity.safetensors", "t")
             label = f"{model} (control)" if model in controls else model
             found.append(Network(model, label, network, t, tuple(units)))
     return found

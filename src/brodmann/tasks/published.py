@@ -172,10 +172,11 @@ def _find(folder: Path, task: str) -> tuple[Path, Path, str, dict[str, Any]]:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError.at(str(path), f"not valid JSON: {error}") from None
     except OSError as error:
         raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    # Also of numbers with thousands of digits, and of what is nested too deeply.
+    except (ValueError, RecursionError) as error:
+        raise UserError.at(str(path), f"not valid JSON: {error}") from None
 
 
 def _part(entry: dict[str, Any], name: str, where: str, problems: list[Problem]) -> str:
