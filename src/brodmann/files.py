@@ -75,7 +75,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise _unreadable(path, error) from None
-    # Also of numbers with thousands of digits, and of what is nested too deeply.
+    # Also numbers with thousands of digits, and what is nested too deeply.
     except (ValueError, RecursionError) as error:
         raise UserError.at(str(path), f"not valid JSON: {error}", REBUILD) from None
 

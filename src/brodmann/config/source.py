@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import UserError
-from brodmann.tasks.yaml_source import refuse_explosion
+from brodmann.tasks.yaml_source import refuse_depth, refuse_explosion
 
 KeyPath = tuple[Any, ...]
 
@@ -68,6 +68,7 @@ class ConfigSource:
         except UnicodeDecodeError:
             raise UserError.at(str(path), "is not UTF-8 text") from None
         try:
+            refuse_depth(text, path)
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             refuse_explosion(root, path)
             content = yaml.safe_load(text)

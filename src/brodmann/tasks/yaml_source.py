@@ -11,6 +11,7 @@ from brodmann.errors import Problem, UserError
 
 # More than any file that is written by hand, or by a script, holds.
 MOST_VALUES = 3_000_000
+MOST_LEVELS = 50
 
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -32,12 +33,25 @@ class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
         return super().construct_mapping(node, deep)
 
 
+def refuse_depth(text: str, path: str | Path) -> None:
+    """An error for what is nested deeper than any such file: the C parser would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_LEVELS:
+            where = f"{path}:{event.start_mark.line + 1}"
+            raise UserError.at(where, f"not valid YAML: nested in more than {MOST_LEVELS} levels")
+
+
 def refuse_explosion(root: yaml.Node | None, path: str | Path) -> None:
-    """An error for aliases that hold themselves, or that a small file piles up to millions of values."""
+    """An error for aliases that hold themselves or that a small file piles up to millions of values, and
+    for texts that no file could hold."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:
         if isinstance(node, yaml.ScalarNode):
+            _refuse_surrogates(node, path)
             return 1
         if id(node) not in sizes:
             sizes[id(node)] = MOST_VALUES  # of an alias within itself
@@ -49,6 +63,15 @@ def refuse_explosion(root: yaml.Node | None, path: str | Path) -> None:
     if root is not None and size(root) >= MOST_VALUES:
         what = "its aliases (*name) stand for too many values, or for themselves"
         raise UserError.at(str(path), f"not valid YAML: {what}")
+
+
+def _refuse_surrogates(node: yaml.ScalarNode, path: str | Path) -> None:
+    """Half a character (``"\\ud800"``) is no text."""
+    try:
+        node.value.encode()
+    except UnicodeEncodeError:
+        where = f"{path}:{node.start_mark.line + 1}"
+        raise UserError.at(where, "holds half a character (a surrogate)", "write it out") from None
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -63,6 +86,7 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError.at(str(path), "not a UTF-8 text file") from None
     loader = None
     try:
+        refuse_depth(text, path)
         loader = _Loader(text)
         node = loader.get_single_node()
         refuse_explosion(node, path)
