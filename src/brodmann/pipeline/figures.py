@@ -223,7 +223,7 @@ def _tau(table: pd.DataFrame) -> pd.DataFrame:
     """Models by models, from the rows of consistency.csv."""
     pairs_only = table[table["model"] != ALL]
     found = [
-        Tau(row["model"], row["other"], row["tau"], row["p"], int(row["n"]))
+        Tau(row["model"], row["other"], row["tau"], np.nan, int(row["n"]))  # the table has no p
         for _, row in pairs_only.iterrows()
     ]
     models = dict.fromkeys([*pairs_only["model"], *pairs_only["other"]])
