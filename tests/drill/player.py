@@ -32,6 +32,7 @@ _RECORDER = """    import pickle as _pickle
     _name = "-".join([snakemake.rule, *map(str, snakemake.wildcards)]).replace("/", "_")
     (_jobs / f"{_name}.pickle").write_bytes(_pickle.dumps(snakemake))
 """
+_REFUSED = {"full": errno.ENOSPC, "readonly": errno.EROFS}
 _WRITING = ("os.rename", "os.remove", "os.mkdir", "os.truncate")
 
 
@@ -55,7 +56,7 @@ class Job:
 @dataclass(frozen=True)
 class Fault:
     """What happens at the ``at``-th write: ``kill`` (-9), ``torn`` (killed, and a third of what the
-    file holds is lost), ``full`` (no space left on the device, from then on)."""
+    file holds is lost), ``full`` or ``readonly`` (the disk, from then on)."""
 
     kind: str
     at: int
@@ -190,8 +191,9 @@ class _Trap:
         self.count += 1
         if self.fault is None or self.count < self.fault.at:
             return
-        if self.fault.kind == "full":  # and full it stays
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.fault.kind in _REFUSED:  # and so it stays
+            number = _REFUSED[self.fault.kind]
+            raise OSError(number, os.strerror(number))
         if self.fault.kind == "torn" and number is not None:
             os.ftruncate(number, os.fstat(number).st_size * 2 // 3)
         os.kill(os.getpid(), signal.SIGKILL)
