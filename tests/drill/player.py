@@ -117,7 +117,10 @@ class Player:
         writer.close()
         child.join(300)
         assert child.exitcode is not None, f"{job.rule} hangs"
-        writes = reader.recv() if reader.poll() else 0
+        try:
+            writes = reader.recv()
+        except EOFError:  # killed before it could say
+            writes = 0
         reader.close()
         text = (study / ".played").read_text(encoding="utf-8", errors="replace")
         log = study / str(job.snakemake.log[0])

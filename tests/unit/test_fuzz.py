@@ -320,8 +320,9 @@ def test_config_of_any_bytes(tmp_path, content):
     load(tmp_path, content)
 
 
-@always
+@settings(always, max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(STUDY)) | odd_text, value, max_size=2))
+@example({"models": True})
 def test_config_overrides(tmp_path, overrides):
     load(tmp_path, yaml.safe_dump(STUDY).encode(), overrides)
 
