@@ -71,7 +71,8 @@ def _left_over(path: Path) -> bool:
     return path.name.startswith(".") and path.name != ".source.json"
 
 
-_MEASURED = ("self_check", "metadata")
+_MEASURED = ("self_check", "metadata")  # whose numbers are of the size of rounding
+_SAID = ("stage", "model", "keys", "models", "items", "config", "tasks", "methods")
 
 
 def content(study) -> dict[str, str]:
@@ -79,22 +80,27 @@ def content(study) -> dict[str, str]:
     found = {}
     results = study.path / "results"
     for path in results.rglob("*"):
-        name = path.relative_to(results).as_posix()
-        if not path.is_file() or _left_over(path) or path.suffix in (".shard", ".open", ".jsonl"):
-            continue
-        text = path.read_bytes()
-        if (path.parent.name == ".store" and path.suffix == ".json") or name == "provenance.json":
-            record = json.loads(text)
-            named = ("stage", "model", "keys", "models", "items", "config", "tasks", "methods")
-            text = json.dumps({key: record[key] for key in named if key in record}).encode()
-        elif path.name == "model.json":  # the self-check's differences are of the size of rounding
-            record = json.loads(text)
-            text = json.dumps({k: record[k] for k in record if k not in _MEASURED}).encode()
-        elif path.suffix == ".safetensors":  # whose header lists its entries in any order
-            tensors, metadata = read_all(path)
-            text = repr((sorted(tensors.items()), sorted(metadata.items()))).encode()
-        found[name] = hashlib.sha256(text).hexdigest()
+        if path.is_file() and not _left_over(path):
+            if path.suffix not in (".shard", ".open", ".jsonl"):
+                found[path.relative_to(results).as_posix()] = content_of(path)
     return found
+
+
+def content_of(path: Path) -> str | None:
+    """The same of one file; None if it is not there."""
+    if not path.is_file():
+        return None
+    whole = path.read_bytes()
+    if path.parent.name == ".store" or path.name == "provenance.json":
+        record = json.loads(whole)
+        whole = json.dumps({key: record[key] for key in _SAID if key in record}).encode()
+    elif path.name == "model.json":
+        record = json.loads(whole)
+        whole = json.dumps({k: record[k] for k in record if k not in _MEASURED}).encode()
+    elif path.suffix == ".safetensors":  # whose header lists its entries in any order
+        tensors, metadata = read_all(path)
+        whole = repr((sorted(tensors.items()), sorted(metadata.items()))).encode()
+    return hashlib.sha256(whole).hexdigest()
 
 
 def read_all(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:

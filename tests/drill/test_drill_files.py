@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clone import TASKS
-from drilled import content
+from drilled import content, content_of
 from player import recorded, scripts_of
 
 RULES = sorted(scripts_of(Path(__file__).resolve().parents[2]))
@@ -58,31 +58,30 @@ def test_damaged_inputs(study, player, rule):
     """Empty, cut, junk, other content, gone: no wrong result, no traceback, nothing half-written."""
     job = recorded(study.path)[rule][0]
     expected = content(study)
-    own = [Path(name).relative_to("results").as_posix() for name in job.outputs]
+    before = {output: content_of(study.path / output) for output in job.outputs}
     for name in kinds(job):
         path = study.path / name
         if not path.is_file() or not path.resolve().is_relative_to(study.path.resolve()):
             continue  # of another study, or part of a model's folder: see below
-        whole, stamp = path.read_bytes(), path.stat()
+        sound, stamp = path.read_bytes(), path.stat()
         for damage in DAMAGES:
             for output in job.outputs:
                 (study.path / output).unlink(missing_ok=True)
-            damaged = damage(whole)
+            damaged = damage(sound)
             path.unlink()
             if damaged is not None:
                 path.write_bytes(damaged)
             what = f"{name}: {damage.__name__}"
             played = player.play(job, study.path)
             assert "Traceback" not in played.text + played.log, f"{what}\n{played.log}"
-            found = content(study)
-            made = {key: found.get(key) for key in own}
+            made = {output: content_of(study.path / output) for output in job.outputs}
             if played.code == 0:
-                assert made == {key: expected[key] for key in own}, f"{what}: another result"
+                assert made == before, f"{what}: another result"
             else:
                 assert played.code == 1 and played.errors, f"{what}\n{played.text}"
-                whole_or_none = all(made[key] in (None, expected[key]) for key in own)
-                assert whole_or_none, f"{what}: results of a job that failed"
-            path.write_bytes(whole)
+                whole = all(made[output] in (None, before[output]) for output in made)
+                assert whole, f"{what}: results of a job that failed"
+            path.write_bytes(sound)
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     again = player.play(job, study.path)
     assert again.code == 0 and content(study) == expected, again.text
