@@ -80,9 +80,9 @@ def content(study) -> dict[str, str]:
     found = {}
     results = study.path / "results"
     for path in results.rglob("*"):
-        if path.is_file() and not _left_over(path):
-            if path.suffix not in (".shard", ".open", ".jsonl"):
-                found[path.relative_to(results).as_posix()] = content_of(path)
+        grows = path.suffix in (".shard", ".open", ".jsonl")
+        if path.is_file() and not grows and not _left_over(path):
+            found[path.relative_to(results).as_posix()] = content_of(path)
     return found
 
 

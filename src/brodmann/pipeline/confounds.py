@@ -47,7 +47,13 @@ def write_confounds(
     with progress(len(tested), "confounds", "matrix") as bar:
         for one in tested:
             matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
-            rows += _rows(one, matrix, read_table(surfaces[one.model]), inventory, settings)
+            rows += _rows(
+                one,
+                matrix,
+                read_table(surfaces[one.model], ("source", "target", *SIMILARITIES)),
+                inventory,
+                settings,
+            )
             bar.update()
     write_table(output, with_q(rows), COLUMNS)
 

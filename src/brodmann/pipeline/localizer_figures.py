@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from brodmann.analysis.written import COLUMNS as WRITTEN
 from brodmann.figures.localizer import (
     NETWORK_NAMES,
     draw_depth,
@@ -20,6 +21,7 @@ from brodmann.figures.localizer import (
 )
 from brodmann.localizers.selection import read_pairs
 from brodmann.pipeline.figures import save
+from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.tables import read_table
 from brodmann.pipeline.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
@@ -94,11 +96,13 @@ def localizer_figures(
     }
     save(draw_network_overlap(squares, title=title), stems["overlap"], overlaps)
     labels = {(one.model, one.network): one.label for one in networks}
-    parts = [dose_table(read_table(path), labels[key], key[1]) for key, path in lesions.items()]
+    parts = [
+        dose_table(read_table(path, LESIONS), labels[key], key[1]) for key, path in lesions.items()
+    ]
     doses = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["panel"])
     save(draw_dose(doses, title="units silenced"), stems["lesion"], doses)
     tables = [
-        read_table(path).assign(model=model, network=network, label=labels[model, network])
+        read_table(path, WRITTEN).assign(model=model, network=network, label=labels[model, network])
         for (model, network), path in written.items()
     ]
     columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio", "p"]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from brodmann.analysis.written import COLUMNS as WRITTEN
 from brodmann.config.study import Study
-from brodmann.files import read_json
+from brodmann.files import incomplete, read_json
+from brodmann.models.card import ModelCard
+from brodmann.pipeline.confounds import COLUMNS as CONFOUNDS
 from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.pipeline.lesion import COLUMNS as LESIONS
+from brodmann.pipeline.overlap import RELIABILITY, SUMMARY
 from brodmann.pipeline.printed import Printed, domain_table, modularity_table, robustness_table
+from brodmann.pipeline.statistics import TABLES
 from brodmann.pipeline.tables import read_table
 from brodmann.report import story
 from brodmann.report.page import Group, Page, Picture, Section, Table
@@ -84,7 +90,10 @@ def compose(
     """The page of a finished study. ``figures``: names (without ending) of the figures that it has."""
     sources = Sources(study, inventory, Path(results), frozenset(figures))
     tables = {
-        name: read_table(sources.results / "statistics" / f"{name}.csv") for name in STATISTICS
+        name: read_table(
+            sources.results / "statistics" / f"{name}.csv", TABLES.get(name, CONFOUNDS)
+        )
+        for name in STATISTICS
     }
     sections = [_overview(sources)]
     for component in study.attribution.components:
@@ -173,7 +182,7 @@ def _model_row(sources: Sources, name: str) -> list[str]:
     shown = f"{name} (control)" if entry.control else name
     if entry.results_only:
         return [shown, f"results only: {Path(entry.location).name}", "–", "–", "–", "–"]
-    card = read_json(sources.results / name / "model.json")
+    card = asdict(ModelCard.read(sources.results / name / "model.json"))
     source = card["source"] + (", untrained" if card["untrained"] else "")
     return [
         shown,
@@ -308,8 +317,8 @@ def _certainty(sources: Sources, findings: Findings, suffix: str) -> Section:
 def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
     for name in sources.study.run_models:
         stem = sources.results / name / "overlap" / findings.component / findings.overlap_sel
-        table = read_table(f"{stem}.reliability.csv")
-        summary = read_table(f"{stem}.summary.csv")
+        table = read_table(f"{stem}.reliability.csv", RELIABILITY)
+        summary = read_table(f"{stem}.summary.csv", SUMMARY)
         mean = table["ceiling"].mean()
         if pd.isna(mean):
             continue
@@ -433,10 +442,11 @@ def _localizers(sources: Sources) -> Section:
         for network in settings.networks:
             folder = sources.results / name / "localizer" / network
             called = sources.called(name)
-            findings += story.lesion_sentences(read_table(folder / "lesion.csv"), called, network)
+            lesions = read_table(folder / "lesion.csv", LESIONS)
+            findings += story.lesion_sentences(lesions, called, network)
             if (folder / "circuits.csv").is_file():
                 findings += story.written_sentences(
-                    read_table(folder / "circuits.csv"), called, network
+                    read_table(folder / "circuits.csv", WRITTEN), called, network
                 )
     figures = [
         *sources.figure(
@@ -498,7 +508,10 @@ def _behind(sources: Sources) -> Section:
     methods = sources.results / "methods.md"
     text = methods.read_text(encoding="utf-8") if methods.is_file() else ""
     groups.append(Group("Methods section, to paste (results/methods.md, .bib)", text=text))
-    record = read_json(sources.results / "provenance.json")
+    path = sources.results / "provenance.json"
+    record = read_json(path)
+    if not isinstance(record, dict) or not {"brodmann", "git_commit"} <= record.keys():
+        raise incomplete(path)
     return Section(
         "Behind this report",
         [
