@@ -36,12 +36,16 @@ class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
 def refuse_depth(text: str, path: str | Path) -> None:
     """An error for what is nested deeper than any such file: the C parser would end the process."""
     depth = 0
-    for event in yaml.parse(text, Loader=_SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            where = f"{path}:{event.start_mark.line + 1}"
-            raise UserError.at(where, f"not valid YAML: nested in more than {MOST_LEVELS} levels")
+    try:
+        for event in yaml.parse(text, Loader=_SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_LEVELS:
+                where = f"{path}:{event.start_mark.line + 1}"
+                what = f"not valid YAML: nested in more than {MOST_LEVELS} levels"
+                raise UserError.at(where, what)
+    except yaml.YAMLError:
+        return  # whoever reads it says so in the same words as ever
 
 
 def refuse_explosion(root: yaml.Node | None, path: str | Path) -> None:
