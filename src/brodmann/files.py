@@ -89,7 +89,7 @@ def read_rows(path: str | Path) -> list[list[str]]:
         raise _unreadable(path, error) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError.at(str(path), f"not valid CSV: {error}", REBUILD) from None
-    if not text.endswith("\n") or not rows:
+    if not text.endswith("\n") or not rows[0]:
         raise incomplete(path)
     width = len(rows[0])
     if any(len(row) != width for row in rows):

@@ -190,6 +190,7 @@ csv_text = st.lists(
 
 @always
 @given(csv_text | st.binary(max_size=60))
+@example(b"\n")
 @example(b"\xef\xbb\xbf,Lan/a\nLan/a,1\n")
 @example(b',Lan/a\nLan/a,"' + b"1" * 200_000)
 def test_matrices_and_tables_of_any_bytes(tmp_path, content):
@@ -320,7 +321,7 @@ def test_config_of_any_bytes(tmp_path, content):
     load(tmp_path, content)
 
 
-@settings(always, max_examples=40)
+@settings(always, max_examples=20)
 @given(st.dictionaries(st.sampled_from(sorted(STUDY)) | odd_text, value, max_size=2))
 @example({"models": True})
 def test_config_overrides(tmp_path, overrides):
