@@ -30,6 +30,17 @@ def fresh(root, tmp_path):
     return clone
 
 
+@pytest.fixture
+def long(fresh):
+    """The same with so many tasks that their items are not all written at once."""
+    for number in range(8):
+        fresh.write_task(f"social/more{number}", task_yaml(f"social/more{number}"))
+    config = fresh.config()
+    config["tasks"]["include"] = ["*"]
+    fresh.write_config(config)
+    return fresh
+
+
 def start(clone, *arguments):
     """Snakemake in a process group of its own, and when its jobs have begun."""
     process = subprocess.Popen(
@@ -56,35 +67,37 @@ def clear(done):
     return done.stdout
 
 
-def test_a_killed_run_leaves_a_lock_and_goes_on_after_unlock(fresh):
-    process = start(fresh, "baselines")
+def test_a_killed_run_leaves_a_lock_and_goes_on_after_unlock(long):
+    process = start(long, "items")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    refused = fresh.snakemake("baselines", check=False)
+    refused = long.snakemake("items", check=False)
     assert refused.returncode != 0 and "--unlock" in refused.stdout
     assert "Traceback" not in refused.stdout
-    fresh.snakemake("--unlock")
-    fresh.snakemake("baselines")
-    assert fresh.planned("baselines") == {}
+    long.snakemake("--unlock")
+    long.snakemake("items")
+    assert long.planned("items") == {}
 
 
-def test_ctrl_c_leaves_no_lock(fresh):
-    process = start(fresh, "baselines")
+def test_ctrl_c_leaves_no_lock(long):
+    process = start(long, "items")
     os.killpg(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=120)
     assert process.returncode != 0 and "Traceback" not in text, text
-    fresh.snakemake("baselines")
-    assert fresh.planned("baselines") == {}
+    long.snakemake("items")
+    assert long.planned("items") == {}
 
 
-def test_a_second_run_in_the_same_folder_is_refused(fresh):
-    first = start(fresh, "baselines")
-    second = fresh.snakemake("baselines", check=False)
+def test_a_second_run_in_the_same_folder_is_refused(long):
+    first = start(long, "items")
+    os.killpg(first.pid, signal.SIGSTOP)  # it takes its time
+    second = long.snakemake("items", check=False)
+    os.killpg(first.pid, signal.SIGCONT)
     text, _ = first.communicate(timeout=300)
     assert second.returncode != 0 and "lock" in second.stdout.lower()
     assert "Traceback" not in second.stdout
     assert first.returncode == 0, text
-    assert fresh.planned("baselines") == {}
+    assert long.planned("items") == {}
 
 
 def test_two_passes_at_once_share_a_store(study, player):
