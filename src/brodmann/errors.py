@@ -17,7 +17,15 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}"
-        return f"{text} ({self.fix})" if self.fix else text
+        return one_line(f"{text} ({self.fix})" if self.fix else text)
+
+
+def one_line(text: str) -> str:
+    """``text`` fit for a log: names and values of others may hold line ends or a terminal's codes."""
+    words = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in words
+    )
 
 
 class UserError(Exception):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +18,9 @@ from typing import Any, TypeVar
 from brodmann.errors import UserError
 
 Record = TypeVar("Record")
+
+# What to do about a damaged file of ours.
+REBUILD = "delete it and run again to rebuild it"
 
 
 @contextmanager
@@ -33,6 +38,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        # Else a power failure could leave the new name with the content of an empty file.
+        with open(temporary, "rb") as handle:
+            os.fsync(handle.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -65,17 +73,47 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file; a damaged one is named, with the way out."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError.at(str(path), "the file does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError.at(
-            str(path), f"not valid JSON: {error}", "delete it and run again to rebuild it"
-        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    # Also numbers with thousands of digits, and what is nested too deeply.
+    except (ValueError, RecursionError) as error:
+        raise UserError.at(str(path), f"not valid JSON: {error}", REBUILD) from None
+
+
+def read_rows(path: str | Path) -> list[list[str]]:
+    """The rows of a CSV file that a stage wrote; one that was cut is told by its missing line end."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError.at(str(path), f"not valid CSV: {error}", REBUILD) from None
+    if not text.endswith("\n") or not rows[0]:
+        raise incomplete(path)
+    width = len(rows[0])
+    if any(len(row) != width for row in rows):
+        raise UserError.at(str(path), "not valid CSV: its lines differ in length", REBUILD)
+    return rows
+
+
+def read_dicts(path: str | Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """The same as column -> text; every one of ``columns`` must be there."""
+    head, *rows = read_rows(path)
+    if missing := [column for column in columns if column not in head]:
+        raise UserError.at(str(path), f"no column '{missing[0]}'", REBUILD)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def _unreadable(path: str | Path, error: OSError) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError.at(str(path), "the file does not exist")
+    return UserError.at(str(path), f"cannot be read: {error.strerror}")
 
 
 def incomplete(path: str | Path) -> UserError:
     """The error for a file that is sound JSON but does not hold what it should."""
-    return UserError.at(str(path), "is incomplete", "delete it and run again to rebuild it")
+    return UserError.at(str(path), "is incomplete", REBUILD)
 
 
 def read_record(path: str | Path, cls: type[Record]) -> Record:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from brodmann.files import read_json, write_text
+from brodmann.errors import UserError
+from brodmann.files import REBUILD, incomplete, read_dicts, read_json, write_text
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 
@@ -70,8 +71,12 @@ def accuracy_table(
     cells = {}
     for model in models:
         for task in tasks:
-            record = read_json(Path(results) / model / "baseline" / f"{task}.json")
-            values = {name: record[name] for name in taken}
+            path = Path(results) / model / "baseline" / f"{task}.json"
+            record = read_json(path)
+            try:
+                values = {name: record[name] for name in taken}
+            except (KeyError, TypeError):
+                raise incomplete(path) from None
             cells[model, task] = Accuracy(model, domain_of(task), task, **values)
     return AccuracyTable(list(models), list(tasks), cells)
 
@@ -85,12 +90,14 @@ def imported_accuracies(
     """
     cells, tasks = {}, []
     for model, path in files.items():
-        with open(path, encoding="utf-8", newline="") as handle:
-            for row in csv.DictReader(handle):
-                task, share = row["task"], row["both_correct_accuracy"]
-                tasks.append(task)
+        for row in read_dicts(path, ("task", "both_correct_accuracy")):
+            task, share = row["task"], row["both_correct_accuracy"]
+            tasks.append(task)
+            try:
                 known = {"both_correct_accuracy": float(share)} if share else {}
-                cells[model, task] = replace(_unknown(model, task, "taken over"), **known)
+            except ValueError:
+                raise UserError.at(path, f"{share[:40]!r} is not a share", REBUILD) from None
+            cells[model, task] = replace(_unknown(model, task, "taken over"), **known)
     known_tasks = sorted(set(tasks), key=sort_key)
     for model in files:
         for task in known_tasks:

@@ -17,10 +17,12 @@ import numpy as np
 
 from brodmann.config.study import selection_name
 from brodmann.errors import UserError
-from brodmann.files import write_text
+from brodmann.files import REBUILD, read_rows, write_text
 
 SIGNS = ("positive", "negative", "absolute")
 HEADER = ("layer", "unit", "score")
+# No model has as many: a larger number is damage.
+MOST_LAYERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,24 @@ def write_mask(path: str | Path, mask: Mask) -> None:
 
 def read_mask(path: str | Path, width: int) -> Mask:
     """The mask in a CSV file; ``width`` is the number of units per layer."""
-    with open(path, encoding="utf-8", newline="") as handle:
-        rows = list(csv.reader(handle))
-    if not rows or tuple(rows[0]) != HEADER:
-        raise UserError.at(str(path), f"not a mask: its header must be {','.join(HEADER)}")
+    rows = read_rows(path)
+    if tuple(rows[0]) != HEADER:
+        raise UserError.at(str(path), f"not a mask: its header must be {','.join(HEADER)}", REBUILD)
     try:
-        units = [int(layer) * width + int(unit) for layer, unit, _ in rows[1:]]
+        units = [_flat(int(layer), int(unit), width) for layer, unit, _ in rows[1:]]
         scores = [float(score) for _, _, score in rows[1:]]
     except ValueError:
-        raise UserError.at(str(path), "not a mask: a line is not layer,unit,score") from None
+        what = "not a mask: a line is not layer,unit,score"
+        raise UserError.at(str(path), what, REBUILD) from None
+    if len(set(units)) < len(units) or not np.isfinite(scores).all():
+        raise UserError.at(str(path), "not a mask: a unit stands twice or has no score", REBUILD)
     return Mask(np.array(units, dtype=np.int64), np.array(scores, dtype=np.float32), width)
+
+
+def _flat(layer: int, unit: int, width: int) -> int:
+    if layer < 0 or not 0 <= unit < width or layer > MOST_LAYERS:
+        raise ValueError
+    return layer * width + unit
 
 
 def selections(signs: Iterable[str], percents: Iterable[float]) -> list[Selection]:

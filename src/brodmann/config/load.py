@@ -373,9 +373,10 @@ class _CrossChecks:
     def _tasks(self, value: dict[str, Any]) -> TaskSettings | None:
         sound = {key for key in value if self._sound("tasks", key)}
         items, needed = value["items"], value["min_items"]
+        models = self.config.get("models")
         filters = {
             (entry.get("filter") if isinstance(entry, dict) else None) or value["filter"]
-            for entry in (self.config.get("models") or {}).values()
+            for entry in (models.values() if isinstance(models, dict) else ())
         }
         # Under the filter `aligned` no number of both-correct items is asked for.
         counted = {"items", "min_items", "filter"} <= sound and "both_correct" in filters

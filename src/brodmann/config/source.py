@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import UserError
+from brodmann.tasks.yaml_source import refuse_depth, refuse_explosion
 
 KeyPath = tuple[Any, ...]
 
@@ -68,18 +68,18 @@ class ConfigSource:
         except UnicodeDecodeError:
             raise UserError.at(str(path), "is not UTF-8 text") from None
         try:
+            refuse_depth(text, path)
             root = yaml.compose(text, Loader=yaml.SafeLoader)
+            refuse_explosion(root, path)
             content = yaml.safe_load(text)
-            json.dumps(content, default=str, skipkeys=True)  # finds aliases that hold themselves
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             place = f"{path}:{mark.line + 1}" if mark else str(path)
             what = getattr(error, "problem", None) or str(error)
             raise UserError.at(place, f"not valid YAML: {what}") from None
-        except (RecursionError, ValueError):
-            raise UserError.at(
-                str(path), "not valid YAML: nested too deeply, or an alias that holds itself"
-            ) from None
+        # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.
+        except (RecursionError, ValueError) as error:
+            raise UserError.at(str(path), f"not valid YAML: {error}") from None
         if content is None:
             content = {}
         if not isinstance(content, dict):

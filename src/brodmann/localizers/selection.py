@@ -113,6 +113,6 @@ def read_pairs(path: str | Path) -> list[tuple[int, int]]:
             return [(int(row["layer"]), int(row["unit"])) for row in rows]
     except OSError as error:
         raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, csv.Error):
         fix = "it needs the columns layer and unit, both numbers"
         raise UserError.at(str(path), "not a mask", fix) from None

@@ -49,6 +49,7 @@ class ResultsFolder:
         baselines = {
             file.relative_to(path / "baseline").with_suffix("").as_posix(): file
             for file in sorted(path.glob("baseline/*/*.json"))
+            if not file.name.startswith(".")  # left behind by a job that was killed
         }
         return cls(path, overlaps, drops, baselines)
 

@@ -23,7 +23,7 @@ from brodmann.circuits.prompting import PromptPlan
 from brodmann.circuits.split import effect_items
 from brodmann.config.study import AblationSettings, Study
 from brodmann.errors import UserError
-from brodmann.files import canonical_json, digest
+from brodmann.files import REBUILD, canonical_json, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
@@ -381,14 +381,19 @@ def gather(
     tables: Mapping[str, str], included: Sequence[str], value: str
 ) -> dict[str, dict[str, float]]:
     """source -> target -> ``value`` of the circuits, from the targets' tables (task -> file)."""
-    import csv
-
     found: dict[str, dict[str, float]] = {source: {} for source in included}
     for target in included:
-        with open(tables[target], encoding="utf-8", newline="") as handle:
-            for row in csv.DictReader(handle):
-                if row["condition"] == "circuit":
-                    found[row["source"]][target] = float(row[value])
+        path = tables[target]
+        for row in read_dicts(path, COLUMNS):
+            if row["condition"] != "circuit":
+                continue
+            try:
+                found[row["source"]][target] = float(row[value])
+            except (KeyError, ValueError):
+                what = f"a line of '{row['source'][:40]}' cannot be read"
+                raise UserError.at(path, what, REBUILD) from None
+        if missing := [source for source in included if target not in found[source]]:
+            raise UserError.at(path, f"the circuit of {missing[0]} is not in it", REBUILD)
     return found
 
 
@@ -417,5 +422,4 @@ def write_matrices(
 
 
 def _has_rows(file: str) -> bool:
-    with open(file, encoding="utf-8") as handle:
-        return sum(1 for _ in handle) > 1
+    return len(read_rows(file)) > 1

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
@@ -25,8 +24,7 @@ from brodmann.circuits.prompting import PromptPlan, plan_prompts
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.config.study import KEPT_PERCENT, Study
-from brodmann.errors import UserError
-from brodmann.files import atomic_path, canonical_json, digest
+from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
@@ -35,6 +33,7 @@ from brodmann.pipeline.baseline import store_key as baseline_key
 from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
+from brodmann.pipeline.tensors import read_tensor, write_tensors
 from brodmann.provenance import software
 from brodmann.tasks.items import TaskItems, read_items
 
@@ -439,8 +438,8 @@ def write_attribution(
     own = stage.own_list(items, baseline)
     if own is None:
         metadata["excluded"] = stage.excluded(items, baseline)
-        _write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
-        _write_tensors(replicates, {}, metadata)
+        write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
+        write_tensors(replicates, {}, metadata)
         return
     tensors, second, facts = _found(stage, own, component, second_file, manifest)
     attribution = tensors.pop("attribution")
@@ -452,10 +451,10 @@ def write_attribution(
         "unnormalised": baseline.unnormalised,
         "computed_with": facts["computed_with"],
     }
-    _write_tensors(output, {"attribution": normalised}, metadata)
+    write_tensors(output, {"attribution": normalised}, metadata)
     if second is not None:
         tensors["second"] = second
-    _write_tensors(replicates, tensors, metadata)
+    write_tensors(replicates, tensors, metadata)
 
 
 def _found(
@@ -482,34 +481,17 @@ def _stored(
     return unpack(payload), _facts(payload)
 
 
-def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
-    """A safetensors file that a stage wrote."""
-    try:
-        return unpack(Path(path).read_bytes())
-    except SafetensorError:
-        raise UserError.at(
-            str(path), "is damaged", "delete it and run again to rebuild it"
-        ) from None
-
-
 def _facts(payload: bytes) -> dict[str, Any]:
     """The metadata of a packed record."""
     size = int.from_bytes(payload[:8], "little")
     return json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["facts"])
 
 
-def _write_tensors(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-    """A safetensors file whose metadata are JSON texts, as the format has only texts."""
-    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in metadata.items()}
-    with atomic_path(path) as temporary:
-        Path(temporary).write_bytes(pack(tensors, metadata=texts))
-
-
 def write_masks(
     study: Study, *, attribution: str, outputs: Sequence[str], task: str, model: str
 ) -> None:
     """Rule ``masks``: every selection's mask of one attribution; only a header for an excluded task."""
-    values = read_tensors(attribution)["attribution"]
+    values = read_tensor(attribution, "attribution")
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):
         if values.size:

@@ -47,7 +47,8 @@ def write_confounds(
     with progress(len(tested), "confounds", "matrix") as bar:
         for one in tested:
             matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
-            rows += _rows(one, matrix, read_table(surfaces[one.model]), inventory, settings)
+            surface = read_table(surfaces[one.model], ("source", "target", *SIMILARITIES))
+            rows += _rows(one, matrix, surface, inventory, settings)
             bar.update()
     write_table(output, with_q(rows), COLUMNS)
 

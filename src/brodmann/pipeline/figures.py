@@ -23,10 +23,14 @@ from brodmann.figures.domains import draw_domains
 from brodmann.figures.overlap import draw_overlap
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import save_figure
+from brodmann.pipeline import ablation, agreement
+from brodmann.pipeline.confounds import COLUMNS as CONFOUNDS
 from brodmann.pipeline.inventory import AVERAGE, Drop, Inventory
+from brodmann.pipeline.overlap import RELIABILITY
 from brodmann.pipeline.printed import without_lonely_average
-from brodmann.pipeline.statistics import ALL
+from brodmann.pipeline.statistics import ALL, TABLES
 from brodmann.pipeline.tables import read_matrix, read_table, write_frame, write_matrix
+from brodmann.pipeline.tensors import read_tensor
 
 
 def save(figure: Figure, stem: str, table: pd.DataFrame) -> None:
@@ -53,7 +57,7 @@ def overlap_figures(
     tables = {measure: read_matrix(path) for measure, path in matrices.items()}
     rates = None
     if reliability is not None:
-        rates = read_table(reliability).set_index("task")["ceiling"]
+        rates = read_table(reliability, RELIABILITY).set_index("task")["ceiling"]
     for measure, table in tables.items():
         shown = None if rates is None or measure == "doubly_stochastic" else rates.to_dict()
         save(draw_overlap(table, measure, reliability=shown, title=title), stems[measure], table)
@@ -65,14 +69,15 @@ def overlap_figures(
 def noise_corrected_figure(matrix: str, reliability: str, *, title: str, stem: str) -> None:
     """Rule ``noise_corrected_figure``: overlap divided by its ceiling, the ceilings on the diagonal."""
     table = read_matrix(matrix)
-    rates = read_table(reliability).set_index("task")["ceiling"].to_dict()
+    rates = read_table(reliability, RELIABILITY).set_index("task")["ceiling"].to_dict()
     save(draw_overlap(table, "noise_corrected", reliability=rates, title=title), stem, table)
 
 
 def agreement_figure(units: str, summary: str, *, title: str, stem: str) -> None:
     """Rule ``agreement_figure``: estimated against true effects of single units."""
-    table = read_table(units)
-    save(draw_agreement(table, read_table(summary), title=title), stem, table)
+    table = read_table(units, agreement.UNIT_COLUMNS)
+    found = read_table(summary, agreement.COLUMNS)
+    save(draw_agreement(table, found, title=title), stem, table)
 
 
 def ablation_figure(drops: str, *, title: str, stem: str) -> None:
@@ -93,7 +98,9 @@ def effect_figures(
     """Rule ``effect_figures``: forecast against measured, and circuits against random lesions."""
     table = pairs(read_matrix(forecast), read_matrix(scores), read_matrix(drops))
     save(draw_forecast(table, title=title), stems["forecast"], table)
-    summary = control_summary({task: read_table(path) for task, path in lesions.items()})
+    summary = control_summary(
+        {task: read_table(path, ablation.COLUMNS) for task, path in lesions.items()}
+    )
     save(draw_controls(summary, title=title), stems["controls"], summary)
 
 
@@ -109,12 +116,9 @@ def composition_figure(
 
     Models that are no controls are pooled; each control has a panel of its own.
     """
-    # Needs torch's file format, not torch; imported here as the module reads tensors for other jobs, too.
-    from brodmann.pipeline.attribution import read_tensors
-
     tables = {}
     for model, files in models.items():
-        tensors = {task: read_tensors(path)["attribution"] for task, path in files.items()}
+        tensors = {task: read_tensor(path, "attribution") for task, path in files.items()}
         # An excluded task has an empty tensor.
         found = {task: values for task, values in tensors.items() if values.size}
         if found:
@@ -143,7 +147,8 @@ def study_figures(
     stems: Mapping[str, str],
 ) -> None:
     """Rule ``study_figures``: what compares models, domains and sizes. ``statistics``: table -> file."""
-    tables = {name: read_table(path) for name, path in statistics.items()}
+    columns = {**TABLES, "confounds": CONFOUNDS}
+    tables = {name: read_table(path, columns[name]) for name, path in statistics.items()}
     tables = {name: table[table["component"] == component] for name, table in tables.items()}
     labels = {name: f"{name} (control)" for name in inventory.controls}
     chosen = {
@@ -225,7 +230,7 @@ def _tau(table: pd.DataFrame) -> pd.DataFrame:
     """Models by models, from the rows of consistency.csv."""
     pairs_only = table[table["model"] != ALL]
     found = [
-        Tau(row["model"], row["other"], row["tau"], row["p"], int(row["n"]))
+        Tau(row["model"], row["other"], row["tau"], np.nan, int(row["n"]))  # the table has no p
         for _, row in pairs_only.iterrows()
     ]
     models = dict.fromkeys([*pairs_only["model"], *pairs_only["other"]])

@@ -8,8 +8,8 @@ from pathlib import Path
 from brodmann.analysis.forecast import forecast
 from brodmann.circuits.masks import read_mask
 from brodmann.config.study import Study
-from brodmann.pipeline.attribution import read_tensors
 from brodmann.pipeline.tables import write_matrix
+from brodmann.pipeline.tensors import read_tensor
 
 
 def write_forecasts(
@@ -22,7 +22,7 @@ def write_forecasts(
 ) -> None:
     """Rule ``forecast``: every ablated selection's forecast; ``outputs``: {sel} -> file."""
     values = {
-        task: read_tensors(file)["attribution"]
+        task: read_tensor(file, "attribution")
         for task, file in zip(tasks, attribution_files, strict=True)
     }
     included = {task: own for task, own in values.items() if own.size}

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
 from brodmann.config.study import Study
-from brodmann.errors import UserError
+from brodmann.errors import Problem, UserError
 
 log = logging.getLogger("brodmann")
+
+_ROOM = "make room, then run the same command again: what is finished is kept"
+_RIGHTS = "give yourself the right to write there, or use --directory"
+_ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
 
 
 @contextlib.contextmanager
@@ -28,33 +40,69 @@ def running(snakemake: Any) -> Iterator[Study]:
     """
     terminal = sys.stderr
     path = Path(snakemake.log[0]) if snakemake.log else None
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", buffering=1) if path else terminal as stream:
-        sys.stderr = stream
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-        # Libraries log every request and cache look-up at this level.
-        for chatty in ("httpx", "urllib3", "filelock", "matplotlib", "fontTools"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        try:
-            yield Study.from_dict(snakemake.config["study"])
-        except UserError as error:
-            for problem in error.problems:
-                print(f"ERROR: {problem}", file=stream)
-                if stream is not terminal:
-                    print(f"ERROR: {problem}", file=terminal)
-            sys.exit(1)
-        except Exception as error:
+    stream = _log_file(path, terminal)
+    sys.stderr = stream
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Libraries log every request and cache look-up at this level.
+    for chatty in ("httpx", "urllib3", "filelock", "matplotlib", "fontTools"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        yield Study.from_dict(snakemake.config["study"])
+    except UserError as error:
+        _fail(error.problems, stream, terminal)
+    except MemoryError:
+        what = "this job does not fit into memory"
+        _fail([Problem(snakemake.rule, what, "give it more")], stream, terminal)
+    except Exception as error:
+        if (problem := _of_the_machine(error)) is not None:
+            _fail([problem], stream, terminal)
+        with contextlib.suppress(OSError):
             traceback.print_exc(file=stream)
-            if stream is not terminal:
-                place = f" (see {path})" if path else ""
-                print(f"ERROR: {type(error).__name__}: {error}{place}", file=terminal)
-            sys.exit(1)
-        finally:
-            sys.stderr = terminal
-            logging.getLogger().handlers.clear()
+        if stream is not terminal:
+            place = f" (see {path})" if path else ""
+            print(f"ERROR: {type(error).__name__}: {error}{place}", file=terminal)
+        sys.exit(1)
+    finally:
+        sys.stderr = terminal
+        logging.getLogger().handlers.clear()
+        if stream is not terminal:
+            with contextlib.suppress(OSError):  # what it still holds has no room on the disk
+                stream.close()
+
+
+def _log_file(path: Path | None, terminal: TextIO) -> TextIO:
+    """The rule's log, open; without one the terminal. Where none can be written the job ends."""
+    if path is None:
+        return terminal
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError as error:
+        _fail([_of_the_machine(error) or str(error)], terminal, terminal)
+
+
+def _fail(problems: Iterable[Problem | str], stream: TextIO, terminal: TextIO) -> NoReturn:
+    """Print every problem in the log and on the terminal, and end the job."""
+    for problem in problems:
+        for place in dict.fromkeys((stream, terminal)):
+            with contextlib.suppress(OSError):  # a full disk has no room for the log either
+                print(f"ERROR: {problem}", file=place)
+    sys.exit(1)
+
+
+def _of_the_machine(error: Exception) -> Problem | None:
+    """What a file system refused, in a line: nothing in brodmann is at fault."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and number is not None:
+        where = os.fsdecode(error.filename) if error.filename else "writing"
+        advice = _ADVICE.get(number, "then run the same command again")
+        return Problem(where, os.strerror(number), advice)
+    # Libraries in Rust and torch say it in words.
+    if os.strerror(errno.ENOSPC) in str(error):
+        return Problem("writing", os.strerror(errno.ENOSPC), _ADVICE[errno.ENOSPC])
+    return None
 
 
 def progress(total: int, what: str, unit: str = "item") -> tqdm:

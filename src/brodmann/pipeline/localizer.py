@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brodmann.config.study import Study
-from brodmann.files import atomic_path, digest
+from brodmann.files import digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
@@ -21,6 +21,7 @@ from brodmann.pipeline import ledger
 from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
+from brodmann.pipeline.tensors import write_tensors
 from brodmann.provenance import software
 from brodmann.stimuli.reader import Contrast, load_contrast
 
@@ -153,8 +154,6 @@ def write_localizer(
     study: Study, *, model_json: str, network: str, manifest: str, output: str
 ) -> None:
     """Rule ``localizer``: a network's selectivity, and beside it every selection."""
-    from safetensors.numpy import save_file
-
     from brodmann.localizers.selection import write_units
 
     card = ModelCard.read(model_json)
@@ -168,11 +167,7 @@ def write_localizer(
         "model": card.identity(),
     }
     found = localized.found
-    with atomic_path(output) as temporary:
-        save_file(
-            {"t": found.t, "p": found.p, "p_fdr": found.p_fdr},
-            temporary,
-            metadata={key: json.dumps(value) for key, value in metadata.items()},
-        )
+    texts = {key: json.dumps(value) for key, value in metadata.items()}
+    write_tensors(output, {"t": found.t, "p": found.p, "p_fdr": found.p_fdr}, texts)
     for name, units in localized.selected().items():
         write_units(Path(output).parent / f"{name}.csv", units)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from brodmann.analysis.written import COLUMNS as WRITTEN
 from brodmann.figures.localizer import (
     NETWORK_NAMES,
     draw_depth,
@@ -19,8 +19,11 @@ from brodmann.figures.localizer import (
     draw_selectivity,
     draw_written,
 )
+from brodmann.localizers.selection import read_pairs
 from brodmann.pipeline.figures import save
+from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.tables import read_table
+from brodmann.pipeline.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
 
 
@@ -59,15 +62,12 @@ def read_networks(
     results: str = "results",
 ) -> list[Network]:
     """Every network of every model, with the units of ``selection``."""
-    from safetensors.numpy import load_file
-
     found = []
     for model in models:
         for network in networks:
             folder = Path(results) / model / "localizer" / network
-            with open(folder / f"{selection}.csv", encoding="utf-8", newline="") as handle:
-                units = [(int(row["layer"]), int(row["unit"])) for row in csv.DictReader(handle)]
-            t = load_file(folder / "selectivity.safetensors")["t"]
+            units = read_pairs(folder / f"{selection}.csv")
+            t = read_tensor(folder / "selectivity.safetensors", "t")
             label = f"{model} (control)" if model in controls else model
             found.append(Network(model, label, network, t, tuple(units)))
     return found
@@ -96,11 +96,13 @@ def localizer_figures(
     }
     save(draw_network_overlap(squares, title=title), stems["overlap"], overlaps)
     labels = {(one.model, one.network): one.label for one in networks}
-    parts = [dose_table(read_table(path), labels[key], key[1]) for key, path in lesions.items()]
+    parts = [
+        dose_table(read_table(path, LESIONS), labels[key], key[1]) for key, path in lesions.items()
+    ]
     doses = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["panel"])
     save(draw_dose(doses, title="units silenced"), stems["lesion"], doses)
     tables = [
-        read_table(path).assign(model=model, network=network, label=labels[model, network])
+        read_table(path, WRITTEN).assign(model=model, network=network, label=labels[model, network])
         for (model, network), path in written.items()
     ]
     columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio", "p"]

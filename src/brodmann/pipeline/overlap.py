@@ -15,8 +15,9 @@ from brodmann.circuits.masks import Selection, read_mask, select_units, selectio
 from brodmann.circuits.replicates import Strongest
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
-from brodmann.pipeline.attribution import read_tensors, strongest_of
+from brodmann.pipeline.attribution import strongest_of
 from brodmann.pipeline.tables import write_matrix, write_table
+from brodmann.pipeline.tensors import read_tensors
 from brodmann.tasks.catalogue import domain_of
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from brodmann.files import write_text
 from brodmann.pipeline.inventory import AVERAGE
+from brodmann.pipeline.statistics import TABLES
 from brodmann.pipeline.tables import read_table
 
 _LATEX = {
@@ -87,7 +88,7 @@ def write_printed(inputs: Sequence[str], outputs: Sequence[str], selection: str)
     }
     for path in inputs:
         name = Path(path).stem
-        printed = makers[name](read_table(path), selection)
+        printed = makers[name](read_table(path, TABLES[name]), selection)
         for output in outputs:
             if Path(output).stem == name:
                 text = "\n".join(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from brodmann.files import file_digest, read_json, write_json
+from brodmann.files import file_digest, write_json
 from brodmann.methods import METHODS
+from brodmann.models.card import ModelCard
 from brodmann.provenance import PACKAGES, git_commit, package_versions
+from brodmann.tasks.items import read_items
 
 _MORE_PACKAGES = ("pandas", "scipy", "statsmodels", "scikit-learn", "seaborn", "matplotlib")
 
@@ -25,8 +28,8 @@ def write_provenance(
     """Rule ``provenance``: everything needed to say, and repeat, what made the results."""
     import brodmann
 
-    cards = [read_json(path) for path in models]
-    tasks = [read_json(path) for path in items]
+    cards = [asdict(ModelCard.read(path)) for path in models]
+    tasks = [read_items(path) for path in items]
     record = {
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "brodmann": brodmann.__version__,
@@ -55,12 +58,12 @@ def write_provenance(
         # Results that were taken over, by the content of their files.
         "imported": {path: file_digest(path) for path in imported},
         "tasks": {
-            task["task"]: {
-                "n_items": task["n_items"],
-                "items_sha256": task["sha256"],
-                **task["metadata"],
+            items.task: {
+                "n_items": len(items),
+                "items_sha256": {wording: items.digest(wording) for wording in items.wordings},
+                **items.metadata,
             }
-            for task in tasks
+            for items in tasks
         },
     }
     write_json(output, record)

@@ -67,6 +67,16 @@ STRUCTURE_FUNCTION = (
     *("method", "coefficient", "se", "low", "high", "p", "q", "converged", "note"),
     *("spearman", "spearman_low", "spearman_high", "mantel_p", "mantel_q", "permutations"),
 )
+# Table -> its columns; that of the confounds has its own.
+TABLES = {
+    "modularity": MODULARITY,
+    "domain_modularity": DOMAINS,
+    "clustering": CLUSTERING,
+    "clusters": ASSIGNMENTS,
+    "consistency": CONSISTENCY,
+    "threshold_robustness": ROBUSTNESS,
+    "structure_function": STRUCTURE_FUNCTION,
+}
 
 
 @dataclass(frozen=True)
@@ -154,17 +164,9 @@ def write_structure(
     for matrix, found in agreed:
         rows["consistency"] += _consistency_rows(matrix, found, settings.seed)
     rows["threshold_robustness"] = _robustness(tested, agreed, settings.seed)
-    columns = {
-        "modularity": MODULARITY,
-        "domain_modularity": DOMAINS,
-        "clustering": CLUSTERING,
-        "clusters": ASSIGNMENTS,
-        "consistency": CONSISTENCY,
-        "threshold_robustness": ROBUSTNESS,
-    }
     for name, path in outputs.items():
-        tested_rows = with_q(rows[name]) if "q" in columns[name] else rows[name]
-        write_table(path, tested_rows, columns[name])
+        tested_rows = with_q(rows[name]) if "q" in TABLES[name] else rows[name]
+        write_table(path, tested_rows, TABLES[name])
 
 
 def _cells(name: str, cells: Cells) -> dict[str, Any]:

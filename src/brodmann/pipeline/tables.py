@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brodmann.errors import UserError
-from brodmann.files import write_text
+from brodmann.files import REBUILD, read_rows, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,29 +45,31 @@ def write_matrix(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_matrix(path: str | Path) -> pd.DataFrame:
-    """Read what ``write_matrix`` wrote."""
+    """Read what ``write_matrix`` wrote: the same labels on both axes, numbers between them."""
     # Imported here: jobs that only write tables need not wait for it.
     import pandas as pd
 
+    (_, *labels), *body = read_rows(path)
+    if [row[0] for row in body] != labels or len(set(labels)) < len(labels):
+        raise UserError.at(str(path), "its rows are not labelled as its columns", REBUILD)
     try:
-        return pd.read_csv(path, index_col=0)
-    except (ValueError, OSError) as error:
-        raise _damaged(path, error) from None
+        values = [[float(cell) if cell else math.nan for cell in row[1:]] for row in body]
+    except ValueError as error:
+        raise UserError.at(str(path), f"cannot be read: {error}", REBUILD) from None
+    return pd.DataFrame(values, index=labels, columns=labels, dtype=float)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read what ``write_table`` wrote; an empty cell is NaN."""
+def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read what ``write_table`` wrote; an empty cell is NaN. ``columns`` must be there."""
     import pandas as pd
 
+    head, *_ = read_rows(path)
+    if missing := [column for column in columns if column not in head]:
+        raise UserError.at(str(path), f"no column '{missing[0]}'", REBUILD)
     try:
         # A model may be called NA, null or 001.
         names = {"model": str, "other": str, "label": str}
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except (ValueError, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: str | Path, error: Exception) -> UserError:
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    fix = "delete it and run again to rebuild it"
-    return UserError.at(str(path), f"cannot be read: {first}", fix)
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError.at(str(path), f"cannot be read: {first}", REBUILD) from None

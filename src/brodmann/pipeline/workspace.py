@@ -88,6 +88,7 @@ class Workspace:
         overrides = dict(workflow.config_settings.config or {})
         files = config_files(workflow.config_settings.configfiles, root)
         try:
+            _refuse_unwritable(Path.cwd())
             loaded = load_config(files, overrides, root=root)
             workspace = cls(loaded, root)
         except UserError as error:
@@ -405,6 +406,14 @@ def config_files(given: Iterable[str | Path], root: Path) -> list[Path]:
         return [_short(Path(file)) for file in given]
     own = Path(DEFAULT_CONFIG)
     return [own] if own.is_file() else [_short(root / DEFAULT_CONFIG)]
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Before Snakemake tries, and ends with a traceback."""
+    for place in (folder, folder / ".snakemake", folder / "results"):
+        if place.exists() and not os.access(place, os.W_OK):
+            fix = "give yourself the right to, or start with --directory in another folder"
+            raise UserError.at(str(place), "cannot be written", fix)
 
 
 def _short(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from brodmann.files import read_json
+from brodmann.files import incomplete, read_json
 from brodmann.report.page import Group, Picture, Section, Table
 from brodmann.report.sources import Sources
 
@@ -23,7 +23,10 @@ def behind_section(sources: Sources) -> Section:
     methods = sources.results / "methods.md"
     text = methods.read_text(encoding="utf-8") if methods.is_file() else ""
     groups.append(Group("Methods section, to paste (results/methods.md, .bib)", text=text))
-    record = read_json(sources.results / "provenance.json")
+    path = sources.results / "provenance.json"
+    record = read_json(path)
+    if not isinstance(record, dict) or not {"brodmann", "git_commit"} <= record.keys():
+        raise incomplete(path)
     return Section(
         "Behind this report",
         [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from brodmann.analysis.written import COLUMNS as WRITTEN
+from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.tables import read_table
 from brodmann.report import story
 from brodmann.report.page import Section
@@ -18,10 +20,12 @@ def localizers_section(sources: Sources) -> Section:
         for network in settings.networks:
             folder = sources.results / name / "localizer" / network
             called = sources.called(name)
-            findings += story.lesion_sentences(read_table(folder / "lesion.csv"), called, network)
+            findings += story.lesion_sentences(
+                read_table(folder / "lesion.csv", LESIONS), called, network
+            )
             if (folder / "circuits.csv").is_file():
                 findings += story.written_sentences(
-                    read_table(folder / "circuits.csv"), called, network
+                    read_table(folder / "circuits.csv", WRITTEN), called, network
                 )
     figures = [
         *sources.figure(

@@ -15,8 +15,9 @@ import brodmann
 from brodmann.config.schema import load_schema
 from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
-from brodmann.files import read_json, write_text
+from brodmann.files import write_text
 from brodmann.provenance import package_versions
+from brodmann.tasks.items import read_items
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
@@ -60,8 +61,8 @@ def write_methods(
     settings = not_default(config, load_schema(schema_file))
     counts = {}
     for path in item_files:
-        record = read_json(path)
-        counts[record["task"]] = record["n_items"]
+        items = read_items(path)
+        counts[items.task] = len(items)
     text = methods_text(study, settings, package_versions(), counts)
     entries = Path(bibliography_file).read_text(encoding="utf-8")
     write_text(outputs.text, text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from brodmann.pipeline.overlap import RELIABILITY, SUMMARY
 from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
 from brodmann.pipeline.tables import read_table
 from brodmann.report import story
@@ -111,8 +112,8 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
 def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
     for name in sources.study.run_models:
         stem = sources.results / name / "overlap" / findings.component / findings.overlap_sel
-        table = read_table(f"{stem}.reliability.csv")
-        summary = read_table(f"{stem}.summary.csv")
+        table = read_table(f"{stem}.reliability.csv", RELIABILITY)
+        summary = read_table(f"{stem}.summary.csv", SUMMARY)
         mean = table["ceiling"].mean()
         if pd.isna(mean):
             continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from brodmann.config.study import Study
-from brodmann.files import read_json
+from brodmann.models.card import ModelCard
 from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section, Table
 from brodmann.report.sources import Sources
@@ -71,7 +72,7 @@ def _model_row(sources: Sources, name: str) -> list[str]:
     shown = f"{name} (control)" if entry.control else name
     if entry.results_only:
         return [shown, f"results only: {Path(entry.location).name}", "–", "–", "–", "–"]
-    card = read_json(sources.results / name / "model.json")
+    card = asdict(ModelCard.read(sources.results / name / "model.json"))
     source = card["source"] + (", untrained" if card["untrained"] else "")
     return [
         shown,

@@ -157,25 +157,33 @@ def _find(folder: Path, task: str) -> tuple[Path, Path, str, dict[str, Any]]:
                 if our_label(f"{domain}/{key}", rename) == task:
                     data = folder / "data" / domain
                     path = data / entry["path"]
-                    if "\0" in entry["path"] or not path.resolve().is_relative_to(data.resolve()):
-                        raise UserError.at(
-                            f"{config}: {key}.path", f"{entry['path']!r} leaves the folder {data}"
-                        )
-                    if not path.is_file():
-                        raise UserError.at(
-                            f"{config}: {key}.path", f"the file {path} does not exist"
-                        )
+                    _refuse_place(path, data, f"{config}: {key}.path")
                     return config, path, key, entry
     raise UserError.at(str(folder), f"no task '{task}'", did_you_mean(task, list_published(folder)))
 
 
+def _refuse_place(path: Path, folder: Path, where: str) -> None:
+    """An error unless ``path`` is a file in ``folder``."""
+    try:
+        inside, there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError):  # a NUL byte, half a character, a name too long
+        raise UserError.at(where, f"{path.name[:80]!r} is no name of a file") from None
+    if not inside:
+        raise UserError.at(where, f"{path} leaves the folder {folder}")
+    if not there:
+        raise UserError.at(where, f"the file {path} does not exist")
+
+
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError.at(str(path), f"not valid JSON: {error}") from None
+        value = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(value, ensure_ascii=False).encode()  # finds halves of characters ("\\ud800")
+        return value
     except OSError as error:
         raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    # Also numbers with thousands of digits, and what is nested too deeply.
+    except (ValueError, RecursionError) as error:
+        raise UserError.at(str(path), f"not valid JSON: {error}") from None
 
 
 def _part(entry: dict[str, Any], name: str, where: str, problems: list[Problem]) -> str:

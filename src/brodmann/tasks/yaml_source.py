@@ -9,6 +9,10 @@ import yaml
 
 from brodmann.errors import Problem, UserError
 
+# More than any file that is written by hand, or by a script, holds.
+MOST_VALUES = 3_000_000
+MOST_LEVELS = 50
+
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -29,18 +33,68 @@ class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
         return super().construct_mapping(node, deep)
 
 
+def refuse_depth(text: str, path: str | Path) -> None:
+    """An error for what is nested deeper than any such file: the C parser would end the process."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=_SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MOST_LEVELS:
+                where = f"{path}:{event.start_mark.line + 1}"
+                what = f"not valid YAML: nested in more than {MOST_LEVELS} levels"
+                raise UserError.at(where, what)
+    except yaml.YAMLError:
+        return  # whoever reads it says so in the same words as ever
+
+
+def refuse_explosion(root: yaml.Node | None, path: str | Path) -> None:
+    """An error for aliases that hold themselves or that a small file piles up to millions of values, and
+    for texts that no file could hold."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            _refuse_surrogates(node, path)
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_VALUES  # of an alias within itself
+            pairs = isinstance(node, yaml.MappingNode)
+            parts = [part for pair in node.value for part in pair] if pairs else node.value
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if root is not None and size(root) >= MOST_VALUES:
+        what = "its aliases (*name) stand for too many values, or for themselves"
+        raise UserError.at(str(path), f"not valid YAML: {what}")
+
+
+def _refuse_surrogates(node: yaml.ScalarNode, path: str | Path) -> None:
+    """Half a character (``"\\ud800"``) is no text."""
+    try:
+        node.value.encode()
+    except UnicodeEncodeError:
+        where = f"{path}:{node.start_mark.line + 1}"
+        raise UserError.at(where, "holds half a character (a surrogate)", "write it out") from None
+
+
 def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file; every error names the file and, where known, the line."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError.at(str(path), "the file does not exist") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError.at(str(path), "not a UTF-8 text file") from None
     loader = None
     try:
+        refuse_depth(text, path)
         loader = _Loader(text)
-        value = loader.get_single_data()
+        node = loader.get_single_node()
+        refuse_explosion(node, path)
+        value = None if node is None else loader.construct_document(node)
     except yaml.constructor.ConstructorError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UserError.at(
@@ -52,6 +106,9 @@ def read_yaml(path: str | Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError.at(where, f"not valid YAML: {getattr(error, 'problem', error)}") from None
+    # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.
+    except (ValueError, RecursionError) as error:
+        raise UserError.at(str(path), f"not valid YAML: {error}") from None
     finally:
         if loader is not None:
             loader.dispose()

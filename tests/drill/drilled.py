@@ -1,0 +1,116 @@
+"""The study that the drill is held on: small, with every kind of job in it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from clone import SEED, TASKS, Clone, set_up
+from player import record_jobs
+from safetensors import safe_open
+from tiny_models import save_tiny
+
+IMPORTED = ("Lan/agreement", "MD/sums", "ToM/manners")
+
+
+def set_up_drill(root, folder) -> Clone:
+    """A tiny model that is run, and one of which only matrices in the published layout are there."""
+    weights = save_tiny(folder / "weights", "llama", SEED)
+    clone = set_up(root, folder / "clone", weights)
+    record_jobs(clone)
+    write_imported(folder / "published" / "theirs")
+    config = clone.config()
+    config["models"]["theirs"] = {
+        "source": "results:theirs",
+        "accuracies": {"table": "accuracies.csv"},
+    }
+    (folder / "published" / "accuracies.csv").write_text(
+        "Domain,Task,theirs\nLanguage,agreement,71.5\nMD,sums,80\nToM,manners,\n"
+    )
+    config |= {
+        "results_from": str(folder / "published"),
+        "selection": {"percents": [0.1, 5], "main": 5},
+        "attribution": {
+            "agreement": {"tasks": [TASKS[0]], "units": 3, "items": 2},
+            "splits": 4,
+            "bootstraps": 4,
+        },
+        "ablation": {"percents": [5], "layer_matched_trials": 1, "random_trials": 1},
+        "localizer": {
+            "percentages": [5.0],
+            "lesion": {"seeds": [42], "tasks": [TASKS[0]], "items": 4, "passages": 2},
+        },
+        "statistics": {"permutations": 20},
+    }
+    clone.write_config(config)
+    return clone
+
+
+def write_imported(folder) -> None:
+    """Matrices as the published study has them."""
+    values = np.random.default_rng(0).uniform(0, 0.5, (3, 3)).round(4)
+    values = (values + values.T) / 2
+    np.fill_diagonal(values, 1)
+    tables = {
+        "overlap/positive_5.0pct_overlap.csv": values,
+        "ablation_analysis/positive_5.0pct_corrupted_accuracy.csv": values - 0.3,
+    }
+    for name, table in tables.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(table, IMPORTED, IMPORTED).round(4).to_csv(path, index_label="")
+
+
+def hidden(study) -> list[Path]:
+    """Files that writers leave behind when they are killed."""
+    return [p for p in (study.path / "results").rglob(".*") if p.is_file() and _left_over(p)]
+
+
+def _left_over(path: Path) -> bool:
+    return path.name.startswith(".") and path.name != ".source.json"
+
+
+_MEASURED = ("self_check", "metadata")  # whose numbers are of the size of rounding
+_SAID = ("stage", "model", "keys", "models", "items", "config", "tasks", "methods")
+
+
+def content(study) -> dict[str, str]:
+    """Result -> hash of its content, without the times and durations that some hold."""
+    found = {}
+    results = study.path / "results"
+    for path in results.rglob("*"):
+        grows = path.suffix in (".shard", ".open", ".jsonl")
+        if path.is_file() and not grows and not _left_over(path):
+            found[path.relative_to(results).as_posix()] = content_of(path)
+    return found
+
+
+def content_of(path: Path) -> str | None:
+    """The same of one file; None if it is not there."""
+    if not path.is_file():
+        return None
+    whole = path.read_bytes()
+    if path.parent.name == ".store" or path.name == "provenance.json":
+        record = json.loads(whole)
+        whole = json.dumps({key: record[key] for key in _SAID if key in record}).encode()
+    elif path.name == "model.json":
+        record = json.loads(whole)
+        whole = json.dumps({k: record[k] for k in record if k not in _MEASURED}).encode()
+    elif path.suffix == ".safetensors":  # whose header lists its entries in any order
+        tensors, metadata = read_all(path)
+        whole = repr((sorted(tensors.items()), sorted(metadata.items()))).encode()
+    return hashlib.sha256(whole).hexdigest()
+
+
+def read_all(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Tensors as bytes, and metadata."""
+    with safe_open(path, "numpy") as file:
+        names = list(file.keys())
+        return {n: file.get_tensor(n).tobytes() for n in names}, dict(file.metadata() or {})
+
+
+def writes_to_try(count: int, *, few: bool) -> list[int]:
+    """Of ``count`` writes the first ones, the last, and some between."""
+    wanted = {1, count // 2, count} if few else {1, 2, 3, count // 2, count - 1, count}
+    return sorted(n for n in wanted if 1 <= n <= count)

@@ -1,0 +1,105 @@
+"""Every kind of job, killed with -9 and on a disk that is full, at several of its writes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from drilled import content, hidden, writes_to_try
+from player import Fault, recorded, scripts_of
+
+RULES = sorted(scripts_of(Path(__file__).resolve().parents[2]))
+# Jobs that put records into the model's store, and where.
+PASSES = {
+    "check_model": "check",
+    "baseline_pass": "baseline",
+    "attribution_pass": "attribution",
+    "ablation_pass": "ablation",
+    "localizer_pass": "localizer",
+    "lesion_pass": "lesion",
+}
+
+
+def test_the_study_has_a_job_of_every_kind(drilled):
+    """A new rule must appear in the study of the drills (drilled.py)."""
+    assert sorted(recorded(drilled.path)) == RULES
+
+
+def undo(study, job):
+    """As before the job's first run."""
+    for output in job.outputs:
+        (study.path / output).unlink(missing_ok=True)
+    if stage := PASSES.get(job.rule):
+        shutil.rmtree(study.path / "results/tiny/.store" / stage, ignore_errors=True)
+
+
+@pytest.fixture
+def job(study, request):
+    return recorded(study.path)[request.param][0]
+
+
+@pytest.mark.parametrize("job", RULES, indirect=True, ids=RULES)
+def test_killed_at_any_write(study, player, job):
+    """kill -9: every result is absent or as it was, and a rerun gives what the first run gave."""
+    expected = content(study)
+    undo(study, job)
+    counted = player.play(job, study.path)
+    assert counted.code == 0, counted.text + counted.log
+    assert content(study) == expected
+    for at in writes_to_try(counted.writes, few=job.rule in PASSES):
+        undo(study, job)
+        kind = "torn" if at % 2 else "kill"
+        killed = player.play(job, study.path, Fault(kind, at))
+        assert killed.code == -9, killed.text
+        found = content(study)
+        assert {name: expected[name] for name in found} == found
+        again = player.play(job, study.path)
+        assert again.code == 0, again.text + again.log
+        assert content(study) == expected
+    if job.rule not in PASSES:  # whatever was left behind, nothing reads it
+        assert not [p for p in hidden(study) if p.name in map(str, job.outputs)]
+
+
+@pytest.mark.parametrize("job", RULES, indirect=True, ids=RULES)
+def test_no_space_left_at_any_write(study, player, job):
+    """A full disk: one line that says so, nothing half-written, and with room again the same results."""
+    expected = content(study)
+    undo(study, job)
+    writes = player.play(job, study.path).writes
+    for at in writes_to_try(writes, few=job.rule in PASSES):
+        undo(study, job)
+        failed = player.play(job, study.path, Fault("full", at))
+        assert failed.code == 1, (at, failed.text)
+        assert failed.errors and "No space left on device" in failed.errors[0], failed.text
+        assert "Traceback" not in failed.text + failed.log, failed.log
+        found = content(study)
+        assert {name: expected[name] for name in found} == found
+    again = player.play(job, study.path)
+    assert again.code == 0, again.text + again.log
+    assert content(study) == expected
+
+
+@pytest.mark.parametrize("stage", [s for s in PASSES.values() if s != "check"])
+def test_a_killed_pass_computes_nothing_twice(study, player, stage):
+    """kill -9 when the store holds a part of the work: what it holds is not computed again."""
+    rule = next(rule for rule, own in PASSES.items() if own == stage)
+    [job] = recorded(study.path)[rule]
+    undo(study, job)
+    whole = player.play(job, study.path)
+    first = study.ledger()[-1]
+    undo(study, job)
+    killed = player.play(job, study.path, Fault("kill", max(2, whole.writes - 4)))
+    assert killed.code == -9
+    [left] = (study.path / "results/tiny/.store" / stage).glob("*.open")
+    stored = left.read_bytes().count(b"BRD1 ")
+    assert stored >= 1 and not Path(study.path / job.outputs[0]).exists()
+    before = len(study.ledger())
+    assert player.play(job, study.path).code == 0
+    [entry] = study.ledger()[before:]
+    work = "rows" if stage == "lesion" else "lesions" if stage == "ablation" else None
+    if work:
+        assert entry[work] <= first[work] - stored + (stage == "lesion")
+    else:
+        assert len(entry["computed"]) < len(first["computed"]) or len(first["computed"]) == 1
+    manifest = json.loads((study.path / job.outputs[0]).read_text())
+    assert manifest["stage"] == stage
