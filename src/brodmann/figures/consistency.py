@@ -64,7 +64,8 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: model, source, target, overlap, drop, and where wanted ``rho`` (a text per model, printed in its
     panel). A circuit on its own task and cells with a missing value are left out. Pairs of one domain have
-    its colour and marker, others are grey crosses; the line is the least-squares fit.
+    its colour and marker, others are grey crosses; a mark is the
+    larger the more pairs are at its place; the line is the least-squares fit.
     """
     shown = cells[cells["source"] != cells["target"]]
     shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
@@ -132,8 +133,12 @@ def _shared_domain(cells: pd.DataFrame) -> pd.Series:
 def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
     domains = _shared_domain(cells)
     for domain in [CROSS, *ordered_domains(set(domains) - {CROSS})]:
-        own = cells[domains == domain]
-        axes.scatter(own["overlap"], own["drop"], **_look(domain))
+        own = cells[domains == domain].groupby(["overlap", "drop"]).size().reset_index(name="pairs")
+        look = _look(domain)
+        # Few items give few values: pairs that fall together are one mark, the larger the more there are.
+        axes.scatter(
+            own["overlap"], own["drop"], **{**look, "s": look["s"] * np.sqrt(own["pairs"])}
+        )
     x, y = cells["overlap"].to_numpy(dtype=float), cells["drop"].to_numpy(dtype=float)
     if len(x) > 2 and np.ptp(x) > 0:
         slope, intercept = np.polyfit(x, y, 1)
@@ -164,4 +169,6 @@ def _handles(cells: pd.DataFrame) -> list[Line2D]:
     ]
     if CROSS in domains:
         handles.append(Line2D([], [], ls="", ms=4, marker="x", color=NEUTRAL, label=CROSS))
+    if cells.duplicated(["model", "overlap", "drop"]).any():
+        handles.append(Line2D([], [], ls="", label="larger: more pairs"))
     return handles
