@@ -11,6 +11,12 @@ from brodmann.report.sources import Sources, nothing, printed_tables
 from brodmann.report.story import function as story
 from brodmann.report.story.findings import Findings
 
+# Of a study without tasks.split.
+_SAME_ITEMS = (
+    " Circuits are tested on items that they were found on, which flatters a task's own circuit (tasks.split: half parts "
+    "them)."
+)
+
 
 def function_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """What silencing circuits breaks, and whether overlap predicts it."""
@@ -43,7 +49,7 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
             f"structure_function.{component}",
             "Does overlap predict ablation?",
             "Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one costs the other; "
-            "larger marks stand for more pairs, the line is the least-squares fit.",
+            "larger marks stand for more pairs, marks side by side for the same overlap; the line is the least-squares fit.",
         ),
         *(sources.figure if len(sources.compared) > 1 else nothing)(
             f"consistency_ablation.{component}",
@@ -72,6 +78,7 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
         f"What breaks when a circuit is silenced?{suffix}",
         [
             "Overlap is structure. Silencing each circuit while the model does every task shows function."
+            + ("" if sources.study.tasks.split else _SAME_ITEMS)
         ],
         [
             *own_sentences(sources, component),

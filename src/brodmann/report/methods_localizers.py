@@ -70,9 +70,10 @@ def _found(settings: LocalizerSettings, texts: Mapping[str, tuple[int, int]]) ->
 
 def _selected(settings: LocalizerSettings) -> str:
     sizes = listed(
-        f"{size.number} units" if size.percentage is None else f"{size.percentage:g} % of all units"
+        f"{size.number} units" if size.percentage is None else f"{size.percentage:g} %"
         for size in settings.all_sizes
     )
+    sizes += "" if settings.all_sizes[-1].percentage is None else " of all units"
     which = {
         MOST_SELECTIVE: "with the highest t",
         LEAST_SELECTIVE: "with the lowest t",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pandas as pd
 
-from brodmann.analysis.controls import own_against_random
+from brodmann.analysis.controls import own_against_random, paired_p
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section
@@ -21,8 +22,10 @@ def summary_section(sources: Sources, findings: Findings) -> Section:
     lines = [
         *_line("Overlap within against across domains", _overlap(findings)),
         *_line("Same domain beside surface similarity", _surface(findings)),
-        *_line("Accuracy lost to a task's own circuit", _own(sources, findings.component)),
-        *_line("Accuracy lost to circuits of other tasks", _others(findings)),
+        *_line(
+            "Accuracy lost when circuits are silenced",
+            chain(_own(sources, findings.component), _others(findings)),
+        ),
         *_line("Perplexity without localized units", _lesions(sources)),
     ]
     lead = (
@@ -63,8 +66,9 @@ def _own(sources: Sources, component: str) -> Iterator[str]:
         column = next((c for c in ("layer_matched", "random") if table[c].notna().any()), None)
         if column is not None and len(table):
             yield (
-                f"{sources.called(name)} {share(table['own'].mean())} against {share(table[column].mean())} for as many "
-                f"random units ({len(table)} tasks)"
+                f"{sources.called(name)} {share(table['own'].mean())} to a task's own circuit, "
+                f"{share(table[column].mean())} to as many random units "
+                f"({p_text(paired_p(table['own'], table[column]))})"
             )
 
 
@@ -72,7 +76,8 @@ def _others(findings: Findings) -> Iterator[str]:
     for _, row in findings.spoken("modularity", drop=True).iterrows():
         if not pd.isna(row["difference"]):
             yield (
-                f"{_named(row)} {share(row['within'])} within the domain, {share(row['cross'])} across ({p_text(row['p'])})"
+                f"{_named(row)} {share(row['within'])} to other circuits of the domain, {share(row['cross'])} to those of "
+                f"other domains ({p_text(row['p'])})"
             )
 
 

@@ -21,8 +21,8 @@ from brodmann.report.story.wording import (
 )
 
 _CONTROLS = {
-    "layer_matched": "as many random units of the same layers",
-    "random": "as many random units of any layer",
+    "layer_matched": "random units of the same layers",
+    "random": "random units of any layer",
 }
 
 
@@ -31,11 +31,11 @@ def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
     controls = [column for column in _CONTROLS if table[column].notna().any()]
     if table.empty or not controls:
         return
-    parts = [f"{share(table[column].mean())} without {_CONTROLS[column]}" for column in controls]
+    parts = [f"as many {_CONTROLS[column]} {share(table[column].mean())}" for column in controls]
     first = controls[0]
     yield (
-        f"{name}: silencing a task's own circuit costs it {share(table['own'].mean())} accuracy, against "
-        f"{listed(parts)} (means of {len(table)} tasks; own circuit against the first of these: "
+        f"{name}: silencing a task's own circuit costs it {share(table['own'].mean())} accuracy, "
+        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]} "
         f"{p_text(paired_p(table['own'], table[first]))}, Wilcoxon's signed ranks over tasks)."
     )
     domains = [
@@ -46,7 +46,7 @@ def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
     equal = table[table["own"] <= worst]["target"].tolist()
     which = f"no more than random units for {listed(equal)}" if equal else "more for every task"
     yield (
-        f"{name}, own circuit against random units ({_CONTROLS[first].removeprefix('as many random ')}) by domain: "
+        f"{name}, own circuit against {_CONTROLS[first]} by domain: "
         f"{'; '.join(domains)}. The own circuit costs {which}."
     )
 

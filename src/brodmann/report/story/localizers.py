@@ -11,18 +11,23 @@ from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.report.story.findings import ALPHA
 from brodmann.report.story.wording import big, listed, p_text, share
 
+# What networks respond more to, and less to.
 CONTRASTS = {
-    "language": "sentences more than lists of non-words",
-    "theory_of_mind": "stories about beliefs more than stories about pictures",
-    "multiple_demand": "hard sums more than easy ones",
+    "language": ("sentences", "lists of non-words"),
+    "theory_of_mind": ("stories about false beliefs", "stories about false photographs"),
+    "multiple_demand": ("hard problems", "easy ones"),
 }
+_OTHER = ("the positive texts", "the negative ones")
 
 
 def responding_sentence(t: np.ndarray, p_fdr: np.ndarray, name: str, network: str) -> str:
     """How many units pass the false discovery rate. ``t``, ``p_fdr``: [layers, units]."""
     passed = int(((p_fdr < ALPHA) & (t > 0)).sum())
-    what = CONTRASTS.get(network, f"the {network} texts more")
-    return f"{name}: {passed:,} of {t.size:,} units respond to {what} (q < {ALPHA} over all units)."
+    more, less = CONTRASTS.get(network, _OTHER)
+    return (
+        f"{name}: {passed:,} of {t.size:,} units respond more to {more} than to {less} (Welch's t, q < {ALPHA} over all "
+        "units)."
+    )
 
 
 def lesion_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:
@@ -65,9 +70,10 @@ def _tested(corpus: pd.Series) -> str:
         return ""
     n, p = int(corpus["n"]), float(corpus["p_random"])
     # Two-sided signed ranks: of 2^n sign patterns the two most extreme.
-    least = ", the smallest that so many can give" if n and np.isclose(p, 2.0 ** (1 - n)) else ""
+    least = f" (the smallest that {n} passages can give)" if np.isclose(p, 2.0 ** (1 - n)) else ""
     q = "" if pd.isna(corpus["q_random"]) else f", {p_text(corpus['q_random'], 'q')}"
-    return f"; lesion against the random mean {p_text(p)}{q} ({n} passages{least})"
+    of = "" if least else f", {n} passages"
+    return f"; lesion against the mean of random ones {p_text(p)}{least}{q}{of}"
 
 
 def written_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:
@@ -84,4 +90,4 @@ def written_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[
 
 def contrasts_text(networks: tuple[str, ...]) -> str:
     """The kinds of texts that the networks of a study are localized by."""
-    return listed(CONTRASTS.get(network, network) for network in networks)
+    return listed(" against ".join(CONTRASTS.get(network, _OTHER)) for network in networks)

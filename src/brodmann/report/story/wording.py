@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -54,7 +55,9 @@ def big(value: float) -> str:
     """A perplexity in as many digits as it deserves."""
     if not np.isfinite(value):
         return "infinity" if value > 0 else "–"
-    return f"{value:,.1f}" if value < 1e3 else f"{value:,.0f}" if value < 1e6 else f"{value:.2g}"
+    if value < 1e6:
+        return f"{value:,.1f}" if value < 1e3 else f"{value:,.0f}"
+    return re.sub(r"e\+0*", "e", f"{value:.2g}")
 
 
 def nothing_shared(row: pd.Series) -> bool:
