@@ -14,7 +14,13 @@ STRUCTURE = (
     "consistency",
     "threshold_robustness",
 )
-PRINTED = ("modularity", "domain_modularity", "threshold_robustness")
+PRINTED = (
+    "modularity",
+    "domain_modularity",
+    "threshold_robustness",
+    "structure_function",
+    "confounds",
+)
 
 
 rule statistics:
@@ -58,6 +64,7 @@ rule printed_tables:
         "../workflow/envs/brodmann.yaml"
     params:
         selection=MAIN_SELECTION,
+        ablated=ABLATED[0],
         method=METHODS["structure"],
     message:
         "Writing the tables for a paper"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import brodmann
 from brodmann.config.load import LoadedConfig, load_config
-from brodmann.config.localizer import POOLINGS, LocalizerSettings
+from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
-from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.errors import UserError, did_you_mean
 from brodmann.files import write_text
+from brodmann.pipeline.check import attempts, together
 from brodmann.pipeline.workspace import config_files
-from brodmann.stimuli.reader import load_contrast
 from brodmann.tasks import catalogue, lm_eval, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -49,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    command("check", _check, "Check the config and every task it selects; all problems at once.")
+    check = command(
+        "check", _check, "Check the config and every task it selects; all problems at once."
+    )
+    check.add_argument("files", nargs="*", metavar="FILE", help="as after --configfile")
     command("tasks", _tasks, "List the tasks that the config selects.")
     command("where", _where, "Say where the report and the figures of a finished run are.")
     audit = command(
@@ -183,43 +187,19 @@ def _read_tasks(
     loaded: LoadedConfig, tasks: Sequence[str], count: int | None = None, seed: int | None = None
 ) -> list[TaskItems]:
     """The items of several tasks, or everything that is wrong with any of them."""
-    items: list[TaskItems] = []
-    problems: list[Problem | str] = []
-    for task in tasks:
-        try:
-            items.append(_read_task(loaded, task, count, seed))
-        except UserError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise UserError(*problems)
-    return items
+    return together([partial(_read_task, loaded, task, count, seed) for task in tasks])
 
 
 def _check(options: argparse.Namespace) -> int:
+    options.configfile += options.files
     loaded = _load(options)
-    total = sum(map(len, _read_tasks(loaded, loaded.study.tasks.selected)))
-    _check_stimuli(loaded.study.localizer)
+    selected = loaded.study.tasks.selected
+    reading = [partial(_read_task, loaded, task) for task in selected]
+    found = together([*reading, *attempts(loaded.study)])
+    total = sum(len(items) for items in found[: len(selected)])
     models, tasks = len(loaded.study.models), len(loaded.study.tasks.selected)
     print(f"{loaded.source.label}: fine. {models} models, {tasks} tasks, {total} items.")
     return 0
-
-
-def _check_stimuli(settings: LocalizerSettings) -> None:
-    """Every localizer's texts can be read, or everything that is wrong with them."""
-    problems: list[Problem | str] = []
-    for network in settings.networks:
-        try:
-            load_contrast(
-                network,
-                settings.stimuli,
-                seed=settings.seed,
-                demand=settings.demand,
-                answers=settings.answers,
-            )
-        except UserError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise UserError(*problems)
 
 
 def _tasks(options: argparse.Namespace) -> int:
@@ -239,7 +219,21 @@ def _items(options: argparse.Namespace) -> int:
             print(f"corrupted: {item.corrupted_prompt!r}")
             answers = [item.correct] if item.incorrect is None else [item.correct, item.incorrect]
             print(f"answers:   {' | '.join(repr(answer) for answer in answers)}")
+    print("---", "; ".join(_wording_of(loaded.study, items)) or "no model is run")
     return 0
+
+
+def _wording_of(study: Study, items: TaskItems) -> list[str]:
+    """Which wording each model of the config gets; of ``auto`` only its chat template decides."""
+    texts = []
+    for name in study.run_models:
+        asked = study.models[name].prompting.format
+        chat, plain = items.wording("chat"), items.wording("completion")
+        if asked == "auto" and chat != plain:
+            texts.append(f"{name} gets {chat} if its tokenizer has a chat template, else {plain}")
+        else:
+            texts.append(f"{name} gets {chat if asked == 'auto' else items.wording(asked)}")
+    return texts
 
 
 def _audit(options: argparse.Namespace) -> int:
@@ -404,11 +398,10 @@ def _where(options: argparse.Namespace) -> int:
     report = results / "report.html"
     if not report.is_file():
         raise UserError.at(str(report), "there is no report yet", "run 'snakemake --cores all'")
-    figures = len(list(results.glob("figures/*.png")))
-    print(f"\nThe report:           {report}")
-    print(f"A methods section:    {results / 'methods.md'}")
-    print(f"Tables of statistics: {results / 'statistics'}")
-    print(f"{figures} figures (PNG, PDF, CSV): {results / 'figures'}")
+    print(f"\nThe report:              {report}")
+    print(f"A methods section:       {results / 'methods.md'}")
+    print(f"Tables of statistics:    {results / 'statistics'}")
+    print(f"Figures (PNG, PDF, CSV): {results / 'figures'}")
     return 0
 
 

@@ -13,6 +13,7 @@ with job.running(snakemake) as study:
         config=snakemake.params.config,
         schema_file=workflow / "schemas" / "config.schema.yaml",
         item_files=snakemake.input.item_files,
+        cards=snakemake.input.cards,
         bibliography_file=workflow / "report" / "methods.bib",
         outputs=snakemake.output,
     )

@@ -3,6 +3,8 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.printed import write_printed
+    from brodmann.pipeline.paper_tables import write_printed
 
-    write_printed(snakemake.input, snakemake.output, snakemake.params.selection)
+    write_printed(
+        snakemake.input, snakemake.output, snakemake.params.selection, snakemake.params.ablated
+    )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import wilcoxon
 
 from brodmann.tasks.catalogue import domain_of, sort_key
 
@@ -64,6 +65,31 @@ def control_summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             drops = cells.loc[inside & (cells["group"] == group), "drop"].dropna().to_numpy()
             rows.append((domain, group, *_summary(drops)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def own_against_random(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What each task loses without its own circuit, and without as many random units.
+
+    Columns target, domain, own, layer_matched (drawn for that very circuit), random; trials averaged, NaN
+    where there is none. ``tables`` as for ``control_cells``.
+    """
+    cells = control_cells(tables)
+    about = cells[(cells["source"] == cells["target"]) | (cells["group"] == "random")]
+    wide = about.pivot(index="target", columns="group", values="drop")
+    wide = wide.reindex(columns=["own", "layer_matched", "random"])
+    wide = wide.loc[sorted(wide.index, key=sort_key)].reset_index()
+    wide.columns.name = None
+    wide.insert(1, "domain", wide["target"].map(domain_of))
+    return wide.dropna(subset=["own"]).reset_index(drop=True)
+
+
+def paired_p(first: pd.Series, second: pd.Series) -> float:
+    """Wilcoxon's signed ranks over tasks, two-sided; NaN without a pair, 1 without a difference."""
+    differences = (first - second).dropna()
+    if not len(differences):
+        return float("nan")
+    differences = differences[differences != 0]
+    return float(wilcoxon(differences).pvalue) if len(differences) else 1.0
 
 
 def _summary(values: np.ndarray) -> tuple[int, float, float]:

@@ -132,6 +132,10 @@ def pair_overlap(first: np.ndarray, second: np.ndarray, k: int) -> tuple[float, 
     return shared / k, shared / union if union else float("nan")
 
 
+# Below this ceiling an overlap divided by it is mostly noise.
+LOW_CEILING = 0.1
+
+
 @dataclass(frozen=True)
 class Reliability:
     """Overlap of a task's circuit with itself, from other items; NaN where it was not measured."""
@@ -171,17 +175,24 @@ def reliability(
     return Reliability(float(contained), float(jaccards), *map(float, seeds))
 
 
+def pair_ceilings(tasks: Sequence[str], ceilings: Mapping[str, float]) -> np.ndarray:
+    """sqrt(r_a r_b) of every two tasks [tasks, tasks]; NaN where one is unknown. On the diagonal r."""
+    rates = np.array([ceilings.get(task, np.nan) for task in tasks])
+    found = np.sqrt(rates[:, None] * rates[None, :])
+    np.fill_diagonal(found, rates)
+    return found
+
+
 def noise_corrected(matrix: pd.DataFrame, ceilings: Mapping[str, float]) -> pd.DataFrame:
     """Off-diagonal overlap divided by its noise ceiling sqrt(r_a r_b); on the diagonal the reliability.
 
     NaN where a ceiling is unknown or zero. Above one is possible: a ceiling is an estimate.
     """
-    rates = np.array([ceilings.get(task, np.nan) for task in matrix.index])
-    ceiling = np.sqrt(rates[:, None] * rates[None, :])
+    ceiling = pair_ceilings(list(matrix.index), ceilings)
     values = np.divide(
         matrix.to_numpy(), ceiling, out=np.full(matrix.shape, np.nan), where=ceiling > 0
     )
-    np.fill_diagonal(values, rates)
+    np.fill_diagonal(values, np.diag(ceiling))
     return pd.DataFrame(values, matrix.index, matrix.columns)
 
 

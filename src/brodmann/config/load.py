@@ -509,16 +509,25 @@ class _CrossChecks:
     def _localizer(
         self, value: dict[str, Any], tasks: TaskSettings | None
     ) -> LocalizerSettings | None:
+        here = ("localizer",)
+        given = self.given.get("localizer")
+        given = given if isinstance(given, dict) else {}
+        # What is missing on disk is said with whatever else is wrong.
+        stimuli = self._shipped(given, (*here, "stimuli"), "stimuli", folder=True)
+        corpus = self._shipped(
+            given.get("lesion"),
+            (*here, "lesion", "corpus"),
+            "stimuli/corpus/prose.txt",
+            folder=False,
+        )
         if tasks is None or not all(self._sound("localizer", key) for key in value):
             return None
-        here = ("localizer",)
         networks = tuple(network_name(name) for name in value["networks"])
         for name in networks:
             if networks.count(name) > 1:
                 self._problem((*here, "networks"), f"holds {name} twice", "keep one spelling")
                 break
         # A number of units is only asked for where no percentages are.
-        given = self.given.get("localizer") or {}
         percentages, number = value["percentages"], value["num_units"]
         if number is not None and "percentages" not in given:
             percentages = None
@@ -539,7 +548,7 @@ class _CrossChecks:
                 "networks": networks,
                 "percentages": tuple(map(float, percentages or ())),
                 "range": span,
-                "stimuli": self._shipped(given, (*here, "stimuli"), "stimuli", folder=True),
+                "stimuli": stimuli,
                 "answers": str(value["answers"]).lower(),
                 "lesion": LesionSettings(
                     percentages=tuple(map(float, lesion["percentages"] or ())),
@@ -550,19 +559,16 @@ class _CrossChecks:
                     ),
                     items=lesion["items"],
                     passages=lesion["passages"],
-                    corpus=self._shipped(
-                        given.get("lesion") or {},
-                        (*here, "lesion", "corpus"),
-                        "stimuli/corpus/prose.txt",
-                        folder=False,
-                    ),
+                    corpus=corpus,
                 ),
             }
         )
 
-    def _shipped(self, given: dict[str, Any], path: tuple, own: str, *, folder: bool) -> str:
-        """A path that the config names, or what ships with the workflow."""
-        text = given.get(path[-1])
+    def _shipped(self, given: Any, path: tuple, own: str, *, folder: bool) -> str:
+        """A path that the config names (``given``: its section), or what ships with the workflow."""
+        text = given.get(path[-1]) if isinstance(given, dict) else None
+        if text is not None and not isinstance(text, str):
+            return ""  # the schema has said so
         place = self.root / own if text is None else self._resolve(text, path)
         if not self._exists(place, folder=folder):
             self._problem(path, f"no such {'folder' if folder else 'file'}: {place}")

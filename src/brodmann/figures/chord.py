@@ -22,7 +22,6 @@ from brodmann.figures.style import (
     ordered_domains,
     readable,
     task_label,
-    text_colour,
     text_width,
     title_height,
 )
@@ -183,7 +182,8 @@ def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
                 rotation_mode="anchor",
                 va="center",
                 size=LABEL_SIZE,
-                color=text_colour(colour),
+                # One colour on all four: black is the one that every domain leaves readable.
+                color="black",
                 fontweight="bold",
             )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from brodmann.figures.style import (
     DOUBLE,
@@ -25,6 +28,7 @@ from brodmann.tasks.catalogue import domain_of
 PANELS_PER_ROW = 4
 CROSS = "two domains"
 CELL = 0.42  # inches
+ASIDE = 0.06  # inches between groups of one place
 
 
 def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
@@ -64,7 +68,9 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: model, source, target, overlap, drop, and where wanted ``rho`` (a text per model, printed in its
     panel). A circuit on its own task and cells with a missing value are left out. Pairs of one domain have
-    its colour and marker, others are grey crosses; the line is the least-squares fit.
+    its colour and marker, others are grey crosses; a mark is the
+    larger the more pairs are at its place, domains side by side if places are few; the line is the
+    least-squares fit.
     """
     shown = cells[cells["source"] != cells["target"]]
     shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
@@ -131,9 +137,18 @@ def _shared_domain(cells: pd.DataFrame) -> pd.Series:
 
 def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
     domains = _shared_domain(cells)
-    for domain in [CROSS, *ordered_domains(set(domains) - {CROSS})]:
-        own = cells[domains == domain]
-        axes.scatter(own["overlap"], own["drop"], **_look(domain))
+    groups = [CROSS, *ordered_domains(set(domains) - {CROSS})]
+    # Where few values recur groups would hide each other: they stand side by side, off by some points.
+    crowded = 2 * len(cells[["overlap", "drop"]].drop_duplicates()) < len(cells)
+    for number, domain in enumerate(groups):
+        own = cells[domains == domain].groupby(["overlap", "drop"]).size().reset_index(name="pairs")
+        # Pairs that fall together are one mark.
+        look = _look(domain)
+        look["s"] = look["s"] * np.sqrt(own["pairs"])
+        aside = (number - (len(groups) - 1) / 2) * ASIDE * crowded
+        shift = ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
+        axes.scatter(own["overlap"], own["drop"], transform=axes.transData + shift, **look)
+    axes.margins(x=0.08)
     x, y = cells["overlap"].to_numpy(dtype=float), cells["drop"].to_numpy(dtype=float)
     if len(x) > 2 and np.ptp(x) > 0:
         slope, intercept = np.polyfit(x, y, 1)
@@ -141,9 +156,9 @@ def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
         axes.plot(ends, intercept + slope * ends, color="#333333", linewidth=0.8)
 
 
-def _look(domain: str) -> dict[str, object]:
+def _look(domain: str) -> dict[str, Any]:
     if domain == CROSS:
-        return {"marker": "x", "s": 4, "linewidths": 0.4, "color": NEUTRAL, "alpha": 0.6}
+        return {"marker": "x", "s": 5, "linewidths": 0.5, "color": NEUTRAL, "alpha": 0.6}
     colour = domain_colour(domain)
     return {
         "marker": domain_marker(domain),
@@ -164,4 +179,6 @@ def _handles(cells: pd.DataFrame) -> list[Line2D]:
     ]
     if CROSS in domains:
         handles.append(Line2D([], [], ls="", ms=4, marker="x", color=NEUTRAL, label=CROSS))
+    if cells.duplicated(["model", "overlap", "drop"]).any():
+        handles.append(Line2D([], [], ls="", label="larger: more pairs"))
     return handles

@@ -173,9 +173,22 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     low, high = lesion["low"].to_numpy(dtype=float), lesion["high"].to_numpy(dtype=float)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     random = table[table["condition"] == "random"]
-    axes.plot(random["percentage"], random["value"], ls="", marker=".", ms=4, color=RANDOM)
+    axes.plot(
+        random["percentage"],
+        random["value"],
+        ls="",
+        marker="o",
+        ms=3.5,
+        mfc="white",
+        mec=RANDOM,
+        mew=0.8,
+        zorder=3,
+        label="a random draw",
+    )
     means = random.groupby("percentage")["value"].mean()
-    axes.plot(means.index, means.values, color=RANDOM, linewidth=1, ls="--", label="random units")
+    axes.plot(
+        means.index, means.values, color=RANDOM, linewidth=1, ls="--", label="random units, mean"
+    )
     axes.set_xscale("log")
     axes.set_xlabel("silenced units (%)")
     axes.set_ylabel(measure)
@@ -197,7 +210,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     """How much of what circuits write lands on localized units, against chance.
 
     Columns: panel (its heading), task, domain, ratio (written share over that of random neurons of the same
-    layers), p. A dot per task, by domain; filled where p < 0.05.
+    layers), q. A dot per task, by domain; filled where q < 0.05.
     """
     names = list(dict.fromkeys(table["panel"]))
     if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
@@ -210,7 +223,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
             some = own[own["domain"] == domain].dropna(subset=["ratio"])
             spread = np.linspace(-0.25, 0.25, len(some)) if len(some) > 1 else np.zeros(len(some))
             colour = domain_colour(domain)
-            sure = some["p"].to_numpy(dtype=float) < 0.05
+            sure = some["q"].to_numpy(dtype=float) < 0.05
             for chosen, face in ((sure, colour), (~sure, "none")):
                 axes.scatter(
                     place + spread[chosen],

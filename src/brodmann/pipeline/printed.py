@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from brodmann.files import write_text
 from brodmann.pipeline.inventory import AVERAGE
-from brodmann.pipeline.statistics import TABLES
-from brodmann.pipeline.tables import read_table
 
 _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -23,20 +20,28 @@ _LATEX = {
 }
 
 
+# What p and q are, below a table.
+Q_NOTE = " q: false discovery rate (Benjamini-Hochberg) over all rows of statistics/{name}.csv."
+_SHUFFLED = "p: shuffled domain labels, one-sided."
+
+
 @dataclass(frozen=True)
 class Printed:
-    """One table: caption, column heads, rows of text (numbers already rounded)."""
+    """One table: caption, column heads, rows of text (numbers already rounded), and what a reader of p and
+    q must know."""
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str
+    label: str  # to refer to it in LaTeX
 
     def markdown(self) -> str:
         """A pipe table under its caption."""
         lines = [self.heads, ("---",) * len(self.heads), *self.rows]
         cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
         body = "\n".join("| " + " | ".join(line) + " |" for line in cells)
-        return f"{self.caption}\n\n{body}\n"
+        return f"{self.caption}\n\n{body}\n\n{self.note}\n"
 
     def latex(self) -> str:
         """A table for the booktabs package."""
@@ -45,7 +50,8 @@ class Printed:
         return "\n".join(
             [
                 r"\begin{table}",
-                rf"  \caption{{{latex_text(self.caption)}}}",
+                rf"  \caption{{{latex_text(f'{self.caption}. {self.note}')}}}",
+                rf"  \label{{tab:{self.label}}}",
                 rf"  \begin{{tabular}}{{{columns}}}",
                 r"    \toprule",
                 f"    {lines[0]}",
@@ -71,33 +77,17 @@ def show_p(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """``value`` with so many decimals, or a dash."""
     return "–" if pd.isna(value) else f"{value:.{digits}f}"
 
 
-def _percent(value: float) -> str:
-    return _number(100 * value, 1)
+def percent(value: float) -> str:
+    """A share in per cent, one decimal."""
+    return number(100 * value, 1)
 
 
-def write_printed(inputs: Sequence[str], outputs: Sequence[str], selection: str) -> None:
-    """Rule ``printed_tables``: for every {table}.csv a {table}.md and a {table}.tex."""
-    makers = {
-        "modularity": modularity_table,
-        "domain_modularity": domain_table,
-        "threshold_robustness": robustness_table,
-    }
-    for path in inputs:
-        name = Path(path).stem
-        printed = makers[name](read_table(path, TABLES[name]), selection)
-        for output in outputs:
-            if Path(output).stem == name:
-                text = "\n".join(
-                    one.latex() if output.endswith(".tex") else one.markdown() for one in printed
-                )
-                write_text(output, text)
-
-
-def _shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
+def shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
     """The rows of overlap (containment) and of ablations at one size."""
     measured = table["measure"].isin(["containment", "accuracy_drop"])
     return without_lonely_average(table[measured & (table["sel"] == selection)])
@@ -122,58 +112,74 @@ def _parts(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return parts
 
 
-def _name(row: pd.Series) -> str:
+def model_name(row: pd.Series) -> str:
+    """A row's model, controls marked."""
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
 
 
-def _printed(
+def printed(
     table: pd.DataFrame,
     caption: str,
     heads: Sequence[str],
     cells: Callable[[pd.Series], Sequence[str]],
+    *,
+    name: str,
+    note: str,
 ) -> list[Printed]:
-    """A printed table for each part of ``table``; ``{what}`` in the caption says which."""
+    """A printed table for each part of ``table``; ``{what}`` in the caption says which. ``name``: of the long
+    table."""
     return [
         Printed(
             caption.format(what=what),
             tuple(heads),
-            tuple((_name(row), *cells(row)) for _, row in rows.iterrows()),
+            tuple((model_name(row), *cells(row)) for _, row in rows.iterrows()),
+            note,
+            re.sub(r"[^a-z0-9]+", "-", f"{name} {what}".lower()).strip("-"),
         )
         for what, rows in _parts(table)
     ]
 
 
+def _tested(row: pd.Series) -> tuple[str, str]:
+    """p and q; none where all cells are 0: there is no difference that a test could be about."""
+    if row["within"] == 0 and row["cross"] == 0:
+        return "–", "–"
+    return show_p(row["p"]), show_p(row.get("q", float("nan")))
+
+
 def modularity_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     """Within and across domains, a row per model."""
-    return _printed(
-        _shown(table, selection),
+    return printed(
+        shown(table, selection),
         f"Within and across domains: {{what}}, {selection}",
         ("model", "tasks", "within (%)", "across (%)", "ratio", "p", "q"),
         lambda row: (
             str(row["n"]),
-            _percent(row["within"]),
-            _percent(row["cross"]),
-            _number(row["ratio"], 2),
-            show_p(row["p"]),
-            show_p(row["q"]),
+            percent(row["within"]),
+            percent(row["cross"]),
+            number(row["ratio"], 2),
+            *_tested(row),
         ),
+        name="modularity",
+        note=_SHUFFLED + Q_NOTE.format(name="modularity"),
     )
 
 
 def domain_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     """Each domain against the others, a row per model and domain."""
     heads = ("model", "domain", "tasks", "within (%)", "across (%)")
-    return _printed(
-        _shown(table, selection),
+    return printed(
+        shown(table, selection),
         f"Each domain against the others: {{what}}, {selection}",
         (*heads, "to others (%)", "from others (%)", "p", "q"),
         lambda row: (
             str(row["domain"]),
             str(row["n_domain"]),
-            *(_percent(row[name]) for name in ("within", "cross", "out", "into")),
-            show_p(row["p"]),
-            show_p(row["q"]),
+            *(percent(row[name]) for name in ("within", "cross", "out", "into")),
+            *_tested(row),
         ),
+        name="domain_modularity",
+        note=_SHUFFLED + Q_NOTE.format(name="domain_modularity"),
     )
 
 
@@ -183,18 +189,20 @@ def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
     measured = table["measure"].isin(["containment", "accuracy_drop"])
     heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
     scores = ("ari", "nmi", "ami", "v_measure", "silhouette")
-    return _printed(
+    return printed(
         without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")]),
         f"Size of the circuits: {{what}}, {sign} scores",
         (*heads, "V", "silhouette", "p (ARI)", "tau"),
         lambda row: (
             f"{row['percent']:g}",
-            _percent(row["within"]),
-            _percent(row["cross"]),
-            _number(row["ratio"], 2),
-            show_p(row["p"]),
-            *(_number(row[name], 3) for name in scores),
+            percent(row["within"]),
+            percent(row["cross"]),
+            number(row["ratio"], 2),
+            _tested(row)[0],
+            *(number(row[name], 3) for name in scores),
             show_p(row["ari_p"]),
-            _number(row["tau"], 3),
+            number(row["tau"], 3),
         ),
+        name="threshold_robustness",
+        note=f"{_SHUFFLED} p (ARI): the same shuffles against the clusters. p are not corrected.",
     )

@@ -110,7 +110,7 @@ def _networks(study: Study) -> int:
     found = study.networks
     samples = len(found.datasets) * (found.group_samples + found.individual_samples)
     # Samples may be longer than prompts; decomposing one takes about as long as reading it.
-    return samples * 2 * math.ceil(found.max_tokens / _TOKENS)
+    return samples * 2 * math.ceil(found.max_tokens / PROMPT)
 
 
 def _network_use(study: Study) -> int:

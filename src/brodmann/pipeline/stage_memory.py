@@ -26,6 +26,8 @@ RULES = (
     "ablation_pass",
     "localizer_pass",
     "lesion_pass",
+    "networks_pass",
+    "network_use_pass",
 )
 
 # A process with Python, torch and a model's code, before any weights; CUDA's own on the device.
@@ -44,6 +46,9 @@ _STATISTICS = 120_000_000
 # Tokens of a localizer's shortest texts.
 _SHORT = 16
 _FLOAT32, _FLOAT64 = 4, 8
+# A block of signals as it is read, in float64, and a product of it; signals that are not put on disk.
+_BLOCK = 20 << 24
+_IN_MEMORY = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,25 @@ def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     return _STATISTICS + (20 + 3 * texts) * units * _FLOAT64
 
 
+def _decomposed(study: Study, widths: Widths, batch: Batch) -> int:
+    """Vectors of all units: the Krylov subspace, components and their whitening; a block of signals."""
+    found = study.networks
+    layers = widths.layers if found.layers is None else len(found.layers)
+    units = layers * (widths.neurons if found.site == "mlp_hidden" else widths.hidden)
+    k = max(found.group_components, found.individual_components)
+    tokens = found.group_samples * found.max_tokens
+    signals = min(_IN_MEMORY, tokens * units * _FLOAT32)
+    vectors = 4 * 13 * (found.group_components + 10) + 20 * k
+    return _STATISTICS + signals + _BLOCK + vectors * units * _FLOAT64
+
+
+def _used(study: Study, widths: Widths, batch: Batch) -> int:
+    """The maps of all datasets, and courses of their networks."""
+    found = study.networks
+    maps = 4 * len(found.datasets) * found.group_components * widths.layers
+    return _STATISTICS + maps * max(widths.hidden, widths.neurons) * _FLOAT64
+
+
 _WORK: dict[str, tuple[Callable[..., int], Callable[..., int]]] = {
     "check_model": (_checking, _nothing),
     "baseline_pass": (_baseline, _nothing),
@@ -180,4 +204,6 @@ _WORK: dict[str, tuple[Callable[..., int], Callable[..., int]]] = {
     "ablation_pass": (_ablation, _means),
     "localizer_pass": (_localizer, _moments),
     "lesion_pass": (_lesion, _moments),
+    "networks_pass": (_localizer, _decomposed),
+    "network_use_pass": (_lesion, _used),
 }

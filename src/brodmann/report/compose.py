@@ -19,7 +19,8 @@ from brodmann.report.overlap import certainty_section, overlap_section, surface_
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
 from brodmann.report.sources import Sources
-from brodmann.report.story import Findings
+from brodmann.report.story.findings import Findings
+from brodmann.report.summary import summary_section
 
 STATISTICS = (
     *("modularity", "domain_modularity", "clustering", "consistency", "threshold_robustness"),
@@ -41,17 +42,20 @@ def compose(
         )
         for name in STATISTICS
     }
-    sections = [overview_section(sources)]
-    for component in study.attribution.components:
-        findings = Findings(
+    components = study.attribution.components
+    every = [
+        Findings(
             tables,
             component,
             study.selection.main_name,
             study.ablated_selections[0],
             study.ablation.kinds[0],
         )
-        named = component if len(study.attribution.components) > 1 else ""
-        sections += _component(sources, findings, named)
+        for component in components
+    ]
+    sections = [summary_section(sources, every[0]), overview_section(sources)]
+    for findings in every:
+        sections += _component(sources, findings, findings.component if len(every) > 1 else "")
     if study.run_models:
         sections.append(localizers_section(sources))
     sections.append(behind_section(sources))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from brodmann.analysis.controls import own_against_random
 from brodmann.pipeline.printed import domain_table, modularity_table
-from brodmann.report import story
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources, nothing, printed_tables
-from brodmann.report.story import Findings
+from brodmann.report.story import function as story
+from brodmann.report.story.findings import Findings
+
+# Of a study without tasks.split.
+_SAME_ITEMS = (
+    " Circuits are tested on items that they were found on, which flatters a task's own circuit (tasks.split: half parts "
+    "them)."
+)
 
 
 def function_section(sources: Sources, findings: Findings, suffix: str) -> Section:
@@ -39,8 +48,8 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
         *sources.figure(
             f"structure_function.{component}",
             "Does overlap predict ablation?",
-            "A dot per ordered pair of tasks: overlap of the two circuits against the accuracy that silencing one costs the "
-            "other. Mixed-effects regression with crossed random intercepts; Spearman with Mantel p.",
+            "Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one costs the other; "
+            "larger marks stand for more pairs, marks side by side for the same overlap; the line is the least-squares fit.",
         ),
         *(sources.figure if len(sources.compared) > 1 else nothing)(
             f"consistency_ablation.{component}",
@@ -69,11 +78,28 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
         f"What breaks when a circuit is silenced?{suffix}",
         [
             "Overlap is structure. Silencing each circuit while the model does every task shows function."
+            + ("" if sources.study.tasks.split else _SAME_ITEMS)
         ],
-        [*story.ablation_sentences(findings), *story.function_sentences(findings)],
+        [
+            *own_sentences(sources, component),
+            *story.ablation_sentences(findings),
+            *story.function_sentences(findings, _cells(sources, component), ablation.max_items),
+        ],
         figures,
         printed_tables(printed, "ablation", component),
     )
+
+
+def own_sentences(sources: Sources, component: str) -> Iterator[str]:
+    """Own circuit against random units, of every model whose circuits were ablated here."""
+    for name in sources.study.measured_models:
+        tables = sources.lesions(name, component)
+        yield from story.own_sentences(own_against_random(tables), sources.called(name))
+
+
+def _cells(sources: Sources, component: str) -> dict[str, story.Cells]:
+    names = [one.model for one in sources.inventory.all_drops if one.component == component]
+    return {name: story.Cells.of(sources.drops(name, component)) for name in dict.fromkeys(names)}
 
 
 def _draws(number: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from safetensors.numpy import load_file
+
 from brodmann.analysis.written import COLUMNS as WRITTEN
 from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.tables import read_table
-from brodmann.report import story
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources, nothing
+from brodmann.report.story import localizers as story
 
 
 def localizers_section(sources: Sources) -> Section:
@@ -15,11 +17,16 @@ def localizers_section(sources: Sources) -> Section:
     settings = sources.study.localizer
     main = settings.selections[0]
     seeds = ", ".join(map(str, settings.lesion.seeds))
+    draws = f"{'seed' if len(settings.lesion.seeds) == 1 else 'seeds'} {seeds}; circles"
     findings = []
     for name in sources.study.run_models:
         for network in settings.networks:
             folder = sources.results / name / "localizer" / network
             called = sources.called(name)
+            tensors = load_file(folder / "selectivity.safetensors")
+            findings.append(
+                story.responding_sentence(tensors["t"], tensors["p_fdr"], called, network)
+            )
             findings += story.lesion_sentences(
                 read_table(folder / "lesion.csv", LESIONS), called, network
             )
@@ -33,7 +40,7 @@ def localizers_section(sources: Sources) -> Section:
             "What is lost without a network",
             f"Perplexity of a corpus of prose (per token), and accuracy on tasks of each domain (at most "
             f"{settings.lesion.items} items a task, pooled), with the network's units held at zero against as many random "
-            f"other units (seeds {seeds}). Bands: 95 % intervals. Dotted: intact.",
+            f"other units{f' ({draws})' if seeds else ''}. Bands: 95 % intervals. Dotted: intact.",
         ),
         *sources.figure(
             "localizer_depth",
@@ -55,15 +62,14 @@ def localizers_section(sources: Sources) -> Section:
             "localizer_circuits",
             "Do circuits write on the networks?",
             "Share of the squared length of circuit neurons' write vectors that lies on localized units of their own layer, "
-            "over that of random neurons of the same layers (1,000 draws). Filled: p < 0.05, one-sided.",
+            "over that of random neurons of the same layers (1,000 draws). Filled: q < 0.05, one-sided.",
         ),
     ]
     return Section(
         "Functional localizers",
         [
-            "As in neuroscience: units that respond more to one kind of text than to another (sentences against lists of "
-            "non-words, stories about beliefs against stories about pictures, hard against easy sums), and what breaks when "
-            "they are silenced."
+            "As in neuroscience: units that respond more to one kind of text than to another, and what breaks when they are "
+            f"silenced. Here: {story.contrasts_text(settings.networks)}."
         ],
         findings,
         figures,

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import brodmann
+from brodmann.analysis.structure_function import BOOTSTRAPS
+from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
 from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
-from brodmann.files import write_text
+from brodmann.files import read_json, write_text
+from brodmann.localizers.perplexity import read_passages
 from brodmann.provenance import package_versions
-from brodmann.tasks.items import read_items
+from brodmann.report.methods_localizers import localizers_text
+from brodmann.report.story.wording import listed
+from brodmann.stimuli.reader import load_contrast
+from brodmann.tasks.catalogue import domain_of
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
@@ -54,29 +61,62 @@ def write_methods(
     config: Mapping[str, Any],
     schema_file: str | Path,
     item_files: Sequence[str],
+    cards: Sequence[str],
     bibliography_file: str | Path,
     outputs: Any,
 ) -> None:
     """Rule ``methods``. ``config``: the effective values; ``outputs`` has ``text`` and ``bibliography``."""
     settings = not_default(config, load_schema(schema_file))
-    counts = {}
-    for path in item_files:
-        items = read_items(path)
-        counts[items.task] = len(items)
-    text = methods_text(study, settings, package_versions(), counts)
+    text = methods_text(study, settings, package_versions(), Counts.read(study, item_files, cards))
     entries = Path(bibliography_file).read_text(encoding="utf-8")
     write_text(outputs.text, text)
     write_text(outputs.bibliography, bibliography(text, entries))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the config does not say: how many there are of what was used."""
+
+    items: Mapping[str, int]  # per task
+    units: Mapping[tuple[str, str], int] = field(
+        default_factory=dict
+    )  # (model, component) -> all units
+    texts: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # network -> positive, negative
+    passages: int | None = None  # of the corpus that lesions are measured on
+
+    @classmethod
+    def read(cls, study: Study, item_files: Sequence[str], cards: Sequence[str]) -> Counts:
+        """From the files of items and models, and the localizers' texts."""
+        records = [read_json(path) for path in item_files]
+        units = {}
+        for card in map(read_json, cards):
+            for component in study.attribution.components:
+                units[card["name"], component] = card["n_layers"] * card[f"{component}_per_layer"]
+        texts, passages = {}, None
+        if study.run_models and study.localizer.networks:
+            asked = study.localizer
+            for network in asked.networks:
+                found = load_contrast(
+                    network,
+                    asked.stimuli,
+                    seed=asked.seed,
+                    demand=asked.demand,
+                    answers=asked.answers,
+                )
+                texts[network] = (len(found.positive), len(found.negative))
+            passages = len(read_passages(asked.lesion.corpus)[: asked.lesion.passages])
+        return cls({one["task"]: one["n_items"] for one in records}, units, texts, passages)
 
 
 def methods_text(
     study: Study,
     settings: Sequence[tuple[str, Any, Any]],
     software: Mapping[str, str],
-    n_items: Mapping[str, int],
+    counts: Counts,
 ) -> str:
-    """The section in Markdown. ``settings``: (key, value, default) of what is not the default;
-    ``n_items``: items per task."""
+    """The section in Markdown. ``settings``: (key, value, default) of what is not the default."""
     parts = [
         "# Methods",
         "This text was written from the config of the study; check it against your paper before you use it. "
@@ -84,7 +124,8 @@ def methods_text(
         *_models(study),
     ]
     if study.run_models:
-        parts += [*_tasks(study, n_items), *_circuits(study), *_ablation(study)]
+        parts += [*_tasks(study, counts.items), *_circuits(study, counts), *_ablation(study)]
+        parts += localizers_text(study, counts.texts, counts.passages)
     parts += [*_comparison(study), _software(software), *_settings(settings)]
     return "\n\n".join(parts) + "\n"
 
@@ -93,23 +134,25 @@ def _models(study: Study) -> list[str]:
     run = [study.models[name] for name in study.run_models]
     text = []
     if run:
-        text.append(f"Models were {_list(_described(entry) for entry in run)}.")
+        text.append(f"Models were {listed(_described(entry) for entry in run)}.")
     if study.imported_models:
         text.append(
-            f"Result matrices of {_list(study.imported_models)} were taken over, not computed here; those of the published "
+            f"Result matrices of {listed(study.imported_models)} were taken over, not computed here; those of the published "
             "study are of [@han2026modular]."
         )
     if study.controls:
-        names = _list(study.controls)
+        names = listed(study.controls)
         text.append(f"{names} served as control and entered no average and no test across models.")
     return ["## Models", " ".join(text)]
 
 
 def _described(entry: ModelEntry) -> str:
-    untrained = f"with fresh random weights (seed {entry.seed}), " if entry.untrained else ""
+    untrained = (
+        f", with fresh random weights drawn with seed {entry.seed}" if entry.untrained else ""
+    )
     source = entry.source.partition(":")[2]
     cited = " [@allal2025smollm2]" if "smollm2" in entry.source.lower() else ""
-    return f"{entry.name} ({untrained}{_SOURCES[entry.kind]} {source}){cited}"
+    return f"{entry.name} ({_SOURCES[entry.kind]} {source}{untrained}){cited}"
 
 
 def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
@@ -119,7 +162,7 @@ def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
         f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "no"
     )
     first = (
-        f"Each of {len(tasks.selected)} tasks was posed as {each} minimal pairs (seed {tasks.seed}): a clean and a "
+        f"Each of {len(tasks.selected)} tasks ({_domains(tasks.selected)}) was posed as {each} minimal pairs (seed {tasks.seed}): a clean and a "
         "corrupted problem of which the right answer of one is the wrong answer of the other. "
         "Pairs whose prompts differ in their number of tokens were left out. "
     )
@@ -135,13 +178,21 @@ def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
     if others:
         kind = study.models[others[0]].inclusion.filter
         which = "all aligned items" if kind == "aligned" else "both-correct items only"
-        first += f" For {_list(others)}, {which} were used."
+        first += f" For {listed(others)}, {which} were used."
     return ["## Tasks", first]
 
 
-def _circuits(study: Study) -> list[str]:
+def _domains(tasks: Sequence[str]) -> str:
+    """``3 language, 3 formal``."""
+    counts: dict[str, int] = {}
+    for task in tasks:
+        counts[domain_of(task)] = counts.get(domain_of(task), 0) + 1
+    return ", ".join(f"{number} {domain}" for domain, number in counts.items())
+
+
+def _circuits(study: Study, counts: Counts) -> list[str]:
     found = study.attribution
-    units = _list(_COMPONENTS[component] for component in found.components)
+    units = listed(_COMPONENTS[component] for component in found.components)
     how = {
         "patching": "attribution patching [@nanda2023attribution; @syed2024attribution]: the difference of clean "
         "and corrupted activation times the gradient of the metric on the corrupted run",
@@ -155,7 +206,7 @@ def _circuits(study: Study) -> list[str]:
         if found.gradient == "both_answers"
         else "the correct answer's log-probability"
     )
-    sizes = _list(f"{percent:g} %" for percent in study.selection.percents)
+    sizes = listed(f"{percent:g} %" for percent in study.selection.percents)
     split = (
         " on one half of the items, effects being measured on the other"
         if study.tasks.split
@@ -165,18 +216,37 @@ def _circuits(study: Study) -> list[str]:
         f"Circuits are sets of {units} at the last prompt token. A unit's score is its mean over items by {how}; the "
         f"metric is the log-probability difference of the two answers, normalised by its clean and corrupted values, "
         f"and the gradient flows through {gradient}. The circuit of a task holds the {sizes} of all units with the "
-        f"{_list(_sign(sign) for sign in study.selection.signs)} scores, found{split or ' on all of its items'}. "
+        f"{listed(_sign(sign) for sign in study.selection.signs)} scores, found{split or ' on all of its used items'}. "
+        f"Results are shown for {study.selection.main:g} %{_main_size(study, counts)}. "
     )
     reliability = []
     if found.splits:
-        reliability.append(f"{found.splits} random halves of the items")
+        reliability.append(f"{found.splits} random splits of the used items into halves")
     if found.second_seed:
         reliability.append("a second list of items that shares none with the first")
     if reliability:
-        text += f"Reliability was measured from {_list(reliability)}. "
+        text += f"Reliability was measured from {listed(reliability)}. "
     if found.bootstraps:
-        text += f"Intervals of mean overlaps come from {found.bootstraps} resamples of the items."
+        text += f"Intervals of mean overlaps come from {found.bootstraps} resamples of the used items of every task."
     return ["## Circuits", text.rstrip()]
+
+
+def _main_size(study: Study, counts: Counts) -> str:
+    """`` (46 of 46,080 neurons in smollm2)``: the main size in units."""
+    size = Size(percentage=study.selection.main)
+    found = [
+        f"{size.count(number):,} of {number:,} {component} in {listed(names)}"
+        for (component, number), names in _alike(counts.units).items()
+    ]
+    return f" ({'; '.join(found)})" if found else ""
+
+
+def _alike(units: Mapping[tuple[str, str], int]) -> dict[tuple[str, int], list[str]]:
+    """(component, number of units) -> the models that have so many."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for (model, component), number in units.items():
+        found.setdefault((component, number), []).append(model)
+    return found
 
 
 def _sign(sign: str) -> str:
@@ -187,7 +257,7 @@ def _ablation(study: Study) -> list[str]:
     settings = study.ablation
     if not study.measured_models:
         return []
-    kinds = _list(_KINDS[kind] for kind in settings.kinds)
+    kinds = listed(_KINDS[kind] for kind in settings.kinds)
     items = f"the first {settings.max_items}" if settings.max_items else "all"
     left_out = [name for name in study.run_models if name not in study.measured_models]
     text = (
@@ -201,9 +271,9 @@ def _ablation(study: Study) -> list[str]:
     if settings.random_trials:
         controls.append(f"fully random (draws: {settings.random_trials})")
     if controls:
-        text += f"Controls were as many units drawn at random, {_list(controls)}; seed {settings.seed}. "
+        text += f"Controls were as many units drawn at random, {listed(controls)}; seed {settings.seed}. "
     if left_out:
-        text += f"Circuits of {_list(left_out)} were not ablated."
+        text += f"Circuits of {listed(left_out)} were not ablated."
     return ["## Ablation", text.rstrip()]
 
 
@@ -228,27 +298,33 @@ def _comparison(study: Study) -> list[str]:
             "tasks. Averages are means over the models that have a cell."
         )
         if statistics.exclude:
-            text.append(f"Averages leave out {_list(statistics.exclude)}.")
+            text.append(f"Averages leave out {listed(statistics.exclude)}.")
     text.append(
         "Accuracy drops were regressed on standardised overlap with crossed random intercepts for source and target "
-        "(REML) [@seabold2010statsmodels]; Spearman's correlation was tested by permuting tasks "
-        "[@mantel1967detection]."
+        "(REML) [@seabold2010statsmodels]; Spearman's correlation was tested by "
+        f"{statistics.permutations:,} permutations of the tasks [@mantel1967detection], its interval is from "
+        f"{BOOTSTRAPS:,} resamples of the tasks."
     )
+    if study.measured_models:
+        text.append(
+            "What tasks lose to their own circuits and to random units was compared by Wilcoxon's signed ranks over tasks."
+        )
     if study.run_models:
         text.append(
             "To test whether domains explain overlap beyond the prompts' surface, overlaps and drops were regressed on "
             "same domain, alone and beside the similarity of answer vocabulary, last prompt token, prompt tokens and "
-            "format; p-values permute residuals by tasks [@dekker2007sensitivity], and labels were also shuffled "
-            "within formats."
+            f"format; p-values permute residuals by tasks ({statistics.permutations:,} permutations) "
+            "[@dekker2007sensitivity], intervals are from resampled tasks, and labels were also shuffled within formats."
         )
     text.append(
-        "False discovery rates were controlled once per table and column [@benjamini1995controlling]."
+        "False discovery rates were controlled once per table of statistics and column of p-values, over all its "
+        "models, averages, sizes and measures together [@benjamini1995controlling]."
     )
     return ["## Comparison", " ".join(text)]
 
 
 def _software(versions: Mapping[str, str]) -> str:
-    named = _list(f"{name} {version}" for name, version in versions.items())
+    named = listed(f"{name} {version}" for name, version in versions.items())
     return (
         f"## Software\n\nbrodmann {brodmann.__version__}, a Snakemake workflow [@molder2021sustainable] on "
         f"transformers [@wolf2020transformers] and nnsight [@fiottokaufman2024nnsight]; {named}."
@@ -271,14 +347,6 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_value(item) for item in value) or "none"
     return str(value).replace("|", "\\|").replace("\n", " ")
-
-
-def _list(words: Any) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    words = [str(word) for word in words]
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def bibliography(text: str, entries: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
+from brodmann.analysis.overlap import LOW_CEILING, pair_ceilings
 from brodmann.pipeline.overlap import RELIABILITY, SUMMARY
 from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
 from brodmann.pipeline.tables import read_table
-from brodmann.report import story
 from brodmann.report.page import Group, Section
 from brodmann.report.sources import Sources, nothing, printed_tables
-from brodmann.report.story import Findings
+from brodmann.report.story import overlap as story
+from brodmann.report.story.findings import Findings
+from brodmann.report.story.surface import confound_sentences
 
 
 def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Section:
@@ -58,7 +61,7 @@ def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
         ],
         [
             *story.overlap_sentences(findings),
-            *story.learned_sentences(findings, sources.untrained),
+            *story.untrained_sentences(findings, sources.untrained),
             *story.domain_sentences(findings),
             *story.clustering_sentences(findings),
         ],
@@ -92,7 +95,8 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
             f"overlap.noise_corrected.{name}.{component}",
             f"Overlap over its noise ceiling, {name}",
             "Two tasks with the same circuit would be seen to overlap by the geometric mean of their reliabilities; "
-            "overlaps are divided by it. Diagonal: reliability.",
+            "overlaps are divided by it. Diagonal: reliability. The scale ends at 1 (more is noise). Grey: no ceiling, "
+            f"or one below {LOW_CEILING:g} ({_unknown(sources, findings, name)} pairs).",
         )
     ]
     return Section(
@@ -109,11 +113,24 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
     )
 
 
+def _unknown(sources: Sources, findings: Findings, name: str) -> str:
+    """``8 of 66``: pairs of tasks whose noise ceiling is unknown or low."""
+    table = _replicated(sources, findings, name, "reliability").set_index("task")["ceiling"]
+    ceilings = pair_ceilings(list(table.index), table.to_dict())
+    pairs = ceilings[np.triu_indices(len(table), 1)]
+    return f"{int((~(pairs >= LOW_CEILING)).sum())} of {len(pairs)}"
+
+
+def _replicated(sources: Sources, findings: Findings, name: str, what: str) -> pd.DataFrame:
+    folder = sources.results / name / "overlap" / findings.component
+    columns = RELIABILITY if what == "reliability" else SUMMARY
+    return read_table(folder / f"{findings.overlap_sel}.{what}.csv", columns)
+
+
 def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
     for name in sources.study.run_models:
-        stem = sources.results / name / "overlap" / findings.component / findings.overlap_sel
-        table = read_table(f"{stem}.reliability.csv", RELIABILITY)
-        summary = read_table(f"{stem}.summary.csv", SUMMARY)
+        table = _replicated(sources, findings, name, "reliability")
+        summary = _replicated(sources, findings, name, "summary")
         mean = table["ceiling"].mean()
         if pd.isna(mean):
             continue
@@ -141,7 +158,7 @@ def surface_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
         "answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks resampled; p: residuals "
         f"permuted by tasks, one-sided, {sources.study.statistics.permutations:,} permutations, seed {seed}."
     )
-    findings_text = list(story.confound_sentences(findings))
+    findings_text = list(confound_sentences(findings))
     if sources.study.imported_models:
         findings_text.append(
             f"{', '.join(sources.study.imported_models)}: results only, so that their prompts are not at hand and surface "

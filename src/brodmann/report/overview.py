@@ -28,7 +28,10 @@ def overview_section(sources: Sources) -> Section:
         left_out = own[~own["included"]]
         findings.append(
             f"{sources.called(name)}: {int(own['included'].sum())} of {len(own)} "
-            f"tasks are included" + (f"; left out: {_reasons(left_out)}." if len(left_out) else ".")
+            f"tasks are included"
+            + (f"; left out: {_reasons(left_out)}" if len(left_out) else "")
+            + _leniently(study, name)
+            + "."
         )
     rule = _inclusion(study)
     caption = (
@@ -44,6 +47,11 @@ def overview_section(sources: Sources) -> Section:
         sources.figure("accuracy_heatmap", "Accuracy", caption),
         [Table("Models of the study", heads, rows, frozenset({0, 1}))],
     )
+
+
+def _leniently(study: Study, name: str) -> str:
+    aligned = study.models[name].inclusion.filter == "aligned"
+    return " (all aligned items; accuracy is not asked for)" if aligned else ""
 
 
 def _inclusion(study: Study) -> str:

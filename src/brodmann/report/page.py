@@ -113,6 +113,12 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def unbroken(text: str) -> str:
+    """``text`` with no-break spaces inside "54 %" and "p = 0.06", which no line may part."""
+    text = re.sub(r"(?<=[\d–]) (?=%)", "\u00a0", text)
+    return re.sub(r"\b([pqnk]) ([=<]) (?=[\d.])", "\\1\u00a0\\2\u00a0", text)
+
+
 def write_page(output: str | Path, page: Page, template: str | Path) -> None:
     """Fill the template. All text is escaped: names come from configs, task files and checkpoints."""
     template = Path(template)
@@ -122,4 +128,5 @@ def write_page(output: str | Path, page: Page, template: str | Path) -> None:
         undefined=StrictUndefined,
         trim_blocks=False,
     )
+    environment.filters["unbroken"] = unbroken
     write_text(output, environment.get_template(template.name).render(page=page))

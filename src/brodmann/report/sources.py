@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from brodmann.config.study import Study
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.pipeline.printed import Printed
+from brodmann.pipeline.tables import read_matrix, read_table
 from brodmann.report.page import Picture, Table
 
 
@@ -67,6 +70,19 @@ class Sources:
         """The models that averages and comparisons between models are made of."""
         return [name for name in self.study.models if name not in self.study.controls]
 
+    def drops(self, name: str, component: str) -> pd.DataFrame:
+        """A model's (or the average's) accuracy lost: rows the silenced circuit, columns the task."""
+        folder = self.results / name / "ablation" / component
+        sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
+        return read_matrix(f"{folder}/{sel}.{kind}.accuracy_drop.csv")
+
+    def lesions(self, name: str, component: str) -> dict[str, pd.DataFrame]:
+        """Of a model that was run: task -> the table of all lesions that it was tested under."""
+        sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
+        folder = self.results / name / "ablation" / component / sel / kind
+        found = {task: folder / f"{task}.csv" for task in self.study.tasks.selected}
+        return {task: read_table(path) for task, path in found.items() if path.is_file()}
+
 
 def nothing(name: str, title: str, caption: str) -> list[Picture]:
     """No figure: there is nothing that it could show."""
@@ -76,7 +92,7 @@ def nothing(name: str, title: str, caption: str) -> list[Picture]:
 def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:
     """The printed tables of overlap or of ablation, for one kind of unit."""
     return [
-        Table(one.caption, one.heads, one.rows)
+        Table(f"{one.caption}. {one.note}", one.heads, one.rows)
         for one in printed
         if what in one.caption and component in one.caption
     ]

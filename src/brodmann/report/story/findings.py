@@ -1,0 +1,59 @@
+"""The tables that the report speaks about, and which of their rows get a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from brodmann.pipeline.inventory import AVERAGE
+from brodmann.pipeline.statistics import ALL
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tables of results/statistics, and which rows the report speaks about."""
+
+    tables: dict[str, pd.DataFrame]
+    component: str
+    overlap_sel: str
+    drop_sel: str
+    kind: str
+
+    def rows(self, table: str, *, drop: bool = False) -> pd.DataFrame:
+        """Rows of the main selection: of containment, or of the accuracy drop."""
+        found = self.tables[table]
+        chosen = (found["component"] == self.component) & (
+            found["sel"] == (self.drop_sel if drop else self.overlap_sel)
+        )
+        if drop:
+            chosen &= found["kind"] == self.kind
+        if "measure" in found and table != "structure_function":
+            chosen &= found["measure"] == ("accuracy_drop" if drop else "containment")
+        return found[chosen]
+
+    def spoken(self, table: str, *, drop: bool = False) -> pd.DataFrame:
+        """Of these, the rows that get a sentence: the average of several models, or the only model there
+        is; and every control. All models are in the printed tables."""
+        return spoken(self.rows(table, drop=drop))
+
+    def sizes(self) -> pd.DataFrame:
+        """Overlap (containment) at every size of the main sign, from threshold_robustness."""
+        table = self.tables["threshold_robustness"]
+        sign = self.overlap_sel.partition("-")[0]
+        return table[
+            (table["component"] == self.component)
+            & (table["measure"] == "containment")
+            & table["sel"].str.startswith(f"{sign}-")
+        ]
+
+
+def spoken(rows: pd.DataFrame) -> pd.DataFrame:
+    """See ``Findings.spoken``."""
+    own = rows[~rows["control"].astype(bool)]
+    several = own[~own["model"].isin([AVERAGE, ALL])]["model"].nunique() > 1
+    together = own["model"].isin([AVERAGE, ALL])
+    kept = own[together] if several else own[~together]
+    return pd.concat([kept, rows[rows["control"].astype(bool)]])

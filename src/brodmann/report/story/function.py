@@ -1,0 +1,126 @@
+"""Sentences on function: what silencing circuits costs, and whether overlap predicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from brodmann.analysis.controls import paired_p
+from brodmann.pipeline.paper_tables import UNRELIABLE
+from brodmann.report.story.findings import Findings
+from brodmann.report.story.wording import (
+    called,
+    interval,
+    listed,
+    nothing_shared,
+    p_text,
+    share,
+)
+
+_CONTROLS = {
+    "layer_matched": "random units of the same layers",
+    "random": "random units of any layer",
+}
+
+
+def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
+    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``."""
+    controls = [column for column in _CONTROLS if table[column].notna().any()]
+    if table.empty or not controls:
+        return
+    parts = [f"as many {_CONTROLS[column]} {share(table[column].mean())}" for column in controls]
+    first = controls[0]
+    yield (
+        f"{name}: silencing a task's own circuit costs it {share(table['own'].mean())} accuracy, "
+        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]} "
+        f"{p_text(paired_p(table['own'], table[first]))}, Wilcoxon's signed ranks over tasks)."
+    )
+    domains = [
+        f"{domain} {share(rows['own'].mean())} against {share(rows[first].mean())}"
+        for domain, rows in table.groupby("domain", sort=False)
+    ]
+    worst = table[controls].max(axis=1)
+    equal = table[table["own"] <= worst]["target"].tolist()
+    which = f"no more than random units for {listed(equal)}" if equal else "more for every task"
+    yield (
+        f"{name}, own circuit against {_CONTROLS[first]} by domain: "
+        f"{'; '.join(domains)}. The own circuit costs {which}."
+    )
+
+
+def ablation_sentences(findings: Findings) -> Iterator[str]:
+    """What a circuit's loss costs tasks of its own domain and of others."""
+    for _, row in findings.spoken("modularity", drop=True).iterrows():
+        if pd.isna(row["within"]) or pd.isna(row["cross"]):
+            yield f"{called(row)}: there are no pairs within and across domains to compare."
+            continue
+        if nothing_shared(row):
+            yield f"{called(row)}: silencing another task's circuit costs no task anything ({row['n']} tasks)."
+            continue
+        ratio = "" if pd.isna(row["ratio"]) else f" (ratio {row['ratio']:.1f})"
+        yield (
+            f"{called(row)}: silencing another task's circuit costs {share(row['within'])} accuracy if the task is of "
+            f"the same domain and {share(row['cross'])} if it is not{ratio}; {p_text(row['p'])}, {row['n']} tasks."
+        )
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Off-diagonal cells of a drop matrix: how many there are, and how many are not 0."""
+
+    measured: int
+    not_zero: int
+
+    @classmethod
+    def of(cls, drops: pd.DataFrame) -> Cells:
+        """Count them."""
+        values = drops.to_numpy(dtype=float)
+        cells = values[~np.eye(len(values), dtype=bool)]
+        cells = cells[np.isfinite(cells)]
+        return cls(len(cells), int((cells != 0).sum()))
+
+
+def function_sentences(
+    findings: Findings, cells: Mapping[str, Cells], max_items: int | None
+) -> Iterator[str]:
+    """Does overlap predict ablation? ``cells``: of the models' drop matrices."""
+    for _, row in findings.spoken("structure_function", drop=True).iterrows():
+        name = called(row)
+        if pd.isna(row["coefficient"]):
+            yield f"{name}: overlap against ablation was not fitted: {row['note']}."
+            continue
+        note = row["note"] if isinstance(row["note"], str) else ""
+        text = f"{name}: one SD of overlap goes with {_fitted(row, note)}"
+        if not pd.isna(row["spearman"]):
+            text += (
+                f"; Spearman's rho {row['spearman']:.2f} [{row['spearman_low']:.2f}, {row['spearman_high']:.2f}], "
+                f"Mantel {p_text(row['mantel_p'])}"
+            )
+        text += "."
+        if row["model"] in cells:
+            found = cells[row["model"]]
+            of = "" if max_items is None else f", at most {max_items} items a task"
+            text += f" {found.not_zero} of {found.measured} pairs' losses are not 0{of}."
+        if not row["converged"]:
+            text += " The fit did not converge: take no number from it."
+        if UNRELIABLE not in note and note:
+            text += f" The fit warned: {_sentences(note)}"
+        yield text
+
+
+def _fitted(row: pd.Series, note: str) -> str:
+    """The coefficient; without its interval where the fit says that its errors are not reliable."""
+    pairs = f"{int(row['n'])} pairs, mixed-effects regression"
+    if UNRELIABLE in note:
+        reason = "its Hessian is not positive definite, so that it has no reliable interval or p"
+        return f"{row['coefficient']:.3f} more accuracy lost ({pairs}; {reason})"
+    level = "" if pd.isna(row["low"]) else ", 95 % interval"
+    return f"{interval(row)} more accuracy lost ({pairs}{level})"
+
+
+def _sentences(note: str) -> str:
+    """Warnings that were joined by semicolons, each as a sentence."""
+    return " ".join(f"{part.strip().rstrip('.')}." for part in note.split(";") if part.strip())

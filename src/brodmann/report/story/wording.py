@@ -1,0 +1,65 @@
+"""Numbers and names as sentences have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from brodmann.pipeline.inventory import AVERAGE
+from brodmann.pipeline.printed import show_p
+from brodmann.pipeline.statistics import ALL
+
+
+def called(row: pd.Series) -> str:
+    """A model's name at the start of a sentence."""
+    if row["model"] == AVERAGE:
+        number = row.get("n_models")
+        return (
+            "On average over models" if pd.isna(number) else f"On average over {int(number)} models"
+        )
+    if row["model"] == ALL:
+        return "Over all models"
+    return f"{row['model']} (control)" if row["control"] else str(row["model"])
+
+
+def listed(words: Iterable[object]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    texts = [str(word) for word in words]
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def share(value: float) -> str:
+    """A share in per cent."""
+    return "–" if pd.isna(value) else f"{100 * value:.1f} %"
+
+
+def interval(row: pd.Series, digits: int = 3) -> str:
+    """The coefficient of a row and its interval, where it has one."""
+    if pd.isna(row["low"]):
+        return f"{row['coefficient']:.{digits}f}"
+    return f"{row['coefficient']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+
+
+def p_text(p: float, letter: str = "p") -> str:
+    """``p = 0.0123`` or ``p < 0.0001``."""
+    shown = show_p(p)
+    return f"{letter} < {shown[1:]}" if shown.startswith("<") else f"{letter} = {shown}"
+
+
+def big(value: float) -> str:
+    """A perplexity in as many digits as it deserves."""
+    if not np.isfinite(value):
+        return "infinity" if value > 0 else "–"
+    if value < 1e6:
+        return f"{value:,.1f}" if value < 1e3 else f"{value:,.0f}"
+    return re.sub(r"e\+0*", "e", f"{value:.2g}")
+
+
+def nothing_shared(row: pd.Series) -> bool:
+    """Whether all cells within and across are 0: there is no difference that a test could be about."""
+    return bool(row["within"] == 0 and row["cross"] == 0)

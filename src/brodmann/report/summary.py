@@ -1,0 +1,106 @@
+"""The top of the report: its main findings in a few lines, from the same tables as the sections below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import pandas as pd
+
+from brodmann.analysis.controls import own_against_random, paired_p
+from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.pipeline.tables import read_table
+from brodmann.report.page import Section
+from brodmann.report.sources import Sources
+from brodmann.report.story.findings import Findings
+from brodmann.report.story.surface import verdict
+from brodmann.report.story.wording import big, called, listed, p_text, share
+
+
+def summary_section(sources: Sources, findings: Findings) -> Section:
+    """Overlap, surface, ablation and localizers, a line each; of several kinds of unit the first."""
+    lines = [
+        *_line("Overlap within against across domains", _overlap(findings)),
+        *_line("Same domain beside surface similarity", _surface(findings)),
+        *_line(
+            "Accuracy lost when circuits are silenced",
+            chain(_own(sources, findings.component), _others(findings)),
+        ),
+        *_line("Perplexity without localized units", _lesions(sources)),
+    ]
+    lead = (
+        "One line per question; tests, intervals, controls and caveats are in the sections below."
+    )
+    return Section("In short", [lead], lines or ["No model of this study has results to compare."])
+
+
+def _line(question: str, answers: Iterator[str]) -> list[str]:
+    text = "; ".join(answers)
+    return [f"{question}: {text}."] if text else []
+
+
+def _named(row: pd.Series) -> str:
+    name = called(row)
+    return name[0].lower() + name[1:] if name.startswith(("On average", "Over all")) else name
+
+
+def _overlap(findings: Findings) -> Iterator[str]:
+    for _, row in findings.spoken("modularity").iterrows():
+        if not pd.isna(row["difference"]):
+            yield f"{_named(row)} {share(row['within'])} against {share(row['cross'])} ({p_text(row['p'])})"
+
+
+def _surface(findings: Findings) -> Iterator[str]:
+    rows = findings.rows("confounds")
+    rows = rows[rows["term"] == "same_domain"]
+    for _, own in rows.groupby("model", sort=False):
+        by = {row["predictors"]: row for _, row in own.iterrows()}
+        alone, beside = by["domain"], by["domain_and_surface"]
+        if not pd.isna(alone["coefficient"]) and not pd.isna(beside["coefficient"]):
+            yield f"{_named(alone)}: the domain effect on overlap {verdict(alone, beside)}"
+
+
+def _own(sources: Sources, component: str) -> Iterator[str]:
+    for name in sources.study.measured_models:
+        table = own_against_random(sources.lesions(name, component))
+        column = next((c for c in ("layer_matched", "random") if table[c].notna().any()), None)
+        if column is not None and len(table):
+            yield (
+                f"{sources.called(name)} {share(table['own'].mean())} to a task's own circuit, "
+                f"{share(table[column].mean())} to as many random units "
+                f"({p_text(paired_p(table['own'], table[column]))})"
+            )
+
+
+def _others(findings: Findings) -> Iterator[str]:
+    for _, row in findings.spoken("modularity", drop=True).iterrows():
+        if not pd.isna(row["difference"]):
+            yield (
+                f"{_named(row)} {share(row['within'])} to other circuits of the domain, {share(row['cross'])} to those of "
+                f"other domains ({p_text(row['p'])})"
+            )
+
+
+def _lesions(sources: Sources) -> Iterator[str]:
+    settings = sources.study.localizer
+    for name in sources.study.run_models:
+        for network in settings.networks:
+            table = read_table(sources.results / name / "localizer" / network / "lesion.csv")
+            table = table[table["measure"] == "perplexity"]
+            lesion = table[table["condition"] == "lesion"]
+            if lesion.empty:
+                continue
+            row = lesion.iloc[0]
+            random = table[
+                (table["condition"] == "random")
+                & (table["selection"] == row["selection"])
+                & (table["kind"] == row["kind"])
+            ]["value"]
+            intact = table[table["condition"] == "intact"]["value"].iloc[0]
+            text = (
+                f"{sources.called(name)}, {NETWORK_NAMES.get(network, network)}: {big(intact)} intact, "
+                f"{big(row['value'])} without {int(row['k'])} units"
+            )
+            if len(random):
+                text += f", {listed(map(big, random))} without random ones"
+            yield text
