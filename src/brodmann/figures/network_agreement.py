@@ -94,7 +94,8 @@ def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
             markerfacecolor=colour if sure else "none",
         )
     axes.axvline(1, color="#999999", linewidth=0.7, zorder=0)
-    axes.set_xlim(left=0)
+    # Marks at the edge are to be whole.
+    axes.set_xlim(0, 1.08 * max(1.0, float(table["ratio"].max())))
     axes.set_xlabel("observed / chance")
     axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)

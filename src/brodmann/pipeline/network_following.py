@@ -24,6 +24,8 @@ from brodmann.pipeline.tables import write_table
 EXAMPLE_COLUMNS = ("place", "piece", "tokens", "special", "network", "course")
 CONNECTIVITY_COLUMNS = ("dataset", "network", "other", "n_tokens", "r")
 SHIPPED_EXAMPLE = "example/languages.txt"
+# Tokens of the example that are shown, however few were decomposed of each sample.
+EXAMPLE_TOKENS = 512
 
 
 class Following:
@@ -89,7 +91,7 @@ class Following:
 
             from brodmann.networks.pieces import pieces
 
-            [ids] = self._encode(bench, [self.example])
+            [ids] = self._encode(bench, [self.example], EXAMPLE_TOKENS)
             networks = self.stage.networks[dataset]
             # On the scale of the texts that the networks were found in: an example has few tokens.
             course = networks.courses(self._extractor(bench).one(ids), standardise="group")
@@ -108,7 +110,8 @@ class Following:
             extractor = self._extractor(bench)
             spread = np.where(networks.sd > 0, networks.sd, 1.0)
             parts: dict[str, list[np.ndarray]] = {"raw": [], "standard": [], "text": [], "end": []}
-            for number, ids in enumerate(self._encode(bench, texts)):
+            limit = self.stage.settings.max_tokens
+            for number, ids in enumerate(self._encode(bench, texts, limit)):
                 signals = extractor.one(ids).astype(np.float64)
                 standard = (signals - networks.mean) / spread
                 parts["raw"].append(tracks.mean_courses(signals, networks.members))
@@ -120,10 +123,9 @@ class Following:
 
         return compute
 
-    def _encode(self, bench: Bench, texts: Sequence[str]) -> list[Any]:
+    def _encode(self, bench: Bench, texts: Sequence[str], limit: int) -> list[Any]:
         from brodmann.localizers.texts import encode_texts
 
-        limit = self.stage.settings.max_tokens
         return encode_texts(bench.model.tokenizer, texts, truncate=limit)
 
     def _extractor(self, bench: Bench) -> Any:
