@@ -17,6 +17,8 @@ from brodmann.networks.signals import Signals
 
 # A column whose SD is no more than this share of its mean is constant, but for rounding to float32.
 _ROUNDING = 1e-7
+# Signals up to this size in float64 are converted once, not in every pass.
+KEPT_BYTES = 1 << 30
 
 
 class Standardised:
@@ -36,6 +38,7 @@ class Standardised:
         self.n_columns = len(range(*columns.indices(signals.layout.n_columns)))
         self.n_tokens = signals.n_tokens
         self.passes = 0
+        self._kept: list[tuple[int, torch.Tensor]] = []
         self.mean, self.sd, sums = self._moments()
         self.constant = self.sd == 0
         divisor = torch.where(self.constant, 1.0, self.sd) if zscore else torch.ones_like(self.sd)
@@ -100,9 +103,15 @@ class Standardised:
 
     def _blocks(self) -> Iterator[tuple[int, torch.Tensor]]:
         self.passes += 1
+        if self._kept:
+            yield from self._kept
+            return
+        kept = 8 * self.n_tokens * self.n_columns <= KEPT_BYTES
         for start, block in self.signals.blocks(self.columns):
-            values = torch.from_numpy(np.ascontiguousarray(block))
-            yield start, values.to(self.device).double()
+            values = torch.from_numpy(np.ascontiguousarray(block)).to(self.device).double()
+            if kept:
+                self._kept.append((start, values))
+            yield start, values
 
     def _times(
         self, start: int, block: torch.Tensor, scaled: torch.Tensor, shift: torch.Tensor
