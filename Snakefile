@@ -53,7 +53,6 @@ rule all:
         rules.ablations.input,
         rules.localizers.input,
         rules.networks.input,
-        rules.network_uses.input,
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

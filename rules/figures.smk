@@ -28,6 +28,11 @@ FIGURES = [
     *collect("{figure}.{component}", figure=("composition", *STUDY_FIGURES), component=COMPONENTS),
     *collect("localizer_{name}", name=LOCALIZER_FIGURES if MODELS else []),
     *collect("networks_{name}.{model}", name=NETWORK_MAP_FIGURES, model=NETWORK_MODELS),
+    *collect(
+        "networks_{name}.{model}",
+        name=(*NETWORK_MAP_FIGURES, *NETWORK_USE_FIGURES),
+        model=NETWORK_MODELS,
+    ),
     *workspace.figures,
 ]
 

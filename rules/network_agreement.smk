@@ -1,8 +1,7 @@
-"""Networks beside circuits and localized units; networks of several models side by side; figures.
+"""Networks beside circuits and localized units; figures.
 
 results/{model}/networks/agreement.csv            IoU, written shares and depth against permutations
 results/{model}/networks/agreement_layers.csv     each map's share of units by layer
-results/statistics/fingerprint.csv                rank correlation of two models' networks
 results/figures/networks_{editing,connectivity,agreement}.{model}.*
 Config: networks, selection.main, localizer
 """
@@ -10,7 +9,6 @@ Config: networks, selection.main, localizer
 # Circuits of attention heads are no neurons.
 MAPPED_TASKS = TASKS if DATASETS and "neurons" in COMPONENTS else []
 NETWORK_USE_FIGURES = ("editing", "connectivity", "agreement")
-FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
 
 
 rule network_uses:
@@ -33,6 +31,16 @@ rule network_uses:
             ending=FORMATS,
         ),
         ["results/statistics/fingerprint.csv"] if FINGERPRINTED else [],
+
+
+rule networks:
+    """Every model's networks, and all that is done with them."""
+    input:
+        rules.network_maps.input,
+        rules.network_uses.input,
+    localrule: True
+    message:
+        "Networks are there" if DATASETS else "No networks: networks.datasets names no texts"
 
 
 rule network_agreement:
@@ -85,27 +93,3 @@ rule network_figures:
         "{wildcards.model}: drawing what its networks do"
     script:
         "../workflow/scripts/network_figures.py"
-
-
-rule fingerprint:
-    input:
-        collect(
-            "results/{model}/networks/{dataset}/courses.safetensors",
-            model=FINGERPRINTED,
-            dataset=DATASETS,
-        ),
-    output:
-        "results/statistics/fingerprint.csv",
-    log:
-        "logs/statistics/fingerprint.log",
-    localrule: True
-    conda:
-        "../workflow/envs/brodmann.yaml"
-    params:
-        models=FINGERPRINTED,
-        datasets=DATASETS,
-        method=METHODS["following"],
-    message:
-        "Setting the networks of models side by side"
-    script:
-        "../workflow/scripts/fingerprint.py"

@@ -8,11 +8,14 @@ results/{model}/networks/connectivity.csv                   Pearson's r of netwo
 results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
 results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
 results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
+results/statistics/fingerprint.csv                          rank correlation of two models' networks
 Config: networks.editing, networks.probing, networks.following
 """
 
-EDITED_TASKS = list(study.networks.use.editing.tasks) if DATASETS and MODELS else []
-PROBED_TASKS = list(study.networks.use.probing.tasks) if DATASETS and MODELS else []
+EDITED_TASKS = list(study.networks.use.editing.tasks) if NETWORK_MODELS else []
+PROBED_TASKS = list(study.networks.use.probing.tasks) if NETWORK_MODELS else []
+# Networks of several models are set side by side.
+FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
 INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
 
 
@@ -85,3 +88,27 @@ rule network_use:
         "{wildcards.model}: what its networks do"
     script:
         "../workflow/scripts/network_use.py"
+
+
+rule fingerprint:
+    input:
+        collect(
+            "results/{model}/networks/{dataset}/courses.safetensors",
+            model=FINGERPRINTED,
+            dataset=DATASETS,
+        ),
+    output:
+        "results/statistics/fingerprint.csv",
+    log:
+        "logs/statistics/fingerprint.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        models=FINGERPRINTED,
+        datasets=DATASETS,
+        method=METHODS["following"],
+    message:
+        "Setting the networks of models side by side"
+    script:
+        "../workflow/scripts/fingerprint.py"

@@ -10,7 +10,7 @@ Config: networks
 
 DATASETS = list(study.networks.names)
 # Without datasets no networks are sought.
-NETWORK_MODELS = MODELS if DATASETS else []
+NETWORK_MODELS = list(study.network_models)
 NETWORK_TABLES = ("consistency", "template_iou", "sizes", "layers")
 
 
@@ -18,7 +18,7 @@ wildcard_constraints:
     dataset=workspace.dataset_pattern,
 
 
-rule networks:
+rule network_maps:
     """Every model's networks, and their tables."""
     input:
         collect(
@@ -28,9 +28,6 @@ rule networks:
             ending=("safetensors", "json"),
         ),
         collect("results/{model}/networks/{table}.csv", model=NETWORK_MODELS, table=NETWORK_TABLES),
-    localrule: True
-    message:
-        "Networks are there" if DATASETS else "No networks: networks.datasets names no texts"
 
 
 rule networks_pass:

@@ -52,7 +52,7 @@ def table(study, name):
 @pytest.fixture
 def networked(study):
     configure(study)
-    study.snakemake("networks")
+    study.snakemake("network_maps")
     return study
 
 
@@ -71,24 +71,24 @@ def test_networks_of_a_study(networked):
     assert len(table(study, "sizes")) == 2 * (3 + 16)
     assert len(table(study, "layers")) == 2 * 4 * 3
     check_by_hand(study, found)
-    assert study.planned("networks") == {}
+    assert study.planned("network_maps") == {}
 
     [entry] = [entry for entry in study.ledger() if entry["stage"] == "networks"]
     assert (entry["templates"], entry["samples"], entry["model_loads"]) == (2, 8, 1)
 
     # How templates are compared is decided without the model.
     before = configure(study, iou_threshold=0.5)
-    study.snakemake("networks")
+    study.snakemake("network_maps")
     assert len(study.ledger()) == before
     # More samples: only theirs are decomposed. The group's stay what they are.
     before = configure(study, individual_samples=6)
-    study.snakemake("networks")
+    study.snakemake("network_maps")
     [entry] = study.ledger()[before:]
     assert (entry["templates"], entry["samples"]) == (0, 4)
     assert np.array_equal(templates(study).maps, found.maps)
     # What is decomposed together changes everything.
     before = configure(study, scope="layer")
-    study.snakemake("networks")
+    study.snakemake("network_maps")
     [entry] = study.ledger()[before:]
     assert (entry["templates"], entry["samples"]) == (2, 8)
     assert templates(study).maps.shape == (9, 3, 32)
@@ -129,24 +129,24 @@ def test_a_killed_pass_goes_on_where_it_was(study):
             return False
         return any(path.read_bytes().count(b"BRD1 ") >= 2 for path in folder.iterdir())
 
-    study.kill_snakemake("networks", when=wrote)
+    study.kill_snakemake("network_maps", when=wrote)
     [shard] = folder.iterdir()
     stored = shard.read_bytes().count(b"BRD1 ")
     study.snakemake("--unlock")
     before = len(study.ledger())
-    study.snakemake("networks")
+    study.snakemake("network_maps")
     [entry] = study.ledger()[before:]
     assert entry["templates"] + entry["samples"] <= 14 - stored
 
 
 def test_what_is_wrong_is_said(study):
     configure(study, group_samples=10)
-    failed = study.snakemake("networks", check=False)
+    failed = study.snakemake("network_maps", check=False)
     assert failed.returncode != 0
     assert "networks.datasets.sea: 12 samples, 14 are needed" in failed.stdout
     assert "Traceback" not in failed.stdout
     configure(study, layers=[0, 7])
-    failed = study.snakemake("networks", check=False)
+    failed = study.snakemake("network_maps", check=False)
     assert "tiny has no layer 7 (its layers are 0 to 2)" in failed.stdout
     assert "Traceback" not in failed.stdout
 

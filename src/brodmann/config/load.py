@@ -294,6 +294,7 @@ class _CrossChecks:
             gpus=value["gpus"],
             attn_implementation=value["attn_implementation"],
             ablation=value["ablation"],
+            networks=value["networks"],
             accuracies=self._accuracies(name, kind, value["accuracies"]),
         )
 

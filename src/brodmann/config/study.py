@@ -57,6 +57,7 @@ class ModelEntry:
     max_memory: dict[str, str] = field(default_factory=dict)
     gpus: int = 1
     ablation: bool = True
+    networks: bool = True
     # Results-only models: file and column of their accuracies.
     accuracies: tuple[str, str] | None = None
 
@@ -280,6 +281,13 @@ class Study:
         if self.ablation.forecast_only:
             return ()
         return tuple(name for name in self.run_models if self.models[name].ablation)
+
+    @property
+    def network_models(self) -> tuple[str, ...]:
+        """Models whose functional networks are sought."""
+        if not self.networks.datasets:
+            return ()
+        return tuple(name for name in self.run_models if self.models[name].networks)
 
     @property
     def ablated_selections(self) -> tuple[str, ...]:

@@ -138,6 +138,8 @@ def rules_of(study: Study, model: str) -> Iterator[str]:
             continue
         if rule in ("localizer_pass", "lesion_pass") and not study.localizer.networks:
             continue
+        if rule in ("networks_pass", "network_use_pass") and model not in study.network_models:
+            continue
         yield rule
 
 

@@ -15,6 +15,7 @@ from brodmann.pipeline.tables import read_table
 from brodmann.report.behind import behind_section
 from brodmann.report.function import function_section
 from brodmann.report.localizers import localizers_section
+from brodmann.report.networks import networks_section
 from brodmann.report.overlap import certainty_section, overlap_section, surface_section
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
@@ -58,6 +59,8 @@ def compose(
         sections += _component(sources, findings, findings.component if len(every) > 1 else "")
     if study.run_models:
         sections.append(localizers_section(sources))
+    if study.network_models:
+        sections.append(networks_section(sources))
     sections.append(behind_section(sources))
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)

@@ -28,16 +28,18 @@ class Picture:
     path: Path
     title: str
     caption: str
+    folder: str = "figures"  # in results, where its data lie
 
     @property
     def anchor(self) -> str:
         """Name of the place in the page."""
-        return anchor(self.path.stem)
+        own = "" if self.folder == "figures" else self.folder
+        return anchor(f"{own} {self.path.stem}")
 
     @property
     def source(self) -> str:
         """The file with the figure's data."""
-        return f"figures/{self.path.with_suffix('.csv').name}"
+        return f"{self.folder}/{self.path.with_suffix('.csv').name}"
 
     @property
     def data(self) -> str:

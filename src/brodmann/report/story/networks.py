@@ -1,0 +1,99 @@
+"""Sentences on functional networks: what was found, how consistent it is, and what inhibiting it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from brodmann.report.story.findings import ALPHA
+from brodmann.report.story.wording import big, p_text
+
+
+def consistency_sentence(table: pd.DataFrame, name: str, iou: float) -> str:
+    """How many templates come back in networks of single texts, dataset by dataset."""
+    parts = []
+    for dataset, rows in table.groupby("dataset", sort=False):
+        if not rows["denominator"].max() > 0:
+            continue
+        found = int((rows["count"] > 0).sum())
+        best = rows.loc[rows["count"].idxmax()]
+        parts.append(
+            f"{dataset}: {found} of {len(rows)} templates come back in at least one network of a single text, the most frequent "
+            f"in {int(best['count']):,} of {int(best['denominator']):,}"
+        )
+    if not parts:
+        return f"{name}: no single texts were decomposed, so that consistency is not known."
+    return f"{name} (IoU > {iou:g}): {'; '.join(parts)}."
+
+
+def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
+    """How many pairs of templates of different datasets are alike; None where there is one dataset."""
+    across = table[table["dataset"] != table["other_dataset"]]
+    if across.empty:
+        return None
+    alike = across[across["iou"] > iou]
+    return (
+        f"{name}: of {len(across):,} pairs of templates of different datasets {len(alike)} have an IoU above {iou:g} (largest "
+        f"{across['iou'].max():.2f})."
+    )
+
+
+def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
+    """The network whose loss costs most, beside random units, and how many differ from random ones."""
+    rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
+    own = rows[rows["condition"].astype(str).str.startswith("network-")]
+    if own.empty:
+        yield f"{name}: no network was inhibited by itself."
+        return
+    worst = own.loc[own["value"].idxmax()]
+    random = rows[
+        (rows["condition"] == "random")
+        & (rows["dataset"] == worst["dataset"])
+        & (rows["control_of"] == worst["condition"])
+    ]["value"]
+    text = (
+        f"{name}: inhibiting {worst['condition']} of {worst['dataset']} ({int(worst['n_units'])} units) takes perplexity from "
+        f"{big(worst['intact'])} to {big(worst['value'])}, the most of {len(own)} networks"
+    )
+    if len(random):
+        spread = " to ".join(dict.fromkeys([big(random.min()), big(random.max())]))
+        draws = "1 draw" if len(random) == 1 else f"{len(random)} draws"
+        text += f"; as many random units to {spread} ({draws})"
+    if pd.notna(worst["p_random"]):
+        text += f"; {p_text(worst['p_random'])} against random ones, {int(worst['n'])} passages"
+    yield f"{text}."
+    tested = own[own["q_random"].notna()]
+    if len(tested):
+        differ = tested[(tested["q_random"] < ALPHA) & (tested["value"] > tested["intact"])]
+        yield (
+            f"{name}: {len(differ)} of {len(tested)} networks cost more perplexity than random units at q < {ALPHA}; the median "
+            f"network takes it to {big(own['value'].median())}."
+        )
+
+
+def corrected_sentence(table: pd.DataFrame, name: str) -> str | None:
+    """Whether amplifying one network puts a single prediction right; None where none was looked for."""
+    if table.empty:
+        return f"{name}: no prediction that the intact model gets wrong was put right by amplifying a network."
+    best = table.iloc[0]
+    return (
+        f"{name}: {best['how']} {best['amount']:g} of network-{best['network']} of {best['dataset']} puts right an item of "
+        f"{best['task']} (margin {best['margin_intact']:.2f} to {best['margin_edited']:.2f}); of all {int(best['choices'])} choices "
+        f"the same edit corrects {int(best['corrected_by_edit'])} and spoils {int(best['spoiled_by_edit'])}."
+    )
+
+
+def agreement_sentence(table: pd.DataFrame, name: str) -> str:
+    """How many of the comparisons of the three maps are beyond chance, by space."""
+    tested = table[table["q"].notna()]
+    if tested.empty:
+        return f"{name}: no two of the three maps could be compared."
+    parts = [
+        f"{space} {int((rows['q'] < ALPHA).sum())} of {len(rows)}"
+        for space, rows in tested.groupby("space", sort=False)
+    ]
+    return (
+        f"{name}: comparisons of circuits, localized units and networks that are beyond chance at q < {ALPHA}, by the space in "
+        f"which they are compared: {', '.join(parts)}."
+    )
