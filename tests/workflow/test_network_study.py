@@ -143,7 +143,7 @@ def test_what_is_wrong_is_said(study):
     configure(study, group_samples=10)
     failed = study.snakemake("network_maps", check=False)
     assert failed.returncode != 0
-    assert "networks.datasets.sea: 12 samples, 14 are needed" in failed.stdout
+    assert "networks.datasets.land: 12 samples, 14 are needed" in failed.stdout
     assert "Traceback" not in failed.stdout
     configure(study, layers=[0, 7])
     failed = study.snakemake("network_maps", check=False)
