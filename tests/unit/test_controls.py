@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.controls import COLUMNS, GROUPS, control_cells, control_summary
+from brodmann.analysis.controls import (
+    COLUMNS,
+    GROUPS,
+    control_cells,
+    control_summary,
+    own_against_random,
+    paired_p,
+)
 
 HEADER = "source,condition,trial,n,k,accuracy,drop,score,ties\n"
 
@@ -81,3 +88,21 @@ def test_without_tables_there_is_no_row():
     for tables in ({}, {"social/none": table()}):
         found = control_summary(tables)
         assert found.empty and list(found.columns) == COLUMNS
+
+
+def test_own_circuits_beside_their_own_controls():
+    found = own_against_random(TABLES).set_index("target")
+    assert list(found.index) == ["language/a", "language/b", "formal/x"]
+    # Layer-matched draws of the task's own circuit, not of others'.
+    assert found.loc["language/a", ["own", "layer_matched", "random"]].tolist() == pytest.approx(
+        [0.8, 0.2, 0.03]
+    )
+    assert np.isnan(found.loc["language/b", "layer_matched"])
+    assert found.loc["formal/x", "domain"] == "formal" and np.isnan(found.loc["formal/x", "random"])
+
+
+def test_paired_p():
+    some = pd.Series([1.0, 2.0, 3.0, np.nan])
+    assert paired_p(some, some * 0) == pytest.approx(0.25)  # 2 of 8 patterns of signs
+    assert paired_p(some, some) == 1.0
+    assert np.isnan(paired_p(some * np.nan, some))

@@ -457,3 +457,27 @@ def test_the_same_data_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         save_figure(draw_chord(matrix_of("one_domain"), title=""), tmp_path / f"{name}.pdf")
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_noise_corrected_overlap_ends_at_one():
+    tasks = ["language/a", "language/b", "formal/c"]
+    table = pd.DataFrame([[1, 2.8, 0.5], [2.8, 1, 0.4], [0.5, 0.4, 1]], tasks, tasks)
+    rates = {"language/a": 0.5, "language/b": 0.5, "formal/c": 0.01}
+    figure = draw_overlap(table, "noise_corrected", reliability=rates, title="")
+    [image] = figure.axes[0].images
+    assert image.get_clim() == (0, 1) and image.colorbar.extend == "max"
+    # Ceilings with formal/c are 0.07: nothing is known there.
+    grey = np.isnan(np.ma.filled(image.get_array().astype(float), np.nan))
+    assert grey.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    assert any("ceiling < 0.1" in t.get_text().replace("\n", " ") for t in figure.legends[0].texts)
+
+
+def test_pairs_in_one_place_are_one_larger_mark():
+    rows = [("language/a", "language/b", 0.0, 0.0)] * 9 + [("language/a", "formal/c", 0.0, 0.0)]
+    cells = pd.DataFrame(rows, columns=["source", "target", "overlap", "drop"]).assign(model="m")
+    figure = draw_structure_function(cells, title="")
+    across, own = figure.axes[0].collections
+    assert own.get_sizes().tolist() == [7 * 3] and len(across.get_sizes()) == 1
+    # Side by side, not one over the other.
+    places = [c.get_offset_transform().transform((0, 0))[0] for c in (across, own)]
+    assert places[1] - places[0] > 1

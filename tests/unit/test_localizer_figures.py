@@ -65,7 +65,7 @@ FLAT = DOSE.assign(value=np.nan)
 MATRIX = pd.DataFrame([[1, 0.2], [0.2, 1]], ["language", "own"], ["language", "own"])
 WRITTEN = pd.DataFrame(
     [("p", "language/a", "language", 2.0, 0.01), ("p", "social/b", "social", np.nan, np.nan)],
-    columns=["panel", "task", "domain", "ratio", "p"],
+    columns=["panel", "task", "domain", "ratio", "q"],
 )
 
 
@@ -95,3 +95,18 @@ def test_each_draws_what_there_is(tmp_path, draw, data):
         assert figure.axes
         save_figure(figure, tmp_path / "figure.png", tmp_path / "figure.pdf")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_circuits_are_filled_by_q():
+    table = WRITTEN.assign(ratio=[2.0, 3.0], q=[0.01, 0.2], p=0.01)
+    figure = figures.draw_written(table, title="")
+    faces = [
+        len(own.get_facecolors()) for own in figure.axes[0].collections if len(own.get_offsets())
+    ]
+    assert faces == [1, 0]
+
+
+def test_every_random_draw_is_drawn():
+    figure = figures.draw_dose(DOSE[DOSE["measure"] == "perplexity"], title="")
+    [draws] = [line for line in figure.axes[0].lines if line.get_label() == "a random draw"]
+    assert len(draws.get_xdata()) == 4 and draws.get_marker() == "o"

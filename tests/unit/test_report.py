@@ -12,9 +12,12 @@ from brodmann.config.load import load_config
 from brodmann.config.schema import load_schema
 from brodmann.errors import UserError
 from brodmann.pipeline.statistics import write_structure
-from brodmann.report import story
-from brodmann.report.methods import bibliography, methods_text, not_default
-from brodmann.report.page import Group, Page, Picture, Section, Table, write_page
+from brodmann.report.methods import Counts, bibliography, methods_text, not_default
+from brodmann.report.page import Group, Page, Picture, Section, Table, unbroken, write_page
+from brodmann.report.story import function, localizers
+from brodmann.report.story import overlap as story
+from brodmann.report.story.findings import Findings
+from brodmann.report.story.surface import confound_sentences
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
 
@@ -102,6 +105,7 @@ selection: {signs: [positive, absolute], percents: [0.1, 2], main: 2}
 ablation: {kinds: [corrupted, zero, mean], max_items: 9}
 average: {exclude: [language/npi]}
 statistics: {permutations: 500, seed: 3}
+localizer: {networks: [language, theory_of_mind, multiple_demand], num_units: 9, range: 90-100}
 execution: {device: cpu}
 """,
     "two": "models: {a: {source: 'hf:o/a'}, c: {source: 'hf:o/c'}}\naverage: {exclude: [language/npi]}",
@@ -119,7 +123,12 @@ def written(root, tmp_path):
         loaded = load_config([path], root=root)
         schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
         settings = not_default(loaded.config, schema)
-        counts = dict.fromkeys(loaded.study.tasks.selected, 20)
+        counts = Counts(
+            dict.fromkeys(loaded.study.tasks.selected, 20),
+            {("a", "neurons"): 46080},
+            {"language": (240, 240)},
+            6,
+        )
         return loaded.study, methods_text(loaded.study, settings, {"torch": "2"}, counts), settings
 
     return write
@@ -156,6 +165,18 @@ def test_settings_that_are_not_the_default_are_listed(written):
     assert written(CONFIGS["default"])[2] == []
 
 
+def test_methods_say_what_was_counted(written):
+    _, text, _ = written(CONFIGS["default"])
+    assert "Results are shown for 0.1 % (46 of 46,080 neurons in a)" in text
+    assert "8 language, 20 formal, 9 physical, 9 social" in text
+    assert "240 and 240 texts, at the last token of the first 12" in text
+    assert "6 passages of prose" in text and "alkhamissi2025llm" in text
+    _, text, _ = written(CONFIGS["everything"])
+    assert "drawn at random between percentiles 90 and 100 of t" in text and "9 units" in text
+    for paper in ("fedorenko2010new", "dodellfeder2011fmri", "fedorenko2013broad"):
+        assert f"@{paper}" in text
+
+
 def test_an_unknown_citation_is_an_error(bib):
     with pytest.raises(UserError, match="nobody1999nothing"):
         bibliography("as shown [@nobody1999nothing]", bib)
@@ -182,7 +203,7 @@ def structure(tmp_path, monkeypatch, models, controls=()):
     outputs = {name: f"{name}.csv" for name in names}
     write_structure(inventory, StatisticsSettings(50, 1, ()), outputs)
     tables = {name: read_table(path) for name, path in outputs.items()}
-    return story.Findings(tables, "neurons", "positive-0.1pct", "positive-0.1pct", "corrupted")
+    return Findings(tables, "neurons", "positive-0.1pct", "positive-0.1pct", "corrupted")
 
 
 def block(tasks, within=0.5, across=0.1):
@@ -201,8 +222,10 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     first, second = story.overlap_sentences(findings)
     assert "50.0 %" in first and "10.0 %" in first and "ratio 5.00" in first and "12 tasks" in first
     assert second.startswith("plain (control)") and "20.0 %" in second
-    [learned] = story.learned_sentences(findings, {"plain": "one"})
-    assert "25 % of the difference is there without training" in learned
+    [beside] = story.untrained_sentences(findings, {"plain": "one"})
+    assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
+    # No share of one in the other: neither is known well enough.
+    assert "%" not in beside.replace("at 0.1 % of the units", "")
     assert any("language, formal, social" in text for text in story.domain_sentences(findings))
     assert any("Fewer than two models" in text for text in story.consistency_sentences(findings))
 
@@ -247,8 +270,21 @@ def confound(predictors, coefficient, low, high, p, movable=np.nan):
             (0.08, -0.02, 0.1, 0.01),
             "survives the permutation test, but not",
         ),
-        ((0.1, 0.05, 0.2, 0.001), (0.0, -0.02, 0.1, 0.5), "does not survive"),
-        ((0.1, -0.05, 0.2, 0.2), (0.0, -0.02, 0.1, 0.01), "is not there to begin with"),
+        (
+            (0.1, 0.05, 0.2, 0.001),
+            (0.02, -0.02, 0.1, 0.06),
+            "is no longer distinguishable from 0 (p = 0.0600; coefficient from 0.100 to 0.020)",
+        ),
+        (
+            (0.1, 0.05, 0.2, 0.001),
+            (-0.02, -0.05, 0.1, 0.9),
+            "is no longer positive (coefficient from 0.100 to -0.020)",
+        ),
+        (
+            (0.1, -0.05, 0.2, 0.2),
+            (0.0, -0.02, 0.1, 0.01),
+            "is not distinguishable from 0 to begin with",
+        ),
     ],
 )
 def test_verdicts_on_the_domain_effect(alone, beside, verdict):
@@ -259,7 +295,94 @@ def test_verdicts_on_the_domain_effect(alone, beside, verdict):
             confound("within_formats", 0.1, np.nan, np.nan, np.nan, 0),
         ]
     )
-    findings = story.Findings({"confounds": table}, "neurons", "positive-0.1pct", "x", "zero")
-    [sentence] = story.confound_sentences(findings)
+    findings = Findings({"confounds": table}, "neurons", "positive-0.1pct", "x", "zero")
+    [sentence] = confound_sentences(findings)
     assert verdict in sentence
     assert "No surface format holds tasks of several domains" in sentence
+
+
+def test_lines_do_not_part_numbers_from_their_signs():
+    assert unbroken("54 % (p = 0.06, q < 0.05) of 3 % x = 4") == (
+        "54\u00a0% (p\u00a0=\u00a00.06, q\u00a0<\u00a00.05) of 3\u00a0% x = 4"
+    )
+
+
+# Function
+
+
+def test_own_circuits_are_set_against_random_units():
+    table = pd.DataFrame(
+        {
+            "target": [f"language/{n}" for n in "abcdef"],
+            "domain": ["language"] * 6,
+            "own": [0.5, 0.6, 0.7, 0.8, 0.9, 0.1],
+            "layer_matched": [0.0, 0.0, 0.0, 0.0, 0.0, 0.2],
+            "random": [0.0] * 6,
+        }
+    )
+    first, second = function.own_sentences(table, "one")
+    assert "60.0 % accuracy" in first and "same layers 3.3 %" in first
+    # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
+    assert "p = 0.0625" in first
+    assert "language 60.0 % against 3.3 %" in second
+    assert "no more than random units for language/f." in second
+    [_, other] = function.own_sentences(table.iloc[:5], "one")
+    assert "more for every task" in other
+    assert list(function.own_sentences(table.iloc[:0], "one")) == []
+
+
+def fitted(**other):
+    return {
+        **{"model": "one", "control": False, "component": "neurons", "sel": "s", "kind": "zero"},
+        **{"measure": "containment", "n": 12, "coefficient": 0.02, "low": 0.01, "high": 0.03},
+        **{"converged": True, "note": np.nan, "spearman": np.nan, "p": 0.001},
+        **other,
+    }
+
+
+def test_a_fit_that_is_not_reliable_has_no_interval():
+    cells = {
+        "one": function.Cells.of(pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]]))
+    }
+    notes = {
+        np.nan: "0.020 [0.010, 0.030]",
+        "The MLE may be on the boundary.; Twice.": "The fit warned: The MLE may be on the boundary. Twice.",
+        "A.; The Hessian is not positive definite.": "no reliable interval",
+    }
+    for note, said in notes.items():
+        tables = {"structure_function": pd.DataFrame([fitted(note=note)])}
+        findings = Findings(tables, "neurons", "s", "s", "zero")
+        [sentence] = function.function_sentences(findings, cells, 3)
+        assert said in sentence
+        assert ("[0.010" in sentence) == ("Hessian" not in str(note))
+        assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
+
+
+# Localizers
+
+
+def test_a_p_that_could_not_be_smaller_is_said_to_be_so():
+    rows = [
+        {"condition": "intact", "measure": "perplexity", "value": 30.0},
+        {
+            "condition": "lesion",
+            "measure": "perplexity",
+            "value": 3e7,
+            "p_random": 2**-5,
+            "q_random": 0.09,
+        },
+        {"condition": "random", "measure": "perplexity", "value": 40.0},
+    ]
+    table = pd.DataFrame(rows).assign(selection="top", kind="zero", k=9, n=6, task=np.nan)
+    [sentence] = localizers.lesion_sentences(table, "one", "language")
+    assert "3e7" in sentence and "(1 draw)" in sentence
+    assert "p = 0.0312 (the smallest that 6 passages can give), q = 0.0900" in sentence
+    table.loc[1, "p_random"] = 0.0625
+    [sentence] = localizers.lesion_sentences(table, "one", "language")
+    assert "p = 0.0625, q = 0.0900, 6 passages" in sentence
+
+
+def test_units_count_that_respond_more_and_pass():
+    t, q = np.array([[5.0, -5.0, 4.0]]), np.array([[0.01, 0.01, 0.2]])
+    text = localizers.responding_sentence(t, q, "one", "language")
+    assert text.startswith("one: 1 of 3 units respond more to sentences than to lists of non-words")

@@ -21,6 +21,7 @@ def test_the_report_tells_the_story_in_order(finished):
     text = (finished.path / "results/report.html").read_text(encoding="utf-8")
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
+        "In short",
         "Models and tasks",
         "Do tasks of one domain share units?",
         "How sure is that?",
@@ -40,7 +41,7 @@ def test_methods_and_tables_are_written(finished):
     results = finished.path / "results"
     assert "`models.tiny.filter` | aligned" in (results / "methods.md").read_text()
     assert "@article{hubert1985comparing" in (results / "methods.bib").read_text()
-    for name in ("modularity", "domain_modularity", "threshold_robustness"):
+    for name in ("modularity", "domain_modularity", "threshold_robustness", "confounds"):
         assert "| tiny |" in (results / f"statistics/tables/{name}.md").read_text()
         assert r"\toprule" in (results / f"statistics/tables/{name}.tex").read_text()
 

@@ -1,0 +1,61 @@
+"""The tables that a paper prints: what stands in them, and what is left out."""
+
+import numpy as np
+import pandas as pd
+
+from brodmann.pipeline.paper_tables import structure_function_table, write_printed
+from brodmann.pipeline.printed import modularity_table
+
+
+def modular(**other):
+    return {
+        **{"model": "one", "control": False, "component": "neurons", "sel": "s", "kind": np.nan},
+        **{"measure": "containment", "n": 4, "within": 0.2, "cross": 0.1, "ratio": 2.0},
+        **{"p": 0.01, "q": 0.02},
+        **other,
+    }
+
+
+def test_nothing_is_tested_where_all_cells_are_zero():
+    table = pd.DataFrame([modular(), modular(model="two", within=0.0, cross=0.0, ratio=np.nan)])
+    [printed] = modularity_table(table, "s")
+    assert printed.rows[0][-2:] == ("0.0100", "0.0200")
+    assert printed.rows[1][2:] == ("0.0", "0.0", "–", "–", "–")
+    assert r"\label{tab:modularity-overlap-containment-of-neurons}" in printed.latex()
+    assert "Benjamini" in printed.markdown() and "Benjamini" in printed.latex()
+
+
+def function(note, **other):
+    return {
+        **{"model": "one", "control": False, "component": "neurons", "sel": "s", "kind": "zero"},
+        **{"measure": "containment", "n": 12, "coefficient": 0.02, "low": 0.01, "high": 0.03},
+        **{"p": 0.001, "q": 0.002, "converged": True, "note": note, "spearman": 0.3},
+        **{"spearman_low": 0.1, "spearman_high": 0.5, "mantel_p": 0.01, "mantel_q": 0.01},
+        **other,
+    }
+
+
+def test_intervals_that_are_not_reliable_are_left_out():
+    table = pd.DataFrame(
+        [
+            function(np.nan),
+            function("The Hessian is not ...", model="two"),
+            function("", model="three"),
+        ]
+    )
+    table.loc[2, "converged"] = False
+    [printed] = structure_function_table(table, "s")
+    assert [row[3:6] for row in printed.rows] == [
+        ("[0.010, 0.030]", "0.0010", "0.0020"),
+        ("–", "–", "–"),
+        ("–", "–", "–"),
+    ]
+    assert printed.rows[1][6:] == ("0.30", "[0.10, 0.50]", "0.0100", "0.0100")
+
+
+def test_ablations_are_printed_at_their_own_size(tmp_path):
+    rows = [modular(), modular(sel="t", measure="accuracy_drop", kind="zero", within=0.4)]
+    pd.DataFrame(rows).to_csv(tmp_path / "modularity.csv", index=False)
+    write_printed([str(tmp_path / "modularity.csv")], [str(tmp_path / "modularity.md")], "s", "t")
+    text = (tmp_path / "modularity.md").read_text()
+    assert "20.0" in text and "40.0" in text and "zero ablation of neurons, t" in text
