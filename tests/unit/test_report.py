@@ -106,9 +106,14 @@ ablation: {kinds: [corrupted, zero, mean], max_items: 9}
 average: {exclude: [language/npi]}
 statistics: {permutations: 500, seed: 3}
 localizer: {networks: [language, theory_of_mind, multiple_demand], num_units: 9, range: 90-100}
+networks: {datasets: {news: "corpus:news"}}
 execution: {device: cpu}
 """,
     "two": "models: {a: {source: 'hf:o/a'}, c: {source: 'hf:o/c'}}\naverage: {exclude: [language/npi]}",
+    "dictionary": """
+models: {a: {source: 'hf:org/name'}}
+networks: {datasets: {news: "corpus:news"}, method: dictionary}
+""",
     "exact": "models: {a: {source: 'hf:org/name'}}\nattribution: {estimator: exact}",
 }
 

@@ -22,6 +22,7 @@ from brodmann.files import read_json, write_text
 from brodmann.localizers.perplexity import read_passages
 from brodmann.provenance import package_versions
 from brodmann.report.methods_localizers import localizers_text
+from brodmann.report.methods_networks import networks_text
 from brodmann.report.story.wording import listed
 from brodmann.stimuli.reader import load_contrast
 from brodmann.tasks.catalogue import domain_of
@@ -126,6 +127,7 @@ def methods_text(
     if study.run_models:
         parts += [*_tasks(study, counts.items), *_circuits(study, counts), *_ablation(study)]
         parts += localizers_text(study, counts.texts, counts.passages)
+        parts += networks_text(study)
     parts += [*_comparison(study), _software(software), *_settings(settings)]
     return "\n\n".join(parts) + "\n"
 

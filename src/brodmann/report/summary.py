@@ -9,16 +9,18 @@ import pandas as pd
 
 from brodmann.analysis.controls import own_against_random, paired_p
 from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.pipeline.network_editing import COLUMNS as EDITING
 from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
+from brodmann.report.story.networks import Inhibition
 from brodmann.report.story.surface import verdict
 from brodmann.report.story.wording import big, called, listed, p_text, share
 
 
 def summary_section(sources: Sources, findings: Findings) -> Section:
-    """Overlap, surface, ablation and localizers, a line each; of several kinds of unit the first."""
+    """Overlap, surface, ablation, localizers and networks, a line each; of several kinds of unit the first."""
     lines = [
         *_line("Overlap within against across domains", _overlap(findings)),
         *_line("Same domain beside surface similarity", _surface(findings)),
@@ -27,6 +29,7 @@ def summary_section(sources: Sources, findings: Findings) -> Section:
             chain(_own(sources, findings.component), _others(findings)),
         ),
         *_line("Perplexity without localized units", _lesions(sources)),
+        *_line("Perplexity without a functional network", _inhibited(sources)),
     ]
     lead = (
         "One line per question; tests, intervals, controls and caveats are in the sections below."
@@ -104,3 +107,20 @@ def _lesions(sources: Sources) -> Iterator[str]:
             if len(random):
                 text += f", {listed(map(big, random))} without random ones"
             yield text
+
+
+def _inhibited(sources: Sources) -> Iterator[str]:
+    for name in sources.study.network_models:
+        found = Inhibition.of(
+            read_table(sources.results / name / "networks" / "editing.csv", EDITING)
+        )
+        if found is None:
+            continue
+        worst = found.worst
+        text = (
+            f"{sources.called(name)}: {big(worst['intact'])} intact, {big(worst['value'])} without the {int(worst['n_units'])} "
+            f"units of the costliest of {len(found.rows)} networks"
+        )
+        if len(found.random):
+            text += f", {listed(map(big, found.random))} without random ones"
+        yield text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -29,7 +30,7 @@ def consistency_sentence(table: pd.DataFrame, name: str, iou: float) -> str:
 
 def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
     """How many pairs of templates of different datasets are alike; None where there is one dataset."""
-    across = table[table["dataset"] != table["other_dataset"]]
+    across = table[table["dataset_a"] != table["dataset_b"]]
     if across.empty:
         return None
     alike = across[across["iou"] > iou]
@@ -39,19 +40,37 @@ def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
     )
 
 
+@dataclass(frozen=True)
+class Inhibition:
+    """What perplexity becomes without each network by itself. ``rows``: of ``editing.csv``, one a network."""
+
+    rows: pd.DataFrame
+    worst: pd.Series  # the network whose loss costs most
+    random: pd.Series  # perplexities with as many random units as the worst has, one a draw
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Inhibition | None:
+        """From ``editing.csv``; None where no network was inhibited by itself."""
+        rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
+        own = rows[rows["condition"].astype(str).str.startswith("network-") & rows["value"].notna()]
+        if own.empty:
+            return None
+        worst = own.loc[own["value"].idxmax()]
+        drawn = rows[
+            (rows["condition"] == "random")
+            & (rows["dataset"] == worst["dataset"])
+            & (rows["control_of"] == worst["condition"])
+        ]
+        return cls(own, worst, drawn["value"])
+
+
 def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
     """The network whose loss costs most, beside random units, and how many differ from random ones."""
-    rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
-    own = rows[rows["condition"].astype(str).str.startswith("network-")]
-    if own.empty:
+    found = Inhibition.of(table)
+    if found is None:
         yield f"{name}: no network was inhibited by itself."
         return
-    worst = own.loc[own["value"].idxmax()]
-    random = rows[
-        (rows["condition"] == "random")
-        & (rows["dataset"] == worst["dataset"])
-        & (rows["control_of"] == worst["condition"])
-    ]["value"]
+    own, worst, random = found.rows, found.worst, found.random
     text = (
         f"{name}: inhibiting {worst['condition']} of {worst['dataset']} ({int(worst['n_units'])} units) takes perplexity from "
         f"{big(worst['intact'])} to {big(worst['value'])}, the most of {len(own)} networks"
@@ -65,11 +84,16 @@ def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
     yield f"{text}."
     tested = own[own["q_random"].notna()]
     if len(tested):
-        differ = tested[(tested["q_random"] < ALPHA) & (tested["value"] > tested["intact"])]
-        yield (
-            f"{name}: {len(differ)} of {len(tested)} networks cost more perplexity than random units at q < {ALPHA}; the median "
-            f"network takes it to {big(own['value'].median())}."
+        costly = tested[(tested["q_random"] < ALPHA) & (tested["value"] > tested["intact"])]
+        text = (
+            f"{name}: {len(costly)} of {len(tested)} networks cost more perplexity than random units at q < {ALPHA}; the median "
+            f"network takes it to {big(own['value'].median())}"
         )
+        passages = int(tested["n"].max())
+        if (floor := 2.0 ** (1 - passages)) > ALPHA:
+            # The signed ranks of so few passages cannot say more.
+            text += f" ({passages} passages can give no p below {floor:.3g})"
+        yield f"{text}."
 
 
 def corrected_sentence(table: pd.DataFrame, name: str) -> str | None:
