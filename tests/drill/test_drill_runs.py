@@ -104,7 +104,7 @@ def test_two_passes_at_once_share_a_store(study, player):
     """Should two drivers run after all (an unlock too early): what both compute is there once, and sound."""
     from concurrent.futures import ThreadPoolExecutor
 
-    [job] = recorded(study.path)["baseline_pass"]
+    job = recorded(study.path)["baseline_pass"][0]
     shutil.rmtree(study.path / "results/tiny/.store/baseline")
     expected = content(study)
     with ThreadPoolExecutor(2) as both:

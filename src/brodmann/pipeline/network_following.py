@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from brodmann.errors import UserError
-from brodmann.files import digest, write_text
+from brodmann.files import digest, incomplete, write_text
 from brodmann.networks import courses as tracks
 from brodmann.networks.conditions import network_name
 from brodmann.networks.maps import read_metadata
@@ -266,12 +266,11 @@ def write_fingerprint(files: dict[tuple[str, str], str], output: str) -> None:
 
 
 def _followed(path: str) -> list[tracks.Followed]:
-    from safetensors.numpy import load_file
+    from brodmann.pipeline.tensors import read_tensors
 
-    found = load_file(path)
-    return [
-        tracks.Followed(
-            found["raw"][found["text"] == number], found["end"][found["text"] == number]
-        )
-        for number in np.unique(found["text"])
-    ]
+    found = read_tensors(path)
+    try:
+        raw, text, end = (found[name] for name in ("raw", "text", "end"))
+    except KeyError:
+        raise incomplete(path) from None
+    return [tracks.Followed(raw[text == number], end[text == number]) for number in np.unique(text)]
