@@ -159,7 +159,7 @@ def read_all(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
         return {n: file.get_tensor(n).tobytes() for n in names}, dict(file.metadata() or {})
 
 
-def writes_to_try(count: int, *, few: bool) -> list[int]:
-    """Of ``count`` writes the first ones, the last, and some between."""
-    wanted = {1, count // 2, count} if few else {1, 2, 3, count // 2, count - 1, count}
+def writes_to_try(count: int) -> list[int]:
+    """Of ``count`` writes all, if they are those of one file; else the first, the middle, the last."""
+    wanted = range(1, count + 1) if count <= 6 else {1, count // 2, count}
     return sorted(n for n in wanted if 1 <= n <= count)

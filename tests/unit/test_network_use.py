@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 
 from brodmann.analysis.map_agreement import layer_agreement, layer_shares, unit_agreement
+from brodmann.errors import UserError
 from brodmann.networks import conditions as sets
 from brodmann.networks import courses as tracks
 from brodmann.networks.maps import Networks
@@ -16,6 +17,8 @@ from brodmann.networks.metrics import choices, scores, single_choices
 from brodmann.networks.page import Course, highlighted, page, visible
 from brodmann.networks.pieces import Piece, ends, pieces, segments
 from brodmann.networks.probing import probe
+from brodmann.pipeline.network_following import write_fingerprint
+from brodmann.pipeline.tensors import write_tensors
 
 DICE = np.random.default_rng(0)
 
@@ -259,6 +262,16 @@ def test_a_fingerprint_is_the_mean_over_texts():
     assert rho == found.rho.max() == found.rho[first, second]
     itself = tracks.fingerprint(one, one)
     assert np.diag(itself.rho) == pytest.approx([1, 1, 1], abs=1e-12) and itself.close >= 3
+
+
+def test_damaged_courses_are_named(tmp_path):
+    damaged = tmp_path / "courses.safetensors"
+    damaged.write_bytes(b"{}")
+    with pytest.raises(UserError, match=r"courses\.safetensors: is damaged"):
+        write_fingerprint({("a", "x"): str(damaged), ("b", "x"): str(damaged)}, "unused")
+    write_tensors(damaged, {"raw": np.zeros((2, 1))}, {})
+    with pytest.raises(UserError, match=r"courses\.safetensors: is incomplete"):
+        write_fingerprint({("a", "x"): str(damaged), ("b", "x"): str(damaged)}, "unused")
 
 
 def test_texts_tokenized_differently_are_lined_up():
