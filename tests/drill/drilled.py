@@ -92,7 +92,7 @@ def write_networks(clone) -> dict:
             "seeds": [0],
         },
         "probing": {"tasks": [TASKS[0], TASKS[2]], "items": 10, "folds": 2},
-        "following": {"texts": 2},
+        "following": {"texts": 2, "example": "held.txt"},
     }
 
 
