@@ -191,12 +191,13 @@ def test_hostile_texts_and_places(root, tmp_path):
     look = LOOK.replace("/", "∕")
     place = tmp_path / f"my 'models' \"of\" ü {look} $(touch owned) {{x}}"
     clone = set_up(root, tmp_path / "clone", save_tiny(place, "llama", SEED))
-    refused = clear(clone.snakemake("--dry-run", check=False))
-    assert "Snakemake would read '<script>' as a variable" in refused
     config = clone.config()
-    place = place.rename(tmp_path / place.name.replace(look, look.upper()))
-    config["models"]["tiny"]["source"] = f"path:{place}"
-    clone.write_config(config)
+    for read, old, new in (("<script>", look, look.upper()), ("{x}", "{x}", "{x")):
+        refused = clear(clone.snakemake("--dry-run", check=False))
+        assert f"Snakemake would read '{read}' as a variable" in refused
+        place = place.rename(tmp_path / place.name.replace(old, new))
+        config["models"]["tiny"]["source"] = f"path:{place}"
+        clone.write_config(config)
     task = task_yaml(TASKS[0])
     task["description"] = f"{LOOK} & ' \" {{model}} %s $(touch owned) ../x \n--- \u202e"
     task["measures"] = '"><img src=x onerror=alert(1)>'

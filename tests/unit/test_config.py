@@ -487,9 +487,10 @@ def test_localizer_problems(load, text, expected):
 
 
 def test_a_place_that_snakemake_would_rewrite(load, tmp_path):
-    (tmp_path / "my <results>").mkdir()
-    [problem] = problems_of(load, "models: {a: {source: 'path:my <results>'}}")
-    assert "Snakemake would read '<results>' as a variable" in problem
-    assert "models.a.source: " in problem
+    for read in ("<results>", "{model}"):
+        (tmp_path / f"my {read}").mkdir()
+        [problem] = problems_of(load, f"models: {{a: {{source: 'path:my {read}'}}}}")
+        assert f"Snakemake would read '{read}' as a variable" in problem
+        assert "models.a.source: " in problem
     (tmp_path / "my <RESULTS>").mkdir()
     load("models: {a: {source: 'path:my <RESULTS>'}}")

@@ -54,8 +54,8 @@ from brodmann.stimuli.hub import HubDataset
 from brodmann.tasks import catalogue, published
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# What Snakemake 9 replaces in every path; there is no way to quote it.
-_PATHVAR = re.compile(r"<[a-z][a-z0-9_]*>")
+# What Snakemake 9 replaces in every path; for the first there is no way to quote it.
+_REPLACED = re.compile(r"<[a-z][a-z0-9_]*>|\{[^{}]*\}")
 # These folders under results/ are not models.
 RESERVED_NAMES = frozenset(
     {
@@ -216,7 +216,7 @@ class _CrossChecks:
 
     def _plain(self, place: Path, path: tuple) -> Path:
         """The same path, if Snakemake takes it for what it is."""
-        if found := _PATHVAR.search(str(place)):
+        if found := _REPLACED.search(str(place)):
             what = f"{place}: Snakemake would read '{found[0]}' as a variable"
             problem = Problem(self.source.where(path), what, "give the folder or file another name")
             if problem not in self.problems:
