@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from brodmann.files import incomplete, read_json
@@ -20,8 +21,7 @@ def behind_section(sources: Sources) -> Section:
             figures += _own_figures(sources, name, component)
         if figures:
             groups.append(Group(f"Figures of {name}", figures=figures))
-    methods = sources.results / "methods.md"
-    text = methods.read_text(encoding="utf-8") if methods.is_file() else ""
+    text = _methods(sources.results / "methods.md")
     groups.append(Group("Methods section, to paste (results/methods.md, .bib)", text=text))
     path = sources.results / "provenance.json"
     record = read_json(path)
@@ -36,6 +36,14 @@ def behind_section(sources: Sources) -> Section:
         tables=[Table("Software", ("package", "version"), _versions(record), frozenset({0, 1}))],
         more=groups,
     )
+
+
+def _methods(path: Path) -> str:
+    """The methods section, if it is one and whole."""
+    text = path.read_bytes().decode("utf-8", "replace")
+    if not text.startswith("# ") or not text.endswith("\n") or "\ufffd" in text:
+        raise incomplete(path)
+    return text
 
 
 def _versions(record: Mapping[str, Any]) -> Sequence[Sequence[str]]:

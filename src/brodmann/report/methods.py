@@ -18,8 +18,9 @@ from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
 from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
-from brodmann.files import read_json, write_text
+from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.perplexity import read_passages
+from brodmann.models.card import ModelCard
 from brodmann.provenance import package_versions
 from brodmann.report.methods_localizers import localizers_text
 from brodmann.report.methods_networks import networks_text
@@ -90,11 +91,11 @@ class Counts:
     @classmethod
     def read(cls, study: Study, item_files: Sequence[str], cards: Sequence[str]) -> Counts:
         """From the files of items and models, and the localizers' texts."""
-        records = [read_json(path) for path in item_files]
         units = {}
-        for card in map(read_json, cards):
+        for card in map(ModelCard.read, cards):
             for component in study.attribution.components:
-                units[card["name"], component] = card["n_layers"] * card[f"{component}_per_layer"]
+                in_layer = getattr(card, f"{component}_per_layer")
+                units[card.name, component] = card.n_layers * in_layer
         texts, passages = {}, None
         if study.run_models and study.localizer.networks:
             asked = study.localizer
@@ -108,7 +109,16 @@ class Counts:
                 )
                 texts[network] = (len(found.positive), len(found.negative))
             passages = len(read_passages(asked.lesion.corpus)[: asked.lesion.passages])
-        return cls({one["task"]: one["n_items"] for one in records}, units, texts, passages)
+        return cls(dict(map(_counted, item_files)), units, texts, passages)
+
+
+def _counted(path: str) -> tuple[str, int]:
+    """A file's task, and how many items it has."""
+    record = read_json(path)
+    try:
+        return record["task"], record["n_items"]
+    except (KeyError, TypeError):
+        raise incomplete(path) from None
 
 
 def methods_text(

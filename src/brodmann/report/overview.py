@@ -13,12 +13,14 @@ from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section, Table
 from brodmann.report.sources import Sources
 
+_ACCURACY = ("model", "task", "included", "reason")
+
 
 def overview_section(sources: Sources) -> Section:
     """The models, and how many tasks of each are included."""
     study = sources.study
     rows = [_model_row(sources, name) for name in study.models]
-    accuracy = read_table(sources.results / "figures" / "accuracy_heatmap.csv")
+    accuracy = read_table(sources.results / "figures" / "accuracy_heatmap.csv", _ACCURACY)
     lead = [
         "Can the models do the tasks at all? Only tasks that a model masters say something about how it does them."
     ]

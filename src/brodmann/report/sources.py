@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.pipeline.ablation import COLUMNS as LESIONS
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.pipeline.printed import Printed
 from brodmann.pipeline.tables import read_matrix, read_table
@@ -81,7 +82,7 @@ class Sources:
         sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
         folder = self.results / name / "ablation" / component / sel / kind
         found = {task: folder / f"{task}.csv" for task in self.study.tasks.selected}
-        return {task: read_table(path) for task, path in found.items() if path.is_file()}
+        return {task: read_table(path, LESIONS) for task, path in found.items() if path.is_file()}
 
 
 def nothing(name: str, title: str, caption: str) -> list[Picture]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from brodmann.analysis.controls import own_against_random, paired_p
 from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.network_editing import COLUMNS as EDITING
 from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section
@@ -88,7 +89,8 @@ def _lesions(sources: Sources) -> Iterator[str]:
     settings = sources.study.localizer
     for name in sources.study.run_models:
         for network in settings.networks:
-            table = read_table(sources.results / name / "localizer" / network / "lesion.csv")
+            folder = sources.results / name / "localizer" / network
+            table = read_table(folder / "lesion.csv", LESIONS)
             table = table[table["measure"] == "perplexity"]
             lesion = table[table["condition"] == "lesion"]
             if lesion.empty:
