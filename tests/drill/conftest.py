@@ -19,12 +19,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def drilled(root, tmp_path_factory, worker_id) -> Clone:
+def drilled(root, tmp_path_factory) -> Clone:
     """The study after a complete run. Read-only: use ``study`` to damage something."""
     from drilled import run_drill
 
     shared = tmp_path_factory.getbasetemp()
-    shared = shared if worker_id == "master" else shared.parent
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with open(shared / "drill.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder, done = shared / "drill", shared / "drill.done"
