@@ -165,6 +165,7 @@ def _fetch_in_process(arguments):
     return fetch(entry, Cache(folder)).weights_hash
 
 
+@pytest.mark.slow
 def test_two_processes_may_make_the_same_folder(entry, folder, tmp_path):
     fresh = entry(source=f"path:{folder}", untrained=True)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
