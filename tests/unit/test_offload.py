@@ -5,6 +5,7 @@ their module runs, and are gone again.
 """
 
 from itertools import product
+
 import accelerate
 import numpy as np
 import pytest
