@@ -42,7 +42,7 @@ def leftovers(folder: str | Path) -> list[str]:
     """This user's jobs that the executor plugin submitted from ``folder``; none without SLURM."""
     logs = os.path.realpath(Path(folder) / _LOGS) + os.sep
     # A folder that nothing was ever submitted from has no business with the queue.
-    if shutil.which("squeue") is None or not os.path.isdir(logs):
+    if shutil.which("squeue") is None or not Path(logs).is_dir():
         return []
     answer = _run(
         *("squeue", "--noheader", "--user", getpass.getuser()),
