@@ -29,7 +29,7 @@ def consistency_sentence(table: pd.DataFrame, name: str, iou: float) -> str:
 
 def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
     """How many pairs of templates of different datasets are alike; None where there is one dataset."""
-    across = table[table["dataset"] != table["other_dataset"]]
+    across = table[table["dataset_a"] != table["dataset_b"]]
     if across.empty:
         return None
     alike = across[across["iou"] > iou]
@@ -65,7 +65,12 @@ def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
     yield f"{text}."
     tested = own[own["q_random"].notna()]
     if len(tested):
-        differ = tested[(tested["q_random"] < ALPHA) & (tested["value"] > tested["intact"])]
+        means = (
+            rows[rows["condition"] == "random"].groupby(["dataset", "control_of"])["value"].mean()
+        )
+        usual = pd.Series(zip(tested["dataset"], tested["condition"], strict=True)).map(means)
+        costly = tested["value"].to_numpy() > usual.to_numpy()
+        differ = tested[(tested["q_random"] < ALPHA) & costly]
         yield (
             f"{name}: {len(differ)} of {len(tested)} networks cost more perplexity than random units at q < {ALPHA}; the median "
             f"network takes it to {big(own['value'].median())}."
@@ -78,7 +83,7 @@ def corrected_sentence(table: pd.DataFrame, name: str) -> str | None:
         return f"{name}: no prediction that the intact model gets wrong was put right by amplifying a network."
     best = table.iloc[0]
     return (
-        f"{name}: {best['how']} {best['amount']:g} of network-{best['network']} of {best['dataset']} puts right an item of "
+        f"{name}: {best['how']} {best['amount']:g} of {best['network']} of {best['dataset']} puts right an item of "
         f"{best['task']} (margin {best['margin_intact']:.2f} to {best['margin_edited']:.2f}); of all {int(best['choices'])} choices "
         f"the same edit corrects {int(best['corrected_by_edit'])} and spoils {int(best['spoiled_by_edit'])}."
     )
