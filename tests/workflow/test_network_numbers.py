@@ -99,6 +99,7 @@ def drawn(texts):
     return [texts[n] for n in chosen[:8]], [texts[n] for n in chosen[8:14]]
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_definitions(numbered, texts):
     study = numbered
     networks = Networks.load(study.path / FOLDER / "sea/templates.safetensors")
