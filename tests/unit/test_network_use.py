@@ -231,6 +231,23 @@ def test_ends_of_tokens():
     assert found[0] == 1 and found[1] == found[2] == 2 and found[-1] == 4
 
 
+def test_special_tokens_stand_for_no_text():
+    """What a model does at an end of text is not averaged into the last word."""
+    from tiny_models import tiny_tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = tiny_tokenizer()
+    plain = tuple(tokenizer("ab")["input_ids"])
+    assert ends(tokenizer, "ab", (1, *plain, 2)) == [0, 1, 2, 0]  # put there by hand
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    ids = tuple(tokenizer("ab")["input_ids"])
+    assert ids == (1, *plain, 2) and ends(tokenizer, "ab", ids) == [0, 1, 2, 0]
+    one, _, count = segments(ends(tokenizer, "ab", ids), [1, 2])
+    assert (one, count) == ([-1, 0, 1, -1], 2)
+
+
 # Courses
 
 
