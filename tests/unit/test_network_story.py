@@ -38,19 +38,21 @@ def edit(condition, value, **more):
 
 
 def test_networks_that_cost_more_than_random_units():
-    """network-1 harms, but significantly less than random units do."""
+    """network-1 harms, but less than random units; network-2 more than their mean, not than each draw."""
     table = frame(
         EDITING,
         [
             edit("network-0", 90.0, q_random=0.01, p_random=0.01),
             edit("network-1", 35.0, q_random=0.01, p_random=0.01),
-            *[edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1)],
+            edit("network-2", 60.0, q_random=0.01, p_random=0.01),
+            *[edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1, 2)],
+            edit("random", 70.0, control_of="network-2", seed=1),
         ],
     )
     worst, count = story.inhibition_sentences(table, "tiny")
     assert "network-0 of news (5 units) takes perplexity from 30.0 to 90.0" in worst
     assert "as many random units to 40.0 (1 draw); p = 0.01" in worst
-    assert count.startswith("tiny: 1 of 2 networks cost more perplexity than random units")
+    assert count.startswith("tiny: 1 of 3 networks cost more perplexity than each draw of random")
 
 
 def test_a_corrected_prediction():
