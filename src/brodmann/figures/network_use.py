@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from brodmann.figures.style import (
@@ -105,7 +106,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         return empty_figure(title, "no network was edited")
     edits = list(dict.fromkeys(zip(own["how"], own["amount"].fillna(""), strict=True)))
     rows = list(dict.fromkeys(zip(own["dataset"].fillna(""), own["condition"], strict=True)))
-    height = 0.7 + 0.16 * len(rows) + title_height(title, DOUBLE)
+    height = 0.85 + 0.16 * len(rows) + title_height(title, DOUBLE)
     figure, grid = plt.subplots(
         1, len(edits), figsize=(DOUBLE, height), sharey=True, layout="constrained", squeeze=False
     )
@@ -139,6 +140,12 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     ]
     grid[0, 0].set_yticks(range(len(rows)), [name.strip() for name in names])
     grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    shown = [
+        Line2D([], [], color=COLOURS[edits[0][0]], marker="o", ms=4, ls="", label="edited"),
+        Line2D([], [], color=NEUTRAL, marker=".", ms=4, ls="", label="as many random units"),
+        Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
+    ]
+    figure.legend(handles=shown, loc="outside lower right", ncols=3, frameon=False, fontsize=7)
     add_title(figure, title)
     return figure
 
@@ -157,7 +164,11 @@ def _scale(axes, values: np.ndarray) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e5 else f"{value:.0e}")
+            FuncFormatter(
+                lambda value, _: (
+                    f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+                )
+            )
         )
     axes.tick_params(axis="x", labelrotation=30)
 

@@ -74,7 +74,7 @@ def aligned(one: Followed, other: Followed) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _means(courses: np.ndarray, numbers: Sequence[int], count: int) -> np.ndarray:
-    places = np.asarray(numbers)
+    places = np.asarray(numbers, dtype=np.int64)
     total = np.zeros((count, courses.shape[1]))
     np.add.at(total, places[places >= 0], courses[places >= 0])
     sizes = np.bincount(places[places >= 0], minlength=count)

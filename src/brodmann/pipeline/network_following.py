@@ -242,36 +242,39 @@ def write_fingerprint(files: dict[tuple[str, str], str], output: str) -> None:
     """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses."""
     from itertools import combinations
 
+    from safetensors.numpy import load_file
+
     rows = []
     datasets = list(dict.fromkeys(dataset for _, dataset in files))
     for dataset in datasets:
-        followed = {m: _followed(path) for (m, name), path in files.items() if name == dataset}
+        found = {m: load_file(path) for (m, name), path in files.items() if name == dataset}
+        # A text of which one model keeps no token is a text all the same.
+        count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
+        followed = {model: _followed(own, count) for model, own in found.items()}
         for one, other in combinations(followed, 2):
-            found = tracks.fingerprint(followed[one], followed[other])
-            first, second, rho = found.best
+            shared = tracks.fingerprint(followed[one], followed[other])
+            first, second, rho = shared.best
             rows.append(
                 {
                     "dataset": dataset,
                     "model": one,
                     "other": other,
-                    "n_texts": found.n_texts,
+                    "n_texts": shared.n_texts,
                     "network": network_name(first) if first >= 0 else "",
                     "other_network": network_name(second) if second >= 0 else "",
                     "rho": rho,
-                    "above_half": found.close,
-                    "pairs": int(np.isfinite(found.rho).sum()),
+                    "above_half": shared.close,
+                    "pairs": int(np.isfinite(shared.rho).sum()),
                 }
             )
     write_table(output, rows, FINGERPRINT_COLUMNS)
 
 
-def _followed(path: str) -> list[tracks.Followed]:
-    from safetensors.numpy import load_file
-
-    found = load_file(path)
+def _followed(found: dict[str, np.ndarray], count: int) -> list[tracks.Followed]:
+    """A model's courses, text by text."""
     return [
         tracks.Followed(
             found["raw"][found["text"] == number], found["end"][found["text"] == number]
         )
-        for number in np.unique(found["text"])
+        for number in range(count)
     ]

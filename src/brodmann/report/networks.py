@@ -98,7 +98,7 @@ def _figures(sources: Sources, name: str) -> list[Picture]:
         *sources.figure(
             f"networks_editing.{name}",
             f"What editing networks does: {name}",
-            "Perplexity and accuracy with a network's units edited, beside as many random units "
+            "Perplexity per word with a network's units edited, beside as many random units "
             f"(seeds {', '.join(map(str, corpus.seeds)) or 'none'}).",
         ),
         *sources.figure(
