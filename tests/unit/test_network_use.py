@@ -4,6 +4,7 @@ import html.parser
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
@@ -304,10 +305,20 @@ def test_a_text_of_which_a_model_keeps_nothing_is_passed_over(tmp_path):
         ends = np.concatenate([np.arange(1, n + 1) for n in lengths])
         files[model, "news"] = str(tmp_path / f"{model}.safetensors")
         raw = np.sin(np.outer(ends + numbers, [1.0, 2.0]))
-        save_file({"raw": raw, "text": numbers, "end": ends}, files[model, "news"])
-    write_fingerprint(files, str(tmp_path / "f.csv"))
+        tensors = {"raw": raw, "standard": raw, "text": numbers, "end": ends}
+        save_file(tensors, files[model, "news"])
+    write_fingerprint(files, output=str(tmp_path / "f.csv"), across=str(tmp_path / "c.csv"))
     [row] = (tmp_path / "f.csv").read_text().splitlines()[1:]
     assert row.split(",")[:4] == ["news", "one", "other", "2"] and ",1," in row
+    across = pd.read_csv(tmp_path / "c.csv")
+    assert across.shape == (4, 7)
+    # Both read the same 21 tokens of two texts; of the others only one has any.
+    assert (across.n_stretches == 21).all()
+    own = across[across.network == across.other_network]
+    assert own.r.to_numpy() == pytest.approx([1.0, 1.0])
+    whole = np.concatenate([np.arange(1, 10), np.arange(1, 13) + 2])
+    r = np.corrcoef(np.sin(whole), np.sin(2.0 * whole))[0, 1]
+    assert across.r.iloc[1] == pytest.approx(r)
 
 
 def test_texts_tokenized_differently_are_lined_up():

@@ -175,25 +175,43 @@ def _scale(axes, values: np.ndarray) -> None:
 
 def draw_connectivity(table: pd.DataFrame, *, title: str) -> Figure:
     """A heatmap of Pearson's r per dataset. Columns: dataset, network, other, r."""
-    datasets = list(dict.fromkeys(table["dataset"]))
-    if not datasets:
+    squares = {}
+    for dataset, own in table.groupby("dataset", sort=False):
+        names = list(dict.fromkeys(own["network"]))
+        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
+        squares[str(dataset)] = square
+    return _heatmaps(squares, title)
+
+
+def draw_connectivity_between(table: pd.DataFrame, *, title: str) -> Figure:
+    """The same of every two models. Columns: dataset, model, network, other, other_network, r."""
+    squares = {}
+    for (dataset, model, other), own in table.groupby(["dataset", "model", "other"], sort=False):
+        rows, columns = (list(dict.fromkeys(own[name])) for name in ("network", "other_network"))
+        square = own.pivot(index="network", columns="other_network", values="r")
+        square = square.loc[rows, columns].rename_axis(index=str(model), columns=str(other))
+        squares[f"{dataset}: {model}, {other}"] = square
+    return _heatmaps(squares, title, named=True)
+
+
+def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = False) -> Figure:
+    """Pearson's r, a panel each; ``named``: axes show whose networks they are."""
+    if not squares:
         return empty_figure(title, "no dataset")
-    columns = min(3, len(datasets))
-    rows = -(-len(datasets) // columns)
+    columns = min(3, len(squares))
+    rows = -(-len(squares) // columns)
     width = SINGLE if columns == 1 else DOUBLE
     size = (width, 0.4 + rows * (2.9 if columns == 1 else 2.3))
     figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     image = None
-    for axes, dataset in zip(grid.flat, datasets, strict=False):
-        own = table[table["dataset"] == dataset]
-        names = list(dict.fromkeys(own["network"]))
-        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
+    for axes, (name, square) in zip(grid.flat, squares.items(), strict=False):
         image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
-        labels = [name.removeprefix("network-") for name in names]
-        axes.set_xticks(range(len(names)), labels)
-        axes.set_yticks(range(len(names)), labels)
-        axes.set_title(str(dataset), loc="left", fontsize=8)
-    for axes in list(grid.flat)[len(datasets) :]:
+        for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
+            place(range(len(labels)), [label.removeprefix("network-") for label in labels])
+        if named:
+            axes.set(xlabel=square.columns.name, ylabel=square.index.name)
+        axes.set_title(name.partition(":")[0] if named else name, loc="left", fontsize=8)
+    for axes in list(grid.flat)[len(squares) :]:
         axes.set_axis_off()
     figure.colorbar(image, ax=grid, shrink=0.7, label="Pearson's r of mean courses")
     add_title(figure, title)

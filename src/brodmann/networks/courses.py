@@ -81,6 +81,17 @@ def _means(courses: np.ndarray, numbers: Sequence[int], count: int) -> np.ndarra
     return total / np.maximum(sizes, 1)[:, None]
 
 
+def connectivity_between(
+    one: Sequence[Followed], other: Sequence[Followed]
+) -> tuple[np.ndarray, int]:
+    """Pearson's r of two models' networks [n, m], all texts one after the other; and the common stretches."""
+    pairs = [aligned(own, theirs) for own, theirs in zip(one, other, strict=True)]
+    first, second = (np.concatenate(own) for own in zip(*pairs, strict=True))
+    if len(first) < 3:
+        return np.full((first.shape[1], second.shape[1]), np.nan), len(first)
+    return _without(correlations(first, second), first, second), len(first)
+
+
 @dataclass(frozen=True)
 class Fingerprint:
     """Spearman's rho of the networks of two models, averaged over texts: [n, m]."""

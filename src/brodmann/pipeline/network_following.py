@@ -238,20 +238,37 @@ FINGERPRINT_COLUMNS = (
 )
 
 
-def write_fingerprint(files: dict[tuple[str, str], str], output: str) -> None:
-    """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses."""
+ACROSS_COLUMNS = ("dataset", "model", "network", "other", "other_network", "n_stretches", "r")
+
+
+def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across: str) -> None:
+    """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses.
+
+    ``output``: rank correlations, text by text; ``across``: Pearson's r over all texts, as for connectivity.
+    """
     from itertools import combinations
 
     from safetensors.numpy import load_file
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    between: list[dict[str, Any]] = []
     datasets = list(dict.fromkeys(dataset for _, dataset in files))
     for dataset in datasets:
         found = {m: load_file(path) for (m, name), path in files.items() if name == dataset}
         # A text of which one model keeps no token is a text all the same.
         count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
         followed = {model: _followed(own, count) for model, own in found.items()}
+        standard = {model: _followed(own, count, "standard") for model, own in found.items()}
         for one, other in combinations(followed, 2):
+            r, stretches = tracks.connectivity_between(standard[one], standard[other])
+            between += [
+                {
+                    **{"dataset": dataset, "model": one, "network": network_name(first)},
+                    **{"other": other, "other_network": network_name(second)},
+                    **{"n_stretches": stretches, "r": float(r[first, second])},
+                }
+                for first, second in np.ndindex(*r.shape)
+            ]
             shared = tracks.fingerprint(followed[one], followed[other])
             first, second, rho = shared.best
             rows.append(
@@ -268,13 +285,12 @@ def write_fingerprint(files: dict[tuple[str, str], str], output: str) -> None:
                 }
             )
     write_table(output, rows, FINGERPRINT_COLUMNS)
+    write_table(across, between, ACROSS_COLUMNS)
 
 
-def _followed(found: dict[str, np.ndarray], count: int) -> list[tracks.Followed]:
+def _followed(found: dict[str, np.ndarray], count: int, kind: str = "raw") -> list[tracks.Followed]:
     """A model's courses, text by text."""
     return [
-        tracks.Followed(
-            found["raw"][found["text"] == number], found["end"][found["text"] == number]
-        )
+        tracks.Followed(found[kind][found["text"] == number], found["end"][found["text"] == number])
         for number in range(count)
     ]
