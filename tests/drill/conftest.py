@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def drilled(root, tmp_path_factory, worker_id) -> Clone:
     """The study after a complete run. Read-only: use ``study`` to damage something."""
-    from drilled import set_up_drill
+    from drilled import run_drill
 
     shared = tmp_path_factory.getbasetemp()
     shared = shared if worker_id == "master" else shared.parent
@@ -29,7 +29,7 @@ def drilled(root, tmp_path_factory, worker_id) -> Clone:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder, done = shared / "drill", shared / "drill.done"
         if not done.exists():
-            set_up_drill(root, folder).snakemake()
+            run_drill(root, folder)
             done.touch()
     return Clone(folder / "clone")
 

@@ -14,6 +14,22 @@ from tiny_models import save_tiny
 IMPORTED = ("Lan/agreement", "MD/sums", "ToM/manners")
 
 
+def run_drill(root, folder) -> Clone:
+    """The study after a complete run.
+
+    Networks are compared between models, but a second model in everything would double each drill: it is
+    in the config for as long as the comparison needs it.
+    """
+    clone = set_up_drill(root, folder)
+    alone = clone.config()
+    second = {**alone["models"]["tiny"], "untrained": True, "control": True}
+    clone.write_config({**alone, "models": {**alone["models"], "untrained": second}})
+    clone.snakemake("results/statistics/fingerprint.csv")
+    clone.write_config(alone)
+    clone.snakemake()
+    return clone
+
+
 def set_up_drill(root, folder) -> Clone:
     """A tiny model that is run, and one of which only matrices in the published layout are there."""
     weights = save_tiny(folder / "weights", "llama", SEED)
@@ -42,9 +58,42 @@ def set_up_drill(root, folder) -> Clone:
             "lesion": {"seeds": [42], "tasks": [TASKS[0]], "items": 4, "passages": 2},
         },
         "statistics": {"permutations": 20},
+        "networks": write_networks(clone),
     }
     clone.write_config(config)
     return clone
+
+
+def write_networks(clone) -> dict:
+    """Two datasets of short texts, and settings under which each kind of work is done a few times."""
+    for name, words in (("sea", "ship wave gull salt"), ("land", "tree field plough road")):
+        folder = clone.path / "texts" / name
+        folder.mkdir(parents=True)
+        dice = np.random.default_rng(len(words))
+        for n in range(6):
+            (folder / f"{n}.txt").write_text(" ".join(dice.choice(words.split(), 10 + n)))
+    (clone.path / "held.txt").write_text("a gull cried\n\nthe plough stood still")
+    return {
+        "datasets": {"sea": "texts/sea", "land": "texts/land"},
+        "group_samples": 4,
+        "individual_samples": 2,
+        "group_components": 2,
+        "individual_components": 2,
+        "restarts": 2,
+        "max_tokens": 20,
+        "threshold": 1.5,
+        "editing": {
+            "networks": False,
+            "amounts": {"multiply": [1.5], "add": []},
+            "tasks": [TASKS[0]],
+            "items": 2,
+            "passages": 2,
+            "corpus": "held.txt",
+            "seeds": [0],
+        },
+        "probing": {"tasks": [TASKS[0], TASKS[2]], "items": 10, "folds": 2},
+        "following": {"texts": 2, "example": "held.txt"},
+    }
 
 
 def write_imported(folder) -> None:
@@ -110,7 +159,7 @@ def read_all(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
         return {n: file.get_tensor(n).tobytes() for n in names}, dict(file.metadata() or {})
 
 
-def writes_to_try(count: int, *, few: bool) -> list[int]:
-    """Of ``count`` writes the first ones, the last, and some between."""
-    wanted = {1, count // 2, count} if few else {1, 2, 3, count // 2, count - 1, count}
+def writes_to_try(count: int) -> list[int]:
+    """Of ``count`` writes all, if they are those of one file; else the first, the middle, the last."""
+    wanted = range(1, count + 1) if count <= 6 else {1, count // 2, count}
     return sorted(n for n in wanted if 1 <= n <= count)

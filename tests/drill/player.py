@@ -24,6 +24,9 @@ from pathlib import Path
 PRELOADED = [
     *("numpy", "pandas", "scipy.stats", "statsmodels.api", "sklearn.cluster", "seaborn", "torch"),
     *("transformers", "nnsight", "brodmann.models.load", "brodmann.report.compose", "snakemake"),
+    # Imported late, but by many jobs: seconds each time.
+    *("accelerate", "torch._dynamo", "transformers.models.llama.modeling_llama"),
+    *("matplotlib.backends.backend_pdf", "fontTools.subset", "brodmann.pipeline.surface"),
     *("brodmann.pipeline.figures", "brodmann.pipeline.statistics", "brodmann.pipeline.ablation"),
 ]
 _RECORDER = """    import pickle as _pickle

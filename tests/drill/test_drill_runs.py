@@ -104,7 +104,7 @@ def test_two_passes_at_once_share_a_store(study, player):
     """Should two drivers run after all (an unlock too early): what both compute is there once, and sound."""
     from concurrent.futures import ThreadPoolExecutor
 
-    [job] = recorded(study.path)["baseline_pass"]
+    job = recorded(study.path)["baseline_pass"][0]
     shutil.rmtree(study.path / "results/tiny/.store/baseline")
     expected = content(study)
     with ThreadPoolExecutor(2) as both:
@@ -188,9 +188,16 @@ def test_clocks_that_are_wrong(study, shift):
 
 def test_hostile_texts_and_places(root, tmp_path):
     """HTML, quotes, unicode and line ends in tasks and paths: results stay in place, the report is sound."""
-    place = tmp_path / f"my 'models' \"of\" ü {LOOK.replace('/', '∕')} $(touch owned) {{x}}"
-    weights = save_tiny(place, "llama", SEED)
-    clone = set_up(root, tmp_path / "clone", weights)
+    look = LOOK.replace("/", "∕")
+    place = tmp_path / f"my 'models' \"of\" ü {look} $(touch owned) {{x}}"
+    clone = set_up(root, tmp_path / "clone", save_tiny(place, "llama", SEED))
+    config = clone.config()
+    for read, old, new in (("<script>", look, look.upper()), ("{x}", "{x}", "{x")):
+        refused = clear(clone.snakemake("--dry-run", check=False))
+        assert f"Snakemake would read '{read}' as a variable" in refused
+        place = place.rename(tmp_path / place.name.replace(old, new))
+        config["models"]["tiny"]["source"] = f"path:{place}"
+        clone.write_config(config)
     task = task_yaml(TASKS[0])
     task["description"] = f"{LOOK} & ' \" {{model}} %s $(touch owned) ../x \n--- \u202e"
     task["measures"] = '"><img src=x onerror=alert(1)>'
@@ -207,7 +214,7 @@ def test_hostile_texts_and_places(root, tmp_path):
     assert {path for path in tmp_path.rglob("*") if "clone" not in path.parts} == before
     assert not list(tmp_path.rglob("owned"))
     report = (clone.path / "results/report.html").read_text()
-    assert LOOK not in report and "<img src=x" not in report
+    assert LOOK not in report and "<SCRIPT" not in report and "<img src=x" not in report
     assert "&lt;script&gt;" in report or "script" not in report
     found = clone.baseline(TASKS[1])
     assert not found["included"] and found["reason"].startswith("no aligned items")
@@ -278,7 +285,6 @@ def test_zero_included_tasks(fresh):
     config = fresh.config()
     config["tasks"] |= {"min_both_correct": 1.0, "filter": "both_correct"}
     del config["models"]["tiny"]["filter"]
-    config["localizer"] = {"networks": []}
     fresh.write_config(config)
     fresh.snakemake()
     assert not fresh.baseline(TASKS[0])["included"]

@@ -484,3 +484,13 @@ def test_percentages_go_before_a_number_of_units(load):
 )
 def test_localizer_problems(load, text, expected):
     assert any(expected in problem for problem in problems_of(load, LOCALIZER + text))
+
+
+def test_a_place_that_snakemake_would_rewrite(load, tmp_path):
+    for read in ("<results>", "{model}"):
+        (tmp_path / f"my {read}").mkdir()
+        [problem] = problems_of(load, f"models: {{a: {{source: 'path:my {read}'}}}}")
+        assert f"Snakemake would read '{read}' as a variable" in problem
+        assert "models.a.source: " in problem
+    (tmp_path / "my <RESULTS>").mkdir()
+    load("models: {a: {source: 'path:my <RESULTS>'}}")

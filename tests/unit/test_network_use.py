@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 
 from brodmann.analysis.map_agreement import layer_agreement, layer_shares, unit_agreement
+from brodmann.errors import UserError
 from brodmann.networks import conditions as sets
 from brodmann.networks import courses as tracks
 from brodmann.networks.maps import Networks
@@ -17,6 +18,8 @@ from brodmann.networks.metrics import choices, scores, single_choices
 from brodmann.networks.page import Course, highlighted, page, visible
 from brodmann.networks.pieces import Piece, ends, pieces, segments
 from brodmann.networks.probing import probe
+from brodmann.pipeline.network_following import write_fingerprint
+from brodmann.pipeline.tensors import write_tensors
 
 DICE = np.random.default_rng(0)
 
@@ -319,6 +322,18 @@ def test_a_text_of_which_a_model_keeps_nothing_is_passed_over(tmp_path):
     whole = np.concatenate([np.arange(1, 10), np.arange(1, 13) + 2])
     r = np.corrcoef(np.sin(whole), np.sin(2.0 * whole))[0, 1]
     assert across.r.iloc[1] == pytest.approx(r)
+
+
+def test_damaged_courses_are_named(tmp_path):
+    damaged = tmp_path / "courses.safetensors"
+    damaged.write_bytes(b"{}")
+    with pytest.raises(UserError, match=r"courses\.safetensors: is damaged"):
+        files = {("a", "x"): str(damaged), ("b", "x"): str(damaged)}
+        write_fingerprint(files, output="unused", across="unused")
+    write_tensors(damaged, {"raw": np.zeros((2, 1))}, {})
+    with pytest.raises(UserError, match=r"courses\.safetensors: is incomplete"):
+        files = {("a", "x"): str(damaged), ("b", "x"): str(damaged)}
+        write_fingerprint(files, output="unused", across="unused")
 
 
 def test_texts_tokenized_differently_are_lined_up():

@@ -88,6 +88,13 @@ def test_a_damaged_figure_is_named(tmp_path, template):
     section = Section("One", figures=[Picture(tmp_path / "figure.png", "a", "b")])
     with pytest.raises(UserError, match="is not a PNG file"):
         page_of(tmp_path, template, section)
+    dots = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(dots).save(tmp_path / "figure.png")
+    whole = (tmp_path / "figure.png").read_bytes()
+    for size in (24, 40, len(whole) // 2):
+        (tmp_path / "figure.png").write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"figure\.png: is damaged"):
+            page_of(tmp_path, template, section)
     assert not (tmp_path / "report.html").exists()
 
 

@@ -53,6 +53,8 @@ from brodmann.stimuli.hub import HubDataset
 from brodmann.tasks import catalogue, published
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# What Snakemake 9 replaces in every path; for the first there is no way to quote it.
+_REPLACED = re.compile(r"<[a-z][a-z0-9_]*>|\{[^{}]*\}")
 # These folders under results/ are not models.
 RESERVED_NAMES = frozenset(
     {
@@ -206,9 +208,19 @@ class _CrossChecks:
     def _resolve(self, text: str, path: tuple) -> Path:
         """``text`` as a path, relative to the file that holds the key ``path``."""
         try:
-            return (self.source.base(path) / Path(text).expanduser()).resolve()
+            place = (self.source.base(path) / Path(text).expanduser()).resolve()
         except (RuntimeError, ValueError, OSError):
             return Path(text)
+        return self._plain(place, path)
+
+    def _plain(self, place: Path, path: tuple) -> Path:
+        """The same path, if Snakemake takes it for what it is."""
+        if found := _REPLACED.search(str(place)):
+            what = f"{place}: Snakemake would read '{found[0]}' as a variable"
+            problem = Problem(self.source.where(path), what, "give the folder or file another name")
+            if problem not in self.problems:
+                self.problems.append(problem)
+        return place
 
     def _exists(self, place: Path, *, folder: bool) -> bool:
         try:
@@ -324,7 +336,7 @@ class _CrossChecks:
             return self._resolve(text, path)
         if ("results_from",) in self.source.lines:
             base = self._resolve(base, ("results_from",))
-        return Path(base).expanduser().resolve() / Path(text).expanduser()
+        return self._plain(Path(base).expanduser().resolve() / Path(text).expanduser(), path)
 
     def _source(self, name: str, value: dict[str, Any]) -> tuple[str, str]:
         """Split a source into kind and location; local ones become absolute paths."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from brodmann.errors import UserError
-from brodmann.files import atomic_path
+from brodmann.files import REBUILD, atomic_path
 
 THRESHOLD = 3.6
 BOTH, POSITIVE = "both", "positive"
@@ -106,7 +106,7 @@ class Networks:
         except OSError as error:
             raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
         except (ValueError, KeyError, TypeError):
-            raise UserError.at(str(path), "holds no networks") from None
+            raise UserError.at(str(path), "holds no networks", REBUILD) from None
 
     @classmethod
     def unpack(cls, content: bytes) -> Networks:

@@ -11,6 +11,10 @@ from brodmann.figures.network_use import (
     draw_editing,
 )
 from brodmann.pipeline.figures import save
+from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
+from brodmann.pipeline.network_agreement import SHARE_COLUMNS as SHARES
+from brodmann.pipeline.network_editing import COLUMNS as EDITING
+from brodmann.pipeline.network_following import CONNECTIVITY_COLUMNS as CONNECTIVITY
 from brodmann.pipeline.tables import read_table
 
 
@@ -24,15 +28,15 @@ def network_figures(
     stems: Mapping[str, str],
 ) -> None:
     """Rule ``network_figures``."""
-    edits = read_table(editing)
+    edits = read_table(editing, EDITING)
     edits = edits[edits["metric"] == "word_perplexity"].reset_index(drop=True)
     save(draw_editing(edits, title=f"{model}: networks edited"), stems["editing"], edits)
-    courses = read_table(connectivity)
+    courses = read_table(connectivity, CONNECTIVITY)
     title = f"{model}: networks that go together"
     save(draw_connectivity(courses, title=title), stems["connectivity"], courses)
-    table = read_table(agreement)
+    table = read_table(agreement, AGREEMENT)
     title = f"{model}: circuits, localized units and networks"
-    figure = draw_map_agreement(table, read_table(layers), title=title)
+    figure = draw_map_agreement(table, read_table(layers, SHARES), title=title)
     save(figure, stems["agreement"], table)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from brodmann.errors import UserError
-from brodmann.files import digest, write_text
+from brodmann.files import digest, incomplete, write_text
 from brodmann.networks import courses as tracks
 from brodmann.networks.conditions import network_name
 from brodmann.networks.maps import read_metadata
@@ -248,13 +248,11 @@ def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across:
     """
     from itertools import combinations
 
-    from safetensors.numpy import load_file
-
     rows: list[dict[str, Any]] = []
     between: list[dict[str, Any]] = []
     datasets = list(dict.fromkeys(dataset for _, dataset in files))
     for dataset in datasets:
-        found = {m: load_file(path) for (m, name), path in files.items() if name == dataset}
+        found = {m: _read_courses(path) for (m, name), path in files.items() if name == dataset}
         # A text of which one model keeps no token is a text all the same.
         count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
         followed = {model: _followed(own, count) for model, own in found.items()}
@@ -286,6 +284,15 @@ def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across:
             )
     write_table(output, rows, FINGERPRINT_COLUMNS)
     write_table(across, between, ACROSS_COLUMNS)
+
+
+def _read_courses(path: str) -> dict[str, np.ndarray]:
+    from brodmann.pipeline.tensors import read_tensors
+
+    found = read_tensors(path)
+    if {"raw", "standard", "text", "end"} - found.keys():
+        raise incomplete(path)
+    return found
 
 
 def _followed(found: dict[str, np.ndarray], count: int, kind: str = "raw") -> list[tracks.Followed]:

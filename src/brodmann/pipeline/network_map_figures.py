@@ -10,15 +10,23 @@ from brodmann.figures.networks import (
     draw_sizes,
     draw_template_iou,
 )
+from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
 from brodmann.pipeline.figures import save
 from brodmann.pipeline.tables import read_table
+
+_COLUMNS = {
+    "consistency": CONSISTENCY,
+    "layers": LAYERS,
+    "sizes": SIZES,
+    "template_iou": TEMPLATE_IOU,
+}
 
 
 def network_map_figures(
     label: str, tables: Mapping[str, str], *, threshold: float, stems: Mapping[str, str]
 ) -> None:
     """Rule ``network_map_figures``. ``tables``, ``stems``: by figure; ``threshold`` is that of the IoU."""
-    found = {name: read_table(path) for name, path in tables.items()}
+    found = {name: read_table(path, _COLUMNS[name]) for name, path in tables.items()}
     titles = {
         "consistency": f"{label}: templates in single texts (IoU > {threshold:g})",
         "layers": f"{label}: networks by layer",

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from brodmann.errors import UserError
-from brodmann.files import write_text
+from brodmann.files import REBUILD, write_text
 
 # Figures are drawn in inches at this many dots each, and shown at CSS's 96 per inch, a little larger.
 _DOTS_PER_INCH = 300
@@ -44,8 +44,12 @@ class Picture:
     @property
     def data(self) -> str:
         """The PNG in 256 colours, base64: a quarter of the size, and the same to the eye."""
-        with Image.open(io.BytesIO(self._content())) as image:
-            reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        content = self._content()
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        except (OSError, SyntaxError, ValueError):  # what Pillow says of a file that was cut
+            raise UserError.at(str(self.path), "is damaged", REBUILD) from None
         stream = io.BytesIO()
         reduced.save(stream, "PNG")
         return base64.b64encode(stream.getvalue()).decode("ascii")
@@ -59,8 +63,7 @@ class Picture:
     def _content(self) -> bytes:
         content = self.path.read_bytes()
         if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
-            fix = "delete it and run again to rebuild it"
-            raise UserError.at(str(self.path), "is not a PNG file", fix)
+            raise UserError.at(str(self.path), "is not a PNG file", REBUILD)
         return content
 
 
