@@ -3,6 +3,7 @@
 import inspect
 from types import SimpleNamespace
 
+import snakemake.api  # noqa: F401 (first: the others import each other)
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.workflow import Workflow
 
