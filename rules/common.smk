@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from brodmann.methods import METHODS
 from brodmann.pipeline.cluster import cancel_leftovers
+from brodmann.pipeline.driver import wait_for_jobs_only
 from brodmann.pipeline.workspace import Workspace
 
 workspace = Workspace.open(workflow, config)

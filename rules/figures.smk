@@ -27,12 +27,12 @@ FIGURES = [
     "accuracy_heatmap",
     *collect("{figure}.{component}", figure=("composition", *STUDY_FIGURES), component=COMPONENTS),
     *collect("localizer_{name}", name=LOCALIZER_FIGURES if MODELS else []),
-    *collect("networks_{name}.{model}", name=NETWORK_MAP_FIGURES, model=NETWORK_MODELS),
     *collect(
         "networks_{name}.{model}",
         name=(*NETWORK_MAP_FIGURES, *NETWORK_USE_FIGURES),
         model=NETWORK_MODELS,
     ),
+    *(["networks_across"] if FINGERPRINTED else []),
     *workspace.figures,
 ]
 

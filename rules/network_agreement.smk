@@ -3,6 +3,7 @@
 results/{model}/networks/agreement.csv            IoU, written shares and depth against permutations
 results/{model}/networks/agreement_layers.csv     each map's share of units by layer
 results/figures/networks_{editing,connectivity,agreement}.{model}.*
+results/figures/networks_across.*                 how networks of two models go together
 Config: networks, selection.main, localizer
 """
 
@@ -31,6 +32,7 @@ rule network_uses:
             ending=FORMATS,
         ),
         ["results/statistics/fingerprint.csv"] if FINGERPRINTED else [],
+        collect("results/figures/networks_across{ending}", ending=FORMATS if FINGERPRINTED else []),
 
 
 rule networks:
@@ -93,3 +95,21 @@ rule network_figures:
         "{wildcards.model}: drawing what its networks do"
     script:
         "../workflow/scripts/network_figures.py"
+
+
+rule networks_across:
+    input:
+        "results/statistics/network_connectivity.csv",
+    output:
+        collect("results/figures/networks_across{ending}", ending=FORMATS),
+    log:
+        "logs/figures/networks_across.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        method=METHODS["figures"],
+    message:
+        "Drawing how networks of different models go together"
+    script:
+        "../workflow/scripts/networks_across.py"

@@ -9,6 +9,7 @@ results/{model}/networks/interpretation/course.{dataset}.*  courses over an exam
 results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
 results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
 results/statistics/fingerprint.csv                          rank correlation of two models' networks
+results/statistics/network_connectivity.csv                 Pearson's r of the same
 Config: networks.editing, networks.probing, networks.following
 """
 
@@ -98,7 +99,8 @@ rule fingerprint:
             dataset=DATASETS,
         ),
     output:
-        "results/statistics/fingerprint.csv",
+        fingerprint="results/statistics/fingerprint.csv",
+        connectivity="results/statistics/network_connectivity.csv",
     log:
         "logs/statistics/fingerprint.log",
     localrule: True

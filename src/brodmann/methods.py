@@ -21,13 +21,13 @@ METHODS = {
     "localizer_selection": 1,  # which units are selected
     "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
-    "lesion_effects": 1,  # their tables: intervals and tests
-    "networks": 1,  # signals and their decomposition
+    "lesion_effects": 2,  # their tables: intervals and tests
+    "networks": 2,  # signals and their decomposition
     "network_tables": 1,  # consistency, overlap, sizes and layers of networks
     "editing": 1,  # log-probabilities of texts and items under edits of networks
-    "editing_effects": 1,  # their tables: metrics, intervals and tests
+    "editing_effects": 2,  # their tables: metrics, intervals and tests
     "probing": 1,  # features of prompts, and what is read off them
-    "following": 1,  # courses of networks over texts
+    "following": 2,  # courses of networks over texts
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models

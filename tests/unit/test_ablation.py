@@ -41,12 +41,9 @@ def expect(model, items, component, kind):
     ]
 
 
-# Edits at every position, without a shared prefix, are much the same work in all families.
 SOME = ("llama", "gemma2", "gpt2", "gpt-neox", "falcon", "bloom", "chatglm")
 CASES = [
-    pytest.param(
-        kind, family, marks=() if kind == "corrupted" or family in SOME else pytest.mark.slow
-    )
+    pytest.param(kind, family, marks=() if family in SOME else pytest.mark.slow)
     for kind in KINDS
     for family in FAMILIES
 ]

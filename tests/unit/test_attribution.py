@@ -83,6 +83,25 @@ def test_does_not_depend_on_the_batch(models, family):
             assert (other[key] - first).abs().max() <= 1e-5 * max(1.0, first.abs().max())
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "falcon"])
+def test_both_prompts_in_one_pass_are_as_two(models, family):
+    """One pass less for every batch; Gemma's windows cannot forget a token, and are read as before."""
+    items = ITEMS[:7]
+    runs = []
+    for joins in (True, False):
+        attributor = Attributor(models(family), components=("neurons", "heads"))
+        attributor._joins = joins
+        parts = list(attributor.contributions("language/t", items))
+        runs.append((parts, attributor.reader.forward_passes, attributor._joins))
+    for one, other in zip(runs[0][0], runs[1][0], strict=True):
+        for component, values in one.values.items():
+            close(values, other.values[component])
+    if family != "gemma2":
+        assert runs[0][2] and runs[0][1] < runs[1][1]
+    else:
+        assert not runs[0][2]
+
+
 def test_equals_the_true_effect_where_the_model_is_linear():
     """Without the final norm, answers' logits are linear in what the last layer's neurons write."""
     hf = tiny_model("llama")

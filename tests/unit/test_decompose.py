@@ -218,8 +218,39 @@ def test_constant_units_belong_to_no_network(data):
     found = decompose(ArraySignals.of(values), 5, restarts=2)
     assert np.isfinite(found.maps).all() and not found.members[:, 0, 7].any()
     assert found.facts["windows"][0]["constant_units"] == 1
+    still = ArraySignals.of(np.ones((10, 6), np.float32))
     with pytest.raises(UserError, match="no unit varies"):
-        decompose(ArraySignals.of(np.ones((10, 6), np.float32)), 2)
+        decompose(still, 2)
+    assert decompose(still, 2, may_be_none=True).maps.shape == (0, 1, 6)
+
+
+def test_a_layer_that_does_not_vary_has_no_network(data):
+    values = data.values[:, :180].copy()
+    values[:, 60:120] = 3.0
+    found = decompose(ArraySignals(values, Layout(3, (0, 1, 2), 60)), 2, scope="layer", restarts=1)
+    assert [part["components"] for part in found.facts["windows"]] == [2, 0, 2]
+    assert found.maps.shape == (4, 3, 60) and not found.maps[:, 1].any()
+    alone = decompose(ArraySignals.of(values[:, 120:]), 2, restarts=1)
+    assert np.allclose(found.maps[2:, 2], alone.maps[:, 0])
+
+
+@pytest.mark.parametrize("method", ["canica", "fastica"])
+@pytest.mark.parametrize("zscore", [True, False])
+def test_courses_over_the_same_texts_are_those_of_the_decomposed_signals(data, method, zscore):
+    """Units of very different spread: centred signals must not be divided by it."""
+    values = (data.values * np.linspace(1, 50, data.values.shape[1])).astype(np.float32)
+    found = decompose(ArraySignals.of(values), 4, method=method, zscore=zscore, restarts=1)
+    signals = values.astype(float) - values.mean(0)
+    signals = signals / signals.std(0) if zscore else signals
+    maps = flat(found)
+    if method == "canica":
+        expected = np.linalg.lstsq(maps.T, signals.T, rcond=None)[0].T
+    else:  # sources are uncorrelated and of unit variance, and maps are what goes with them
+        expected = np.stack([signals @ own for own in found.filters.reshape(4, -1)], axis=1)
+        assert np.allclose(np.cov(expected.T, ddof=0), np.eye(4), atol=1e-6)
+    for standardise in ("group", "own"):
+        courses = found.courses(values[:, None], standardise=standardise)
+        assert np.allclose(courses, expected, rtol=1e-5, atol=1e-4 * np.abs(expected).max())
 
 
 def test_a_short_text_has_fewer_networks(data):

@@ -102,3 +102,17 @@ def test_out_of_memory_halves_the_batch(models, monkeypatch):
     monkeypatch.setattr(extractor, "_forward", scarce)
     assert len([n for numbers, _ in extractor.runs([(1, 2, 3)] * 4) for n in numbers]) == 4
     assert sizes == [4, 2, 1, 1, 1, 1]
+
+
+def test_a_text_without_tokens_has_no_signals(models):
+    extractor = Extractor(models("llama"), drop_first=True)
+    assert extractor.one((7,)).shape == (0, 3, 32)
+    assert [numbers for numbers, _ in extractor.runs([(7,), (3, 4)])] == [[1]]
+
+
+def test_texts_longer_than_the_table_of_positions_are_refused(models):
+    row = tuple(n % 200 for n in range(513))
+    with pytest.raises(UserError, match="a text of 513 tokens; the model reads at most 512"):
+        Extractor(models("gpt2")).one(row)
+    assert Extractor(models("gpt2")).one(row[:512]).shape[0] == 512
+    assert Extractor(models("llama")).one(row).shape[0] == 513

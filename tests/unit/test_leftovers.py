@@ -40,9 +40,14 @@ def logs(study, rule="rule_confounds"):
     return f"{study}/.snakemake/slurm_logs/{rule}/%j.log"
 
 
+def submitted_from(study):
+    """A folder that the executor plugin has worked in."""
+    (study / ".snakemake" / "slurm_logs").mkdir(parents=True)
+
+
 def test_only_jobs_of_this_folder_are_cancelled(queue, tmp_path, capsys):
     study, other = tmp_path / "study", tmp_path / "study2"
-    study.mkdir()
+    submitted_from(study)
     folder = queue(
         (7, logs(study)),
         (8, logs(other)),
@@ -59,16 +64,25 @@ def test_only_jobs_of_this_folder_are_cancelled(queue, tmp_path, capsys):
 
 def test_a_link_to_the_folder_is_the_folder(queue, tmp_path):
     study = tmp_path / "study"
-    study.mkdir()
+    submitted_from(study)
     (tmp_path / "link").symlink_to(study)
     queue((7, logs(tmp_path / "link")))
     assert leftovers(study) == ["7"]
 
 
-def test_a_queue_that_does_not_answer_stops_nothing(queue, tmp_path):
+def test_a_queue_that_does_not_answer_stops_nothing(queue, tmp_path, capsys):
+    submitted_from(tmp_path)
     folder = queue((7, logs(tmp_path)))
     (folder / "hang").touch()
     assert cancel_leftovers(tmp_path) == []
+    assert "squeue" in capsys.readouterr().err
+
+
+def test_where_nothing_was_submitted_the_queue_is_not_asked(queue, tmp_path, capsys):
+    folder = queue((7, logs(tmp_path)))
+    (folder / "hang").touch()
+    assert cancel_leftovers(tmp_path) == []
+    assert capsys.readouterr().err == ""
 
 
 def test_without_slurm(tmp_path, monkeypatch):

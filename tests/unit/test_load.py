@@ -451,6 +451,7 @@ print(torch.compile.__module__)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

@@ -66,6 +66,7 @@ def test_sources_are_told_apart_and_resolved(load, tmp_path):
         ("{datasets: {a: 'hf:a b'}}", "not the name of a dataset"),
         ("{datasets: {a: task:formal/number_sequenc}}", "did you mean 'formal/number_sequence'?"),
         ("{datasets: {interpretation: corpus:news}}", "cannot be a dataset's folder"),
+        ("{datasets: {editing.csv: corpus:news}}", "cannot be a dataset's folder"),
         ("{datasets: {'../x': corpus:news}}", "cannot be a dataset's folder"),
         ("{method: canika}", "did you mean 'canica'?"),
         ("{site: mlp}", "allowed: 'mlp_output'"),

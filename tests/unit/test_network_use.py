@@ -4,6 +4,7 @@ import html.parser
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
@@ -146,6 +147,20 @@ def test_a_probe_never_sees_a_group_of_its_test_fold():
     )
 
 
+def test_too_few_prompts_for_a_probe():
+    features, groups = DICE.normal(size=(6, 3)), np.repeat(["a", "b", "c"], 2)
+    labels = np.tile([0, 1], 3)
+    assert len(probe(features, labels, groups, folds=5, seed=0).accuracies) == 3
+    for few in (
+        probe(features, labels, np.repeat("a", 6), folds=5, seed=0),
+        probe(features, np.zeros(6), groups, folds=5, seed=0),
+        probe(features[:0], labels[:0], groups[:0], folds=5, seed=0),
+    ):
+        assert few.accuracies == () and math.isnan(few.accuracy)
+    apart = probe(features, groups, groups, folds=5, seed=0)
+    assert apart.accuracies == () or max(apart.accuracies) == 0
+
+
 # Pieces
 
 
@@ -220,6 +235,23 @@ def test_ends_of_tokens():
     assert found[0] == 1 and found[1] == found[2] == 2 and found[-1] == 4
 
 
+def test_special_tokens_stand_for_no_text():
+    """What a model does at an end of text is not averaged into the last word."""
+    from tiny_models import tiny_tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = tiny_tokenizer()
+    plain = tuple(tokenizer("ab")["input_ids"])
+    assert ends(tokenizer, "ab", (1, *plain, 2)) == [0, 1, 2, 0]  # put there by hand
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    ids = tuple(tokenizer("ab")["input_ids"])
+    assert ids == (1, *plain, 2) and ends(tokenizer, "ab", ids) == [0, 1, 2, 0]
+    one, _, count = segments(ends(tokenizer, "ab", ids), [1, 2])
+    assert (one, count) == ([-1, 0, 1, -1], 2)
+
+
 # Courses
 
 
@@ -264,14 +296,44 @@ def test_a_fingerprint_is_the_mean_over_texts():
     assert np.diag(itself.rho) == pytest.approx([1, 1, 1], abs=1e-12) and itself.close >= 3
 
 
+def test_a_text_of_which_a_model_keeps_nothing_is_passed_over(tmp_path):
+    """A single token, left out by drop_first: the other model's tokenizer makes two of it."""
+    from safetensors.numpy import save_file
+
+    from brodmann.pipeline.network_following import write_fingerprint
+
+    files = {}
+    for model, lengths in (("one", (9, 0, 12, 0)), ("other", (9, 1, 12, 2))):
+        numbers = np.repeat(np.arange(4), lengths)
+        ends = np.concatenate([np.arange(1, n + 1) for n in lengths])
+        files[model, "news"] = str(tmp_path / f"{model}.safetensors")
+        raw = np.sin(np.outer(ends + numbers, [1.0, 2.0]))
+        tensors = {"raw": raw, "standard": raw, "text": numbers, "end": ends}
+        save_file(tensors, files[model, "news"])
+    write_fingerprint(files, output=str(tmp_path / "f.csv"), across=str(tmp_path / "c.csv"))
+    [row] = (tmp_path / "f.csv").read_text().splitlines()[1:]
+    assert row.split(",")[:4] == ["news", "one", "other", "2"] and ",1," in row
+    across = pd.read_csv(tmp_path / "c.csv")
+    assert across.shape == (4, 7)
+    # Both read the same 21 tokens of two texts; of the others only one has any.
+    assert (across.n_stretches == 21).all()
+    own = across[across.network == across.other_network]
+    assert own.r.to_numpy() == pytest.approx([1.0, 1.0])
+    whole = np.concatenate([np.arange(1, 10), np.arange(1, 13) + 2])
+    r = np.corrcoef(np.sin(whole), np.sin(2.0 * whole))[0, 1]
+    assert across.r.iloc[1] == pytest.approx(r)
+
+
 def test_damaged_courses_are_named(tmp_path):
     damaged = tmp_path / "courses.safetensors"
     damaged.write_bytes(b"{}")
     with pytest.raises(UserError, match=r"courses\.safetensors: is damaged"):
-        write_fingerprint({("a", "x"): str(damaged), ("b", "x"): str(damaged)}, "unused")
+        files = {("a", "x"): str(damaged), ("b", "x"): str(damaged)}
+        write_fingerprint(files, output="unused", across="unused")
     write_tensors(damaged, {"raw": np.zeros((2, 1))}, {})
     with pytest.raises(UserError, match=r"courses\.safetensors: is incomplete"):
-        write_fingerprint({("a", "x"): str(damaged), ("b", "x"): str(damaged)}, "unused")
+        files = {("a", "x"): str(damaged), ("b", "x"): str(damaged)}
+        write_fingerprint(files, output="unused", across="unused")
 
 
 def test_texts_tokenized_differently_are_lined_up():

@@ -4,6 +4,8 @@ On the CPU, accelerate's hooks do what they do beside a GPU: weights are on the 
 their module runs, and are gone again.
 """
 
+from itertools import product
+
 import accelerate
 import numpy as np
 import pytest
@@ -121,12 +123,10 @@ def partly_on_disk(family, folder):
 WAYS = (in_host_memory, on_disk, partly_on_disk)
 # Tied and untied heads, fused projections, tuples, biases, norms around contributions.
 FAMILIES = ("llama", "gemma2", "gpt2", "gpt-neox", "falcon", "phi3", "bloom")
-CASES = [("chatglm", in_host_memory)] + [
-    pytest.param(family, way, marks=() if way is partly_on_disk else pytest.mark.slow)
-    if family not in ("llama", "gemma2")
-    else (family, way)
-    for family in FAMILIES
-    for way in WAYS
+FAST = {("llama", in_host_memory), *((family, partly_on_disk) for family in ("llama", "gemma2"))}
+CASES = [
+    pytest.param(family, way, marks=() if (family, way) in FAST else pytest.mark.slow)
+    for family, way in (("chatglm", in_host_memory), *product(FAMILIES, WAYS))
 ]
 
 

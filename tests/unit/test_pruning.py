@@ -83,6 +83,7 @@ def test_the_highest_stay_and_random_ones_are_as_many():
     values = np.array([[3.0, 1.0, 2.0, 5.0], [1.0, 1.0, 1.0, 1.0]])
     kept = kept_neurons(values, 0.5)
     assert kept.tolist() == [[True, False, False, True], [True, True, False, False]]
+    assert kept_neurons(np.arange(100.0)[None], 0.29).sum() == 71
     drawn = random_kept(np.tile(kept[:1], (50, 1)), seed=0)
     assert (drawn.sum(1) == 2).all() and len({tuple(row) for row in drawn.tolist()}) > 3
 

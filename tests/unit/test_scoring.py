@@ -187,3 +187,10 @@ def test_sharing_saves_tokens(monkeypatch):
     score_items("t", items, scorer)
     rows = {query.row for item in items for query in queries_of(item)}
     assert sum(seen) < 0.5 * sum(map(len, rows))
+
+
+def test_texts_longer_than_the_table_of_positions_are_refused():
+    scorer = Scorer(tiny_model("gpt2"), CPU)
+    with pytest.raises(UserError, match="a text of 513 tokens; the model reads at most 512"):
+        scorer.log_probabilities([Query(tokens(1), tokens(*range(513)))])
+    assert len(scorer.log_probabilities([Query(tokens(1), tokens(*range(512)))])) == 1

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 import torch
@@ -165,12 +167,44 @@ def _fetch_in_process(arguments):
     return fetch(entry, Cache(folder)).weights_hash
 
 
+@pytest.mark.slow
 def test_two_processes_may_make_the_same_folder(entry, folder, tmp_path):
     fresh = entry(source=f"path:{folder}", untrained=True)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         hashes = pool.map(_fetch_in_process, [(fresh, str(tmp_path / "shared"))] * 2)
     assert hashes[0] == hashes[1]
     assert len(list((tmp_path / "shared/untrained").iterdir())) == 1
+
+
+def test_who_comes_second_waits_and_builds_nothing(cache):
+    begun, go = threading.Event(), threading.Event()
+    built = []
+
+    def build(folder):
+        built.append(folder)
+        begun.set()
+        assert go.wait(20)
+        (folder / "x").write_text("x")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.folder, "converted", "x", build)
+        assert begun.wait(20)
+        second = pool.submit(cache.folder, "converted", "x", build)
+        # It is not done before the first is.
+        assert not wait([second], timeout=0.5).done
+        go.set()
+        assert first.result(20) == second.result(20)
+    assert len(built) == 1
+    assert [path.name for path in (cache.root / "converted").iterdir()] == ["x"]
+
+
+def test_without_locks_both_build(cache, monkeypatch):
+    def refuse(*_):
+        raise OSError("no locks here")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    made = cache.folder("converted", "x", lambda folder: (folder / "x").write_text("x"))
+    assert (made / "x").read_text() == "x"
 
 
 def test_a_failed_build_leaves_nothing(cache):

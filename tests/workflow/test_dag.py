@@ -446,7 +446,7 @@ def test_a_bad_task_names_file_item_and_field(fresh):
 
 def test_report_and_provenance(finished):
     report = (finished.path / "results/report.html").read_text()
-    assert "accuracy_heatmap.csv" in report and "independent guesses reach 25 %" in report
+    assert "accuracy_heatmap.csv" in report and "independent guesses reach 25\u00a0%" in report
     record = json.loads((finished.path / "results/provenance.json").read_text())
     assert set(record["tasks"]) == set(TASKS)
     assert len(record["models"]["tiny"]["weights_hash"]) == 64

@@ -9,4 +9,6 @@ with job.running(snakemake):
 
     asked = snakemake.params
     keys = product(asked.models, asked.datasets)
-    write_fingerprint(dict(zip(keys, snakemake.input, strict=True)), snakemake.output[0])
+    files = dict(zip(keys, snakemake.input, strict=True))
+    made = snakemake.output
+    write_fingerprint(files, output=made.fingerprint, across=made.connectivity)

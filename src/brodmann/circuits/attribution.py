@@ -85,6 +85,9 @@ class Attributor:
     ) -> None:
         self.model = model
         self.reader = Reader(model)
+        self._joins = (
+            self.reader.caches
+        )  # whether both prompts are read in one pass, if they are few
         self.components = tuple(components)
         self.gradient = gradient
         self.ig_steps = ig_steps
@@ -201,19 +204,43 @@ class Attributor:
         prefix = self.reader.read([item.clean[:shared] for item in chosen])
         clean = self.reader.tensor([item.clean[shared:] for item in chosen])
         corrupted = self.reader.tensor([item.corrupted[shared:] for item in chosen])
-        activations = self._clean_activations(self.reader.fork(prefix), clean)
-        context = self.reader.extend(prefix, corrupted[:, :-1])
-        return _Chunk(numbers, chosen, activations, context, corrupted[:, -1:])
+        both = None
+        longer = len(chosen[0].clean) > 1  # there is a context to keep
+        if self._joins and longer and 2 * clean.numel() <= self.batch_tokens:
+            both = self._read_both(prefix, clean, corrupted)
+        if both is None:
+            activations = self._clean_activations(self.reader.fork(prefix), clean)
+            both = activations, self.reader.extend(prefix, corrupted[:, :-1])
+        return _Chunk(numbers, chosen, *both, corrupted[:, -1:])
+
+    def _read_both(
+        self, prefix: Context, clean: torch.Tensor, corrupted: torch.Tensor
+    ) -> tuple[dict[tuple[str, int], torch.Tensor], Context] | None:
+        """Clean activations, and the context of the corrupted prompts, in one pass instead of two.
+
+        A pass reads all weights, however few its tokens. None where the model's cache cannot forget the
+        corrupted prompts' last token, which is to be run again with gradients.
+        """
+        rows, ids = len(clean), torch.cat([clean, corrupted])
+        context = self.reader.twice(prefix, clean)
+        seen = torch.cat([context.ids, ids], dim=1)
+        activations = self._clean_activations(context, ids, rows)
+        context = Context(seen, context.cache)
+        if not self.reader.shortened(context, seen.shape[1] - 1):
+            self._joins = False
+            return None
+        chosen = torch.arange(rows, 2 * rows, device=ids.device)
+        return activations, self.reader.select(context, chosen)
 
     def _clean_activations(
-        self, context: Context, ids: torch.Tensor
+        self, context: Context, ids: torch.Tensor, rows: int | None = None
     ) -> dict[tuple[str, int], torch.Tensor]:
-        """[items, width] of every site at the last token; the model stops at the last of them."""
+        """[rows, width] of every site at the last token; the model stops at the last of them."""
         sites = self.sites
         with torch.no_grad(), self.reader.trace(context, ids) as tracer:
             values = nnsight.save([])
             for site in sites:
-                values.append(site.get()[:, -1].detach().clone())
+                values.append(site.get()[:rows, -1].detach().clone())
             tracer.stop()
         return {(s.name, s.layer): v for s, v in zip(sites, values, strict=True)}
 

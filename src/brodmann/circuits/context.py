@@ -14,6 +14,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -27,6 +28,10 @@ WORTH_A_PASS = 128
 # Tokens of the trial that decides whether a model's cache is used, and how far logits may differ.
 _TRIAL_TOKENS = 6
 _TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
+
+
+# Model -> (whether the whole of it is asked to read -> whether its cache works).
+_VERDICTS: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -105,6 +110,31 @@ class Reader:
         cache.layers = [copy.copy(layer) for layer in context.cache.layers]
         return Context(context.ids, cache)
 
+    def twice(self, context: Context, ids: torch.Tensor) -> Context:
+        """A context of its own for every row of ``context`` two times, all first ones first; it keeps what is
+        read next. ``ids`` [batch, more] will be."""
+        if context.cache is not None:
+            rows = torch.arange(len(context), device=context.ids.device)
+            return self.select(context, rows.repeat(2))
+        return Context(ids[:, :0].repeat(2, 1), self._new_cache())
+
+    def shortened(self, context: Context, seen: int) -> bool:
+        """Forget what ``context`` read beyond ``seen`` tokens; False where its cache does not allow it."""
+        from transformers.cache_utils import DynamicLayer
+
+        layers = context.cache.layers if context.cache is not None else []
+        # Windows and states do not hold all that was read.
+        if len(layers) < self.model.n_layers or any(
+            type(layer) is not DynamicLayer or layer.get_seq_length() != context.ids.shape[1]
+            for layer in layers
+        ):
+            return False
+        for layer in layers:
+            # [batch, heads, tokens, width]; what ``crop`` takes differs between versions.
+            layer.keys, layer.values = layer.keys[:, :, :seen], layer.values[:, :, :seen]
+        context.ids = context.ids[:, :seen]
+        return True
+
     # Traces
 
     def trace(self, context: Context, ids: torch.Tensor, *, keep: int = 1) -> Any:
@@ -159,7 +189,14 @@ class Reader:
         return DynamicCache(config=self.model.hf.config.get_text_config())
 
     def _cache_works(self) -> bool:
-        """Whether reading in two parts gives the logits of reading at once."""
+        """Whether reading in two parts gives the logits of reading at once; tried once for a model."""
+        tried = _VERDICTS.setdefault(self.model.hf, {})
+        whole = self._trunk is self.model.hf
+        if whole not in tried:
+            tried[whole] = self._try_cache()
+        return tried[whole]
+
+    def _try_cache(self) -> bool:
         size = self.model.vocabulary_size
         ids = torch.arange(1, _TRIAL_TOKENS + 1, device=self.model.device)[None] % size
         with torch.no_grad():

@@ -22,6 +22,7 @@ from brodmann.circuits.encode import Ids
 from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.circuits.memory import halved, out_of_memory
 from brodmann.errors import UserError
+from brodmann.models.architecture import learned_positions, require_positions
 
 # Shared tokens that are worth a forward pass of their own, and rows that are worth a batch of their own.
 _WORTH_SHARING = 8
@@ -57,6 +58,7 @@ class Scorer:
         self.reader = reader if reader is not None and reader.caches else None
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(device.type, 2048)
         self.forward_passes = 0
+        self._positions = learned_positions(model)
         # Nearly every architecture of transformers can leave out the logits nobody asked for.
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
@@ -67,6 +69,8 @@ class Scorer:
 
         ``on_batch`` is called with the number of queries answered by each batch.
         """
+        longest = max((len(query.row) for query in queries), default=0)
+        require_positions(self._positions, longest, "texts", "give shorter texts")
         waiting: dict[Ids, list[int]] = defaultdict(list)
         for number, query in enumerate(queries):
             waiting[query.row].append(number)

@@ -24,13 +24,12 @@ from brodmann.config.network_use import (
 )
 from brodmann.config.networks import (
     CORPUS,
-    DATASET_NAME,
     FILE,
     HUB,
-    RESERVED_DATASETS,
     TASK,
     Dataset,
     NetworkSettings,
+    is_dataset_name,
     source_kind,
 )
 from brodmann.config.schema import load_schema, schema_problems, typed, with_defaults
@@ -641,7 +640,7 @@ class _CrossChecks:
     def _dataset(self, name: str, source: str, tasks: TaskSettings) -> Dataset:
         """One dataset; its texts are read later, but what names them must be there."""
         path = ("networks", "datasets", name)
-        if not DATASET_NAME.fullmatch(name) or name in RESERVED_DATASETS:
+        if not is_dataset_name(name):
             self._problem(
                 path,
                 f"{name!r} cannot be a dataset's folder",

@@ -13,10 +13,16 @@ from brodmann.config.network_use import NetworkUse
 NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
 METHODS = ("canica", "fastica", "dictionary")
 SCOPES = ("all", "layer", "window")
-# A dataset's name is a folder's; this one holds something else.
+# A dataset's name is a folder's; this one holds something else, and tables lie beside it.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
 CORPUS, HUB, TASK, FILE = "corpus", "hf", "task", "file"
+
+
+def is_dataset_name(name: str) -> bool:
+    """Whether a dataset's folder may be called so."""
+    free = name not in RESERVED_DATASETS and not name.endswith(".csv")
+    return free and DATASET_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

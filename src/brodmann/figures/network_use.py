@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from brodmann.figures.style import (
@@ -105,7 +106,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         return empty_figure(title, "no network was edited")
     edits = list(dict.fromkeys(zip(own["how"], own["amount"].fillna(""), strict=True)))
     rows = list(dict.fromkeys(zip(own["dataset"].fillna(""), own["condition"], strict=True)))
-    height = 0.7 + 0.16 * len(rows) + title_height(title, DOUBLE)
+    height = 0.85 + 0.16 * len(rows) + title_height(title, DOUBLE)
     figure, grid = plt.subplots(
         1, len(edits), figsize=(DOUBLE, height), sharey=True, layout="constrained", squeeze=False
     )
@@ -139,6 +140,12 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     ]
     grid[0, 0].set_yticks(range(len(rows)), [name.strip() for name in names])
     grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    shown = [
+        Line2D([], [], color=COLOURS[edits[0][0]], marker="o", ms=4, ls="", label="edited"),
+        Line2D([], [], color=NEUTRAL, marker=".", ms=4, ls="", label="as many random units"),
+        Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
+    ]
+    figure.legend(handles=shown, loc="outside lower right", ncols=3, frameon=False, fontsize=7)
     add_title(figure, title)
     return figure
 
@@ -157,32 +164,54 @@ def _scale(axes, values: np.ndarray) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e5 else f"{value:.0e}")
+            FuncFormatter(
+                lambda value, _: (
+                    f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+                )
+            )
         )
     axes.tick_params(axis="x", labelrotation=30)
 
 
 def draw_connectivity(table: pd.DataFrame, *, title: str) -> Figure:
     """A heatmap of Pearson's r per dataset. Columns: dataset, network, other, r."""
-    datasets = list(dict.fromkeys(table["dataset"]))
-    if not datasets:
+    squares = {}
+    for dataset, own in table.groupby("dataset", sort=False):
+        names = list(dict.fromkeys(own["network"]))
+        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
+        squares[str(dataset)] = square
+    return _heatmaps(squares, title)
+
+
+def draw_connectivity_between(table: pd.DataFrame, *, title: str) -> Figure:
+    """The same of every two models. Columns: dataset, model, network, other, other_network, r."""
+    squares = {}
+    for (dataset, model, other), own in table.groupby(["dataset", "model", "other"], sort=False):
+        rows, columns = (list(dict.fromkeys(own[name])) for name in ("network", "other_network"))
+        square = own.pivot(index="network", columns="other_network", values="r")
+        square = square.loc[rows, columns].rename_axis(index=str(model), columns=str(other))
+        squares[f"{dataset}: {model}, {other}"] = square
+    return _heatmaps(squares, title, named=True)
+
+
+def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = False) -> Figure:
+    """Pearson's r, a panel each; ``named``: axes show whose networks they are."""
+    if not squares:
         return empty_figure(title, "no dataset")
-    columns = min(3, len(datasets))
-    rows = -(-len(datasets) // columns)
+    columns = min(3, len(squares))
+    rows = -(-len(squares) // columns)
     width = SINGLE if columns == 1 else DOUBLE
     size = (width, 0.4 + rows * (2.9 if columns == 1 else 2.3))
     figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     image = None
-    for axes, dataset in zip(grid.flat, datasets, strict=False):
-        own = table[table["dataset"] == dataset]
-        names = list(dict.fromkeys(own["network"]))
-        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
+    for axes, (name, square) in zip(grid.flat, squares.items(), strict=False):
         image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
-        labels = [name.removeprefix("network-") for name in names]
-        axes.set_xticks(range(len(names)), labels)
-        axes.set_yticks(range(len(names)), labels)
-        axes.set_title(str(dataset), loc="left", fontsize=8)
-    for axes in list(grid.flat)[len(datasets) :]:
+        for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
+            place(range(len(labels)), [label.removeprefix("network-") for label in labels])
+        if named:
+            axes.set(xlabel=square.columns.name, ylabel=square.index.name)
+        axes.set_title(name.partition(":")[0] if named else name, loc="left", fontsize=8)
+    for axes in list(grid.flat)[len(squares) :]:
         axes.set_axis_off()
     figure.colorbar(image, ax=grid, shrink=0.7, label="Pearson's r of mean courses")
     add_title(figure, title)

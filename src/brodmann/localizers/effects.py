@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, wilcoxon
+from scipy.stats import binom, binomtest, wilcoxon
 
 _RESAMPLES = 1000
 _LEVEL = 0.95
@@ -46,13 +46,26 @@ def perplexity(log_probs: Sequence[float], counts: Sequence[int], seed: int) -> 
     return Value(len(total), float(value), float(low), float(high))
 
 
-def sign_test(differences: np.ndarray) -> float:
-    """Two-sided p of as many items going up as down; those that stay count for neither (McNemar's test)."""
-    up, down = int((differences > 0).sum()), int((differences < 0).sum())
-    return float(binomtest(up, up + down).pvalue) if up + down else 1.0
+def sign_test(own: np.ndarray, others: Sequence[np.ndarray]) -> float:
+    """Two-sided p of items being right as often in ``own`` as in each of ``others`` (1 right, 0 wrong).
+
+    Under the null hypothesis any of the n + 1 may be the own one: of an item that t of them have right, the
+    own one is right with probability t / (n + 1). Exact; with a single other it is McNemar's test. (Signs of
+    differences from the others' mean would not do: where most are right, most differences are positive.)
+    """
+    right = np.stack([own, *others]) > 0.5
+    total, chances = right.sum(0), np.ones(1)
+    for count in range(1, len(right)):
+        n = int((total == count).sum())
+        chances = np.convolve(chances, binom.pmf(np.arange(n + 1), n, count / len(right)))
+    observed = int(right[0, (total > 0) & (total < len(right))].sum())
+    # As in binomtest: what is as likely but for rounding counts as reached.
+    reached = chances <= chances[observed] * (1 + 1e-7)
+    return float(min(1.0, chances[reached].sum()))
 
 
-def rank_test(differences: np.ndarray) -> float:
-    """Wilcoxon's signed ranks, two-sided p; without any difference it is 1."""
+def rank_test(own: np.ndarray, others: Sequence[np.ndarray]) -> float:
+    """Wilcoxon's signed ranks of ``own`` less the others' mean, two-sided p; 1 without any difference."""
+    differences = own - np.mean(others, axis=0)
     differences = differences[differences != 0]
     return float(wilcoxon(differences).pvalue) if len(differences) else 1.0

@@ -19,5 +19,6 @@ def encode_texts(
     options = {} if truncate is None else {"truncation": True, "max_length": truncate}
     rows = [tuple(ids) for ids in tokenizer(list(texts), **options)["input_ids"]] if texts else []
     if () in rows:
-        raise UserError.at(where, f"text {rows.index(()) + 1} has no tokens")
+        number = rows.index(())
+        raise UserError.at(where, f"text {number + 1} has no tokens: {texts[number][:40]!a}")
     return rows

@@ -187,6 +187,7 @@ _PREFIXES = (("model.", "model.language_model."), ("model.", "language_model.mod
 
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 _NORM = re.compile(r"norm|(^|_)ln(_|\d|$)", re.IGNORECASE)
+_POSITIONS = re.compile(r"(^|[._])(wpe|embed_positions|position_embeddings?)$")
 _EXPERT = re.compile(r"(^|[._])(experts?|routed_experts|moe)([._\d]|$)", re.IGNORECASE)
 _POST_MLP_NORM = re.compile(r"^post_(mlp|ffn?|feed_?forward)_\w*norm$")
 _POST_ATTENTION_NORM = re.compile(r"^post_(self_)?(attn|attention)_\w*norm$")
@@ -593,6 +594,22 @@ def find_module(root: Any, path: str) -> Any | None:
         if module is None:
             return None
     return module
+
+
+def learned_positions(model: Any) -> int | None:
+    """How many tokens a model with a table of positions can read; None where positions are computed."""
+    words = model.get_input_embeddings()
+    for path, module in model.named_modules():
+        size = getattr(module, "num_embeddings", None)
+        if isinstance(size, int) and module is not words and _POSITIONS.search(path):
+            return size - int(getattr(module, "offset", 0))
+    return None
+
+
+def require_positions(room: int | None, tokens: int, where: str, fix: str) -> None:
+    """An error if a model of so many positions has none for the last of so many tokens."""
+    if room is not None and tokens > room:
+        raise UserError.at(where, f"a text of {tokens} tokens; the model reads at most {room}", fix)
 
 
 def _is_list(module: Any) -> bool:

@@ -74,11 +74,22 @@ def aligned(one: Followed, other: Followed) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _means(courses: np.ndarray, numbers: Sequence[int], count: int) -> np.ndarray:
-    places = np.asarray(numbers)
+    places = np.asarray(numbers, dtype=np.int64)
     total = np.zeros((count, courses.shape[1]))
     np.add.at(total, places[places >= 0], courses[places >= 0])
     sizes = np.bincount(places[places >= 0], minlength=count)
     return total / np.maximum(sizes, 1)[:, None]
+
+
+def connectivity_between(
+    one: Sequence[Followed], other: Sequence[Followed]
+) -> tuple[np.ndarray, int]:
+    """Pearson's r of two models' networks [n, m], all texts one after the other; and the common stretches."""
+    pairs = [aligned(own, theirs) for own, theirs in zip(one, other, strict=True)]
+    first, second = (np.concatenate(own) for own in zip(*pairs, strict=True))
+    if len(first) < 3:
+        return np.full((first.shape[1], second.shape[1]), np.nan), len(first)
+    return _without(correlations(first, second), first, second), len(first)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from brodmann.networks.dictionary import learn
 from brodmann.networks.ica import Runs, fast_ica, whiten
 from brodmann.networks.maps import BOTH, POSITIVE, THRESHOLD, Networks
 from brodmann.networks.reduction import Reduced, reduce
-from brodmann.networks.signals import Signals
+from brodmann.networks.signals import Layout, Signals
 from brodmann.networks.standardise import Standardised
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,12 @@ def decompose(
     device: torch.device | str = "cpu",
     reduction: str | None = None,
     quiet: bool = False,
+    may_be_none: bool = False,
 ) -> Networks:
     """At most ``k`` networks of the signals (of each window of layers, if ``scope`` is not all).
+
+    A window in which no unit varies has none. If that is so everywhere it is an error, unless they
+    ``may_be_none``.
 
     ``reduction``: gram | krylov, chosen by size if left out. ``quiet`` notes missing convergence in the facts
     only, not in the log.
@@ -74,13 +78,21 @@ def decompose(
     mean, sd = np.zeros(layout.n_columns), np.zeros(layout.n_columns)
     for columns in layout.windows(scope, window):
         z = Standardised(signals, columns, zscore=zscore, row_norm=row_norm, device=device)
+        mean[columns], sd[columns] = z.mean.cpu().numpy(), z.sd.cpu().numpy()
+        if not z.total > 0:
+            parts.append(_nothing(layout))
+            facts.append(_facts_of_nothing(z))
+            continue
         reduced = reduce(z, min(k, z.n_tokens - 1), seed, reduction)
         found = _METHODS[method](z, reduced, restarts, seed)
-        mean[columns], sd[columns] = z.mean.cpu().numpy(), z.sd.cpu().numpy()
         # The published FastICA path leaves signs as they come, and takes what lies above the threshold.
         flip = not (method == "fastica" and side == POSITIVE)
         parts.append(_finish(z, found, columns, layout, flip))
         facts.append(_facts(z, reduced, found, quiet))
+    if not any(len(part["maps"]) for part in parts) and not may_be_none:
+        raise UserError.at(
+            "signals", "no unit varies over the tokens", "give more, or longer, texts"
+        )
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     return Networks(
         **joined,
@@ -91,6 +103,7 @@ def decompose(
         facts={
             "method": method,
             "scope": scope,
+            "zscore": zscore,
             "n_tokens": signals.n_tokens,
             "n_columns": layout.n_columns,
             "layers": list(layout.layers),
@@ -154,6 +167,21 @@ def _finish(
         "filters": layout.place(filters.cpu().numpy(), columns),
         "explained": (found.squares[order] / z.total).cpu().numpy(),
         "stability": found.stability[order.cpu().numpy()],
+    }
+
+
+def _nothing(layout: Layout) -> dict[str, np.ndarray]:
+    none = np.zeros((0, layout.n_layers, layout.width))
+    return {"maps": none, "filters": none, "explained": np.zeros(0), "stability": np.zeros(0)}
+
+
+def _facts_of_nothing(z: Standardised) -> dict[str, Any]:
+    return {
+        "components": 0,
+        "constant_units": int(z.constant.sum()),
+        "singular_values": [],
+        "converged": [],
+        "iterations": [],
     }
 
 

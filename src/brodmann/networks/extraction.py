@@ -21,6 +21,7 @@ from brodmann.circuits.memory import Budget, halved, out_of_memory
 from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
 from brodmann.config.networks import NETWORK_SITES
 from brodmann.errors import UserError, did_you_mean
+from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.models.load import LoadedModel
 from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
 
@@ -58,13 +59,16 @@ class Extractor:
         self.first = int(drop_first)
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
         self.budget = Budget(model.device)
+        self._positions = learned_positions(model.hf)
 
     def tokens(self, row: Ids) -> int:
         """How many tokens of a text are kept."""
         return len(row) - self.first
 
     def one(self, row: Ids) -> np.ndarray:
-        """A single text's activations: float32 [tokens, layers of the model, units]."""
+        """A single text's activations: float32 [tokens, layers of the model, units]; perhaps no token."""
+        if self.tokens(row) < 1:
+            return self.layout.place(np.zeros((0, self.layout.n_columns), np.float32))
         [(_, values)] = self.runs([row])
         return self.layout.place(values[0])
 
@@ -72,6 +76,8 @@ class Extractor:
         self, rows: Sequence[Ids], on_texts: Callable[[int], None] | None = None
     ) -> Iterator[tuple[list[int], np.ndarray]]:
         """(numbers of texts, float32 [texts, tokens, columns]), batch by batch."""
+        longest = max(map(len, rows), default=0)
+        require_positions(self._positions, longest, "networks.max_tokens", "lower it")
         lengths: dict[int, list[int]] = defaultdict(list)
         for number, row in enumerate(rows):
             if self.tokens(row) > 0:

@@ -10,6 +10,7 @@ import torch
 
 from brodmann.circuits.encode import Ids
 from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
+from brodmann.errors import UserError
 from brodmann.models.architecture import SEQUENCE_FIRST, find_module
 from brodmann.models.load import LoadedModel
 
@@ -44,4 +45,10 @@ def last_features(
                 found[some] = kept[-1].numpy()
     finally:
         handle.remove()
+    if not np.isfinite(found).all():
+        raise UserError.at(
+            "features",
+            f"{model.name} gives some that are not finite",
+            "lower networks.editing.amounts, or try dtype: float32",
+        )
     return found

@@ -63,17 +63,21 @@ class Networks:
         """Time courses [tokens, components] over raw signals [tokens, layers, units] of a text.
 
         ``standardise``: own - with each unit's mean and SD over these tokens; group - with those of the
-        signals that the networks were found in; none - the signals are taken as they are.
+        signals that the networks were found in; none - the signals are taken as they are. Networks that were
+        found in centred signals (``zscore: false``) are followed in centred ones.
         """
         if self.filters is None:
             raise UserError.at("networks", "kept without filters, so no time course can be had")
         values = np.asarray(signals, dtype=np.float64)
         if standardise == "own":
-            sd = values.std(0)
-            values = (values - values.mean(0)) / np.where(sd > 0, sd, 1.0)
+            values = (values - values.mean(0)) / self._divisor(values.std(0))
         elif standardise == "group":
-            values = (values - self.mean) / np.where(self.sd > 0, self.sd, 1.0)
+            values = (values - self.mean) / self._divisor(self.sd)
         return values.reshape(len(values), -1) @ self.filters.reshape(len(self), -1).T
+
+    def _divisor(self, sd: np.ndarray) -> np.ndarray:
+        scaled = self.facts.get("zscore", True)
+        return np.where(sd > 0, sd, 1.0) if scaled else np.ones_like(sd)
 
     def save(self, path: str | Path) -> None:
         """Write as safetensors."""

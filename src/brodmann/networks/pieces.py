@@ -56,15 +56,16 @@ def _plain(tokenizer: Any, ids: Ids) -> list[Piece]:
 
 
 def ends(tokenizer: Any, text: str, ids: Ids) -> list[int]:
-    """Where in ``text`` each token ends, in characters; 0 for special tokens before it.
+    """Where in ``text`` each token ends, in characters; 0 for special tokens, which stand for none of it.
 
     Bytes of one character end where the character does.
     """
     if getattr(tokenizer, "is_fast", False):
         encoded = tokenizer(text, return_offsets_mapping=True)
         if tuple(encoded["input_ids"][: len(ids)]) == tuple(ids):
-            spans = [end for _, end in encoded["offset_mapping"][: len(ids)]]
-            return _rising(spans)
+            special = set(tokenizer.all_special_ids)
+            rising = _rising([end for _, end in encoded["offset_mapping"][: len(ids)]])
+            return [0 if one in special else end for one, end in zip(ids, rising, strict=True)]
     found, at = [], 0
     for piece in pieces(tokenizer, ids):
         if not piece.special:
@@ -72,12 +73,12 @@ def ends(tokenizer: Any, text: str, ids: Ids) -> list[int]:
             body = piece.text.strip()
             place = text.find(body, at) if body else at
             at = place + len(body) if place >= 0 else min(len(text), at + len(piece.text))
-        found += [at] * piece.tokens
+        found += [0 if piece.special else at] * piece.tokens
     return found
 
 
 def _rising(values: Sequence[int]) -> list[int]:
-    """Special tokens, with no place of their own, end where the token before them does."""
+    """Tokens with no place of their own end where the token before them does."""
     found, highest = [], 0
     for value in values:
         highest = max(highest, value)

@@ -14,7 +14,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Probe:
-    """Per fold the share of held-out prompts whose label was read right; and what chance would give."""
+    """Per fold the share of held-out prompts whose label was read right; and what chance would give.
+
+    No fold, and an accuracy of NaN, where labels or groups are too few to hold any out.
+    """
 
     accuracies: tuple[float, ...]
     chance: float  # of the most frequent label
@@ -23,13 +26,16 @@ class Probe:
     @property
     def accuracy(self) -> float:
         """Mean over folds."""
-        return float(np.mean(self.accuracies))
+        return float(np.mean(self.accuracies)) if self.accuracies else float("nan")
 
 
 def probe(
     features: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, folds: int, seed: int
 ) -> Probe:
-    """``features`` [prompts, hidden]; standardised by the training folds' mean and SD."""
+    """``features`` [prompts, hidden]; standardised by the training folds' mean and SD.
+
+    ``folds``: at most; where there are fewer groups, or no label is as frequent, as many as there can be.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
@@ -39,6 +45,11 @@ def probe(
 
     values = np.asarray(features, dtype=np.float64)
     _, numbers = np.unique(labels, return_inverse=True)
+    counts = np.bincount(numbers)
+    chance = float(counts.max() / counts.sum()) if len(counts) else float("nan")
+    folds = min(folds, len(np.unique(groups)), int(counts.max(initial=0)))
+    if folds < 2 or len(counts) < 2:
+        return Probe((), chance, len(numbers))
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     accuracies = []
     for train, test in split.split(values, numbers, groups):
@@ -51,5 +62,4 @@ def probe(
             warnings.simplefilter("ignore", ConvergenceWarning)
             reader.fit(values[train], numbers[train])
         accuracies.append(float(reader.score(values[test], numbers[test])))
-    counts = np.bincount(numbers)
-    return Probe(tuple(accuracies), float(counts.max() / counts.sum()), len(numbers))
+    return Probe(tuple(accuracies), chance, len(numbers))

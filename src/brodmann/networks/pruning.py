@@ -36,7 +36,8 @@ def kept_neurons(height: np.ndarray, ratio: float, *, whole_ends: bool = False) 
     n_layers, width = height.shape
     if not 0 < ratio < 1:
         raise UserError.at("ratio", f"is {ratio:g}", "it is a share, above 0 and below 1")
-    count = width - int(ratio * width)
+    # 0.29 * 100 is 28.999999999999996.
+    count = width - int(ratio * width + 1e-9)
     kept = np.zeros(height.shape, dtype=bool)
     best = np.argsort(-height, axis=1, kind="stable")[:, :count]
     np.put_along_axis(kept, best, True, axis=1)

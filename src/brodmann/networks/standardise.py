@@ -51,10 +51,6 @@ class Standardised:
             self.total = float((self.rows.square() * squares).sum())
         else:
             self.total = float((sums * self.scale.square()).sum())
-        if not self.total > 0:
-            raise UserError.at(
-                "signals", "no unit varies over the tokens", "give more, or longer, texts"
-            )
 
     def product(self, vectors: torch.Tensor) -> torch.Tensor:
         """Z V [tokens, n] of V [columns, n]."""

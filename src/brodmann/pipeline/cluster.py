@@ -40,9 +40,10 @@ def cancel_leftovers(folder: str | Path, patience_s: float = 60.0) -> list[str]:
 
 def leftovers(folder: str | Path) -> list[str]:
     """This user's jobs that the executor plugin submitted from ``folder``; none without SLURM."""
-    if shutil.which("squeue") is None:
-        return []
     logs = os.path.realpath(Path(folder) / _LOGS) + os.sep
+    # A folder that nothing was ever submitted from has no business with the queue.
+    if shutil.which("squeue") is None or not Path(logs).is_dir():
+        return []
     answer = _run(
         *("squeue", "--noheader", "--user", getpass.getuser()),
         *("--Format", "JobID:32,StdOut:4096"),

@@ -410,11 +410,11 @@ def _task_rows(task: str, found: Mapping[Line, dict]) -> list[dict[str, object]]
 
 
 def _tests(line: Line, values: Mapping[Line, np.ndarray], test: Any) -> dict[str, float]:
-    """p against the intact model and, of a network's lesion, against its random controls' mean."""
+    """p against the intact model and, of a network's lesion, against its random controls."""
     if line.condition == "intact":
         return {}
     intact = next(own for other, own in values.items() if other.condition == "intact")
-    tests = {"p": test(values[line] - intact)}
+    tests = {"p": test(values[line], [intact])}
     controls = [
         own
         for other, own in values.items()
@@ -422,7 +422,7 @@ def _tests(line: Line, values: Mapping[Line, np.ndarray], test: Any) -> dict[str
         and (other.selection, other.kind) == (line.selection, line.kind)
     ]
     if line.condition == "lesion" and controls:
-        tests["p_random"] = test(values[line] - np.mean(controls, axis=0))
+        tests["p_random"] = test(values[line], controls)
     return tests
 
 

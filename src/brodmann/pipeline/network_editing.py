@@ -330,7 +330,7 @@ def _task_rows(
 def _tests(
     lines: Sequence[Line], values: Mapping[int, np.ndarray], test: Any
 ) -> dict[int, dict[str, float]]:
-    """p against the intact model and, of all but random units, against their random controls' mean."""
+    """p against the intact model and, of all but random units, against their random controls."""
     controls: dict[tuple[Any, ...], list[np.ndarray]] = {}
     for number, line in enumerate(lines):
         one = line.condition
@@ -342,11 +342,10 @@ def _tests(
         one = line.condition
         if one is None:
             continue
-        found[number] = {"p": test(values[number] - values[0])}
+        found[number] = {"p": test(values[number], [values[0]])}
         key = (one.dataset, one.name, line.how, line.amount)
         if one.seed is None and key in controls:
-            mean = np.mean(controls[key], axis=0)
-            found[number]["p_random"] = test(values[number] - mean)
+            found[number]["p_random"] = test(values[number], controls[key])
     return found
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from brodmann.figures.network_agreement import draw_map_agreement
-from brodmann.figures.network_use import draw_connectivity, draw_editing
+from brodmann.figures.network_use import (
+    draw_connectivity,
+    draw_connectivity_between,
+    draw_editing,
+)
 from brodmann.pipeline.figures import save
 from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
 from brodmann.pipeline.network_agreement import SHARE_COLUMNS as SHARES
@@ -34,3 +38,10 @@ def network_figures(
     title = f"{model}: circuits, localized units and networks"
     figure = draw_map_agreement(table, read_table(layers, SHARES), title=title)
     save(figure, stems["agreement"], table)
+
+
+def networks_across(table: str, stem: str) -> None:
+    """Rule ``networks_across``."""
+    between = read_table(table)
+    title = "Networks of different models that go together"
+    save(draw_connectivity_between(between, title=title), stem, between)

@@ -238,39 +238,66 @@ FINGERPRINT_COLUMNS = (
 )
 
 
-def write_fingerprint(files: dict[tuple[str, str], str], output: str) -> None:
-    """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses."""
+ACROSS_COLUMNS = ("dataset", "model", "network", "other", "other_network", "n_stretches", "r")
+
+
+def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across: str) -> None:
+    """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses.
+
+    ``output``: rank correlations, text by text; ``across``: Pearson's r over all texts, as for connectivity.
+    """
     from itertools import combinations
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    between: list[dict[str, Any]] = []
     datasets = list(dict.fromkeys(dataset for _, dataset in files))
     for dataset in datasets:
-        followed = {m: _followed(path) for (m, name), path in files.items() if name == dataset}
+        found = {m: _read_courses(path) for (m, name), path in files.items() if name == dataset}
+        # A text of which one model keeps no token is a text all the same.
+        count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
+        followed = {model: _followed(own, count) for model, own in found.items()}
+        standard = {model: _followed(own, count, "standard") for model, own in found.items()}
         for one, other in combinations(followed, 2):
-            found = tracks.fingerprint(followed[one], followed[other])
-            first, second, rho = found.best
+            r, stretches = tracks.connectivity_between(standard[one], standard[other])
+            between += [
+                {
+                    **{"dataset": dataset, "model": one, "network": network_name(first)},
+                    **{"other": other, "other_network": network_name(second)},
+                    **{"n_stretches": stretches, "r": float(r[first, second])},
+                }
+                for first, second in np.ndindex(*r.shape)
+            ]
+            shared = tracks.fingerprint(followed[one], followed[other])
+            first, second, rho = shared.best
             rows.append(
                 {
                     "dataset": dataset,
                     "model": one,
                     "other": other,
-                    "n_texts": found.n_texts,
+                    "n_texts": shared.n_texts,
                     "network": network_name(first) if first >= 0 else "",
                     "other_network": network_name(second) if second >= 0 else "",
                     "rho": rho,
-                    "above_half": found.close,
-                    "pairs": int(np.isfinite(found.rho).sum()),
+                    "above_half": shared.close,
+                    "pairs": int(np.isfinite(shared.rho).sum()),
                 }
             )
     write_table(output, rows, FINGERPRINT_COLUMNS)
+    write_table(across, between, ACROSS_COLUMNS)
 
 
-def _followed(path: str) -> list[tracks.Followed]:
+def _read_courses(path: str) -> dict[str, np.ndarray]:
     from brodmann.pipeline.tensors import read_tensors
 
     found = read_tensors(path)
-    try:
-        raw, text, end = (found[name] for name in ("raw", "text", "end"))
-    except KeyError:
-        raise incomplete(path) from None
-    return [tracks.Followed(raw[text == number], end[text == number]) for number in np.unique(text)]
+    if {"raw", "standard", "text", "end"} - found.keys():
+        raise incomplete(path)
+    return found
+
+
+def _followed(found: dict[str, np.ndarray], count: int, kind: str = "raw") -> list[tracks.Followed]:
+    """A model's courses, text by text."""
+    return [
+        tracks.Followed(found[kind][found["text"] == number], found["end"][found["text"] == number])
+        for number in range(count)
+    ]

@@ -147,6 +147,9 @@ class _Decomposer:
         """Put each sample's networks into the store; how many did not converge."""
         unconverged = 0
         rows = self._encode(texts, name)
+        for text, row in zip(texts, rows, strict=True):
+            if not self.extractor.tokens(row):  # not run at all
+                store.put(keys.sample(text), self._none(0).pack())
         with progress(len(rows), f"networks {name} {self.model.name}", unit="text") as bar:
             for numbers, values in self.extractor.runs(rows):
                 for number, value in zip(numbers, values, strict=True):
@@ -160,27 +163,40 @@ class _Decomposer:
             )
         return unconverged
 
-    def _sample(self, values: Any) -> SampleNetworks:
+    def _none(self, tokens: int) -> SampleNetworks:
+        """What is found in a sample of so few tokens."""
         import numpy as np
 
         from brodmann.networks.consistency import SampleNetworks
+
+        layout, none = self.extractor.layout, np.zeros(0)
+        return SampleNetworks(
+            none.astype(np.int32),
+            np.zeros(1, np.int64),
+            none,
+            (layout.n_layers, layout.width),
+            {"tokens": tokens, "converged": True},
+        )
+
+    def _sample(self, values: Any) -> SampleNetworks:
+        from brodmann.networks.consistency import SampleNetworks
         from brodmann.networks.signals import ArraySignals
 
-        layout = self.extractor.layout
         if len(values) < 2:  # too short to vary
-            shape = (layout.n_layers, layout.width)
-            facts = {"tokens": len(values), "converged": True}
-            none = np.zeros(0)
-            return SampleNetworks(none.astype(np.int32), np.zeros(1, np.int64), none, shape, facts)
-        signals = ArraySignals(values, layout)
+            return self._none(len(values))
+        signals = ArraySignals(values, self.extractor.layout)
         found = self._decompose(
-            signals, self.settings.individual_components, INDIVIDUAL_RESTARTS, quiet=True
+            signals,
+            self.settings.individual_components,
+            INDIVIDUAL_RESTARTS,
+            quiet=True,
+            may_be_none=True,
         )
         converged = all(all(part["converged"]) for part in found.facts["windows"])
         return SampleNetworks.of(found, tokens=len(values), converged=converged)
 
     def _decompose(
-        self, signals: Any, k: int, restarts: int | None = None, *, quiet: bool = False
+        self, signals: Any, k: int, restarts: int | None = None, **options: bool
     ) -> Networks:
         from brodmann.networks.decompose import decompose
 
@@ -194,7 +210,7 @@ class _Decomposer:
                 "window": self.settings.window,
             },
             device=self.device,
-            quiet=quiet,
+            **options,
         )
 
     def _encode(self, texts: Sequence[str], name: str) -> list[tuple[int, ...]]:

@@ -68,7 +68,7 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
         raise UserError.at(str(path), f"no column '{missing[0]}'", REBUILD)
     try:
         # A model may be called NA, null or 001.
-        names = {"model": str, "other": str, "label": str}
+        names = dict.fromkeys(("model", "other", "label", "dataset", "dataset_a", "dataset_b"), str)
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except (ValueError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]

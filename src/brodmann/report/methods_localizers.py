@@ -96,10 +96,10 @@ def _lesioned(settings: LocalizerSettings, passages: int | None) -> str:
     text += " compared with the intact model"
     if lesion.seeds:
         seed = f"{'seed' if len(lesion.seeds) == 1 else 'seeds'} {listed(lesion.seeds)}"
-        text += f" and with the mean of lesions of as many random other units ({seed})"
+        text += f" and with lesions of as many random other units ({seed})"
     tests = "Wilcoxon's signed ranks over passages"
     if lesion.tasks:
-        tests += ", sign tests over items"
+        tests += ", exact sign tests over items"
     return (
         f"{text}: {tests}, two-sided, with false discovery rates over a network's table. Intervals are from resampled passages"
         + (" and Wilson's for accuracies." if lesion.tasks else ".")

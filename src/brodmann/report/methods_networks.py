@@ -121,7 +121,7 @@ def _used(use: NetworkUse) -> str:
             seeds = f"{'seed' if len(editing.seeds) == 1 else 'seeds'} {listed(editing.seeds)}"
             parts[-1] += f", beside as many random other units ({seeds})"
         tests = "Wilcoxon's signed ranks over passages" + (
-            ", sign tests over choices" if editing.tasks else ""
+            ", exact sign tests over choices" if editing.tasks else ""
         )
         parts[-1] += (
             f": {tests}, two-sided, with false discovery rates over the table [@benjamini1995controlling]."

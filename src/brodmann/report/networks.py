@@ -23,6 +23,13 @@ def networks_section(sources: Sources) -> Section:
         folder, called = sources.results / name / "networks", sources.called(name)
         found += _sentences(folder, called, settings.iou_threshold)
         figures += _figures(sources, name)
+    if len(study.network_models) > 1:
+        figures += sources.figure(
+            "networks_across",
+            "Networks of different models",
+            "Pearson's r of the mean courses of every two networks over the same texts; tokens that both models end at the same "
+            "character are lined up.",
+        )
     courses = [
         Picture(
             sources.results / name / "networks" / "interpretation" / f"course.{dataset}.png",
@@ -98,7 +105,7 @@ def _figures(sources: Sources, name: str) -> list[Picture]:
         *sources.figure(
             f"networks_editing.{name}",
             f"What editing networks does: {name}",
-            "Perplexity and accuracy with a network's units edited, beside as many random units "
+            "Perplexity per word with a network's units edited, beside as many random units "
             f"(seeds {', '.join(map(str, corpus.seeds)) or 'none'}).",
         ),
         *sources.figure(

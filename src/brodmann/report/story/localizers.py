@@ -73,7 +73,7 @@ def _tested(corpus: pd.Series) -> str:
     least = f" (the smallest that {n} passages can give)" if np.isclose(p, 2.0 ** (1 - n)) else ""
     q = "" if pd.isna(corpus["q_random"]) else f", {p_text(corpus['q_random'], 'q')}"
     of = "" if least else f", {n} passages"
-    return f"; lesion against the mean of random ones {p_text(p)}{least}{q}{of}"
+    return f"; lesion against these draws {p_text(p)}{least}{q}{of}"
 
 
 def written_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:

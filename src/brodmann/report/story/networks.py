@@ -46,7 +46,8 @@ class Inhibition:
 
     rows: pd.DataFrame
     worst: pd.Series  # the network whose loss costs most
-    random: pd.Series  # perplexities with as many random units as the worst has, one a draw
+    drawn: pd.DataFrame  # with random units instead: a row a draw
+    random: pd.Series  # perplexities of those that the worst one is compared with
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Inhibition | None:
@@ -56,12 +57,11 @@ class Inhibition:
         if own.empty:
             return None
         worst = own.loc[own["value"].idxmax()]
-        drawn = rows[
-            (rows["condition"] == "random")
-            & (rows["dataset"] == worst["dataset"])
-            & (rows["control_of"] == worst["condition"])
+        drawn = rows[rows["condition"] == "random"]
+        beside = drawn[
+            (drawn["dataset"] == worst["dataset"]) & (drawn["control_of"] == worst["condition"])
         ]
-        return cls(own, worst, drawn["value"])
+        return cls(own, worst, drawn, beside["value"])
 
 
 def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
@@ -80,14 +80,18 @@ def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
         draws = "1 draw" if len(random) == 1 else f"{len(random)} draws"
         text += f"; as many random units to {spread} ({draws})"
     if pd.notna(worst["p_random"]):
-        text += f"; {p_text(worst['p_random'])} against random ones, {int(worst['n'])} passages"
+        text += f"; {p_text(worst['p_random'])} against these draws over {int(worst['n'])} passages"
     yield f"{text}."
     tested = own[own["q_random"].notna()]
     if len(tested):
-        costly = tested[(tested["q_random"] < ALPHA) & (tested["value"] > tested["intact"])]
+        # q is over passages: how much draws of random units differ is seen from the draws alone.
+        most = found.drawn.groupby(["dataset", "control_of"])["value"].max()
+        beside = pd.Series(zip(tested["dataset"], tested["condition"], strict=True)).map(most)
+        costly = tested["value"].to_numpy() > beside.to_numpy()
+        differ = tested[(tested["q_random"] < ALPHA) & costly]
         text = (
-            f"{name}: {len(costly)} of {len(tested)} networks cost more perplexity than random units at q < {ALPHA}; the median "
-            f"network takes it to {big(own['value'].median())}"
+            f"{name}: {len(differ)} of {len(tested)} networks cost more perplexity than each draw of random units, and at q < {ALPHA} "
+            f"more than their mean; the median network takes it to {big(own['value'].median())}"
         )
         passages = int(tested["n"].max())
         if (floor := 2.0 ** (1 - passages)) > ALPHA:
@@ -102,7 +106,7 @@ def corrected_sentence(table: pd.DataFrame, name: str) -> str | None:
         return f"{name}: no prediction that the intact model gets wrong was put right by amplifying a network."
     best = table.iloc[0]
     return (
-        f"{name}: {best['how']} {best['amount']:g} of network-{best['network']} of {best['dataset']} puts right an item of "
+        f"{name}: {best['how']} {best['amount']:g} of {best['network']} of {best['dataset']} puts right an item of "
         f"{best['task']} (margin {best['margin_intact']:.2f} to {best['margin_edited']:.2f}); of all {int(best['choices'])} choices "
         f"the same edit corrects {int(best['corrected_by_edit'])} and spoils {int(best['spoiled_by_edit'])}."
     )
