@@ -24,7 +24,8 @@ def run_drill(root, folder) -> Clone:
     alone = clone.config()
     second = {**alone["models"]["tiny"], "untrained": True, "control": True}
     clone.write_config({**alone, "models": {**alone["models"], "untrained": second}})
-    clone.snakemake("results/statistics/fingerprint.csv")
+    compared = ("results/statistics/fingerprint.csv", "results/figures/networks_across.png")
+    clone.snakemake(*compared)
     clone.write_config(alone)
     clone.snakemake()
     return clone
