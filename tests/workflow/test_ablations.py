@@ -119,6 +119,7 @@ def test_more_kinds_measure_only_what_is_missing(study):
     assert len(study.ledger()) == before + 1
 
 
+@pytest.mark.slow
 def test_a_changed_source_is_measured_alone(study):
     """One task's circuit changes, as its gradient would change it: only its lesions are new."""
     path = study.path / f"results/tiny/masks/neurons/{MAIN}/{TASKS[2]}.csv"
@@ -153,6 +154,7 @@ def test_a_changed_item_is_measured_on_its_target_alone(study):
     assert entry["computed"] == ([TASKS[1]] if same else sorted(TASKS))
 
 
+@pytest.mark.slow
 def test_a_damaged_row_heals(study):
     [shard] = (study.path / "results/tiny/.store/ablation").glob("*.shard")
     expected = table(study, TASKS[0])
@@ -175,6 +177,7 @@ def test_the_store_can_be_deleted(study):
     pd.testing.assert_frame_equal(matrix(study, f"{MAIN}.corrupted.score"), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(study):
     """kill -9 in the middle of the pass: the lesions that were written are not measured again."""
     config = study.config()

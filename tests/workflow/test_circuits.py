@@ -95,6 +95,7 @@ def test_other_sizes_cost_no_model_work(study):
     assert scores.is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_more_components_and_estimators_are_computed_beside(study):
     config = study.config()
     config["attribution"] = {
@@ -193,6 +194,7 @@ LEXICON = {
 }
 
 
+@pytest.mark.slow
 def test_a_second_list_shares_no_unit_with_the_first(fresh):
     fresh.write_task(TASKS[0], LEXICON)
     config = fresh.config()
@@ -210,6 +212,7 @@ def test_a_second_list_shares_no_unit_with_the_first(fresh):
     assert not included or row["ceiling_from"] in ("seed", "split")
 
 
+@pytest.mark.slow
 def test_fewer_tasks_and_another_size_are_current_after_one_run(study):
     """Whatever reruns above them: everything that is asked for is there, and new, when the run ends."""
     config = study.config()

@@ -193,6 +193,7 @@ def test_an_edited_task_is_computed_alone(study):
     assert {t: study.baseline(t)["items"] for t in others} == scores
 
 
+@pytest.mark.slow
 def test_a_comment_in_a_task_costs_no_model_work(study):
     path = study.path / f"data/{TASKS[0]}.yaml"
     path.write_text("# a remark\n" + path.read_text())
@@ -311,6 +312,7 @@ def test_a_threshold_costs_no_model_work(study):
     assert not record["included"] and "below 1" in record["reason"]
 
 
+@pytest.mark.slow
 def test_settings_count_at_once_when_the_pass_reruns_for_another_reason(study):
     """A new task makes the pass rerun; the new threshold must reach the old tasks in the same run."""
     study.write_task("physical/weights", task_yaml("physical/weights"))
@@ -323,6 +325,7 @@ def test_settings_count_at_once_when_the_pass_reruns_for_another_reason(study):
     assert study.planned("baselines") == {}
 
 
+@pytest.mark.slow
 def test_prompting_reruns_the_model(study):
     config = study.config()
     config["models"]["tiny"]["bos"] = "model"

@@ -169,6 +169,7 @@ def test_changed_texts_are_noticed(study):
     assert "Traceback" not in failed.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(study):
     """kill -9 in the middle of the lesions: those that were written are not measured again."""
     configure(study, lesion={"kinds": ["mean"], "seeds": list(range(20))})

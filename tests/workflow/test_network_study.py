@@ -120,6 +120,7 @@ def check_by_hand(study, found):
     assert matching(maps[2].T, found.maps.reshape(3, -1)).min() > 0.99
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(study):
     configure(study, individual_samples=6, restarts=10)
     folder = study.path / "results/tiny/.store/networks"

@@ -101,6 +101,7 @@ def check_pages(study):
     assert (connected[connected.network == connected.other].r.astype(float) == 1).all()
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(study):
     set_up_use(study)
     store = study.path / "results/tiny/.store/network_use"
