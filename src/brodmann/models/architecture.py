@@ -187,6 +187,7 @@ _PREFIXES = (("model.", "model.language_model."), ("model.", "language_model.mod
 
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 _NORM = re.compile(r"norm|(^|_)ln(_|\d|$)", re.IGNORECASE)
+_TOWER = re.compile(r"vision|visual|image|audio|speech", re.IGNORECASE)
 _POSITIONS = re.compile(r"(^|[._])(wpe|embed_positions|position_embeddings?)$")
 _EXPERT = re.compile(r"(^|[._])(experts?|routed_experts|moe)([._\d]|$)", re.IGNORECASE)
 _POST_MLP_NORM = re.compile(r"^post_(mlp|ffn?|feed_?forward)_\w*norm$")
@@ -598,10 +599,10 @@ def find_module(root: Any, path: str) -> Any | None:
 
 def learned_positions(model: Any) -> int | None:
     """How many tokens a model with a table of positions can read; None where positions are computed."""
-    words = model.get_input_embeddings()
     for path, module in model.named_modules():
         size = getattr(module, "num_embeddings", None)
-        if isinstance(size, int) and module is not words and _POSITIONS.search(path):
+        # An image tower has a table of its own, for patches.
+        if isinstance(size, int) and _POSITIONS.search(path) and not _TOWER.search(path):
             return size - int(getattr(module, "offset", 0))
     return None
 
