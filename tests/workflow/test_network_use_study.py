@@ -43,6 +43,7 @@ def perplexity(mask, change):
     return math.exp(-total / sum(len(text.split()) for text in PASSAGES[:3]))
 
 
+@pytest.mark.slow
 def test_what_networks_do(study):
     set_up_use(study)
     study.snakemake("network_uses")
