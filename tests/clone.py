@@ -1,5 +1,7 @@
 """A copy of the workflow with a small study on a tiny random model: what workflow tests run."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -8,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -38,6 +42,11 @@ class Clone:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def copy(self, path: Path) -> Clone:
+        """A clone that can be changed, with the same file times."""
+        shutil.copytree(self.path, path)
+        return Clone(path)
 
     def _command(self, *arguments, cores=2) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", str(cores), *map(str, arguments)]
@@ -106,6 +115,20 @@ class Clone:
         text = path.read_text()
         assert old in text, f"{old!r} not in {file}"
         path.write_text(text.replace(old, new))
+
+
+@contextmanager
+def own_cache(folder: Path) -> Iterator[None]:
+    """Keep converted weights in ``folder``, apart from those of the machine."""
+    before = os.environ.get("BRODMANN_CACHE")
+    os.environ["BRODMANN_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["BRODMANN_CACHE"]
+        else:
+            os.environ["BRODMANN_CACHE"] = before
 
 
 def copy_workflow(root: Path, path: Path) -> Clone:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clone import SEED, Clone, set_up
+from clone import SEED, Clone, own_cache, set_up
 from tiny_models import save_tiny
 
 SCRIPT = Path(__file__).with_name("local_slurm.sh")
@@ -123,7 +123,8 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    os.environ["BRODMANN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    with own_cache(tmp_path_factory.mktemp("cache")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,10 @@
 
 import fcntl
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from clone import Clone
+from clone import Clone, own_cache
 
 DRILL = Path(__file__).parent
 
@@ -37,9 +36,7 @@ def drilled(root, tmp_path_factory) -> Clone:
 @pytest.fixture
 def study(drilled, tmp_path) -> Clone:
     """A copy of the finished study, file times kept."""
-    path = tmp_path / "clone"
-    shutil.copytree(drilled.path, path)
-    return Clone(path)
+    return drilled.copy(tmp_path / "clone")
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +48,5 @@ def player():
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    before = os.environ.get("BRODMANN_CACHE")
-    os.environ["BRODMANN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["BRODMANN_CACHE"]
-    else:
-        os.environ["BRODMANN_CACHE"] = before
+    with own_cache(tmp_path_factory.mktemp("cache")):
+        yield

@@ -1,11 +1,9 @@
 """A small study on a tiny random model, run once; each test works on a copy of the finished clone."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from clone import SEED, Clone, set_up
+from clone import SEED, Clone, own_cache, set_up
 from tiny_models import save_tiny
 
 
@@ -27,9 +25,7 @@ def finished(root, tmp_path_factory, tiny_weights) -> Clone:
 @pytest.fixture
 def study(finished, tmp_path) -> Clone:
     """A copy of the finished study, file times kept."""
-    path = tmp_path / "clone"
-    shutil.copytree(finished.path, path)
-    return Clone(path)
+    return finished.copy(tmp_path / "clone")
 
 
 @pytest.fixture
@@ -40,10 +36,5 @@ def fresh(root, tmp_path, tiny_weights) -> Clone:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    before = os.environ.get("BRODMANN_CACHE")
-    os.environ["BRODMANN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["BRODMANN_CACHE"]
-    else:
-        os.environ["BRODMANN_CACHE"] = before
+    with own_cache(tmp_path_factory.mktemp("cache")):
+        yield

@@ -85,9 +85,8 @@ class Attributor:
     ) -> None:
         self.model = model
         self.reader = Reader(model)
-        self._joins = (
-            self.reader.caches
-        )  # whether both prompts are read in one pass, if they are few
+        # Whether both prompts are read in one pass, where they are few.
+        self._joins = self.reader.forgets
         self.components = tuple(components)
         self.gradient = gradient
         self.ig_steps = ig_steps

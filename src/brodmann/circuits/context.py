@@ -118,15 +118,18 @@ class Reader:
             return self.select(context, rows.repeat(2))
         return Context(ids[:, :0].repeat(2, 1), self._new_cache())
 
+    @property
+    def forgets(self) -> bool:
+        """Whether tokens can be taken back: windows and states do not hold all that was read."""
+        return self.caches and all(map(_holds_all, self._new_cache().layers))
+
     def shortened(self, context: Context, seen: int) -> bool:
         """Forget what ``context`` read beyond ``seen`` tokens; False where its cache does not allow it."""
-        from transformers.cache_utils import DynamicLayer
-
         layers = context.cache.layers if context.cache is not None else []
-        # Windows and states do not hold all that was read.
-        if len(layers) < self.model.n_layers or any(
-            type(layer) is not DynamicLayer or layer.get_seq_length() != context.ids.shape[1]
-            for layer in layers
+        # A model that was stopped at its last unit may not have filled the last layer.
+        read = context.ids.shape[1]
+        if len(layers) < self.model.n_layers or not all(
+            _holds_all(layer) and layer.get_seq_length() == read for layer in layers
         ):
             return False
         for layer in layers:
@@ -214,6 +217,13 @@ class Reader:
         if not works:
             log.info("%s: its KV cache changes its logits and is not used", self.model.name)
         return works
+
+
+def _holds_all(layer: Any) -> bool:
+    """Whether a cache's layer keeps every token's keys and values."""
+    from transformers.cache_utils import DynamicLayer
+
+    return type(layer) is DynamicLayer
 
 
 def common_prefix(rows: Sequence[Ids]) -> int:

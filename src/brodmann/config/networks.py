@@ -39,6 +39,11 @@ class Dataset:
         return self.source.partition(":")[2] if self.kind == TASK else None
 
     @property
+    def shown(self) -> str:
+        """The source without the folders of the machine that it is read on."""
+        return Path(self.source).name if self.kind == FILE else self.source
+
+    @property
     def file(self) -> str | None:
         """The file or folder that the texts are read from, if any; a field of it is left out."""
         return existing(self.source) if self.kind == FILE else None

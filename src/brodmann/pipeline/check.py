@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
-from brodmann.config.localizer import LocalizerSettings
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
 from brodmann.localizers.perplexity import read_passages
 from brodmann.models.sources import wheel_version
-from brodmann.stimuli.reader import load_contrast
+from brodmann.pipeline.contrasts import contrast_of
 
 _Thing = TypeVar("_Thing")
 
@@ -35,19 +35,9 @@ def attempts(study: Study) -> list[Callable[[], object]]:
     for name in study.run_models:
         entry = study.models[name]
         if entry.kind == "wheel":
-            found.append(lambda entry=entry: wheel_version(entry))
+            found.append(partial(wheel_version, entry))
     settings = study.localizer
-    found += [lambda network=network: _texts(settings, network) for network in settings.networks]
+    found += [partial(contrast_of, study, network) for network in settings.networks]
     if study.run_models and settings.networks:
         found.append(lambda: read_passages(settings.lesion.corpus))
     return found
-
-
-def _texts(settings: LocalizerSettings, network: str) -> object:
-    return load_contrast(
-        network,
-        settings.stimuli,
-        seed=settings.seed,
-        demand=settings.demand,
-        answers=settings.answers,
-    )

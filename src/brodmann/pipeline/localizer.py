@@ -18,26 +18,19 @@ from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
+from brodmann.pipeline.contrasts import contrast_of
 from brodmann.pipeline.job import progress
 from brodmann.pipeline.models import load
 from brodmann.pipeline.store import Store
 from brodmann.pipeline.tensors import write_tensors
 from brodmann.provenance import software
-from brodmann.stimuli.reader import Contrast, load_contrast
+from brodmann.stimuli.reader import Contrast
 
 if TYPE_CHECKING:
     from brodmann.localizers.selection import Units
     from brodmann.localizers.selectivity import Selectivity
 
 log = logging.getLogger(__name__)
-
-
-def contrast_of(study: Study, network: str) -> Contrast:
-    """The texts of a network."""
-    found = study.localizer
-    return load_contrast(
-        network, found.stimuli, seed=found.seed, demand=found.demand, answers=found.answers
-    )
 
 
 def store_key(study: Study, card: ModelCard, contrast: Contrast) -> str:

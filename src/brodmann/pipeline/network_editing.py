@@ -18,6 +18,7 @@ from brodmann.localizers import effects
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
 from brodmann.networks.metrics import Choices, choices, scores, single_choices
+from brodmann.pipeline.contrasts import contrast_of
 from brodmann.pipeline.network_use import Bench, Target, UseStage, Work, store_of, units_digest
 from brodmann.pipeline.store import Store
 from brodmann.pipeline.tables import write_table
@@ -61,8 +62,6 @@ class Editing:
     @property
     def localizer_key(self) -> str:
         """Hash of everything that its selectivity depends on."""
-        from brodmann.pipeline.localizer import contrast_of
-
         network = self.settings.localizer
         assert network is not None
         localizer = self.stage.study.localizer
@@ -86,7 +85,6 @@ class Editing:
         from brodmann.localizers.activations import Activations
         from brodmann.localizers.selectivity import measure
         from brodmann.localizers.texts import encode_texts
-        from brodmann.pipeline.localizer import contrast_of
 
         network, study = self.settings.localizer, self.stage.study
         wanted, contrast = study.localizer.stimulation(network), contrast_of(study, network)

@@ -14,6 +14,7 @@ from brodmann.pipeline.figures import save
 from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
 from brodmann.pipeline.network_agreement import SHARE_COLUMNS as SHARES
 from brodmann.pipeline.network_editing import COLUMNS as EDITING
+from brodmann.pipeline.network_following import ACROSS_COLUMNS as ACROSS
 from brodmann.pipeline.network_following import CONNECTIVITY_COLUMNS as CONNECTIVITY
 from brodmann.pipeline.tables import read_table
 
@@ -42,6 +43,6 @@ def network_figures(
 
 def networks_across(table: str, stem: str) -> None:
     """Rule ``networks_across``."""
-    between = read_table(table)
+    between = read_table(table, ACROSS)
     title = "Networks of different models that go together"
     save(draw_connectivity_between(between, title=title), stem, between)

@@ -150,6 +150,11 @@ def _lesion(study: Study, widths: Widths, batch: Batch) -> int:
 # On the host
 
 
+def _units(widths: Widths, site: str) -> int:
+    """Of one layer."""
+    return widths.neurons if site == "mlp_hidden" else widths.hidden
+
+
 def _nothing(study: Study, widths: Widths, batch: Batch) -> int:
     return 0
 
@@ -170,9 +175,7 @@ def _means(study: Study, widths: Widths, batch: Batch) -> int:
 
 def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     """Five numbers of every unit for both kinds of text, the tests, and a batch's pooled activations."""
-    site = study.localizer.site
-    width = widths.neurons if site == "mlp_hidden" else widths.hidden
-    units = widths.layers * width
+    units = widths.layers * _units(widths, study.localizer.site)
     # Short texts make large batches.
     texts = max(1, min(batch.tokens // _SHORT, MOST_POOLED // units))
     return _STATISTICS + (20 + 3 * texts) * units * _FLOAT64
@@ -182,7 +185,7 @@ def _decomposed(study: Study, widths: Widths, batch: Batch) -> int:
     """Vectors of all units: the Krylov subspace, components and their whitening; a block of signals."""
     found = study.networks
     layers = widths.layers if found.layers is None else len(found.layers)
-    units = layers * (widths.neurons if found.site == "mlp_hidden" else widths.hidden)
+    units = layers * _units(widths, found.site)
     k = max(found.group_components, found.individual_components)
     tokens = found.group_samples * found.max_tokens
     signals = min(_IN_MEMORY, tokens * units * _FLOAT32)

@@ -21,11 +21,11 @@ from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.perplexity import read_passages
 from brodmann.models.card import ModelCard
+from brodmann.pipeline.contrasts import contrast_of
 from brodmann.provenance import package_versions
 from brodmann.report.methods_localizers import localizers_text
 from brodmann.report.methods_networks import networks_text
 from brodmann.report.story.wording import listed
-from brodmann.stimuli.reader import load_contrast
 from brodmann.tasks.catalogue import domain_of
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
@@ -100,13 +100,7 @@ class Counts:
         if study.run_models and study.localizer.networks:
             asked = study.localizer
             for network in asked.networks:
-                found = load_contrast(
-                    network,
-                    asked.stimuli,
-                    seed=asked.seed,
-                    demand=asked.demand,
-                    answers=asked.answers,
-                )
+                found = contrast_of(study, network)
                 texts[network] = (len(found.positive), len(found.negative))
             passages = len(read_passages(asked.lesion.corpus)[: asked.lesion.passages])
         return cls(dict(map(_counted, item_files)), units, texts, passages)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from brodmann.config.localizer import LEAST_SELECTIVE, MOST_SELECTIVE, LocalizerSettings
 from brodmann.config.study import Study
-from brodmann.report.story.wording import listed
+from brodmann.report.story.wording import SITES, listed, numbered
 
 _CONTRASTS = {
     "language": "sentences against lists of non-words [@fedorenko2010new]",
@@ -17,11 +17,6 @@ _NAMES = {
     "language": "language",
     "theory_of_mind": "theory-of-mind",
     "multiple_demand": "multiple-demand",
-}
-_SITES = {
-    "block_output": "outputs of the decoder blocks (the residual stream)",
-    "mlp_output": "outputs of the MLPs",
-    "mlp_hidden": "hidden neurons of the MLPs",
 }
 _POOLED = {
     "last-token": "at the last token",
@@ -62,7 +57,7 @@ def _found(settings: LocalizerSettings, texts: Mapping[str, tuple[int, int]]) ->
             f"the {_NAMES.get(network, network)} network by {_CONTRASTS.get(network, network)}{how}"
         )
     return (
-        f"Following [@alkhamissi2025llm], units were localized among the {_SITES[settings.site]}: {'; '.join(contrasts)}. "
+        f"Following [@alkhamissi2025llm], units were localized among the {SITES[settings.site]}: {'; '.join(contrasts)}. "
         "A unit's response is the absolute value of its activation; positive were compared with negative texts by Welch's t "
         "[@welch1947generalization], with false discovery rates over all units of a network [@benjamini1995controlling]."
     )
@@ -95,8 +90,9 @@ def _lesioned(settings: LocalizerSettings, passages: int | None) -> str:
         text += " was"
     text += " compared with the intact model"
     if lesion.seeds:
-        seed = f"{'seed' if len(lesion.seeds) == 1 else 'seeds'} {listed(lesion.seeds)}"
-        text += f" and with lesions of as many random other units ({seed})"
+        text += (
+            f" and with lesions of as many random other units ({numbered('seed', lesion.seeds)})"
+        )
     tests = "Wilcoxon's signed ranks over passages"
     if lesion.tasks:
         tests += ", exact sign tests over items"

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from brodmann.config.network_use import NetworkUse
-from brodmann.config.networks import CORPUS, HUB, TASK, Dataset, NetworkSettings
+from brodmann.config.networks import FILE, Dataset, NetworkSettings, source_kind
 from brodmann.config.study import Study
-from brodmann.report.story.wording import listed
+from brodmann.report.story.wording import SITES, listed, numbered
 
-_SITES = {
-    "mlp_output": "outputs of the MLPs",
-    "mlp_hidden": "hidden neurons of the MLPs",
-    "attention_output": "outputs of the attention blocks",
-    "block_output": "outputs of the decoder blocks (the residual stream)",
-}
 _METHODS = {
     "canica": "spatial independent component analysis of the {k} leading right singular vectors (CanICA "
     "[@varoquaux2010group]; fixed-point iteration [@hyvarinen1999fast], cube nonlinearity)",
@@ -40,30 +32,22 @@ def networks_text(study: Study) -> list[str]:
 
 def _signals(study: Study) -> str:
     settings = study.networks
-    layers = (
-        "all layers"
-        if settings.layers is None
-        else f"{'layer' if len(settings.layers) == 1 else 'layers'} {listed(settings.layers)}"
-    )
+    layers = "all layers" if settings.layers is None else numbered("layer", settings.layers)
     first = " The first token of a sample was left out." if settings.drop_first else ""
     scaled = "standardised" if settings.zscore else "centred"
     scaled += " over the tokens of what was decomposed" + (
         ", and every token to length 1" if settings.row_norm else ""
     )
     return (
-        f"Following [@liu2025brain], the {_SITES[settings.site]} of {layers} were recorded in "
+        f"Following [@liu2025brain], the {SITES[settings.site]} of {layers} were recorded in "
         f"{listed(study.network_models)} at every token of the first {settings.max_tokens} of each sample of "
         f"{listed(_named(dataset) for dataset in settings.datasets.values())}.{first} Signals were {scaled}."
     )
 
 
 def _named(dataset: Dataset) -> str:
-    """A dataset without the folders of the machine that it was read on."""
-    if dataset.task:
-        return f"{dataset.name} (prompts of {dataset.task})"
-    if dataset.kind in (HUB, TASK, CORPUS):
-        return f"{dataset.name} ({dataset.source.partition(':')[2]})"
-    return f"{dataset.name} ({Path(dataset.source).name})"
+    place = dataset.shown if dataset.kind == FILE else source_kind(dataset.source)[1]
+    return f"{dataset.name} ({'prompts of ' if dataset.task else ''}{place})"
 
 
 def _decomposed(settings: NetworkSettings) -> str:
@@ -118,8 +102,7 @@ def _used(use: NetworkUse) -> str:
             f"Units of {which} were {listed(edits)} at every position, and {measured} measured"
         )
         if editing.seeds:
-            seeds = f"{'seed' if len(editing.seeds) == 1 else 'seeds'} {listed(editing.seeds)}"
-            parts[-1] += f", beside as many random other units ({seeds})"
+            parts[-1] += f", beside as many random other units ({numbered('seed', editing.seeds)})"
         tests = "Wilcoxon's signed ranks over passages" + (
             ", exact sign tests over choices" if editing.tasks else ""
         )

@@ -41,9 +41,7 @@ def networks_section(sources: Sources) -> Section:
         for name in study.network_models
         for dataset in settings.names
     ]
-    datasets = ", ".join(
-        f"{one.name} ({_called(one.source)})" for one in settings.datasets.values()
-    )
+    datasets = ", ".join(f"{one.name} ({one.shown})" for one in settings.datasets.values())
     return Section(
         "Functional networks",
         [
@@ -55,13 +53,6 @@ def networks_section(sources: Sources) -> Section:
         found,
         figures,
         more=[Group("Networks over an example text", figures=courses)],
-    )
-
-
-def _called(source: str) -> str:
-    """A source without the folders of the machine that it was read on."""
-    return (
-        Path(source).name if "/" in source and not source.startswith(("hf:", "task:")) else source
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.report.story.findings import ALPHA
-from brodmann.report.story.wording import big, listed, p_text, share
+from brodmann.report.story.wording import big, draws_text, listed, p_text, share
 
 # What networks respond more to, and less to.
 CONTRASTS = {
@@ -49,9 +49,7 @@ def lesion_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[s
             f"{big(intact['perplexity', ''])} to {big(corpus['value'])}"
         )
         if len(controls):
-            spread = dict.fromkeys([big(controls.min()), big(controls.max())])
-            draws = "1 draw" if len(controls) == 1 else f"{len(controls)} draws"
-            text += f"; as many random units to {' to '.join(spread)} ({draws})"
+            text += f"; as many random units to {draws_text(controls)}"
         text += _tested(corpus)
         tasks = own[own["measure"] == "accuracy"]
         worse = tasks[tasks["q_random"] < ALPHA]

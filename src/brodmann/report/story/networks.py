@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from brodmann.report.story.findings import ALPHA
-from brodmann.report.story.wording import big, p_text
+from brodmann.report.story.wording import big, draws_text, p_text
 
 
 def consistency_sentence(table: pd.DataFrame, name: str, iou: float) -> str:
@@ -45,23 +45,26 @@ class Inhibition:
     """What perplexity becomes without each network by itself. ``rows``: of ``editing.csv``, one a network."""
 
     rows: pd.DataFrame
-    worst: pd.Series  # the network whose loss costs most
     drawn: pd.DataFrame  # with random units instead: a row a draw
-    random: pd.Series  # perplexities of those that the worst one is compared with
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Inhibition | None:
         """From ``editing.csv``; None where no network was inhibited by itself."""
         rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
         own = rows[rows["condition"].astype(str).str.startswith("network-") & rows["value"].notna()]
-        if own.empty:
-            return None
-        worst = own.loc[own["value"].idxmax()]
-        drawn = rows[rows["condition"] == "random"]
-        beside = drawn[
-            (drawn["dataset"] == worst["dataset"]) & (drawn["control_of"] == worst["condition"])
-        ]
-        return cls(own, worst, drawn, beside["value"])
+        return None if own.empty else cls(own, rows[rows["condition"] == "random"])
+
+    @property
+    def worst(self) -> pd.Series:
+        """The network whose loss costs most."""
+        return self.rows.loc[self.rows["value"].idxmax()]
+
+    @property
+    def random(self) -> pd.Series:
+        """Perplexities without the random units that the worst one is compared with."""
+        drawn, worst = self.drawn, self.worst
+        beside = drawn["dataset"] == worst["dataset"]
+        return drawn[beside & (drawn["control_of"] == worst["condition"])]["value"]
 
 
 def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
@@ -76,9 +79,7 @@ def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
         f"{big(worst['intact'])} to {big(worst['value'])}, the most of {len(own)} networks"
     )
     if len(random):
-        spread = " to ".join(dict.fromkeys([big(random.min()), big(random.max())]))
-        draws = "1 draw" if len(random) == 1 else f"{len(random)} draws"
-        text += f"; as many random units to {spread} ({draws})"
+        text += f"; as many random units to {draws_text(random)}"
     if pd.notna(worst["p_random"]):
         text += f"; {p_text(worst['p_random'])} against these draws over {int(worst['n'])} passages"
     yield f"{text}."

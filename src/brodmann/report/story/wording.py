@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,3 +63,24 @@ def big(value: float) -> str:
 def nothing_shared(row: pd.Series) -> bool:
     """Whether all cells within and across are 0: there is no difference that a test could be about."""
     return bool(row["within"] == 0 and row["cross"] == 0)
+
+
+def draws_text(perplexities: pd.Series) -> str:
+    """``33.0 to 35.5 (2 draws)``: what random units cost."""
+    ends = dict.fromkeys([big(perplexities.min()), big(perplexities.max())])
+    number = len(perplexities)
+    return f"{' to '.join(ends)} ({number} {'draw' if number == 1 else 'draws'})"
+
+
+def numbered(word: str, numbers: Sequence[object]) -> str:
+    """``seed 0``, ``seeds 0, 1 and 2``."""
+    return f"{word}{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
+
+
+# The kinds of units that networks are sought among.
+SITES = {
+    "mlp_output": "outputs of the MLPs",
+    "mlp_hidden": "hidden neurons of the MLPs",
+    "attention_output": "outputs of the attention blocks",
+    "block_output": "outputs of the decoder blocks (the residual stream)",
+}
