@@ -1,17 +1,77 @@
 """What the report says of networks, from tables with the columns that the pipeline writes."""
 
+import numpy as np
 import pandas as pd
 
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
+from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
 from brodmann.pipeline.network_corrected import COLUMNS as CORRECTED
 from brodmann.pipeline.network_editing import COLUMNS as EDITING
 from brodmann.report.story import networks as story
 
 
-def frame(columns, rows):
-    table = pd.DataFrame(rows)
-    assert set(table.columns) <= set(columns)
-    return table.reindex(columns=list(columns))
+def table(columns, *rows):
+    """A table as a stage writes it: no other columns than its own."""
+    assert all(set(row) <= set(columns) for row in rows)
+    return pd.DataFrame(
+        [{**dict.fromkeys(columns, np.nan), **row} for row in rows], columns=columns
+    )
+
+
+def edit(condition, value, q=np.nan, control_of=np.nan, **more):
+    fixed = {"dataset": "news", "how": "inhibit", "metric": "perplexity", "intact": 30.0, "n": 3}
+    return {
+        **fixed,
+        **{"condition": condition, "value": value, "n_units": 25, "control_of": control_of},
+        **{"p_random": q, "q_random": q, **more},
+    }
+
+
+EDITED = table(
+    EDITING,
+    {**edit("intact", 30.0), "how": np.nan},
+    edit("network-0", 31.0, 0.5),
+    edit("network-1", 3000.0, 0.01),
+    edit("network-2", 20.0, 0.01),
+    edit("union", 9e9),
+    {**edit("network-1", 7e9), "how": "add"},
+    {**edit("network-1", 0.2), "metric": "accuracy"},
+    edit("random", 33.0, control_of="network-1"),
+    edit("random", 35.5, control_of="network-1"),
+    edit("random", 99.0, control_of="network-0"),
+    edit("random", 88.0, control_of="network-1", dataset="code"),
+)
+
+
+def test_the_costliest_network_stands_beside_its_own_random_units():
+    first, second = story.inhibition_sentences(EDITED, "one")
+    assert "network-1 of news (25 units)" in first
+    assert "from 30.0 to 3,000, the most of 3 networks" in first
+    assert "as many random units to 33.0 to 35.5 (2 draws)" in first
+    assert "p = 0.0100 against these draws over 3 passages" in first
+    # network-2 differs, too, but lowers the perplexity.
+    assert "1 of 3 networks cost more" in second and "to 31.0" in second
+    assert "(3 passages can give no p below 0.25)" in second
+    [*_, many] = story.inhibition_sentences(EDITED.assign(n=20), "one")
+    assert "no p below" not in many
+
+
+def test_without_inhibition_there_is_nothing_to_say():
+    [sentence] = story.inhibition_sentences(EDITED[EDITED["how"] == "add"], "one")
+    assert sentence == "one: no network was inhibited by itself."
+    assert story.Inhibition.of(EDITED.iloc[:0]) is None
+
+
+def test_what_could_not_be_compared_is_not_counted():
+    compared = table(
+        AGREEMENT,
+        {"space": "layers", "q": 0.01},
+        {"space": "layers", "q": 0.2},
+        {"space": "units"},
+    )
+    assert "layers 1 of 2." in story.agreement_sentence(compared, "one")
+    none = story.agreement_sentence(compared.iloc[2:], "one")
+    assert "no two of the three maps" in none
 
 
 def test_templates_of_different_datasets():
@@ -20,37 +80,30 @@ def test_templates_of_different_datasets():
         ("news", 0, "code", 0, 0.5, 1),
         ("news", 1, "code", 0, 0.1, 0),
     ]
-    table = frame(TEMPLATE_IOU, [dict(zip(TEMPLATE_IOU, row, strict=True)) for row in rows])
-    said = story.shared_sentence(table, "tiny", 0.2)
+    found = table(TEMPLATE_IOU, *(dict(zip(TEMPLATE_IOU, row, strict=True)) for row in rows))
+    said = story.shared_sentence(found, "tiny", 0.2)
     assert "of 2 pairs" in said and " 1 have an IoU above 0.2 (largest 0.50)" in said
-    assert story.shared_sentence(table[:1], "tiny", 0.2) is None
+    assert story.shared_sentence(found[:1], "tiny", 0.2) is None
 
 
 def test_consistency():
     rows = [{"dataset": "news", "template": n, "count": n, "denominator": 40} for n in (0, 3)]
-    said = story.consistency_sentence(frame(CONSISTENCY, rows), "tiny", 0.2)
+    said = story.consistency_sentence(table(CONSISTENCY, *rows), "tiny", 0.2)
     assert "news: 1 of 2 templates" in said and "in 3 of 40" in said
-
-
-def edit(condition, value, **more):
-    basis = {"dataset": "news", "how": "inhibit", "metric": "perplexity", "intact": 30.0, "n": 9}
-    return {**basis, "condition": condition, "value": value, "n_units": 5, **more}
 
 
 def test_networks_that_cost_more_than_random_units():
     """network-1 harms, but less than random units; network-2 more than their mean, not than each draw."""
-    table = frame(
+    found = table(
         EDITING,
-        [
-            edit("network-0", 90.0, q_random=0.01, p_random=0.01),
-            edit("network-1", 35.0, q_random=0.01, p_random=0.01),
-            edit("network-2", 60.0, q_random=0.01, p_random=0.01),
-            *[edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1, 2)],
-            edit("random", 70.0, control_of="network-2", seed=1),
-        ],
+        edit("network-0", 90.0, 0.01),
+        edit("network-1", 35.0, 0.01),
+        edit("network-2", 60.0, 0.01),
+        *(edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1, 2)),
+        edit("random", 70.0, control_of="network-2", seed=1),
     )
-    worst, count = story.inhibition_sentences(table, "tiny")
-    assert "network-0 of news (5 units) takes perplexity from 30.0 to 90.0" in worst
+    worst, count = story.inhibition_sentences(found, "tiny")
+    assert "network-0 of news (25 units) takes perplexity from 30.0 to 90.0" in worst
     assert "as many random units to 40.0 (1 draw); p = 0.01" in worst
     assert count.startswith("tiny: 1 of 3 networks cost more perplexity than each draw of random")
 
@@ -59,10 +112,10 @@ def test_a_corrected_prediction():
     row = {"dataset": "news", "network": "network-3", "how": "multiply", "amount": 1.02}
     row |= {"task": "language/npi", "margin_intact": -0.1, "margin_edited": 0.2, "choices": 8}
     row |= {"corrected_by_edit": 2, "spoiled_by_edit": 1}
-    said = story.corrected_sentence(frame(CORRECTED, [row]), "tiny")
+    said = story.corrected_sentence(table(CORRECTED, row), "tiny")
     assert "multiply 1.02 of network-3 of news puts right" in said
     assert "corrects 2 and spoils 1" in said
 
 
 def test_nothing_corrected():
-    assert "no prediction" in story.corrected_sentence(frame(CORRECTED, []), "tiny")
+    assert "no prediction" in story.corrected_sentence(table(CORRECTED), "tiny")

