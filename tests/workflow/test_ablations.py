@@ -102,6 +102,7 @@ def test_forecast_only_runs_no_lesion(fresh):
     assert "ablation_figures" not in fresh.planned()
 
 
+@pytest.mark.slow
 def test_more_kinds_measure_only_what_is_missing(study):
     config = study.config()
     config["ablation"] = {"kinds": ["corrupted", "zero", "mean"], "random_trials": 4}

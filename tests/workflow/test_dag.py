@@ -250,6 +250,7 @@ def test_the_store_can_be_deleted(study):
         assert found["items"] == expected[task]["items"]
 
 
+@pytest.mark.slow
 def test_a_damaged_store_says_so_and_heals(study):
     [shard] = (study.path / "results/tiny/.store/baseline").glob("*.shard")
     content = bytearray(shard.read_bytes())

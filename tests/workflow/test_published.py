@@ -219,6 +219,7 @@ def test_another_seed_reruns_the_statistics_only(studies):
         path.write_text(before)
 
 
+@pytest.mark.slow
 def test_one_model_has_averages_and_nothing_to_compare(studies):
     studies.snakemake("statistics", *arguments(studies.folder, "alone"))
     assert statistics(studies, "consistency", "alone").empty
@@ -227,6 +228,7 @@ def test_one_model_has_averages_and_nothing_to_compare(studies):
     assert statistics(studies, "threshold_robustness", "alone")["tau"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_control_alone_is_averaged_with_nothing(studies):
     studies.snakemake("statistics", *arguments(studies.folder, "shown"))
     assert not (studies.folder / "study/shown/results/average").exists()
