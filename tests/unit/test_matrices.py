@@ -27,9 +27,9 @@ def write(tmp_path):
     return run
 
 
-def problems_of(path, low=0.0):
+def problems_of(path, low=0.0, **more):
     with pytest.raises(UserError) as caught:
-        read_foreign_matrix(path, low=low)
+        read_foreign_matrix(path, low=low, **more)
     lines = [str(problem) for problem in caught.value.problems]
     assert all("\n" not in line and str(path) in line for line in lines)
     return lines
@@ -56,6 +56,17 @@ def test_labels_become_ours_and_axes_our_order(write):
 def test_our_own_labels_are_read_too(write):
     table = read_foreign_matrix(write(",social/agent\nsocial/agent,1\n"), low=0)
     assert table.loc["social/agent", "social/agent"] == 1
+
+
+def test_overlaps_are_the_same_in_both_directions(write):
+    cells = ",Lan/npi,MD/add,ToM/agent\nLan/npi,1,0.2,\nMD/add,{},1,0.3\nToM/agent,0.9,0.3,1\n"
+    [said] = problems_of(write(cells.format(0.25)), symmetric=True)
+    assert "language/npi with formal/add is 0.2, the other way round 0.25" in said
+    # Rounded shares are, and what is missing in one direction cannot be compared.
+    path = write(cells.format(0.2004))
+    assert (
+        read_foreign_matrix(path, low=0, symmetric=True).loc["formal/add", "language/npi"] == 0.2004
+    )
 
 
 def test_empty_cells_are_missing_and_so_is_a_task_of_one_axis(write):

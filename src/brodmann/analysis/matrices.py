@@ -22,11 +22,14 @@ from brodmann.tasks.published import our_label
 _ROUNDING = 5e-4
 
 
-def read_foreign_matrix(path: str | Path, *, low: float, high: float = 1.0) -> pd.DataFrame:
+def read_foreign_matrix(
+    path: str | Path, *, low: float, high: float = 1.0, symmetric: bool = False
+) -> pd.DataFrame:
     """A matrix from outside this study (published labels, or ours), square and in our order.
 
     Labels are renamed to ours, axes reordered; empty cells are NaN, a task on one axis only has NaN on
-    the other. Values must lie in [low, high]. Every problem of the file is reported at once.
+    the other. Values must lie in [low, high]. Where they are ``symmetric``, both directions of a pair must
+    be the same, so that effects of lesions are not taken for overlaps. Every problem is reported at once.
     """
     rows = _read_rows(path)
     columns, problems = _labels(path, "column", rows[0][1:])
@@ -49,7 +52,24 @@ def read_foreign_matrix(path: str | Path, *, low: float, high: float = 1.0) -> p
     if problems:
         raise UserError(*problems[:20])
     tasks = sorted({*index, *columns}, key=sort_key)
-    return pd.DataFrame(values, index, columns).reindex(index=tasks, columns=tasks)
+    table = pd.DataFrame(values, index, columns).reindex(index=tasks, columns=tasks)
+    if symmetric:
+        _check_symmetric(path, table)
+    return table
+
+
+def _check_symmetric(path: str | Path, table: pd.DataFrame) -> None:
+    """Of cells that are there in both directions."""
+    apart = np.abs(table.to_numpy() - table.to_numpy().T)
+    wrong = np.argwhere(apart > _ROUNDING)
+    if len(wrong):
+        row, column = (table.index[number] for number in wrong[0])
+        raise UserError.at(
+            str(path),
+            f"{row} with {column} is {table.at[row, column]:g}, the other way round "
+            f"{table.at[column, row]:g}",
+            "overlaps are the same in both directions: is this another kind of matrix?",
+        )
 
 
 def _read_rows(path: str | Path) -> list[list[str]]:

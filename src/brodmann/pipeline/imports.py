@@ -30,12 +30,14 @@ def import_overlap(source: str, outputs: Mapping[str, str]) -> None:
     The published circuits of a model all have k units, hence Jaccard = c / (2 - c). A folder of ours has
     the other measures beside the containments.
     """
-    contained = read_foreign_matrix(source, low=0.0)
+    contained = read_foreign_matrix(source, low=0.0, symmetric=True)
     tables = {"containment": contained}
     for measure in ("jaccard", "doubly_stochastic"):
         beside = Path(source.removesuffix(".containment.csv") + f".{measure}.csv")
         if source.endswith(".containment.csv") and beside.is_file():
-            tables[measure] = read_foreign_matrix(beside, low=0.0)
+            # Scaling ends when sums are right: the two directions may differ by a little more than rounding.
+            same = measure != "doubly_stochastic"
+            tables[measure] = read_foreign_matrix(beside, low=0.0, symmetric=same)
     tables.setdefault("jaccard", jaccard_of(contained))
     if "doubly_stochastic" not in tables:
         scaled, empty = doubly_stochastic(contained.to_numpy())
