@@ -50,6 +50,8 @@ def start(clone, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Of tests that run in a shell's background, Ctrl-C is ignored, and so it would be in what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 200
     while not list(clone.path.glob("results/items/*/*.json")):
