@@ -14,10 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "stimuli", "config.yaml")
 TASKS = ("language/agreement", "formal/sums", "social/manners")
+# Small settings of the localizer stage.
+LOCALIZER = {
+    "percentages": [5.0],
+    "lesion": {"seeds": [42], "tasks": [TASKS[0]], "items": 4, "passages": 2},
+}
 # Weights under which all three tasks have a contrast between clean and corrupted problems.
 SEED = 16
 
@@ -155,3 +161,35 @@ def set_up(root: Path, path: Path, weights: Path) -> Clone:
         }
     )
     return clone
+
+
+def write_networks(clone: Clone) -> dict:
+    """Two datasets of short texts, and settings under which each kind of work is done a few times."""
+    for name, words in (("sea", "ship wave gull salt"), ("land", "tree field plough road")):
+        folder = clone.path / "texts" / name
+        folder.mkdir(parents=True)
+        dice = np.random.default_rng(len(words))
+        for n in range(6):
+            (folder / f"{n}.txt").write_text(" ".join(dice.choice(words.split(), 10 + n)))
+    (clone.path / "held.txt").write_text("a gull cried\n\nthe plough stood still")
+    return {
+        "datasets": {"sea": "texts/sea", "land": "texts/land"},
+        "group_samples": 4,
+        "individual_samples": 2,
+        "group_components": 2,
+        "individual_components": 2,
+        "restarts": 2,
+        "max_tokens": 20,
+        "threshold": 1.5,
+        "editing": {
+            "networks": False,
+            "amounts": {"multiply": [1.5], "add": []},
+            "tasks": [TASKS[0]],
+            "items": 2,
+            "passages": 2,
+            "corpus": "held.txt",
+            "seeds": [0],
+        },
+        "probing": {"tasks": [TASKS[0], TASKS[2]], "items": 10, "folds": 2},
+        "following": {"texts": 2, "example": "held.txt"},
+    }

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clone import SEED, Clone, own_cache, set_up
+from clone import LOCALIZER, SEED, Clone, own_cache, set_up, write_networks
 from tiny_models import save_tiny
 
 SCRIPT = Path(__file__).with_name("local_slurm.sh")
@@ -132,10 +132,18 @@ def weights(tmp_path_factory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("weights") / "llama", "llama", SEED)
 
 
+def set_up_all(root, path, weights) -> Clone:
+    """A study with every kind of job that is submitted."""
+    clone = set_up(root, path, weights)
+    more = {"localizer": LOCALIZER, "networks": write_networks(clone)}
+    clone.write_config({**clone.config(), **more})
+    return clone
+
+
 @pytest.fixture(scope="session")
 def local(slurm, root, tmp_path_factory, weights) -> Clone:
     """The study run on this machine, without the cluster: what its results must be."""
-    clone = set_up(root, tmp_path_factory.mktemp("local") / "clone", weights)
+    clone = set_up_all(root, tmp_path_factory.mktemp("local") / "clone", weights)
     clone.snakemake()
     return clone
 
@@ -149,7 +157,7 @@ def fresh(slurm, root, tmp_path_factory, weights):
     def make(name) -> ClusterClone:
         path = tmp_path_factory.mktemp(name) / "clone"
         made.append(path)
-        return ClusterClone(set_up(root, path, weights).path)
+        return ClusterClone(set_up_all(root, path, weights).path)
 
     yield make
     # A node that is set down without dying leaves processes of its jobs behind.

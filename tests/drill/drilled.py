@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from clone import SEED, TASKS, Clone, set_up
+from clone import LOCALIZER, SEED, TASKS, Clone, set_up, write_networks
 from player import record_jobs
 from safetensors import safe_open
 from tiny_models import save_tiny
@@ -54,47 +54,12 @@ def set_up_drill(root, folder) -> Clone:
             "bootstraps": 4,
         },
         "ablation": {"percents": [5], "layer_matched_trials": 1, "random_trials": 1},
-        "localizer": {
-            "percentages": [5.0],
-            "lesion": {"seeds": [42], "tasks": [TASKS[0]], "items": 4, "passages": 2},
-        },
+        "localizer": LOCALIZER,
         "statistics": {"permutations": 20},
         "networks": write_networks(clone),
     }
     clone.write_config(config)
     return clone
-
-
-def write_networks(clone) -> dict:
-    """Two datasets of short texts, and settings under which each kind of work is done a few times."""
-    for name, words in (("sea", "ship wave gull salt"), ("land", "tree field plough road")):
-        folder = clone.path / "texts" / name
-        folder.mkdir(parents=True)
-        dice = np.random.default_rng(len(words))
-        for n in range(6):
-            (folder / f"{n}.txt").write_text(" ".join(dice.choice(words.split(), 10 + n)))
-    (clone.path / "held.txt").write_text("a gull cried\n\nthe plough stood still")
-    return {
-        "datasets": {"sea": "texts/sea", "land": "texts/land"},
-        "group_samples": 4,
-        "individual_samples": 2,
-        "group_components": 2,
-        "individual_components": 2,
-        "restarts": 2,
-        "max_tokens": 20,
-        "threshold": 1.5,
-        "editing": {
-            "networks": False,
-            "amounts": {"multiply": [1.5], "add": []},
-            "tasks": [TASKS[0]],
-            "items": 2,
-            "passages": 2,
-            "corpus": "held.txt",
-            "seeds": [0],
-        },
-        "probing": {"tasks": [TASKS[0], TASKS[2]], "items": 10, "folds": 2},
-        "following": {"texts": 2, "example": "held.txt"},
-    }
 
 
 def write_imported(folder) -> None:
