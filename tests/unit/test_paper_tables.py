@@ -1,10 +1,15 @@
 """The tables that a paper prints: what stands in them, and what is left out."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 
+from brodmann.errors import UserError
 from brodmann.pipeline.paper_tables import structure_function_table, write_printed
 from brodmann.pipeline.printed import modularity_table
+from brodmann.pipeline.statistics import MODULARITY
 
 
 def modular(**other):
@@ -55,7 +60,16 @@ def test_intervals_that_are_not_reliable_are_left_out():
 
 def test_ablations_are_printed_at_their_own_size(tmp_path):
     rows = [modular(), modular(sel="t", measure="accuracy_drop", kind="zero", within=0.4)]
-    pd.DataFrame(rows).to_csv(tmp_path / "modularity.csv", index=False)
-    write_printed([str(tmp_path / "modularity.csv")], [str(tmp_path / "modularity.md")], "s", "t")
-    text = (tmp_path / "modularity.md").read_text()
+    source, output = str(tmp_path / "modularity.csv"), str(tmp_path / "modularity.md")
+    pd.DataFrame(rows, columns=MODULARITY).to_csv(source, index=False)
+    write_printed([source], [output], "s", "t")
+    text = Path(output).read_text(encoding="utf-8")
     assert "20.0" in text and "40.0" in text and "zero ablation of neurons, t" in text
+
+
+def test_another_table_in_its_place_is_refused(tmp_path):
+    source, output = tmp_path / "modularity.csv", tmp_path / "modularity.md"
+    source.write_text("1,2\n3,4\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"modularity\.csv: no column 'model'"):
+        write_printed([str(source)], [str(output)], "s", "t")
+    assert not output.exists()

@@ -24,11 +24,11 @@ from brodmann.figures.overlap import draw_overlap
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import save_figure
 from brodmann.pipeline import ablation, agreement
-from brodmann.pipeline.confounds import COLUMNS as CONFOUNDS
 from brodmann.pipeline.inventory import AVERAGE, Drop, Inventory
 from brodmann.pipeline.overlap import RELIABILITY
 from brodmann.pipeline.printed import without_lonely_average
-from brodmann.pipeline.statistics import ALL, TABLES
+from brodmann.pipeline.statistics import ALL
+from brodmann.pipeline.study_tables import read_statistics
 from brodmann.pipeline.tables import read_matrix, read_table, write_frame, write_matrix
 from brodmann.pipeline.tensors import read_tensor
 
@@ -147,8 +147,7 @@ def study_figures(
     stems: Mapping[str, str],
 ) -> None:
     """Rule ``study_figures``: what compares models, domains and sizes. ``statistics``: table -> file."""
-    columns = {**TABLES, "confounds": CONFOUNDS}
-    tables = {name: read_table(path, columns[name]) for name, path in statistics.items()}
+    tables = {name: read_statistics(path) for name, path in statistics.items()}
     tables = {name: table[table["component"] == component] for name, table in tables.items()}
     labels = {name: f"{name} (control)" for name in inventory.controls}
     chosen = {

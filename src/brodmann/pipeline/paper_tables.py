@@ -20,7 +20,7 @@ from brodmann.pipeline.printed import (
     shown,
     without_lonely_average,
 )
-from brodmann.pipeline.tables import read_table
+from brodmann.pipeline.study_tables import read_statistics
 
 _PREDICTORS = {
     "domain": "alone",
@@ -47,7 +47,7 @@ def write_printed(
     }
     for path in inputs:
         name = Path(path).stem
-        found = makers[name](read_table(path))
+        found = makers[name](read_statistics(path))
         for output in outputs:
             if Path(output).stem == name:
                 text = "\n".join(

@@ -8,10 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.config.study import Study
-from brodmann.pipeline.confounds import COLUMNS as CONFOUNDS
 from brodmann.pipeline.inventory import AVERAGE, Inventory
-from brodmann.pipeline.statistics import TABLES
-from brodmann.pipeline.tables import read_table
+from brodmann.pipeline.study_tables import read_statistics
 from brodmann.report.behind import behind_section
 from brodmann.report.function import function_section
 from brodmann.report.localizers import localizers_section
@@ -38,10 +36,7 @@ def compose(
     """The page of a finished study. ``figures``: names (without ending) of the figures that it has."""
     sources = Sources(study, inventory, Path(results), frozenset(figures))
     tables = {
-        name: read_table(
-            sources.results / "statistics" / f"{name}.csv", TABLES.get(name, CONFOUNDS)
-        )
-        for name in STATISTICS
+        name: read_statistics(sources.results / "statistics" / f"{name}.csv") for name in STATISTICS
     }
     components = study.attribution.components
     every = [
