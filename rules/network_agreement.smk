@@ -47,7 +47,7 @@ rule networks:
 
 rule network_agreement:
     input:
-        unpack(used_networks),
+        unpack(workspace.used_networks),
         settings="results/{model}/.store/network_agreement.settings.json",
         manifest="results/{model}/.store/network_use.json",
         localizer="results/{model}/.store/localizer.json",

@@ -13,30 +13,14 @@ results/statistics/network_connectivity.csv                 Pearson's r of the s
 Config: networks.editing, networks.probing, networks.following
 """
 
-EDITED_TASKS = list(study.networks.use.editing.tasks) if NETWORK_MODELS else []
-PROBED_TASKS = list(study.networks.use.probing.tasks) if NETWORK_MODELS else []
 # Networks of several models are set side by side.
 FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
 INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
 
 
-# Given to every rule that works with the networks of a model.
-def used_networks(wildcards):
-    """A model's networks, by dataset, and what else decides the numbers."""
-    return {
-        "model": f"results/{wildcards.model}/model.json",
-        "templates": [
-            f"results/{wildcards.model}/networks/{name}/templates.safetensors" for name in DATASETS
-        ],
-        "samples": workspace.network_inputs,
-        "editing_items": [f"results/items/{task}.json" for task in EDITED_TASKS],
-        "probing_items": [f"results/items/{task}.json" for task in PROBED_TASKS],
-    }
-
-
 rule network_use_pass:
     input:
-        unpack(used_networks),
+        unpack(workspace.used_networks),
         workspace.stimulus_files,
         workspace.network_use_files,
         record="results/{model}/.source.json",
@@ -62,7 +46,7 @@ rule network_use_pass:
 
 rule network_use:
     input:
-        unpack(used_networks),
+        unpack(workspace.used_networks),
         settings="results/{model}/.store/network_use.settings.json",
         manifest="results/{model}/.store/network_use.json",
     output:

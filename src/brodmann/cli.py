@@ -7,10 +7,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import brodmann
+import yaml
+
+from brodmann.arguments import parser
 from brodmann.config.load import LoadedConfig, load_config
-from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
 from brodmann.files import write_text
@@ -19,7 +21,7 @@ from brodmann.pipeline.workspace import config_files
 from brodmann.tasks import catalogue, lm_eval, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
-from brodmann.tasks.items import WORDINGS, TaskItems
+from brodmann.tasks.items import TaskItems
 
 # The workflow's folder: this package is used from a clone.
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser(_RUNS).parse_args(arguments)
     try:
         return options.run(options)
     except UserError as error:
@@ -39,129 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="brodmann", description=__doc__.splitlines()[0])
-    parser.add_argument("--version", action="version", version=f"brodmann {brodmann.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run, help: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help, description=help)
-        sub.add_argument("--configfile", nargs="+", default=[], help="as for snakemake")
-        sub.set_defaults(run=run)
-        return sub
-
-    check = command(
-        "check", _check, "Check the config and every task it selects; all problems at once."
-    )
-    check.add_argument("files", nargs="*", metavar="FILE", help="as after --configfile")
-    command("tasks", _tasks, "List the tasks that the config selects.")
-    command("where", _where, "Say where the report and the figures of a finished run are.")
-    audit = command(
-        "audit", _audit, "Look for flaws in tasks' items: shortcuts, misaligned tokens."
-    )
-    audit.add_argument("tasks", nargs="*", help="globs over domain/task (default: all)")
-    audit.add_argument("-n", type=int, default=1000, help="items per task (default 1000)")
-    audit.add_argument("--table", help="write the tables to this Markdown file")
-    show = command("items", _items, "Show the first items of a task as models get them.")
-    show.add_argument("task", help="domain/name")
-    show.add_argument("-n", type=int, default=3, help="how many (default 3)")
-    profile = command(
-        "profile", _profile, "Copy a profile to where snakemake --profile NAME finds it."
-    )
-    profile.add_argument("action", choices=["install"])
-    profile.add_argument("name", help="a folder of profiles/: slurm, multi-gpu, local")
-    profile.add_argument("--force", action="store_true", help="replace an earlier copy")
-    lm = command("export-lm-eval", _export_lm_eval, "Write tasks for lm-evaluation-harness.")
-    lm.add_argument("tasks", nargs="+", metavar="TASK_GLOB", help="globs over domain/task")
-    lm.add_argument("--out", required=True, metavar="DIR", help="new, empty, or an earlier export")
-    lm.add_argument("--format", choices=WORDINGS, default="completion", help="default: completion")
-    lm.add_argument("--items", type=_positive, metavar="N", help="per task (default: the config's)")
-    lm.add_argument("--seed", type=int, metavar="S", help="of the items (default: the config's)")
-    plan = command("plan", _plan, "Say what every stage of every model needs: memory, GPUs, time.")
-    plan.add_argument("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
-    plan.add_argument("--cpu", action="store_true", help="as if there were no GPU")
-    plan.add_argument(
-        "--gpu-memory", type=_size, default=80.0, metavar="GB", help="of one GPU (default 80)"
-    )
-    plan.add_argument(
-        "--measured",
-        action="store_true",
-        help="beside the peaks of a study that ran on the CPU here",
-    )
-    text = command("generate", _generate, "Continue a prompt: intact, lesioned, randomly lesioned.")
-    text.add_argument(
-        "--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)"
-    )
-    text.add_argument("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
-    text.add_argument("--prompt", required=True)
-    text.add_argument("--tokens", type=_positive, default=20, metavar="N", help="default 20")
-    text.add_argument("--temperature", type=_temperature, default=0.0, help="default 0: greedy")
-    text.add_argument("--seed", type=int, default=42, help="of sampling and random units: 42")
-    brain = command("align", _align, "Export units' activations, and predict recordings by them.")
-    brain.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME)")
-    brain.add_argument("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
-    brain.add_argument("--stimuli", required=True, help=".txt, or .csv with text (and group)")
-    brain.add_argument("--voxels", metavar="CSV", help="recordings: a row per stimulus")
-    brain.add_argument("--out", required=True, metavar="DIR", help="where the tables go")
-    brain.add_argument("--pooling", choices=POOLINGS, default="last-token")
-    brain.add_argument("--folds", type=_positive, default=5, metavar="N", help="default 5")
-    brain.add_argument(
-        "--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44"
-    )
-    cut = command("prune", _prune, "Save a model without the neurons that belong to no network.")
-    cut.add_argument("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
-    cut.add_argument("--ratio", type=_share, required=True, help="share of neurons that goes")
-    cut.add_argument("--out", required=True, metavar="DIR", help="new or empty")
-    cut.add_argument(
-        "--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts"
-    )
-    cut.add_argument("--samples", type=_positive, default=100, metavar="N", help="default 100")
-    cut.add_argument("--components", type=_positive, default=10, metavar="K", help="per layer: 10")
-    cut.add_argument("--also", type=_share, nargs="*", default=[], help="ratios to measure only")
-    cut.add_argument("--seeds", type=int, nargs="*", default=[0], help="of random pruning: 0")
-    cut.add_argument("--whole-ends", action="store_true", help="keep the first 3 and last 2 layers")
-    cut.add_argument("--compensate", action="store_true", help="by biases, where there are any")
-    return parser
-
-
-def _share(text: str) -> float:
+def _override(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of ``--config``; the value is YAML, as for Snakemake."""
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise UserError.at(f"--config {text}", "is not KEY=VALUE")
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be a share above 0 and below 1, not '{text}'")
-    return value
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number from 0 up, not '{text}'")
-    return value
-
-
-def _size(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not '{text}'")
-    return value
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 up, not '{text}'")
-    return int(text)
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError.at(f"--config {key}", f"{value!r} is not YAML") from None
 
 
 def _load(options: argparse.Namespace) -> LoadedConfig:
-    return load_config(config_files(options.configfile, ROOT), root=ROOT)
+    given = dict(map(_override, options.config))
+    return load_config(config_files(options.configfile, ROOT), given, root=ROOT)
 
 
 def _known(loaded: LoadedConfig) -> list[str]:
@@ -195,7 +87,7 @@ def _check(options: argparse.Namespace) -> int:
     loaded = _load(options)
     selected = loaded.study.tasks.selected
     reading = [partial(_read_task, loaded, task) for task in selected]
-    found = together([*reading, *attempts(loaded.study)])
+    found = together([*reading, *attempts(loaded.study, partial(_read_task, loaded))])
     total = sum(len(items) for items in found[: len(selected)])
     models, tasks = len(loaded.study.models), len(loaded.study.tasks.selected)
     print(f"{loaded.source.label}: fine. {models} models, {tasks} tasks, {total} items.")
@@ -210,7 +102,10 @@ def _tasks(options: argparse.Namespace) -> int:
 
 def _items(options: argparse.Namespace) -> int:
     loaded = _load(options)
-    catalogue.select(_known(loaded), [options.task], "the task")
+    known = _known(loaded)
+    found = catalogue.select(known, [options.task], "the task")
+    if options.task not in known:
+        raise UserError.at(options.task, f"are {len(found)} tasks", f"name one: {found[0]}, ...")
     items = _read_task(loaded, options.task, max(1, options.n))
     for wording, pairs in items.wordings.items():
         for number, item in enumerate(pairs):
@@ -394,7 +289,7 @@ def _profile(options: argparse.Namespace) -> int:
 
 
 def _where(options: argparse.Namespace) -> int:
-    results = Path("results").resolve()
+    results = Path(options.directory, "results").resolve()
     report = results / "report.html"
     if not report.is_file():
         raise UserError.at(str(report), "there is no report yet", "run 'snakemake --cores all'")
@@ -403,6 +298,21 @@ def _where(options: argparse.Namespace) -> int:
     print(f"Tables of statistics:    {results / 'statistics'}")
     print(f"Figures (PNG, PDF, CSV): {results / 'figures'}")
     return 0
+
+
+_RUNS = {
+    "check": _check,
+    "tasks": _tasks,
+    "where": _where,
+    "audit": _audit,
+    "items": _items,
+    "profile": _profile,
+    "export-lm-eval": _export_lm_eval,
+    "plan": _plan,
+    "generate": _generate,
+    "align": _align,
+    "prune": _prune,
+}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`brodmann check`: everything that is wrong, at once, without a traceback."""
 
+import sys
+
 import pytest
 
 from brodmann import cli
@@ -45,3 +47,52 @@ def test_items_say_who_gets_which_wording(check, tmp_path, capsys):
     assert "a gets completion" in capsys.readouterr().out  # language tasks are raw text for all
     cli.main(["items", "formal/code_loop", "-n", "1", "--configfile", str(tmp_path / "study.yaml")])
     assert "a gets chat" in capsys.readouterr().out
+
+
+NETWORKS = FINE + 'networks: {group_samples: 40, individual_samples: 0, datasets: {a: "%s"}}\n'
+
+
+@pytest.mark.parametrize("source", ["task:language/npi", "texts"])
+def test_datasets_that_are_too_small_are_found_before_anything_runs(check, tmp_path, source):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("one text", encoding="utf-8")
+    code, said = check(NETWORKS % source)
+    assert code == 1
+    assert "networks.datasets.a: " in said.err and "samples, 40 are needed" in said.err
+    assert check(NETWORKS % "corpus:maths")[0] == 0
+
+
+def test_a_dataset_of_the_hub_needs_its_package(check, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    code, said = check(NETWORKS % "hf:o/texts")
+    assert code == 1 and "needs the package 'datasets'" in said.err
+
+
+def test_single_values_as_for_snakemake(check, tmp_path, capsys):
+    check(FINE)
+    file = str(tmp_path / "study.yaml")
+    assert cli.main(["check", file, "--config", "tasks={items: 40}", "seed=3"]) == 1
+    assert "seed: unknown key" in capsys.readouterr().err
+    assert cli.main(["check", file, "--config", "tasks={items: 40}"]) == 0
+    assert "1 tasks, 40 items" in capsys.readouterr().out
+    for wrong in ("tasks", "tasks={"):
+        assert cli.main(["check", file, "--config", wrong]) == 1
+        assert "ERROR: --config tasks" in capsys.readouterr().err
+
+
+def test_tasks_may_follow_a_configfile(check, tmp_path, capsys):
+    check(FINE)
+    file = str(tmp_path / "study.yaml")
+    assert cli.main(["items", "--configfile", file, "language/npi"]) == 0
+    out = str(tmp_path / "exported")
+    assert cli.main(["export-lm-eval", "--out", out, "--configfile", file, "language/npi"]) == 0
+    assert cli.main(["items", "language/*", "--configfile", file]) == 1
+    assert "name one: language/" in capsys.readouterr().err
+
+
+def test_where_results_are(tmp_path, capsys):
+    assert cli.main(["where", "--directory", str(tmp_path)]) == 1
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "report.html").touch()
+    assert cli.main(["where", "--directory", str(tmp_path)]) == 0
+    assert f"{tmp_path}/results/report.html" in capsys.readouterr().out

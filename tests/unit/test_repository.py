@@ -9,6 +9,8 @@ from itertools import combinations
 import pytest
 import yaml
 
+from brodmann.pipeline.resources import PROMPTS
+
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
 
 
@@ -80,6 +82,13 @@ def test_no_profile_shares_a_key_with_the_default(root):
     for name, profile in found.items():
         assert not set(default) & set(profile), name
     assert not set(default) & {"cores", "jobs", "executor", "default-resources", "set-resources"}
+
+
+def test_profiles_know_every_rule_that_loads_a_model(root):
+    """On several GPUs few cores each; on a cluster a partition."""
+    found = profiles(root)
+    assert set(found["multi-gpu"]["set-threads"]) == set(PROMPTS)
+    assert set(found["slurm"]["set-resources"]) == set(PROMPTS)
 
 
 def test_profiles_name_existing_rules(root):

@@ -6,11 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
 from brodmann.localizers.perplexity import read_passages
 from brodmann.models.sources import wheel_version
 from brodmann.pipeline.contrasts import contrast_of
+from brodmann.pipeline.network_texts import require_enough
+from brodmann.stimuli.corpora import clean_prompts, load_corpus
+from brodmann.stimuli.hub import require_package
+from brodmann.tasks.items import TaskItems
 
 _Thing = TypeVar("_Thing")
 
@@ -29,8 +34,11 @@ def together(attempts: Sequence[Callable[[], _Thing]]) -> list[_Thing]:
     return results
 
 
-def attempts(study: Study) -> list[Callable[[], object]]:
-    """One attempt for every package, network and corpus of models that are run."""
+def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callable[[], object]]:
+    """One attempt for every package, network, corpus and dataset of models that are run.
+
+    ``items_of``: the items of a task, as the study expands them.
+    """
     found: list[Callable[[], object]] = []
     for name in study.run_models:
         entry = study.models[name]
@@ -40,4 +48,22 @@ def attempts(study: Study) -> list[Callable[[], object]]:
     found += [partial(contrast_of, study, network) for network in settings.networks]
     if study.run_models and settings.networks:
         found.append(lambda: read_passages(settings.lesion.corpus))
+    if study.network_models:
+        datasets = study.networks.datasets.values()
+        found += [partial(_read_dataset, study, one, items_of) for one in datasets]
+        found.append(lambda: read_passages(study.networks.use.editing.corpus))
     return found
+
+
+def _read_dataset(study: Study, dataset: Dataset, items_of: Callable[[str], TaskItems]) -> None:
+    settings = study.networks
+    if dataset.kind == HUB:  # nothing is fetched before it is needed
+        require_package(dataset.source)
+        return
+    corpus = load_corpus(
+        dataset.source,
+        stimuli=settings.stimuli,
+        seed=settings.seed,
+        prompts=lambda task: clean_prompts(items_of(task)),
+    )
+    require_enough(settings, dataset.name, len(corpus.samples))

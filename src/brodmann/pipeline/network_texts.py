@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brodmann.circuits.prompting import plan_prompts
-from brodmann.config.networks import Dataset
+from brodmann.config.networks import Dataset, NetworkSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import digest
@@ -34,16 +34,22 @@ def dataset_texts(study: Study, name: str, card: ModelCard) -> Texts:
     settings = study.networks
     dataset = settings.datasets[name]
     samples = _samples(study, dataset, card)
+    require_enough(settings, name, len(samples))
     first, more = settings.group_samples, settings.individual_samples
-    if len(samples) < first + more:
-        raise UserError.at(
-            f"networks.datasets.{name}",
-            f"{len(samples)} samples, {first + more} are needed",
-            "lower networks.group_samples or networks.individual_samples",
-        )
     chosen = Dice("networks", settings.seed, name).shuffled(list(range(len(samples))))
     drawn = tuple(samples[number] for number in chosen[: first + more])
     return Texts(name, drawn[:first], drawn[first:])
+
+
+def require_enough(settings: NetworkSettings, name: str, number: int) -> None:
+    """Whether a dataset of so many samples will do for both levels."""
+    needed = settings.group_samples + settings.individual_samples
+    if number < needed:
+        raise UserError.at(
+            f"networks.datasets.{name}",
+            f"{number} samples, {needed} are needed",
+            "lower networks.group_samples or networks.individual_samples",
+        )
 
 
 def group_texts(study: Study, name: str, card: ModelCard) -> tuple[str, ...]:

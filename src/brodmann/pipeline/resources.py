@@ -53,7 +53,7 @@ def runtime_minutes(size: ModelSize, prompts: int, *, on_gpu: bool, attempt: int
 
 def prompts(study: Study, rule: str) -> int:
     """About how many prompts a job of ``rule`` reads; a backward pass counts as two."""
-    return _PROMPTS[rule](study)
+    return PROMPTS[rule](study)
 
 
 # Texts of a localizer, both kinds, and passages of a corpus, about.
@@ -125,7 +125,8 @@ def _network_use(study: Study) -> int:
     return (1 + edits) * each + probed + datasets * (use.following.texts + 1) + _TEXTS
 
 
-_PROMPTS: dict[str, Callable[[Study], int]] = {
+# Of every rule that loads a model: how many prompts it reads.
+PROMPTS: dict[str, Callable[[Study], int]] = {
     "check_model": _checking,
     "baseline_pass": _baseline,
     "attribution_pass": _attribution,

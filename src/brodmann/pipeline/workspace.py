@@ -253,6 +253,17 @@ class Workspace:
                 files += [place] if place.is_file() else []
         return list(dict.fromkeys(os.path.relpath(file) for file in files))
 
+    def used_networks(self, wildcards: Any) -> dict[str, list[str] | str]:
+        """A model's networks, by dataset, and what else decides the numbers of their use."""
+        found, model = self.study.networks, f"results/{wildcards.model}"
+        return {
+            "model": f"{model}/model.json",
+            "templates": [f"{model}/networks/{one}/templates.safetensors" for one in found.names],
+            "samples": self.network_inputs,
+            "editing_items": [f"results/items/{task}.json" for task in found.use.editing.tasks],
+            "probing_items": [f"results/items/{task}.json" for task in found.use.probing.tasks],
+        }
+
     @property
     def dataset_pattern(self) -> str:
         """Matches the datasets whose networks are sought."""

@@ -20,6 +20,16 @@ _OFFLINE = "load it once where there is a network, or save its texts as .jsonl"
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
+def require_package(where: str) -> Any:
+    """The hub's own package, if it is there."""
+    try:
+        import datasets
+    except ImportError:
+        fix = "install it with: pip install datasets"
+        raise UserError.at(where, "needs the package 'datasets'", fix) from None
+    return datasets
+
+
 @dataclass(frozen=True)
 class HubDataset:
     """What ``hf:...`` names; ``config`` None is the dataset's only or default one."""
@@ -52,11 +62,7 @@ class HubDataset:
             yield text
 
     def _rows(self, where: str) -> Iterator[dict[str, Any]]:
-        try:
-            import datasets
-        except ImportError:
-            fix = "install it with: pip install datasets"
-            raise UserError.at(where, "needs the package 'datasets'", fix) from None
+        datasets = require_package(where)
         offline = bool(getattr(datasets.config, "HF_HUB_OFFLINE", False))
         try:
             # No remote code: current versions of datasets have none, and older ones ask for it.
