@@ -5,7 +5,7 @@ results/figures/localizer_{depth,selectivity,overlap,lesion,circuits}.*
 Config: localizer, selection.main
 """
 
-LOCALIZER_FIGURES = ("depth", "selectivity", "overlap", "lesion", "circuits")
+LOCALIZER_FIGURES = ("depth", "selectivity", "overlap", "lesion", "circuits") if NETWORKS else ()
 # Circuits of attention heads have no write vectors of their own.
 WRITING_MODELS = MODELS if "neurons" in COMPONENTS else []
 

@@ -119,6 +119,12 @@ def test_a_second_run_does_nothing(finished):
     assert finished.planned("localizers") == {}
 
 
+def test_a_study_may_have_no_localizers(study):
+    configure(study, networks=[])
+    planned = study.planned()
+    assert not {"localizer_pass", "lesion_pass", "localizer_figures", "written"} & set(planned)
+
+
 def test_another_percentage_measures_no_response_again(study):
     before = configure(study, percentages=[1.0, 5.0], range="0-0")
     study.snakemake("localizers")

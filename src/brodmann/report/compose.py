@@ -52,7 +52,7 @@ def compose(
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
         sections += _component(sources, findings, findings.component if len(every) > 1 else "")
-    if study.run_models:
+    if study.run_models and study.localizer.networks:
         sections.append(localizers_section(sources))
     if study.network_models:
         sections.append(networks_section(sources))
