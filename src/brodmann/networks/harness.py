@@ -1,4 +1,4 @@
-"""lm-evaluation-harness on an edited model: ``pip install brodmann[lm-eval]``, see docs/networks-use.md."""
+"""lm-evaluation-harness on an edited model: the extra ``lm-eval``, see docs/networks-use.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def evaluate_edited(
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager
     except ImportError:
-        fix = "pip install 'brodmann[lm-eval]'"
+        fix = "in the clone: pip install -e '.[lm-eval]'"
         raise UserError.at("lm-eval", "lm-evaluation-harness is not installed", fix) from None
     harness = HFLM(pretrained=model.hf, tokenizer=model.tokenizer, batch_size=batch_size)
     if include_path is not None:

@@ -55,9 +55,16 @@ def _decomposed(settings: NetworkSettings) -> str:
     method = _METHODS[settings.method].format(k=settings.group_components)
     scope = _SCOPES[settings.scope].format(window=settings.window)
     beyond = "z" if settings.side == "positive" else "|z|"
+    # What networks.decompose does: the published FastICA path leaves signs as they come.
+    as_they_came = settings.method == "fastica" and settings.side == "positive"
+    ordered = (
+        " and ordered by explained variance, signs as they came"
+        if as_they_came
+        else ", ordered by explained variance and signed by their peak"
+    )
     text = (
         f"{settings.group_samples} samples of a dataset, concatenated, were decomposed over {scope} by {method}, from {starts} "
-        f"(seed {settings.seed}). Maps were standardised over units, ordered by explained variance and signed by their peak; a "
+        f"(seed {settings.seed}). Maps were standardised over units{ordered}; a "
         f"unit belongs to a network if {beyond} > {settings.threshold:g}."
     )
     if settings.individual_samples:
