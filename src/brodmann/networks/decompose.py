@@ -4,9 +4,9 @@
 - *fastica*: temporal ICA (logcosh) of the k whitened scores over tokens: the mixing columns are the maps.
 - *dictionary*: sparse maps over the reduced signals, begun with CanICA's.
 
-A map's sign is that of its peak. Explained variance of a component is the share of the signals' sum of
-squares in its least-squares reconstruction of rank one: given the map (canica, dictionary), or the source
-(fastica).
+A map's sign is that of its peak, but for FastICA's positive side. Explained variance of a component is the
+share of the signals' sum of squares in its least-squares reconstruction of rank one: given the map (canica,
+dictionary), or the source (fastica).
 """
 
 from __future__ import annotations

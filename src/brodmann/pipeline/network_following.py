@@ -179,7 +179,7 @@ def write_example(following: Following, *, dataset: str, manifest: str, stem: st
 _INTRO = (
     "Colour: the network's course at each token, orange above and blue below zero, strongest where it is "
     "largest in the text. The course is the network's coefficient in the signals, standardised as those of "
-    "the texts in which it was found; its sign is that of the network's peak. Each token's number is shown "
+    "the texts in which it was found; its sign is that of the network's map. Each token's number is shown "
     "when it is pointed at."
 )
 
