@@ -49,6 +49,12 @@ def test_items_say_who_gets_which_wording(check, tmp_path, capsys):
     assert "a gets chat" in capsys.readouterr().out
 
 
+def test_a_mistake_is_said_once(check):
+    wrong = FINE.replace("language/npi", "langage/*") + "selection: {main: 0.2}\n"
+    lines = check(wrong)[1].err.splitlines()
+    assert len(lines) == 2 and "tasks.include[0]" in lines[0] and "selection.main" in lines[1]
+
+
 NETWORKS = FINE + 'networks: {group_samples: 40, individual_samples: 0, datasets: {a: "%s"}}\n'
 
 

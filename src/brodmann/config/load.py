@@ -460,6 +460,8 @@ class _CrossChecks:
         self, globs: Sequence[str], tasks: Sequence[str], path: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Those of ``tasks`` that the globs at ``path`` name, in order."""
+        if not tasks and path != ("tasks", "include"):
+            return ()  # that nothing is selected was said
         chosen: set[str] = set()
         for number, glob in enumerate(globs):
             where = self.source.where((*path, number))
@@ -507,7 +509,8 @@ class _CrossChecks:
         percents = value["percents"]
         percents = (selection.main,) if percents is None else tuple(map(float, percents))
         for percent in percents:
-            if percent not in selection.percents:
+            # What stands in for none is the main size, and judged as that.
+            if value["percents"] is not None and percent not in selection.percents:
                 self._problem(
                     ("ablation", "percents"),
                     f"{percent!r} is not one of selection.percents",
