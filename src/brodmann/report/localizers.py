@@ -10,14 +10,15 @@ from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources, nothing
 from brodmann.report.story import localizers as story
+from brodmann.report.story.wording import numbered
 
 
 def localizers_section(sources: Sources) -> Section:
     """Localized networks and their lesions."""
     settings = sources.study.localizer
     main = settings.selections[0]
-    seeds = ", ".join(map(str, settings.lesion.seeds))
-    draws = f"{'seed' if len(settings.lesion.seeds) == 1 else 'seeds'} {seeds}; circles"
+    seeds = settings.lesion.seeds
+    draws = f"{numbered('seed', seeds)}; circles"
     findings = []
     for name in sources.study.run_models:
         for network in settings.networks:

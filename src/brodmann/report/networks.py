@@ -12,6 +12,7 @@ from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Group, Picture, Section
 from brodmann.report.sources import Sources
 from brodmann.report.story import networks as story
+from brodmann.report.story.wording import numbered
 
 
 def networks_section(sources: Sources) -> Section:
@@ -98,7 +99,7 @@ def _figures(sources: Sources, name: str) -> list[Picture]:
             f"networks_editing.{name}",
             f"What editing networks does: {name}",
             "Perplexity per word with a network's units edited, beside as many random units "
-            f"(seeds {', '.join(map(str, corpus.seeds)) or 'none'}).",
+            f"({numbered('seed', corpus.seeds) if corpus.seeds else 'none'}).",
         ),
         *sources.figure(
             f"networks_agreement.{name}",
