@@ -85,7 +85,9 @@ def test_ctrl_c_leaves_no_lock(long):
     process = start(long, "items")
     os.killpg(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=120)
-    assert process.returncode != 0 and "Traceback" not in text, text
+    assert process.returncode != 0, text
+    # A job that was only starting up, before any line of ours, ends as Python ends.
+    assert text.count("Traceback") == text.count("\nKeyboardInterrupt"), text
     long.snakemake("items")
     assert long.planned("items") == {}
 
