@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import brodmann
 from brodmann.config.localizer import POOLINGS
@@ -55,16 +54,11 @@ def parser(runs: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.
     def study(name: str, help: str, *, tasks: bool = False) -> argparse.ArgumentParser:
         """A command that reads a config. One that names ``tasks`` takes a file after each --configfile."""
         sub = command(name, help)
-        several: dict[str, Any] = {} if tasks else {"nargs": "+"}
+        action, nargs = ("append", None) if tasks else ("extend", "+")
+        says = f"as for snakemake{'; several: once for each' if tasks else ''}"
         for option, value in (("--configfile", "FILE"), ("--config", "KEY=VALUE")):
-            says = f"as for snakemake{'; several: once for each' if tasks else ''}"
             sub.add_argument(
-                option,
-                action="append" if tasks else "extend",
-                default=[],
-                metavar=value,
-                help=says,
-                **several,
+                option, action=action, nargs=nargs, default=[], metavar=value, help=says
             )
         return sub
 

@@ -1,4 +1,4 @@
-"""``brodmann``: small helpers around the workflow; the work itself is Snakemake's."""
+"""What the commands of ``brodmann`` do; what they are given: ``arguments``."""
 
 from __future__ import annotations
 

@@ -16,7 +16,15 @@ SCOPES = ("all", "layer", "window")
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
+# Which side of the threshold counts.
+BOTH, POSITIVE = "both", "positive"
 CORPUS, HUB, TASK, FILE = "corpus", "hf", "task", "file"
+
+
+def keeps_signs(method: str, side: str) -> bool:
+    """Whether maps keep the sign they come with, as in the published FastICA path: what lies above the
+    threshold is taken."""
+    return method == "fastica" and side == POSITIVE
 
 
 def is_dataset_name(name: str) -> bool:
@@ -87,6 +95,11 @@ class NetworkSettings:
     iou_threshold: float
     stimuli: str  # folder of the shipped corpora
     use: NetworkUse
+
+    @property
+    def compared(self) -> str:
+        """What is held against the threshold, in words."""
+        return "z" if self.side == POSITIVE else "|z|"
 
     @property
     def names(self) -> tuple[str, ...]:

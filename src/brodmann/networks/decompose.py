@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from brodmann.config.networks import BOTH, keeps_signs
 from brodmann.errors import UserError, did_you_mean
 from brodmann.networks.dictionary import learn
 from brodmann.networks.ica import Runs, fast_ica, whiten
-from brodmann.networks.maps import BOTH, POSITIVE, THRESHOLD, Networks
+from brodmann.networks.maps import THRESHOLD, Networks
 from brodmann.networks.reduction import Reduced, reduce
 from brodmann.networks.signals import Layout, Signals
 from brodmann.networks.standardise import Standardised
@@ -85,9 +86,7 @@ def decompose(
             continue
         reduced = reduce(z, min(k, z.n_tokens - 1), seed, reduction)
         found = _METHODS[method](z, reduced, restarts, seed)
-        # The published FastICA path leaves signs as they come, and takes what lies above the threshold.
-        flip = not (method == "fastica" and side == POSITIVE)
-        parts.append(_finish(z, found, columns, layout, flip))
+        parts.append(_finish(z, found, columns, layout, not keeps_signs(method, side)))
         facts.append(_facts(z, reduced, found, quiet))
     if not any(len(part["maps"]) for part in parts) and not may_be_none:
         raise UserError.at(

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from brodmann.config.networks import BOTH, POSITIVE
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, atomic_path
 
 THRESHOLD = 3.6
-BOTH, POSITIVE = "both", "positive"
 _TENSORS = ("maps", "explained", "stability", "filters", "mean", "sd")
 
 

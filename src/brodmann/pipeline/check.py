@@ -47,11 +47,11 @@ def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callabl
     settings = study.localizer
     found += [partial(contrast_of, study, network) for network in settings.networks]
     if study.run_models and settings.networks:
-        found.append(lambda: read_passages(settings.lesion.corpus))
+        found.append(partial(read_passages, settings.lesion.corpus))
     if study.network_models:
         datasets = study.networks.datasets.values()
         found += [partial(_read_dataset, study, one, items_of) for one in datasets]
-        found.append(lambda: read_passages(study.networks.use.editing.corpus))
+        found.append(partial(read_passages, study.networks.use.editing.corpus))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brodmann.config.network_use import NetworkUse
-from brodmann.config.networks import FILE, Dataset, NetworkSettings, source_kind
+from brodmann.config.networks import FILE, Dataset, NetworkSettings, keeps_signs, source_kind
 from brodmann.config.study import Study
 from brodmann.report.story.wording import SITES, listed, numbered
 
@@ -54,18 +54,15 @@ def _decomposed(settings: NetworkSettings) -> str:
     starts = "1 start" if settings.restarts == 1 else f"{settings.restarts} starts"
     method = _METHODS[settings.method].format(k=settings.group_components)
     scope = _SCOPES[settings.scope].format(window=settings.window)
-    beyond = "z" if settings.side == "positive" else "|z|"
-    # What networks.decompose does: the published FastICA path leaves signs as they come.
-    as_they_came = settings.method == "fastica" and settings.side == "positive"
     ordered = (
         " and ordered by explained variance, signs as they came"
-        if as_they_came
+        if keeps_signs(settings.method, settings.side)
         else ", ordered by explained variance and signed by their peak"
     )
     text = (
         f"{settings.group_samples} samples of a dataset, concatenated, were decomposed over {scope} by {method}, from {starts} "
         f"(seed {settings.seed}). Maps were standardised over units{ordered}; a "
-        f"unit belongs to a network if {beyond} > {settings.threshold:g}."
+        f"unit belongs to a network if {settings.compared} > {settings.threshold:g}."
     )
     if settings.individual_samples:
         text += (

@@ -18,7 +18,6 @@ from brodmann.report.story.wording import numbered
 def networks_section(sources: Sources) -> Section:
     """Networks of all models that have them: templates, consistency, what inhibition costs, a course."""
     study, settings = sources.study, sources.study.networks
-    beyond = "z" if settings.side == "positive" else "|z|"
     found: list[str] = []
     figures: list[Picture] = []
     for name in study.network_models:
@@ -50,7 +49,7 @@ def networks_section(sources: Sources) -> Section:
             "Without a task or a contrast: signals of all units over running text, decomposed by independent component analysis "
             f"as those of a brain at rest. {settings.method}, {settings.group_components} templates of {settings.group_samples} "
             f"samples of at most {settings.max_tokens} tokens of each of: {datasets}. Units: {settings.site}; a unit belongs to a "
-            f"network if its {beyond} is above {settings.threshold:g}."
+            f"network if its {settings.compared} is above {settings.threshold:g}."
         ],
         found,
         figures,
