@@ -22,8 +22,8 @@ METHODS = {
     "written": 1,  # what neurons write on localized units
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 2,  # their tables: intervals and tests
-    "networks": 2,  # signals and their decomposition
-    "network_tables": 1,  # consistency, overlap, sizes and layers of networks
+    "networks": 3,  # signals and their decomposition
+    "network_tables": 2,  # consistency, overlap, sizes and layers of networks
     "editing": 1,  # log-probabilities of texts and items under edits of networks
     "editing_effects": 2,  # their tables: metrics, intervals and tests
     "probing": 1,  # features of prompts, and what is read off them

@@ -4,10 +4,16 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from planted import matching, planted
+from scipy.optimize import linear_sum_assignment
 
 from brodmann.errors import UserError
+from brodmann.networks import ascent, ica
+from brodmann.networks.ascent import Moments, climb
 from brodmann.networks.decompose import METHODS, decompose
+from brodmann.networks.ica import fast_ica, starts, whiten
+from brodmann.networks.iou import iou
 from brodmann.networks.maps import Networks
 from brodmann.networks.signals import ArraySignals, Layout
 
@@ -104,13 +110,15 @@ def test_stability_tells_networks_from_noise(data, signals):
     assert np.isnan(decompose(signals, 5, restarts=1).stability).all()
 
 
-def test_the_kept_run_has_the_smallest_largest_norm(data):
-    from brodmann.networks.ica import fast_ica, whiten
+def rotations(white, restarts, seed=0):
+    """Starts for signals that come with no scores."""
+    return starts(torch.eye(len(white), dtype=torch.float64), restarts, seed)
 
-    torch = pytest.importorskip("torch")
+
+def test_the_kept_run_has_the_smallest_largest_norm(data):
     noise = torch.from_numpy(np.random.default_rng(3).normal(size=(6, 500)))
     white = whiten(noise).signals
-    runs = fast_ica(white, "cube", 6, 0)
+    runs = fast_ica(white, "cube", rotations(white, 6))
     largest = [float((run @ white).abs().sum(1).max()) for run in runs.rotations]
     assert len({round(value, 3) for value in largest}) > 1, (
         "the runs are all alike: nothing to choose"
@@ -120,15 +128,12 @@ def test_the_kept_run_has_the_smallest_largest_norm(data):
 
 @pytest.mark.parametrize(("name", "other"), [("cube", "cube"), ("logcosh", "logcosh")])
 def test_the_iteration_agrees_with_scikit_learn(data, name, other):
-    import torch
     from sklearn.decomposition import FastICA
-
-    from brodmann.networks.ica import fast_ica, whiten
 
     # Few signals of many samples, as the iteration meets them.
     samples = (data.courses @ np.random.default_rng(1).normal(size=(5, 5))).T
     white = whiten(torch.from_numpy(samples))
-    runs = fast_ica(white.signals, name, 2, 0)
+    runs = fast_ica(white.signals, name, rotations(white.signals, 2))
     ours = (runs.rotations[runs.best] @ white.signals).numpy()
     model = FastICA(5, fun=other, whiten="unit-variance", tol=1e-8, max_iter=500, random_state=0)
     assert matching(ours, model.fit_transform(samples.T).T).min() > 1 - 1e-6
@@ -260,40 +265,143 @@ def test_a_short_text_has_fewer_networks(data):
     assert len(decompose(ArraySignals.of(repeated), 64, restarts=1)) == 2  # the rank
 
 
+@pytest.mark.parametrize("nonlinearity", ica.NONLINEARITIES)
 @pytest.mark.parametrize("k", [3, 8])
-def test_the_iteration_ends_even_in_noise(k, monkeypatch):
-    """Where nothing is independent, full steps run in circles; half steps end, in fixed points of both."""
-    import torch
-
-    import brodmann.networks.ica as ica
-
+def test_every_start_ends_even_in_noise(k, nonlinearity):
+    """Where nothing is independent FastICA's steps circle; the ascent ends, in a fixed point of theirs."""
     noise = torch.from_numpy(np.random.default_rng(k).normal(size=(k, 900)))
-    white = ica.whiten(noise).signals
-    runs = ica.fast_ica(white, "cube", 8, 0)
-    assert sum(runs.converged) >= 6
-    end = runs.rotations[[n for n, done in enumerate(runs.converged) if done]]
-    again = ica._orthonormal(ica._step(end, white, "cube"))
-    assert float(((again * end).sum(-1).abs() - 1).abs().max()) < 1e-6
-    monkeypatch.setattr(ica, "FULL_STEPS", 10_000)
-    assert sum(ica.fast_ica(white, "cube", 8, 0).converged) < sum(runs.converged)
+    white = whiten(noise).signals
+    runs = fast_ica(white, nonlinearity, rotations(white, 8))
+    assert all(runs.converged)
+    again = ica._orthonormal(ica._step(runs.rotations, white, nonlinearity))
+    assert float(((again * runs.rotations).sum(-1).abs() - 1).abs().max()) < 1e-6
+    begun = rotations(white, 8)
+    for _ in range(200):
+        begun, before = ica._orthonormal(ica._step(begun, white, nonlinearity)), begun
+    assert float(((begun * before).sum(-1).abs() - 1).abs().max()) > 1e-6, "nothing to mend"
+
+
+@pytest.mark.parametrize("nonlinearity", ica.NONLINEARITIES)
+def test_the_ascent_ends_on_a_top(nonlinearity):
+    """No small rotation in any plane raises the contrast, computed from its definition."""
+    dice = np.random.default_rng(11)
+    white = whiten(torch.from_numpy(dice.laplace(size=(4, 600)) ** 3)).signals
+    top, reached, _ = climb(rotations(white, 1)[0], white, nonlinearity)
+    assert reached
+
+    signs = np.sign(Moments.at(top, white, nonlinearity).excess.numpy())
+
+    def contrast(rotation):
+        y = rotation.numpy() @ white.numpy()
+        height = y**4 / 4 if nonlinearity == "cube" else np.log(2 * np.cosh(y))
+        return signs @ height.mean(1)
+
+    at_top = contrast(top)
+    for i in range(4):
+        for j in range(i):
+            for angle in (0.01, -0.01):
+                turn = np.eye(4)
+                turn[[i, j], [i, j]] = np.cos(angle)
+                turn[i, j], turn[j, i] = np.sin(angle), -np.sin(angle)
+                assert contrast(torch.from_numpy(turn) @ top) < at_top
+
+
+def messy(tokens=300, units=900):
+    """Signals of no ICA model, as a language model's are: squashed mixtures of more sources than sought."""
+    dice = np.random.default_rng(0)
+    maps = dice.laplace(size=(10, units)) ** 3 / 6
+    values = np.arcsinh(dice.laplace(size=(tokens, 10)) @ maps)
+    return (values + dice.normal(size=values.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("reduction", ["gram", "krylov"])
+@pytest.mark.parametrize("method", ["canica", "fastica"])
+def test_networks_do_not_hang_on_rounding_nor_on_the_order_of_units(method, reduction):
+    """Even where starts disagree, as CanICA's do here: the same start must come to the same networks."""
+    values = messy()
+    order = np.random.default_rng(1).permutation(values.shape[1])
+    noise = 1 + 1e-6 * np.random.default_rng(2).normal(size=values.shape)
+    options = {"method": method, "restarts": 4, "reduction": reduction, "threshold": 2.0}
+    own, turned, noisy = (
+        decompose(ArraySignals.of(part.astype(np.float32)), 6, **options).members[:, 0]
+        for part in (values, values[:, order], values * noise)
+    )
+    assert (own.sum(1) > 0).all()
+    for other in (turned[:, np.argsort(order)], noisy):
+        found = iou(own, other)
+        rows, columns = linear_sum_assignment(-found)
+        assert found[rows, columns].min() > 0.95
+
+
+def test_whitening_does_not_turn_what_is_white_already():
+    """Singular vectors are white but for their mean: their covariance has no axes of its own."""
+    vectors = torch.linalg.qr(torch.from_numpy(np.random.default_rng(5).normal(size=(400, 6)))).Q.T
+    white = whiten(vectors)
+    assert np.allclose((white.signals @ white.signals.T / 400).numpy(), np.eye(6), atol=1e-9)
+    assert np.allclose(white.matrix.numpy(), white.matrix.T.numpy(), atol=1e-9)
+    turn = torch.linalg.qr(torch.from_numpy(np.random.default_rng(6).normal(size=(6, 6)))).Q
+    turned = whiten(turn @ vectors)
+    assert np.allclose(turned.signals.numpy(), (turn @ white.signals).numpy(), atol=1e-8)
+
+
+def test_dependent_signals_are_whitened_to_their_rank():
+    dice = np.random.default_rng(7)
+    signals = torch.from_numpy(dice.normal(size=(5, 3)) @ dice.laplace(size=(3, 500)))
+    white = whiten(signals)
+    assert white.signals.shape == (3, 500) and white.axes.shape == (5, 3)
+    runs = fast_ica(white.signals, "cube", starts(torch.eye(5).double() @ white.axes, 2, 0))
+    assert runs.rotations.shape == (2, 3, 3) and all(runs.converged)
+
+
+def test_a_start_is_the_same_components_in_every_basis():
+    dice = np.random.default_rng(8)
+    scores = torch.linalg.qr(torch.from_numpy(dice.normal(size=(50, 4)))).Q
+    turn = torch.linalg.qr(torch.from_numpy(dice.normal(size=(4, 4)))).Q
+    signals = torch.from_numpy(dice.normal(size=(4, 30)))
+    one = starts(scores, 2, 0) @ signals
+    other = starts(scores @ turn.T, 2, 0) @ (turn @ signals)
+    assert np.allclose(one.numpy(), other.numpy(), atol=1e-9)
+    assert torch.equal(starts(scores, 3, 0)[:2], starts(scores, 2, 0))
 
 
 def test_missing_convergence_is_said(caplog, monkeypatch, signals):
-    import brodmann.networks.ica as ica
-
-    monkeypatch.setattr(ica, "MAX_ITERATIONS", 1)
+    monkeypatch.setattr(ascent, "MAX_ITERATIONS", 1)
+    monkeypatch.setattr(ica, "FIRST_STEPS", 0)
     with caplog.at_level(logging.WARNING):
         found = decompose(signals, 5, restarts=3)
     assert "3 of 3 starts did not converge within 1 iterations" in caplog.text
-    assert found.facts["windows"][0]["converged"] == [False] * 3
+    facts = found.facts["windows"][0]
+    assert facts["converged"] == [False] * 3 and facts["best_converged"] is False
     caplog.clear()
     decompose(signals, 5, restarts=3, quiet=True)
     assert not caplog.text
 
 
-def test_rows_of_length_one(data, signals):
-    import torch
+def test_a_run_that_converged_is_kept_before_one_that_did_not(monkeypatch, data):
+    white = whiten(torch.from_numpy(np.random.default_rng(3).normal(size=(6, 500)))).signals
+    whole = fast_ica(white, "cube", rotations(white, 6))
+    climbed = iter(range(6))
 
+    def lame(rotation, *rest):
+        found, reached, iterations = climb(rotation, *rest)
+        return found, reached and next(climbed) != whole.best, iterations
+
+    monkeypatch.setattr(ica, "climb", lame)
+    runs = fast_ica(white, "cube", rotations(white, 6))
+    assert runs.converged.count(False) == 1 and runs.best != whole.best
+
+
+def test_networks_that_depend_on_the_start_are_said(caplog, data, signals):
+    with caplog.at_level(logging.WARNING):
+        decompose(signals, 5, restarts=4)
+    assert not caplog.text
+    noise = np.random.default_rng(0).normal(size=data.values.shape).astype(np.float32)
+    with caplog.at_level(logging.WARNING):
+        decompose(ArraySignals.of(noise), 5, restarts=4)
+    assert "of 5 networks depend on the start (stability below 0.9)" in caplog.text
+
+
+def test_rows_of_length_one(data, signals):
     from brodmann.networks.standardise import Standardised
 
     whole = z(data.values.astype(float))

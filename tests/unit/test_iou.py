@@ -1,6 +1,7 @@
 """IoU by matrix products against the plain loop; consistency, sizes and layers of networks."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,22 @@ def test_sample_networks_travel_as_bytes():
         from_units(again.units, again.starts, 60).toarray() > 0, members.reshape(6, -1)
     )
     assert again.sizes.tolist() == members.sum((1, 2)).tolist()
+
+
+def test_networks_that_depend_on_the_start_are_left_out():
+    members = draw(4, 60).reshape(4, 3, 20)
+    members[2] = False  # one without units is one, too
+    found = replace(networks(members), stability=np.array([0.95, 0.3, 0.9, 0.89]))
+    kept = SampleNetworks.of(found).only_identified()
+    assert len(kept) == 2 and kept.stability.tolist() == [0.95, 0.9]
+    assert kept.explained.tolist() == found.explained[[0, 2]].tolist()
+    expected = members[[0, 2]].reshape(2, -1)
+    assert np.array_equal(from_units(kept.units, kept.starts, 60).toarray() > 0, expected)
+    # One start says nothing on what others would find.
+    alone = replace(found, stability=np.full(4, np.nan))
+    nothing = SampleNetworks.of(alone).only_identified()
+    assert len(nothing) == 0 and nothing.starts.tolist() == [0] and nothing.shape == (3, 20)
+    assert SampleNetworks.unpack(nothing.pack()).sizes.tolist() == []
 
 
 @pytest.fixture

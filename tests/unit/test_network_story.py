@@ -91,9 +91,22 @@ def test_templates_of_different_datasets():
 
 
 def test_consistency():
-    rows = [{"dataset": "news", "template": n, "count": n, "denominator": 40} for n in (0, 3)]
+    own = {"dataset": "news", "denominator": 40, "found": 40, "identified": 1}
+    rows = [{**own, "template": n, "count": n} for n in (0, 3)]
     said = story.consistency_sentence(table(CONSISTENCY, *rows), "tiny", 0.2)
     assert "news: 1 of 2 templates" in said and "in 3 of 40" in said
+    assert "depend on the start" not in said
+
+
+def test_what_depends_on_the_start_is_said():
+    own = {"dataset": "news", "denominator": 40, "found": 100}
+    rows = [{**own, "template": n, "count": n, "identified": n} for n in (0, 1)]
+    said = story.consistency_sentence(table(CONSISTENCY, *rows), "tiny", 0.2)
+    assert "60 of the 100 networks found in single texts depend on the start" in said
+    assert "1 of 2 templates depend on the start" in said
+    none = [{**row, "denominator": 0} for row in rows]
+    said = story.consistency_sentence(table(CONSISTENCY, *none), "tiny", 0.2)
+    assert "none of 100 networks of single texts is found from every start" in said
 
 
 def test_networks_that_cost_more_than_random_units():

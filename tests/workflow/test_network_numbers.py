@@ -137,9 +137,10 @@ def check_consistency(study, networks, individual):
             continue
         layout = Layout(LAYERS, tuple(range(LAYERS)), HIDDEN)
         found = decompose(
-            ArraySignals(values, layout), 4, restarts=1, threshold=1.5, may_be_none=True
+            ArraySignals(values, layout), 4, restarts=3, threshold=1.5, may_be_none=True
         )
-        sets.append([set(np.flatnonzero(own)) for own in found.members.reshape(len(found), -1)])
+        members = found.members.reshape(len(found), -1)
+        sets.append([set(np.flatnonzero(own)) for own in members[found.stability >= 0.9]])
     counts = table(study, "consistency")
     assert (counts.denominator == sum(map(len, sets))).all() and (counts.samples == 6).all()
     for n, own in enumerate(networks.members.reshape(len(networks), -1)):

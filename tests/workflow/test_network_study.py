@@ -17,6 +17,7 @@ SETTINGS = {
     "individual_samples": 4,
     "group_components": 3,
     "individual_components": 4,
+    "individual_kept": "all",
     "restarts": 3,
     "max_tokens": 20,
 }
@@ -80,6 +81,16 @@ def test_networks_of_a_study(networked):
     before = configure(study, iou_threshold=0.5)
     study.snakemake("network_maps")
     assert len(study.ledger()) == before
+    # Nor does it take the model to leave out the networks that depend on the start.
+    found_in_all = table(study, "sizes").query("level == 'individual'")
+    steady = found_in_all.stability.astype(float) >= 0.9
+    before = configure(study, individual_kept="identified")
+    study.snakemake("network_maps")
+    assert len(study.ledger()) == before
+    kept = table(study, "sizes").query("level == 'individual'")
+    assert kept.n_units.tolist() == found_in_all.n_units[steady].tolist()
+    counts = table(study, "consistency")
+    assert counts.denominator.sum() == 3 * steady.sum() and (counts.found == 16).all()
     # More samples: only theirs are decomposed. The group's stay what they are.
     before = configure(study, individual_samples=6)
     study.snakemake("network_maps")

@@ -16,6 +16,8 @@ SCOPES = ("all", "layer", "window")
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
+# Which networks of single samples are counted.
+IDENTIFIED_ONLY, ALL_FOUND = "identified", "all"
 # Which side of the threshold counts.
 BOTH, POSITIVE = "both", "positive"
 CORPUS, HUB, TASK, FILE = "corpus", "hf", "task", "file"
@@ -84,6 +86,7 @@ class NetworkSettings:
     individual_samples: int
     group_components: int
     individual_components: int
+    individual_kept: str  # identified | all
     threshold: float
     side: str  # both | positive
     zscore: bool

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from brodmann.networks.iou import from_units, iou
-from brodmann.networks.maps import Networks, read_metadata
+from brodmann.networks.maps import Networks, is_identified, read_metadata
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class SampleNetworks:
     units: np.ndarray  # int32, one network after another
     starts: np.ndarray  # int64 [networks + 1]
     explained: np.ndarray  # [networks]
+    stability: np.ndarray  # [networks]; see ``ica.stability``
     shape: tuple[int, int]  # (layers, units)
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -32,6 +33,25 @@ class SampleNetworks:
         """Units in each network."""
         return np.diff(self.starts)
 
+    @property
+    def identified(self) -> np.ndarray:
+        """Which networks every start comes to, up to little: bool [networks]."""
+        return is_identified(self.stability)
+
+    def only_identified(self) -> SampleNetworks:
+        """Without the networks that depend on where the iteration starts."""
+        kept = self.identified
+        units = np.split(self.units, self.starts[1:-1])
+        return replace(
+            self,
+            units=np.concatenate(
+                [self.units[:0], *(u for u, k in zip(units, kept, strict=False) if k)]
+            ),
+            starts=np.concatenate([[0], np.cumsum(self.sizes[kept])]).astype(np.int64),
+            explained=self.explained[kept],
+            stability=self.stability[kept],
+        )
+
     @classmethod
     def of(cls, networks: Networks, **facts: Any) -> SampleNetworks:
         """What is kept of a text's networks."""
@@ -41,6 +61,7 @@ class SampleNetworks:
             units.astype(np.int32),
             starts.astype(np.int64),
             networks.explained,
+            networks.stability,
             networks.shape,
             facts,
         )
@@ -49,7 +70,12 @@ class SampleNetworks:
         """As the content of a safetensors file."""
         from safetensors.numpy import save
 
-        tensors = {"units": self.units, "starts": self.starts, "explained": self.explained}
+        tensors = {
+            "units": self.units,
+            "starts": self.starts,
+            "explained": self.explained,
+            "stability": self.stability,
+        }
         metadata = {"shape": list(self.shape), "facts": self.facts}
         return save(tensors, metadata={"sample": json.dumps(metadata)})
 
@@ -64,21 +90,25 @@ class SampleNetworks:
 
 @dataclass(frozen=True)
 class DatasetNetworks:
-    """A dataset's templates, and the networks of its single texts."""
+    """A dataset's templates, and the networks of its single texts that are counted, of ``found``."""
 
     name: str
     templates: Networks
     samples: Sequence[SampleNetworks]
+    found: int | None = None
 
 
-CONSISTENCY = ["dataset", "template", "count", "n_units", "mean_best_iou", "denominator", "samples"]
+CONSISTENCY = [
+    *("dataset", "template", "count", "n_units", "mean_best_iou", "denominator", "samples"),
+    *("stability", "identified", "found"),
+]
 
 
 def consistency_table(datasets: Sequence[DatasetNetworks], threshold: float) -> pd.DataFrame:
     """Per template: how many networks of single texts it is found in (IoU beyond ``threshold``).
 
-    ``denominator``: the networks of all texts; ``mean_best_iou``: the largest IoU within a text, averaged
-    over texts.
+    ``denominator``: the networks of all texts that are counted, of ``found``; ``mean_best_iou``: the largest
+    IoU within a text, averaged over texts; ``identified``: whether the template is one that starts agree on.
     """
     rows = []
     for dataset in datasets:
@@ -87,6 +117,7 @@ def consistency_table(datasets: Sequence[DatasetNetworks], threshold: float) -> 
         best = (
             [part.max(0) for part in np.split(found, ends[:-1]) if len(part)] if len(ends) else []
         )
+        stability = dataset.templates.stability
         for template, size in enumerate(dataset.templates.n_units.tolist()):
             rows.append(
                 {
@@ -99,6 +130,9 @@ def consistency_table(datasets: Sequence[DatasetNetworks], threshold: float) -> 
                     else np.nan,
                     "denominator": len(found),
                     "samples": len(dataset.samples),
+                    "stability": float(stability[template]),
+                    "identified": int(is_identified(stability[template])),
+                    "found": len(found) if dataset.found is None else dataset.found,
                 }
             )
     return pd.DataFrame(rows, columns=CONSISTENCY)
@@ -152,8 +186,8 @@ def sizes_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
         for number, sample in enumerate(dataset.samples):
             for n, size in enumerate(sample.sizes.tolist()):
                 share = 100 * size / int(np.prod(sample.shape))
-                explained = float(sample.explained[n])
-                rows.append((dataset.name, "individual", number, n, size, share, explained, np.nan))
+                values = float(sample.explained[n]), float(sample.stability[n])
+                rows.append((dataset.name, "individual", number, n, size, share, *values))
     return pd.DataFrame(rows, columns=SIZES)
 
 

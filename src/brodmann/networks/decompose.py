@@ -21,8 +21,8 @@ import torch
 from brodmann.config.networks import BOTH, keeps_signs
 from brodmann.errors import UserError, did_you_mean
 from brodmann.networks.dictionary import learn
-from brodmann.networks.ica import Runs, fast_ica, whiten
-from brodmann.networks.maps import THRESHOLD, Networks
+from brodmann.networks.ica import Runs, fast_ica, starts, whiten
+from brodmann.networks.maps import IDENTIFIED, THRESHOLD, Networks, is_identified
 from brodmann.networks.reduction import Reduced, reduce
 from brodmann.networks.signals import Layout, Signals
 from brodmann.networks.standardise import Standardised
@@ -113,7 +113,7 @@ def decompose(
 
 def _canica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found:
     white = whiten(reduced.vectors.T)
-    runs = fast_ica(white.signals, "cube", restarts, seed)
+    runs = fast_ica(white.signals, "cube", starts(reduced.scores @ white.axes, restarts, seed))
     maps = runs.rotations[runs.best] @ white.signals
     # The maps are uncorrelated: their least-squares coefficients are plain products.
     filters = maps / maps.square().sum(1, keepdim=True)
@@ -123,7 +123,7 @@ def _canica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Fou
 def _fastica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found:
     scores = reduced.scores.T * reduced.values[:, None]
     white = whiten(scores)
-    runs = fast_ica(white.signals, "logcosh", restarts, seed)
+    runs = fast_ica(white.signals, "logcosh", starts(reduced.scores @ white.axes, restarts, seed))
     unmixing = runs.rotations[runs.best] @ white.matrix  # [k, k], from scores to sources
     sources = runs.rotations[runs.best] @ white.signals
     # Least squares of Z on the sources, which are uncorrelated: V S U^T s / (s^T s).
@@ -192,6 +192,12 @@ def _facts(z: Standardised, reduced: Reduced, found: _Found, quiet: bool) -> dic
             "ICA: %d of %d starts did not converge within %d iterations",
             *(missed, len(runs.converged), max(runs.iterations)),
         )
+    loose = len(found.stability) - int(is_identified(found.stability).sum())
+    if loose and not quiet and len(runs.converged) > 1:
+        log.warning(
+            "ICA: %d of %d networks depend on the start (stability below %g): read them with care",
+            *(loose, len(found.stability), IDENTIFIED),
+        )
     return {
         "reduction": reduced.how,
         "residual": reduced.residual,
@@ -203,4 +209,5 @@ def _facts(z: Standardised, reduced: Reduced, found: _Found, quiet: bool) -> dic
         "converged": list(runs.converged),
         "iterations": list(runs.iterations),
         "best": runs.best,
+        "best_converged": runs.converged[runs.best],
     }

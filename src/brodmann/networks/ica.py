@@ -1,7 +1,12 @@
-"""Independent components of a few whitened signals: FastICA's symmetric fixed-point iteration.
+"""Independent components of a few whitened signals: FastICA's symmetric iteration, climbed to its end.
 
-After the reduction, the iteration works on k signals only. All restarts run side by side as one batch of
-matrix products over chunks of samples that stay in the cache, in float64, on the CPU or a GPU alike.
+After the reduction, the iteration works on k signals only, in float64, on the CPU or a GPU alike. All
+restarts take their first steps side by side as one batch of matrix products over chunks of samples that
+stay in the cache; then each climbs to the top of the contrast that it is near (``ascent``).
+
+No result hangs on the basis that the signals come in: singular vectors have arbitrary signs, and near-equal
+singular values arbitrary directions. Whitening is symmetric, and starts are drawn for the rows of what was
+reduced (tokens), whose scores turn as the basis does. Permuting units, rounding, threads: all the same.
 """
 
 from __future__ import annotations
@@ -12,28 +17,33 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from brodmann.networks.ascent import climb
+
 NONLINEARITIES = ("cube", "logcosh")
-MAX_ITERATIONS = 200
-TOLERANCE = 1e-7
-# Full steps converge fast or, where components are close to Gaussian, go round in circles for ever: half
-# steps then end the circles. They have the same fixed points.
-FULL_STEPS = 30
+# Fixed-point steps before the ascent: they find the way from a random start faster.
+FIRST_STEPS = 20
+# Runs whose largest L1 norms differ by less than this share have come to the same.
+_SAME = 1e-6
 # Values of a chunk [restarts, components, samples].
 _CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
 class Whitened:
-    """``signals`` [k, samples] with unit covariance: ``matrix`` @ (what was given - its ``mean``)."""
+    """``signals`` [n, samples] with unit covariance: ``matrix`` @ (what was given - its ``mean``).
+
+    n is k, or less where the k signals are linearly dependent.
+    """
 
     signals: torch.Tensor
-    matrix: torch.Tensor  # [k, k]
-    mean: torch.Tensor  # [k]
+    matrix: torch.Tensor  # [n, k]
+    axes: torch.Tensor  # [k, n]: the directions of what was given that the n signals stand for
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What each restart found; ``best`` is the run whose largest component has the smallest L1 norm."""
+    """What each restart found; ``best`` is the run whose largest component has the smallest L1 norm, among
+    those that converged if any did."""
 
     rotations: (
         torch.Tensor
@@ -45,47 +55,52 @@ class Runs:
 
 
 def whiten(signals: torch.Tensor) -> Whitened:
-    """Centre [k, samples] and give it unit covariance (ddof 0)."""
+    """Centre [k, samples] and give it unit covariance (ddof 0), turning it as little as possible.
+
+    The covariance of singular vectors is nearly a multiple of the identity: its own axes are arbitrary, its
+    inverse root is not.
+    """
     mean = signals.mean(1)
     centred = signals - mean[:, None]
     squares, axes = torch.linalg.eigh(centred @ centred.T / signals.shape[1])
     kept = squares > 1e-12 * squares[-1]
-    matrix = (axes[:, kept] / squares[kept].sqrt()).T.flip(0)
-    return Whitened(matrix @ centred, matrix, mean)
+    matrix = (axes[:, kept] / squares[kept].sqrt()) @ axes[:, kept].T
+    basis = torch.eye(len(matrix)).to(matrix) if kept.all() else axes[:, kept]
+    matrix = basis.T @ matrix
+    return Whitened(matrix @ centred, matrix, basis)
 
 
-def fast_ica(white: torch.Tensor, nonlinearity: str, restarts: int, seed: int) -> Runs:
-    """Rotate whitened signals [k, samples] so that they are as independent as can be."""
-    k = len(white)
+def starts(scores: torch.Tensor, restarts: int, seed: int) -> torch.Tensor:
+    """Random rotations [restarts, k, k] of signals that have ``scores`` [rows, k], orthonormal columns.
+
+    Each row gets a random weight in each component, and the scores carry it to the k signals: in another
+    basis of the signals, or with other signs, the same start is the same components.
+    """
+    rows, k = scores.shape
     # One generator per restart: more restarts change none of the first.
-    starts = [np.random.default_rng([seed, n]).normal(size=(k, k)) for n in range(restarts)]
-    rotations = _orthonormal(torch.from_numpy(np.stack(starts)).to(white.device))
-    running = torch.arange(restarts)
-    iterations = np.full(restarts, MAX_ITERATIONS)
-    converged = np.zeros(restarts, dtype=bool)
-    for iteration in range(1, MAX_ITERATIONS + 1):
-        current = rotations[running]
-        moved = _orthonormal(_step(current, white, nonlinearity))
-        along = (moved * current).sum(-1, keepdim=True)
-        change = (along.squeeze(-1).abs() - 1).abs().amax(-1).cpu()
-        if iteration > FULL_STEPS:
-            moved = _orthonormal(moved * torch.where(along < 0, -1.0, 1.0) + current)
-        rotations[running] = moved
-        done = running[change < TOLERANCE].numpy()
-        converged[done], iterations[done] = True, iteration
-        running = running[change >= TOLERANCE]
-        if not len(running):
-            break
-    largest = torch.stack([(rotation @ white).abs().sum(1).max() for rotation in rotations])
-    # Runs that came to the same components differ by rounding only: the first of them is taken.
-    best = int(torch.argwhere(largest <= largest.min() * (1 + 1e-9))[0, 0])
-    found = rotations.cpu().numpy()
+    drawn = [np.random.default_rng([seed, n]).normal(size=(k, rows)) for n in range(restarts)]
+    return _orthonormal(torch.stack([torch.from_numpy(one).to(scores) @ scores for one in drawn]))
+
+
+def fast_ica(white: torch.Tensor, nonlinearity: str, begun: torch.Tensor) -> Runs:
+    """Rotate whitened signals [k, samples] from ``begun`` [restarts, k, k] until they are as independent as
+    can be."""
+    rotations = begun
+    for _ in range(FIRST_STEPS):
+        rotations = _orthonormal(_step(rotations, white, nonlinearity))
+    ends = [climb(rotation, white, nonlinearity) for rotation in rotations]
+    rotations = torch.stack([rotation for rotation, _, _ in ends])
+    converged = tuple(reached for _, reached, _ in ends)
+    largest = torch.stack([(rotation @ white).abs().sum(1).max() for rotation in rotations]).cpu()
+    usable = torch.tensor(converged) if any(converged) else torch.ones(len(ends), dtype=torch.bool)
+    least = largest[usable].min() * (1 + _SAME)
+    best = int(torch.argwhere(usable & (largest <= least))[0, 0])
     return Runs(
         rotations,
-        tuple(map(bool, converged)),
-        tuple(map(int, iterations)),
+        converged,
+        tuple(FIRST_STEPS + iterations for _, _, iterations in ends),
         best,
-        stability(found, best),
+        stability(rotations.cpu().numpy(), best),
     )
 
 

@@ -18,6 +18,8 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, atomic_path
 
 THRESHOLD = 3.6
+# From this stability on a component is identified: whatever the start, the iteration comes to it.
+IDENTIFIED = 0.9
 _TENSORS = ("maps", "explained", "stability", "filters", "mean", "sd")
 
 
@@ -119,6 +121,11 @@ class Networks:
         except SafetensorError as error:
             raise ValueError(str(error)) from None
         return cls(**tensors, **read_metadata(content, "networks"))
+
+
+def is_identified(stability: np.ndarray | float) -> np.ndarray:
+    """Which components are identified; none where there was but one start (NaN)."""
+    return np.asarray(stability, dtype=float) >= IDENTIFIED
 
 
 def read_metadata(content: bytes, key: str) -> Any:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from brodmann.config.networks import IDENTIFIED_ONLY
 from brodmann.config.study import Study
 from brodmann.files import digest, write_json
 from brodmann.methods import METHODS
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Starts for single samples: their stability is not asked for, and a hundred of them are decomposed.
-INDIVIDUAL_RESTARTS = 1
+# Starts for single samples, of which a hundred are decomposed: what the starts agree on is identified.
+INDIVIDUAL_RESTARTS = 3
 
 
 class Keys:
@@ -41,7 +43,8 @@ class Keys:
         self.settings = study.networks
         self._basis = {
             "stage": "networks",
-            "method": METHODS["networks"],
+            # `method` is the decomposition's name.
+            "version": METHODS["networks"],
             "model": card.identity(),
             "architecture": card.architecture,
             **self.settings.extraction(),
@@ -174,6 +177,7 @@ class _Decomposer:
             none.astype(np.int32),
             np.zeros(1, np.int64),
             none,
+            none,
             (layout.n_layers, layout.width),
             {"tokens": tokens, "converged": True},
         )
@@ -192,7 +196,8 @@ class _Decomposer:
             quiet=True,
             may_be_none=True,
         )
-        converged = all(all(part["converged"]) for part in found.facts["windows"])
+        # That of the run that is kept: the others only say how stable it is.
+        converged = all(part.get("best_converged", True) for part in found.facts["windows"])
         return SampleNetworks.of(found, tokens=len(values), converged=converged)
 
     def _decompose(
@@ -233,7 +238,11 @@ def read_dataset(study: Study, card: ModelCard, name: str, manifest: str) -> Dat
         store.require(keys.sample(text), f"a stored sample of {name}", manifest)
         for text in texts.individual
     ]
-    return DatasetNetworks(name, Networks.unpack(templates), [*map(SampleNetworks.unpack, samples)])
+    found = [*map(SampleNetworks.unpack, samples)]
+    counted = found
+    if study.networks.individual_kept == IDENTIFIED_ONLY:
+        counted = [sample.only_identified() for sample in found]
+    return DatasetNetworks(name, Networks.unpack(templates), counted, sum(map(len, found)))
 
 
 def write_networks(
@@ -260,6 +269,8 @@ def write_networks(
 
 def _described(dataset: DatasetNetworks) -> dict[str, Any]:
     """What is to be known of a dataset's networks, readable without a library."""
+    from brodmann.networks.maps import is_identified
+
     own = dataset.templates
     return {
         "dataset": dataset.name,
@@ -268,9 +279,12 @@ def _described(dataset: DatasetNetworks) -> dict[str, Any]:
         "side": own.side,
         "n_units": own.n_units.tolist(),
         "explained": own.explained.tolist(),
-        "stability": own.stability.tolist(),
+        "stability": [None if isnan(value) else value for value in own.stability.tolist()],
+        "identified": is_identified(own.stability).tolist(),
         "individual_samples": len(dataset.samples),
         "individual_networks": sum(len(sample) for sample in dataset.samples),
+        "individual_found": dataset.found,
+        "individual_identified": sum(int(one.identified.sum()) for one in dataset.samples),
         "individual_unconverged": sum(not s.facts["converged"] for s in dataset.samples),
         **own.facts,
     }

@@ -210,6 +210,7 @@ class Workspace:
             settings["prompting"] = self.study.model(model).prompting_settings()
         if stage == "networks":
             settings["iou_threshold"] = found.iou_threshold
+            settings["individual_kept"] = found.individual_kept
         settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
         return settings
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from brodmann.config.network_use import NetworkUse
-from brodmann.config.networks import FILE, Dataset, NetworkSettings, keeps_signs, source_kind
+from brodmann.config.networks import (
+    FILE,
+    IDENTIFIED_ONLY,
+    Dataset,
+    NetworkSettings,
+    keeps_signs,
+    source_kind,
+)
 from brodmann.config.study import Study
+from brodmann.networks.maps import IDENTIFIED
+from brodmann.pipeline.networks import INDIVIDUAL_RESTARTS
 from brodmann.report.story.wording import SITES, listed, numbered
 
 _METHODS = {
@@ -67,8 +76,13 @@ def _decomposed(settings: NetworkSettings) -> str:
     if settings.individual_samples:
         text += (
             f" {settings.individual_samples} other samples were decomposed one by one into at most "
-            f"{settings.individual_components} networks each."
+            f"{settings.individual_components} networks each, from {INDIVIDUAL_RESTARTS} starts."
         )
+        if settings.individual_kept == IDENTIFIED_ONLY:
+            text += (
+                f" Counted were those whose mean absolute correlation with their counterparts from other starts was at least "
+                f"{IDENTIFIED:g}."
+            )
     return text
 
 

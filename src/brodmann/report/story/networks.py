@@ -15,17 +15,38 @@ def consistency_sentence(table: pd.DataFrame, name: str, iou: float) -> str:
     """How many templates come back in networks of single texts, dataset by dataset."""
     parts = []
     for dataset, rows in table.groupby("dataset", sort=False):
+        if not rows["found"].max() > 0:
+            continue
         if not rows["denominator"].max() > 0:
+            parts.append(
+                f"{dataset}: none of {int(rows['found'].max()):,} networks of single texts is found from every start, so that "
+                "consistency is not known"
+            )
             continue
         found = int((rows["count"] > 0).sum())
+        loose = int((rows["identified"] == 0).sum())
         best = rows.loc[rows["count"].idxmax()]
         parts.append(
             f"{dataset}: {found} of {len(rows)} templates come back in at least one network of a single text, the most frequent "
             f"in {int(best['count']):,} of {int(best['denominator']):,}"
+            + _uncertain(int(rows["found"].max()), int(best["denominator"]), loose, len(rows))
         )
     if not parts:
         return f"{name}: no single texts were decomposed, so that consistency is not known."
     return f"{name} (IoU > {iou:g}): {'; '.join(parts)}."
+
+
+def _uncertain(found: int, counted: int, loose: int, templates: int) -> str:
+    """What depends on where the iteration starts, if anything does."""
+    text = ""
+    if found > counted:
+        text += (
+            f" ({found - counted:,} of the {found:,} networks found in single texts depend on the start of the iteration and are "
+            "not counted)"
+        )
+    if loose:
+        text += f"; {loose} of {templates} templates depend on the start: another would give other units"
+    return text
 
 
 def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
