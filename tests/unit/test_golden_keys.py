@@ -5,7 +5,7 @@ is loaded, and what was asked for is every key of the stage. For each key the go
 is hashed, and those behind the hashes in it.
 
 Versions of methods stand as words: raising one in ``methods.py`` breaks nothing here, as it is meant to
-cost a run; another input of a hash does.
+cost a run; another input of a hash does. Where things are in the package only ``golden/passes.py`` knows.
 
 After a deliberate change (say so in CHANGELOG.md: users compute these stages again) write the files anew and
 read the difference::
@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,78 +27,27 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from safetensors.numpy import save
-
-# --- The adapter: all that this file knows of the package. What moves is changed here, and nowhere else. ---
-import brodmann.files as hashing  # ``digest`` hashes what this module's ``canonical_json`` writes
-from brodmann.config.load import load_config
-from brodmann.files import digest
-from brodmann.methods import METHODS
-from brodmann.models.cache import Cache
-from brodmann.models.sources import fetch
-from brodmann.networks.consistency import SampleNetworks
-from brodmann.networks.maps import Networks
-from brodmann.pipeline import (
-    ablation,
-    attribution,
-    baseline,
-    lesion,
-    localizer,
-    models,
-    network_pass,
-    networks,
+from golden.passes import (
+    METHODS,
+    Cache,
+    Files,
+    Networks,
+    SampleNetworks,
+    Store,
+    digest,
+    expand_task,
+    fetch,
+    hashing,
+    list_published,
+    load_config,
+    load_contrast,
+    load_corpus,
+    load_definition,
+    read_items,
+    read_published,
+    the_passes,
 )
-from brodmann.pipeline.items import expand_task
-from brodmann.pipeline.store import Store
-from brodmann.stimuli.corpora import load_corpus
-from brodmann.stimuli.reader import load_contrast
-from brodmann.tasks.definition import load_definition
-from brodmann.tasks.items import read_items
-from brodmann.tasks.published import list_published, read_published
-
-
-def the_passes(study: Any, files: Files) -> dict[str, Callable[[], None]]:
-    """Pass -> what runs it, as its rule does."""
-    common = {
-        "model_json": files.card,
-        "record_file": files.record,
-        "threads": 1,
-        "manifest": files.manifest,
-    }
-    circuits = {"item_files": files.items, "baseline_files": files.baselines}
-    return {
-        "check": lambda: models.check_model(
-            study,
-            files.model,
-            record_file=files.record,
-            store=files.store,
-            output=f"{files.store}/checked.json",
-            threads=1,
-        ),
-        "baseline": lambda: baseline.run_pass(study, item_files=files.items, **common),
-        "attribution": lambda: attribution.run_pass(
-            study, second_files=files.second, **circuits, **common
-        ),
-        "ablation": lambda: ablation.run_pass(study, mask_folder=files.masks, **circuits, **common),
-        "localizer": lambda: localizer.run_pass(study, **common),
-        "lesion": lambda: lesion.run_pass(
-            study,
-            item_files=files.items_of(study.localizer.lesion.tasks),
-            localizer_manifest=files.manifest,
-            **common,
-        ),
-        "networks": lambda: networks.run_pass(study, **common),
-        "network use": lambda: network_pass.run_pass(
-            study,
-            template_files=files.templates,
-            editing_items=files.items_of(study.networks.use.editing.tasks),
-            probing_items=files.items_of(study.networks.use.probing.tasks),
-            **common,
-        ),
-    }
-
-
-# --- From here on nothing is known of where things are in the package. ---
+from safetensors.numpy import save
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -231,26 +180,6 @@ STUDIES: dict[str, dict[str, Any]] = {
         },
     },
 }
-
-
-@dataclass(frozen=True)
-class Files:
-    """What the rules of one study's model read, and where its pass writes."""
-
-    model: str
-    store: str
-    card: str
-    record: str
-    manifest: str
-    items: list[str]
-    second: list[str]
-    baselines: list[str]
-    masks: str
-    templates: dict[str, str]
-
-    def items_of(self, tasks: Iterable[str]) -> list[str]:
-        """The items files of some tasks."""
-        return [f"results/items/{task}.json" for task in tasks]
 
 
 @dataclass
