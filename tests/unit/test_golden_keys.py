@@ -548,6 +548,16 @@ def _differences(golden: Any, found: Any, where: str) -> Iterator[str]:
 # The tests
 
 
+# The settings' own ``method`` (canica, ...) takes the place of the version: raising it recomputes nothing.
+# To be mended, under another name, when the version is next raised.
+WITHOUT_VERSION = {"networks"}
+
+
+def versioned(values: dict[str, Any]) -> bool:
+    """Whether every value that is hashed holds a method's version."""
+    return all("version of" in json.dumps(value) for value in values.values())
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_key_of_every_pass(name, tmp_path, monkeypatch, full_store):
     monkeypatch.chdir(tmp_path)
@@ -561,6 +571,8 @@ def test_every_key_of_every_pass(name, tmp_path, monkeypatch, full_store):
         }
     assert all(keys.values())
     every = {key for folders in keys.values() for own in folders.values() for key in own}
+    blind = {stage for stage, folders in keys.items() if not all(map(versioned, folders.values()))}
+    assert blind == WITHOUT_VERSION
     compare("keys", {name: {**keys, "hashes in them": full_store.golden(full_store.inside(every))}})
 
 
