@@ -27,6 +27,7 @@ from brodmann.models.architecture import (
     unit_widths,
 )
 from brodmann.models.broken_package import broken_package
+from brodmann.models.head import widen_head
 from brodmann.models.placement import (
     compute_devices,
     find_device,
@@ -274,9 +275,13 @@ def wrap_model(
     name: str,
     units: Mapping[str, str] | None = None,
 ) -> LoadedModel:
-    """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen."""
+    """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen.
+
+    A bf16 or fp16 model puts out float32 logits from then on (``models.head``).
+    """
     hf.eval()
     hf.requires_grad_(False)
+    widen_head(hf)
     architecture = architecture_for(hf, units, name=name)
     widths = unit_widths(hf, architecture, name=name)
     import_model_code()
