@@ -84,7 +84,7 @@ class Target:
         return cls(items, stage.plan(items), tuple(used), clean, corrupted, plain)
 
     def summary(self, scores: np.ndarray, dtype: str) -> dict[str, float]:
-        """Accuracy, score and near-ties (by the model's dtype) of float64 [items, names] log-probabilities."""
+        """Accuracy, score and near-ties (by the model's dtype) of float64 [items, names] scores."""
         if scores.shape[1] == 2:
             metric = scores[:, 0] - scores[:, 1]
             margin = metric
