@@ -13,7 +13,6 @@ from brodmann.circuits.context import Reader
 from brodmann.circuits.scoring import Query, Scorer
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
-from brodmann.models.precision import near_tie
 from brodmann.pipeline.ablation import Target
 
 NARROW = (torch.bfloat16, torch.float16)
@@ -73,8 +72,6 @@ def test_log_probabilities_are_those_of_a_float64_head(family, dtype):
     row, target = ids("the cat sat"), ids(" on the mat, and the dog")
     (found,) = Scorer(model.hf, model.device).log_probabilities([Query(row, target)])
     assert found == pytest.approx(exact(family, dtype, row, target), abs=2e-4)
-    # In the model's own dtype the sum would be off by far more than that.
-    assert abs(float(torch.tensor(found).to(dtype)) - found) > 2e-3
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -207,20 +204,6 @@ def test_near_ties_are_counted_by_dtype():
         for dtype in ("float64", "float32", "float16", "bfloat16")
     }
     assert counted == {"float64": 1, "float32": 1, "float16": 2, "bfloat16": 3}
-
-
-@pytest.mark.parametrize("dtype", NARROW)
-def test_what_batches_do_to_a_choice_is_mostly_below_the_near_tie(dtype):
-    """Going on from a cache against running whole rows: the model's body rounds differently."""
-    model = model_of("llama", dtype)
-    start = ids("the cat sat on the mat, and the dog ")
-    queries = [Query((*start, token), (token + 1,)) for token in range(5, 255)]
-    whole, shared = (
-        np.diff(Scorer(model.hf, model.device, None, reader).log_probabilities(queries))
-        for reader in (None, Reader(model))
-    )
-    limit = near_tie(str(dtype).removeprefix("torch."))
-    assert np.quantile(np.abs(whole - shared), 0.9) < limit
 
 
 @pytest.mark.parametrize("dtype", NARROW)
