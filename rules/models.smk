@@ -47,7 +47,7 @@ rule check_model:
     params:
         store="results/{model}/.store",
         loading=loading_settings,
-        method=METHODS["check"],
+        method=check_method,
     message:
         "{wildcards.model}: proving which units are which"
     script:

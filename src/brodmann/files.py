@@ -9,7 +9,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -116,11 +116,16 @@ def incomplete(path: str | Path) -> UserError:
     return UserError.at(str(path), "is incomplete", REBUILD)
 
 
-def read_record(path: str | Path, cls: type[Record]) -> Record:
-    """Read a JSON file as a dataclass; what it holds beside the fields is passed over."""
+def read_record(path: str | Path, cls: type[Record], optional: Collection[str] = ()) -> Record:
+    """Read a JSON file as a dataclass; what it holds beside the fields is passed over.
+
+    ``optional``: fields that files of an earlier version lack.
+    """
     record = read_json(path)
+    names = [field.name for field in fields(cls)]
     try:
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
+        names = [name for name in names if name in record or name not in optional]
+        return cls(**{name: record[name] for name in names})
     except (KeyError, TypeError):
         raise incomplete(path) from None
 

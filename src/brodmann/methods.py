@@ -8,7 +8,7 @@ from __future__ import annotations
 
 METHODS = {
     "weights": 1,  # what is fetched or converted, and how it is hashed
-    "check": 1,  # the self-check of a model's unit mapping
+    "check": 2,  # the self-check of a model's unit mapping, and what its card says
     "items": 1,  # expansion of tasks to items
     "baseline": 1,  # log-probabilities of the answers
     "inclusion": 1,  # what is computed from them: shares, baselines, decision

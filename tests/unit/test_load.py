@@ -369,6 +369,70 @@ def test_a_folder_that_is_not_there(tmp_path):
         load_model(tmp_path / "nowhere", name="tiny")
 
 
+# -- Mistral, whose tokenizers transformers may take from a package of its own --
+
+
+def test_a_mistral_folder_loads_with_what_the_tests_install(tmp_path):
+    save_tiny(tmp_path, "mistral")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert tokenizer("The cat")["input_ids"] == tiny_tokenizer()("The cat")["input_ids"]
+    model = load_model(tmp_path, name="tiny", device="cpu")
+    with torch.no_grad():
+        assert torch.equal(model.hf(IDS).logits, tiny_model("mistral")(IDS).logits)
+
+
+LOAD = """
+import sys
+from brodmann.errors import UserError
+from brodmann.models.load import load_model
+try:
+    tokenizer = load_model(sys.argv[1], name="tiny", device="cpu").tokenizer
+    print(tokenizer("The cat")["input_ids"], tokenizer.chat_template == sys.argv[2])
+except UserError as error:
+    print(error)
+"""
+
+
+def load_beside_mistral_common(tmp_path, tekken):
+    """What loading a Mistral folder prints beside mistral-common; ``tekken``: the module's text."""
+    packages = tmp_path / "packages"
+    module = packages / "mistral_common" / "tokens" / "tokenizers" / "tekken.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(tekken)
+    for folder in (module.parent, module.parent.parent, packages / "mistral_common"):
+        (folder / "__init__.py").touch()
+    about = packages / "mistral_common-99.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mistral-common\nVersion: 99.0\n")
+    (about / "RECORD").write_text("mistral_common/__init__.py,,\n")
+    save_tiny(tmp_path / "mistral", "mistral", chat_template=CHAT_TEMPLATE)
+    (tmp_path / "mistral" / "tekken.json").write_text("{}")
+    path = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ran = subprocess.run(
+        [sys.executable, "-c", LOAD, str(tmp_path / "mistral"), CHAT_TEMPLATE],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_an_incomplete_package_is_one_clear_line(tmp_path):
+    """transformers imports mistral-common because it is there, but something it imports is not."""
+    assert load_beside_mistral_common(tmp_path, "import pydantic_extra_typos\n") == [
+        "models.tiny: the installed package mistral-common cannot be imported: "
+        "No module named 'pydantic_extra_typos' (complete it: pip install mistral-common; "
+        "or, if you do not need it, remove it: pip uninstall mistral-common)"
+    ]
+
+
+def test_the_tokenizer_does_not_hang_on_what_else_is_installed(tmp_path):
+    """Beside a tekken.json, transformers prefers mistral-common, which leaves out the chat template."""
+    found = load_beside_mistral_common(tmp_path, "class Tekkenizer:\n    pass\n")
+    assert found == [f"{tiny_tokenizer()('The cat')['input_ids']} True"]
+
+
 # -- what loading costs --
 
 

@@ -1,6 +1,8 @@
 """What users rely on: what reruns, what does not, and that no model work is done twice."""
 
+import base64
 import json
+import os
 import shutil
 
 import pytest
@@ -290,6 +292,30 @@ def test_running_a_checkpoints_own_code_changes_the_key(finished):
 
     card = ModelCard.read(finished.path / "results/tiny/model.json")
     assert card.identity() != replace(card, trust_remote_code=True).identity()
+
+
+def as_written_earlier(study, dtype):
+    """Turn the card, and what Snakemake noted of its rule, into what version 1 of the check wrote."""
+    card = study.path / "results/tiny/model.json"
+    times = card.stat().st_atime_ns, card.stat().st_mtime_ns
+    facts = {k: v for k, v in json.loads(card.read_text()).items() if k != "logits"}
+    card.write_text(json.dumps({**facts, "dtype": dtype}))
+    os.utime(card, ns=times)
+    note = base64.b64encode(b"results/tiny/model.json").decode()
+    [path] = (study.path / ".snakemake" / "metadata").rglob(note)
+    noted = json.loads(path.read_text())
+    noted["params"] = ["1" if value == "2" else value for value in noted["params"]]
+    path.write_text(json.dumps(noted))
+
+
+@pytest.mark.slow
+def test_float32_logits_rerun_narrow_models_only(fresh):
+    """Numbers that were found before bf16 and fp16 models had float32 logits: those of others stand."""
+    fresh.snakemake("baselines")
+    as_written_earlier(fresh, "float32")
+    assert fresh.planned("baselines") == {}
+    as_written_earlier(fresh, "bfloat16")
+    assert {"check_model", "baseline_pass", "baseline"} <= fresh.planned("baselines").keys()
 
 
 def test_execution_settings_rerun_nothing(study):

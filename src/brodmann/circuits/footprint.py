@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from brodmann.models.precision import HEAD_CHUNK
+
 # Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
 # little enough that activations stay in fast memory.
 AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
@@ -49,9 +51,11 @@ class Widths:
         return tokens * 2 * self.keys * self.layers * self.dtype
 
     def logits(self, positions: int) -> int:
-        """Logits, in float32 too, and what their normalisation takes."""
-        own = self.dtype if self.dtype < _FLOAT32 else 0
-        return positions * self.vocabulary * (own + 2 * _FLOAT32)
+        """Logits, in float32 too, what their normalisation takes, and a narrow head's float32 part."""
+        narrow = self.dtype < _FLOAT32
+        own = self.dtype if narrow else 0
+        head = min(HEAD_CHUNK, self.vocabulary * self.hidden) * _FLOAT32 if narrow else 0
+        return positions * self.vocabulary * (own + 2 * _FLOAT32) + head
 
     def graph(self, tokens: int, seen: int) -> int:
         """What autograd keeps for ``tokens`` that are run after, and attend to, ``seen`` tokens in all rows.

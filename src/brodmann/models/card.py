@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.files import read_record, write_json
+from brodmann.errors import UserError
+from brodmann.files import read_json, read_record, write_json
+from brodmann.methods import METHODS
+from brodmann.models.precision import NARROW
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class ModelCard:
     format: str  # the wording that `format: auto` or the config's own choice comes to
     architecture: dict[str, Any]
     self_check: dict[str, Any]
+    # The dtype of the logits it puts out; None on a card from before this was noted, when it was its own.
+    logits: str | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
@@ -41,7 +46,7 @@ class ModelCard:
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
-        return read_record(path, cls)
+        return read_record(path, cls, optional=("logits",))
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs of a model the same model: part of every store key."""
@@ -52,3 +57,21 @@ class ModelCard:
             # The weights hash covers code that comes with a checkpoint; this says whether it ran.
             "remote_code": self.trust_remote_code,
         }
+
+    def scoring_identity(self) -> dict[str, Any]:
+        """The same for numbers that are read off its logits."""
+        wide = self.logits not in (None, self.dtype)
+        return {**self.identity(), **({"logits": self.logits} if wide else {})}
+
+
+def card_method(path: str | Path) -> int:
+    """The version of the self-check that a model's card is to be of, by the card there is now.
+
+    Version 2 came with float32 logits of bf16 and fp16 models. Other models' cards stand as they are.
+    """
+    try:
+        card = read_json(path)
+    except UserError:  # none, or a damaged one
+        return METHODS["check"]
+    earlier = METHODS["check"] == 2 and "dtype" in card and "logits" not in card
+    return 1 if earlier and card["dtype"] not in NARROW else METHODS["check"]

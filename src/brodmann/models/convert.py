@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from brodmann.errors import UserError
+from brodmann.models.broken_package import broken_package
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
@@ -20,6 +21,10 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(
             gguf.parent, gguf_file=gguf.name, local_files_only=True
         )
+    except ImportError as error:
+        if (problem := broken_package(error, str(gguf))) is None:
+            raise
+        raise UserError(problem) from None
     except (ValueError, KeyError, OSError, NotImplementedError, IndexError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError.at(

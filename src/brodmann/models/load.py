@@ -26,6 +26,8 @@ from brodmann.models.architecture import (
     text_config,
     unit_widths,
 )
+from brodmann.models.broken_package import broken_package
+from brodmann.models.head import widen_head
 from brodmann.models.placement import (
     compute_devices,
     find_device,
@@ -273,9 +275,13 @@ def wrap_model(
     name: str,
     units: Mapping[str, str] | None = None,
 ) -> LoadedModel:
-    """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen."""
+    """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen.
+
+    A bf16 or fp16 model puts out float32 logits from then on (``models.head``).
+    """
     hf.eval()
     hf.requires_grad_(False)
+    widen_head(hf)
     architecture = architecture_for(hf, units, name=name)
     widths = unit_widths(hf, architecture, name=name)
     import_model_code()
@@ -315,8 +321,13 @@ def load_tokenizer(directory: Path, where: str, trust_remote_code: bool) -> PreT
     from transformers import AutoTokenizer
 
     try:
+        # mistral_format: else a tekken.json and an installed mistral-common would give another tokenizer, one
+        # without the folder's chat template. What is read must not hang on what else is installed.
         tokenizer = AutoTokenizer.from_pretrained(
-            directory, local_files_only=True, trust_remote_code=trust_remote_code
+            directory,
+            local_files_only=True,
+            trust_remote_code=trust_remote_code,
+            mistral_format=False,
         )
         ids = tokenizer("The cat sat.", add_special_tokens=False)["input_ids"]
     except Exception as error:  # whatever a damaged or foreign file makes a parser raise
@@ -377,6 +388,8 @@ def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedMode
 
 def _loading_problem(error: Exception, where: str, what: str) -> Problem:
     """The first line of a library's error, with the key that usually helps."""
+    if (broken := broken_package(error, where)) is not None:
+        return broken
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[0] if lines else type(error).__name__
     if "trust_remote_code" in str(error):

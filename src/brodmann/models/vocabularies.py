@@ -1,13 +1,16 @@
 """Tokenizers to check items against: the default model's, and those that some packages carry.
 
 The packages of ``locks/tokenizers.txt`` ship the vocabularies of current model families. Only their data
-files are read; none of their code is imported. A vocabulary whose package is missing is left out.
+files are read; none of their code is imported. ``make setup-dev`` puts them into a folder of their own, so
+that no other library finds them and takes them for complete. A vocabulary whose package is missing is left
+out.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -73,12 +76,13 @@ _SOURCES: dict[str, tuple[str, str, Callable[[Path], Encode]]] = {
 }
 
 
+# Where `make setup-dev` installs the packages: not among those that can be imported.
+ASIDE = Path(sys.prefix) / "vocabularies"
+
+
 def _data_file(package: str, file: str) -> Path | None:
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        return None
-    for entry in files:
-        if str(entry).endswith(file):
-            return Path(str(entry.locate()))
+    for distribution in metadata.distributions(name=package, path=[str(ASIDE), *sys.path]):
+        for entry in distribution.files or []:
+            if str(entry).endswith(file):
+                return Path(str(entry.locate()))
     return None

@@ -25,6 +25,7 @@ from brodmann.config.study import AblationSettings, Study
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, canonical_json, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
+from brodmann.models.precision import near_tie
 from brodmann.models.sources import WeightsRecord
 from brodmann.pipeline import ledger
 from brodmann.pipeline.attribution import Stage
@@ -40,8 +41,6 @@ log = logging.getLogger(__name__)
 
 # Lesions that are measured between two writes to the store: what a killed job loses at most.
 BLOCK = 32
-# Differences of log-probabilities below this are ties: they could go either way with the batch.
-TIE = 1e-5
 
 CONDITIONS = ("intact", "circuit", "layer_matched", "random")
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
@@ -84,8 +83,8 @@ class Target:
         plain = baseline.unnormalised or not clean - corrupted > MIN_CONTRAST
         return cls(items, stage.plan(items), tuple(used), clean, corrupted, plain)
 
-    def summary(self, scores: np.ndarray) -> dict[str, float]:
-        """Accuracy, score and ties of float64 [items, names] log-probabilities."""
+    def summary(self, scores: np.ndarray, dtype: str) -> dict[str, float]:
+        """Accuracy, score and near-ties (by the model's dtype) of float64 [items, names] scores."""
         if scores.shape[1] == 2:
             metric = scores[:, 0] - scores[:, 1]
             margin = metric
@@ -97,7 +96,7 @@ class Target:
             "n": len(scores),
             "accuracy": float((margin > 0).mean()),
             "score": mean if self.unnormalised else (mean - self.corrupted_baseline) / contrast,
-            "ties": int((np.abs(margin) < TIE).sum()),
+            "ties": int((np.abs(margin) < near_tie(dtype)).sum()),
         }
 
 
@@ -185,7 +184,7 @@ class AblationStage:
             {
                 "stage": "ablation",
                 "method": METHODS["ablation"],
-                "model": self.stage.card.identity(),
+                "model": self.stage.card.scoring_identity(),
                 "architecture": self.stage.card.architecture,
                 "prompts": asdict(target.plan),
                 "items": target.items.digest(target.plan.wording),
@@ -361,7 +360,7 @@ def _table(
     for line in lines:
         key = ablation.key(target, component, kind, line.units)
         payload = store.require(key, f"a stored ablation of {target.items.task}", manifest)
-        found = target.summary(np.array(json.loads(payload)["scores"]))
+        found = target.summary(np.array(json.loads(payload)["scores"]), ablation.stage.card.dtype)
         if line.condition == "intact":
             intact = found["accuracy"]
         rows.append(

@@ -114,7 +114,7 @@ class Stage:
         return {
             "stage": "attribution",
             "method": METHODS["attribution"],
-            "model": self.card.identity(),
+            "model": self.card.scoring_identity(),
             "units": self.card.architecture,
             "prompts": asdict(items.plan),
             "items": items.items.digest(items.plan.wording),
@@ -433,7 +433,7 @@ def write_attribution(
         "component": component,
         **stage.settings.estimation(),
         "method": METHODS["attribution"],
-        "model": stage.card.identity(),
+        "model": stage.card.scoring_identity(),
     }
     own = stage.own_list(items, baseline)
     if own is None:

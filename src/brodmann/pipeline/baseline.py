@@ -37,7 +37,7 @@ def store_key(card: ModelCard, items: TaskItems, plan: PromptPlan) -> str:
         {
             "stage": "baseline",
             "method": METHODS["baseline"],
-            "model": card.identity(),
+            "model": card.scoring_identity(),
             "prompts": asdict(plan),
             "items": items.digest(plan.wording),
         }
@@ -131,7 +131,11 @@ def write_baseline(
     metadata = {
         **scores["computed_with"],
         "method": {"baseline": METHODS["baseline"], "inclusion": METHODS["inclusion"]},
-        "model": {"source": card.resolved_source, "revision": card.revision, **card.identity()},
+        "model": {
+            "source": card.resolved_source,
+            "revision": card.revision,
+            **card.scoring_identity(),
+        },
         "prompts": asdict(plan),
         "inclusion": asdict(study.model(card.name).inclusion),
         "items_sha256": items.digest(plan.wording),

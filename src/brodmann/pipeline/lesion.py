@@ -113,7 +113,7 @@ class LesionStage:
         basis: dict[str, Any] = {
             "stage": "lesion",
             "method": METHODS["lesion"],
-            "model": self.card.identity(),
+            "model": self.card.scoring_identity(),
             "architecture": self.card.architecture,
         }
         if line.units:

@@ -113,12 +113,18 @@ def check_model(
 def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> dict[str, Any]:
     """Load the model, run the self-check, and note what later jobs want to know about it."""
     model = load(study, name, record, threads)
+    import torch
+
+    from brodmann.models.head import dtype_name
     from brodmann.models.selfcheck import self_check
 
     outcome = self_check(model)
+    with torch.inference_mode():
+        logits = model.hf(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
     config = model.hf.config.get_text_config()
     return {
-        "dtype": str(model.hf.dtype).removeprefix("torch."),
+        "dtype": dtype_name(model.hf.dtype),
+        "logits": dtype_name(logits.dtype),
         "n_parameters": model.n_parameters,
         "n_layers": model.n_layers,
         "hidden_size": model.hidden_size,

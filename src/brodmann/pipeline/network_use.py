@@ -123,10 +123,11 @@ class UseStage:
 
     def key(self, method: str, **more: Any) -> str:
         """Hash of the model and of what else a work depends on."""
+        scored = method == "editing"  # the others read no logits
         basis = {
             "stage": method,
             "method": METHODS[method],
-            "model": self.card.identity(),
+            "model": self.card.scoring_identity() if scored else self.card.identity(),
             "architecture": self.card.architecture,
         }
         return digest({**basis, **more})
