@@ -33,11 +33,11 @@ METHODS = {
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
     "structure": 1,  # modularity, clustering, consistency
-    "structure_function": 1,  # overlap against ablation
+    "structure_function": 2,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth
     "figures": 1,  # how tables are drawn
-    "report": 1,  # the report page and the methods section
+    "report": 2,  # the report page and the methods section
     "accuracy": 1,  # the accuracy table and heatmap
 }

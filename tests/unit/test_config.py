@@ -371,6 +371,20 @@ def test_results_from_on_the_command_line_is_relative_to_where_one_stands(
     assert absolute.location == entry.location
 
 
+@pytest.mark.parametrize("second", ["one", "./one", "here/../one", "link"])
+def test_a_results_folder_is_that_of_one_model(load, results, second):
+    """However it is spelled: its results would count twice."""
+    (results / "link").symlink_to(results / "one")
+    (results / "here").mkdir(exist_ok=True)
+    text = f"models:\n  a: {{source: 'results:one'}}\n  b: {{source: 'results:{second}'}}"
+    with pytest.raises(UserError) as caught:
+        load(text)
+    [problem] = caught.value.problems
+    assert problem.where.endswith("models.b.source")
+    assert problem.what == f"is the results folder of 'a', too: {results / 'one'}"
+    assert "remove 'a' or 'b'" in problem.fix
+
+
 def test_an_absolute_place_needs_no_results_from(load, results):
     text = f"results_from: published\nmodels:\n  a: {{source: 'results:{results / 'one'}'}}"
     assert load(text).study.model("a").location == str(results / "one")

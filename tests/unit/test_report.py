@@ -352,22 +352,38 @@ def fitted(**other):
     }
 
 
-def test_a_fit_that_is_not_reliable_has_no_interval():
+def test_a_fit_that_did_not_converge_has_no_interval():
     cells = {
         "one": function.Cells.of(pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]]))
     }
     notes = {
         np.nan: "0.020 [0.010, 0.030]",
-        "The MLE may be on the boundary.; Twice.": "The fit warned: The MLE may be on the boundary. Twice.",
-        "A.; The Hessian is not positive definite.": "no reliable interval",
+        "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
+        "the search did not converge": "take no number from it",
     }
     for note, said in notes.items():
-        tables = {"structure_function": pd.DataFrame([fitted(note=note)])}
+        own = fitted(note=note, converged="not converge" not in str(note))
+        tables = {"structure_function": pd.DataFrame([own])}
         findings = Findings(tables, "neurons", "s", "s", "zero")
         [sentence] = function.function_sentences(findings, cells, 3)
         assert said in sentence
-        assert ("[0.010" in sentence) == ("Hessian" not in str(note))
+        assert ("[0.010" in sentence) == own["converged"]
         assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
+
+
+def test_models_together_are_a_mean_of_their_slopes():
+    rows = [
+        fitted(),
+        fitted(model="two"),
+        fitted(model="all", n=24, n_models=2, slope_sd=0.004, df=1),
+    ]
+    findings = Findings({"structure_function": pd.DataFrame(rows)}, "neurons", "s", "s", "zero")
+    [sentence] = function.function_sentences(findings, {}, None)
+    assert sentence == (
+        "Over all models: one SD of overlap goes with 0.020 [0.010, 0.030] more accuracy lost "
+        "(mean of 2 models' slopes, whose own SD is 0.004; 24 pairs, mixed-effects regression, "
+        "t with 1 degrees of freedom, 95 % interval)."
+    )
 
 
 # Localizers

@@ -305,9 +305,16 @@ def _comparison(study: Study) -> list[str]:
         )
         if statistics.exclude:
             text.append(f"Averages leave out {listed(statistics.exclude)}.")
+    pooled = (
+        ". Over models, slopes vary at random: their mean was estimated by REML, with errors that correlate over models "
+        "(they share tasks), and tested by the method of Hartung and Knapp [@hartung2001refined]"
+        if len(compared) > 1
+        else ""
+    )
     text.append(
         "Accuracy drops were regressed on standardised overlap with crossed random intercepts for source and target "
-        "(REML) [@seabold2010statsmodels]; Spearman's correlation was tested by "
+        "and one for the unordered pair of tasks, for overlap is the same in both directions (REML; t with as many "
+        f"degrees of freedom as unordered pairs less tasks less one){pooled}; Spearman's correlation was tested by "
         f"{statistics.permutations:,} permutations of the tasks [@mantel1967detection], its interval is from "
         f"{BOOTSTRAPS:,} resamples of the tasks."
     )
