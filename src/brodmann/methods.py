@@ -11,7 +11,7 @@ METHODS = {
     "check": 1,  # the self-check of a model's unit mapping
     "items": 1,  # expansion of tasks to items
     "baseline": 1,  # log-probabilities of the answers
-    "inclusion": 1,  # what is computed from them: shares, baselines, decision
+    "inclusion": 2,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
     "masks": 1,  # which units make a circuit

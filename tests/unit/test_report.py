@@ -122,6 +122,7 @@ models: {a: {source: 'hf:org/name'}}
 networks: {datasets: {news: "corpus:news"}, method: dictionary}
 """,
     "exact": "models: {a: {source: 'hf:org/name'}}\nattribution: {estimator: exact}",
+    "split": "models: {a: {source: 'hf:org/name'}}\ntasks: {split: half}",
 }
 
 
@@ -177,6 +178,17 @@ def test_settings_that_are_not_the_default_are_listed(written):
     assert written(CONFIGS["default"])[2] == []
 
 
+def test_methods_do_not_test_circuits_on_their_own_items(written):
+    [_, whole, _], [_, halved, _] = (written(CONFIGS[name]) for name in ("default", "split"))
+    assert "is reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
+    assert "was compared by Wilcoxon's signed ranks over tasks" in halved
+
+
+def test_methods_say_whose_items_an_untrained_model_has(written):
+    _, text, _ = written(CONFIGS["everything"])
+    assert "b was run on the items that a was run on" in text
+
+
 def test_methods_say_what_was_counted(written):
     _, text, _ = written(CONFIGS["default"])
     assert "Results are shown for 0.1 % (46 of 46,080 neurons in a)" in text
@@ -225,6 +237,12 @@ def block(tasks, within=0.5, across=0.1):
     return pd.DataFrame(values, tasks, tasks)
 
 
+def grown(table):
+    """With one more task, which shares everything with all tasks."""
+    names = [*table.index, "physical/z"]
+    return table.reindex(index=names, columns=names).fillna(1.0)
+
+
 TASKS = [f"{domain}/{n}" for domain in ("language", "formal", "social") for n in "abcd"]
 
 
@@ -234,10 +252,22 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     first, second = story.overlap_sentences(findings)
     assert "50.0 %" in first and "10.0 %" in first and "ratio 5.00" in first and "12 tasks" in first
     assert second.startswith("plain (control)") and "20.0 %" in second
-    [beside] = story.untrained_sentences(findings, {"plain": "one"})
+    sizes = {name: {0.1: table, 2.0: table * 0.5} for name, table in models.items()}
+    # What one model leaves out is left out of both: the task that would make the difference.
+    sizes["one"] = {size: grown(table) for size, table in sizes["one"].items()}
+    both = (sizes["plain"], sizes["one"])
+    [beside] = story.untrained_sentences(
+        [story.Beside.of("plain", "one", both, same_items=True)], 0.1
+    )
+    assert "on the 12 tasks that both include and the same items" in beside
+    assert "at other sizes 2 %: 20.0 and 5.0." in beside
+    [apart] = story.untrained_sentences(
+        [story.Beside.of("plain", "one", both, same_items=False)], 0.1
+    )
+    assert "and each on items of its own" in apart
     assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
     # No share of one in the other: neither is known well enough.
-    assert "%" not in beside.replace("at 0.1 % of the units", "")
+    assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
     assert any("language, formal, social" in text for text in story.domain_sentences(findings))
     assert any("Fewer than two models" in text for text in story.consistency_sentences(findings))
 
@@ -332,15 +362,21 @@ def test_own_circuits_are_set_against_random_units():
             "random": [0.0] * 6,
         }
     )
-    first, second = function.own_sentences(table, "one")
+    first, second = function.own_sentences(table, "one", split=True)
     assert "60.0 % accuracy" in first and "same layers 3.3 %" in first
     # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
     assert "p = 0.0625" in first
     assert "language 60.0 % against 3.3 %" in second
     assert "no more than random units for language/f." in second
-    [_, other] = function.own_sentences(table.iloc[:5], "one")
+    [_, other] = function.own_sentences(table.iloc[:5], "one", split=True)
     assert "more for every task" in other
-    assert list(function.own_sentences(table.iloc[:0], "one")) == []
+    assert list(function.own_sentences(table.iloc[:0], "one", split=True)) == []
+    # Circuits that were found on the items that they are tested on win beforehand: no p.
+    first, second = function.own_sentences(table, "one", split=False)
+    assert "not tested, as circuits were found on the items that they are tested on" in first
+    assert (
+        "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
+    )
 
 
 def fitted(**other):

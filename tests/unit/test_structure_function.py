@@ -234,7 +234,7 @@ def test_the_level_is_held_where_slopes_vary_by_model():
 def test_the_level_is_held_for_few_models_and_shared_pairs(k, slope_sd, alike):
     """Models that break alike on pairs that overlap alike have no more than one model's evidence."""
     rng = np.random.default_rng(2)
-    trials = 300
+    trials = 200
     p = [
         regress_over_models(
             drawn_models(rng, k, 12, reciprocity=0.4, slope_sd=slope_sd, alike=alike)

@@ -276,6 +276,25 @@ class Study:
         return tuple(name for name, entry in self.models.items() if entry.control)
 
     @property
+    def trained_twins(self) -> dict[str, str]:
+        """Untrained models that are run, each with the first trained model of the same source."""
+        found: dict[str, str] = {}
+        for name, entry in self.models.items():
+            for other, trained in self.models.items():
+                same = (entry.source, entry.revision) == (trained.source, trained.revision)
+                if entry.untrained and same and not trained.untrained:
+                    found.setdefault(name, other)
+        return found
+
+    def lender(self, name: str) -> str | None:
+        """The trained model on whose items an untrained one is run, so that both are seen on the same.
+
+        An untrained model under ``filter: both_correct`` has few items, and those by chance: it keeps them.
+        """
+        aligned = self.models[name].inclusion.filter == "aligned"
+        return self.trained_twins.get(name) if aligned else None
+
+    @property
     def measured_models(self) -> tuple[str, ...]:
         """Models whose circuits are ablated."""
         if self.ablation.forecast_only:

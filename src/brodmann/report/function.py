@@ -13,8 +13,8 @@ from brodmann.report.story.findings import Findings
 
 # Of a study without tasks.split.
 _SAME_ITEMS = (
-    " Circuits are tested on items that they were found on, which flatters a task's own circuit (tasks.split: half parts "
-    "them)."
+    " Circuits are tested on items that they were found on, which flatters a task's own circuit: that it costs more than "
+    "random units is no finding, and has no p (tasks.split: half parts the items)."
 )
 
 
@@ -94,7 +94,9 @@ def own_sentences(sources: Sources, component: str) -> Iterator[str]:
     """Own circuit against random units, of every model whose circuits were ablated here."""
     for name in sources.study.measured_models:
         tables = sources.lesions(name, component)
-        yield from story.own_sentences(own_against_random(tables), sources.called(name))
+        table = own_against_random(tables)
+        split = sources.study.tasks.split
+        yield from story.own_sentences(table, sources.called(name), split=split)
 
 
 def _cells(sources: Sources, component: str) -> dict[str, story.Cells]:

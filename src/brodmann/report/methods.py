@@ -149,6 +149,12 @@ def _models(study: Study) -> list[str]:
     if study.controls:
         names = listed(study.controls)
         text.append(f"{names} served as control and entered no average and no test across models.")
+    for name in study.run_models:
+        if lender := study.lender(name):
+            text.append(
+                f"{name} was run on the items that {lender} was run on (those with a prompt of equal length in both wordings, "
+                f"for tasks that {lender} leaves out), and compared with it on the tasks that both include."
+            )
     return ["## Models", " ".join(text)]
 
 
@@ -321,6 +327,9 @@ def _comparison(study: Study) -> list[str]:
     if study.measured_models:
         text.append(
             "What tasks lose to their own circuits and to random units was compared by Wilcoxon's signed ranks over tasks."
+            if study.tasks.split
+            else "What tasks lose to their own circuits and to random units is reported, not tested: circuits were found on "
+            "the items that they were tested on."
         )
     if study.run_models:
         text.append(

@@ -61,13 +61,25 @@ def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
         ],
         [
             *story.overlap_sentences(findings),
-            *story.untrained_sentences(findings, sources.untrained),
+            *story.untrained_sentences(_beside(sources, component), sources.study.selection.main),
             *story.domain_sentences(findings),
             *story.clustering_sentences(findings),
         ],
         figures,
         printed_tables(printed, "overlap", component),
     )
+
+
+def _beside(sources: Sources, component: str) -> Iterator[story.Beside]:
+    """Every untrained model with the same one trained."""
+    study = sources.study
+    for control, trained in study.trained_twins.items():
+        overlaps = (
+            sources.overlaps(control, component),
+            sources.overlaps(trained, component),
+        )
+        same = study.lender(control) == trained
+        yield story.Beside.of(control, trained, overlaps, same_items=same)
 
 
 def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Section:

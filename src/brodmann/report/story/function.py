@@ -26,17 +26,21 @@ _CONTROLS = {
 }
 
 
-def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
-    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``."""
+def own_sentences(table: pd.DataFrame, name: str, *, split: bool) -> Iterator[str]:
+    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``.
+
+    Only where items are ``split`` are circuits tested on items that they were not found on; a p of the
+    others would be of a test that is decided beforehand.
+    """
     controls = [column for column in _CONTROLS if table[column].notna().any()]
     if table.empty or not controls:
         return
     parts = [f"as many {_CONTROLS[column]} {share(table[column].mean())}" for column in controls]
     first = controls[0]
+    test = own_test(table["own"], table[first], split=split)
     yield (
         f"{name}: silencing a task's own circuit costs it {share(table['own'].mean())} accuracy, "
-        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]} "
-        f"{p_text(paired_p(table['own'], table[first]))}, Wilcoxon's signed ranks over tasks)."
+        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]}: {test})."
     )
     domains = [
         f"{domain} {share(rows['own'].mean())} against {share(rows[first].mean())}"
@@ -49,6 +53,13 @@ def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
         f"{name}, own circuit against {_CONTROLS[first]} by domain: "
         f"{'; '.join(domains)}. The own circuit costs {which}."
     )
+
+
+def own_test(own: pd.Series, random: pd.Series, *, split: bool) -> str:
+    """The test of own circuits against random units, or why there is none."""
+    if not split:
+        return "not tested, as circuits were found on the items that they are tested on"
+    return f"{p_text(paired_p(own, random))}, Wilcoxon's signed ranks over tasks"
 
 
 def ablation_sentences(findings: Findings) -> Iterator[str]:
