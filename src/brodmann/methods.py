@@ -32,12 +32,12 @@ METHODS = {
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 1,  # modularity, clustering, consistency
+    "structure": 2,  # modularity, clustering, consistency
     "structure_function": 2,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth
-    "figures": 1,  # how tables are drawn
+    "figures": 2,  # how tables are drawn
     "report": 2,  # the report page and the methods section
-    "accuracy": 1,  # the accuracy table and heatmap
+    "accuracy": 2,  # the accuracy table and heatmap
 }

@@ -45,7 +45,8 @@ def test_defaults_are_those_of_the_contract(load):
     assert config["tasks"]["filter"] == "both_correct"
     assert config["tasks"]["items"] is None
     assert config["selection"]["percents"] == [0.05, 0.1, 1.0, 5.0]
-    assert config["statistics"] == {"permutations": 10000, "seed": 42}
+    defaults = {"permutations": 10000, "seed": 42, "consistency": "common"}
+    assert config["statistics"] == defaults
     assert config["models"]["a"]["system"] == ""
     assert config["models"]["a"]["trust_remote_code"] is False
 

@@ -189,6 +189,14 @@ def test_methods_say_whose_items_an_untrained_model_has(written):
     assert "b was run on the items that a was run on" in text
 
 
+def test_methods_say_which_tasks_models_are_compared_on(written):
+    """Common to all, unless the config says pairwise."""
+    two = CONFIGS["two"]
+    assert "over the cells of the tasks that all of them include" in written(two)[1]
+    pairwise = written(f"{two}\nstatistics: {{consistency: pairwise}}")[1]
+    assert "over the cells of the tasks that the two of each pair include" in pairwise
+
+
 def test_methods_say_what_was_counted(written):
     _, text, _ = written(CONFIGS["default"])
     assert "Results are shown for 0.1 % (46 of 46,080 neurons in a)" in text
@@ -235,6 +243,19 @@ def block(tasks, within=0.5, across=0.1):
     values = np.where(domains[:, None] == domains[None, :], within, across)
     np.fill_diagonal(values, 1.0)
     return pd.DataFrame(values, tasks, tasks)
+
+
+def test_the_agreement_says_which_tasks_it_is_over():
+    row = {"model": "all", "control": False, "component": "neurons", "sel": "s", "kind": np.nan}
+    row |= {"measure": "containment", "tau": 0.5, "sd": 0.1, "n_pairs": 3, "n_tasks": 4}
+    row |= {"most_tasks": 9, "note": "4 tasks are common to all models; pairwise helps"}
+    findings = Findings({"consistency": pd.DataFrame([row])}, "neurons", "s", "s", "zero")
+    [common] = story.consistency_sentences(findings)
+    assert "over 3 pairs of models and the 4 tasks common to all." in common
+    assert "Take no number from it: 4 tasks are common to all models; pairwise helps." in common
+    findings.tables["consistency"]["note"] = np.nan
+    [pairwise] = story.consistency_sentences(findings, pairwise=True)
+    assert pairwise.endswith("and the tasks that the two of each pair include (4 to 9).")
 
 
 def grown(table):

@@ -698,7 +698,7 @@ class _CrossChecks:
         average = self.config["average"]
         if not self._sound("statistics") or not self._sound("average"):
             return None
-        return StatisticsSettings(value["permutations"], value["seed"], tuple(average["exclude"]))
+        return StatisticsSettings(**value, exclude=tuple(average["exclude"]))
 
     def _figures(self, value: dict[str, Any]) -> FigureSettings | None:
         return FigureSettings(**value) if self._sound("figures") else None

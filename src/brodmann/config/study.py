@@ -10,6 +10,8 @@ from brodmann.config.network_use import NetworkUse
 from brodmann.config.networks import Dataset, NetworkSettings
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
+# The tasks that models are compared on: those of all models, or those of the two.
+COMMON, PAIRWISE = "common", "pairwise"
 # Replicates of attributions (halves, bootstraps) keep this much of the units, or what the largest mask needs.
 KEPT_PERCENT = 5.0
 
@@ -227,6 +229,7 @@ class StatisticsSettings:
     permutations: int
     seed: int
     exclude: tuple[str, ...]
+    consistency: str = COMMON  # common | pairwise: tasks that models are compared on
 
 
 @dataclass(frozen=True)

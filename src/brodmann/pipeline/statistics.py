@@ -16,10 +16,10 @@ import pandas as pd
 
 from brodmann.analysis import structure_function
 from brodmann.analysis.clustering import NEIGHBOURS, Recovery, recover
-from brodmann.analysis.consistency import Consistency, consistency
+from brodmann.analysis.consistency import MIN_TASKS, Consistency, consistency
 from brodmann.analysis.fdr import with_q
 from brodmann.analysis.modularity import Cells, Modularity, modularity
-from brodmann.config.study import StatisticsSettings
+from brodmann.config.study import PAIRWISE, StatisticsSettings
 from brodmann.pipeline.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
 from brodmann.pipeline.job import progress
 from brodmann.pipeline.tables import read_matrix, write_table
@@ -54,7 +54,7 @@ CLUSTERING = (
 ASSIGNMENTS = ("model", "component", "sel", "measure", "kind", "task", "domain", "cluster")
 CONSISTENCY = (
     *("model", "other", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
-    *("method", "tau", "sd", "n_pairs"),
+    *("method", "tau", "sd", "n_pairs", "most_tasks", "note"),
 )
 ROBUSTNESS = (
     *("model", "control", "component", "measure", "kind", "sel", "percent", "unit", "n"),
@@ -161,7 +161,7 @@ def write_structure(
             rows["clustering"].append({**shared, **_recovery(recovered)})
             rows["clusters"] += _assignments(matrix, recovered)
             bar.update()
-    agreed = list(_consistencies(every))
+    agreed = list(_consistencies(every, pairwise=settings.consistency == PAIRWISE))
     for matrix, found in agreed:
         rows["consistency"] += _consistency_rows(matrix, found, settings.seed)
     rows["threshold_robustness"] = _robustness(tested, agreed, settings.seed)
@@ -233,7 +233,9 @@ def _assignments(matrix: Matrix, found: Recovery) -> list[dict[str, Any]]:
     ]
 
 
-def _consistencies(every: Sequence[Matrix]) -> Iterator[tuple[Matrix, Consistency]]:
+def _consistencies(
+    every: Sequence[Matrix], *, pairwise: bool
+) -> Iterator[tuple[Matrix, Consistency]]:
     """For each kind of matrix that two models or more have: one of them, and the comparison."""
     groups: dict[tuple, list[Matrix]] = {}
     for matrix in every:
@@ -243,7 +245,7 @@ def _consistencies(every: Sequence[Matrix]) -> Iterator[tuple[Matrix, Consistenc
     for group in groups.values():
         if len(group) > 1:
             tables = {matrix.model: matrix.table for matrix in group}
-            yield group[0], consistency(tables, directed=bool(group[0].kind))
+            yield group[0], consistency(tables, directed=bool(group[0].kind), pairwise=pairwise)
 
 
 def _sd(matrix: Matrix, found: Consistency) -> float:
@@ -253,22 +255,51 @@ def _sd(matrix: Matrix, found: Consistency) -> float:
 
 def _consistency_rows(matrix: Matrix, found: Consistency, seed: int) -> list[dict[str, Any]]:
     cells = "all off-diagonal cells" if matrix.kind else "upper triangle"
-    shared = {
-        **matrix.keys,
-        "unit": "Kendall's tau-b",
-        "n_tasks": len(found.tasks),
-        "seed": seed,
-        "method": f"{cells} of the tasks common to all models",
-    }
+    tasks = "tasks that both models include" if found.pairwise else "tasks common to all models"
+    shared = {**matrix.keys, "unit": "Kendall's tau-b", "seed": seed}
     rows = [
-        {**shared, "model": one.first, "other": one.second, "n": one.n, "tau": one.tau}
+        {
+            **shared,
+            "method": f"{cells} of the {tasks}",
+            "model": one.first,
+            "other": one.second,
+            "n": one.n,
+            "n_tasks": one.n_tasks,
+            "tau": one.tau,
+            "note": _too_few(one.n_tasks, found.pairwise),
+        }
         for one in found.pairs
     ]
     ddof = "n" if matrix.kind else "n - 1"
-    pairs = {"n": len(found.pairs), "n_pairs": len(found.pairs)}
-    summary = {"tau": found.mean(), "sd": _sd(matrix, found), **pairs}
-    method = f"mean over model pairs, SD with {ddof}; {cells} of the tasks common to all models"
-    return [*rows, {**shared, "method": method, "model": ALL, "other": ALL, **summary}]
+    fewest, most = found.n_tasks
+    summary = {
+        "method": f"mean over model pairs, SD with {ddof}; {cells} of the {tasks}",
+        "model": ALL,
+        "other": ALL,
+        "n": len(found.pairs),
+        "n_pairs": len(found.pairs),
+        "n_tasks": fewest,
+        "most_tasks": most,
+        "tau": found.mean(),
+        "sd": _sd(matrix, found),
+        "note": _too_few(fewest, found.pairwise),
+    }
+    if summary["note"]:
+        what = f"{matrix.sel} {matrix.kind or matrix.measure}"
+        log.warning("agreement of models, %s: %s", what, summary["note"])
+    return [*rows, {**shared, **summary}]
+
+
+def _too_few(tasks: int, pairwise: bool) -> str:
+    """Says so where too few tasks are left to compare models on, and what helps."""
+    if tasks >= MIN_TASKS:
+        return ""
+    if pairwise:
+        return f"two models share {tasks} tasks only (fewer than {MIN_TASKS})"
+    return (
+        f"{tasks} tasks are common to all models (fewer than {MIN_TASKS}); statistics.consistency: pairwise "
+        "compares every two models on their own"
+    )
 
 
 def _robustness(

@@ -16,7 +16,7 @@ import brodmann
 from brodmann.analysis.structure_function import BOOTSTRAPS
 from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
-from brodmann.config.study import ModelEntry, Study
+from brodmann.config.study import PAIRWISE, ModelEntry, Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.perplexity import read_passages
@@ -186,7 +186,12 @@ def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
         )
     else:
         first += "Every aligned item counted."
-    others = [n for n in study.run_models if study.models[n].inclusion.filter != rule.filter]
+    others = [
+        name
+        for name in study.run_models
+        # Whose items an untrained model has is said of the models.
+        if study.models[name].inclusion.filter != rule.filter and not study.lender(name)
+    ]
     if others:
         kind = study.models[others[0]].inclusion.filter
         which = "all aligned items" if kind == "aligned" else "both-correct items only"
@@ -304,10 +309,11 @@ def _comparison(study: Study) -> list[str]:
         "[@rousseeuw1987silhouettes] takes the domains as clusters.",
     ]
     compared = [name for name in study.models if name not in study.controls]
+    which = "the two of each pair" if statistics.consistency == PAIRWISE else "all of them"
     if len(compared) > 1:
         text.append(
-            f"Agreement of the {len(compared)} models is Kendall's tau [@kendall1938new] over the cells of their common "
-            "tasks. Averages are means over the models that have a cell."
+            f"Agreement of the {len(compared)} models is Kendall's tau [@kendall1938new] over the cells of the tasks that "
+            f"{which} include. Averages are means over the models that have a cell."
         )
         if statistics.exclude:
             text.append(f"Averages leave out {listed(statistics.exclude)}.")

@@ -96,7 +96,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
         *(sources.figure if several else nothing)(
             f"consistency_overlap.{component}",
             "Agreement between models",
-            "Kendall's tau of the overlaps of all pairs of tasks that every model has; controls are left out.",
+            f"Kendall's tau of the overlaps of all pairs of tasks that {sources.common_tasks}; controls are left out.",
         ),
     ]
     printed = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
@@ -117,7 +117,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
         [
             *story.robustness_sentences(findings),
             *_reliability(sources, findings),
-            *story.consistency_sentences(findings),
+            *story.consistency_sentences(findings, pairwise=sources.pairwise),
         ],
         figures,
         printed_tables(printed, "overlap", component),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from brodmann.config.study import Study
+from brodmann.config.study import PAIRWISE, Study
 from brodmann.pipeline.ablation import COLUMNS as LESIONS
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.pipeline.printed import Printed
@@ -65,6 +65,16 @@ class Sources:
         """How permutation tests were made."""
         statistics = self.study.statistics
         return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether models are compared on the tasks of the two, not of all."""
+        return self.study.statistics.consistency == PAIRWISE
+
+    @property
+    def common_tasks(self) -> str:
+        """The tasks that models are compared on, in words."""
+        return "the two models have" if self.pairwise else "every model has"
 
     @property
     def compared(self) -> list[str]:

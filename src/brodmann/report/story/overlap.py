@@ -124,18 +124,25 @@ def clustering_sentences(findings: Findings) -> Iterator[str]:
         )
 
 
-def consistency_sentences(findings: Findings) -> Iterator[str]:
-    """Do models agree?"""
+def consistency_sentences(findings: Findings, *, pairwise: bool = False) -> Iterator[str]:
+    """Do models agree? ``pairwise``: compared on the tasks of the two (statistics.consistency)."""
     for drop, what in ((False, "overlaps"), (True, "accuracy drops")):
         rows = findings.rows("consistency", drop=drop)
         summary = rows[rows["model"] == ALL]
         for _, row in summary.iterrows():
             tau = "not defined" if pd.isna(row["tau"]) else f"{row['tau']:.3f}"
             sd = "" if pd.isna(row["sd"]) else f" (SD {row['sd']:.3f})"
-            yield (
-                f"Models agree on {what}: mean Kendall's tau {tau}{sd} over {int(row['n_pairs'])} pairs of models and "
-                f"the {int(row['n_tasks'])} tasks common to all."
-            )
+            if pairwise:
+                counts = dict.fromkeys([int(row["n_tasks"]), int(row["most_tasks"])])
+                over = (
+                    f"the tasks that the two of each pair include ({' to '.join(map(str, counts))})"
+                )
+            else:
+                over = f"the {int(row['n_tasks'])} tasks common to all"
+            text = f"Models agree on {what}: mean Kendall's tau {tau}{sd} over {int(row['n_pairs'])} pairs of models and {over}."
+            if isinstance(row["note"], str) and row["note"]:
+                text += f" Take no number from it: {row['note']}."
+            yield text
         if summary.empty and not drop:
             yield "Fewer than two models that are no controls have overlaps of this size: there is no agreement to measure."
 
