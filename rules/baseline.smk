@@ -38,10 +38,12 @@ rule baseline_pass:
         "../workflow/scripts/baseline_pass.py"
 
 
-# After a pass the light jobs of all tasks run again, in a second each. (As ancient() input the manifest would
-# spare those whose task did not change, but then Snakemake also leaves out jobs that have a reason of their own.)
+# An untrained model has the items of its trained one, hence that one's baseline as input. After a pass the light jobs of
+# all tasks run again, in a second each. (As ancient() input the manifest would spare those whose task did not change,
+# but then Snakemake also leaves out jobs that have a reason of their own.)
 rule baseline:
     input:
+        unpack(workspace.lent_baseline),
         model="results/{model}/model.json",
         settings="results/{model}/.store/baseline.settings.json",
         item_file="results/items/{task}.json",

@@ -11,7 +11,7 @@ METHODS = {
     "check": 2,  # the self-check of a model's unit mapping, and what its card says
     "items": 1,  # expansion of tasks to items
     "baseline": 1,  # log-probabilities of the answers
-    "inclusion": 1,  # what is computed from them: shares, baselines, decision
+    "inclusion": 2,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
     "masks": 1,  # which units make a circuit
@@ -32,12 +32,12 @@ METHODS = {
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 1,  # modularity, clustering, consistency
-    "structure_function": 1,  # overlap against ablation
+    "structure": 2,  # modularity, clustering, consistency
+    "structure_function": 2,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth
-    "figures": 1,  # how tables are drawn
-    "report": 1,  # the report page and the methods section
-    "accuracy": 1,  # the accuracy table and heatmap
+    "figures": 2,  # how tables are drawn
+    "report": 2,  # the report page and the methods section
+    "accuracy": 2,  # the accuracy table and heatmap
 }

@@ -45,7 +45,8 @@ def test_defaults_are_those_of_the_contract(load):
     assert config["tasks"]["filter"] == "both_correct"
     assert config["tasks"]["items"] is None
     assert config["selection"]["percents"] == [0.05, 0.1, 1.0, 5.0]
-    assert config["statistics"] == {"permutations": 10000, "seed": 42}
+    defaults = {"permutations": 10000, "seed": 42, "consistency": "common"}
+    assert config["statistics"] == defaults
     assert config["models"]["a"]["system"] == ""
     assert config["models"]["a"]["trust_remote_code"] is False
 
@@ -369,6 +370,20 @@ def test_results_from_on_the_command_line_is_relative_to_where_one_stands(
     assert entry.location == str(results / "here" / "published" / "two")
     absolute = load(text, {"results_from": str(results / "here" / "published")}).study.model("a")
     assert absolute.location == entry.location
+
+
+@pytest.mark.parametrize("second", ["one", "./one", "here/../one", "link"])
+def test_a_results_folder_is_that_of_one_model(load, results, second):
+    """However it is spelled: its results would count twice."""
+    (results / "link").symlink_to(results / "one")
+    (results / "here").mkdir(exist_ok=True)
+    text = f"models:\n  a: {{source: 'results:one'}}\n  b: {{source: 'results:{second}'}}"
+    with pytest.raises(UserError) as caught:
+        load(text)
+    [problem] = caught.value.problems
+    assert problem.where.endswith("models.b.source")
+    assert problem.what == f"is the results folder of 'a', too: {results / 'one'}"
+    assert "remove 'a' or 'b'" in problem.fix
 
 
 def test_an_absolute_place_needs_no_results_from(load, results):

@@ -86,6 +86,68 @@ def test_constant_matrices_have_no_tau_and_do_not_count():
     assert found.sd(0) == 0 and np.isnan(found.sd(1))
 
 
+@pytest.mark.parametrize("directed", [False, True])
+def test_pairwise_takes_the_tasks_of_the_two(directed):
+    """Six models of four tasks each, chosen at random: none is common to all."""
+    rng = np.random.default_rng(0)
+    many = [f"language/{letter}" for letter in "abcdefgh"]
+    tables = {f"m{seed}": random_table(seed, list(rng.permutation(many)[:5])) for seed in range(6)}
+    nothing = consistency(tables, directed=directed)
+    assert nothing.tasks == () and nothing.n_tasks == (0, 0) and np.isnan(nothing.mean())
+    found = consistency(tables, directed=directed, pairwise=True)
+    assert np.isfinite(found.mean())
+    for pair in found.pairs:
+        a, b = tables[pair.first], tables[pair.second]
+        tasks = [task for task in many if task in a.index and task in b.index]
+        assert pair.n_tasks == len(tasks)
+        if len(tasks) > 2:
+            expected, n = naive_tau(a, b, tasks, directed)
+            assert pair.tau == pytest.approx(expected.statistic, nan_ok=True) and pair.n == n
+    counts = [pair.n_tasks for pair in found.pairs]
+    assert found.n_tasks == (min(counts), max(counts))
+
+
+def test_with_the_same_tasks_both_ways_are_one():
+    tables = {name: random_table(seed) for seed, name in enumerate("abc")}
+    ways = [consistency(tables, directed=True, pairwise=way) for way in (False, True)]
+    assert ways[0].pairs == ways[1].pairs
+
+
+@pytest.mark.parametrize("way", ["common", "pairwise"])
+def test_the_table_says_where_too_few_tasks_are_left(tmp_path, monkeypatch, caplog, way):
+    from brodmann.config.study import StatisticsSettings
+
+    monkeypatch.chdir(tmp_path)
+    tasks = [f"{domain}/{n}" for n in "abcd" for domain in ("language", "formal")][:7]
+    models = {"a": tasks, "b": tasks, "few": tasks[:4]}
+    overlaps = tuple(Overlap(name, "neurons", "positive-0.1pct") for name in models)
+    for seed, one in enumerate(overlaps):
+        for measure in ("containment", "jaccard", "doubly_stochastic"):
+            write_matrix(one.path(measure), random_table(seed, models[one.model]))
+    inventory = Inventory(overlaps, (), ())
+    for one in inventory.average_overlaps:
+        for measure in ("containment", "jaccard", "doubly_stochastic"):
+            write_matrix(one.path(measure), random_table(9, tasks))
+    outputs = {"consistency": "consistency.csv", "threshold_robustness": "robust.csv"}
+    outputs |= {name: f"{name}.csv" for name in ("modularity", "domain_modularity")}
+    outputs |= {name: f"{name}.csv" for name in ("clustering", "clusters")}
+    write_structure(inventory, StatisticsSettings(5, 3, (), way), outputs)
+    rows = read_table("consistency.csv")
+    rows = rows[rows["measure"] == "containment"].set_index(["model", "other"])
+    whole = rows.loc[("all", "all")]
+    assert (whole["n_tasks"], whole["most_tasks"]) == ((4, 4) if way == "common" else (4, 7))
+    assert rows.loc[("a", "b"), "n_tasks"] == (4 if way == "common" else 7)
+    assert rows.loc[("a", "b"), "n"] == (6 if way == "common" else 21)
+    if way == "common":
+        said = "4 tasks are common to all models (fewer than 5); statistics.consistency: pairwise"
+        assert "common to all models" in rows.loc[("a", "b"), "method"]
+    else:
+        said = "two models share 4 tasks only"
+        assert "both models include" in rows.loc[("a", "b"), "method"]
+        assert pd.isna(rows.loc[("a", "b"), "note"])
+    assert said in whole["note"] and said in caplog.text
+
+
 @pytest.mark.parametrize(
     "second",
     [random_table(1, ["social/x", "social/y"]), random_table(1) * np.nan, random_table(1, [])],

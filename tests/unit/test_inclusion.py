@@ -2,7 +2,7 @@
 
 import pytest
 
-from brodmann.circuits.inclusion import baseline_of
+from brodmann.circuits.inclusion import Lent, baseline_of
 from brodmann.config.study import Inclusion
 
 BOTH = Inclusion(min_both_correct=0.6, min_items=2, filter="both_correct", control=False)
@@ -120,3 +120,22 @@ def test_single_answer():
     assert accuracies == {2 / 3}
     assert result.clean_baseline == -1.5
     assert result.corrupted_baseline == -2.75
+
+
+def test_an_untrained_model_has_the_items_of_its_trained_one():
+    scores = dual(WRONG, RIGHT, CLEAN_ONLY, WRONG, RIGHT, misaligned=[1])
+    result = baseline_of(scores, CONTROL, Lent("trained", [0, 1, 4]))
+    assert result.used_ids == [0, 4]
+    assert result.included and "keeps the 2 aligned items that trained uses" in result.reason
+    # Baselines, by which effects are divided, are those of the same items.
+    alone = baseline_of(dual(WRONG, RIGHT), CONTROL)
+    assert (result.clean_baseline, result.corrupted_baseline) == (
+        alone.clean_baseline,
+        alone.corrupted_baseline,
+    )
+    # Accuracies are those of all items, as for every model.
+    assert result.n_aligned == 4
+    nothing = baseline_of(scores, CONTROL, Lent("trained", [1]))
+    assert not nothing.included and "keeps the 0 aligned items" in nothing.reason
+    left_out = baseline_of(scores, CONTROL, Lent("trained", None))
+    assert left_out.used_ids == [0, 2, 3, 4] and "trained leaves the task out" in left_out.reason

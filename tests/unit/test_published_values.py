@@ -8,6 +8,7 @@ from brodmann.analysis.consistency import common_tasks, consistency
 from brodmann.analysis.matrices import average, jaccard_of, read_foreign_matrix
 from brodmann.analysis.modularity import modularity
 from brodmann.analysis.overlap import doubly_stochastic
+from brodmann.analysis.structure_function import pair_table, regress, regress_over_models
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 EXCLUDE = ["physical/material", "physical/spatial"]
@@ -86,6 +87,18 @@ def test_models_agree(overlaps, drops):
         n = len(found.tasks) * (len(found.tasks) - 1)
         assert {pair.n for pair in found.pairs} == {n if directed else n // 2}
         assert len(found.pairs) == 15 and all(pair.tau > 0.2 for pair in found.pairs)
+
+
+def test_overlap_predicts_ablation_over_models(overlaps, drops):
+    """Six slopes of 0.154 to 0.208 lie apart by far more than their errors: the interval says so."""
+    tables = {model: pair_table(overlaps[model], drops[model]) for model in KNOWN}
+    found = regress_over_models(tables)
+    assert (found.n_models, found.df, found.converged) == (6, 5, True)
+    assert [found.coefficient, found.low, found.high, found.slope_sd] == pytest.approx(
+        [0.1845, 0.1720, 0.1970, 0.0100], abs=5e-4
+    )
+    own = [regress(table) for table in tables.values()]
+    assert all(0.15 < fit.coefficient < 0.21 and fit.se < 0.004 for fit in own)
 
 
 def test_doubly_stochastic_matrices_are_reproduced(reference):

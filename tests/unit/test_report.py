@@ -122,6 +122,7 @@ models: {a: {source: 'hf:org/name'}}
 networks: {datasets: {news: "corpus:news"}, method: dictionary}
 """,
     "exact": "models: {a: {source: 'hf:org/name'}}\nattribution: {estimator: exact}",
+    "split": "models: {a: {source: 'hf:org/name'}}\ntasks: {split: half}",
 }
 
 
@@ -177,6 +178,25 @@ def test_settings_that_are_not_the_default_are_listed(written):
     assert written(CONFIGS["default"])[2] == []
 
 
+def test_methods_do_not_test_circuits_on_their_own_items(written):
+    [_, whole, _], [_, halved, _] = (written(CONFIGS[name]) for name in ("default", "split"))
+    assert "is reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
+    assert "was compared by Wilcoxon's signed ranks over tasks" in halved
+
+
+def test_methods_say_whose_items_an_untrained_model_has(written):
+    _, text, _ = written(CONFIGS["everything"])
+    assert "b was run on the items that a was run on" in text
+
+
+def test_methods_say_which_tasks_models_are_compared_on(written):
+    """Common to all, unless the config says pairwise."""
+    two = CONFIGS["two"]
+    assert "over the cells of the tasks that all of them include" in written(two)[1]
+    pairwise = written(f"{two}\nstatistics: {{consistency: pairwise}}")[1]
+    assert "over the cells of the tasks that the two of each pair include" in pairwise
+
+
 def test_methods_say_what_was_counted(written):
     _, text, _ = written(CONFIGS["default"])
     assert "Results are shown for 0.1 % (46 of 46,080 neurons in a)" in text
@@ -225,6 +245,25 @@ def block(tasks, within=0.5, across=0.1):
     return pd.DataFrame(values, tasks, tasks)
 
 
+def test_the_agreement_says_which_tasks_it_is_over():
+    row = {"model": "all", "control": False, "component": "neurons", "sel": "s", "kind": np.nan}
+    row |= {"measure": "containment", "tau": 0.5, "sd": 0.1, "n_pairs": 3, "n_tasks": 4}
+    row |= {"most_tasks": 9, "note": "4 tasks are common to all models; pairwise helps"}
+    findings = Findings({"consistency": pd.DataFrame([row])}, "neurons", "s", "s", "zero")
+    [common] = story.consistency_sentences(findings)
+    assert "over 3 pairs of models and the 4 tasks common to all." in common
+    assert "Take no number from it: 4 tasks are common to all models; pairwise helps." in common
+    findings.tables["consistency"]["note"] = np.nan
+    [pairwise] = story.consistency_sentences(findings, pairwise=True)
+    assert pairwise.endswith("and the tasks that the two of each pair include (4 to 9).")
+
+
+def grown(table):
+    """With one more task, which shares everything with all tasks."""
+    names = [*table.index, "physical/z"]
+    return table.reindex(index=names, columns=names).fillna(1.0)
+
+
 TASKS = [f"{domain}/{n}" for domain in ("language", "formal", "social") for n in "abcd"]
 
 
@@ -234,10 +273,22 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     first, second = story.overlap_sentences(findings)
     assert "50.0 %" in first and "10.0 %" in first and "ratio 5.00" in first and "12 tasks" in first
     assert second.startswith("plain (control)") and "20.0 %" in second
-    [beside] = story.untrained_sentences(findings, {"plain": "one"})
+    sizes = {name: {0.1: table, 2.0: table * 0.5} for name, table in models.items()}
+    # What one model leaves out is left out of both: the task that would make the difference.
+    sizes["one"] = {size: grown(table) for size, table in sizes["one"].items()}
+    both = (sizes["plain"], sizes["one"])
+    [beside] = story.untrained_sentences(
+        [story.Beside.of("plain", "one", both, same_items=True)], 0.1
+    )
+    assert "on the 12 tasks that both include and the same items" in beside
+    assert "at other sizes 2 %: 20.0 and 5.0." in beside
+    [apart] = story.untrained_sentences(
+        [story.Beside.of("plain", "one", both, same_items=False)], 0.1
+    )
+    assert "and each on items of its own" in apart
     assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
     # No share of one in the other: neither is known well enough.
-    assert "%" not in beside.replace("at 0.1 % of the units", "")
+    assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
     assert any("language, formal, social" in text for text in story.domain_sentences(findings))
     assert any("Fewer than two models" in text for text in story.consistency_sentences(findings))
 
@@ -332,15 +383,21 @@ def test_own_circuits_are_set_against_random_units():
             "random": [0.0] * 6,
         }
     )
-    first, second = function.own_sentences(table, "one")
+    first, second = function.own_sentences(table, "one", split=True)
     assert "60.0 % accuracy" in first and "same layers 3.3 %" in first
     # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
     assert "p = 0.0625" in first
     assert "language 60.0 % against 3.3 %" in second
     assert "no more than random units for language/f." in second
-    [_, other] = function.own_sentences(table.iloc[:5], "one")
+    [_, other] = function.own_sentences(table.iloc[:5], "one", split=True)
     assert "more for every task" in other
-    assert list(function.own_sentences(table.iloc[:0], "one")) == []
+    assert list(function.own_sentences(table.iloc[:0], "one", split=True)) == []
+    # Circuits that were found on the items that they are tested on win beforehand: no p.
+    first, second = function.own_sentences(table, "one", split=False)
+    assert "not tested, as circuits were found on the items that they are tested on" in first
+    assert (
+        "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
+    )
 
 
 def fitted(**other):
@@ -352,22 +409,38 @@ def fitted(**other):
     }
 
 
-def test_a_fit_that_is_not_reliable_has_no_interval():
+def test_a_fit_that_did_not_converge_has_no_interval():
     cells = {
         "one": function.Cells.of(pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]]))
     }
     notes = {
         np.nan: "0.020 [0.010, 0.030]",
-        "The MLE may be on the boundary.; Twice.": "The fit warned: The MLE may be on the boundary. Twice.",
-        "A.; The Hessian is not positive definite.": "no reliable interval",
+        "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
+        "the search did not converge": "take no number from it",
     }
     for note, said in notes.items():
-        tables = {"structure_function": pd.DataFrame([fitted(note=note)])}
+        own = fitted(note=note, converged="not converge" not in str(note))
+        tables = {"structure_function": pd.DataFrame([own])}
         findings = Findings(tables, "neurons", "s", "s", "zero")
         [sentence] = function.function_sentences(findings, cells, 3)
         assert said in sentence
-        assert ("[0.010" in sentence) == ("Hessian" not in str(note))
+        assert ("[0.010" in sentence) == own["converged"]
         assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
+
+
+def test_models_together_are_a_mean_of_their_slopes():
+    rows = [
+        fitted(),
+        fitted(model="two"),
+        fitted(model="all", n=24, n_models=2, slope_sd=0.004, df=1),
+    ]
+    findings = Findings({"structure_function": pd.DataFrame(rows)}, "neurons", "s", "s", "zero")
+    [sentence] = function.function_sentences(findings, {}, None)
+    assert sentence == (
+        "Over all models: one SD of overlap goes with 0.020 [0.010, 0.030] more accuracy lost "
+        "(mean of 2 models' slopes, whose own SD is 0.004; 24 pairs, mixed-effects regression, "
+        "t with 1 degrees of freedom, 95 % interval)."
+    )
 
 
 # Localizers

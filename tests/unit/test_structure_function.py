@@ -5,9 +5,17 @@ import pandas as pd
 import pytest
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
+from scipy.stats import t as student
 
-from brodmann.analysis.structure_function import correlate, mantel, pair_table, regress
+from brodmann.analysis.pooling import pool, shared_errors
+from brodmann.analysis.structure_function import (
+    correlate,
+    mantel,
+    pair_table,
+    regress,
+    regress_over_models,
+)
 
 TASKS = ["language/a", "language/b", "formal/c", "formal/d", "physical/e", "social/f", "social/g"]
 
@@ -38,8 +46,12 @@ def naive_pairs(overlap, drop):
 # The regression
 
 
-def reml(pairs, effects):
+EFFECTS = ("source", "target", "pair")
+
+
+def reml(pairs, effects=EFFECTS):
     """(slope, SE) by the dense restricted likelihood, maximised over the variance ratios."""
+    pairs = named(pairs)
     y = pairs["drop"].to_numpy()
     x = pairs["overlap"].to_numpy()
     design = np.column_stack([np.ones(len(y)), (x - x.mean()) / x.std(ddof=1)])
@@ -76,17 +88,48 @@ def reml(pairs, effects):
     return beta[1], np.sqrt(variance * np.linalg.inv(information)[1, 1])
 
 
+def named(pairs):
+    """With the unordered pair as a column."""
+    ends = zip(pairs["source"], pairs["target"], strict=True)
+    return pairs.assign(pair=[" ".join(sorted(both)) for both in ends])
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_coefficient_is_that_of_the_restricted_likelihood(seed):
     pairs = pair_table(*tables(seed))
     found = regress(pairs)
-    coefficient, se = reml(pairs, ("source", "target"))
+    coefficient, se = reml(pairs)
     assert found.converged
-    assert found.coefficient == pytest.approx(coefficient, abs=1e-4)
-    # statsmodels takes the SE from the Hessian in all parameters, variances included.
-    assert found.se == pytest.approx(se, rel=0.1)
-    assert found.low == pytest.approx(found.coefficient - 1.95996 * found.se, abs=1e-6)
-    assert found.high == pytest.approx(found.coefficient + 1.95996 * found.se, abs=1e-6)
+    assert found.coefficient == pytest.approx(coefficient, abs=1e-5)
+    assert found.se == pytest.approx(se, rel=1e-3)
+    # 21 unordered pairs of 7 tasks.
+    assert found.df == 21 - 7 - 1
+    reach = student.ppf(0.975, 13) * found.se
+    assert found.low == pytest.approx(found.coefficient - reach)
+    assert found.high == pytest.approx(found.coefficient + reach)
+    assert found.p == pytest.approx(2 * student.sf(abs(found.coefficient) / found.se, 13))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the boundary
+def test_the_coefficient_is_that_of_statsmodels():
+    import statsmodels.api as sm
+
+    overlap, drop = null(np.random.default_rng(8), 9, reciprocity=0.5)
+    pairs = named(pair_table(overlap, drop + 0.5 * overlap)).assign(whole=1)
+    x = pairs["overlap"]
+    effects = {name: f"0 + C({name})" for name in EFFECTS}
+    model = sm.MixedLM.from_formula(
+        "drop ~ x",
+        pairs.assign(x=(x - x.mean()) / x.std(ddof=1)),
+        groups="whole",
+        re_formula="0",
+        vc_formula=effects,
+    )
+    fit = model.fit(reml=True, method=["lbfgs", "powell"])
+    found = regress(pairs)
+    assert found.coefficient == pytest.approx(fit.fe_params["x"], abs=1e-4)
+    # It takes the SE from the Hessian in all parameters, variances included.
+    assert found.se == pytest.approx(fit.bse_fe["x"], rel=0.1)
 
 
 def test_missing_pairs_do_not_upset_it():
@@ -95,23 +138,149 @@ def test_missing_pairs_do_not_upset_it():
     overlap.iloc[2, 5] = np.nan
     pairs = pair_table(overlap, drop)
     assert len(pairs) == 42 - 5
-    expected = reml(pairs, ("source", "target"))[0]
-    assert regress(pairs).coefficient == pytest.approx(expected, abs=1e-4)
+    expected, se = reml(pairs)
+    assert regress(pairs).coefficient == pytest.approx(expected, abs=1e-5)
+    assert regress(pairs).se == pytest.approx(se, rel=1e-3)
 
 
-def test_models_get_an_intercept_of_their_own_when_pooled():
-    parts = []
-    for model, shift in (("a", 0.0), ("b", 0.3), ("c", -0.2)):
-        overlap, drop = tables(ord(model), n=6)
-        # A model with more overlap is not one with larger drops: the intercept takes that up.
-        parts.append(pair_table(overlap - shift, drop + shift).assign(model=model))
-    pooled = pd.concat(parts)
-    expected = reml(pooled, ("source", "target", "model"))[0]
-    assert regress(pooled).coefficient == pytest.approx(expected, abs=1e-4)
-    without = reml(pooled, ("source", "target"))[0]
-    assert abs(expected - without) > 1e-3
-    # One model's pairs have no such intercept, named or not.
-    assert regress(parts[0]).coefficient == regress(parts[0].drop(columns="model")).coefficient
+def test_models_are_pooled_by_their_slopes_alone():
+    """A model with more overlap is not one with larger drops: intercepts are the models' own."""
+    tables_of = {}
+    for model, slope, shift in (("a", 0.2, 0.0), ("b", 0.3, 5.0), ("c", 0.1, -7.0)):
+        overlap, drop = tables(ord(model), slope=slope, noise=1e-3)
+        tables_of[model] = pair_table(overlap, drop + shift)
+    found = regress_over_models(tables_of)
+    unit = pd.concat(tables_of.values())["overlap"].std(ddof=1)
+    assert found.coefficient / unit == pytest.approx(0.2, abs=5e-3)
+    # As good as without error, the slopes are 0.1, 0.2 and 0.3: their own SD and standard error.
+    assert found.slope_sd / unit == pytest.approx(0.1, rel=0.05)
+    assert found.se / unit == pytest.approx(0.1 / np.sqrt(3), rel=0.05)
+    assert (found.df, found.n_models, found.note) == (2, 3, "")
+
+
+def test_models_that_cannot_be_fitted_are_left_out_of_the_pool():
+    overlap, drop = tables(1)
+    fine = {name: pair_table(*tables(seed)) for seed, name in enumerate("ab")}
+    found = regress_over_models({**fine, "c": pair_table(overlap, drop * 0)})
+    assert found.note == "c left out: the drop is the same for all pairs"
+    assert found.n_models == 2
+    assert found.coefficient == regress_over_models(fine).coefficient
+    alone = regress_over_models({"a": fine["a"], "c": pair_table(overlap, drop * 0)})
+    assert np.isnan(alone.coefficient) and alone.note.startswith("c left out")
+
+
+# The level: how often the tests reject where there is nothing
+
+
+def null(rng, n, *, reciprocity, slope_sd=0.0, common=None, alike=0.0):
+    """Overlap and drop of one model without an effect on average.
+
+    A slope about 0, source and target effects, and a residual of which ``reciprocity`` is the pair's.
+    ``common``: overlap and pair effect of all models, of which ``alike`` is the share here.
+    """
+
+    def symmetric():
+        values = np.triu(rng.normal(size=(n, n)), 1)
+        return values + values.T
+
+    def mixed(own, shared):
+        return np.sqrt(1 - alike) * own + np.sqrt(alike) * shared
+
+    both, pair = common or (np.zeros((n, n)), np.zeros((n, n)))
+    overlap, pair = mixed(symmetric(), both), mixed(symmetric(), pair)
+    drop = np.sqrt(reciprocity) * pair + np.sqrt(1 - reciprocity) * rng.normal(size=(n, n))
+    drop += rng.normal(0, slope_sd) * overlap
+    drop += rng.normal(0, 0.5, (n, 1)) + rng.normal(0, 0.6, (1, n))
+    names = [f"formal/{number:02}" for number in range(n)]
+    return pd.DataFrame(overlap, names, names), pd.DataFrame(drop, names, names)
+
+
+def holds(rejected, trials):
+    """Whether 5 % is a likely rate, either way (two-sided, 1 in 1,000 by chance)."""
+    return binom.ppf(0.0005, trials, 0.05) <= rejected <= binom.ppf(0.9995, trials, 0.05)
+
+
+def test_the_level_is_held_under_reciprocity():
+    """Overlap is the same both ways, and so is most of the residual: a pair must not count twice."""
+    rng = np.random.default_rng(0)
+    trials = 200
+    p = [regress(pair_table(*null(rng, 9, reciprocity=0.9))).p for _ in range(trials)]
+    assert holds((np.array(p) < 0.05).sum(), trials)
+
+
+def drawn_models(rng, k, n=7, *, alike=0.0, **more):
+    """Model -> its pairs, under ``null``."""
+    common = tuple(np.triu(rng.normal(size=(n, n)), 1) for _ in range(2))
+    common = tuple(values + values.T for values in common)
+    return {
+        f"model {number}": pair_table(*null(rng, n, common=common, alike=alike, **more))
+        for number in range(k)
+    }
+
+
+def test_the_level_is_held_where_slopes_vary_by_model():
+    rng = np.random.default_rng(1)
+    trials = 80
+    p = [
+        regress_over_models(drawn_models(rng, 4, reciprocity=0.4, slope_sd=0.3)).p
+        for _ in range(trials)
+    ]
+    assert holds((np.array(p) < 0.05).sum(), trials)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [3, 6])
+@pytest.mark.parametrize(("slope_sd", "alike"), [(0, 0), (0.2, 0), (0, 0.9), (0.05, 0.9)])
+def test_the_level_is_held_for_few_models_and_shared_pairs(k, slope_sd, alike):
+    """Models that break alike on pairs that overlap alike have no more than one model's evidence."""
+    rng = np.random.default_rng(2)
+    trials = 200
+    p = [
+        regress_over_models(
+            drawn_models(rng, k, 12, reciprocity=0.4, slope_sd=slope_sd, alike=alike)
+        ).p
+        for _ in range(trials)
+    ]
+    assert holds((np.array(p) < 0.05).sum(), trials)
+
+
+@pytest.mark.parametrize("k", [3, 4, 6])
+@pytest.mark.parametrize(("tau", "shared"), [(0, 0), (0.5, 0), (3, 0), (0.5, 0.6)])
+def test_the_pool_holds_its_level(k, tau, shared):
+    """Slopes about 0 with known errors, which differ by model and correlate: t over k - 1."""
+    rng = np.random.default_rng(3)
+    errors = np.linspace(0.8, 1.3, k)
+    mix = np.linalg.cholesky((1 - shared) * np.eye(k) + shared)
+    trials = 400
+    rejected = 0
+    for _ in range(trials):
+        slopes = errors * (mix @ rng.normal(size=k)) + tau * rng.normal(size=k)
+        found = pool(slopes, errors, shared)
+        rejected += 2 * student.sf(abs(found.mean) / found.se, found.df) < 0.05
+    assert holds(rejected, trials)
+
+
+def test_slopes_of_one_precision_are_a_sample_of_their_own():
+    """Equal errors: mean and standard error are those of the slopes themselves, whatever tau is."""
+    slopes = np.array([0.3, 0.1, 0.25, 0.2])
+    for error in (1e-3, 0.05, 5):
+        found = pool(slopes, np.full(4, error), 0.0)
+        assert found.mean == pytest.approx(slopes.mean())
+        assert found.se == pytest.approx(slopes.std(ddof=1) / 2)
+    # REML of a balanced design: variance between slopes, less that of the errors, 0 at the least.
+    assert pool(slopes, np.full(4, 0.05), 0.0).tau == pytest.approx(
+        np.sqrt(slopes.var(ddof=1) - 0.05**2), rel=1e-3
+    )
+    assert pool(slopes, np.full(4, 5.0), 0.0).tau == 0
+
+
+def test_errors_are_shared_as_far_as_pairs_are():
+    rng = np.random.default_rng(4)
+    common, own = rng.normal(size=4000), rng.normal(size=(2, 4000))
+    parts = {name: pd.Series(common + one) for name, one in zip("ab", own, strict=True)}
+    assert shared_errors(parts) == pytest.approx(0.5, abs=0.05)
+    assert shared_errors({"a": pd.Series(own[0]), "b": -pd.Series(own[0])}) == 0
+    assert shared_errors({"a": pd.Series([1.0], [0]), "b": pd.Series([1.0], [1])}) == 0
 
 
 def test_without_noise_between_pairs_the_slope_is_the_planted_one():

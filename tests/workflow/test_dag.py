@@ -340,6 +340,33 @@ def test_a_threshold_costs_no_model_work(study):
 
 
 @pytest.mark.slow
+def test_an_untrained_model_has_the_items_of_its_trained_one(study):
+    config = study.config()
+    tiny = config["models"]["tiny"]
+    plain = {**tiny, "untrained": True, "control": True, "filter": "aligned"}
+    config["models"] = {"tiny": {**tiny, "filter": "both_correct"}, "plain": plain}
+    config["tasks"] |= {"min_both_correct": 0, "min_items": 1}
+    study.write_config(config)
+    paths = [f"results/plain/baseline/{task}.json" for task in TASKS]
+    study.snakemake(*paths)
+    found = []
+    for path, task in zip(paths, TASKS, strict=True):
+        own, theirs = json.loads((study.path / path).read_text()), study.baseline(task)
+        assert own["metadata"]["items_of"] == "tiny"
+        aligned = {item["id"] for item in own["items"]}
+        lent = set(theirs["used_ids"]) if theirs["included"] else aligned
+        assert own["used_ids"] == sorted(aligned & lent)
+        found.append(len(own["used_ids"]) < len(aligned))
+    # The trained one does not use them all.
+    assert any(found)
+    # What changes the items of the one changes those of the other.
+    study.write_config({**config, "tasks": {**config["tasks"], "min_both_correct": 1.0}})
+    study.snakemake(*paths)
+    changed = json.loads((study.path / paths[0]).read_text())
+    assert "tiny leaves the task out" in changed["reason"]
+
+
+@pytest.mark.slow
 def test_settings_count_at_once_when_the_pass_reruns_for_another_reason(study):
     """A new task makes the pass rerun; the new threshold must reach the old tasks in the same run."""
     study.write_task("physical/weights", task_yaml("physical/weights"))

@@ -10,4 +10,5 @@ with job.running(snakemake) as study:
         items_file=snakemake.input.item_file,
         manifest=snakemake.input.manifest,
         output=snakemake.output[0],
+        lender=snakemake.input.get("lender"),
     )

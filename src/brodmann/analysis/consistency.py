@@ -1,4 +1,8 @@
-"""Do models agree? Kendall's tau of every pair of models over the cells of their common tasks."""
+"""Do models agree? Kendall's tau of every pair of models over the cells of their common tasks.
+
+Common are the tasks that all models have (as published), or, ``pairwise``, those that the two have: with many
+models, or one that includes few tasks, there may be none that all have.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from scipy.stats import kendalltau
 
 from brodmann.tasks.catalogue import sort_key
 
+# Fewer tasks have fewer than ten pairs: nothing to rank.
+MIN_TASKS = 5
+
 
 @dataclass(frozen=True)
 class Tau:
@@ -22,14 +29,22 @@ class Tau:
     tau: float
     p: float
     n: int  # cells that both have
+    n_tasks: int = 0  # that they were compared on
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """All pairs of models, and the tasks that they were compared on."""
+    """All pairs of models, and the tasks that all of them have."""
 
     pairs: tuple[Tau, ...]
     tasks: tuple[str, ...]
+    pairwise: bool = False  # whether each pair was compared on the tasks that the two have
+
+    @property
+    def n_tasks(self) -> tuple[int, int]:
+        """The fewest and the most tasks of a pair."""
+        counts = [pair.n_tasks for pair in self.pairs]
+        return min(counts, default=0), max(counts, default=0)
 
     def mean(self) -> float:
         """Over the pairs that have a tau."""
@@ -52,29 +67,39 @@ def common_tasks(matrices: Mapping[str, pd.DataFrame]) -> list[str]:
     return sorted(set.intersection(*sets), key=sort_key) if sets else []
 
 
-def consistency(matrices: Mapping[str, pd.DataFrame], *, directed: bool) -> Consistency:
-    """Compare all pairs of models on their common tasks.
+def consistency(
+    matrices: Mapping[str, pd.DataFrame], *, directed: bool, pairwise: bool = False
+) -> Consistency:
+    """Compare all pairs of models on the tasks that all have, or (``pairwise``) that the two have.
 
     ``directed`` takes all off-diagonal cells (ablation), else the upper triangle (overlap).
     """
-    tasks = common_tasks(matrices)
+    common = common_tasks(matrices)
+    cells = {model: _cells(matrix, common, directed) for model, matrix in matrices.items()}
+    pairs = []
+    for a, b in combinations(matrices, 2):
+        first, second, n_tasks = cells[a], cells[b], len(common)
+        if pairwise:
+            tasks = common_tasks({a: matrices[a], b: matrices[b]})
+            first, second = (_cells(matrices[model], tasks, directed) for model in (a, b))
+            n_tasks = len(tasks)
+        pairs.append(_tau(a, b, first, second, n_tasks))
+    return Consistency(tuple(pairs), tuple(common), pairwise)
+
+
+def _cells(matrix: pd.DataFrame, tasks: Sequence[str], directed: bool) -> np.ndarray:
     n = len(tasks)
     chosen = ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
-    cells = {
-        model: matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)[chosen]
-        for model, matrix in matrices.items()
-    }
-    pairs = [_tau(a, b, cells[a], cells[b]) for a, b in combinations(matrices, 2)]
-    return Consistency(tuple(pairs), tuple(tasks))
+    return matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)[chosen]
 
 
-def _tau(first: str, second: str, a: np.ndarray, b: np.ndarray) -> Tau:
+def _tau(first: str, second: str, a: np.ndarray, b: np.ndarray, n_tasks: int) -> Tau:
     both = np.isfinite(a) & np.isfinite(b)
     a, b = a[both], b[both]
     if len(a) < 2 or len(set(a)) < 2 or len(set(b)) < 2:
-        return Tau(first, second, float("nan"), float("nan"), len(a))
+        return Tau(first, second, float("nan"), float("nan"), len(a), n_tasks)
     found = kendalltau(a, b)
-    return Tau(first, second, float(found.statistic), float(found.pvalue), len(a))
+    return Tau(first, second, float(found.statistic), float(found.pvalue), len(a), n_tasks)
 
 
 def tau_matrix(models: Sequence[str], found: Consistency) -> pd.DataFrame:

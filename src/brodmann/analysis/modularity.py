@@ -94,6 +94,14 @@ def label_codes(domains: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return names, np.array([names.index(domain) for domain in domains], dtype=np.int64)
 
 
+def gap(matrix: np.ndarray, domains: Sequence[str]) -> float:
+    """mean(within) - mean(cross) alone, without a test; NaN where a side has no cells."""
+    values, labels = np.array(matrix, dtype=np.float64), np.array(domains)
+    usable = ~np.eye(len(labels), dtype=bool)
+    same = labels[:, None] == labels[None, :]
+    return Cells.of(values[usable & same]).mean - Cells.of(values[usable & ~same]).mean
+
+
 def modularity(
     matrix: np.ndarray, domains: Sequence[str], *, permutations: int, seed: int
 ) -> Modularity:

@@ -1,19 +1,24 @@
 """Does overlap predict ablation? Structure (how far two circuits overlap) against function (what breaks).
 
 Over the off-diagonal directed pairs (source, target) that have both values: a mixed-effects regression of
-the accuracy drop on the standardised overlap, with crossed random intercepts for source and target (REML),
-pooled over models with a random intercept for the model too; and Spearman's correlation, tested by
-permuting tasks (Mantel), with an interval from resampling tasks: pairs of a task are not independent.
+the accuracy drop on the standardised overlap, with crossed random intercepts for source and target and one
+for the unordered pair (REML, ``analysis.mixed``); over models, the mean of their slopes, which vary at random
+(REML, ``analysis.pooling``); and Spearman's correlation, tested by permuting tasks (Mantel), with an
+interval from resampling tasks: pairs of a task are not independent.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
+from scipy.stats import t as student
+
+from brodmann.analysis.mixed import PairFit, degrees_of_freedom, fit_pairs
+from brodmann.analysis.pooling import pool, shared_errors
 
 BOOTSTRAPS = 1000
 # With fewer tasks resamples that hold several of them are too alike to say anything.
@@ -27,16 +32,29 @@ class Regression:
 
     coefficient: float
     se: float
+    df: float  # of its t
     low: float
     high: float
     p: float
     converged: bool
-    note: str  # what the fit warned about
+    note: str  # why it was not fitted, or what it lacks
+    n_models: int = 1
+    slope_sd: float = float("nan")  # of models' own slopes; of several models only
 
     @classmethod
     def undefined(cls, note: str) -> Regression:
         """Not fitted, and why."""
-        return cls(*[float("nan")] * 5, converged=False, note=note)
+        return cls(*[float("nan")] * 6, converged=False, note=note)
+
+    @classmethod
+    def tested(
+        cls, coefficient: float, se: float, df: int, converged: bool, note: str, **more
+    ) -> Regression:
+        """With the interval and the two-sided p of its t."""
+        reach = float(student.ppf((1 + LEVEL) / 2, df)) * se
+        p = float(2 * student.sf(abs(coefficient) / se, df)) if se > 0 else 0.0
+        low, high = coefficient - reach, coefficient + reach
+        return cls(coefficient, se, df, low, high, p, converged, note, **more)
 
 
 @dataclass(frozen=True)
@@ -68,41 +86,70 @@ def pair_table(overlap: pd.DataFrame, drop: pd.DataFrame) -> pd.DataFrame:
 
 
 def regress(pairs: pd.DataFrame) -> Regression:
-    """drop ~ standardised overlap + (1 | source) + (1 | target) [+ (1 | model), if there are several]."""
-    import statsmodels.api as sm
+    """drop ~ standardised overlap + (1 | source) + (1 | target) + (1 | unordered pair), of one model."""
+    if why := why_not(pairs):
+        return Regression.undefined(why)
+    found = _fit(pairs, pairs["overlap"].std(ddof=1))
+    note = "" if found.converged else "the search for the variances did not converge"
+    return Regression.tested(found.slope, found.se, found.df, found.converged, note)
 
-    effects = {"source": "0 + C(source)", "target": "0 + C(target)"}
-    if "model" in pairs and pairs["model"].nunique() > 1:
-        effects["model"] = "0 + C(model)"
-    if len(pairs) < 3 + len(effects):
-        return Regression.undefined(f"too few pairs ({len(pairs)})")
+
+def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
+    """The mean of the models' slopes, which vary at random; ``tables``: model -> its ``pair_table``.
+
+    Overlap is standardised over all pairs of all models, so that slopes are in one unit. Every model has an
+    intercept, sources, targets and pairs of its own.
+    """
+    why = {model: why_not(pairs) for model, pairs in tables.items()}
+    used = {model: pairs for model, pairs in tables.items() if not why[model]}
+    left_out = "; ".join(f"{model} left out: {what}" for model, what in why.items() if what)
+    if len(used) < 2:
+        return Regression.undefined(left_out or f"too few models ({len(used)})")
+    unit = pd.concat([pairs["overlap"] for pairs in used.values()]).std(ddof=1)
+    fits = {model: _fit(pairs, unit) for model, pairs in used.items()}
+    shared = shared_errors({model: _parts(used[model], fit) for model, fit in fits.items()})
+    slopes = np.array([fit.slope for fit in fits.values()])
+    found = pool(slopes, np.array([fit.se for fit in fits.values()]), shared)
+    lost = [f"{model} did not converge" for model, fit in fits.items() if not fit.converged]
+    return Regression.tested(
+        found.mean,
+        found.se,
+        found.df,
+        converged=not lost,
+        note="; ".join([*([left_out] if left_out else []), *lost]),
+        n_models=len(used),
+        slope_sd=found.tau,
+    )
+
+
+def why_not(pairs: pd.DataFrame) -> str:
+    """Why pairs of tasks cannot be regressed; empty where they can."""
+    codes = _codes(pairs)
+    if not len(pairs) or degrees_of_freedom(*codes) < 1:
+        return f"too few pairs ({len(pairs)})"
     for column in ("overlap", "drop"):
         if pairs[column].nunique() < 2:
-            return Regression.undefined(f"the {column} is the same for all pairs")
-    data = pairs.reset_index(drop=True)
-    x = data["overlap"]
-    data = data.assign(x=(x - x.mean()) / x.std(ddof=1), whole=1)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            model = sm.MixedLM.from_formula(
-                "drop ~ x", data, groups="whole", re_formula="0", vc_formula=effects
-            )
-            fit = model.fit(reml=True, method=["lbfgs", "powell"])
-        except (np.linalg.LinAlgError, ValueError) as error:
-            return Regression.undefined(f"the fit failed: {error}")
-    low, high = fit.conf_int(alpha=1 - LEVEL).loc["x"]
-    # What Python itself warns about (unclosed files, deprecations) says nothing on the fit.
-    said = [str(w.message) for w in caught if issubclass(w.category, UserWarning | RuntimeWarning)]
-    return Regression(
-        coefficient=float(fit.fe_params["x"]),
-        se=float(fit.bse_fe["x"]),
-        low=float(low),
-        high=float(high),
-        p=float(fit.pvalues["x"]),
-        converged=bool(fit.converged),
-        note="; ".join(dict.fromkeys(said)),
-    )
+            return f"the {column} is the same for all pairs"
+    return ""
+
+
+def _codes(pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target as numbers of tasks."""
+    ends = pd.concat([pairs["source"], pairs["target"]])
+    codes = pd.factorize(ends)[0]
+    return codes[: len(pairs)], codes[len(pairs) :]
+
+
+def _fit(pairs: pd.DataFrame, unit: float) -> PairFit:
+    """The slope per ``unit`` of overlap."""
+    x = pairs["overlap"].to_numpy(dtype=float)
+    return fit_pairs((x - x.mean()) / unit, pairs["drop"].to_numpy(dtype=float), *_codes(pairs))
+
+
+def _parts(pairs: pd.DataFrame, fit: PairFit) -> pd.Series:
+    """The part of each unordered pair of tasks in the error of the slope."""
+    ends = np.sort(pairs[["source", "target"]].to_numpy(dtype=str), axis=1)
+    return pd.Series(fit.parts).groupby([ends[:, 0], ends[:, 1]]).sum()
 
 
 def correlate(

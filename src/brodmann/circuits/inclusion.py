@@ -1,11 +1,13 @@
 """From log-probabilities to the baseline of the results contract. Light: no model, no torch.
 
 Shares are over aligned items. Ties count as wrong. ``used_ids`` are the items on which circuits are found
-and tested: the both-correct ones, or all aligned ones under ``filter: aligned``.
+and tested: the both-correct ones, or all aligned ones under ``filter: aligned``. An untrained model beside
+its trained one has those of the aligned ones that the trained one uses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,10 +59,19 @@ class Baseline:
         return asdict(self)
 
 
-def baseline_of(scores: dict[str, Any], inclusion: Inclusion) -> Baseline:
+@dataclass(frozen=True)
+class Lent:
+    """The items that another model uses of a task; None where it leaves the task out."""
+
+    model: str
+    used_ids: Collection[int] | None
+
+
+def baseline_of(scores: dict[str, Any], inclusion: Inclusion, lent: Lent | None = None) -> Baseline:
     """Apply the alignment filter, the both-correct rule and the inclusion rule to stored scores.
 
-    ``scores`` is a ``BaselineScores`` as a dict (as it lies in the store).
+    ``scores`` is a ``BaselineScores`` as a dict (as it lies in the store). ``lent`` narrows what
+    ``filter: aligned`` keeps.
     """
     log_probs = scores["log_probs"]
     single = scores["single_answer"]
@@ -72,11 +83,13 @@ def baseline_of(scores: dict[str, Any], inclusion: Inclusion) -> Baseline:
     judge = _judge_single if single else _judge_dual
     verdicts = {n: judge(rows[n]) for n in aligned}
     both = [n for n in aligned if all(verdicts[n])]
-    used = aligned if inclusion.filter == "aligned" else both
+    used, kept = both, ""
+    if inclusion.filter == "aligned":
+        used, kept = _kept(aligned, lent)
     clean_baseline = _mean([_contrast(rows[n], single)[0] for n in used])
     corrupted_baseline = _mean([_contrast(rows[n], single)[1] for n in used])
     included, unnormalised, reason = _decide(
-        n_items, len(aligned), len(both), clean_baseline, corrupted_baseline, inclusion
+        n_items, len(aligned), len(both), clean_baseline, corrupted_baseline, inclusion, kept
     )
     tokens = scores["clean_tokens"]
     return Baseline(
@@ -97,6 +110,17 @@ def baseline_of(scores: dict[str, Any], inclusion: Inclusion) -> Baseline:
         misaligned_ids=[n for n in range(n_items) if n not in verdicts],
         items=[{"id": n, "prompt_tokens": tokens[n], **rows[n]} for n in aligned],
     )
+
+
+def _kept(aligned: list[int], lent: Lent | None) -> tuple[list[int], str]:
+    """The aligned items that count, and what is said of them."""
+    every = f"keeps all {len(aligned)} aligned items"
+    if lent is None:
+        return aligned, every
+    if lent.used_ids is None:
+        return aligned, f"{every}; {lent.model} leaves the task out"
+    used = sorted(set(aligned) & set(lent.used_ids))
+    return used, f"keeps the {len(used)} aligned items that {lent.model} uses"
 
 
 def _judge_dual(row: dict[str, float]) -> tuple[bool, bool]:
@@ -134,8 +158,9 @@ def _decide(
     clean_baseline: float | None,
     corrupted_baseline: float | None,
     inclusion: Inclusion,
+    kept: str,
 ) -> tuple[bool, bool, str]:
-    """(included, unnormalised, reason)."""
+    """(included, unnormalised, reason). ``kept``: what ``filter: aligned`` does."""
     if n_aligned == 0:
         return False, False, f"no aligned items (of {n_items})"
     share = n_both / n_aligned
@@ -150,7 +175,9 @@ def _decide(
             return False, False, f"{n_both} both-correct items, {inclusion.min_items} are needed"
         reason = f"both-correct share {share:.3f} reaches {inclusion.min_both_correct:g}"
     else:
-        reason = f"filter: aligned keeps all {n_aligned} aligned items"
+        reason = f"filter: aligned {kept}"
+        if clean_baseline is None:
+            return False, False, reason
     assert clean_baseline is not None and corrupted_baseline is not None
     if not clean_baseline - corrupted_baseline > MIN_CONTRAST:
         if inclusion.control:

@@ -237,7 +237,22 @@ class _CrossChecks:
             self._check_name(name, spelled)
             if self._sound("models", name) and isinstance(value, dict):
                 entries[name] = self._model(name, value)
+        self._check_folders(entries)
         return entries
+
+    def _check_folders(self, entries: Mapping[str, ModelEntry]) -> None:
+        """A model that stands twice would count twice in averages, and agree with itself."""
+        holders: dict[Path, str] = {}
+        for name, entry in entries.items():
+            if not entry.results_only or not entry.location:
+                continue
+            folder = Path(entry.location).resolve()  # links lead to the same results, too
+            if (first := holders.setdefault(folder, name)) != name:
+                self._problem(
+                    ("models", name, "source"),
+                    f"is the results folder of '{first}', too: {folder}",
+                    f"remove '{first}' or '{name}': one model's results would count twice",
+                )
 
     def _check_name(self, name: str, spelled: dict[str, str]) -> None:
         path = ("models", name)
@@ -683,7 +698,7 @@ class _CrossChecks:
         average = self.config["average"]
         if not self._sound("statistics") or not self._sound("average"):
             return None
-        return StatisticsSettings(value["permutations"], value["seed"], tuple(average["exclude"]))
+        return StatisticsSettings(**value, exclude=tuple(average["exclude"]))
 
     def _figures(self, value: dict[str, Any]) -> FigureSettings | None:
         return FigureSettings(**value) if self._sound("figures") else None

@@ -10,6 +10,8 @@ from brodmann.config.network_use import NetworkUse
 from brodmann.config.networks import Dataset, NetworkSettings
 from brodmann.tasks.catalogue import DEFAULT_LEVEL
 
+# The tasks that models are compared on: those of all models, or those of the two.
+COMMON, PAIRWISE = "common", "pairwise"
 # Replicates of attributions (halves, bootstraps) keep this much of the units, or what the largest mask needs.
 KEPT_PERCENT = 5.0
 
@@ -227,6 +229,7 @@ class StatisticsSettings:
     permutations: int
     seed: int
     exclude: tuple[str, ...]
+    consistency: str = COMMON  # common | pairwise: tasks that models are compared on
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,25 @@ class Study:
     def controls(self) -> tuple[str, ...]:
         """Models that are shown but never averaged in."""
         return tuple(name for name, entry in self.models.items() if entry.control)
+
+    @property
+    def trained_twins(self) -> dict[str, str]:
+        """Untrained models that are run, each with the first trained model of the same source."""
+        found: dict[str, str] = {}
+        for name, entry in self.models.items():
+            for other, trained in self.models.items():
+                same = (entry.source, entry.revision) == (trained.source, trained.revision)
+                if entry.untrained and same and not trained.untrained:
+                    found.setdefault(name, other)
+        return found
+
+    def lender(self, name: str) -> str | None:
+        """The trained model on whose items an untrained one is run, so that both are seen on the same.
+
+        An untrained model under ``filter: both_correct`` has few items, and those by chance: it keeps them.
+        """
+        aligned = self.models[name].inclusion.filter == "aligned"
+        return self.trained_twins.get(name) if aligned else None
 
     @property
     def measured_models(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from brodmann.analysis.accuracy import AccuracyTable
 from brodmann.figures.style import (
     DOUBLE,
+    LARGEST,
     domain_colour,
     empty_figure,
     readable,
@@ -58,7 +59,9 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
         # Slanted labels reach half their length to the left.
         left = max(left, labels / 2)
         cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
-    heat = cell * len(table.tasks), CELL_HEIGHT * len(table.models)
+    around = labels + FOOT + STRIP_GAP + STRIP + DOMAIN_NAMES
+    row = min(CELL_HEIGHT, (LARGEST - around) / len(table.models))
+    heat = cell * len(table.tasks), row * len(table.models)
     bar_length = max(heat[1], MIN_BAR)
     bottom = max(labels + FOOT, bar_length - heat[1])
     top = STRIP_GAP + STRIP + DOMAIN_NAMES

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from brodmann.figures.style import DOUBLE, NEUTRAL, SINGLE, add_title, empty_figure
+from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure
 
 PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
 OUTCOMES = {"overlap": "overlap", "drop": "accuracy lost"}
@@ -35,7 +35,10 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
     figure, panels = plt.subplots(
         1,
         len(outcomes),
-        figsize=(SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE, 1.0 + ROW_HEIGHT * len(models)),
+        figsize=(
+            SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE,
+            min(LARGEST, 1.0 + ROW_HEIGHT * len(models)),
+        ),
         sharey=True,
         squeeze=False,
         layout="constrained",

@@ -14,6 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from brodmann.figures.style import (
     DOUBLE,
+    LARGEST,
     NEUTRAL,
     SINGLE,
     add_title,
@@ -27,7 +28,11 @@ from brodmann.tasks.catalogue import domain_of
 
 PANELS_PER_ROW = 4
 CROSS = "two domains"
+MOST_PER_ROW = 8
 CELL = 0.42  # inches
+MARGINS = 2.4, 1.7  # inches beside the matrix: names and colour bar; names and title
+# Smaller numbers cannot be read: there are colours, and the CSV file.
+SMALLEST = 4.0
 ASIDE = 0.06  # inches between groups of one place
 
 
@@ -41,20 +46,27 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     np.fill_diagonal(values, np.nan)
     if not np.isfinite(values).any():
         return empty_figure(title, "fewer than two models can be compared")
-    side = CELL * len(models)
-    figure, axes = plt.subplots(figsize=(max(SINGLE, side + 2.4), side + 1.7), layout="constrained")
+    # Many models: smaller cells and type, then no numbers.
+    cell = min(CELL, (LARGEST - max(MARGINS)) / len(models))
+    size, names_size = min(6.5, 6.5 * cell / CELL * 1.3), min(7.0, 0.8 * 72 * cell)
+    side = cell * len(models)
+    across, up = MARGINS
+    figure, axes = plt.subplots(
+        figsize=(max(SINGLE, side + across), side + up), layout="constrained"
+    )
     low = min(0.0, float(np.nanmin(values)))
     # Negative values need a scale with a middle.
     limits, palette = ((0.0, 1.0), "viridis") if low == 0 else ((-1.0, 1.0), "RdBu_r")
     image = axes.imshow(values, cmap=palette, vmin=limits[0], vmax=limits[1])
-    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
+    numbered = np.isfinite(values) & (size >= SMALLEST)
+    for row, column in zip(*np.nonzero(numbered), strict=True):
         value = values[row, column]
         colour = text_colour(image.cmap(image.norm(value))[:3])
         text = f"{value:.2f}".replace("-", "−")
-        axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
     axes.set_xticks(range(len(models)), models, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(models)), models)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=names_size)
     axes.spines[:].set_visible(False)
     add_title(figure, title)
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
@@ -77,12 +89,14 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     models = list(dict.fromkeys(cells["model"]))
     if shown.empty:
         return empty_figure(title, "no pair of tasks has both values")
-    rows = -(-len(models) // PANELS_PER_ROW)
+    per_row = PANELS_PER_ROW if len(models) <= PANELS_PER_ROW**2 else MOST_PER_ROW
+    rows = -(-len(models) // per_row)
     columns = -(-len(models) // rows)
+    height = min(1.75, (LARGEST - 0.75) / rows)
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(max(SINGLE, min(DOUBLE, SINGLE * columns)), 0.75 + 1.75 * rows),
+        figsize=(max(SINGLE, min(DOUBLE, SINGLE * columns)), 0.75 + height * rows),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -94,7 +108,8 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
             axes.set_visible(False)
     for axes, model in zip(grid.flat, models, strict=False):
         own = shown[shown["model"] == model]
-        axes.set_title(_name(cells[cells["model"] == model]), loc="left", fontsize=7)
+        name = _name(cells[cells["model"] == model])
+        axes.set_title(name, loc="left", fontsize=7 if per_row == PANELS_PER_ROW else 4)
         if own.empty:
             axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
             continue

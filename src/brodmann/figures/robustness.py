@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from brodmann.figures.style import DOUBLE, NEUTRAL, add_title, empty_figure
+from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, add_title, empty_figure
 
 AVERAGE = "average"
 # Okabe and Ito's colours, without yellow (too light for lines) and black (the average's).
@@ -23,6 +23,7 @@ PANELS = (
 )
 DASHED = "cross"
 MODELS_PER_ROW = 4
+LINE = 0.16  # inches, of the legend
 
 
 def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
@@ -39,7 +40,10 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     models.sort(key=lambda model: model == AVERAGE)
     controls = set(table.loc[table["control"].astype(bool), "model"])
     looks = {model: _look(model, number, controls) for number, model in enumerate(models)}
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(DOUBLE, 2.6), layout="constrained")
+    # The legend's further rows make the figure taller, not the panels smaller.
+    lines = -(-len(models) // MODELS_PER_ROW)
+    height = min(LARGEST, 2.6 + LINE * max(0, lines - 2))
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(DOUBLE, height), layout="constrained")
     for axes, (columns, label) in zip(panels, PANELS, strict=True):
         for model in models:
             own = table[table["model"] == model].sort_values("percent")

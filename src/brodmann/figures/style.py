@@ -21,6 +21,10 @@ from brodmann.tasks.catalogue import DOMAINS
 
 # Widths of a printed column and of a page, in inches (88 mm, 180 mm).
 SINGLE, DOUBLE = 88 / 25.4, 180 / 25.4
+# No figure is taller or wider than that, in inches, however many models a study has, and no picture has more
+# pixels a side.
+LARGEST = 12.0
+MOST_PIXELS = 4000
 TITLE_SIZE = 9
 MARGIN = 0.02  # around a saved figure
 
@@ -153,10 +157,23 @@ def state_empty(axes: Axes, statement: str = "no data") -> None:
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure in each path's format, atomically; the same data gives the same bytes."""
+    dots = _dots_per_inch(figure)
     for path in paths:
         with atomic_path(path) as temporary:
             # A date in the file would make every rerun look like a change.
             metadata = {"CreationDate": None} if str(path).endswith(".pdf") else {}
             # The margin is given here because pyCirclize, once imported, changes its default.
-            figure.savefig(temporary, bbox_inches="tight", pad_inches=MARGIN, metadata=metadata)
+            figure.savefig(
+                temporary, bbox_inches="tight", pad_inches=MARGIN, metadata=metadata, dpi=dots
+            )
     plt.close(figure)
+
+
+def _dots_per_inch(figure: Figure) -> float:
+    """The usual ones, or as many as keep the picture within ``MOST_PIXELS`` a side."""
+    usual = float(plt.rcParams["savefig.dpi"])
+    if max(figure.get_size_inches()) * usual <= MOST_PIXELS / 1.5:
+        return usual  # labels that reach beyond the figure add less than half
+    box = figure.get_tightbbox(figure.canvas.get_renderer())
+    side = max(box.width, box.height, *figure.get_size_inches()) + 2 * MARGIN
+    return min(usual, (MOST_PIXELS - 1) / side)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from brodmann.circuits.inclusion import baseline_of
+from brodmann.circuits.inclusion import Baseline, Lent, baseline_of
 from brodmann.circuits.prompting import PromptPlan, plan_prompts
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
@@ -116,9 +116,18 @@ def _score(
 
 
 def write_baseline(
-    study: Study, *, model_json: str, items_file: str, manifest: str, output: str
+    study: Study,
+    *,
+    model_json: str,
+    items_file: str,
+    manifest: str,
+    output: str,
+    lender: str | None = None,
 ) -> None:
-    """Rule ``baseline``: one task's entry of the store as the JSON of the results contract."""
+    """Rule ``baseline``: one task's entry of the store as the JSON of the results contract.
+
+    ``lender``: of an untrained model, the trained one's baseline of the same task.
+    """
     card = ModelCard.read(model_json)
     items = read_items(items_file)
     plan = _plan(study, card, items)
@@ -127,7 +136,11 @@ def write_baseline(
         store_key(card, items, plan), f"the stored baseline of {items.task}", manifest
     )
     scores = json.loads(payload)
-    result = baseline_of(scores, study.model(card.name).inclusion)
+    lent = None
+    if lender is not None:
+        own = Baseline.read(lender)
+        lent = Lent(study.lender(card.name) or "", own.used_ids if own.included else None)
+    result = baseline_of(scores, study.model(card.name).inclusion, lent)
     metadata = {
         **scores["computed_with"],
         "method": {"baseline": METHODS["baseline"], "inclusion": METHODS["inclusion"]},
@@ -138,6 +151,7 @@ def write_baseline(
         },
         "prompts": asdict(plan),
         "inclusion": asdict(study.model(card.name).inclusion),
+        "items_of": lent and lent.model,
         "items_sha256": items.digest(plan.wording),
         "seed": items.metadata.get("seed"),
     }

@@ -27,8 +27,6 @@ _PREDICTORS = {
     "domain_and_surface": "beside surface",
     "within_formats": "within formats",
 }
-# What a fit says where its standard errors are not to be trusted.
-UNRELIABLE = "Hessian"
 
 
 def write_printed(
@@ -86,11 +84,9 @@ def confounds_table(table: pd.DataFrame, selection: str) -> list[Printed]:
 
 
 def structure_function_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Overlap against accuracy lost, a row per model, without intervals that the fit does not vouch for."""
+    """Overlap against accuracy lost, a row per model, without intervals of fits that did not converge."""
     own = table[table["sel"] == selection].copy()
-    own["note"] = own["note"].fillna("")
-    unsure = own["note"].str.contains(UNRELIABLE) | ~own["converged"].astype(bool)
-    own.loc[unsure, ["low", "high", "p", "q"]] = float("nan")
+    own.loc[~own["converged"].astype(bool), ["low", "high", "p", "q"]] = float("nan")
     own = without_lonely_average(own)
     return printed(
         own.assign(measure="accuracy_drop"),
@@ -111,7 +107,9 @@ def structure_function_table(table: pd.DataFrame, selection: str) -> list[Printe
             show_p(row["mantel_q"]),
         ),
         name="structure_function",
-        note="Mixed-effects regression; –: the fit has no reliable interval (note in the CSV file). "
+        note="Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
+        "(t with as many degrees of freedom as models less one); "
+        "–: not fitted, or not converged (note in the CSV file). "
         "rho: Spearman, tasks resampled, Mantel one-sided."
         + Q_NOTE.format(name="structure_function"),
     )

@@ -14,7 +14,7 @@ from brodmann.models.card import ModelCard
 from brodmann.provenance import PACKAGES, git_commit, package_versions
 from brodmann.tasks.items import read_items
 
-_MORE_PACKAGES = ("pandas", "scipy", "statsmodels", "scikit-learn", "seaborn", "matplotlib")
+_MORE_PACKAGES = ("pandas", "scipy", "scikit-learn", "seaborn", "matplotlib")
 
 
 def write_provenance(

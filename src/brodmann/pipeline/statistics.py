@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ import pandas as pd
 
 from brodmann.analysis import structure_function
 from brodmann.analysis.clustering import NEIGHBOURS, Recovery, recover
-from brodmann.analysis.consistency import Consistency, consistency
+from brodmann.analysis.consistency import MIN_TASKS, Consistency, consistency
 from brodmann.analysis.fdr import with_q
 from brodmann.analysis.modularity import Cells, Modularity, modularity
-from brodmann.config.study import StatisticsSettings
+from brodmann.config.study import PAIRWISE, StatisticsSettings
 from brodmann.pipeline.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
 from brodmann.pipeline.job import progress
 from brodmann.pipeline.tables import read_matrix, write_table
@@ -54,7 +54,7 @@ CLUSTERING = (
 ASSIGNMENTS = ("model", "component", "sel", "measure", "kind", "task", "domain", "cluster")
 CONSISTENCY = (
     *("model", "other", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
-    *("method", "tau", "sd", "n_pairs"),
+    *("method", "tau", "sd", "n_pairs", "most_tasks", "note"),
 )
 ROBUSTNESS = (
     *("model", "control", "component", "measure", "kind", "sel", "percent", "unit", "n"),
@@ -64,7 +64,8 @@ ROBUSTNESS = (
 )
 STRUCTURE_FUNCTION = (
     *("model", "control", "component", "sel", "measure", "kind", "unit", "n", "n_tasks", "seed"),
-    *("method", "coefficient", "se", "low", "high", "p", "q", "converged", "note"),
+    *("method", "n_models", "coefficient", "se", "df", "low", "high", "p", "q", "slope_sd"),
+    *("converged", "note"),
     *("spearman", "spearman_low", "spearman_high", "mantel_p", "mantel_q", "permutations"),
 )
 # Table -> its columns; that of the confounds has its own.
@@ -160,7 +161,7 @@ def write_structure(
             rows["clustering"].append({**shared, **_recovery(recovered)})
             rows["clusters"] += _assignments(matrix, recovered)
             bar.update()
-    agreed = list(_consistencies(every))
+    agreed = list(_consistencies(every, pairwise=settings.consistency == PAIRWISE))
     for matrix, found in agreed:
         rows["consistency"] += _consistency_rows(matrix, found, settings.seed)
     rows["threshold_robustness"] = _robustness(tested, agreed, settings.seed)
@@ -232,7 +233,9 @@ def _assignments(matrix: Matrix, found: Recovery) -> list[dict[str, Any]]:
     ]
 
 
-def _consistencies(every: Sequence[Matrix]) -> Iterator[tuple[Matrix, Consistency]]:
+def _consistencies(
+    every: Sequence[Matrix], *, pairwise: bool
+) -> Iterator[tuple[Matrix, Consistency]]:
     """For each kind of matrix that two models or more have: one of them, and the comparison."""
     groups: dict[tuple, list[Matrix]] = {}
     for matrix in every:
@@ -242,7 +245,7 @@ def _consistencies(every: Sequence[Matrix]) -> Iterator[tuple[Matrix, Consistenc
     for group in groups.values():
         if len(group) > 1:
             tables = {matrix.model: matrix.table for matrix in group}
-            yield group[0], consistency(tables, directed=bool(group[0].kind))
+            yield group[0], consistency(tables, directed=bool(group[0].kind), pairwise=pairwise)
 
 
 def _sd(matrix: Matrix, found: Consistency) -> float:
@@ -252,22 +255,51 @@ def _sd(matrix: Matrix, found: Consistency) -> float:
 
 def _consistency_rows(matrix: Matrix, found: Consistency, seed: int) -> list[dict[str, Any]]:
     cells = "all off-diagonal cells" if matrix.kind else "upper triangle"
-    shared = {
-        **matrix.keys,
-        "unit": "Kendall's tau-b",
-        "n_tasks": len(found.tasks),
-        "seed": seed,
-        "method": f"{cells} of the tasks common to all models",
-    }
+    tasks = "tasks that both models include" if found.pairwise else "tasks common to all models"
+    shared = {**matrix.keys, "unit": "Kendall's tau-b", "seed": seed}
     rows = [
-        {**shared, "model": one.first, "other": one.second, "n": one.n, "tau": one.tau}
+        {
+            **shared,
+            "method": f"{cells} of the {tasks}",
+            "model": one.first,
+            "other": one.second,
+            "n": one.n,
+            "n_tasks": one.n_tasks,
+            "tau": one.tau,
+            "note": _too_few(one.n_tasks, found.pairwise),
+        }
         for one in found.pairs
     ]
     ddof = "n" if matrix.kind else "n - 1"
-    pairs = {"n": len(found.pairs), "n_pairs": len(found.pairs)}
-    summary = {"tau": found.mean(), "sd": _sd(matrix, found), **pairs}
-    method = f"mean over model pairs, SD with {ddof}; {cells} of the tasks common to all models"
-    return [*rows, {**shared, "method": method, "model": ALL, "other": ALL, **summary}]
+    fewest, most = found.n_tasks
+    summary = {
+        "method": f"mean over model pairs, SD with {ddof}; {cells} of the {tasks}",
+        "model": ALL,
+        "other": ALL,
+        "n": len(found.pairs),
+        "n_pairs": len(found.pairs),
+        "n_tasks": fewest,
+        "most_tasks": most,
+        "tau": found.mean(),
+        "sd": _sd(matrix, found),
+        "note": _too_few(fewest, found.pairwise),
+    }
+    if summary["note"]:
+        what = f"{matrix.sel} {matrix.kind or matrix.measure}"
+        log.warning("agreement of models, %s: %s", what, summary["note"])
+    return [*rows, {**shared, **summary}]
+
+
+def _too_few(tasks: int, pairwise: bool) -> str:
+    """Says so where too few tasks are left to compare models on, and what helps."""
+    if tasks >= MIN_TASKS:
+        return ""
+    if pairwise:
+        return f"two models share {tasks} tasks only (fewer than {MIN_TASKS})"
+    return (
+        f"{tasks} tasks are common to all models (fewer than {MIN_TASKS}); statistics.consistency: pairwise "
+        "compares every two models on their own"
+    )
 
 
 def _robustness(
@@ -327,21 +359,25 @@ def write_structure_function(
 ) -> None:
     """Rule ``structure_function``: does containment predict the accuracy drop?"""
     drops = [one for one in inventory.all_drops if _comparable(one, inventory)]
-    rows, pooled = [], {}
+    rows: list[dict[str, Any]] = []
+    pooled: dict[tuple, dict[str, pd.DataFrame]] = {}
     with progress(len(drops), "structure and function", "matrix") as bar:
         for one in drops:
             overlap = read_matrix(one.overlap.path("containment"))
             drop = read_matrix(one.path)
             pairs = structure_function.pair_table(overlap, drop)
-            rows.append(_function_row(one, pairs, overlap, drop, inventory, settings))
-            if one.model != AVERAGE and one.model not in inventory.controls:
+            control = one.model in inventory.controls
+            n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
+            own = {"control": control, "n_models": n_models}
+            rows.append({**_function_row(one, pairs, overlap, drop, settings), **own})
+            if one.model != AVERAGE and not control:
                 key = (one.component, one.sel, one.kind)
-                pooled.setdefault(key, []).append(pairs.assign(model=one.model))
+                pooled.setdefault(key, {})[one.model] = pairs
             bar.update()
-    for (component, sel, kind), parts in pooled.items():
-        if len(parts) > 1:
+    for (component, sel, kind), tables in pooled.items():
+        if len(tables) > 1:
             one = Drop(ALL, component, sel, kind)
-            rows.append(_function_row(one, pd.concat(parts), None, None, inventory, settings))
+            rows.append(_pooled_row(one, tables, settings))
     rows = with_q(with_q(rows), p="mantel_p", q="mantel_q")
     write_table(output, rows, STRUCTURE_FUNCTION)
 
@@ -360,20 +396,55 @@ def _comparable(one: Drop, inventory: Inventory) -> bool:
     return same[0] == same[1]
 
 
+_REGRESSION = "mixed effects, REML: drop ~ overlap (z) + (1|source) + (1|target) + (1|pair)"
+
+
 def _function_row(
     one: Drop,
     pairs: pd.DataFrame,
-    overlap: pd.DataFrame | None,
-    drop: pd.DataFrame | None,
-    inventory: Inventory,
+    overlap: pd.DataFrame,
+    drop: pd.DataFrame,
     settings: StatisticsSettings,
 ) -> dict[str, Any]:
-    """``overlap`` and ``drop`` are None for all models together: a correlation is one model's."""
-    fit = structure_function.regress(pairs)
+    """One model, or the average: the regression, and the correlation of ranks."""
     options = {"permutations": settings.permutations, "seed": settings.seed}
-    row: dict[str, Any] = {
+    found = structure_function.correlate(overlap, drop, **options)
+    return {
+        **_regression(one, pairs, structure_function.regress(pairs)),
+        "method": f"{_REGRESSION}, t; Spearman with Mantel p, tasks resampled",
+        **options,
+        "spearman": found.rho,
+        "spearman_low": found.low,
+        "spearman_high": found.high,
+        "mantel_p": found.p,
+    }
+
+
+def _pooled_row(
+    one: Drop, tables: Mapping[str, pd.DataFrame], settings: StatisticsSettings
+) -> dict[str, Any]:
+    """All models together; a correlation of ranks is one model's."""
+    fit = structure_function.regress_over_models(tables)
+    used = [pairs for pairs in tables.values() if not structure_function.why_not(pairs)]
+    return {
+        **_regression(one, pd.concat(used or list(tables.values())), fit),
+        "control": False,
+        "method": f"{_REGRESSION}, all by model; slopes by model, their mean with Hartung-Knapp t",
+        "permutations": settings.permutations,
+        "seed": settings.seed,
+    }
+
+
+def _regression(
+    one: Drop, pairs: pd.DataFrame, fit: structure_function.Regression
+) -> dict[str, Any]:
+    """What every row has; warns of what was not fitted."""
+    if not np.isfinite(fit.coefficient):
+        log.warning("%s %s %s: %s", one.model, one.sel, one.kind, fit.note)
+    elif fit.note:
+        log.warning("%s %s %s: of the fit: %s", one.model, one.sel, one.kind, fit.note)
+    return {
         "model": one.model,
-        "control": one.model in inventory.controls,
         "component": one.component,
         "sel": one.sel,
         "measure": "containment",
@@ -381,24 +452,5 @@ def _function_row(
         "unit": "accuracy lost per SD of overlap",
         "n": len(pairs),
         "n_tasks": len({*pairs["source"], *pairs["target"]}),
-        "method": "mixed effects, REML: drop ~ overlap (z) + (1|source) + (1|target)"
-        + (" + (1|model)" if overlap is None else "; Spearman with Mantel p, tasks resampled"),
-        **options,
-        **{
-            name: getattr(fit, name)
-            for name in ("coefficient", "se", "low", "high", "p", "converged", "note")
-        },
+        **asdict(fit),
     }
-    if overlap is not None and drop is not None:
-        found = structure_function.correlate(overlap, drop, **options)
-        row |= {
-            "spearman": found.rho,
-            "spearman_low": found.low,
-            "spearman_high": found.high,
-            "mantel_p": found.p,
-        }
-    if not np.isfinite(fit.coefficient):
-        log.warning("%s %s %s: %s", one.model, one.sel, one.kind, fit.note)
-    elif fit.note:
-        log.warning("%s %s %s: the fit warns: %s", one.model, one.sel, one.kind, fit.note)
-    return row

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 
 from brodmann.analysis.controls import own_against_random
 from brodmann.pipeline.printed import domain_table, modularity_table
-from brodmann.report.page import Section
+from brodmann.report.page import Group, Picture, Section
 from brodmann.report.sources import Sources, nothing, printed_tables
 from brodmann.report.story import function as story
 from brodmann.report.story.findings import Findings
 
+# Figures of more models than that are folded.
+UNFOLDED = 4
 # Of a study without tasks.split.
 _SAME_ITEMS = (
-    " Circuits are tested on items that they were found on, which flatters a task's own circuit (tasks.split: half parts "
-    "them)."
+    " Circuits are tested on items that they were found on, which flatters a task's own circuit: that it costs more than "
+    "random units is no finding, and has no p (tasks.split: half parts the items)."
 )
 
 
@@ -54,26 +56,29 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
         *(sources.figure if len(sources.compared) > 1 else nothing)(
             f"consistency_ablation.{component}",
             "Agreement between models on what breaks",
-            "Kendall's tau over all ordered pairs of the tasks that every model has; controls are left out.",
+            f"Kendall's tau over all ordered pairs of the tasks that {sources.common_tasks}; controls are left out.",
         ),
     ]
     printed = [
         *modularity_table(findings.tables["modularity"], findings.drop_sel),
         *domain_table(findings.tables["domain_modularity"], findings.drop_sel),
     ]
+    own: list[Picture] = []
     for name in sources.study.measured_models:
-        figures += sources.figure(
+        own += sources.figure(
             f"controls.{name}.{component}",
             f"Circuits against random lesions, {name}",
             f"Accuracy lost, by domain of the task that is tested ({what}; {items}). Layer-matched: as many random units in "
             f"every layer ({_draws(ablation.layer_matched_trials)}); random: of any layer ({_draws(ablation.random_trials)}), "
             f"seed {ablation.seed}.",
         )
-        figures += sources.figure(
+        own += sources.figure(
             f"forecast.{name}.{component}",
             f"Forecast against measured, {name}",
             "The sum of a task's attributions over the silenced units forecasts, at first order, what the metric loses.",
         )
+    # Of many models, what is each one's own is opened on demand.
+    folded = len(sources.study.measured_models) > UNFOLDED
     return Section(
         f"What breaks when a circuit is silenced?{suffix}",
         [
@@ -85,8 +90,9 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
             *story.ablation_sentences(findings),
             *story.function_sentences(findings, _cells(sources, component), ablation.max_items),
         ],
-        figures,
+        figures if folded else [*figures, *own],
         printed_tables(printed, "ablation", component),
+        [Group("Random lesions and forecasts of every model", figures=own)] if folded else [],
     )
 
 
@@ -94,7 +100,9 @@ def own_sentences(sources: Sources, component: str) -> Iterator[str]:
     """Own circuit against random units, of every model whose circuits were ablated here."""
     for name in sources.study.measured_models:
         tables = sources.lesions(name, component)
-        yield from story.own_sentences(own_against_random(tables), sources.called(name))
+        table = own_against_random(tables)
+        split = sources.study.tasks.split
+        yield from story.own_sentences(table, sources.called(name), split=split)
 
 
 def _cells(sources: Sources, component: str) -> dict[str, story.Cells]:

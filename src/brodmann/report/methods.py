@@ -16,7 +16,7 @@ import brodmann
 from brodmann.analysis.structure_function import BOOTSTRAPS
 from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
-from brodmann.config.study import ModelEntry, Study
+from brodmann.config.study import PAIRWISE, ModelEntry, Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.perplexity import read_passages
@@ -149,6 +149,12 @@ def _models(study: Study) -> list[str]:
     if study.controls:
         names = listed(study.controls)
         text.append(f"{names} served as control and entered no average and no test across models.")
+    for name in study.run_models:
+        if lender := study.lender(name):
+            text.append(
+                f"{name} was run on the items that {lender} was run on (those with a prompt of equal length in both wordings, "
+                f"for tasks that {lender} leaves out), and compared with it on the tasks that both include."
+            )
     return ["## Models", " ".join(text)]
 
 
@@ -180,7 +186,12 @@ def _tasks(study: Study, n_items: Mapping[str, int]) -> list[str]:
         )
     else:
         first += "Every aligned item counted."
-    others = [n for n in study.run_models if study.models[n].inclusion.filter != rule.filter]
+    others = [
+        name
+        for name in study.run_models
+        # Whose items an untrained model has is said of the models.
+        if study.models[name].inclusion.filter != rule.filter and not study.lender(name)
+    ]
     if others:
         kind = study.models[others[0]].inclusion.filter
         which = "all aligned items" if kind == "aligned" else "both-correct items only"
@@ -298,22 +309,33 @@ def _comparison(study: Study) -> list[str]:
         "[@rousseeuw1987silhouettes] takes the domains as clusters.",
     ]
     compared = [name for name in study.models if name not in study.controls]
+    which = "the two of each pair" if statistics.consistency == PAIRWISE else "all of them"
     if len(compared) > 1:
         text.append(
-            f"Agreement of the {len(compared)} models is Kendall's tau [@kendall1938new] over the cells of their common "
-            "tasks. Averages are means over the models that have a cell."
+            f"Agreement of the {len(compared)} models is Kendall's tau [@kendall1938new] over the cells of the tasks that "
+            f"{which} include. Averages are means over the models that have a cell."
         )
         if statistics.exclude:
             text.append(f"Averages leave out {listed(statistics.exclude)}.")
+    pooled = (
+        ". Over models, slopes vary at random: their mean was estimated by REML, with errors that correlate over models "
+        "(they share tasks), and tested by the method of Hartung and Knapp [@hartung2001refined]"
+        if len(compared) > 1
+        else ""
+    )
     text.append(
         "Accuracy drops were regressed on standardised overlap with crossed random intercepts for source and target "
-        "(REML) [@seabold2010statsmodels]; Spearman's correlation was tested by "
+        "and one for the unordered pair of tasks, for overlap is the same in both directions (REML; t with as many "
+        f"degrees of freedom as unordered pairs less tasks less one){pooled}; Spearman's correlation was tested by "
         f"{statistics.permutations:,} permutations of the tasks [@mantel1967detection], its interval is from "
         f"{BOOTSTRAPS:,} resamples of the tasks."
     )
     if study.measured_models:
         text.append(
             "What tasks lose to their own circuits and to random units was compared by Wilcoxon's signed ranks over tasks."
+            if study.tasks.split
+            else "What tasks lose to their own circuits and to random units is reported, not tested: circuits were found on "
+            "the items that they were tested on."
         )
     if study.run_models:
         text.append(

@@ -61,13 +61,25 @@ def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
         ],
         [
             *story.overlap_sentences(findings),
-            *story.untrained_sentences(findings, sources.untrained),
+            *story.untrained_sentences(_beside(sources, component), sources.study.selection.main),
             *story.domain_sentences(findings),
             *story.clustering_sentences(findings),
         ],
         figures,
         printed_tables(printed, "overlap", component),
     )
+
+
+def _beside(sources: Sources, component: str) -> Iterator[story.Beside]:
+    """Every untrained model with the same one trained."""
+    study = sources.study
+    for control, trained in study.trained_twins.items():
+        overlaps = (
+            sources.overlaps(control, component),
+            sources.overlaps(trained, component),
+        )
+        same = study.lender(control) == trained
+        yield story.Beside.of(control, trained, overlaps, same_items=same)
 
 
 def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Section:
@@ -84,7 +96,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
         *(sources.figure if several else nothing)(
             f"consistency_overlap.{component}",
             "Agreement between models",
-            "Kendall's tau of the overlaps of all pairs of tasks that every model has; controls are left out.",
+            f"Kendall's tau of the overlaps of all pairs of tasks that {sources.common_tasks}; controls are left out.",
         ),
     ]
     printed = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
@@ -105,7 +117,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
         [
             *story.robustness_sentences(findings),
             *_reliability(sources, findings),
-            *story.consistency_sentences(findings),
+            *story.consistency_sentences(findings, pairwise=sources.pairwise),
         ],
         figures,
         printed_tables(printed, "overlap", component),

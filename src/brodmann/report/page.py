@@ -16,6 +16,10 @@ from PIL import Image
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, write_text
 
+# A page holds this much of pictures (base64); what is beyond it, the last ones, are links to files beside it.
+MOST_BYTES = 20_000_000
+# A longer table is folded.
+LONG_TABLE = 60
 # Figures are drawn in inches at this many dots each, and shown at CSS's 96 per inch, a little larger.
 _DOTS_PER_INCH = 300
 _SHOWN = 96 * 1.25
@@ -40,6 +44,11 @@ class Picture:
     def source(self) -> str:
         """The file with the figure's data."""
         return f"{self.folder}/{self.path.with_suffix('.csv').name}"
+
+    @property
+    def file(self) -> str:
+        """The picture's own file, relative to the page."""
+        return f"{self.folder}/{self.path.name}"
 
     @property
     def data(self) -> str:
@@ -124,8 +133,35 @@ def unbroken(text: str) -> str:
     return re.sub(r"\b([pqnk]) ([=<]) (?=[\d.])", "\\1\u00a0\\2\u00a0", text)
 
 
-def write_page(output: str | Path, page: Page, template: str | Path) -> None:
-    """Fill the template. All text is escaped: names come from configs, task files and checkpoints."""
+def embedded(page: Page, most: int) -> dict[Path, str]:
+    """Base64 of the pictures that the page holds: those of the story first, then what is opened on demand.
+
+    From the first that would not fit within ``most`` bytes on, none is.
+    """
+    story = [picture for section in page.sections for picture in section.figures]
+    folded = [
+        picture for section in page.sections for group in section.more for picture in group.figures
+    ]
+    found: dict[Path, str] = {}
+    total = 0
+    for picture in [*story, *folded]:
+        if picture.path in found:
+            continue
+        data = picture.data
+        total += len(data)
+        if total > most:
+            break
+        found[picture.path] = data
+    return found
+
+
+def write_page(
+    output: str | Path, page: Page, template: str | Path, most: int = MOST_BYTES
+) -> None:
+    """Fill the template. All text is escaped: names come from configs, task files and checkpoints.
+
+    ``most``: bytes of pictures in the page; the others are linked.
+    """
     template = Path(template)
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -134,4 +170,7 @@ def write_page(output: str | Path, page: Page, template: str | Path) -> None:
         trim_blocks=False,
     )
     environment.filters["unbroken"] = unbroken
-    write_text(output, environment.get_template(template.name).render(page=page))
+    text = environment.get_template(template.name).render(
+        page=page, pictures=embedded(page, most), long_table=LONG_TABLE
+    )
+    write_text(output, text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from brodmann.config.study import Study
+from brodmann.config.study import PAIRWISE, Study
 from brodmann.pipeline.ablation import COLUMNS as LESIONS
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.pipeline.printed import Printed
@@ -42,15 +42,15 @@ class Sources:
         """A model's name, controls marked."""
         return f"{name} (control)" if name in self.study.controls else name
 
-    @property
-    def untrained(self) -> dict[str, str]:
-        """Untrained controls, each with the trained model of the same source."""
-        models = self.study.models
+    def overlaps(self, name: str, component: str) -> dict[float, pd.DataFrame]:
+        """Containment of a model's circuits of the main sign: size in per cent -> tasks by tasks."""
+        sign = self.study.selection.main_name.partition("-")[0]
         return {
-            name: other
-            for name, entry in models.items()
-            for other, trained in models.items()
-            if entry.untrained and not trained.untrained and entry.source == trained.source
+            float(one.sel.partition("-")[2].removesuffix("pct")): read_matrix(
+                str(self.results / Path(one.path("containment")).relative_to("results"))
+            )
+            for one in self.inventory.overlaps
+            if (one.model, one.component) == (name, component) and one.sel.startswith(f"{sign}-")
         }
 
     @property
@@ -65,6 +65,16 @@ class Sources:
         """How permutation tests were made."""
         statistics = self.study.statistics
         return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether models are compared on the tasks of the two, not of all."""
+        return self.study.statistics.consistency == PAIRWISE
+
+    @property
+    def common_tasks(self) -> str:
+        """The tasks that models are compared on, in words."""
+        return "the two models have" if self.pairwise else "every model has"
 
     @property
     def compared(self) -> list[str]:

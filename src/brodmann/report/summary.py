@@ -7,7 +7,7 @@ from itertools import chain
 
 import pandas as pd
 
-from brodmann.analysis.controls import own_against_random, paired_p
+from brodmann.analysis.controls import own_against_random
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.pipeline.lesion import COLUMNS as LESIONS
 from brodmann.pipeline.network_editing import COLUMNS as EDITING
@@ -15,6 +15,7 @@ from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
+from brodmann.report.story.function import own_test
 from brodmann.report.story.networks import Inhibition
 from brodmann.report.story.surface import verdict
 from brodmann.report.story.wording import big, called, listed, p_text, share
@@ -72,7 +73,7 @@ def _own(sources: Sources, component: str) -> Iterator[str]:
             yield (
                 f"{sources.called(name)} {share(table['own'].mean())} to a task's own circuit, "
                 f"{share(table[column].mean())} to as many random units "
-                f"({p_text(paired_p(table['own'], table[column]))})"
+                f"({own_test(table['own'], table[column], split=sources.study.tasks.split)})"
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.analysis.controls import paired_p
-from brodmann.pipeline.paper_tables import UNRELIABLE
+from brodmann.pipeline.statistics import ALL
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.wording import (
     called,
@@ -26,17 +26,21 @@ _CONTROLS = {
 }
 
 
-def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
-    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``."""
+def own_sentences(table: pd.DataFrame, name: str, *, split: bool) -> Iterator[str]:
+    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``.
+
+    Only where items are ``split`` are circuits tested on items that they were not found on; a p of the
+    others would be of a test that is decided beforehand.
+    """
     controls = [column for column in _CONTROLS if table[column].notna().any()]
     if table.empty or not controls:
         return
     parts = [f"as many {_CONTROLS[column]} {share(table[column].mean())}" for column in controls]
     first = controls[0]
+    test = own_test(table["own"], table[first], split=split)
     yield (
         f"{name}: silencing a task's own circuit costs it {share(table['own'].mean())} accuracy, "
-        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]} "
-        f"{p_text(paired_p(table['own'], table[first]))}, Wilcoxon's signed ranks over tasks)."
+        f"{listed(parts)} (means of {len(table)} tasks; own circuit against {_CONTROLS[first]}: {test})."
     )
     domains = [
         f"{domain} {share(rows['own'].mean())} against {share(rows[first].mean())}"
@@ -49,6 +53,13 @@ def own_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
         f"{name}, own circuit against {_CONTROLS[first]} by domain: "
         f"{'; '.join(domains)}. The own circuit costs {which}."
     )
+
+
+def own_test(own: pd.Series, random: pd.Series, *, split: bool) -> str:
+    """The test of own circuits against random units, or why there is none."""
+    if not split:
+        return "not tested, as circuits were found on the items that they are tested on"
+    return f"{p_text(paired_p(own, random))}, Wilcoxon's signed ranks over tasks"
 
 
 def ablation_sentences(findings: Findings) -> Iterator[str]:
@@ -93,7 +104,7 @@ def function_sentences(
             yield f"{name}: overlap against ablation was not fitted: {row['note']}."
             continue
         note = row["note"] if isinstance(row["note"], str) else ""
-        text = f"{name}: one SD of overlap goes with {_fitted(row, note)}"
+        text = f"{name}: one SD of overlap goes with {_fitted(row)}"
         if not pd.isna(row["spearman"]):
             text += (
                 f"; Spearman's rho {row['spearman']:.2f} [{row['spearman_low']:.2f}, {row['spearman_high']:.2f}], "
@@ -106,21 +117,25 @@ def function_sentences(
             text += f" {found.not_zero} of {found.measured} pairs' losses are not 0{of}."
         if not row["converged"]:
             text += " The fit did not converge: take no number from it."
-        if UNRELIABLE not in note and note:
-            text += f" The fit warned: {_sentences(note)}"
+        if note:
+            text += f" Of the fit: {_sentences(note)}"
         yield text
 
 
-def _fitted(row: pd.Series, note: str) -> str:
-    """The coefficient; without its interval where the fit says that its errors are not reliable."""
-    pairs = f"{int(row['n'])} pairs, mixed-effects regression"
-    if UNRELIABLE in note:
-        reason = "its Hessian is not positive definite, so that it has no reliable interval or p"
-        return f"{row['coefficient']:.3f} more accuracy lost ({pairs}; {reason})"
+def _fitted(row: pd.Series) -> str:
+    """The coefficient; without its interval where the fit did not converge."""
+    fitted = f"{int(row['n'])} pairs, mixed-effects regression"
+    if row["model"] == ALL:
+        fitted = (
+            f"mean of {int(row['n_models'])} models' slopes, whose own SD is {row['slope_sd']:.3f}; {fitted}, "
+            f"t with {int(row['df'])} degrees of freedom"
+        )
+    if not row["converged"]:
+        return f"{row['coefficient']:.3f} more accuracy lost ({fitted})"
     level = "" if pd.isna(row["low"]) else ", 95 % interval"
-    return f"{interval(row)} more accuracy lost ({pairs}{level})"
+    return f"{interval(row)} more accuracy lost ({fitted}{level})"
 
 
 def _sentences(note: str) -> str:
-    """Warnings that were joined by semicolons, each as a sentence."""
+    """Notes that were joined by semicolons, each as a sentence."""
     return " ".join(f"{part.strip().rstrip('.')}." for part in note.split(";") if part.strip())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from brodmann.analysis.modularity import gap
 from brodmann.pipeline.statistics import ALL
 from brodmann.report.story.findings import ALPHA, Findings, spoken
 from brodmann.report.story.wording import called, nothing_shared, p_text, share
+from brodmann.tasks.catalogue import domain_of
 
 
 def overlap_sentences(findings: Findings) -> Iterator[str]:
@@ -31,36 +35,60 @@ def overlap_sentences(findings: Findings) -> Iterator[str]:
         )
 
 
-def untrained_sentences(findings: Findings, untrained: Mapping[str, str]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Beside:
+    """An untrained model and the same one trained, on the tasks that both include."""
+
+    control: str
+    trained: str
+    same_items: bool  # whether they were run on the same items of each task
+    n_tasks: int
+    # Size in per cent -> mean(within) - mean(cross) of the trained model and of the control.
+    gaps: Mapping[float, tuple[float, float]]
+
+    @classmethod
+    def of(
+        cls,
+        control: str,
+        trained: str,
+        overlaps: tuple[Mapping[float, pd.DataFrame], Mapping[float, pd.DataFrame]],
+        *,
+        same_items: bool,
+    ) -> Beside:
+        """From the overlaps of control and trained model, by size in per cent."""
+        gaps, tasks = {}, []
+        for percent in sorted(set(overlaps[0]) & set(overlaps[1])):
+            other, own = overlaps[0][percent], overlaps[1][percent]
+            tasks = [task for task in own.index if task in set(other.index)]
+            domains = [domain_of(task) for task in tasks]
+            pair = tuple(gap(t.loc[tasks, tasks].to_numpy(), domains) for t in (own, other))
+            if np.isfinite(pair).all():
+                gaps[percent] = pair
+        return cls(control, trained, same_items, len(tasks), gaps)
+
+
+def untrained_sentences(pairs: Iterable[Beside], main: float) -> Iterator[str]:
     """The difference within - across of a model beside that of the same model without training.
 
-    ``untrained``: control -> the same model, trained. The two are put side by side at every size; no share of
-    one in the other is made, as neither is known well enough.
+    The two are put side by side at every size, ``main`` first; no share of one in the other is made, as
+    neither is known well enough.
     """
-    sizes = findings.sizes()
-    points = (100 * (sizes["within"] - sizes["cross"])).groupby([sizes["model"], sizes["percent"]])
-    points = points.first().dropna()
-    main = float(findings.overlap_sel.partition("-")[2].removesuffix("pct"))
-    for control, trained in untrained.items():
-        both = [
-            (percent, points[trained, percent], points[control, percent])
-            for percent in sorted(set(sizes["percent"]))
-            if {(trained, percent), (control, percent)} <= set(points.index)
-        ]
-        here = [(own, other) for percent, own, other in both if percent == main]
-        if not here:
+    for both in pairs:
+        if main not in both.gaps:
             continue
-        [(own, other)] = here
+        points = {
+            percent: tuple(f"{100 * value:.1f}" for value in pair)
+            for percent, pair in both.gaps.items()
+        }
+        own, other = points.pop(main)
+        items = "the same items" if both.same_items else "each on items of its own"
         text = (
-            f"Beside the untrained control: tasks of one domain share {own:.1f} points more of their circuits' units than "
-            f"tasks of different domains in {trained}, and {other:.1f} points more in {control} (the same architecture, random "
-            f"weights), at {main:g} % of the units"
+            f"Beside the untrained control, on the {both.n_tasks} tasks that both include and {items}: tasks of one "
+            f"domain share {own} points more of their circuits' units than tasks of different domains in "
+            f"{both.trained}, and {other} points more in {both.control} (the same architecture, random weights), at "
+            f"{main:g} % of the units"
         )
-        others = [
-            f"{percent:g} %: {own:.1f} and {other:.1f}"
-            for percent, own, other in both
-            if percent != main
-        ]
+        others = [f"{percent:g} %: {own} and {other}" for percent, (own, other) in points.items()]
         if others:
             text += f"; at other sizes {', '.join(others)}"
         yield f"{text}. The two differences are not tested against each other."
@@ -96,18 +124,25 @@ def clustering_sentences(findings: Findings) -> Iterator[str]:
         )
 
 
-def consistency_sentences(findings: Findings) -> Iterator[str]:
-    """Do models agree?"""
+def consistency_sentences(findings: Findings, *, pairwise: bool = False) -> Iterator[str]:
+    """Do models agree? ``pairwise``: compared on the tasks of the two (statistics.consistency)."""
     for drop, what in ((False, "overlaps"), (True, "accuracy drops")):
         rows = findings.rows("consistency", drop=drop)
         summary = rows[rows["model"] == ALL]
         for _, row in summary.iterrows():
             tau = "not defined" if pd.isna(row["tau"]) else f"{row['tau']:.3f}"
             sd = "" if pd.isna(row["sd"]) else f" (SD {row['sd']:.3f})"
-            yield (
-                f"Models agree on {what}: mean Kendall's tau {tau}{sd} over {int(row['n_pairs'])} pairs of models and "
-                f"the {int(row['n_tasks'])} tasks common to all."
-            )
+            if pairwise:
+                counts = dict.fromkeys([int(row["n_tasks"]), int(row["most_tasks"])])
+                over = (
+                    f"the tasks that the two of each pair include ({' to '.join(map(str, counts))})"
+                )
+            else:
+                over = f"the {int(row['n_tasks'])} tasks common to all"
+            text = f"Models agree on {what}: mean Kendall's tau {tau}{sd} over {int(row['n_pairs'])} pairs of models and {over}."
+            if isinstance(row["note"], str) and row["note"]:
+                text += f" Take no number from it: {row['note']}."
+            yield text
         if summary.empty and not drop:
             yield "Fewer than two models that are no controls have overlaps of this size: there is no agreement to measure."
 
