@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tiny_models import HEADS, NEURONS, _build
 from transformers import PreTrainedModel
@@ -13,11 +14,12 @@ from transformers import PreTrainedModel
 _GROUPED = {"num_key_value_heads": 2}
 
 
-def _falcon_h1() -> PreTrainedModel:
+def _falcon_h1(**settings: Any) -> PreTrainedModel:
     """Attention and a state-space layer side by side in every block."""
     return _build(
         "FalconH1",
         **_GROUPED,
+        **settings,
         mamba_d_ssm=32,
         mamba_n_heads=4,
         mamba_d_head=8,
@@ -55,7 +57,7 @@ def _zamba2() -> PreTrainedModel:
     )
 
 
-def _qwen3_next(**settings) -> PreTrainedModel:
+def _qwen3_next(**settings: Any) -> PreTrainedModel:
     """Gated attention in the last layer, linear attention in the others."""
     return _build(
         "Qwen3Next",
@@ -131,6 +133,10 @@ def _nemotron_h() -> PreTrainedModel:
 
 HYBRIDS: dict[str, Callable[[], PreTrainedModel]] = {
     "falcon-h1": _falcon_h1,
+    # As the published ones: what MLP and attention write is multiplied by constants.
+    "falcon-h1-scaled": lambda: _falcon_h1(
+        mlp_multipliers=[0.88, 0.29], attention_out_multiplier=0.94
+    ),
     "jamba": _jamba,
     "zamba2": _zamba2,
     "qwen3-next": _qwen3_next,

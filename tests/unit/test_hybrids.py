@@ -19,7 +19,6 @@ from brodmann.circuits.baseline import score_items
 from brodmann.circuits.context import Reader
 from brodmann.circuits.encode import EncodedItem
 from brodmann.circuits.scoring import Scorer
-from brodmann.errors import UserError
 from brodmann.localizers import generation
 from brodmann.localizers.generation import continuation
 from brodmann.models.load import wrap_model
@@ -173,17 +172,3 @@ def test_a_window_that_a_cache_does_not_keep_is_found_out(monkeypatch, caplog):
     with caplog.at_level("INFO"):
         assert not cache_trial.passes(reader)
     assert "its KV cache changes its logits" in caplog.text
-
-
-@pytest.mark.parametrize("family", HYBRIDS)
-def test_every_hybrid_agrees_or_is_refused_with_one_line(family):
-    try:
-        model = wrap_model(tiny_model(HYBRIDS[family]), tiny_tokenizer(), name="m")
-        self_check(model)
-    except UserError as error:
-        for problem in error.problems:
-            assert str(problem).startswith("models.m.units.")
-            assert "\n" not in str(problem)
-        return
-    assert not Reader(model).caches
-    agrees(model, SHARED, "neurons")

@@ -44,11 +44,12 @@ class Reader:
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         self.forward_passes = 0
-        accepted = inspect.signature(model.hf.forward).parameters
-        self.keeps_logits = "logits_to_keep" in accepted
-        self._may_cache = "use_cache" in accepted
+        self._may_cache = _accepts(model.hf, "use_cache")
         # The model below its LM head; the trial decides whether it fills a cache as the whole does.
         self._trunk = getattr(model.hf, model.hf.base_model_prefix, model.hf)
+        # Where the trunk is told, too (Gemma 4), its last blocks run at those positions alone.
+        told = self._trunk is not model.hf and _accepts(self._trunk, "logits_to_keep")
+        self.keeps_logits = _accepts(model.hf, "logits_to_keep") and not told
         may = cache_trial.may_be_kept(model)
         self.caches = may and self._cache_works()
         if may and not self.caches and self._trunk is not model.hf:
@@ -196,6 +197,10 @@ class Reader:
             self.caches = True
             tried[whole] = cache_trial.passes(self)
         return tried[whole]
+
+
+def _accepts(module: torch.nn.Module, option: str) -> bool:
+    return option in inspect.signature(module.forward).parameters
 
 
 def _holds_all(layer: Any) -> bool:
