@@ -301,7 +301,7 @@ class Workspace:
 
     def needs(self, rule: str) -> dict[str, Any]:
         """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
-        return resources.needs(self.study, rule)
+        return resources.needs(self.study, rule, self.root / "data")
 
     @property
     def statistics_settings(self) -> dict[str, Any]:
