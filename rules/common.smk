@@ -56,7 +56,7 @@ def weights_settings(wildcards):
 
 
 def loading_settings(wildcards):
-    return study.model(wildcards.model).loading_settings()
+    return workspace.loading_settings(wildcards.model)
 
 
 def check_method(wildcards):

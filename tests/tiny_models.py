@@ -328,15 +328,16 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
 }
 
 
-def tiny_model(family: str, seed: int = 0) -> PreTrainedModel:
-    """A random model of ``family`` in evaluation mode; the weights depend on ``seed`` alone.
+def tiny_model(family: str | Callable[[], PreTrainedModel], seed: int = 0) -> PreTrainedModel:
+    """A random model in evaluation mode; the weights depend on ``seed`` alone.
 
-    The weights are drawn wider than a fresh initialisation would be: the blocks of a model whose
-    weights are all near 0.02 contribute next to nothing, and a wrong result could pass for zero.
+    ``family``: a name of ``FAMILIES``, or what builds a model. The weights are drawn wider than a fresh
+    initialisation would be: the blocks of a model whose weights are all near 0.02 contribute next to
+    nothing, and a wrong result could pass for zero.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = FAMILIES[family]()
+        model = (FAMILIES[family] if isinstance(family, str) else family)()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if parameter.ndim >= 2:
@@ -346,6 +347,33 @@ def tiny_model(family: str, seed: int = 0) -> PreTrainedModel:
                 else:  # the gain of a norm, stored as an offset from one in some families
                     parameter.add_(torch.randn_like(parameter) * 0.1)
     return model.eval()
+
+
+def with_window(family: str, window: int) -> PreTrainedModel:
+    """A tiny model of a family that has sliding windows, in its own layers, of so many tokens."""
+    settings: dict[str, Any] = {"num_key_value_heads": 2, "sliding_window": window}
+    if family == "qwen2":  # windows from its second layer on
+        settings |= {"use_sliding_window": True, "max_window_layers": 1}
+    if family in ("gemma2", "gemma3", "ministral"):
+        settings |= {"head_dim": 12}
+    if family == "gemma2":
+        settings |= {"query_pre_attn_scalar": 12}
+    name = _WINDOWED[family]
+    config = "Gemma3TextConfig" if family == "gemma3" else ""
+    return tiny_model(lambda: _build(name, config, **settings))
+
+
+_WINDOWED = {
+    "mistral": "Mistral",
+    "phi3": "Phi3",
+    "qwen2": "Qwen2",
+    "gemma2": "Gemma2",
+    "gemma3": "Gemma3",
+    "olmo3": "Olmo3",
+    "ministral": "Ministral",
+    "cohere2": "Cohere2",
+    "exaone4": "Exaone4",
+}
 
 
 def save_tiny(

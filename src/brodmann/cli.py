@@ -228,7 +228,8 @@ def _plan(options: argparse.Namespace) -> int:
                 "--model", f"no model '{name}'", did_you_mean(name, study.run_models)
             )
     on_cpu = options.cpu or options.measured
-    for found in plan(study, names, on_cpu=on_cpu, gpu_gb=options.gpu_memory):
+    plans = plan(study, names, data=ROOT / "data", on_cpu=on_cpu, gpu_gb=options.gpu_memory)
+    for found in plans:
         print(table(found, measured=options.measured))
     return 0
 

@@ -6,18 +6,29 @@ import sys
 from dataclasses import asdict, replace
 
 import pytest
-import transformers
-from tiny_models import FAMILIES, HEADS, HIDDEN, LAYERS, NEURONS, VOCABULARY, tiny_model
+from tiny_mixtures import MIXTURES
+from tiny_models import (
+    FAMILIES,
+    HEADS,
+    HIDDEN,
+    LAYERS,
+    NEURONS,
+    VOCABULARY,
+    tiny_model,
+    tiny_tokenizer,
+)
 
 from brodmann.errors import UserError
 from brodmann.models.architecture import (
     COMPONENTS,
     TABLE,
+    Sites,
     architecture_for,
     find_module,
     inspect_architecture,
     unit_widths,
 )
+from brodmann.models.load import wrap_model
 
 # Where a family's head dimension is not the hidden size over the number of heads.
 HEAD_DIM = dict.fromkeys(
@@ -194,26 +205,38 @@ def test_blocks_of_unequal_width_are_refused():
     assert "differs between blocks: 40, 48" in problems[0]
 
 
-def test_a_mixture_of_experts_is_refused_with_the_key_to_set():
-    config = transformers.Qwen2MoeConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
-        num_hidden_layers=2,
-        num_attention_heads=HEADS,
-        num_key_value_heads=2,
-        moe_intermediate_size=16,
-        shared_expert_intermediate_size=NEURONS,
-        intermediate_size=NEURONS,
-        num_experts=4,
-        num_experts_per_tok=2,
-    )
-    model = transformers.Qwen2MoeForCausalLM(config)
-    problems = problems_of(architecture_for, model, name="m")
-    assert len(problems) == 1
-    assert problems[0].startswith("models.m.units.mlp_hidden: the blocks are mixtures of experts")
-    assert "name the module whose input is the MLP's hidden neurons" in problems[0]
-    shared = architecture_for(model, {"mlp_hidden": "mlp.shared_expert.down_proj"})
-    assert unit_widths(model, shared).neurons == NEURONS
+def test_a_mixture_of_experts_is_refused_with_what_works():
+    """No key names the neurons of experts: what is named are the sites that can be used."""
+    problems = problems_of(architecture_for, tiny_model(MIXTURES["qwen3-moe"]), name="m")
+    assert problems == [
+        "models.m.units.mlp_hidden: the MLPs are mixtures of experts ('mlp.experts'), which is not "
+        "supported for this site (with this model work: heads, attention_output, mlp_output, "
+        "block_output)"
+    ]
+
+
+def test_what_nobody_wants_may_be_missing():
+    model = tiny_model(MIXTURES["qwen3-moe"])
+    sites = Sites(frozenset({"heads"}))
+    found = architecture_for(model, name="m", sites=sites)
+    widths = unit_widths(model, found, sites=sites)
+    assert set(sites.missing) == {"mlp_hidden"}
+    assert (found.mlp_hidden, found.mlp_output, found.heads) == ("", "mlp", "self_attn.o_proj")
+    assert (widths.neurons, widths.heads, widths.head_dim) == (0, HEADS, 12)
+
+
+def test_a_site_that_the_user_names_must_be_there():
+    model, units = tiny_model("llama"), {"mlp_hidden": "mlp.down"}
+    with pytest.raises(UserError, match=r"units\.mlp_hidden: block 0 has no module"):
+        wrap_model(model, tiny_tokenizer(), name="m", units=units, wanted=())
+
+
+def test_heads_of_latent_attention_are_as_wide_as_their_values():
+    """DeepSeek's keys are wider or narrower than its values; what a head puts out is made of values."""
+    model, sites = tiny_model(MIXTURES["deepseek-v3"]), Sites(frozenset({"heads"}))
+    found = architecture_for(model, sites=sites)
+    widths = unit_widths(model, found, sites=sites)
+    assert (widths.heads, widths.head_dim) == (HEADS, 12)
 
 
 def test_a_model_without_blocks_is_refused():

@@ -2,7 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
+import transformers
+from safetensors.numpy import save_file
 
 from brodmann.circuits.footprint import Widths
 from brodmann.cli import main
@@ -43,13 +47,13 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def study_of(root, tmp_path):
-    def make(config, **entry):
+    def make(config, study=None, **entry):
         folder = tmp_path / "model"
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config))
         file = tmp_path / "study.json"
         models = {"m": {"source": f"path:{folder}", **entry}}
-        file.write_text(json.dumps({"models": models, "tasks": {"items": 100}}))
+        file.write_text(json.dumps({"models": models, "tasks": {"items": 100}, **(study or {})}))
         return load_config([file], root=root).study
 
     return make
@@ -70,6 +74,127 @@ def test_other_names_for_the_sizes():
     wrapped = {"text_config": {**LLAMA, "head_dim": 256, "num_key_value_heads": 4}}
     assert widths_of(wrapped, 2) == Widths(32, 4096, 11008, 8192, 1024, 32000, 2)
     assert widths_of({"hidden_size": 8}, 4) is None
+
+
+def public(name):
+    """Mixtures of experts with their published sizes, in billions: all parameters, and those of a token."""
+    qwen = {
+        "hidden_size": 4096,
+        "num_hidden_layers": 94,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "intermediate_size": 12288,
+        "moe_intermediate_size": 1536,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "vocab_size": 151936,
+    }
+    known = {
+        "Qwen3-235B-A22B": (transformers.Qwen3MoeConfig(**qwen), 235, 22),
+        "gpt-oss-120b": (transformers.GptOssConfig(), 117, 5.7),
+        "Mixtral-8x7B": (transformers.MixtralConfig(), 46.7, 12.9),
+        "DeepSeek-V3": (transformers.DeepseekV3Config(), 671, 37),
+        "Qwen3-Next-80B-A3B": (transformers.Qwen3NextConfig(), 80, 3.9),
+        "OLMoE-1B-7B": (transformers.OlmoeConfig(intermediate_size=1024), 6.9, 1.3),
+        "Llama-4-Scout-17B-16E": (transformers.Llama4TextConfig(), 107.8, 17.2),
+    }
+    return known[name]
+
+
+MIXTURES = ("Qwen3-235B-A22B", "gpt-oss-120b", "Mixtral-8x7B", "DeepSeek-V3")
+
+
+@pytest.mark.parametrize(
+    "name", [*MIXTURES, "Qwen3-Next-80B-A3B", "OLMoE-1B-7B", "Llama-4-Scout-17B-16E"]
+)
+def test_experts_are_counted(study_of, name):
+    """Against the published size, and against the model itself, built without memory."""
+    config, total, active = public(name)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    (found,) = plan(study_of(config.to_dict()), ["m"])
+    assert found.size.parameters == pytest.approx(total * 1e9, rel=0.05)
+    true = sum(parameter.numel() for parameter in model.parameters())
+    assert found.size.parameters == pytest.approx(true, rel=0.01)
+    assert found.size.active == pytest.approx(active * 1e9, rel=0.05)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_experts_are_not_supported_and_said_so(study_of, name):
+    config, total, _ = public(name)
+    (found,) = plan(study_of(config.to_dict()), ["m"])
+    lines = table(found).splitlines()
+    assert lines[0].startswith(f"m: {total} B parameters (")
+    assert lines[1:] == [
+        "  models.m: not supported (mixture of experts): no mlp_hidden for attribution.components; "
+        "set attribution.components: [heads]"
+    ]
+    # As it says: planned, with all experts in memory.
+    heads = {"attribution": {"components": ["heads"]}}
+    (found,) = plan(study_of(config.to_dict(), study=heads), ["m"])
+    assert not found.refused
+    assert found.gpus >= total * 2 / 80
+    assert f"set device_map: auto and gpus: {found.gpus}" in table(found)
+
+
+def test_gemma_4_has_the_keys_of_experts_without_having_any(study_of):
+    config = {**LLAMA, "enable_moe_block": False, "num_experts": 8, "top_k_experts": 2}
+    (found,) = plan(study_of(config), ["m"])
+    assert found.size.active is None and found.stages
+
+
+def test_packed_experts_are_counted_as_what_they_become(study_of, tmp_path):
+    """gpt-oss: two numbers of four bits lie in a byte of its files."""
+    config, total, _ = public("gpt-oss-120b")
+    study = study_of({**config.to_dict(), "quantization_config": {"quant_method": "mxfp4"}})
+    save_file({"blocks": np.zeros((4, 8), np.uint8)}, str(tmp_path / "model" / "model.safetensors"))
+    (found,) = plan(study, ["m"])
+    assert found.size.parameters == pytest.approx(total * 1e9, rel=0.05)
+    assert found.size.width == 2
+
+
+@pytest.mark.parametrize("name", ["Mixtral-8x7B", "Qwen3-235B-A22B", "gpt-oss-120b"])
+def test_nothing_is_read_off_a_name(root, tmp_path, name):
+    """8x7B are not 7 B, and A22B is not the size: what is not there is not known."""
+    (tmp_path / "s.json").write_text(json.dumps({"models": {"m": {"source": f"hf:org/{name}"}}}))
+    with pytest.raises(UserError, match="its size is not known"):
+        plan(load_config([tmp_path / "s.json"], root=root).study, ["m"])
+
+
+def test_time_is_shown_as_it_is(study_of, root):
+    """A job may ask for a day at most; a plan says how long it takes, and how often it is submitted."""
+    many = {"tasks": {"items": 1000}, "localizer": {"networks": []}}
+    study = study_of(LARGE, study=many)
+    assert len(study.tasks.selected) > 40
+    (usual,) = plan(study, ["m"])
+    stages = {stage.stage: stage for stage in usual.stages}
+    # Without knowing the prompts: the same formula as ever, 64 tokens each and nothing shared.
+    assert stages["ablation"].time.minutes / 1440 == pytest.approx(181, rel=0.05)
+    (measured,) = plan(study, ["m"], data=root / "data")
+    stages = {stage.stage: stage for stage in measured.stages}
+    days = stages["ablation"].time.minutes / 1440
+    assert 20 < days < 90
+    assert stages["ablation"].runtime == 1440
+    jobs = stages["ablation"].time.submissions
+    assert jobs >= days
+    shown = table(measured)
+    assert f"{days:.1f} days" in shown
+    assert f"ablation: ended at 1440 min and submitted again {jobs - 1} times, in " in shown
+    assert "check: ended" not in shown
+
+
+def test_hybrids_run_every_prompt_whole(study_of, root):
+    states = {**LLAMA, "mamba_d_state": 16}
+    times = [
+        {
+            stage.stage: stage.time.minutes
+            for stage in plan(study_of(own), ["m"], data=root / "data")[0].stages
+        }
+        for own in (LLAMA, states)
+    ]
+    assert times[1]["ablation"] > 1.5 * times[0]["ablation"]
+    assert times[1]["baseline"] == times[0]["baseline"]
 
 
 def test_gpus_and_advice(study_of):

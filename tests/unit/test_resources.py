@@ -4,11 +4,16 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from tiny_models import save_tiny, tiny_model
+import yaml
+from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
+from brodmann.circuits.ablation import Ablator, Lesion
+from brodmann.circuits.encode import EncodedItem
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
+from brodmann.models.load import wrap_model
 from brodmann.pipeline import resources
+from brodmann.pipeline.prompt_lengths import Lengths, prompt_lengths
 from brodmann.pipeline.resources import LONGEST, SHORTEST, ModelSize
 from brodmann.pipeline.stage_memory import StageMemory
 
@@ -97,9 +102,9 @@ def test_memory_grows_with_the_model_and_with_every_attempt():
     assert asked(SEVEN, **work, on_gpu=False) == 6000 + 1.2 * 15100
 
 
-def test_time_is_kept_within_what_queues_take():
+def test_a_request_is_kept_within_what_queues_take():
     def minutes(size, prompts, **more):
-        return resources.runtime_minutes(size, prompts, **{"on_gpu": True, **more})
+        return resources.runtime_minutes(size, 64 * prompts, **{"on_gpu": True, **more})
 
     assert minutes(ModelSize(1000, 4), 10) == SHORTEST
     assert minutes(ModelSize(1000, 4), 10, attempt=2) == 2 * SHORTEST
@@ -110,23 +115,113 @@ def test_time_is_kept_within_what_queues_take():
     assert minutes(SEVEN, 10_000, on_gpu=False) > minutes(SEVEN, 10_000)
 
 
-def test_prompts_follow_the_study(root, tmp_path):
+def test_an_estimate_has_no_limit_and_says_how_many_jobs_it_takes():
+    """Each job loads the model anew; what is left of a day is work."""
+    # 2 * 7e9 operations a token: 1e9 tokens take 700 000 s, twice as a margin.
+    found = resources.time_of(SEVEN, 1e9, on_gpu=True)
+    assert found.minutes == -(-(140 + 1_400_000) // 60)
+    jobs, left = 0, found.working
+    while left > 0:
+        jobs, left = jobs + 1, left - (LONGEST - found.loading)
+    assert found.submissions == jobs == 17
+    assert resources.time_of(SEVEN, 1e6, on_gpu=True).submissions == 1
+    # A token goes through some experts only; all of them are loaded.
+    sparse = ModelSize(70_000_000_000, 2, active=7_000_000_000)
+    assert resources.time_of(sparse, 1e9, on_gpu=True).working == found.working
+    assert resources.time_of(sparse, 1e9, on_gpu=True).loading == pytest.approx(10 * found.loading)
+
+
+def test_jobs_are_tried_again_as_often_as_the_profile_says(root):
+    profile = yaml.safe_load((root / "profiles" / "slurm" / "config.yaml").read_text())
+    assert profile["retries"] == resources.RETRIES
+
+
+def test_work_follows_the_study(root, tmp_path):
+    size = ModelSize(10**9, 2)
+    layers = size.widths.layers
+
     def counted(rule, **config):
         models = {"m": {"source": "hf:org/name"}}
         tasks = {"include": ["language/hypernymy", "formal/number_sequence"], "items": 100}
-        return resources.prompts(study(root, tmp_path, models=models, tasks=tasks, **config), rule)
+        own = study(root, tmp_path, models=models, tasks=tasks, **config)
+        return resources.tokens(own, rule, size) / 64
 
+    # Prompts of which nothing is known are of 64 tokens, and share nothing.
     assert counted("baseline_pass") == 2 * 100 * 4
     once = {"second_seed": False}
     assert counted("attribution_pass", attribution=once) == 2 * 100 * 6
     assert counted("attribution_pass", attribution={"second_seed": True}) == 4 * 100 * 6
     steps = {**once, "estimator": "ig", "ig_steps": 5}
-    assert counted("attribution_pass", attribution=steps) == 2 * 100 * 17
+    assert counted("attribution_pass", attribution=steps) == 2 * 100 * (2 + 4 * 5 * layers)
+    exact = {**once, "estimator": "exact", "exact_units": 7}
+    assert counted("attribution_pass", attribution=exact) == 2 * 100 * (6 + 2 * 7)
     lesions = 1 + 2 * (1 + 3) + 3
     assert counted("ablation_pass") == 2 * 100 * 2 * lesions
     assert counted("ablation_pass", ablation={"max_items": 10}) == 2 * 10 * 2 * lesions
     both = {"kinds": ["zero", "mean"], "max_items": 10}
     assert counted("ablation_pass", ablation=both) == 2 * 2 * 10 * 2 * lesions
+
+
+def test_what_prompts_begin_with_is_run_once(root, tmp_path):
+    """20 tokens that both prompts share, 10 that they do not, an answer of 2."""
+    tasks = {"include": ["language/hypernymy"], "items": 50}
+    models = {"m": {"source": "hf:org/name"}}
+    lengths = {"language/hypernymy": Lengths(20.0, 10.0, 2.0)}
+    lesions = 1 + (1 + 3) + 3
+    keeps, whole = ModelSize(10**9, 2), ModelSize(10**9, 2, stateful=True)
+
+    def counted(rule, size, **config):
+        config = {"attribution": {"second_seed": False}, **config}
+        own = study(root, tmp_path, models=models, tasks=tasks, **config)
+        return resources.tokens(own, rule, size, lengths)
+
+    assert counted("baseline_pass", keeps) == 50 * 4 * 32
+    # Both contexts, then the last prompt token and an answer, both answers, there and back.
+    assert counted("attribution_pass", keeps) == 50 * (20 + 2 * 10 + 4 * 3)
+    assert counted("attribution_pass", whole) == 50 * (2 * 30 + 4 * 32)
+    assert counted("ablation_pass", keeps) == 50 * (20 + 2 * lesions * 12)
+    assert counted("ablation_pass", whole) == 50 * 2 * lesions * 32
+    # What is set to zero is so from the first token on.
+    zero = {"ablation": {"kinds": ["zero"]}}
+    assert counted("ablation_pass", keeps, **zero) == 50 * 2 * lesions * 32
+
+
+def test_a_lesion_runs_no_more_tokens_than_are_counted(root, tmp_path):
+    """Tokens that a tiny model is really given, against the count for its own prompts."""
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="m")
+    before = tuple(range(10, 30))
+    items = [
+        EncodedItem((*before, n, *range(40, 49)), (*before, n + 1, *range(40, 49)), (7, 8), (9, 6))
+        for n in range(60, 72)
+    ]
+    wide = model.neurons_per_layer
+    lesions = [Lesion.of([unit], wide) for unit in range(8)]
+    ablator, seen = Ablator(model), []
+    model.hf.model.layers[0].register_forward_pre_hook(
+        lambda _, args: seen.append(args[0].shape[0] * args[0].shape[1])
+    )
+    ablator.scores(items, lesions, "corrupted")
+    own = study(
+        root,
+        tmp_path,
+        models={"m": {"source": "hf:org/name"}},
+        tasks={"include": ["language/hypernymy"], "items": 12, "min_items": 1},
+    )
+    size, lengths = ModelSize(10**6, 4), {"language/hypernymy": Lengths(20.0, 10.0, 2.0)}
+    counted = resources.tokens(own, "ablation_pass", size, lengths)
+    # 1 + 1 * (1 + 3) + 3 = 8 lesions; donors and intact blocks are run beside them.
+    assert 0.8 * counted < sum(seen) < 1.3 * counted
+
+
+def test_prompts_are_measured_on_items(root, tmp_path):
+    tasks = {"include": ["formal/number_sorting", "social/social_relations"]}
+    own = study(root, tmp_path, models={"m": {"source": "hf:org/name"}}, tasks=tasks)
+    found = prompt_lengths(own, root / "data")
+    sorting, relations = (found[task] for task in own.tasks.selected)
+    # Two lists that end differently; two stories that begin so.
+    assert sorting.shared > 0.8 * (sorting.shared + sorting.rest)
+    assert relations.rest > relations.shared
+    assert prompt_lengths(own, None) == {}
 
 
 def test_rules_get_functions_that_know_more_later(root, tmp_path, monkeypatch):

@@ -3,14 +3,13 @@
 Everything before the last prompt token is the same for all that is asked of a row (both answers, every
 edit), and for all rows as long as their tokens are the same. A `Context` holds the keys and values of that
 part, computed without autograd. A model that keeps no usable cache reads it again each time: the numbers
-are the same, only the work is more.
+are the same, only the work is more. Which models keep one is tried once for each (`cache_trial`).
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,18 +17,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from brodmann.circuits import cache_trial
 from brodmann.circuits.encode import Ids
 from brodmann.models.load import LoadedModel
 
-log = logging.getLogger(__name__)
-
 # Tokens that must be saved for a forward pass of their own: a pass reads all weights, however few its tokens.
 WORTH_A_PASS = 128
-# Tokens of the trial that decides whether a model's cache is used, and how far logits may differ.
-_TRIAL_TOKENS = 6
-_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.3, torch.float16: 0.1}
-
-
 # Model -> (whether the whole of it is asked to read -> whether its cache works).
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, dict[bool, bool]] = WeakKeyDictionary()
 
@@ -51,11 +44,15 @@ class Reader:
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         self.forward_passes = 0
-        self._keeps_logits = "logits_to_keep" in inspect.signature(model.hf.forward).parameters
+        self._may_cache = _accepts(model.hf, "use_cache")
         # The model below its LM head; the trial decides whether it fills a cache as the whole does.
         self._trunk = getattr(model.hf, model.hf.base_model_prefix, model.hf)
-        self.caches = self._cache_works()
-        if not self.caches and self._trunk is not model.hf:
+        # Where the trunk is told, too (Gemma 4), its last blocks run at those positions alone.
+        told = self._trunk is not model.hf and _accepts(self._trunk, "logits_to_keep")
+        self.keeps_logits = _accepts(model.hf, "logits_to_keep") and not told
+        may = cache_trial.may_be_kept(model)
+        self.caches = may and self._cache_works()
+        if may and not self.caches and self._trunk is not model.hf:
             self._trunk = model.hf
             self.caches = self._cache_works()
 
@@ -65,13 +62,16 @@ class Reader:
         """Rows of equal length on the model's device."""
         return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
-    def read(self, rows: Sequence[Ids]) -> Context:
-        """Read rows of equal length; what all of them begin with is run once, not once a row."""
+    def read(self, rows: Sequence[Ids], *, share: bool = False) -> Context:
+        """Read rows of equal length; what all of them begin with is run once, not once a row.
+
+        ``share``: do so however few these tokens are, even if it saves next to nothing.
+        """
         ids = self.tensor(rows)
         if not self.caches or not ids.shape[1]:
             return Context(ids, None)
         same = len(rows[0]) if len(set(rows)) == 1 else common_prefix(rows)
-        if (len(rows) - 1) * same < WORTH_A_PASS:
+        if not share and (len(rows) - 1) * same < WORTH_A_PASS:
             same = 0
         context = Context(ids[:, :same], None)
         if same:
@@ -158,10 +158,10 @@ class Reader:
         return torch.cat([context.ids, ids], dim=1)
 
     def _options(self, cache: Any | None, keep: int) -> dict[str, Any]:
-        options: dict[str, Any] = {"logits_to_keep": keep} if self._keeps_logits else {}
+        options: dict[str, Any] = {"logits_to_keep": keep} if self.keeps_logits else {}
         if cache is not None:
             options |= {"past_key_values": cache, "use_cache": True}
-        elif self.caches:
+        elif self._may_cache or self.caches:
             options["use_cache"] = False
         return options
 
@@ -187,36 +187,20 @@ class Reader:
         return output.logits
 
     def _new_cache(self) -> Any:
-        from transformers import DynamicCache
-
-        return DynamicCache(config=self.model.hf.config.get_text_config())
+        return cache_trial.new_cache(self.model)
 
     def _cache_works(self) -> bool:
-        """Whether reading in two parts gives the logits of reading at once; tried once for a model."""
+        """Whether all that is done with caches leaves the logits what they are; tried once for a model."""
         tried = _VERDICTS.setdefault(self.model.hf, {})
         whole = self._trunk is self.model.hf
         if whole not in tried:
-            tried[whole] = self._try_cache()
+            self.caches = True
+            tried[whole] = cache_trial.passes(self)
         return tried[whole]
 
-    def _try_cache(self) -> bool:
-        size = self.model.vocabulary_size
-        ids = torch.arange(1, _TRIAL_TOKENS + 1, device=self.model.device)[None] % size
-        with torch.no_grad():
-            expected = self.model.hf(input_ids=ids).logits[:, -1].double()
-            try:
-                cache = self._new_cache()
-                options = {"past_key_values": cache, "use_cache": True}
-                self._trunk(input_ids=ids[:, :3], **options)
-                found = self.model.hf(input_ids=ids[:, 3:], **options).logits[:, -1].double()
-            except Exception as error:  # a model's own code may fail in any way
-                log.info("%s: no KV cache (%s)", self.model.name, error)
-                return False
-        scale = max(1.0, float(expected.abs().max()))
-        works = bool((found - expected).abs().max() <= _TOLERANCE[self.model.dtype] * scale)
-        if not works:
-            log.info("%s: its KV cache changes its logits and is not used", self.model.name)
-        return works
+
+def _accepts(module: torch.nn.Module, option: str) -> bool:
+    return option in inspect.signature(module.forward).parameters
 
 
 def _holds_all(layer: Any) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
@@ -24,8 +24,12 @@ SEQUENCE_FIRST = "sequence_first"  # activations are [length, batch, width]
 AUTO = "auto"  # found out by running the model once
 LAYOUTS = (BATCH_FIRST, SEQUENCE_FIRST, AUTO)
 
+# In the order in which a block computes them: a trace must ask for them in this order.
+SITES = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
 # Which site a circuit's units live at.
 COMPONENTS = {"neurons": "mlp_hidden", "heads": "heads"}
+# Which site a unit writes to: where an edit of it is proved to arrive.
+WRITES_TO = {"heads": "attention_output", "mlp_hidden": "mlp_output"}
 
 
 @dataclass(frozen=True)
@@ -194,14 +198,58 @@ _POST_MLP_NORM = re.compile(r"^post_(mlp|ffn?|feed_?forward)_\w*norm$")
 _POST_ATTENTION_NORM = re.compile(r"^post_(self_)?(attn|attention)_\w*norm$")
 
 
+@dataclass(frozen=True)
+class Unsupported(Problem):
+    """A site that cannot be addressed in this kind of model, whatever key is set."""
+
+
+@dataclass
+class Sites:
+    """Which sites a model must have, and what stands in the way of those that it does without.
+
+    ``missing`` is filled while the model is looked at: site -> why it cannot be addressed.
+    """
+
+    wanted: frozenset[str] = frozenset(SITES)
+    missing: dict[str, Problem] = field(default_factory=dict)
+
+    def settle(self, problems: Iterable[Problem], where: str) -> None:
+        """Note the problems of sites that nobody wants, and raise all others."""
+        fatal = []
+        for problem in problems:
+            site = problem.where.removeprefix(f"{where}.")
+            if site in SITES and site not in self.wanted:
+                self.missing.setdefault(site, problem)
+            else:
+                fatal.append(problem)
+        if fatal:
+            gone = {*self.missing, *(problem.where.rpartition(".")[2] for problem in fatal)}
+            works = [site for site in SITES if site not in gone]
+            raise UserError(*(with_what_works(problem, works) for problem in fatal))
+
+
+def with_what_works(problem: Problem, works: Iterable[str], advice: str = "") -> Problem:
+    """A problem that no key under ``units`` can help, with the sites that can be used instead."""
+    if not isinstance(problem, Unsupported):
+        return problem
+    listed = ", ".join(site for site in SITES if site in set(works))
+    fix = f"with this model work: {listed}" + (f"; {advice}" if advice else "")
+    return replace(problem, fix=fix)
+
+
 def architecture_for(
-    model: Any, overrides: Mapping[str, str] | None = None, *, name: str = "NAME"
+    model: Any,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    name: str = "NAME",
+    sites: Sites | None = None,
 ) -> Architecture:
     """The architecture of a loaded model: the table's, else one found by inspection.
 
     ``overrides`` (``models.{name}.units`` in the config) has the last word on any path. Every path
-    of the result exists in the model.
+    of the result exists in the model; that of a site that is missing and not wanted is "".
     """
+    sites = sites or Sites()
     where = f"models.{name}.units"
     overrides = dict(overrides or {})
     problems = [
@@ -223,10 +271,22 @@ def architecture_for(
         raise UserError(*problems)
     known = _from_table(model)
     if known is None:
-        known = inspect_architecture(model, given=overrides, name=name)
+        known = inspect_architecture(model, given=overrides, name=name, sites=sites)
     found = replace(known, **overrides)
-    _require_modules(model, found, where)
-    return found
+    _require_modules(model, found, where, sites)
+    return _without(found, sites)
+
+
+def _without(architecture: Architecture, sites: Sites) -> Architecture:
+    """The architecture without the paths of sites that are missing."""
+    for units, target in WRITES_TO.items():
+        # What units write to is where they are proved.
+        if target in sites.missing and units not in sites.missing:
+            sites.missing[units] = sites.missing[target]
+            if units in sites.wanted:
+                raise UserError(sites.missing[target])
+    gone = {site: "" for site in sites.missing if site != "block_output"}
+    return replace(architecture, **gone)
 
 
 def _from_table(model: Any) -> Architecture | None:
@@ -251,7 +311,7 @@ def _from_table(model: Any) -> Architecture | None:
     return replace(entry, head=head) if head and find_module(model, entry.head) is None else entry
 
 
-def _require_modules(model: Any, architecture: Architecture, where: str) -> None:
+def _require_modules(model: Any, architecture: Architecture, where: str, sites: Sites) -> None:
     """Every path must lead to a module, in every block."""
     problems = []
     blocks = find_module(model, architecture.blocks)
@@ -275,36 +335,49 @@ def _require_modules(model: Any, architecture: Architecture, where: str) -> None
             what = f"this model has no module '{path}'" if path else "not found in this model"
             problems.append(Problem(f"{where}.{key}", what, "give its path from the model"))
     for key in ("mlp_hidden", "heads", "mlp_output", "attention_output"):
+        if key in sites.missing:
+            continue
         path = getattr(architecture, key)
         without = [n for n, block in enumerate(blocks) if find_module(block, path) is None]
-        if without:
-            there = [name for name, _ in blocks[without[0]].named_modules() if name]
-            what = f"block {without[0]} has no module '{path}'"
-            problems.append(Problem(f"{where}.{key}", what, did_you_mean(path, there)))
+        if not without:
+            continue
+        what = f"block {without[0]} has no module '{path}'"
+        if len(without) < len(blocks):
+            # What one block has instead is not in the others, either.
+            has = next(n for n in range(len(blocks)) if n not in without)
+            what += f", as block {has} has: the site is not the same module in every block"
+            problems.append(Unsupported(f"{where}.{key}", what))
+            continue
+        there = [name for name, _ in blocks[without[0]].named_modules() if name]
+        problems.append(Problem(f"{where}.{key}", what, did_you_mean(path, there)))
     if architecture.residual_scale:
         config = text_config(model)
-        if not isinstance(getattr(config, architecture.residual_scale, None), int | float):
+        if not isinstance(_setting(config, architecture.residual_scale), int | float):
             problems.append(
                 Problem(
                     f"{where}.residual_scale",
                     f"the model's configuration has no number '{architecture.residual_scale}'",
                 )
             )
-    if problems:
-        raise UserError(*problems)
+    sites.settle(problems, where)
 
 
 # -- finding the modules of an unknown model --
 
 
 def inspect_architecture(
-    model: Any, given: Mapping[str, str] | None = None, *, name: str = "NAME"
+    model: Any,
+    given: Mapping[str, str] | None = None,
+    *,
+    name: str = "NAME",
+    sites: Sites | None = None,
 ) -> Architecture:
     """The architecture read off the module tree; paths in ``given`` are taken as they are.
 
-    A guess, which the self-check proves or refutes on the running model.
+    A guess, which the self-check proves or refutes on the running model. Sites of ``sites`` that are
+    missing and not wanted are noted there.
     """
-    given = dict(given or {})
+    given, sites = dict(given or {}), sites or Sites()
     where = f"models.{name}.units"
     type_ = text_config(model).model_type
     blocks_path = given.get("blocks") or _blocks_path(model)
@@ -315,48 +388,81 @@ def inspect_architecture(
             f"no list of decoder blocks found in a model of type '{type_}'",
             "give the path of the list, e.g. model.layers",
         )
-    width = hidden_size(model)
-    block = blocks[0]
-    projections = [
-        (path, module)
-        for path, module in block.named_modules()
-        if path and output_width(module) == width and input_width(module) is not None
-    ]
-    problems = []
+    anywhere, everywhere = _projections(blocks, hidden_size(model))
+    experts = next((path for block in blocks if (path := _experts_path(block))), "")
+    problems: dict[str, Problem] = {}
     heads = given.get("heads")
     if heads is None:
         # Query, key and value projections come first, the output projection last.
-        attention = [path for path, _ in projections if _ATTENTION.search(path)]
+        attention = [path for path in everywhere if _ATTENTION.search(path)]
         heads = attention[-1] if attention else ""
         if not attention:
-            problems.append(
-                Problem(
-                    f"{where}.heads",
-                    f"no output projection of an attention found in the blocks of type '{type_}'",
-                    "name the module whose input is the heads' outputs, e.g. self_attn.o_proj",
-                )
-            )
+            problems["heads"] = _no_heads(anywhere, everywhere, f"{where}.heads", type_)
     mlp_hidden = given.get("mlp_hidden")
     if mlp_hidden is None:
-        mlp = [(path, module) for path, module in projections if not _ATTENTION.search(path)]
-        mlp_hidden, problem = _down_projection(model, block, mlp, f"{where}.mlp_hidden")
+        mlp = [path for path in everywhere if not _ATTENTION.search(path)]
+        mlp_hidden, problem = _down_projection(model, blocks, mlp, experts, f"{where}.mlp_hidden")
         if problem is not None:
-            problems.append(problem)
-    if problems:
-        raise UserError(*problems)
-    mlp_output, attention_output = _contributions(block, mlp_hidden, heads)
+            problems["mlp_hidden"] = problem
+    inside = mlp_hidden or _sum_of_experts(blocks[0], experts, everywhere)
+    mlp_output, attention_output = _contributions(blocks[0], inside, heads)
+    outputs = {"mlp_output": mlp_output, "attention_output": attention_output}
+    for units, target in WRITES_TO.items():
+        # Without the units there is no telling which module puts out what they write.
+        derived = not outputs[target] and target not in given and units in problems
+        if derived and not {units, target} <= sites.wanted:
+            problems[target] = replace(problems[units], where=f"{where}.{target}")
+    sites.settle(problems.values(), where)
     return Architecture(
         name=f"{type_} (by inspection)",
         model_types=(type_,),
         blocks=blocks_path,
         mlp_hidden=mlp_hidden,
         heads=heads,
-        mlp_output=mlp_output,
-        attention_output=attention_output,
+        **outputs,
         final_norm=_final_norm_path(model, blocks_path),
         head=_head_path(model),
         layout=AUTO,
         residual_scale="residual_multiplier" if _has_number(model, "residual_multiplier") else "",
+    )
+
+
+def _projections(blocks: Any, width: int) -> tuple[list[str], list[str]]:
+    """Paths of projections to the residual stream: those of any block, and those of every block."""
+    found = [
+        [
+            path
+            for path, module in block.named_modules()
+            if path and output_width(module) == width and input_width(module) is not None
+        ]
+        for block in blocks
+    ]
+    anywhere = list(dict.fromkeys(path for paths in found for path in paths))
+    common = set(found[0]).intersection(*found)
+    return anywhere, [path for path in found[0] if path in common]
+
+
+def _experts_path(block: Any) -> str:
+    """The path of a block's experts, "" if it has none."""
+    return next((path for path, _ in block.named_modules() if _EXPERT.search(path)), "")
+
+
+def experts_of(model: Any, architecture: Architecture) -> str:
+    """The path of experts in a model's blocks, "" if there are none."""
+    blocks = find_module(model, architecture.blocks)
+    return next((path for block in blocks if (path := _experts_path(block))), "")
+
+
+def _no_heads(anywhere: list[str], everywhere: list[str], where: str, type_: str) -> Problem:
+    """Why there are no heads: blocks of different kinds, or none that looks like an attention."""
+    if any(_ATTENTION.search(path) for path in anywhere) or (anywhere and not everywhere):
+        return Unsupported(
+            where, "not every block has attention of the same kind: its heads are not supported"
+        )
+    return Problem(
+        where,
+        f"no output projection of an attention found in the blocks of type '{type_}'",
+        "name the module whose input is the heads' outputs, e.g. self_attn.o_proj",
     )
 
 
@@ -372,41 +478,61 @@ def _blocks_path(model: Any) -> str | None:
 
 
 def _down_projection(
-    model: Any, block: Any, candidates: list[tuple[str, Any]], where: str
+    model: Any, blocks: Any, candidates: list[str], experts: str, where: str
 ) -> tuple[str, Problem | None]:
-    """The MLP's one projection from its hidden neurons back to the residual stream."""
+    """The MLP's one projection from its hidden neurons back to the residual stream.
+
+    ``candidates`` are projections of every block outside the attention, ``experts`` the path of experts.
+    """
     fix = "name the module whose input is the MLP's hidden neurons, e.g. mlp.down_proj"
-    experts = [path for path, _ in block.named_modules() if _EXPERT.search(path)]
     if experts:
-        return "", Problem(
-            where,
-            f"the blocks are mixtures of experts ('{experts[0]}'), without one set of MLP neurons",
-            f"{fix} (a shared expert's projection, for instance)",
-        )
+        return "", mixture_of_experts(where, experts)
     width, neurons = hidden_size(model), expected_neurons(model)
-    down = [path for path, module in candidates if input_width(module) == neurons]
+    read = {path: input_width(find_module(blocks[0], path)) for path in candidates}
+    down = [path for path in candidates if read[path] == neurons]
     if not down:
-        down = [path for path, module in candidates if input_width(module) != width]
+        down = [path for path in candidates if read[path] != width]
     if len(down) == 1:
         return down[0], None
     if not down:
-        return "", Problem(
-            where, "no projection from MLP neurons to the residual stream found", fix
-        )
+        what = "no projection from MLP neurons to the residual stream found"
+        if any(_projections([block], width)[0] for block in blocks):
+            return "", Unsupported(
+                where, "not every block has an MLP of the same kind: its neurons are not supported"
+            )
+        return "", Problem(where, what, fix)
     return "", Problem(where, f"several projections could be meant: {', '.join(down)}", fix)
+
+
+def mixture_of_experts(where: str, experts: str) -> Unsupported:
+    """Why a site of single MLP neurons cannot be addressed; no key names them."""
+    return Unsupported(
+        where,
+        f"the MLPs are mixtures of experts ('{experts}'), which is not supported for this site",
+    )
+
+
+def _sum_of_experts(block: Any, experts: str, projections: list[str]) -> str:
+    """A path in the module that puts out the sum of all experts; "" where that is not one module."""
+    top = experts.partition(".")[0]
+    beside = {path.split(".")[0] for path in projections if not _ATTENTION.search(path)} - {top}
+    normalised = any(_POST_MLP_NORM.match(name) for name, _ in block.named_children())
+    return experts if ("." in experts and not beside) or (normalised and experts) else ""
 
 
 def _contributions(block: Any, mlp_hidden: str, heads: str) -> tuple[str, str]:
     """The modules whose outputs are added to the residual stream: (MLP's, attention's)."""
     children = [name for name, _ in block.named_children()]
     mlp_output, attention_output = mlp_hidden.split(".")[0], heads.split(".")[0]
+    if not mlp_output:
+        return "", attention_output
     after_mlp = [name for name in children if _POST_MLP_NORM.match(name)]
     after_attention = [name for name in children if _POST_ATTENTION_NORM.match(name)]
     # "post_attention_layernorm" is, in most families, the norm *before* the MLP. Only beside a norm
     # after the MLP can it be the attention's; if there are two, "self" marks the attention's.
     if after_mlp:
         mlp_output = after_mlp[-1]
-        if after_attention:
+        if after_attention and heads:
             attention_output = max(after_attention, key=lambda name: ("self" in name, name))
     return mlp_output, attention_output
 
@@ -415,7 +541,9 @@ def _final_norm_path(model: Any, blocks_path: str) -> str:
     """The last norm beside the list of blocks."""
     parent_path = blocks_path.rpartition(".")[0]
     parent = find_module(model, parent_path)
-    norms = [name for name, child in parent.named_children() if _NORM.search(name)]
+    names = [name for name, _ in parent.named_children() if _NORM.search(name)]
+    # Gemma 4 normalises an input of every layer, too.
+    norms = [name for name in names if "per_layer" not in name]
     return ".".join(part for part in (parent_path, norms[-1] if norms else "") if part)
 
 
@@ -444,13 +572,21 @@ class UnitWidths:
     vocabulary: int
 
 
-def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -> UnitWidths:
-    """The widths of a model's units, read off its modules and held against its configuration."""
+def unit_widths(
+    model: Any, architecture: Architecture, *, name: str = "NAME", sites: Sites | None = None
+) -> UnitWidths:
+    """The widths of a model's units, read off its modules and held against its configuration.
+
+    0 for the units of a site that is missing and not wanted; ``sites`` notes which.
+    """
     where = f"models.{name}.units"
+    sites = sites or Sites()
     blocks = find_module(model, architecture.blocks)
     width = hidden_size(model)
     problems: list[Problem] = []
     for key in ("mlp_hidden", "heads"):
+        if key in sites.missing:
+            continue
         path = getattr(architecture, key)
         into = {output_width(find_module(block, path)) for block in blocks}
         if into != {width}:
@@ -462,26 +598,35 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
                     "name the projection back to the residual stream",
                 )
             )
-    neurons, problem = _common_input_width(
-        blocks, architecture.mlp_hidden, expected_neurons(model), f"{where}.mlp_hidden", "neurons"
-    )
-    if problem is not None:
-        problems.append(problem)
+    neurons = concatenated = 0
     n_heads, head_dim = heads_of(model)
-    expected = n_heads * head_dim if n_heads and head_dim else None
-    concatenated, problem = _common_input_width(
-        blocks, architecture.heads, expected, f"{where}.heads", "heads x head dimension"
-    )
-    if problem is not None:
-        problems.append(problem)
-    elif not n_heads or concatenated % n_heads:
-        problems.append(
-            Problem(
-                f"{where}.heads",
-                f"the input of '{architecture.heads}' is {concatenated} wide, which is no multiple "
-                f"of the {n_heads} heads in the model's configuration",
-            )
+    if "mlp_hidden" not in sites.missing:
+        neurons, problem = _common_input_width(
+            blocks,
+            architecture.mlp_hidden,
+            expected_neurons(model),
+            f"{where}.mlp_hidden",
+            "neurons",
         )
+        if problem is not None and (experts := experts_of(model, architecture)):
+            problem = mixture_of_experts(f"{where}.mlp_hidden", experts)
+        if problem is not None:
+            problems.append(problem)
+    if "heads" not in sites.missing:
+        expected = n_heads * head_dim if n_heads and head_dim else None
+        concatenated, problem = _common_input_width(
+            blocks, architecture.heads, expected, f"{where}.heads", "heads x head dimension"
+        )
+        if problem is not None:
+            problems.append(problem)
+        elif not n_heads or concatenated % n_heads:
+            problems.append(
+                Problem(
+                    f"{where}.heads",
+                    f"the input of '{architecture.heads}' is {concatenated} wide, which is no "
+                    f"multiple of the {n_heads} heads in the model's configuration",
+                )
+            )
     head, vocabulary = find_module(model, architecture.head), text_config(model).vocab_size
     if (input_width(head), output_width(head)) != (width, vocabulary):
         problems.append(
@@ -492,14 +637,14 @@ def unit_widths(model: Any, architecture: Architecture, *, name: str = "NAME") -
                 "name the module that puts out the logits",
             )
         )
-    if problems:
-        raise UserError(*problems)
+    sites.settle(problems, where)
+    has_neurons, has_heads = ("mlp_hidden" not in sites.missing), ("heads" not in sites.missing)
     return UnitWidths(
         n_layers=len(blocks),
         hidden_size=width,
-        neurons=neurons,
-        heads=n_heads,
-        head_dim=concatenated // n_heads,
+        neurons=neurons if has_neurons else 0,
+        heads=n_heads or 0 if has_heads else 0,
+        head_dim=concatenated // (n_heads or 1) if has_heads else 0,
         vocabulary=vocabulary,
     )
 
@@ -510,9 +655,9 @@ def _common_input_width(
     """The input width of the module at ``path``: the same in all blocks, and as expected."""
     widths = {input_width(find_module(block, path)) for block in blocks}
     if len(widths) > 1:
-        return 0, Problem(
+        return 0, Unsupported(
             where,
-            f"the input width of '{path}' differs between blocks: {_listed(widths)}",
+            f"the input width of '{path}' differs between blocks: {_listed(widths)}; "
             "brodmann needs blocks of equal width",
         )
     width = widths.pop()
@@ -540,12 +685,20 @@ def text_config(model: Any) -> Any:
 
 
 def _first_number(config: Any, names: tuple[str, ...]) -> int | None:
-    values = (getattr(config, name, None) for name in names)
+    values = (_setting(config, name) for name in names)
     return next((value for value in values if isinstance(value, int)), None)
 
 
+def _setting(config: Any, name: str) -> Any:
+    """A value of a configuration; None where there is none, or not one for all layers."""
+    try:
+        return getattr(config, name, None)
+    except Exception:  # transformers refuses what differs between layers (Gemma 4's heads)
+        return None
+
+
 def _has_number(model: Any, name: str) -> bool:
-    return isinstance(getattr(text_config(model), name, None), int | float)
+    return isinstance(_setting(text_config(model), name), int | float)
 
 
 def expected_layers(model: Any) -> int | None:
@@ -563,15 +716,22 @@ def hidden_size(model: Any) -> int:
 
 def expected_neurons(model: Any) -> int | None:
     """The number of MLP neurons by the model's configuration, None if it does not say."""
+    config = text_config(model)
+    if _setting(config, "block_auto_adjust_ff_dim") is True:
+        return None  # LFM2 rounds what is written there
     names = ("intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner")
-    return _first_number(text_config(model), names)
+    # Granite's hybrids without experts have the one MLP that the experts would share.
+    if _first_number(config, ("num_local_experts",)) == 0:
+        names = ("shared_intermediate_size", *names)
+    return _first_number(config, names)
 
 
 def heads_of(model: Any) -> tuple[int | None, int | None]:
     """(heads, head dimension) by the model's configuration, None where it does not say."""
     config = text_config(model)
     heads = _first_number(config, ("num_attention_heads", "n_head", "n_heads", "num_heads"))
-    return heads, _first_number(config, ("head_dim", "kv_channels"))
+    # Of the values, where they are not as wide as the keys: a head's output is made of values.
+    return heads, _first_number(config, ("v_head_dim", "head_dim", "kv_channels"))
 
 
 # -- modules --

@@ -66,6 +66,7 @@ def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, lis
     """The units of each layer that has any, in order; an error if the model has no such unit."""
     if site not in SITES:
         raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
+    model.require(site)
     shape = (model.n_layers, model.width(site))
     if isinstance(units, np.ndarray) and units.dtype == bool:
         if units.shape != shape:

@@ -7,9 +7,9 @@ device and dtype allow it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,14 @@ from brodmann.models.architecture import (
     AUTO,
     BATCH_FIRST,
     SEQUENCE_FIRST,
+    SITES,
     Architecture,
+    Sites,
     UnitWidths,
     architecture_for,
     text_config,
     unit_widths,
+    with_what_works,
 )
 from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
@@ -40,8 +43,6 @@ if TYPE_CHECKING:
     from nnsight import Envoy, TransformersModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# In the order in which a block computes them: a trace must ask for them in this order.
-SITES = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
 _READ_AT_INPUT = ("heads", "mlp_hidden")
 
 DTYPES = {
@@ -114,7 +115,8 @@ def _first(value: Any) -> torch.Tensor:
 class LoadedModel:
     """A model ready to be measured: evaluation mode, no gradients for its parameters.
 
-    ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights.
+    ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights. ``missing``: sites
+    that this model has not, and why; nobody wanted them when it was loaded.
     """
 
     name: str
@@ -123,6 +125,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     architecture: Architecture
     widths: UnitWidths
+    missing: Mapping[str, Problem] = field(default_factory=dict)
 
     @property
     def n_layers(self) -> int:
@@ -199,6 +202,7 @@ class LoadedModel:
             raise ValueError(f"unknown site '{site}' ({did_you_mean(site, SITES)})")
         if not 0 <= layer < self.n_layers:
             raise IndexError(f"layer {layer} of a model with {self.n_layers} layers")
+        self.require(site)
         path = f"{self.architecture.blocks}.{layer}"
         if site != "block_output":
             path += f".{getattr(self.architecture, site)}"
@@ -209,6 +213,12 @@ class LoadedModel:
             side="input" if site in _READ_AT_INPUT else "output",
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
+
+    def require(self, site: str) -> None:
+        """An error that says why, if the model has no such site."""
+        if site in self.missing:
+            works = [other for other in SITES if other not in self.missing]
+            raise UserError(with_what_works(self.missing[site], works))
 
     def split_heads(self, values: torch.Tensor) -> torch.Tensor:
         """[..., heads * head_dim] -> [..., heads, head_dim]."""
@@ -237,6 +247,7 @@ def load_model(
     trust_remote_code: bool = False,
     units: Mapping[str, str] | None = None,
     allow_pickle: bool = False,
+    wanted: Collection[str] = SITES,
 ) -> LoadedModel:
     """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) as model ``name``.
 
@@ -244,7 +255,8 @@ def load_model(
     the CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it, and
     ``max_memory`` says how much of each device it may take. ``offload_folder`` is for weights that are
     to be offloaded to disk and cannot be read from the checkpoint as they are.
-    ``units``: see ``architecture_for``. Every error names the key of ``models.{name}`` to change.
+    ``units``: see ``architecture_for``. ``wanted``: the sites that the model must have; it may lack others.
+    Every error names the key of ``models.{name}`` to change.
     """
     directory = Path(directory)
     where = f"models.{name}"
@@ -265,7 +277,7 @@ def load_model(
     )
     if "device_map" not in chosen:
         hf.to(find_device(device))
-    return wrap_model(hf, tokenizer, name=name, units=units)
+    return wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
 
 
 def wrap_model(
@@ -274,23 +286,27 @@ def wrap_model(
     *,
     name: str,
     units: Mapping[str, str] | None = None,
+    wanted: Collection[str] = SITES,
 ) -> LoadedModel:
     """A transformers model in memory as a ``LoadedModel``: put in evaluation mode and frozen.
 
     A bf16 or fp16 model puts out float32 logits from then on (``models.head``).
+    ``wanted``: the sites that it must have.
     """
     hf.eval()
     hf.requires_grad_(False)
     widen_head(hf)
-    architecture = architecture_for(hf, units, name=name)
-    widths = unit_widths(hf, architecture, name=name)
+    # What the user names is meant to be there.
+    sites = Sites(frozenset(wanted) | set(units or ()))
+    architecture = architecture_for(hf, units, name=name, sites=sites)
+    widths = unit_widths(hf, architecture, name=name, sites=sites)
     import_model_code()
     from brodmann.models.view import view_of
 
     # It lists every class it knows when a model brings its own code.
     with _without_log("transformers.pipelines.base", "is not supported for"):
         nn = view_of(hf, tokenizer)
-    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths)
+    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths, sites.missing)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
         model = replace(model, architecture=replace(architecture, layout=layout))

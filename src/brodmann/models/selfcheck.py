@@ -11,11 +11,13 @@ the site's definition predicts:
 - neither contribution carries the residual stream along;
 - the *block output* is what the next block reads;
 - every edit changes logits at its position or later, and none before it.
+
+A site that the study does not use may be missing, or fail: it is left out of what was proved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -25,23 +27,31 @@ import torch
 
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
-from brodmann.models.architecture import BATCH_FIRST, SEQUENCE_FIRST, find_module
-from brodmann.models.load import SITES, LoadedModel, UnitSite, envoy_at
+from brodmann.models.architecture import (
+    BATCH_FIRST,
+    SEQUENCE_FIRST,
+    SITES,
+    WRITES_TO,
+    Unsupported,
+    experts_of,
+    find_module,
+    mixture_of_experts,
+)
+from brodmann.models.load import LoadedModel, UnitSite, envoy_at
 from brodmann.models.placement import compute_device
+from brodmann.models.wanted import EVERY_SITE, Need, refusals
 
 SELF_CHECK_VERSION = METHODS["check"]
 
 TEXT = "The old map of the city shows nine bridges, and the new one shows eleven."
 N_TOKENS = 8
 POSITION = 3  # the edited one: some positions before it, some after
-# Which site a unit writes to.
-WRITES_TO = {"heads": "attention_output", "mlp_hidden": "mlp_output"}
 WRITTEN_BY = {target: units for units, target in WRITES_TO.items()}
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """What a passed check measured. Dictionaries are by site, over the checked layers."""
+    """What a passed check measured. Dictionaries are by site, of those that were proved, over the layers."""
 
     version: int
     dtype: str
@@ -101,20 +111,56 @@ class _Clean:
     largest_logit: float
 
 
-def self_check(model: LoadedModel) -> SelfCheck:
-    """Check the unit mapping of ``model``; a ``UserError`` names every key that is wrong."""
+def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCheck:
+    """Check the unit mapping of ``model``; a ``UserError`` names every key that is wrong.
+
+    ``needs``: the sites that must be proved. Others are left out where they are missing or fail.
+    """
+    needed = {need.site for need in needs}
+    unproved = dict(model.missing)
+    keys = {_key(model, site): site for site in SITES if site != "block_output"}
+    while True:
+        if "mlp_output" in unproved:
+            # What the attention adds is told from the residual stream by what the MLP adds.
+            why = replace(unproved["mlp_output"], where=_key(model, "attention_output"))
+            unproved.setdefault("attention_output", why)
+        sites = tuple(site for site in SITES if site not in unproved)
+        try:
+            outcome = _prove(model, sites)
+            break
+        except UserError as error:
+            failed = {keys[p.where]: p for p in error.problems if p.where in keys}
+            if len(failed) < len(error.problems) or needed >= set(SITES):
+                raise
+            for site, problem in failed.items():
+                # A site that failed before was only read as what units write to.
+                unproved[WRITTEN_BY[site] if site in unproved else site] = problem
+    problems = refusals(needs, unproved, tuple(outcome.widths))
+    _raise(problems)
+    return outcome
+
+
+def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
+    """The check of ``sites``; a ``UserError`` names those that fail."""
     middle = model.n_layers // 2
     layers = tuple(sorted({0, middle, model.n_layers - 1}))
     ids = _tokens(model)
-    clean = _run(model, ids, lambda: _clean_run(model, ids, layers))
-    _raise(_shape_problems(model, clean))
-    _raise(_sum_problems(model, clean, layers))
-    edits = _plan(model, layers, clean)
-    seen = _run(model, ids, lambda: _edited_run(model, ids, edits))
+    # What units write to is read for their sake, too.
+    read = tuple(
+        site
+        for site in SITES
+        if site in sites
+        or (site in WRITTEN_BY and WRITTEN_BY[site] in sites and site not in model.missing)
+    )
+    clean = _run(model, ids, read, lambda: _clean_run(model, ids, layers, read))
+    _raise(_shape_problems(model, clean, read))
+    _raise(_sum_problems(model, clean, layers, sites))
+    edits = _plan(model, layers, clean, sites)
+    seen = _run(model, ids, read, lambda: _edited_run(model, ids, edits, read))
     deviations = {edit: _deviation(model, edit, seen[edit.row]) for edit in edits}
     problems = []
     for edit in edits:
-        problem = _deviation_problem(model, edit, deviations[edit])
+        problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit])
         problem = problem or _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
         if problem is not None and problem.where not in {other.where for other in problems}:
             problems.append(problem)
@@ -124,14 +170,14 @@ def self_check(model: LoadedModel) -> SelfCheck:
         value: Callable[[_Edit], float], choose: Callable[[Any], float]
     ) -> dict[str, float]:
         return {
-            site: choose([value(edit) for edit in edits if edit.site == site]) for site in SITES
+            site: choose([value(edit) for edit in edits if edit.site == site]) for site in sites
         }
 
     return SelfCheck(
         version=SELF_CHECK_VERSION,
         dtype=str(model.dtype).removeprefix("torch."),
         layers=layers,
-        widths={site: model.width(site) for site in SITES},
+        widths={site: model.width(site) for site in sites},
         effect=by_site(lambda edit: seen[edit.row].after, min),
         leak=by_site(lambda edit: seen[edit.row].before, max),
         deviation=by_site(lambda edit: deviations[edit], max),
@@ -150,7 +196,9 @@ def _tokens(model: LoadedModel) -> torch.Tensor:
     return torch.tensor([ids], dtype=torch.long)
 
 
-def _run(model: LoadedModel, ids: torch.Tensor, run: Callable[[], Any]) -> Any:
+def _run(
+    model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...], run: Callable[[], Any]
+) -> Any:
     """Run a trace; if a module of the mapping was not where the trace expected it, say which."""
     try:
         with torch.no_grad():
@@ -158,20 +206,22 @@ def _run(model: LoadedModel, ids: torch.Tensor, run: Callable[[], Any]) -> Any:
     except UserError:
         raise
     except Exception:
-        _raise(_order_problems(model, ids))
+        _raise(_order_problems(model, ids, sites))
         raise
 
 
-def _clean_run(model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...]) -> _Clean:
+def _clean_run(
+    model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...], read: tuple[str, ...]
+) -> _Clean:
     final_norm = envoy_at(model.nn, model.architecture.final_norm)
     with model.nn.trace({"input_ids": ids}):
         sites = nnsight.save({})
         handed_on = nnsight.save({})
         for layer in layers:
             block = model.module("block_output", layer)
-            reads = {"block_input": replace(block, side="input")}
-            reads |= {site: model.module(site, layer) for site in SITES}
-            for site, here in reads.items():
+            places = {"block_input": replace(block, side="input")}
+            places |= {site: model.module(site, layer) for site in read}
+            for site, here in places.items():
                 value = here.get()
                 regular = value.ndim == 3 and value.shape[:2] == ids.shape
                 at = _host(value[0, POSITION]) if regular else None
@@ -179,9 +229,9 @@ def _clean_run(model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...]) -
             put_out = block.get()
             last = layer == model.n_layers - 1
             reader = final_norm if last else model.module("block_output", layer + 1).envoy
-            read = replace(block, envoy=reader, side="input").get()
-            handed_on[layer] = read.shape == put_out.shape and torch.equal(
-                read.to(put_out.device), put_out
+            taken = replace(block, envoy=reader, side="input").get()
+            handed_on[layer] = taken.shape == put_out.shape and torch.equal(
+                taken.to(put_out.device), put_out
             )
         logits = model.nn.output.logits
         finite = nnsight.save(bool(torch.isfinite(logits).all()))
@@ -190,7 +240,7 @@ def _clean_run(model: LoadedModel, ids: torch.Tensor, layers: tuple[int, ...]) -
 
 
 def _edited_run(
-    model: LoadedModel, ids: torch.Tensor, edits: list[_Edit]
+    model: LoadedModel, ids: torch.Tensor, edits: list[_Edit], read: tuple[str, ...]
 ) -> dict[int, _Observation]:
     """All edits as rows of one batch, below row 0, which stays as it is."""
     planned = {(edit.site, edit.layer): edit for edit in edits}
@@ -198,28 +248,29 @@ def _edited_run(
         seen = nnsight.save({edit.row: _Observation(edit.row) for edit in edits})
         for layer in sorted({edit.layer for edit in edits}):
             added = 0.0
-            for site in SITES:
+            for site in read:
                 here = model.module(site, layer)
                 written = _written_before_norm(model, here)
                 value = here.get().clone()
-                if site in WRITTEN_BY:
-                    written = value if written is None else written
-                    seen[planned[WRITTEN_BY[site], layer].row].show(written)
-                if site == "mlp_output":
+                writer = planned.get((WRITTEN_BY.get(site, ""), layer))
+                if writer is not None:
+                    seen[writer.row].show(value if written is None else written)
+                whole = planned.get(("attention_output", layer))
+                if site == "mlp_output" and whole is not None:
                     # Hold the MLP's answer to the changed attention fixed.
-                    row = planned["attention_output", layer].row
-                    value[row, POSITION] = value[0, POSITION]
-                edit = planned[site, layer]
-                old = float(value[edit.row, POSITION, edit.unit])
-                value[edit.row, POSITION, edit.unit] += edit.delta
-                seen[edit.row].applied = float(value[edit.row, POSITION, edit.unit]) - old
+                    value[whole.row, POSITION] = value[0, POSITION]
+                if (edit := planned.get((site, layer))) is not None:
+                    old = float(value[edit.row, POSITION, edit.unit])
+                    value[edit.row, POSITION, edit.unit] += edit.delta
+                    seen[edit.row].applied = float(value[edit.row, POSITION, edit.unit]) - old
                 if site in WRITTEN_BY:
                     added = added + _host(value[:, POSITION]).abs()
                 if site == "block_output":
                     for contribution in WRITTEN_BY:
-                        observation = seen[planned[contribution, layer].row]
-                        observation.show(value)
-                        observation.addends = added[observation.row] + added[0]
+                        if (own := planned.get((contribution, layer))) is not None:
+                            observation = seen[own.row]
+                            observation.show(value)
+                            observation.addends = added[observation.row] + added[0]
                 here.set(value)
         logits = model.nn.output.logits.float()
         for edit in edits:
@@ -231,7 +282,8 @@ def _edited_run(
 
 def _written_before_norm(model: LoadedModel, site: UnitSite) -> torch.Tensor | None:
     """Where units' writes arrive before the contribution is normalised; None if it is not."""
-    if site.name not in WRITTEN_BY or not _normalised(model, site.name):
+    units = WRITTEN_BY.get(site.name)
+    if units is None or units in model.missing or not _normalised(model, site.name):
         return None
     return replace(site, side="input").get()
 
@@ -250,14 +302,16 @@ def _host(values: torch.Tensor) -> torch.Tensor:
 # -- planning --
 
 
-def _plan(model: LoadedModel, layers: tuple[int, ...], clean: _Clean) -> list[_Edit]:
+def _plan(
+    model: LoadedModel, layers: tuple[int, ...], clean: _Clean, sites: tuple[str, ...]
+) -> list[_Edit]:
     """One edit per site and layer, large enough to show in the logits whatever the dtype."""
     edits = []
     for layer in layers:
         stream = clean.sites["block_output", layer].values
         # The median: some dimensions of a residual stream are a thousand times the others.
         size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
-        for site in SITES:
+        for site in sites:
             values = clean.sites[site, layer].values
             if site in WRITES_TO:
                 unit, strength = _strongest_writer(model, site, layer)
@@ -307,20 +361,40 @@ def _deviation(model: LoadedModel, edit: _Edit, seen: _Observation) -> float:
     """
     if edit.site == "block_output":
         return 0.0
+    predicted, addends = _prediction(model, edit, seen)
+    return _distance(model, seen, predicted, addends)
+
+
+def _prediction(
+    model: LoadedModel, edit: _Edit, seen: _Observation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The change that the site's definition predicts [width], and magnitudes of the terms of its sum."""
     if edit.site in WRITES_TO:
         probes = torch.zeros(2, model.width(edit.site))
         probes[1, edit.unit] = seen.applied
         resting, moved = _project(model, edit.site, edit.layer, probes)
-        predicted = moved - resting
-        addends = moved.abs() + resting.abs()
-    else:
-        predicted = torch.zeros(model.hidden_size, dtype=torch.float64)
-        predicted[edit.unit] = seen.applied * model.residual_scale
-        addends = seen.addends
+        return moved - resting, moved.abs() + resting.abs()
+    predicted = torch.zeros(model.hidden_size, dtype=torch.float64)
+    predicted[edit.unit] = seen.applied * model.residual_scale
+    return predicted, seen.addends
+
+
+def _distance(
+    model: LoadedModel, seen: _Observation, predicted: torch.Tensor, addends: torch.Tensor
+) -> float:
     magnitude = seen.edited.abs() + seen.intact.abs() + addends + predicted.square().mean().sqrt()
     allowed = _rounding(model) * magnitude
     error = (seen.edited - seen.intact - predicted).abs()
     return float((error / allowed.clamp_min(1e-300)).max())
+
+
+def _factor(model: LoadedModel, edit: _Edit, seen: _Observation) -> float | None:
+    """By how much a unit's write vector is multiplied on its way; None if that is not what happens."""
+    predicted, addends = _prediction(model, edit, seen)
+    change = seen.edited - seen.intact
+    factor = float(change @ predicted / (predicted @ predicted).clamp_min(1e-300))
+    near = _distance(model, seen, factor * predicted, addends) <= 1
+    return factor if near and factor else None
 
 
 def _rounding(model: LoadedModel) -> float:
@@ -332,7 +406,7 @@ def _rounding(model: LoadedModel) -> float:
     return epsilon * (4 if epsilon > 1e-5 else 64)
 
 
-def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
+def _shape_problems(model: LoadedModel, clean: _Clean, read: tuple[str, ...]) -> list[Problem]:
     where = f"models.{model.name}"
     problems = []
     if all(found.shape[:2] == (N_TOKENS, 1) for found in clean.sites.values()):
@@ -344,7 +418,8 @@ def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
                 f"leave it out, or set it to {(other - {found}).pop()}",
             )
         ]
-    for site in SITES:
+    experts = experts_of(model.hf, model.architecture)
+    for site in read:
         wrong = [
             (layer, found.shape)
             for (name, layer), found in clean.sites.items()
@@ -352,14 +427,16 @@ def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
         ]
         if wrong:
             layer, shape = wrong[0]
-            problems.append(
-                Problem(
-                    _key(model, site),
-                    f"in layer {layer} the activations are {list(shape)}, expected are "
-                    f"{[1, N_TOKENS, model.width(site)]} ([batch, length, width])",
-                    "name another module",
-                )
+            what = (
+                f"in layer {layer} the activations are {list(shape)}, expected are "
+                f"{[1, N_TOKENS, model.width(site)]} ([batch, length, width])"
             )
+            problem = Problem(_key(model, site), what, "name another module")
+            if experts and site == "mlp_hidden":
+                problem = mixture_of_experts(problem.where, experts)
+            elif experts and site == "mlp_output":
+                problem = Unsupported(problem.where, f"{what}, as a mixture of experts gives them")
+            problems.append(problem)
     if not clean.finite:
         fix = "float16 overflows in some models: use bfloat16 or float32"
         problems.append(Problem(f"{where}.dtype", "the model's logits are not finite numbers", fix))
@@ -377,13 +454,19 @@ def _shape_problems(model: LoadedModel, clean: _Clean) -> list[Problem]:
     return problems
 
 
-def _sum_problems(model: LoadedModel, clean: _Clean, layers: tuple[int, ...]) -> list[Problem]:
+def _sum_problems(
+    model: LoadedModel, clean: _Clean, layers: tuple[int, ...], sites: tuple[str, ...]
+) -> list[Problem]:
     """A contribution must not be the residual stream itself, which no edit would show."""
+    if "mlp_output" not in sites:
+        return []
     for layer in layers:
-        stream, attention, mlp, out = (
+        stream, mlp, out = (
             clean.sites[site, layer].values
-            for site in ("block_input", "attention_output", "mlp_output", "block_output")
+            for site in ("block_input", "mlp_output", "block_output")
         )
+        known = "attention_output" in sites
+        attention = clean.sites["attention_output", layer].values if known else 0 * mlp
         allowed = _rounding(model) * (stream.abs() + attention.abs() + mlp.abs() + out.abs())
 
         def adds_up(*terms: torch.Tensor, to: torch.Tensor = out, within: Any = allowed) -> bool:
@@ -423,35 +506,53 @@ def _effect_problem(
     return None
 
 
-def _deviation_problem(model: LoadedModel, edit: _Edit, deviation: float) -> Problem | None:
+def _deviation_problem(
+    model: LoadedModel, edit: _Edit, seen: _Observation, deviation: float
+) -> Problem | None:
     if deviation <= 1:
         return None
     paths = model.architecture
     if edit.site in WRITES_TO:
         target = WRITES_TO[edit.site]
-        return Problem(
-            _key(model, edit.site),
+        if edit.site == "mlp_hidden" and (experts := experts_of(model.hf, paths)):
+            return mixture_of_experts(_key(model, edit.site), experts)
+        what = (
             f"in layer {edit.layer} an edit of one unit at the input of "
             f"'{getattr(paths, edit.site)}' does not move the output of '{getattr(paths, target)}' "
-            "by its write vector",
+            "by its write vector"
+        )
+        if (factor := _factor(model, edit, seen)) is not None:
+            more = f"but by {factor:.3g} times it, as the model multiplies what it writes"
+            return Unsupported(_key(model, edit.site), f"{what}, {more}")
+        return Problem(
+            _key(model, edit.site),
+            what,
             f"name the last projection before the residual stream, or set units.{target}",
         )
+    what = (
+        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not "
+        "move the block's output by just this edit"
+    )
+    block = find_module(model.hf, paths.blocks)[edit.layer]
+    later = [name for name, _ in block.named_children() if name.startswith("per_layer")]
+    if later:  # Gemma 4
+        more = f"as the block adds more that is computed from it ('{later[0]}')"
+        return Unsupported(_key(model, edit.site), f"{what}, {more}")
     return Problem(
         _key(model, edit.site),
-        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not "
-        "move the block's output by just this edit",
+        what,
         "name the module whose output is added to the residual stream (a norm after it, perhaps)",
     )
 
 
-def _order_problems(model: LoadedModel, ids: torch.Tensor) -> list[Problem]:
+def _order_problems(model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...]) -> list[Problem]:
     """Why a trace failed: the modules that never run, else modules that run in another order."""
     try:
         with torch.no_grad():
             model.hf(ids.to(model.device))
     except Exception:
         return []  # the model itself fails: not the mapping's fault
-    silent = [site for site in SITES if not _runs(model, ids, site)]
+    silent = [site for site in sites if not _runs(model, ids, site)]
     if silent:
         return [
             Problem(
@@ -461,23 +562,40 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor) -> list[Problem]:
             )
             for site in silent
         ]
-    return [
-        Problem(
-            _key(model, second),
-            f"'{_path(model, second)}' runs before '{_path(model, first)}' (units.{first})",
-            "one of the two is not what its key says",
-        )
-        for first, second in pairwise(SITES)
-        if not _runs(model, ids, first, second)
-    ][:1]
+    for first, second in pairwise(sites):
+        if not _runs(model, ids, first, second):
+            return [
+                Problem(
+                    _key(model, second),
+                    f"'{_path(model, second)}' runs before '{_path(model, first)}' (units.{first})",
+                    "one of the two is not what its key says",
+                )
+            ]
+    last = replace(
+        model.module("block_output", model.n_layers - 1),
+        envoy=envoy_at(model.nn, model.architecture.final_norm),
+        side="input",
+    )
+    if not _runs(model, ids, "block_output", then=last):
+        path = model.architecture.final_norm
+        return [
+            Problem(
+                f"models.{model.name}.units.final_norm",
+                f"'{path}' does not run after the blocks",
+                "name the norm that reads what the last block puts out",
+            )
+        ]
+    return []
 
 
-def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str) -> bool:
-    """Whether the modules of these sites run in the first block, in this order."""
+def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | None = None) -> bool:
+    """Whether the modules of these sites run in the first block, in this order, and ``then`` after them."""
     try:
         with torch.no_grad(), model.nn.trace({"input_ids": ids}):
             for site in sites:
                 model.module(site, 0).get()
+            if then is not None:
+                then.get()
     except Exception:
         return False
     return True

@@ -146,7 +146,8 @@ def _activations(
         raise UserError.at(f"models.{name}.source", "a results source has no model to run")
     # What libraries say while loading is not what was asked for.
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    model = load(study, name, fetch(entry, Cache(study.execution.cache)), os.cpu_count() or 1)
+    record = fetch(entry, Cache(study.execution.cache))
+    model = load(study, name, record, os.cpu_count() or 1, wanted=(request.site,))
 
     from brodmann.localizers.activations import Activations
     from brodmann.localizers.lesion import lesion

@@ -40,7 +40,8 @@ def continuations(study: Study, name: str, wish: Wish) -> Iterator[tuple[str, st
         raise UserError.at(f"models.{name}.source", "a results source has no model to run")
     # What libraries say while loading is not the text that was asked for.
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    model = load(study, name, fetch(entry, Cache(study.execution.cache)), os.cpu_count() or 1)
+    record = fetch(entry, Cache(study.execution.cache))
+    model = load(study, name, record, os.cpu_count() or 1, wanted=(wish.site,))
 
     from brodmann.circuits.context import Reader
     from brodmann.localizers.generation import continuation

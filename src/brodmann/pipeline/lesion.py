@@ -217,7 +217,8 @@ def _missing(stage: LesionStage, store: Store) -> list[_Work]:
 
 def _unwritten(stage: LesionStage, store: Store) -> dict[str, Localized]:
     """Networks whose written shares the store lacks, by their key."""
-    if not stage.residual:
+    # A model whose neurons cannot be addressed has no circuits of them, either.
+    if not stage.residual or not stage.card.neurons_per_layer:
         return {}
     every = map(stage.localized, stage.settings.networks)
     keys = {stage.written_key(localized): localized for localized in every}

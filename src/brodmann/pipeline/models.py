@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from brodmann.circuits.prompting import resolved_format
 from brodmann.config.study import ModelEntry, Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
+from brodmann.models.architecture import SITES
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import WeightsRecord, fetch, locate
-from brodmann.pipeline import gpus, ledger, resources
+from brodmann.pipeline import gpus, ledger, resources, sites
 from brodmann.pipeline.job import Stopwatch
 from brodmann.pipeline.store import Store
 from brodmann.provenance import software
@@ -34,8 +36,17 @@ def fetch_weights(study: Study, name: str, output: str) -> None:
     write_json(output, record.to_json())
 
 
-def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
-    """The model, loaded for this job's device and threads, offline. Returns a ``LoadedModel``."""
+def load(
+    study: Study,
+    name: str,
+    record: WeightsRecord,
+    threads: int,
+    wanted: Collection[str] | None = None,
+) -> Any:
+    """The model, loaded for this job's device and threads, offline. Returns a ``LoadedModel``.
+
+    ``wanted``: the sites that it must have; None for those that the study uses.
+    """
     # Read by huggingface_hub when it is first imported: jobs never wait for a network.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # The device of the config may name a GPU itself (cuda:1): then there is nothing to choose.
@@ -61,6 +72,7 @@ def load(study: Study, name: str, record: WeightsRecord, threads: int) -> Any:
         trust_remote_code=entry.trust_remote_code,
         units=entry.units or None,
         allow_pickle=entry.allow_pickle,
+        wanted=sites.sites(study, name) if wanted is None else wanted,
     )
     log.info("%s loaded in %.1f s", name, watch.seconds)
     return model
@@ -92,9 +104,11 @@ def check_model(
             "loading": entry.loading_settings(),
         }
     )
+    used = sites.sites(study, name)
     with Store(Path(store) / "check") as checks:
         payload = checks.get(key)
-        if payload is None:
+        # What another study did without is checked again, and refused if it still fails.
+        if payload is None or not set(used) <= set(json.loads(payload)["self_check"]["widths"]):
             watch = Stopwatch()
             payload = canonical_json(_inspect(study, name, record, threads))
             checks.put(key, payload)
@@ -112,13 +126,16 @@ def check_model(
 
 def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> dict[str, Any]:
     """Load the model, run the self-check, and note what later jobs want to know about it."""
-    model = load(study, name, record, threads)
+    # The check says what is missing: it knows which sites work instead.
+    model = load(study, name, record, threads, wanted=())
     import torch
 
     from brodmann.models.head import dtype_name
     from brodmann.models.selfcheck import self_check
 
-    outcome = self_check(model)
+    outcome = self_check(model, sites.needs(study, name))
+    if left_out := [site for site in SITES if site not in outcome.widths]:
+        log.info("%s: not proved, as the study does not use it: %s", name, ", ".join(left_out))
     with torch.inference_mode():
         logits = model.hf(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
     config = model.hf.config.get_text_config()
@@ -128,9 +145,10 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "n_parameters": model.n_parameters,
         "n_layers": model.n_layers,
         "hidden_size": model.hidden_size,
-        "neurons_per_layer": model.neurons_per_layer,
-        "heads_per_layer": model.heads_per_layer,
-        "head_dim": model.head_dim,
+        # 0 where there are none that could be addressed.
+        "neurons_per_layer": outcome.widths.get("mlp_hidden", 0),
+        "heads_per_layer": model.heads_per_layer if "heads" in outcome.widths else 0,
+        "head_dim": model.head_dim if "heads" in outcome.widths else 0,
         "vocabulary_size": config.vocab_size,
         "has_chat_template": model.tokenizer.chat_template is not None,
         "architecture": asdict(model.architecture),

@@ -77,7 +77,7 @@ class Agreement:
                 lambda bench, own=own: self._written(bench, own),
             )
             for own in self.networks()
-            if own.residual
+            if own.residual and self.stage.card.neurons_per_layer
         ]
 
     def _written(self, bench: Bench, own: Map) -> bytes:

@@ -48,7 +48,7 @@ def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
         raise UserError.at(f"models.{name}.source", "a results source has no model to run")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     record = fetch(entry, Cache(study.execution.cache))
-    model = load(study, name, record, os.cpu_count() or 1)
+    model = load(study, name, record, os.cpu_count() or 1, wanted=(SITE,))
     networks = _networks(study, model, wish)
     height = np.abs(networks.maps).max(0)
     kept = {

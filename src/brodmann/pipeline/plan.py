@@ -17,7 +17,8 @@ from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
 from brodmann.models.cache import Cache
 from brodmann.models.sources import at_hand
-from brodmann.pipeline import resources
+from brodmann.pipeline import resources, sites
+from brodmann.pipeline.prompt_lengths import prompt_lengths
 from brodmann.pipeline.sizes import ModelSize, model_size, size_of_folder
 from brodmann.pipeline.stage_memory import CUDA_CONTEXT, RULES, StageMemory, stage_memory
 
@@ -28,10 +29,12 @@ _USABLE = 0.92
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of one model: memory in bytes, a job's request, and what a finished job took (or None)."""
+    """One stage of one model: memory in bytes, the time it takes, a job's request (``mem_mb``, ``runtime`` in
+    minutes), and what a finished job took (or None)."""
 
     memory: StageMemory
     gpus: int
+    time: resources.Time
     mem_mb: int
     runtime: int
     measured: int | None
@@ -44,17 +47,18 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """All stages of one model; ``gpus`` is what the neediest of them takes (0 on the CPU)."""
+    """All stages of one model; none if its check would refuse it, for the reasons in ``refused``."""
 
     entry: ModelEntry
     size: ModelSize
     stages: tuple[StagePlan, ...]
     gpu_bytes: int
+    refused: tuple[str, ...] = ()
 
     @property
     def gpus(self) -> int:
-        """GPUs that the model needs."""
-        return max(stage.gpus for stage in self.stages)
+        """GPUs that the neediest stage takes (0 on the CPU)."""
+        return max((stage.gpus for stage in self.stages), default=0)
 
     @property
     def advice(self) -> str:
@@ -72,10 +76,14 @@ def plan(
     names: Sequence[str],
     *,
     results: str | Path = "results",
+    data: str | Path | None = None,
     on_cpu: bool = False,
     gpu_gb: float = 80.0,
 ) -> list[ModelPlan]:
-    """The plans of some models; all models whose size is unknown are told at once."""
+    """The plans of some models; all models whose size is unknown are told at once.
+
+    ``data``: the folder of the tasks, whose prompts are measured; without it they are taken for usual ones.
+    """
     cache = Cache(study.execution.cache)
     plans, problems = [], []
     for name in names:
@@ -86,7 +94,11 @@ def plan(
             problems += error.problems
             continue
         on_gpu = not on_cpu and resources.gpus(study, name) > 0
-        plans.append(_model_plan(study, entry, size, on_gpu, int(gpu_gb * _GB)))
+        gpu_bytes = int(gpu_gb * _GB)
+        if refused := _refused(study, name, size):
+            plans.append(ModelPlan(entry, size, (), gpu_bytes, refused))
+        else:
+            plans.append(_model_plan(study, entry, size, on_gpu, gpu_bytes, data))
     if problems:
         raise UserError(*problems)
     return plans
@@ -112,19 +124,42 @@ def find_size(entry: ModelEntry, cache: Cache, results: Path) -> ModelSize:
         ) from None
 
 
+def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
+    """Why a mixture of experts would not get past its check in this study; nothing if it would."""
+    if size.active is None:
+        return ()
+    # Beside recurrent states, not every block has heads, either.
+    works = ("mlp_output", "block_output", *(() if size.stateful else ("heads",)))
+    found = []
+    for need in sites.needs(study, name):
+        if need.site == "mlp_hidden" or (need.site == "heads" and size.stateful):
+            other = need.advice(works) or "leave the model out"
+            found.append(
+                f"not supported (mixture of experts): no {need.site} for {need.key}; {other}"
+            )
+    return tuple(found)
+
+
 def _model_plan(
-    study: Study, entry: ModelEntry, size: ModelSize, on_gpu: bool, gpu_bytes: int
+    study: Study,
+    entry: ModelEntry,
+    size: ModelSize,
+    on_gpu: bool,
+    gpu_bytes: int,
+    data: str | Path | None,
 ) -> ModelPlan:
     stages = []
+    lengths = prompt_lengths(study, data)
     for rule in rules_of(study, entry.name):
         memory = stage_memory(study, size, rule, "cuda" if on_gpu else "cpu")
-        prompts = resources.prompts(study, rule)
+        tokens = resources.tokens(study, rule, size, lengths)
         stages.append(
             StagePlan(
                 memory,
                 gpus_needed(memory, gpu_bytes, entry.name) if on_gpu else 0,
+                resources.time_of(size, tokens, on_gpu=on_gpu),
                 resources.memory_mb(size, memory, on_gpu=on_gpu),
-                resources.runtime_minutes(size, prompts, on_gpu=on_gpu),
+                resources.runtime_minutes(size, tokens, on_gpu=on_gpu),
                 measured_peak(entry.name, rule),
             )
         )
@@ -177,11 +212,16 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
     """A model's plan in lines of text."""
     size, entry = found.size, found.entry
     where = f"{found.gpu_bytes / _GB:g} GB GPUs" if found.gpus else "the CPU"
-    lines = [
-        f"{entry.name}: {_parameters(size.parameters)} parameters of {size.width} bytes,"
-        f" weights {_show(size.bytes)}; on {where}"
-    ]
-    head = ["stage", "one text", "a batch", "gathered", "GPUs", "mem_mb", "runtime"]
+    shown = f"{_parameters(size.parameters)} parameters"
+    if size.active is not None:
+        shown += f" ({_parameters(size.active)} for each token)"
+    shown += f" of {size.width} bytes, weights {_show(size.bytes)}"
+    if found.refused:
+        return "\n".join(
+            [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]
+        )
+    lines = [f"{entry.name}: {shown}; on {where}"]
+    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time", "mem_mb", "runtime"]
     rows = [head + (["predicted", "measured"] if measured else [])]
     for stage in found.stages:
         memory = stage.memory
@@ -191,6 +231,7 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             _show(batch_taken(stage, found.gpu_bytes)),
             _show(memory.gathered),
             str(stage.gpus),
+            _duration(stage.time.minutes),
             str(stage.mem_mb),
             f"{stage.runtime} min",
         ]
@@ -205,9 +246,31 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             *(c.rjust(w) for c, w in zip(row[1:], wide[1:], strict=True)),
         ]
         lines.append("  " + "  ".join(cells))
+    lines += [f"  {line}" for line in _resubmissions(found)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
     return "\n".join(lines)
+
+
+def _resubmissions(found: ModelPlan) -> Iterator[str]:
+    """How often the jobs that need longer than queues take are ended and submitted again."""
+    for stage in found.stages:
+        jobs = stage.time.submissions
+        if jobs == 1:
+            continue
+        rounds = math.ceil(jobs / (1 + resources.RETRIES))
+        again = f", in {rounds} runs of the same command" if rounds > 1 else ""
+        times = "once" if jobs == 2 else f"{jobs - 1} times"
+        yield (
+            f"{stage.stage}: ended at {resources.LONGEST} min and submitted again {times}{again}"
+            f" (retries: {resources.RETRIES}); each goes on where the last was"
+        )
+
+
+def _duration(minutes: int) -> str:
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
 
 
 def _parameters(count: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from brodmann.circuits.footprint import Widths
 from brodmann.config.study import ModelEntry
 from brodmann.models.architecture import expected_layers, expected_neurons, heads_of, hidden_size
+from brodmann.pipeline.experts import Mixture, mixture_of
 
 # Bytes of a number, by the names that configs and safetensors headers use.
 WIDTHS = {
@@ -39,12 +40,16 @@ class ModelSize:
     """A model's parameters, and the bytes that each takes once it is loaded.
 
     ``known``: its widths, where they are known. ``stored``: bytes of its files, where they are known.
+    ``active``: parameters that one token goes through, where the others are experts. ``stateful``: it has
+    recurrent states, so that every sequence is read whole.
     """
 
     parameters: int
     width: int
     known: Widths | None = field(default=None, compare=False)
     stored: int | None = field(default=None, compare=False)
+    active: int | None = field(default=None, compare=False)
+    stateful: bool = field(default=False, compare=False)
 
     @property
     def bytes(self) -> int:
@@ -75,7 +80,8 @@ def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path
     config = _read(folder / "config.json") if folder is not None else None
     if (card := _read(card_file)) is not None:
         width = _loaded_width(entry, WIDTHS[card["dtype"]])
-        return ModelSize(card["n_parameters"], width, _of_card(card, config, width), stored)
+        known = _of_card(card, config, width)
+        return _sized(config, card["n_parameters"], width, known, stored)
     if folder is not None and not entry.untrained:
         found = size_of_folder(folder, entry)
         if found is not None:
@@ -87,7 +93,7 @@ def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path
     own = WIDTHS["float32"] if converted else _USUAL_WIDTH
     width = _loaded_width(entry, own)
     known = None if config is None else widths_of(config, width)
-    return ModelSize(record["bytes"] // own, width, known, stored)
+    return _sized(config, record["bytes"] // own, width, known, stored)
 
 
 def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
@@ -100,11 +106,31 @@ def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
         own = _config_width(config)
         width = _loaded_width(entry, WIDTHS["float32"] if entry.untrained else own)
         known = widths_of(config, width)
-        return known and ModelSize(_parameters(config, known), width, known)
+        return known and _sized(config, _parameters(config, known), width, known)
     parameters, total = headers
-    width = _loaded_width(entry, math.ceil(total / parameters))
+    own = math.ceil(total / parameters)
+    if config is not None and "quantization_config" in config:
+        # Several numbers lie in one that is stored (gpt-oss): it is unpacked when it is loaded.
+        own = _config_width(config)
+        known = widths_of(config, own)
+        parameters = parameters if known is None else _parameters(config, known)
+    width = _loaded_width(entry, own)
     known = None if config is None else widths_of(config, width)
-    return ModelSize(parameters, width, known, total)
+    return _sized(config, parameters, width, known, total)
+
+
+def _sized(
+    config: dict[str, Any] | None,
+    parameters: int,
+    width: int,
+    known: Widths | None,
+    stored: int | None = None,
+) -> ModelSize:
+    """With what the configuration says of experts and states."""
+    mixture = None if config is None else _mixture(_text(config))
+    active = None if mixture is None else mixture.active
+    stateful = config is not None and _has_states(_text(config))
+    return ModelSize(parameters, width, known, stored, active, stateful)
 
 
 def widths_of(config: dict[str, Any], width: int) -> Widths | None:
@@ -118,7 +144,8 @@ def widths_of(config: dict[str, Any], width: int) -> Widths | None:
         heads, head = heads_of(holder)
         keys = texts.get("num_key_value_heads") or texts.get("multi_query_group_num") or heads
         head = head or hidden // heads
-        neurons = expected_neurons(holder) or 4 * hidden
+        mixture = _mixture(texts)
+        neurons = mixture.neurons if mixture else expected_neurons(holder) or 4 * hidden
         return Widths(
             layers, hidden, neurons, heads * head, keys * head, texts["vocab_size"], width
         )
@@ -126,14 +153,39 @@ def widths_of(config: dict[str, Any], width: int) -> Widths | None:
         return None
 
 
+def _mixture(texts: dict[str, Any]) -> Mixture | None:
+    """A language model's experts, if it has any and its configuration is complete."""
+    holder = SimpleNamespace(
+        config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(**texts))
+    )
+    try:
+        heads, head = heads_of(holder)
+        head = head or hidden_size(holder) // heads
+        keys = texts.get("num_key_value_heads") or heads
+        return mixture_of(texts, heads * head, keys * head)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
+        return None
+
+
+# Parts of settings' names that only models with recurrent states or convolutions have.
+_STATES = ("mamba", "ssm_", "linear_num_key_heads", "conv_L_cache", "lru_width")
+
+
+def _has_states(texts: dict[str, Any]) -> bool:
+    return any(part in name for name in texts for part in _STATES)
+
+
 def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) -> Widths | None:
     try:
-        heads = card["heads_per_layer"] * card["head_dim"]
         own = None if config is None else widths_of(config, width)
+        # 0 where there are none that can be addressed.
+        heads = card["heads_per_layer"] * card["head_dim"] or (own and own.heads)
+        heads = heads or card["hidden_size"]
+        neurons = card["neurons_per_layer"] or (own and own.neurons) or 4 * card["hidden_size"]
         return Widths(
             card["n_layers"],
             card["hidden_size"],
-            card["neurons_per_layer"],
+            neurons,
             heads,
             # The card does not say how many heads share keys: none, to be safe.
             heads if own is None else own.keys,
@@ -156,8 +208,10 @@ def _config_width(config: dict[str, Any]) -> int:
 
 
 def _parameters(config: dict[str, Any], known: Widths) -> int:
-    """All matrices of a dense decoder: an estimate, for a config without its weights."""
+    """All matrices of a decoder: an estimate, for a config without its weights."""
     texts = _text(config)
+    if (mixture := _mixture(texts)) is not None:
+        return mixture.total
     matrices = 2 if texts.get("model_type") in _UNGATED else 3
     block = known.hidden * (2 * known.heads + 2 * known.keys + matrices * known.neurons)
     tables = 1 if texts.get("tie_word_embeddings", config.get("tie_word_embeddings", True)) else 2

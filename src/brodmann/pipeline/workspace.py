@@ -1,5 +1,5 @@
 """The study as Snakemake sees it: opened once per Snakefile parse. Reads config and folder listings only;
-no result is read here."""
+of results nothing but models' cards, when a job asks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline import resources
+from brodmann.pipeline import resources, sites
 from brodmann.pipeline.inventory import AVERAGE, Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
@@ -302,7 +302,7 @@ class Workspace:
 
     def needs(self, rule: str) -> dict[str, Any]:
         """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
-        return resources.needs(self.study, rule)
+        return resources.needs(self.study, rule, self.root / "data")
 
     @property
     def statistics_settings(self) -> dict[str, Any]:
@@ -320,6 +320,15 @@ class Workspace:
             files = [catalogue.task_path(data, task), *catalogue.shared_lexicons(data)]
         # Relative, so that a study and its clone can move together without looking changed.
         return [os.path.relpath(file) for file in files]
+
+    def loading_settings(self, model: str) -> dict[str, Any]:
+        """What decides the numbers of the loaded model; with the sites that its check did without.
+
+        These are only named where the study has come to use them: then the model is checked again.
+        """
+        settings = self.study.model(model).loading_settings()
+        lacking = sites.unproved(self.study, model, Path("results", model, "model.json"))
+        return {**settings, "sites": lacking} if lacking else settings
 
     def weights_files(self, model: str) -> list[str]:
         """Files whose change means other weights: those of a local folder or GGUF file."""

@@ -89,6 +89,6 @@ def _model_row(sources: Sources, name: str) -> list[str]:
         source,
         f"{card['n_parameters'] / 1e6:,.0f} M",
         str(card["n_layers"]),
-        str(card["neurons_per_layer"]),
+        str(card["neurons_per_layer"] or "–"),
         card["weights_hash"][:12],
     ]

@@ -1,0 +1,56 @@
+"""Which sites of a model a study uses, by which key of its config. Light: read when rules are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brodmann.config.networks import NETWORK_SITES
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import read_json
+from brodmann.models.architecture import COMPONENTS
+from brodmann.models.wanted import Need
+
+# Where localizers may look (workflow/schemas/config.schema.yaml), the usual ones first.
+_LOCALIZER_SITES = ("block_output", "mlp_output", "mlp_hidden")
+# Sites that a key under ``units`` names, beside those that hold for all of them.
+_NAMED = ("heads", "attention_output", "mlp_hidden", "mlp_output")
+
+
+def needs(study: Study, model: str) -> tuple[Need, ...]:
+    """The sites that the study uses of one model."""
+    components = study.attribution.components
+    found = [
+        Need(
+            COMPONENTS[component],
+            "attribution.components",
+            {f"[{other}]": site for other, site in COMPONENTS.items() if other != component},
+        )
+        for component in components
+    ]
+    if study.localizer.networks:
+        found.append(_needed(study.localizer.site, "localizer.site", _LOCALIZER_SITES))
+    if model in study.network_models:
+        found.append(_needed(study.networks.site, "networks.site", NETWORK_SITES))
+    named = {need.site for need in found}
+    # What the entry of the model names itself is meant to be there.
+    own = [site for site in study.model(model).units if site in _NAMED and site not in named]
+    return (*found, *(Need(site, "", {}) for site in own))
+
+
+def _needed(site: str, key: str, sites: tuple[str, ...]) -> Need:
+    return Need(site, key, {other: other for other in sites if other != site})
+
+
+def sites(study: Study, model: str) -> tuple[str, ...]:
+    """Their names."""
+    return tuple(dict.fromkeys(need.site for need in needs(study, model)))
+
+
+def unproved(study: Study, model: str, card_file: str | Path) -> list[str]:
+    """Sites that the study uses and the check on a model's card did not prove; none without a card."""
+    try:
+        proved = read_json(card_file)["self_check"]["widths"]
+    except (UserError, KeyError, TypeError):
+        return []
+    return [site for site in sites(study, model) if site not in proved]
