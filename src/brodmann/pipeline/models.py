@@ -20,6 +20,7 @@ from brodmann.methods import METHODS
 from brodmann.models.architecture import SITES
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
+from brodmann.models.precision import NARROW
 from brodmann.models.sources import WeightsRecord, fetch, locate
 from brodmann.pipeline import gpus, ledger, resources, sites
 from brodmann.pipeline.job import Stopwatch
@@ -95,18 +96,16 @@ def check_model(
     """Rule ``check_model``: write ``model.json``; the model is loaded only if the check is not stored."""
     entry = study.model(name)
     record = WeightsRecord.read(record_file)
-    key = digest(
-        {
-            "stage": "check",
-            "method": METHODS["check"],
-            "weights": record.weights_hash,
-            "tokenizer": record.tokenizer_hash,
-            "loading": entry.loading_settings(),
-        }
-    )
+    basis = {
+        "stage": "check",
+        "weights": record.weights_hash,
+        "tokenizer": record.tokenizer_hash,
+        "loading": entry.loading_settings(),
+    }
+    key = digest({**basis, "method": METHODS["check"]})
     used = sites.sites(study, name)
     with Store(Path(store) / "check") as checks:
-        payload = checks.get(key)
+        payload = checks.get(key) or _of_version_1(checks, basis)
         # What another study did without is checked again, and refused if it still fails.
         if payload is None or not set(used) <= set(json.loads(payload)["self_check"]["widths"]):
             watch = Stopwatch()
@@ -122,6 +121,12 @@ def check_model(
     # Read back in both cases: a card is the same, byte for byte, whether the check was found or made.
     facts = json.loads(payload)
     _card(entry, record, facts).write(output, facts["metadata"])
+
+
+def _of_version_1(checks: Store, basis: dict[str, Any]) -> bytes | None:
+    """The record of the check's first version, which stands for all models but those of narrow dtypes."""
+    payload = checks.get(digest({**basis, "method": 1}))
+    return None if payload is None or json.loads(payload)["dtype"] in NARROW else payload
 
 
 def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> dict[str, Any]:
