@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from reference import naive_lesion, naive_means
+from rounding import assert_same, deviation, rounding
 from test_attribution import ITEMS, SINGLE
 from tiny_models import FAMILIES
 
@@ -56,9 +57,9 @@ def test_equals_the_naive_implementation(models, family, kind):
     for component in ("neurons", "heads"):
         found = measure(model, items, component, kind)
         expected = np.array(expect(model, items, component, kind))
-        assert np.abs(found - expected).max() <= 1e-4
+        assert_same(found, expected)
         # The largest lesion does something, so that agreement is not that of two idle codes.
-        assert np.abs(expected[-1] - expected[0]).max() > 1e-2
+        assert deviation(expected[-1], expected[0]) > 10 * rounding()
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "falcon", "chatglm"])
@@ -68,7 +69,7 @@ def test_single_answers_lesion_both_prompts(models, family, kind):
     items = [*SINGLE, SINGLE[0].__class__((9, 8, 7), (4, 8, 7), (11, 12), None)]
     found = measure(model, items, "neurons", kind)
     expected = np.array(expect(model, items, "neurons", kind))
-    assert np.abs(found[..., 0] - expected[..., 0]).max() <= 1e-4
+    assert_same(found[..., 0], expected[..., 0])
     # Joints are given up to what the two prompts share: their difference is what counts.
     differences = found[..., 1] - found[..., 2]
     assert np.abs(differences - (expected[..., 1] - expected[..., 2])).max() <= 2e-4
@@ -82,12 +83,12 @@ def test_does_not_depend_on_the_batch(models, family, kind):
     whole = measure(model, ITEMS, "neurons", kind)
     for batch_tokens in (1, 60):
         found = measure(model, ITEMS, "neurons", kind, batch_tokens=batch_tokens)
-        assert np.abs(found - whole).max() <= 1e-5
+        assert_same(found, whole)
     chosen = lesions(model, "neurons")
     reversed_ = measure(model, ITEMS, "neurons", kind, chosen[::-1])
-    assert np.abs(reversed_[::-1] - whole).max() <= 1e-5
+    assert_same(reversed_[::-1], whole)
     alone = measure(model, ITEMS, "neurons", kind, [chosen[3]])
-    assert np.abs(alone[0] - whole[3]).max() <= 1e-5
+    assert_same(alone[0], whole[3])
 
 
 def test_lesioning_everything_gives_the_corrupted_run(models):
@@ -101,7 +102,7 @@ def test_lesioning_everything_gives_the_corrupted_run(models):
         log_probability(model.hf, ITEMS[0].clean, answer)
         for answer in (ITEMS[0].correct, ITEMS[0].incorrect)
     ]
-    assert found[0, 0] == pytest.approx(intact, abs=1e-4)
+    assert_same(found[0, 0], intact)
 
 
 def test_blocks_below_the_lowest_edit_are_not_run(models, monkeypatch):
@@ -136,10 +137,7 @@ def test_memory_is_budgeted_and_running_out_halves(models, monkeypatch):
         return forward(group, some, *rest)
 
     monkeypatch.setattr(ablator, "_forward", counting)
-    assert (
-        np.abs(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted") - expected).max()
-        < 1e-5
-    )
+    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)
     assert set(sizes) == {1}
     ablator = Ablator(model)
 
@@ -149,7 +147,4 @@ def test_memory_is_budgeted_and_running_out_halves(models, monkeypatch):
         return Ablator._forward(ablator, group, some, *rest)
 
     monkeypatch.setattr(ablator, "_forward", scarce)
-    assert (
-        np.abs(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted") - expected).max()
-        < 1e-5
-    )
+    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)

@@ -5,6 +5,7 @@ import gc
 import pytest
 import torch
 from reference import naive_attribution, naive_metric, naive_patched_metric
+from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.attribution import Attributor
@@ -47,7 +48,7 @@ def attribute(model, items, **options):
 def close(found, expected):
     scale = expected.abs().max()
     assert scale > 1e-4  # not silently zero
-    assert (found - expected).abs().max() <= 1e-4 * scale
+    assert_same(found, expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -80,7 +81,7 @@ def test_does_not_depend_on_the_batch(models, family):
     runs = [attribute(models(family), items, batch_tokens=n) for n in (1, 36, 4096)]
     for key, first in runs[0].items():
         for other in runs[1:]:
-            assert (other[key] - first).abs().max() <= 1e-5 * max(1.0, first.abs().max())
+            assert_same(other[key], first)
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "falcon"])

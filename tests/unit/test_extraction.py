@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from rounding import assert_same
 
 from brodmann.errors import UserError
 from brodmann.models.architecture import find_module
@@ -56,8 +57,8 @@ def test_signals_are_what_the_modules_put_out(models, family, site):
     for number, row in enumerate(ROWS):
         expected = hooked(model, site, row)
         assert seen[number].shape == (len(row), extractor.layout.n_columns)
-        assert np.allclose(seen[number], expected.reshape(len(row), -1), atol=1e-5)
-        assert np.allclose(extractor.one(row), expected, atol=1e-5)
+        assert_same(seen[number], expected.reshape(len(row), -1))
+        assert_same(extractor.one(row), expected)
 
 
 def test_layers_and_first_tokens_can_be_left_out(models):
@@ -66,7 +67,8 @@ def test_layers_and_first_tokens_can_be_left_out(models):
     expected = hooked(model, "mlp_output", ROWS[0])
     found = extractor.one(ROWS[0])
     assert found.shape == (3, model.n_layers, model.hidden_size)
-    assert np.allclose(found[:, [0, 2]], expected[1:, [0, 2]], atol=1e-5) and not found[:, 1].any()
+    assert_same(found[:, [0, 2]], expected[1:, [0, 2]])
+    assert not found[:, 1].any()
     with pytest.raises(UserError, match="its layers are 0 to 2"):
         Extractor(model, layers=[0, 3])
     with pytest.raises(UserError, match="did you mean 'mlp_output'"):
@@ -85,7 +87,7 @@ def test_texts_are_concatenated_in_their_order(models, tmp_path, monkeypatch, on
         found = np.concatenate([block for _, block in signals.blocks()])
     assert sum(done) == len(ROWS) and not list(tmp_path.iterdir())
     alone = [hooked(model, "mlp_output", row).reshape(len(row), -1) for row in ROWS]
-    assert np.allclose(found, np.concatenate(alone), atol=1e-5)
+    assert_same(found, np.concatenate(alone))
 
 
 def test_out_of_memory_halves_the_batch(models, monkeypatch):

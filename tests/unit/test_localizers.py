@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from rounding import assert_same, computes_in
 from scipy.stats import false_discovery_control, ttest_ind
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -88,6 +89,12 @@ def close(found, expected, tolerance=1e-8):
     assert np.abs(found - expected).max() <= tolerance * max(1, np.abs(expected).max())
 
 
+def test_some_models_compute_in_float64_throughout_and_some_do_not(exact_models):
+    found = {family: computes_in(exact_models(family)) for family in ("gpt2", "chatglm", "gptj")}
+    exact, single = torch.float64, torch.float32
+    assert found == {"gpt2": exact, "chatglm": exact, "gptj": single}
+
+
 def check(model, site, pooling, **options):
     activations = Activations(model, site=site, **options)
     found = measure(activations, rows_of(model, POSITIVE), rows_of(model, NEGATIVE), pooling)
@@ -96,9 +103,10 @@ def check(model, site, pooling, **options):
     )
     expected = ttest_ind(positive, negative, axis=0, equal_var=False)
     assert np.isfinite(expected.statistic).all() and np.abs(expected.statistic).max() > 1
-    close(found.t, expected.statistic)
-    close(found.p, expected.pvalue)
-    close(found.p_fdr.reshape(-1), false_discovery_control(expected.pvalue, axis=None))
+    dtype = computes_in(model)
+    assert_same(found.t, expected.statistic, dtype)
+    assert_same(found.p, expected.pvalue, dtype)
+    assert_same(found.p_fdr.reshape(-1), false_discovery_control(expected.pvalue, axis=None), dtype)
     return found
 
 
@@ -119,7 +127,7 @@ def test_does_not_depend_on_the_batch(exact_models, family):
     model = exact_models(family)
     found = [check(model, "block_output", "mean", batch_tokens=n) for n in (1, 25, 4096)]
     for other in found[1:]:
-        close(other.t, found[0].t, 1e-10)
+        assert_same(other.t, found[0].t, computes_in(model))
 
 
 def test_padding_would_change_the_mean_but_is_never_there(exact_models):
@@ -132,7 +140,7 @@ def test_padding_would_change_the_mean_but_is_never_there(exact_models):
         together[numbers] = values
     for number, row in enumerate(rows):
         [(_, alone)] = activations.pooled([row], "sum")
-        close(together[number], alone[0], 1e-10)
+        assert_same(together[number], alone[0], computes_in(model))
 
 
 def test_pooling():
@@ -294,7 +302,7 @@ def test_means_weigh_texts_alike(exact_models):
     expected = np.mean(
         [naive_activations(model, row, "mlp_output").mean(1).numpy() for row in rows], axis=0
     )
-    close(Activations(model, site="mlp_output").means(rows), expected)
+    assert_same(Activations(model, site="mlp_output").means(rows), expected, computes_in(model))
 
 
 def test_running_out_of_memory_halves_the_batch(exact_models, monkeypatch):
@@ -310,4 +318,4 @@ def test_running_out_of_memory_halves_the_batch(exact_models, monkeypatch):
         return whole(ids, pooling)
 
     monkeypatch.setattr(activations, "_forward", scarce)
-    close(activations.means(rows), expected)
+    assert_same(activations.means(rows), expected, computes_in(model))

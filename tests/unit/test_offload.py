@@ -7,9 +7,9 @@ their module runs, and are gone again.
 from itertools import product
 
 import accelerate
-import numpy as np
 import pytest
 import torch
+from rounding import assert_same
 from test_attribution import ITEMS, SINGLE
 from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 def baseline(model):
     scorer = Scorer(model.hf, model.device, None, Reader(model))
     both = [score_items("language/t", items, scorer) for items in (ITEMS, SINGLE)]
-    return [value for found in both for column in found.log_probs.values() for value in column]
+    return [column for found in both for column in found.log_probs.values()]
 
 
 def contributions(attributor):
@@ -78,7 +78,7 @@ def lesions(model):
     found = []
     for site in ("block_output", "mlp_output", "mlp_hidden"):
         with lesion(model, [(0, 1), (2, 3)], site=site):
-            found.append(baseline(model))
+            found += baseline(model)
     return found
 
 
@@ -87,8 +87,8 @@ def written(model):
 
 
 def check(model):
-    found = self_check(model)
-    return [*found.effect.values(), *found.deviation.values()]
+    # How far rounding took it from its prediction is rounding itself; that it passed is what counts.
+    return [list(self_check(model).effect.values())]
 
 
 def text(model):
@@ -131,11 +131,10 @@ CASES = [
 
 
 def same(found, expected):
+    """Not to the last bit: weights read from a file lie elsewhere in memory, and BLAS sums otherwise."""
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(
-            np.array(one, dtype=float), np.array(other, dtype=float), rtol=1e-5, atol=1e-7
-        )
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize(("family", "way"), CASES)
@@ -174,7 +173,13 @@ def test_another_dtype_than_the_checkpoints_comes_from_disk(tmp_path):
     options = {"name": "llama", "dtype": "bfloat16"}
     model = load_model(folder, device_map={"": "disk"}, **options)
     assert model.dtype == torch.bfloat16
-    same(baseline(model), baseline(load_model(folder, device="cpu", **options)))
+    for found, expected in zip(
+        baseline(model), baseline(load_model(folder, device="cpu", **options)), strict=True
+    ):
+        assert_same(found, expected, torch.bfloat16)
+    written = tiny_model("llama").model.layers[1].mlp.down_proj.weight
+    with resident(model.hf.model.layers[1].mlp.down_proj) as here:
+        assert torch.equal(here.weight, written.bfloat16())
 
 
 def test_a_budget_is_that_of_the_fullest_device(monkeypatch):

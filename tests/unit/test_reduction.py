@@ -1,5 +1,6 @@
 """The reduction in passes: agreement with the dense SVD, and the memory that it takes."""
 
+import os
 import subprocess
 import sys
 
@@ -154,8 +155,12 @@ print(before, peak(), found.facts["windows"][0]["passes"], found.facts["windows"
 """
 
 
-# What BLAS and the allocator keep for themselves, more with more threads.
+# What BLAS keeps for itself, more with more threads.
 _LIBRARIES_MB = 150
+# glibc gives freed blocks of up to 32 MB back, or keeps them, depending on which small allocation lies above
+# them; that changes with the kernels of a processor. With a fixed threshold each block goes when it is freed,
+# so that the peak is what the method holds at once.
+_GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
 
 def bound_mb(units, k, block_values):
@@ -175,6 +180,7 @@ def measured_mb(*shape):
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, **_GIVE_BACK},
     )
     before, after, passes, how = done.stdout.split()
     return float(before), float(after), int(passes), how

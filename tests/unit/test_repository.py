@@ -1,5 +1,6 @@
 """The repository's own promises: pins agree, profiles do not collide, nothing is undocumented."""
 
+import os
 import re
 import subprocess
 import sys
@@ -170,6 +171,69 @@ def test_nothing_here_names_a_machine_or_a_registry(root):
         if path.is_file() and path.suffix not in {".png", ".pdf"}:
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [word for word in words if word in text], name
+
+
+def variables_and_targets(root):
+    """Of the Makefile: name -> value, and the names of the targets that ``make help`` shows."""
+    text = (root / "Makefile").read_text()
+    variables = dict(re.findall(r"^([A-Z]+) := (.*)$", text, re.M))
+    return variables, re.findall(r"^([a-z-]+):.*## ", text, re.M)
+
+
+def test_make_help_shows_every_target(root):
+    _, targets = variables_and_targets(root)
+    [phony] = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.M)
+    assert sorted(phony.split()) == sorted(targets)
+    assert max(map(len, targets)) <= 13  # the width of the column
+
+
+def jobs_of_the_workflow(root):
+    return yaml.safe_load((root / ".github/workflows/test.yml").read_text())["jobs"]
+
+
+def test_the_workflow_runs_targets_that_exist(root):
+    _, targets = variables_and_targets(root)
+    run = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in jobs_of_the_workflow(root).items()
+    }
+    assert run == {"test": ["make test"], "portable": ["make test-portable"]}
+    assert {command.split()[1] for commands in run.values() for command in commands} <= set(targets)
+
+
+def test_the_workflow_tests_on_both_architectures(root):
+    machines = jobs_of_the_workflow(root)["test"]["strategy"]["matrix"]["machine"]
+    assert [machine.endswith("-arm") for machine in machines] == [False, True]
+
+
+def test_the_workflow_runs_a_python_that_is_supported(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    low, high = (
+        tuple(map(int, bound.split(".")))
+        for bound in re.findall(r"[\d.]+", project["requires-python"])
+    )
+    for job in jobs_of_the_workflow(root).values():
+        [version] = [
+            s["with"]["python-version"]
+            for s in job["steps"]
+            if "python-version" in s.get("with", {})
+        ]
+        assert low <= tuple(map(int, version.split("."))) < high
+
+
+def test_other_processors_are_played_by_settings_that_work(root):
+    """The plain kernels of test-portable: torch says what it computes with."""
+    variables, _ = variables_and_targets(root)
+    settings = dict(setting.split("=") for setting in variables["PLAIN"].split())
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **settings},
+    )
+    assert done.stdout.split() == ["DEFAULT", "1"]
 
 
 def test_no_two_tasks_share_a_name_across_domains(root):

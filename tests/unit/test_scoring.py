@@ -3,6 +3,7 @@
 import pytest
 import torch
 from reference import log_probability
+from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.baseline import DUAL_SCORES, SINGLE_SCORES, queries_of, score_items
@@ -49,7 +50,7 @@ def test_dual_answer_scores_equal_the_reference(family):
             for answer in (item.correct, item.incorrect)
         ]
         found = [scores.log_probs[name][n] for name in DUAL_SCORES]
-        assert found == pytest.approx(expected, abs=1e-4)
+        assert_same(found, expected)
 
 
 @pytest.mark.parametrize("family", ALL)
@@ -66,7 +67,7 @@ def test_single_answer_scores_equal_the_reference(family):
             log_probability(model, corrupted[:1], corrupted[1:]),
         ]
         found = [scores.log_probs[name][n] for name in SINGLE_SCORES]
-        assert found == pytest.approx(expected, abs=1e-4)
+        assert_same(found, expected)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 7, 64, 100_000])
@@ -75,7 +76,7 @@ def test_batch_size_does_not_matter(batch_tokens):
     whole = score_items("t", some_items(), Scorer(model, CPU))
     batched = score_items("t", some_items(), Scorer(model, CPU, batch_tokens))
     for name in DUAL_SCORES:
-        assert batched.log_probs[name] == pytest.approx(whole.log_probs[name], abs=1e-5)
+        assert_same(batched.log_probs[name], whole.log_probs[name])
 
 
 def test_one_token_answers_share_their_prompts_forward_pass():
@@ -120,7 +121,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(caplog):
     queries = [Query(tokens(*range(n, n + 8)), tokens(n)) for n in range(20)]
     expected = Scorer(model, CPU).log_probabilities(queries)
     scorer = Scorer(Forgetful(model, limit=40), CPU, 10_000)
-    assert scorer.log_probabilities(queries) == pytest.approx(expected, abs=1e-5)
+    assert_same(scorer.log_probabilities(queries), expected)
     assert scorer.batch_tokens <= 40
     assert "out of memory" in caplog.text
 
@@ -167,10 +168,10 @@ def test_shared_beginnings_are_run_once_and_change_nothing(family):
     expected = score_items("t", items, whole).log_probs
     found = score_items("t", items, sharing).log_probs
     for name in DUAL_SCORES:
-        assert found[name] == pytest.approx(expected[name], abs=2e-4)
+        assert_same(found[name], expected[name])
     tiny = Scorer(model.hf, CPU, batch_tokens=1, reader=Reader(model))
     for name, values in score_items("t", items, tiny).log_probs.items():
-        assert values == pytest.approx(expected[name], abs=2e-4)
+        assert_same(values, expected[name])
 
 
 def test_sharing_saves_tokens(monkeypatch):

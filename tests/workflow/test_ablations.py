@@ -89,8 +89,10 @@ def test_the_forecast_is_the_sum_of_the_targets_attributions(finished):
             path = finished.path / f"results/tiny/attribution/neurons/{target}.safetensors"
             with safe_open(path, "numpy") as file:
                 values = file.get_tensor("attribution")
-            expected = values[units.layer, units.unit].sum()
-            assert found.loc[source, target] == pytest.approx(expected, rel=1e-5)
+            terms = values[units.layer, units.unit].astype(float)
+            # Terms of either sign: the sum may be much smaller than what is summed.
+            error = abs(found.loc[source, target] - terms.sum())
+            assert error <= 1e-5 * np.abs(terms).sum()
 
 
 def test_forecast_only_runs_no_lesion(fresh):
@@ -167,7 +169,8 @@ def test_a_damaged_row_heals(study):
     before = len(study.ledger())
     study.snakemake("--forcerun", "ablation", "--", "ablations")
     assert [entry["lesions"] for entry in study.ledger()[before:]] == [1]
-    pd.testing.assert_frame_equal(table(study, TASKS[0]), expected, atol=1e-6)
+    # One lesion alone is another batch than with all others.
+    pd.testing.assert_frame_equal(table(study, TASKS[0]), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -175,7 +178,9 @@ def test_the_store_can_be_deleted(study):
     expected = matrix(study, f"{MAIN}.corrupted.score")
     shutil.rmtree(study.path / "results/tiny/.store")
     study.snakemake("--forcerun", "ablation", "--", "ablations")
-    pd.testing.assert_frame_equal(matrix(study, f"{MAIN}.corrupted.score"), expected, atol=1e-6)
+    pd.testing.assert_frame_equal(
+        matrix(study, f"{MAIN}.corrupted.score"), expected, rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.slow

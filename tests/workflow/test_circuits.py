@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from clone import SEED, TASKS, task_yaml
 from reference import naive_attribution
+from rounding import assert_same
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -49,7 +50,7 @@ def test_attribution_is_the_mean_of_naive_ones(finished):
     expected = np.mean(values, axis=0) / (1 if baseline["unnormalised"] else contrast)
     found, metadata = tensor(finished, task)
     assert found.dtype == np.float32 and found.shape == (model.n_layers, model.neurons_per_layer)
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert_same(found, expected)
     assert metadata["gradient"] == "both_answers" and metadata["estimator"] == "patching"
     assert int(metadata["n_items"]) == len(values)
 
@@ -156,7 +157,7 @@ def test_the_store_can_be_deleted_and_gives_the_same(study):
     shutil.rmtree(study.path / "results/tiny/.store")
     study.snakemake("--forcerun", "attribution", "--", "attributions")
     for task in TASKS:
-        assert np.allclose(tensor(study, task)[0], expected[task], atol=1e-6)
+        assert_same(tensor(study, task)[0], expected[task])
 
 
 @pytest.mark.slow

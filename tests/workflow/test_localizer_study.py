@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from clone import SEED, TASKS
 from reference import log_probability
+from rounding import assert_same
 from safetensors import safe_open
 from scipy.stats import ttest_ind
 from tiny_models import tiny_model, tiny_tokenizer
@@ -63,8 +64,8 @@ def test_selectivity_is_that_of_the_texts(finished, model):
     expected = ttest_ind(*responses, axis=0, equal_var=False)
     found, metadata = tensors(finished)
     assert found["t"].shape == (3, 32) and found["t"].dtype == np.float64
-    assert np.abs(found["t"][:-1] - expected.statistic).max() < 1e-3
-    assert np.abs(found["p"][:-1] - expected.pvalue).max() < 1e-4
+    assert_same(found["t"][:-1], expected.statistic)
+    assert_same(found["p"][:-1], expected.pvalue)
     assert (found["p_fdr"] >= found["p"]).all()
     assert json.loads(metadata["n_positive"]) == 245
     assert json.loads(metadata["pooling"]) == "last-token"
@@ -207,7 +208,7 @@ def test_a_damaged_store_heals(study):
     failed = study.snakemake("--forcerun", "localizer", "--", "localizers", check=False)
     assert failed.returncode != 0 and "is gone or damaged" in failed.stdout
     study.snakemake("--forcerun", "localizer", "--", "localizers")
-    assert np.array_equal(tensors(study)[0]["t"], expected)
+    assert_same(tensors(study)[0]["t"], expected)
 
 
 def test_too_many_units_say_so(study):
