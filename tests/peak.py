@@ -11,14 +11,14 @@ import torch
 
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
-from brodmann.circuits.baseline import score_items
-from brodmann.circuits.context import Reader
-from brodmann.circuits.encode import EncodedItem
-from brodmann.circuits.scoring import Query, Scorer
-from brodmann.localizers.activations import Activations
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
+from brodmann.runner.activations import Activations
+from brodmann.runner.answers import score_items
+from brodmann.runner.context import Reader
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.scoring import Query, Scorer
 
 LENGTH, ITEMS = 64, 32  # 2048 tokens: a batch on the CPU
 PASSAGE = 256

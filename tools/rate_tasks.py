@@ -27,12 +27,12 @@ def main() -> None:
     options = _options()
     import torch
 
-    from brodmann.circuits.context import Reader
-    from brodmann.circuits.scoring import Scorer
     from brodmann.config.load import load_config
     from brodmann.models.cache import Cache
     from brodmann.models.load import load_model
     from brodmann.models.sources import fetch, locate
+    from brodmann.runner.context import Reader
+    from brodmann.runner.scoring import Scorer
     from brodmann.tasks.catalogue import list_tasks, select
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -60,8 +60,8 @@ def main() -> None:
 
 def rate(task, seed, count, model, scorer):
     """(items, aligned, both correct, both correct from the last tokens) of one task and seed."""
-    from brodmann.circuits.encode import Encoder
-    from brodmann.circuits.prompting import PromptPlan
+    from brodmann.runner.encode import Encoder
+    from brodmann.runner.prompting import PromptPlan
     from brodmann.tasks.catalogue import task_path
     from brodmann.tasks.definition import load_definition
     from brodmann.tasks.expand import expand
@@ -79,7 +79,7 @@ def rate(task, seed, count, model, scorer):
 
 def _right(task, items, scorer):
     """How many items are right in both directions."""
-    from brodmann.circuits.baseline import score_items
+    from brodmann.runner.answers import score_items
 
     scores = score_items(task, items, scorer).log_probs
     return sum(

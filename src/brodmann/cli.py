@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from brodmann.arguments import parser
+from brodmann.commands.check import attempts, together
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
 from brodmann.files import write_text
-from brodmann.pipeline.check import attempts, together
 from brodmann.pipeline.workspace import config_files
 from brodmann.tasks import catalogue, lm_eval, published
 from brodmann.tasks.definition import load_definition
@@ -133,7 +133,7 @@ def _wording_of(study: Study, items: TaskItems) -> list[str]:
 
 def _audit(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not wait for numpy and scikit-learn.
-    from brodmann.pipeline import audit
+    from brodmann.commands import audit
 
     loaded = _load(options)
     study = loaded.study
@@ -183,7 +183,7 @@ def _chosen(options: argparse.Namespace) -> tuple[Study, str]:
 
 def _align(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not know how a model is fetched.
-    from brodmann.pipeline.align import Request, align
+    from brodmann.commands.align import Request, align
 
     study, name = _chosen(options)
     request = Request(
@@ -204,7 +204,7 @@ def _align(options: argparse.Namespace) -> int:
 
 def _generate(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not know how a model is fetched.
-    from brodmann.pipeline.generate import Wish, continuations
+    from brodmann.commands.generate import Wish, continuations
 
     study, name = _chosen(options)
     site = study.localizer.site
@@ -218,7 +218,7 @@ def _generate(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not know what memory is for.
-    from brodmann.pipeline.plan import plan, table
+    from brodmann.capacity.plan import plan, table
 
     study = _load(options).study
     names = options.model or study.run_models
@@ -236,7 +236,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _prune(options: argparse.Namespace) -> int:
     # Imported here: the other commands need not wait for numpy.
-    from brodmann.pipeline.network_prune import Wish, pruned
+    from brodmann.commands.prune import Wish, pruned
     from brodmann.stimuli.corpora import load_corpus
 
     study, name = _chosen(options)

@@ -86,12 +86,12 @@ def ours(attributor, items):
 
 def main():
     from brodmann.circuits.attribution import Attributor
-    from brodmann.circuits.encode import Encoder
-    from brodmann.circuits.prompting import PromptPlan
     from brodmann.config.load import load_config
     from brodmann.models.cache import Cache
     from brodmann.models.load import load_model
     from brodmann.models.sources import fetch, locate
+    from brodmann.runner.encode import Encoder
+    from brodmann.runner.prompting import PromptPlan
     from brodmann.tasks.catalogue import task_path
     from brodmann.tasks.definition import load_definition
     from brodmann.tasks.expand import expand

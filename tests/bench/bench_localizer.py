@@ -60,11 +60,11 @@ def ours(activations, sides, pooling):
 
 def main():
     from brodmann.config.load import load_config
-    from brodmann.localizers.activations import Activations
-    from brodmann.localizers.texts import encode_texts
     from brodmann.models.cache import Cache
     from brodmann.models.load import load_model
     from brodmann.models.sources import fetch, locate
+    from brodmann.runner.activations import Activations
+    from brodmann.runner.texts import encode_texts
     from brodmann.stimuli.reader import load_contrast
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -89,12 +89,10 @@ class ClusterClone(Clone):
 
     def hold(self, *stages) -> None:
         """Have the next job of each stage wait after its first piece of work."""
-        self.replace(
-            "src/brodmann/pipeline/store.py", "\n\nclass Store:", HOLD + "\n\nclass Store:"
-        )
+        self.replace("src/brodmann/store/store.py", "\n\nclass Store:", HOLD + "\n\nclass Store:")
         flush = "            os.fsync(self._handle.fileno())\n"
         self.replace(
-            "src/brodmann/pipeline/store.py",
+            "src/brodmann/store/store.py",
             flush,
             flush + "            _hold(self.folder.name)\n",
         )

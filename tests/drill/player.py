@@ -26,8 +26,12 @@ PRELOADED = [
     *("transformers", "nnsight", "brodmann.models.load", "brodmann.report.compose", "snakemake"),
     # Imported late, but by many jobs: seconds each time.
     *("accelerate", "torch._dynamo", "transformers.models.llama.modeling_llama"),
-    *("matplotlib.backends.backend_pdf", "fontTools.subset", "brodmann.pipeline.surface"),
-    *("brodmann.pipeline.figures", "brodmann.pipeline.statistics", "brodmann.pipeline.ablation"),
+    *("matplotlib.backends.backend_pdf", "fontTools.subset", "brodmann.statistics.stages.surface"),
+    *(
+        "brodmann.figures.jobs.studies",
+        "brodmann.statistics.stages.structure",
+        "brodmann.circuits.stages.ablation",
+    ),
 ]
 _RECORDER = """    import pickle as _pickle
     _jobs = Path(".jobs")

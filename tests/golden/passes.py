@@ -8,28 +8,23 @@ from typing import Any
 
 # ``digest`` hashes what this module's ``canonical_json`` writes.
 import brodmann.files as hashing
+from brodmann.circuits.stages import ablation, attribution, baseline
+from brodmann.comparison.stages import network_use as network_pass
 from brodmann.config.load import load_config
 from brodmann.files import digest
+from brodmann.localizers.stages import lesion, localizer
 from brodmann.methods import METHODS
 from brodmann.models.cache import Cache
 from brodmann.models.sources import fetch
 from brodmann.networks.consistency import SampleNetworks
 from brodmann.networks.maps import Networks
-from brodmann.pipeline import (
-    ablation,
-    attribution,
-    baseline,
-    ledger,
-    lesion,
-    localizer,
-    models,
-    network_pass,
-    networks,
-)
+from brodmann.networks.stages import decomposition as networks
+from brodmann.pipeline import models
 from brodmann.pipeline.items import expand_task
-from brodmann.pipeline.store import Store
 from brodmann.stimuli.corpora import load_corpus
 from brodmann.stimuli.reader import load_contrast
+from brodmann.store import ledger
+from brodmann.store.store import Store
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.items import read_items
 from brodmann.tasks.published import list_published, read_published

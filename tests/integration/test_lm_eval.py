@@ -14,11 +14,11 @@ import pytest
 from transformers import AutoTokenizer
 
 from brodmann import cli
-from brodmann.circuits.baseline import DUAL_SCORES, queries_of, score_items
-from brodmann.circuits.encode import Encoder
 from brodmann.circuits.inclusion import baseline_of
-from brodmann.circuits.prompting import PromptPlan
-from brodmann.circuits.scoring import Scorer
+from brodmann.runner.answers import DUAL_SCORES, queries_of, score_items
+from brodmann.runner.encode import Encoder
+from brodmann.runner.prompting import PromptPlan
+from brodmann.runner.scoring import Scorer
 from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -218,7 +218,7 @@ print(json.dumps(found))
 def test_an_edited_model_is_evaluated_as_we_score_it(
     root, study, harness, weights, model, tmp_path
 ):
-    from brodmann.models.edits import edited
+    from brodmann.runner.edits import edited
 
     task, units = "social/desires_goals", [(layer, 3 * layer) for layer in range(30)]
     export(tmp_path / "tasks", "--items", "20", task)

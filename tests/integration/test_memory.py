@@ -10,9 +10,9 @@ import pytest
 import transformers
 from tiny_models import tiny_tokenizer
 
+from brodmann.capacity.sizes import size_of_folder
+from brodmann.capacity.stage_memory import PROCESS, RULES, stage_memory
 from brodmann.config.load import load_config
-from brodmann.pipeline.sizes import size_of_folder
-from brodmann.pipeline.stage_memory import PROCESS, RULES, stage_memory
 
 STAGES = {rule.removesuffix("_pass").removesuffix("_model"): rule for rule in RULES}
 # layers, hidden, neurons, heads, key heads, vocabulary

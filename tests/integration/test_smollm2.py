@@ -5,14 +5,14 @@ from reference import log_probability, naive_attribution, naive_metric, naive_pa
 from rounding import assert_same
 
 from brodmann.circuits.attribution import Attributor
-from brodmann.circuits.baseline import DUAL_SCORES, score_items
-from brodmann.circuits.context import Reader
-from brodmann.circuits.encode import Encoder
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.masks import Selection, select_units
-from brodmann.circuits.prompting import PromptPlan
-from brodmann.circuits.scoring import Scorer
 from brodmann.models.selfcheck import self_check
+from brodmann.runner.answers import DUAL_SCORES, score_items
+from brodmann.runner.context import Reader
+from brodmann.runner.encode import Encoder
+from brodmann.runner.prompting import PromptPlan
+from brodmann.runner.scoring import Scorer
 from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from brodmann.analysis.accuracy import accuracy_table
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.style import DOMAIN_COLOURS, readable, save_figure
+from brodmann.statistics.accuracy import accuracy_table
 
 TASKS = ["language/npi", "language/wug", "formal/logic", "social/agent"]
 

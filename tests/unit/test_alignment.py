@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from brodmann.analysis.alignment import PENALTIES, folds, predict
+from brodmann.commands.align import Request, _written, read_recordings, read_stimuli
 from brodmann.errors import UserError
-from brodmann.pipeline.align import Request, _written, read_recordings, read_stimuli
+from brodmann.localizers.alignment import PENALTIES, folds, predict
 
 
 def naive(features, voxels, fold):

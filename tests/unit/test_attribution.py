@@ -9,9 +9,9 @@ from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.attribution import Attributor
-from brodmann.circuits.context import common_prefix
-from brodmann.circuits.encode import EncodedItem
 from brodmann.models.load import wrap_model
+from brodmann.runner.context import common_prefix
+from brodmann.runner.encode import EncodedItem
 
 
 def ids(text):

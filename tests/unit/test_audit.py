@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from brodmann.analysis.audit import (
+from brodmann.commands.audit import ALIGNMENT_LIMIT, problems
+from brodmann.tasks.audit import (
     LIMITED,
     SHORTCUT_LIMIT,
     SURFACE_FORMATS,
@@ -14,12 +15,11 @@ from brodmann.analysis.audit import (
     shortcuts,
     surface_formats,
 )
-from brodmann.models.vocabularies import reference_vocabularies
-from brodmann.pipeline.audit import ALIGNMENT_LIMIT, problems
 from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import Item, TaskItems
+from brodmann.tasks.vocabularies import reference_vocabularies
 
 # At least this share of a domain's items must have a surface format for it to count as one of its own.
 FORMAT_SHARE = 0.02

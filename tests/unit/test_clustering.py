@@ -7,14 +7,8 @@ import pytest
 from sklearn import metrics
 from sklearn.cluster import AgglomerativeClustering
 
-from brodmann.analysis.clustering import (
-    adjusted_rand,
-    clusters,
-    knn_graph,
-    recover,
-    symmetrised,
-)
-from brodmann.analysis.modularity import label_codes
+from brodmann.statistics.clustering import adjusted_rand, clusters, knn_graph, recover, symmetrised
+from brodmann.statistics.modularity import label_codes
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.composition import BINNED_COLUMNS, COLUMNS, binned, composition
 from brodmann.errors import UserError
+from brodmann.statistics.composition import BINNED_COLUMNS, COLUMNS, binned, composition
 
 
 def counted(table):

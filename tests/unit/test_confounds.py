@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from brodmann.analysis.confounds import regress_pairs, stratified
+from brodmann.statistics.confounds import regress_pairs, stratified
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -201,7 +201,7 @@ def test_pure_formats_leave_nothing_to_shuffle():
 
 
 def test_one_format_is_the_test_of_modularity():
-    from brodmann.analysis.modularity import modularity
+    from brodmann.statistics.modularity import modularity
 
     values, _ = study(8)
     found = stratified(values, DOMAINS, ["a"] * 8, permutations=100, seed=2)

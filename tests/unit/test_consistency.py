@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from brodmann.analysis.consistency import common_tasks, consistency, tau_matrix
-from brodmann.pipeline.inventory import Drop, Inventory, Overlap
-from brodmann.pipeline.statistics import write_structure
-from brodmann.pipeline.tables import read_table, write_matrix
+from brodmann.statistics.consistency import common_tasks, consistency, tau_matrix
+from brodmann.statistics.inventory import Drop, Inventory, Overlap
+from brodmann.statistics.stages.structure import write_structure
+from brodmann.store.tables import read_table, write_matrix
 
 pytestmark = pytest.mark.filterwarnings("error")
 

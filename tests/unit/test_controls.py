@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.controls import (
+from brodmann.circuits.against_controls import (
     COLUMNS,
     GROUPS,
     control_cells,

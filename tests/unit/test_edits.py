@@ -7,10 +7,10 @@ from rounding import assert_same, deviation, rounding
 from test_localizers import site_module
 from tiny_models import FAMILIES
 
-from brodmann.circuits.context import Reader
-from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
-from brodmann.models.edits import HOWS, SITES, edited
+from brodmann.runner.context import Reader
+from brodmann.runner.edits import HOWS, SITES, edited
+from brodmann.runner.scoring import Query, Scorer
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"

@@ -3,10 +3,10 @@
 import pytest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
-from brodmann.circuits.encode import Encoder
-from brodmann.circuits.prompting import PromptPlan, plan_prompts, resolved_format
 from brodmann.config.study import Prompting
 from brodmann.errors import UserError
+from brodmann.runner.encode import Encoder
+from brodmann.runner.prompting import PromptPlan, plan_prompts, resolved_format
 from brodmann.tasks.items import Item, TaskItems
 
 COMPLETION = Item("The cat", "The cats", " sits", " sit")

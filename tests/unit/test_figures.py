@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.accuracy import Accuracy, AccuracyTable
-from brodmann.analysis.composition import BINNED_COLUMNS, binned, composition
-from brodmann.analysis.controls import COLUMNS as CONTROL_COLUMNS
-from brodmann.analysis.controls import GROUPS
+from brodmann.circuits.against_controls import COLUMNS as CONTROL_COLUMNS
+from brodmann.circuits.against_controls import GROUPS
 from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.chord import chord_links, circle_order, draw_chord, sector_sizes, subgroup
@@ -34,6 +32,8 @@ from brodmann.figures.style import (
     save_figure,
     text_colour,
 )
+from brodmann.statistics.accuracy import Accuracy, AccuracyTable
+from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
 from brodmann.tasks.catalogue import DOMAINS, domain_of
 
 MANY = (

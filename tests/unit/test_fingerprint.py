@@ -5,12 +5,12 @@ import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
-from brodmann.localizers.texts import encode_texts
 from brodmann.models.load import wrap_model
 from brodmann.networks.courses import Followed, fingerprint, mean_courses
 from brodmann.networks.decompose import decompose
 from brodmann.networks.extraction import Extractor
 from brodmann.networks.pieces import ends
+from brodmann.runner.texts import encode_texts
 
 WORDS = ["the", "ship", "came", "in", "late", "and", "nobody", "saw", "who", "was", "on", "board"]
 TEXTS = [" ".join(np.random.default_rng(n).permutation(WORDS)) for n in range(6)]

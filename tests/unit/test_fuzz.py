@@ -9,7 +9,6 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from brodmann.analysis.matrices import read_foreign_matrix
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import read_mask
 from brodmann.config.load import LoadedConfig, load_config
@@ -19,10 +18,11 @@ from brodmann.localizers.selection import read_pairs
 from brodmann.models.card import ModelCard
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.models.sources import WeightsRecord
-from brodmann.pipeline.imports import read_accuracy_table
-from brodmann.pipeline.store import Store
-from brodmann.pipeline.tables import read_matrix, read_table
-from brodmann.pipeline.tensors import read_tensors
+from brodmann.statistics.matrices import read_foreign_matrix
+from brodmann.statistics.stages.imports import read_accuracy_table
+from brodmann.store.store import Store
+from brodmann.store.tables import read_matrix, read_table
+from brodmann.store.tensors import read_tensors
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import read_items, write_items

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from brodmann.pipeline import gpus
+from brodmann.runner import gpus
 
 JOB = """
 import os, sys, time
-from brodmann.pipeline import gpus
+from brodmann.runner import gpus
 gpus.claim(int(sys.argv[1]), folder=sys.argv[2], poll_s=0.05)
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()

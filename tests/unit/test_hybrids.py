@@ -12,17 +12,16 @@ from tiny_hybrids import HYBRIDS
 from tiny_models import tiny_model, tiny_tokenizer, with_window
 from transformers.cache_utils import DynamicSlidingWindowLayer
 
-from brodmann.circuits import cache_trial
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
-from brodmann.circuits.baseline import score_items
-from brodmann.circuits.context import Reader
-from brodmann.circuits.encode import EncodedItem
-from brodmann.circuits.scoring import Scorer
-from brodmann.localizers import generation
-from brodmann.localizers.generation import continuation
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
+from brodmann.runner import cache_trial, generation
+from brodmann.runner.answers import score_items
+from brodmann.runner.context import Reader
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.generation import continuation
+from brodmann.runner.scoring import Scorer
 
 UNITS = [(0, 1), (0, 3), (1, 2), (2, 0)]
 

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.overlap import doubly_stochastic
+from brodmann.circuits.overlap import doubly_stochastic
 from brodmann.errors import UserError
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline.imports import (
+from brodmann.statistics.stages.imports import (
     import_accuracies,
     import_drop,
     import_overlap,
     read_accuracy_table,
 )
-from brodmann.pipeline.tables import read_matrix, read_table, write_matrix
+from brodmann.store.tables import read_matrix, read_table, write_matrix
 
 TASKS = ["language/npi", "formal/x", "social/agent"]
 OVERLAP = pd.DataFrame([[1, 0.5, 0.2], [0.5, 1, 0.1], [0.2, 0.1, 1]], TASKS, TASKS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, wilcoxon
 
-from brodmann.localizers import effects
+from brodmann.significance import effects
 
 
 def test_accuracy_has_wilsons_interval():

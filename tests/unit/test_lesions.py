@@ -11,15 +11,15 @@ from rounding import assert_same, deviation, rounding
 from test_localizers import SOME, naive_activations, rows_of, site_module
 from tiny_models import FAMILIES
 
-from brodmann.circuits.context import Context, Reader
-from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
-from brodmann.localizers import generation
-from brodmann.localizers.activations import Activations
-from brodmann.localizers.generation import continuation
 from brodmann.localizers.lesion import lesion
-from brodmann.localizers.perplexity import read_passages, score_passages
-from brodmann.localizers.texts import SITES
+from brodmann.runner import generation
+from brodmann.runner.activations import Activations
+from brodmann.runner.context import Context, Reader
+from brodmann.runner.generation import continuation
+from brodmann.runner.perplexity import read_passages, score_passages
+from brodmann.runner.scoring import Query, Scorer
+from brodmann.runner.texts import SITES
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from brodmann.figures import localizer as figures
+from brodmann.figures.jobs.localizers import dose_table
 from brodmann.figures.style import save_figure
-from brodmann.pipeline.localizer_figures import dose_table
 
 RNG = np.random.default_rng(0)
 

@@ -11,12 +11,12 @@ from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.config.localizer import Size, parse_range
 from brodmann.errors import UserError
-from brodmann.localizers.activations import Activations
-from brodmann.localizers.pooling import POOLINGS, pool
 from brodmann.localizers.selection import random_units, read_pairs, select, write_units
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
-from brodmann.localizers.texts import SITES, encode_texts
 from brodmann.models.load import wrap_model
+from brodmann.runner.activations import Activations
+from brodmann.runner.pooling import POOLINGS, pool
+from brodmann.runner.texts import SITES, encode_texts
 
 POSITIVE = ["the cat sat", "a dog", "no cow is up", "rain fell all day", "she read it", "two men"]
 NEGATIVE = ["blick dax", "wug fep toma", "zib", "tove mim rath", "ko", "gimble wabe o"]

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from brodmann.analysis.accuracy import Accuracy, AccuracyTable
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.confounds import draw_confounds
 from brodmann.figures.consistency import draw_consistency, draw_structure_function
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import LARGEST, MARGIN, MOST_PIXELS, SINGLE, plt, save_figure
 from brodmann.report.page import MOST_BYTES, Group, Page, Picture, Section, Table, write_page
+from brodmann.statistics.accuracy import Accuracy, AccuracyTable
 
 MODELS = [f"organisation_Model-{number}-7B-Instruct" for number in range(50)]
 DOMAINS = ("language", "formal", "physical", "social")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brodmann.analysis.matrices import average, jaccard_of, kept_tasks, read_foreign_matrix
 from brodmann.errors import UserError
-from brodmann.pipeline.tables import read_matrix, write_matrix
+from brodmann.statistics.matrices import average, jaccard_of, kept_tasks, read_foreign_matrix
+from brodmann.store.tables import read_matrix, write_matrix
 from brodmann.tasks.catalogue import sort_key
 
 TASKS = ["language/npi", "language/wug", "formal/add", "physical/speed", "social/agent"]

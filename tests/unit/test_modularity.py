@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from brodmann.analysis.matrices import read_foreign_matrix
-from brodmann.analysis.modularity import Cells, label_codes, modularity, shuffles
+from brodmann.statistics.matrices import read_foreign_matrix
+from brodmann.statistics.modularity import Cells, label_codes, modularity, shuffles
 from brodmann.tasks.catalogue import domain_of
 
 pytestmark = pytest.mark.filterwarnings("error")

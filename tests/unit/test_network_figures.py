@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.figures.jobs.network_maps import network_map_figures
 from brodmann.figures.networks import (
     draw_consistency,
     draw_layers,
@@ -20,8 +21,7 @@ from brodmann.networks.consistency import (
     template_iou_table,
 )
 from brodmann.networks.maps import Networks
-from brodmann.pipeline.network_map_figures import network_map_figures
-from brodmann.pipeline.tables import write_frame
+from brodmann.store.tables import write_frame
 
 
 def made(names=("news", "code"), templates=4, samples=3, seed=0):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.config.load import load_config
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
-from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
-from brodmann.pipeline.network_corrected import COLUMNS as CORRECTED
-from brodmann.pipeline.network_editing import COLUMNS as EDITING
+from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
+from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.report.networks import networks_section
 from brodmann.report.sources import Sources
 from brodmann.report.story import networks as story

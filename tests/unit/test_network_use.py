@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from brodmann.analysis.map_agreement import layer_agreement, layer_shares, unit_agreement
+from brodmann.comparison.map_agreement import layer_agreement, layer_shares, unit_agreement
 from brodmann.errors import UserError
 from brodmann.networks import conditions as sets
 from brodmann.networks import courses as tracks
@@ -18,8 +18,8 @@ from brodmann.networks.metrics import choices, scores, single_choices
 from brodmann.networks.page import Course, highlighted, page, visible
 from brodmann.networks.pieces import Piece, ends, pieces, segments
 from brodmann.networks.probing import probe
-from brodmann.pipeline.network_following import write_fingerprint
-from brodmann.pipeline.tensors import write_tensors
+from brodmann.networks.stages.following import write_fingerprint
+from brodmann.store.tensors import write_tensors
 
 DICE = np.random.default_rng(0)
 
@@ -300,7 +300,7 @@ def test_a_text_of_which_a_model_keeps_nothing_is_passed_over(tmp_path):
     """A single token, left out by drop_first: the other model's tokenizer makes two of it."""
     from safetensors.numpy import save_file
 
-    from brodmann.pipeline.network_following import write_fingerprint
+    from brodmann.networks.stages.following import write_fingerprint
 
     files = {}
     for model, lengths in (("one", (9, 0, 12, 0)), ("other", (9, 1, 12, 2))):

@@ -15,18 +15,18 @@ from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
-from brodmann.circuits.baseline import score_items
-from brodmann.circuits.context import Reader
-from brodmann.circuits.memory import Budget
-from brodmann.circuits.scoring import Scorer
-from brodmann.localizers.activations import Activations
-from brodmann.localizers.generation import continuation
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
-from brodmann.localizers.writing import written_share
 from brodmann.models.load import load_model, wrap_model
 from brodmann.models.placement import offloaded, resident
 from brodmann.models.selfcheck import self_check
+from brodmann.runner.activations import Activations
+from brodmann.runner.answers import score_items
+from brodmann.runner.context import Reader
+from brodmann.runner.generation import continuation
+from brodmann.runner.memory import Budget
+from brodmann.runner.scoring import Scorer
+from brodmann.runner.writing import written_share
 
 CPU = torch.device("cpu")
 
@@ -184,6 +184,6 @@ def test_another_dtype_than_the_checkpoints_comes_from_disk(tmp_path):
 
 def test_a_budget_is_that_of_the_fullest_device(monkeypatch):
     free = {CPU: 1000, torch.device("meta"): 400}
-    monkeypatch.setattr("brodmann.circuits.memory._free", free.__getitem__)
+    monkeypatch.setattr("brodmann.runner.memory._free", free.__getitem__)
     assert Budget(CPU).rows(10) == 40
     assert Budget(*free).rows(10) == Budget(torch.device("meta")).rows(10) == 16

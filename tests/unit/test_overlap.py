@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.analysis.overlap import (
+from brodmann.circuits.masks import Selection, read_mask, select_units, selections, write_mask
+from brodmann.circuits.overlap import (
     Reliability,
     bootstrap_within_cross,
     ceilings,
@@ -20,7 +21,6 @@ from brodmann.analysis.overlap import (
     shared_units,
     within_cross,
 )
-from brodmann.circuits.masks import Selection, read_mask, select_units, selections, write_mask
 from brodmann.circuits.replicates import (
     Accumulator,
     Strongest,

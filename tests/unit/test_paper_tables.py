@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from brodmann.errors import UserError
-from brodmann.pipeline.paper_tables import structure_function_table, write_printed
-from brodmann.pipeline.printed import modularity_table
-from brodmann.pipeline.statistics import MODULARITY
+from brodmann.statistics.paper_tables import structure_function_table, write_printed
+from brodmann.statistics.printed import modularity_table
+from brodmann.statistics.stages.structure import MODULARITY
 
 
 def modular(**other):

@@ -8,13 +8,13 @@ import torch
 import transformers
 from safetensors.numpy import save_file
 
-from brodmann.circuits.footprint import Widths
+from brodmann.capacity.plan import gpus_needed, measured_peak, plan, table
+from brodmann.capacity.sizes import ModelSize, widths_of
+from brodmann.capacity.stage_memory import RULES, StageMemory, stage_memory
 from brodmann.cli import main
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
-from brodmann.pipeline.plan import gpus_needed, measured_peak, plan, table
-from brodmann.pipeline.sizes import ModelSize, widths_of
-from brodmann.pipeline.stage_memory import RULES, StageMemory, stage_memory
+from brodmann.runner.footprint import Widths
 
 # Llama 2 7B and 70B, as their config.json has them.
 LLAMA = {

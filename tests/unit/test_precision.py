@@ -11,11 +11,11 @@ from tiny_models import FAMILIES, HIDDEN, VOCABULARY, tiny_model, tiny_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from brodmann.circuits.ablation import Ablator, Lesion
-from brodmann.circuits.context import Reader
-from brodmann.circuits.scoring import Query, Scorer
+from brodmann.circuits.stages.ablation import Target
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
-from brodmann.pipeline.ablation import Target
+from brodmann.runner.context import Reader
+from brodmann.runner.scoring import Query, Scorer
 
 NARROW = (torch.bfloat16, torch.float16)
 # What the float32 sum of some twenty log-probabilities may lose.

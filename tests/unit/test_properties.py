@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some
 
-from brodmann.analysis import overlap
-from brodmann.analysis.matrices import average, jaccard_of, read_foreign_matrix
-from brodmann.analysis.overlap import overlap_matrices
+from brodmann.circuits import overlap
 from brodmann.circuits.masks import SIGNS, Selection, read_mask, select_units, write_mask
+from brodmann.circuits.overlap import overlap_matrices
 from brodmann.errors import UserError
-from brodmann.pipeline.tables import read_matrix, write_matrix
+from brodmann.statistics.matrices import average, jaccard_of, read_foreign_matrix
+from brodmann.store.tables import read_matrix, write_matrix
 from brodmann.tasks.catalogue import DOMAINS, sort_key
 from brodmann.tasks.definition import parse_definition
 from brodmann.tasks.expand import expand

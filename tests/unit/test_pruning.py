@@ -8,9 +8,9 @@ from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 from transformers import AutoModelForCausalLM
 
 from brodmann.errors import UserError
-from brodmann.models.edits import edited
 from brodmann.models.load import wrap_model
 from brodmann.networks.pruning import kept_neurons, prune, random_kept
+from brodmann.runner.edits import edited
 
 IDS = torch.tensor([[60, 70, 80, 90, 100, 110]])
 # Their neurons are not a setting, or their code is not stock.

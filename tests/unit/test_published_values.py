@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from brodmann.analysis.clustering import recover
-from brodmann.analysis.consistency import common_tasks, consistency
-from brodmann.analysis.matrices import average, jaccard_of, read_foreign_matrix
-from brodmann.analysis.modularity import modularity
-from brodmann.analysis.overlap import doubly_stochastic
-from brodmann.analysis.structure_function import pair_table, regress, regress_over_models
+from brodmann.circuits.overlap import doubly_stochastic
+from brodmann.statistics.clustering import recover
+from brodmann.statistics.consistency import common_tasks, consistency
+from brodmann.statistics.matrices import average, jaccard_of, read_foreign_matrix
+from brodmann.statistics.modularity import modularity
+from brodmann.statistics.structure_function import pair_table, regress, regress_over_models
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 EXCLUDE = ["physical/material", "physical/spatial"]

@@ -11,13 +11,13 @@ from PIL import Image
 from brodmann.config.load import load_config
 from brodmann.config.schema import load_schema
 from brodmann.errors import UserError
-from brodmann.pipeline.statistics import write_structure
 from brodmann.report.methods import Counts, bibliography, methods_text, not_default
 from brodmann.report.page import Group, Page, Picture, Section, Table, unbroken, write_page
 from brodmann.report.story import function, localizers
 from brodmann.report.story import overlap as story
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.surface import confound_sentences
+from brodmann.statistics.stages.structure import write_structure
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
 
@@ -220,8 +220,8 @@ def test_an_unknown_citation_is_an_error(bib):
 def structure(tmp_path, monkeypatch, models, controls=()):
     """Findings on made-up matrices: model -> table of overlaps."""
     from brodmann.config.study import StatisticsSettings
-    from brodmann.pipeline.inventory import Inventory, Overlap
-    from brodmann.pipeline.tables import read_table, write_matrix
+    from brodmann.statistics.inventory import Inventory, Overlap
+    from brodmann.store.tables import read_table, write_matrix
 
     monkeypatch.chdir(tmp_path)
     overlaps = tuple(Overlap(model, "neurons", "positive-0.1pct") for model in models)

@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 import yaml
 
-from brodmann.pipeline.resources import TOKENS
+from brodmann.capacity.resources import TOKENS
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
 
@@ -107,7 +107,7 @@ def test_rule_files_stay_short(root):
 def test_light_modules_start_light(root):
     """What a Snakefile and a light job import must not pull in the heavy libraries."""
     code = (
-        "import sys; import brodmann.pipeline.workspace, brodmann.pipeline.baseline, "
+        "import sys; import brodmann.pipeline.workspace, brodmann.circuits.stages.baseline, "
         "brodmann.pipeline.items, brodmann.pipeline.models, brodmann.pipeline.record, brodmann.cli; "
         "print([m for m in ('torch', 'transformers', 'nnsight', 'pandas', 'numpy', 'matplotlib') "
         "if m in sys.modules])"

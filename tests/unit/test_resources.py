@@ -7,15 +7,15 @@ import pytest
 import yaml
 from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
+from brodmann.capacity import resources
+from brodmann.capacity.prompt_lengths import Lengths, prompt_lengths
+from brodmann.capacity.resources import LONGEST, SHORTEST, ModelSize
+from brodmann.capacity.stage_memory import StageMemory
 from brodmann.circuits.ablation import Ablator, Lesion
-from brodmann.circuits.encode import EncodedItem
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
-from brodmann.pipeline import resources
-from brodmann.pipeline.prompt_lengths import Lengths, prompt_lengths
-from brodmann.pipeline.resources import LONGEST, SHORTEST, ModelSize
-from brodmann.pipeline.stage_memory import StageMemory
+from brodmann.runner.encode import EncodedItem
 
 SEVEN = ModelSize(parameters=7_000_000_000, width=2)
 
@@ -244,10 +244,10 @@ def test_rules_get_functions_that_know_more_later(root, tmp_path, monkeypatch):
 def test_gpus(root, tmp_path):
     entry = {"source": "hf:org/name"}
     spread = {**entry, "device_map": "auto", "gpus": 4}
-    assert resources.gpus(study(root, tmp_path, models={"m": entry}), "m") == 1
-    assert resources.gpus(study(root, tmp_path, models={"m": spread}), "m") == 4
+    assert study(root, tmp_path, models={"m": entry}).gpus_of("m") == 1
+    assert study(root, tmp_path, models={"m": spread}).gpus_of("m") == 4
     on_cpu = study(root, tmp_path, models={"m": entry}, execution={"device": "cpu"})
-    assert resources.gpus(on_cpu, "m") == 0
+    assert on_cpu.gpus_of("m") == 0
 
 
 def test_several_gpus_need_a_device_map(root, tmp_path):

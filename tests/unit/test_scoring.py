@@ -6,12 +6,12 @@ from reference import log_probability
 from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
-from brodmann.circuits.baseline import DUAL_SCORES, SINGLE_SCORES, queries_of, score_items
-from brodmann.circuits.context import Reader
-from brodmann.circuits.encode import EncodedItem
-from brodmann.circuits.scoring import Query, Scorer
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
+from brodmann.runner.answers import DUAL_SCORES, SINGLE_SCORES, queries_of, score_items
+from brodmann.runner.context import Reader
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.scoring import Query, Scorer
 
 CPU = torch.device("cpu")
 # What is much the same work in all families is tried on some, and on all by make test-all.

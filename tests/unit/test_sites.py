@@ -10,14 +10,14 @@ from tiny_hybrids import HYBRIDS
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
 
-from brodmann.circuits.context import Reader
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
-from brodmann.localizers.activations import Activations
+from brodmann.models import used_sites as sites
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
-from brodmann.pipeline import sites
 from brodmann.pipeline.models import check_model, fetch_weights
+from brodmann.runner.activations import Activations
+from brodmann.runner.context import Reader
 
 UNUSUAL = {**HYBRIDS, **MIXTURES}
 ALL = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")

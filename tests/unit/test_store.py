@@ -9,8 +9,8 @@ import pytest
 
 from brodmann.errors import UserError
 from brodmann.files import digest
-from brodmann.pipeline import ledger
-from brodmann.pipeline.store import ABANDONED_AFTER_S, HEADER_SIZE, Store
+from brodmann.store import ledger
+from brodmann.store.store import ABANDONED_AFTER_S, HEADER_SIZE, Store
 
 
 def key(n):

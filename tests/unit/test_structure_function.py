@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from scipy.stats import binom, spearmanr
 from scipy.stats import t as student
 
-from brodmann.analysis.pooling import pool, shared_errors
-from brodmann.analysis.structure_function import (
+from brodmann.statistics.pooling import pool, shared_errors
+from brodmann.statistics.structure_function import (
     correlate,
     mantel,
     pair_table,

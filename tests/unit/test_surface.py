@@ -2,7 +2,7 @@
 
 import pytest
 
-from brodmann.analysis.surface import (
+from brodmann.statistics.surface import (
     SIMILARITIES,
     Surface,
     similarity,

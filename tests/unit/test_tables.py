@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from brodmann.pipeline.tables import read_matrix, write_matrix, write_table
+from brodmann.store.tables import read_matrix, write_matrix, write_table
 
 
 def test_a_table_is_what_pandas_would_write(tmp_path):

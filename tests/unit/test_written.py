@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from brodmann.analysis.written import written_rows
-from brodmann.localizers.writing import written_share
+from brodmann.comparison.written import written_rows
+from brodmann.runner.writing import written_share
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt-neox", "gemma2"])

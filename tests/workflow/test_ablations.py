@@ -12,8 +12,8 @@ from reference import naive_lesion
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
 
-from brodmann.circuits.encode import EncodedItem
 from brodmann.models.load import wrap_model
+from brodmann.runner.encode import EncodedItem
 
 MAIN = "positive-0.1pct"
 N = len(TASKS)

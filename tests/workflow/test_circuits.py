@@ -12,9 +12,9 @@ from rounding import assert_same
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
 
-from brodmann.circuits.encode import EncodedItem
 from brodmann.circuits.split import circuit_items, effect_items
 from brodmann.models.load import wrap_model
+from brodmann.runner.encode import EncodedItem
 
 SELECTIONS = [f"positive-{percent}pct" for percent in (0.05, 0.1, 1.0, 5.0)]
 

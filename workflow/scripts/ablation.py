@@ -1,7 +1,7 @@
 """Write the tables of one target: every circuit and control on its items."""
 
+from brodmann.circuits.stages.ablation import write_tables
 from brodmann.pipeline import job
-from brodmann.pipeline.ablation import write_tables
 
 with job.running(snakemake) as study:
     write_tables(

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import ablation_figure
+    from brodmann.figures.jobs.studies import ablation_figure
 
     here = snakemake.wildcards
     ablation_figure(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from brodmann.circuits.stages.ablation import write_matrices
 from brodmann.pipeline import job
-from brodmann.pipeline.ablation import write_matrices
 
 with job.running(snakemake) as study:
     here = snakemake.wildcards

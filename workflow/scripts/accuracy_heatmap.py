@@ -3,10 +3,10 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.analysis.accuracy import accuracy_table, imported_accuracies
     from brodmann.figures.accuracy import draw_accuracy
     from brodmann.figures.style import save_figure
-    from brodmann.pipeline.tables import read_matrix
+    from brodmann.statistics.accuracy import accuracy_table, imported_accuracies
+    from brodmann.store.tables import read_matrix
 
     asked = snakemake.params
     table = accuracy_table("results", asked.models, asked.tasks)

@@ -1,7 +1,7 @@
 """Compare a model's estimated effects of units with the true ones."""
 
+from brodmann.circuits.stages.agreement import write_agreement
 from brodmann.pipeline import job
-from brodmann.pipeline.agreement import write_agreement
 
 with job.running(snakemake) as study:
     write_agreement(

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import agreement_figure
+    from brodmann.figures.jobs.studies import agreement_figure
 
     here = snakemake.wildcards
     agreement_figure(

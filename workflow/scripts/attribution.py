@@ -1,7 +1,7 @@
 """Write one task's attribution, and its replicates, from the store."""
 
+from brodmann.circuits.stages.attribution import write_attribution
 from brodmann.pipeline import job
-from brodmann.pipeline.attribution import write_attribution
 
 with job.running(snakemake) as study:
     write_attribution(

@@ -1,7 +1,7 @@
 """Find, for one model, the circuits of all tasks that its store does not hold yet."""
 
+from brodmann.circuits.stages.attribution import run_pass
 from brodmann.pipeline import job
-from brodmann.pipeline.attribution import run_pass
 
 with job.running(snakemake) as study:
     run_pass(

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.average import write_averages
-    from brodmann.pipeline.inventory import Inventory
+    from brodmann.statistics.inventory import Inventory
+    from brodmann.statistics.stages.average import write_averages
 
     write_averages(Inventory.from_params(snakemake.params.matrices), snakemake.params.exclude)

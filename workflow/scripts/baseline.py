@@ -1,7 +1,7 @@
 """Write one task's baseline from the stored scores."""
 
+from brodmann.circuits.stages.baseline import write_baseline
 from brodmann.pipeline import job
-from brodmann.pipeline.baseline import write_baseline
 
 with job.running(snakemake) as study:
     write_baseline(

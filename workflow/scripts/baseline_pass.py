@@ -1,7 +1,7 @@
 """Score, for one model, the answers of all tasks that its store does not hold yet."""
 
+from brodmann.circuits.stages.baseline import run_pass
 from brodmann.pipeline import job
-from brodmann.pipeline.baseline import run_pass
 
 with job.running(snakemake) as study:
     run_pass(

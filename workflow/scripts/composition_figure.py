@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import composition_figure
+    from brodmann.figures.jobs.studies import composition_figure
 
     component = snakemake.wildcards.component
     folder = f"attribution/{component}"

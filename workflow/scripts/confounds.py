@@ -3,8 +3,8 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.confounds import write_confounds
-    from brodmann.pipeline.inventory import Inventory
+    from brodmann.statistics.inventory import Inventory
+    from brodmann.statistics.stages.confounds import write_confounds
 
     write_confounds(
         Inventory.from_params(snakemake.params.matrices),

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import effect_figures
+    from brodmann.figures.jobs.studies import effect_figures
 
     here, given = snakemake.wildcards, snakemake.input
     named = f"{here.model}.{here.component}"

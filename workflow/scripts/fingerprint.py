@@ -5,7 +5,7 @@ from itertools import product
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.network_following import write_fingerprint
+    from brodmann.networks.stages.following import write_fingerprint
 
     asked = snakemake.params
     keys = product(asked.models, asked.datasets)

@@ -1,7 +1,7 @@
 """Forecast the ablations of one model and component from attributions and masks."""
 
+from brodmann.circuits.stages.forecast import write_forecasts
 from brodmann.pipeline import job
-from brodmann.pipeline.forecast import write_forecasts
 
 with job.running(snakemake) as study:
     here = snakemake.wildcards

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.imports import import_accuracies
+    from brodmann.statistics.stages.imports import import_accuracies
 
     import_accuracies(
         snakemake.output[0], table=snakemake.params.table, baselines=snakemake.params.baselines

@@ -3,6 +3,6 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.imports import import_drop
+    from brodmann.statistics.stages.imports import import_drop
 
     import_drop(snakemake.input[0], snakemake.output[0])

@@ -3,6 +3,6 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.imports import import_overlap
+    from brodmann.statistics.stages.imports import import_overlap
 
     import_overlap(snakemake.input[0], dict(snakemake.output.items()))

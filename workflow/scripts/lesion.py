@@ -1,7 +1,7 @@
 """Write the table of one network's lesions."""
 
+from brodmann.localizers.stages.lesion import write_table_of
 from brodmann.pipeline import job
-from brodmann.pipeline.lesion import write_table_of
 
 with job.running(snakemake) as study:
     write_table_of(

@@ -1,7 +1,7 @@
 """Measure, for one model, the lesions of all networks that its store does not hold yet."""
 
+from brodmann.localizers.stages.lesion import run_pass
 from brodmann.pipeline import job
-from brodmann.pipeline.lesion import run_pass
 
 with job.running(snakemake) as study:
     run_pass(

@@ -1,7 +1,7 @@
 """Write one network's selectivity and the units that are selected by it."""
 
+from brodmann.localizers.stages.localizer import write_localizer
 from brodmann.pipeline import job
-from brodmann.pipeline.localizer import write_localizer
 
 with job.running(snakemake) as study:
     write_localizer(

@@ -5,7 +5,7 @@ from itertools import product
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.localizer_figures import localizer_figures, read_networks
+    from brodmann.figures.jobs.localizers import localizer_figures, read_networks
 
     asked, given = snakemake.params, snakemake.input
     localizer_figures(

@@ -1,7 +1,7 @@
 """Make every mask of one attribution."""
 
+from brodmann.circuits.stages.attribution import write_masks
 from brodmann.pipeline import job
-from brodmann.pipeline.attribution import write_masks
 
 with job.running(snakemake) as study:
     write_masks(

@@ -3,8 +3,8 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.network_agreement import write_agreement
-    from brodmann.pipeline.network_use import UseStage
+    from brodmann.comparison.stages.maps import write_agreement
+    from brodmann.networks.stages.use import UseStage
 
     given, asked = snakemake.input, snakemake.params
     templates = dict(zip(asked.datasets, given.templates, strict=True))

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.network_figures import network_figures
+    from brodmann.figures.jobs.networks import network_figures
 
     model, given = snakemake.wildcards.model, snakemake.input
     network_figures(

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.network_map_figures import network_map_figures
+    from brodmann.figures.jobs.network_maps import network_map_figures
 
     asked, model = snakemake.params, snakemake.wildcards.model
     network_map_figures(

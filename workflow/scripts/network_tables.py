@@ -1,7 +1,7 @@
 """Write a model's networks, and the tables over all of them."""
 
+from brodmann.networks.stages.decomposition import write_networks
 from brodmann.pipeline import job
-from brodmann.pipeline.networks import write_networks
 
 with job.running(snakemake) as study:
     write_networks(

@@ -3,7 +3,8 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.network_pass import write_all
+    from brodmann.comparison.stages.network_use import write_all
+    from brodmann.figures.network_use import save_example
 
     given = snakemake.input
     write_all(
@@ -14,4 +15,5 @@ with job.running(snakemake) as study:
         probing_items=given.probing_items,
         manifest=given.manifest,
         folder=f"results/{snakemake.wildcards.model}/networks",
+        draw=save_example,
     )

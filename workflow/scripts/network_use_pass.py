@@ -1,7 +1,7 @@
 """Measure, for one model, what its networks do, as far as its store does not hold it yet."""
 
+from brodmann.comparison.stages.network_use import run_pass
 from brodmann.pipeline import job
-from brodmann.pipeline.network_pass import run_pass
 
 with job.running(snakemake) as study:
     given = snakemake.input

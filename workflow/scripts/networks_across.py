@@ -3,6 +3,6 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.network_figures import networks_across
+    from brodmann.figures.jobs.networks import networks_across
 
     networks_across(snakemake.input[0], "results/figures/networks_across")

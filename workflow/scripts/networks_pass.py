@@ -1,7 +1,7 @@
 """Decompose, for one model, the signals of all datasets that its store does not hold yet."""
 
+from brodmann.networks.stages.decomposition import run_pass
 from brodmann.pipeline import job
-from brodmann.pipeline.networks import run_pass
 
 with job.running(snakemake) as study:
     run_pass(

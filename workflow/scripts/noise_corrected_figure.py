@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import noise_corrected_figure
+    from brodmann.figures.jobs.studies import noise_corrected_figure
 
     here = snakemake.wildcards
     noise_corrected_figure(

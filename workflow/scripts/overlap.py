@@ -1,7 +1,7 @@
 """Compare the circuits of one model and component with each other."""
 
+from brodmann.circuits.stages.overlap import write_overlaps
 from brodmann.pipeline import job
-from brodmann.pipeline.overlap import write_overlaps
 
 with job.running(snakemake) as study:
     here = snakemake.wildcards

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import overlap_figures
+    from brodmann.figures.jobs.studies import overlap_figures
 
     here, asked = snakemake.wildcards, snakemake.params
     named = f"{here.shown}.{here.component}"

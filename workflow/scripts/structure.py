@@ -3,8 +3,8 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.inventory import Inventory
-    from brodmann.pipeline.statistics import write_structure
+    from brodmann.statistics.inventory import Inventory
+    from brodmann.statistics.stages.structure import write_structure
 
     write_structure(
         Inventory.from_params(snakemake.params.matrices),

@@ -5,8 +5,8 @@ from pathlib import Path
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.pipeline.figures import study_figures
-    from brodmann.pipeline.inventory import Inventory
+    from brodmann.figures.jobs.studies import study_figures
+    from brodmann.statistics.inventory import Inventory
 
     component = snakemake.wildcards.component
     study_figures(

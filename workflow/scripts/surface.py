@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.surface import write_surface
+    from brodmann.statistics.stages.surface import write_surface
 
     write_surface(
         study,

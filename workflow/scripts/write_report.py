@@ -5,9 +5,9 @@ from pathlib import Path
 from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
-    from brodmann.pipeline.inventory import Inventory
     from brodmann.report.compose import compose
     from brodmann.report.page import write_page
+    from brodmann.statistics.inventory import Inventory
 
     page = compose(
         study, Inventory.from_params(snakemake.params.matrices), snakemake.params.figures

@@ -1,7 +1,7 @@
 """What the circuits of one model write on the units of a network."""
 
+from brodmann.comparison.stages.written import write_written
 from brodmann.pipeline import job
-from brodmann.pipeline.lesion import write_written
 
 with job.running(snakemake) as study:
     given = snakemake.input

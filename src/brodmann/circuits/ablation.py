@@ -28,12 +28,12 @@ import nnsight
 import numpy as np
 import torch
 
-from brodmann.circuits.context import Context, Reader, common_prefix
-from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
-from brodmann.circuits.memory import Budget, halved, out_of_memory
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
+from brodmann.runner.context import Context, Reader, common_prefix
+from brodmann.runner.encode import EncodedItem, Ids
+from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
+from brodmann.runner.memory import Budget, halved, out_of_memory
 
 KINDS = ("corrupted", "zero", "mean")
 DUAL = ("correct", "incorrect")

@@ -27,13 +27,13 @@ from dataclasses import dataclass
 import nnsight
 import torch
 
-from brodmann.circuits.context import WORTH_A_PASS, Context, Reader, common_prefix
-from brodmann.circuits.encode import EncodedItem, Ids
-from brodmann.circuits.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE
-from brodmann.circuits.memory import halved, out_of_memory
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
+from brodmann.runner.context import WORTH_A_PASS, Context, Reader, common_prefix
+from brodmann.runner.encode import EncodedItem, Ids
+from brodmann.runner.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE
+from brodmann.runner.memory import halved, out_of_memory
 
 BOTH_ANSWERS = "both_answers"
 CORRECT_ANSWER = "correct_answer"

@@ -326,6 +326,10 @@ class Study:
         drawn = self.attribution.second_seed and self.tasks.published is None
         return self.tasks.selected if drawn else ()
 
+    def gpus_of(self, model: str) -> int:
+        """GPUs of a job on one model: none on the CPU, else what the model's entry says."""
+        return 0 if self.execution.device == "cpu" else self.model(model).gpus
+
     def model(self, name: str) -> ModelEntry:
         """The entry of one model."""
         return self.models[name]

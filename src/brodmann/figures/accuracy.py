@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brodmann.analysis.accuracy import AccuracyTable
 from brodmann.figures.style import (
     DOUBLE,
     LARGEST,
@@ -22,6 +21,7 @@ from brodmann.figures.style import (
     task_label,
     text_width,
 )
+from brodmann.statistics.accuracy import AccuracyTable
 from brodmann.tasks.catalogue import domain_of
 
 # Inches.

@@ -18,6 +18,7 @@ from brodmann.figures.style import (
     SINGLE,
     add_title,
     empty_figure,
+    save_figure,
     text_width,
     title_height,
 )
@@ -30,6 +31,11 @@ COLOURS = {
     "multiply": "#0072B2",
     "add": "#009E73",
 }
+
+
+def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, path: str) -> None:
+    """``draw_example`` into a file."""
+    save_figure(draw_example(pieces, courses, title=title), path)
 
 
 def draw_example(pieces: Sequence[Piece], courses: Sequence[Course], *, title: str) -> Figure:

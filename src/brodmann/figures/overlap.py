@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-from brodmann.analysis.overlap import LOW_CEILING, pair_ceilings
+from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,

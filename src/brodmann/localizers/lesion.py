@@ -3,7 +3,7 @@
     with lesion(model, [(0, 17), (12, 301)]):
         model.hf.generate(**inputs)
 
-The hooks are those of every edit (``brodmann.models.edits``). Lesions may be nested.
+The hooks are those of every edit (``brodmann.runner.edits``). Lesions may be nested.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from brodmann.errors import UserError, did_you_mean
-from brodmann.models.edits import edited
 from brodmann.models.load import LoadedModel
+from brodmann.runner.edits import edited
 
 KINDS = ("zero", "mean")
 

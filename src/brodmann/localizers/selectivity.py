@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import stdtr
 from scipy.stats import false_discovery_control
 
-from brodmann.circuits.encode import Ids
 from brodmann.errors import UserError
+from brodmann.runner.encode import Ids
 
 if TYPE_CHECKING:
-    from brodmann.localizers.activations import Activations
+    from brodmann.runner.activations import Activations
 
 # Responses that differ by no more than this share of the largest are one value, summed in another order.
 _ROUNDING = 1e-12

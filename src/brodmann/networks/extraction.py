@@ -15,15 +15,15 @@ import nnsight
 import numpy as np
 import torch
 
-from brodmann.circuits.context import Context, Reader
-from brodmann.circuits.encode import Ids
-from brodmann.circuits.memory import Budget, halved, out_of_memory
-from brodmann.circuits.scoring import AUTO_BATCH_TOKENS
 from brodmann.config.networks import NETWORK_SITES
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.models.load import LoadedModel
 from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
+from brodmann.runner.context import Context, Reader
+from brodmann.runner.encode import Ids
+from brodmann.runner.memory import Budget, halved, out_of_memory
+from brodmann.runner.scoring import AUTO_BATCH_TOKENS
 
 # float32 values of a batch: 256 MiB.
 _MOST_KEPT = 1 << 26

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brodmann.errors import UserError
-from brodmann.models.edits import edited
+from brodmann.runner.edits import edited
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.localizers.effects import Value
+from brodmann.significance.effects import Value
 
 METRICS = ("accuracy", "f1", "mcc")
 _RESAMPLES = 1000

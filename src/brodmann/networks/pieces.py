@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from brodmann.circuits.encode import Ids
+from brodmann.runner.encode import Ids
 
 # What decoders put for bytes that are not a whole character yet.
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"

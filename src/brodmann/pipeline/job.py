@@ -7,13 +7,10 @@ import errno
 import logging
 import os
 import sys
-import time
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
-
-from tqdm import tqdm
 
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
@@ -103,23 +100,3 @@ def _of_the_machine(error: Exception) -> Problem | None:
     if os.strerror(errno.ENOSPC) in str(error):
         return Problem("writing", os.strerror(errno.ENOSPC), _ADVICE[errno.ENOSPC])
     return None
-
-
-def progress(total: int, what: str, unit: str = "item") -> tqdm:
-    """A progress bar (done/total, time left) in the log; and on the terminal, where there is one."""
-    shown = sys.__stderr__ if sys.__stderr__ is not None and sys.__stderr__.isatty() else sys.stderr
-    # A log file gets a line's worth of text now and then, not ten a second.
-    interval = 0.5 if shown.isatty() else 5.0
-    return tqdm(total=total, desc=what, unit=unit, file=shown, mininterval=interval, ascii=True)
-
-
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds so far."""
-        return round(time.perf_counter() - self._start, 3)

@@ -11,13 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from brodmann.capacity import resources
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
+from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline import resources, sites
-from brodmann.pipeline.inventory import AVERAGE, Inventory
+from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 

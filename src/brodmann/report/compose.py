@@ -8,8 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.config.study import Study
-from brodmann.pipeline.inventory import AVERAGE, Inventory
-from brodmann.pipeline.study_tables import read_statistics
 from brodmann.report.behind import behind_section
 from brodmann.report.function import function_section
 from brodmann.report.localizers import localizers_section
@@ -20,6 +18,8 @@ from brodmann.report.page import Page, Section
 from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
 from brodmann.report.summary import summary_section
+from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.statistics.study_tables import read_statistics
 
 STATISTICS = (
     *("modularity", "domain_modularity", "clustering", "consistency", "threshold_robustness"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brodmann.analysis.controls import own_against_random
-from brodmann.pipeline.printed import domain_table, modularity_table
+from brodmann.circuits.against_controls import own_against_random
 from brodmann.report.page import Group, Picture, Section
 from brodmann.report.sources import Sources, nothing, printed_tables
 from brodmann.report.story import function as story
 from brodmann.report.story.findings import Findings
+from brodmann.statistics.printed import domain_table, modularity_table
 
 # Figures of more models than that are folded.
 UNFOLDED = 4

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from safetensors.numpy import load_file
 
-from brodmann.analysis.written import COLUMNS as WRITTEN
-from brodmann.pipeline.lesion import COLUMNS as LESIONS
-from brodmann.pipeline.tables import read_table
+from brodmann.comparison.written import COLUMNS as WRITTEN
+from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources, nothing
 from brodmann.report.story import localizers as story
 from brodmann.report.story.wording import numbered
+from brodmann.store.tables import read_table
 
 
 def localizers_section(sources: Sources) -> Section:

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import brodmann
-from brodmann.analysis.structure_function import BOOTSTRAPS
 from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
 from brodmann.config.study import PAIRWISE, ModelEntry, Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
-from brodmann.localizers.perplexity import read_passages
+from brodmann.localizers.contrasts import contrast_of
 from brodmann.models.card import ModelCard
-from brodmann.pipeline.contrasts import contrast_of
 from brodmann.provenance import package_versions
 from brodmann.report.methods_localizers import localizers_text
 from brodmann.report.methods_networks import networks_text
 from brodmann.report.story.wording import listed
+from brodmann.runner.perplexity import read_passages
+from brodmann.statistics.structure_function import BOOTSTRAPS
 from brodmann.tasks.catalogue import domain_of
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")

@@ -13,7 +13,7 @@ from brodmann.config.networks import (
 )
 from brodmann.config.study import Study
 from brodmann.networks.maps import IDENTIFIED
-from brodmann.pipeline.networks import INDIVIDUAL_RESTARTS
+from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.report.story.wording import SITES, listed, numbered
 
 _METHODS = {

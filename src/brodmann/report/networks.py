@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
-from brodmann.pipeline.network_agreement import COLUMNS as AGREEMENT
-from brodmann.pipeline.network_corrected import COLUMNS as CORRECTED
-from brodmann.pipeline.network_editing import COLUMNS as EDITING
-from brodmann.pipeline.tables import read_table
+from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
+from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.report.page import Group, Picture, Section
 from brodmann.report.sources import Sources
 from brodmann.report.story import networks as story
 from brodmann.report.story.wording import numbered
+from brodmann.store.tables import read_table
 
 
 def networks_section(sources: Sources) -> Section:

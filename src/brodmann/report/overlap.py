@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from brodmann.analysis.overlap import LOW_CEILING, pair_ceilings
-from brodmann.pipeline.overlap import RELIABILITY, SUMMARY
-from brodmann.pipeline.printed import domain_table, modularity_table, robustness_table
-from brodmann.pipeline.tables import read_table
+from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
+from brodmann.circuits.stages.overlap import RELIABILITY, SUMMARY
 from brodmann.report.page import Group, Section
 from brodmann.report.sources import Sources, nothing, printed_tables
 from brodmann.report.story import overlap as story
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.surface import confound_sentences
+from brodmann.statistics.printed import domain_table, modularity_table, robustness_table
+from brodmann.store.tables import read_table
 
 
 def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Section:

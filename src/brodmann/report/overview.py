@@ -9,9 +9,9 @@ import pandas as pd
 
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
-from brodmann.pipeline.tables import read_table
 from brodmann.report.page import Section, Table
 from brodmann.report.sources import Sources
+from brodmann.store.tables import read_table
 
 _ACCURACY = ("model", "task", "included", "reason")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
 from brodmann.config.study import PAIRWISE, Study
-from brodmann.pipeline.ablation import COLUMNS as LESIONS
-from brodmann.pipeline.inventory import AVERAGE, Inventory
-from brodmann.pipeline.printed import Printed
-from brodmann.pipeline.tables import read_matrix, read_table
 from brodmann.report.page import Picture, Table
+from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.statistics.printed import Printed
+from brodmann.store.tables import read_matrix, read_table
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from itertools import chain
 
 import pandas as pd
 
-from brodmann.analysis.controls import own_against_random
+from brodmann.circuits.against_controls import own_against_random
 from brodmann.figures.localizer import NETWORK_NAMES
-from brodmann.pipeline.lesion import COLUMNS as LESIONS
-from brodmann.pipeline.network_editing import COLUMNS as EDITING
-from brodmann.pipeline.tables import read_table
+from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
+from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.report.page import Section
 from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
@@ -19,6 +18,7 @@ from brodmann.report.story.function import own_test
 from brodmann.report.story.networks import Inhibition
 from brodmann.report.story.surface import verdict
 from brodmann.report.story.wording import big, called, listed, p_text, share
+from brodmann.store.tables import read_table
 
 
 def summary_section(sources: Sources, findings: Findings) -> Section:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from brodmann.pipeline.inventory import AVERAGE
-from brodmann.pipeline.statistics import ALL
+from brodmann.statistics.inventory import AVERAGE
+from brodmann.statistics.stages.structure import ALL
 
 ALPHA = 0.05
 

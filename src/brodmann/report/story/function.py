@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from brodmann.analysis.controls import paired_p
-from brodmann.pipeline.statistics import ALL
+from brodmann.circuits.against_controls import paired_p
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.wording import (
     called,
@@ -19,6 +18,7 @@ from brodmann.report.story.wording import (
     p_text,
     share,
 )
+from brodmann.statistics.stages.structure import ALL
 
 _CONTROLS = {
     "layer_matched": "random units of the same layers",

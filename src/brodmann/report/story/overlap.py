@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from brodmann.analysis.modularity import gap
-from brodmann.pipeline.statistics import ALL
 from brodmann.report.story.findings import ALPHA, Findings, spoken
 from brodmann.report.story.wording import called, nothing_shared, p_text, share
+from brodmann.statistics.modularity import gap
+from brodmann.statistics.stages.structure import ALL
 from brodmann.tasks.catalogue import domain_of
 
 

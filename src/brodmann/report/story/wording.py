@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from brodmann.pipeline.inventory import AVERAGE
-from brodmann.pipeline.printed import show_p
-from brodmann.pipeline.statistics import ALL
+from brodmann.statistics.inventory import AVERAGE
+from brodmann.statistics.printed import show_p
+from brodmann.statistics.stages.structure import ALL
 
 
 def called(row: pd.Series) -> str:

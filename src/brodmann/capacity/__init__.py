@@ -1,0 +1,1 @@
+"""What models and stages need: memory, time, GPUs."""

@@ -1,0 +1,282 @@
+"""``brodmann plan``: what each stage of each model will need, said before anything is submitted.
+
+The same predictions as the ``resources:`` of the rules (``stage_memory``, ``resources``), as tables: weights,
+the work on one row and on a batch, how many GPUs that makes, and what a job will ask a cluster for.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brodmann.capacity import resources
+from brodmann.capacity.prompt_lengths import prompt_lengths
+from brodmann.capacity.sizes import ModelSize, model_size, size_of_folder
+from brodmann.capacity.stage_memory import CUDA_CONTEXT, RULES, StageMemory, stage_memory
+from brodmann.config.study import ModelEntry, Study
+from brodmann.errors import UserError
+from brodmann.models import used_sites as sites
+from brodmann.models.cache import Cache
+from brodmann.models.sources import at_hand
+from brodmann.runner.footprint import BATCH_SHARE
+
+_GB = 1e9
+# What a device's allocator can hand out of it: the rest is lost between blocks.
+_USABLE = 0.92
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of one model: memory in bytes, the time it takes, a job's request (``mem_mb``, ``runtime`` in
+    minutes), and what a finished job took (or None)."""
+
+    memory: StageMemory
+    gpus: int
+    time: resources.Time
+    mem_mb: int
+    runtime: int
+    measured: int | None
+
+    @property
+    def stage(self) -> str:
+        """The rule without its ending."""
+        return self.memory.rule.removesuffix("_pass").removesuffix("_model")
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """All stages of one model; none if its check would refuse it, for the reasons in ``refused``."""
+
+    entry: ModelEntry
+    size: ModelSize
+    stages: tuple[StagePlan, ...]
+    gpu_bytes: int
+    refused: tuple[str, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the neediest stage takes (0 on the CPU)."""
+        return max((stage.gpus for stage in self.stages), default=0)
+
+    @property
+    def advice(self) -> str:
+        """What to change in the model's entry; nothing if it is fine as it is."""
+        asked, needed = self.entry.gpus, self.gpus
+        if needed > asked:
+            return f"set device_map: auto and gpus: {needed}"
+        if 0 < needed < asked:
+            return f"gpus: {needed} would do"
+        return ""
+
+
+def plan(
+    study: Study,
+    names: Sequence[str],
+    *,
+    results: str | Path = "results",
+    data: str | Path | None = None,
+    on_cpu: bool = False,
+    gpu_gb: float = 80.0,
+) -> list[ModelPlan]:
+    """The plans of some models; all models whose size is unknown are told at once.
+
+    ``data``: the folder of the tasks, whose prompts are measured; without it they are taken for usual ones.
+    """
+    cache = Cache(study.execution.cache)
+    plans, problems = [], []
+    for name in names:
+        entry = study.model(name)
+        try:
+            size = find_size(entry, cache, Path(results))
+        except UserError as error:
+            problems += error.problems
+            continue
+        on_gpu = not on_cpu and study.gpus_of(name) > 0
+        gpu_bytes = int(gpu_gb * _GB)
+        if refused := _refused(study, name, size):
+            plans.append(ModelPlan(entry, size, (), gpu_bytes, refused))
+        else:
+            plans.append(_model_plan(study, entry, size, on_gpu, gpu_bytes, data))
+    if problems:
+        raise UserError(*problems)
+    return plans
+
+
+def find_size(entry: ModelEntry, cache: Cache, results: Path) -> ModelSize:
+    """A model's size: from results where there are some, else from what is in the cache."""
+    folder = results / entry.name
+    files = folder / "model.json", folder / ".source.json"
+    if files[0].is_file():
+        return model_size(entry, *files)
+    local = at_hand(entry, cache)
+    found = None if local is None else size_of_folder(local, entry)
+    if found is not None:
+        return found
+    try:
+        return model_size(entry, *files)
+    except FileNotFoundError:
+        raise UserError.at(
+            f"models.{entry.name}",
+            "its size is not known: it has not been fetched",
+            "run 'snakemake models' first, or give a folder with its config.json: source: path:DIR",
+        ) from None
+
+
+def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
+    """Why a mixture of experts would not get past its check in this study; nothing if it would."""
+    if size.active is None:
+        return ()
+    # Beside recurrent states, not every block has heads, either.
+    works = ("mlp_output", "block_output", *(() if size.stateful else ("heads",)))
+    found = []
+    for need in sites.needs(study, name):
+        if need.site == "mlp_hidden" or (need.site == "heads" and size.stateful):
+            other = need.advice(works) or "leave the model out"
+            found.append(
+                f"not supported (mixture of experts): no {need.site} for {need.key}; {other}"
+            )
+    return tuple(found)
+
+
+def _model_plan(
+    study: Study,
+    entry: ModelEntry,
+    size: ModelSize,
+    on_gpu: bool,
+    gpu_bytes: int,
+    data: str | Path | None,
+) -> ModelPlan:
+    stages = []
+    lengths = prompt_lengths(study, data)
+    for rule in rules_of(study, entry.name):
+        memory = stage_memory(study, size, rule, "cuda" if on_gpu else "cpu")
+        tokens = resources.tokens(study, rule, size, lengths)
+        stages.append(
+            StagePlan(
+                memory,
+                gpus_needed(memory, gpu_bytes, entry.name) if on_gpu else 0,
+                resources.time_of(size, tokens, on_gpu=on_gpu),
+                resources.memory_mb(size, memory, on_gpu=on_gpu),
+                resources.runtime_minutes(size, tokens, on_gpu=on_gpu),
+                measured_peak(entry.name, rule),
+            )
+        )
+    return ModelPlan(entry, size, tuple(stages), gpu_bytes)
+
+
+def rules_of(study: Study, model: str) -> Iterator[str]:
+    """The rules that load a model, in the order in which they run."""
+    for rule in RULES:
+        if rule == "ablation_pass" and model not in study.measured_models:
+            continue
+        if rule in ("localizer_pass", "lesion_pass") and not study.localizer.networks:
+            continue
+        if rule in ("networks_pass", "network_use_pass") and model not in study.network_models:
+            continue
+        yield rule
+
+
+def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
+    """How many GPUs of this size hold the weights, each with room for its work on one row at least."""
+    room = gpu_bytes * _USABLE - CUDA_CONTEXT - memory.least
+    if room <= 0:
+        raise UserError.at(
+            f"models.{name}",
+            f"the work on a single text takes {memory.least / _GB:.1f} GB in {memory.rule}",
+            f"it does not fit a GPU of {gpu_bytes / _GB:g} GB, however many there are",
+        )
+    return max(1, math.ceil(memory.weights / room))
+
+
+def batch_taken(stage: StagePlan, gpu_bytes: int) -> int:
+    """What a batch will take: all it can use, or a share of what the weights leave free."""
+    if not stage.gpus:
+        return stage.memory.batch
+    free = gpu_bytes * _USABLE - CUDA_CONTEXT - stage.memory.weights / stage.gpus
+    return max(stage.memory.least, min(stage.memory.batch, int(free * BATCH_SHARE)))
+
+
+def measured_peak(model: str, rule: str, folder: str | Path = "benchmarks") -> int | None:
+    """Peak memory (bytes) of a finished job of the study in this folder, as Snakemake measured it."""
+    try:
+        with open(Path(folder) / model / f"{rule}.tsv", encoding="utf-8", newline="") as handle:
+            peaks = [float(row["max_rss"]) for row in csv.DictReader(handle, delimiter="\t")]
+    except (OSError, KeyError, ValueError):
+        return None
+    return int(max(peaks) * 1024 * 1024) if peaks else None
+
+
+def table(found: ModelPlan, *, measured: bool = False) -> str:
+    """A model's plan in lines of text."""
+    size, entry = found.size, found.entry
+    where = f"{found.gpu_bytes / _GB:g} GB GPUs" if found.gpus else "the CPU"
+    shown = f"{_parameters(size.parameters)} parameters"
+    if size.active is not None:
+        shown += f" ({_parameters(size.active)} for each token)"
+    shown += f" of {size.width} bytes, weights {_show(size.bytes)}"
+    if found.refused:
+        return "\n".join(
+            [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]
+        )
+    lines = [f"{entry.name}: {shown}; on {where}"]
+    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time", "mem_mb", "runtime"]
+    rows = [head + (["predicted", "measured"] if measured else [])]
+    for stage in found.stages:
+        memory = stage.memory
+        row = [
+            stage.stage,
+            _show(memory.least),
+            _show(batch_taken(stage, found.gpu_bytes)),
+            _show(memory.gathered),
+            str(stage.gpus),
+            _duration(stage.time.minutes),
+            str(stage.mem_mb),
+            f"{stage.runtime} min",
+        ]
+        if measured:
+            peak = "-" if stage.measured is None else _show(stage.measured)
+            row += [_show(memory.process), peak]
+        rows.append(row)
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            row[0].ljust(wide[0]),
+            *(c.rjust(w) for c, w in zip(row[1:], wide[1:], strict=True)),
+        ]
+        lines.append("  " + "  ".join(cells))
+    lines += [f"  {line}" for line in _resubmissions(found)]
+    if found.advice:
+        lines.append(f"  models.{entry.name}: {found.advice}")
+    return "\n".join(lines)
+
+
+def _resubmissions(found: ModelPlan) -> Iterator[str]:
+    """How often the jobs that need longer than queues take are ended and submitted again."""
+    for stage in found.stages:
+        jobs = stage.time.submissions
+        if jobs == 1:
+            continue
+        rounds = math.ceil(jobs / (1 + resources.RETRIES))
+        again = f", in {rounds} runs of the same command" if rounds > 1 else ""
+        times = "once" if jobs == 2 else f"{jobs - 1} times"
+        yield (
+            f"{stage.stage}: ended at {resources.LONGEST} min and submitted again {times}{again}"
+            f" (retries: {resources.RETRIES}); each goes on where the last was"
+        )
+
+
+def _duration(minutes: int) -> str:
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
+
+
+def _parameters(count: int) -> str:
+    return f"{count / 1e9:.3g} B" if count >= 1e9 else f"{count / 1e6:.3g} M"
+
+
+def _show(size: int) -> str:
+    return f"{size / _GB:.1f} GB" if size >= 0.95e9 else f"{size / 1e6:.0f} MB"

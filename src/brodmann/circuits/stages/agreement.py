@@ -1,0 +1,69 @@
+"""Agreement stage: the stored comparison of estimators as tables and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load as unpack
+
+from brodmann.circuits.agreement import Agreement, agreement
+from brodmann.circuits.inclusion import Baseline
+from brodmann.circuits.stages.attribution import Stage
+from brodmann.config.study import Study
+from brodmann.files import write_text
+from brodmann.store.store import Store
+from brodmann.tasks.items import read_items
+
+ESTIMATORS = ("patching", "ig")
+COLUMNS = ("task", "estimator", *Agreement.__dataclass_fields__)
+UNIT_COLUMNS = ("task", "layer", "unit", "in_mask", *ESTIMATORS, "exact")
+
+
+def write_agreement(
+    study: Study,
+    *,
+    model_json: str,
+    component: str,
+    item_files: Sequence[str],
+    baseline_files: Sequence[str],
+    manifest: str,
+    table: str,
+    units: str,
+) -> None:
+    """Rule ``agreement``: per task and estimator how it agrees with the truth; and every unit's values."""
+    stage = Stage(study, model_json)
+    store = Store(Path(manifest).parent / "attribution")
+    summaries, parts = [], []
+    for items_file, baseline_file in zip(item_files, baseline_files, strict=True):
+        items = read_items(items_file)
+        own = stage.own_list(items, Baseline.read(baseline_file))
+        if own is None:
+            continue
+        what = f"the stored comparison of estimators on {items.task}"
+        found = unpack(store.require(stage.agreement_key(own, component), what, manifest))
+        width = stage.shape(component)[1]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "task": items.task,
+                    "layer": found["unit"] // width,
+                    "unit": found["unit"] % width,
+                    "in_mask": found["in_mask"],
+                    **{name: found[name].astype(np.float64) for name in (*ESTIMATORS, "exact")},
+                }
+            )
+        )
+        for name in ESTIMATORS:
+            one = agreement(found[name], found["exact"], found["in_mask"].astype(bool))
+            summaries.append({"task": items.task, "estimator": name, **asdict(one)})
+    _write(table, pd.DataFrame(summaries, columns=list(COLUMNS)))
+    empty = pd.DataFrame(columns=list(UNIT_COLUMNS))
+    _write(units, pd.concat(parts, ignore_index=True) if parts else empty)
+
+
+def _write(path: str, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))

@@ -1,0 +1,202 @@
+"""Activations of localized and of random units for your stimuli, and how well each predicts recordings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import write_text
+from brodmann.localizers.selection import read_pairs
+from brodmann.models.cache import Cache
+from brodmann.models.sources import fetch
+from brodmann.runner.loading import load
+from brodmann.store.tables import write_table
+
+COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """A user's texts, and which of them belong together (by default none)."""
+
+    texts: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Stimuli x voxels, in the stimuli's order."""
+
+    names: tuple[str, ...]
+    values: np.ndarray  # float64 [stimuli, voxels]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be exported, and how the prediction is tested."""
+
+    mask: str  # a file
+    stimuli: str  # a file
+    voxels: str | None  # a file
+    out: str  # a folder
+    pooling: str
+    site: str
+    folds: int
+    seeds: tuple[int, ...]  # of the random units; the first one's folds are everybody's
+
+
+def read_stimuli(path: str | Path) -> Stimuli:
+    """A text a line, or a CSV file with a column ``text`` and, if it likes, ``group``."""
+    content = _text(path)
+    if not str(path).lower().endswith(".csv"):
+        texts = [line.strip() for line in content.splitlines() if line.strip()]
+        return _stimuli(path, texts, None)
+    rows = list(csv.DictReader(io.StringIO(content)))
+    if not rows or rows[0].get("text") is None:
+        raise UserError.at(str(path), "there is no column text", "or give a .txt, one text a line")
+    for number, row in enumerate(rows, start=2):
+        if not (row["text"] or "").strip():
+            raise UserError.at(str(path), f"line {number} has no text")
+    grouped = "group" in rows[0]
+    return _stimuli(
+        path, [r["text"] for r in rows], [r["group"] for r in rows] if grouped else None
+    )
+
+
+def _stimuli(path: str | Path, texts: list[str], groups: list[str] | None) -> Stimuli:
+    if not texts:
+        raise UserError.at(str(path), "there are no texts", "one a line")
+    own = groups or [str(number) for number in range(len(texts))]
+    return Stimuli(tuple(texts), tuple(own))
+
+
+def read_recordings(path: str | Path, n_stimuli: int) -> Recordings:
+    """A CSV file with a header: a row per stimulus, a column per voxel; a column ``stimulus`` is left out."""
+    rows = list(csv.reader(io.StringIO(_text(path))))
+    header = rows[0] if rows else []
+    kept = [number for number, name in enumerate(header) if name.strip() not in ("", "stimulus")]
+    if not kept:
+        raise UserError.at(str(path), "there are no voxels", "a header, then a row per stimulus")
+    if len(rows) - 1 != n_stimuli:
+        raise UserError.at(str(path), f"{len(rows) - 1} rows for {n_stimuli} stimuli")
+    values = np.empty((n_stimuli, len(kept)))
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise UserError.at(str(path), f"line {line} has {len(row)} cells, not {len(header)}")
+        for place, number in enumerate(kept):
+            try:
+                values[line - 2, place] = float(row[number])
+            except ValueError:
+                values[line - 2, place] = np.nan
+            if not np.isfinite(values[line - 2, place]):
+                what = f"line {line}, column {header[number]}: '{row[number]}' is no number"
+                raise UserError.at(str(path), what, "leave out stimuli that were not recorded")
+    return Recordings(tuple(header[number] for number in kept), values)
+
+
+def _text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+
+
+def align(study: Study, name: str, request: Request) -> Iterator[str]:
+    """Write activations.*.csv and, with recordings, alignment.csv; yields a line for each result."""
+    stimuli = read_stimuli(request.stimuli)
+    recordings = None
+    if request.voxels is not None:
+        recordings = read_recordings(request.voxels, len(stimuli.texts))
+    n_groups = len(set(stimuli.groups))
+    if recordings is not None and n_groups < max(2, request.folds):
+        what = f"{n_groups} stimuli (or groups) cannot make {request.folds} folds"
+        raise UserError.at(request.stimuli, what, "at least two folds, each with one of its own")
+    units = read_pairs(request.mask)
+    if not units:
+        raise UserError.at(request.mask, "the mask has no units")
+    activations, width = _activations(study, name, request, stimuli, units)
+    chosen = np.array([layer * width + unit for layer, unit in units])
+    rest = np.setdiff1d(np.arange(activations.shape[1]), chosen)
+    count = min(len(chosen), len(rest))
+    conditions: list[tuple[str, Any, np.ndarray]] = [("localized", "", chosen)]
+    for seed in request.seeds:
+        drawn = np.sort(np.random.default_rng(seed).choice(rest, size=count, replace=False))
+        conditions.append(("random", seed, drawn))
+    yield from _written(request, conditions, activations, width, stimuli, recordings)
+
+
+def _activations(
+    study: Study, name: str, request: Request, stimuli: Stimuli, units: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, int]:
+    """Of all units, pooled over each stimulus: float64 [stimuli, layers * units], and units per layer."""
+    entry = study.model(name)
+    if entry.results_only:
+        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
+    # What libraries say while loading is not what was asked for.
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    record = fetch(entry, Cache(study.execution.cache))
+    model = load(study, name, record, os.cpu_count() or 1, wanted=(request.site,))
+
+    from brodmann.localizers.lesion import lesion
+    from brodmann.runner.activations import Activations
+    from brodmann.runner.texts import encode_texts
+
+    with lesion(model, units, site=request.site):
+        pass  # a mask that does not fit the model is named at once
+    rows = encode_texts(model.tokenizer, stimuli.texts, where=request.stimuli)
+    source = Activations(model, site=request.site, batch_tokens=study.execution.batch_tokens)
+    values = np.empty((len(rows), *source.shape))
+    for numbers, some in source.pooled(rows, request.pooling):
+        values[numbers] = some
+    return values.reshape(len(rows), -1), source.shape[1]
+
+
+def _written(
+    request: Request,
+    conditions: list[tuple[str, Any, np.ndarray]],
+    activations: np.ndarray,
+    width: int,
+    stimuli: Stimuli,
+    recordings: Recordings | None,
+) -> Iterator[str]:
+    from brodmann.localizers.alignment import folds, predict
+
+    out, rows = Path(request.out), []
+    for condition, seed, units in conditions:
+        label = condition if seed == "" else f"{condition}-seed{seed}"
+        table = io.StringIO()
+        lines = csv.writer(table, lineterminator="\n")
+        lines.writerow(
+            ["stimulus", *(f"{unit // width}.{unit % width}" for unit in units.tolist())]
+        )
+        for number, row in enumerate(activations[:, units]):
+            lines.writerow([number, *(f"{value:.9g}" for value in row)])
+        write_text(out / f"activations.{label}.csv", table.getvalue())
+        if recordings is None:
+            yield f"{label}: {len(units)} units, {len(stimuli.texts)} stimuli"
+            continue
+        fold = folds(stimuli.groups, request.folds, request.seeds[0])
+        found = predict(activations[:, units], recordings.values, fold)
+        common = {"condition": condition, "seed": seed, "n_units": len(units)}
+        common |= {"n": len(stimuli.texts), "folds": request.folds}
+        rows += [
+            {**common, "voxel": voxel, "r": float(r), "penalty": float(penalty)}
+            for voxel, r, penalty in zip(recordings.names, found.r, found.penalty, strict=True)
+        ]
+        defined = found.r[np.isfinite(found.r)]
+        shown = f"mean r = {defined.mean():.3f}" if len(defined) else "r is not defined"
+        yield f"{label}: {len(units)} units, {shown} over {len(defined)} voxels"
+    if rows:
+        write_table(out / "alignment.csv", rows, COLUMNS)

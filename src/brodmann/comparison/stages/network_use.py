@@ -1,0 +1,149 @@
+"""Rule ``network_use_pass``: one load of a model for all that is done with its networks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from brodmann.comparison.stages.maps import Agreement
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.models.sources import WeightsRecord
+from brodmann.networks.stages.editing import Editing
+from brodmann.networks.stages.following import Draw, Following
+from brodmann.networks.stages.probing import Probing
+from brodmann.networks.stages.use import UseStage, measure, store_of
+from brodmann.runner.loading import load
+from brodmann.store import ledger
+from brodmann.store.progress import progress
+
+log = logging.getLogger(__name__)
+
+
+def following_of(stage: UseStage) -> Following:
+    """Following, over the samples that a dataset's networks were found in."""
+    from brodmann.networks.dataset_texts import group_texts
+
+    return Following(stage, lambda dataset: group_texts(stage.study, dataset, stage.card))
+
+
+def run_pass(
+    study: Study,
+    *,
+    model_json: str,
+    record_file: str,
+    template_files: Mapping[str, str],
+    editing_items: Sequence[str],
+    probing_items: Sequence[str],
+    manifest: str,
+    threads: int,
+) -> None:
+    """Measure what the store lacks, then write the manifest."""
+    this = ledger.Pass(manifest)
+    stage = UseStage(study, model_json, template_files)
+    editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
+    following = following_of(stage)
+    _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
+    loaded = []
+
+    def model() -> object:
+        if not loaded:
+            record = WeightsRecord.read(record_file)
+            loaded.append(load(study, stage.card.name, record, threads))
+        return loaded[0]
+
+    with store_of(manifest) as store:
+        # Which units the localizer names must be known before they can be edited.
+        made = measure(study, editing.localizer_works(), store, model)
+        conditions = editing.conditions(store, manifest)
+        works = [
+            *following.works(),
+            *Agreement(stage).works(),
+            *editing.works(conditions),
+            *probing.works(conditions),
+        ]
+        missing = len({work.key for work in works if work.key not in store})
+        log.info("%s: %d of %d works are missing", stage.card.name, missing, len(works))
+        with progress(missing, f"networks {stage.card.name}", unit="work") as bar:
+            made += measure(study, works, store, model, bar.update)
+        store.consolidate()
+    facts = {
+        "stage": "network_use",
+        "model_loads": len(loaded),
+        "computed": made,
+        "reused": len(works) - missing,
+    }
+    this.end(stage.card.name, facts)
+
+
+def _held_out(passages: Sequence[str], samples: Mapping[str, Sequence[str]]) -> None:
+    """No passage may be among the texts that networks were found in."""
+    for dataset, texts in samples.items():
+        whole = [" ".join(text.split()) for text in texts]
+        for number, passage in enumerate(passages, 1):
+            if any(passage in text for text in whole):
+                raise UserError.at(
+                    "networks.editing.corpus",
+                    f"passage {number} is among the samples of networks.datasets.{dataset}",
+                    "perplexity is to be measured on texts that no network was found in",
+                )
+
+
+def write_all(
+    study: Study,
+    *,
+    model_json: str,
+    template_files: Mapping[str, str],
+    editing_items: Sequence[str],
+    probing_items: Sequence[str],
+    manifest: str,
+    folder: str,
+    draw: Draw,
+) -> None:
+    """Rule ``network_use``: every table and page that needs no model. ``draw``: a picture of courses."""
+    from brodmann.networks.stages import following as following_tables
+    from brodmann.networks.stages.corrected import write_corrected
+    from brodmann.networks.stages.editing import write_editing
+    from brodmann.networks.stages.probing import write_probing
+
+    stage = UseStage(study, model_json, template_files)
+    write_editing(
+        stage,
+        item_files=editing_items,
+        manifest=manifest,
+        output=f"{folder}/editing.csv",
+        sets_output=f"{folder}/editing_sets.csv",
+    )
+    write_probing(
+        stage,
+        editing_item_files=editing_items,
+        item_files=probing_items,
+        manifest=manifest,
+        output=f"{folder}/probing.csv",
+    )
+    pages = f"{folder}/interpretation"
+    write_corrected(
+        stage,
+        item_files=editing_items,
+        manifest=manifest,
+        table=f"{pages}/corrected.csv",
+        output=f"{pages}/corrected.html",
+    )
+    following = following_of(stage)
+    following_tables.write_connectivity(
+        following, manifest=manifest, output=f"{folder}/connectivity.csv"
+    )
+    for dataset in stage.networks:
+        following_tables.write_example(
+            following,
+            dataset=dataset,
+            manifest=manifest,
+            stem=f"{pages}/course.{dataset}",
+            draw=draw,
+        )
+        following_tables.write_courses(
+            following,
+            dataset=dataset,
+            manifest=manifest,
+            output=f"{folder}/{dataset}/courses.safetensors",
+        )

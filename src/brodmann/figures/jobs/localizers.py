@@ -1,0 +1,191 @@
+"""Figures of localized networks: where, how selective, how far they overlap, what lesions do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from brodmann.comparison.written import COLUMNS as WRITTEN
+from brodmann.figures.jobs.studies import save
+from brodmann.figures.localizer import (
+    NETWORK_NAMES,
+    draw_depth,
+    draw_dose,
+    draw_network_overlap,
+    draw_selectivity,
+    draw_written,
+)
+from brodmann.localizers.selection import read_pairs
+from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
+from brodmann.store.tables import read_table
+from brodmann.store.tensors import read_tensor
+from brodmann.tasks.catalogue import domain_of
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of one model: t of all units [layers, units], and the selected units."""
+
+    model: str
+    label: str  # of the model, controls marked
+    network: str
+    t: np.ndarray
+    units: tuple[tuple[int, int], ...]
+
+    @property
+    def name(self) -> str:
+        """For headings."""
+        return f"{self.label}: {NETWORK_NAMES.get(self.network, self.network)}"
+
+    @property
+    def per_layer(self) -> np.ndarray:
+        """Selected units in per cent of each layer's units."""
+        counts = np.bincount([layer for layer, _ in self.units], minlength=len(self.t))
+        return 100 * counts / self.t.shape[1]
+
+    @property
+    def threshold(self) -> float:
+        """t of the least selective selected unit."""
+        return min((float(self.t[unit]) for unit in self.units), default=float("nan"))
+
+
+def read_networks(
+    models: Sequence[str],
+    networks: Sequence[str],
+    selection: str,
+    controls: Sequence[str],
+    results: str = "results",
+) -> list[Network]:
+    """Every network of every model, with the units of ``selection``."""
+    found = []
+    for model in models:
+        for network in networks:
+            folder = Path(results) / model / "localizer" / network
+            units = read_pairs(folder / f"{selection}.csv")
+            t = read_tensor(folder / "selectivity.safetensors", "t")
+            label = f"{model} (control)" if model in controls else model
+            found.append(Network(model, label, network, t, tuple(units)))
+    return found
+
+
+def localizer_figures(
+    networks: Sequence[Network],
+    lesions: Mapping[tuple[str, str], str],
+    written: Mapping[tuple[str, str], str],
+    *,
+    selection: str,
+    stems: Mapping[str, str],
+) -> None:
+    """Rule ``localizer_figures``. ``lesions``, ``written``: (model, network) -> table."""
+    title = f"{selection} units by Welch's t"
+    depth = {one.name: one.per_layer for one in networks}
+    save(draw_depth(depth, title=title), stems["depth"], _depth_table(networks))
+    shown = {one.name: (one.network, one.t, one.threshold) for one in networks}
+    save(draw_selectivity(shown, title=title), stems["selectivity"], _histograms(networks))
+    overlaps = _overlaps(networks)
+    squares = {
+        label: own.pivot(index="network", columns="other", values="jaccard").loc[
+            list(dict.fromkeys(own["network"])), list(dict.fromkeys(own["network"]))
+        ]
+        for label, own in overlaps.groupby("label", sort=False)
+    }
+    save(draw_network_overlap(squares, title=title), stems["overlap"], overlaps)
+    labels = {(one.model, one.network): one.label for one in networks}
+    parts = [
+        dose_table(read_table(path, LESIONS), labels[key], key[1]) for key, path in lesions.items()
+    ]
+    doses = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["panel"])
+    save(draw_dose(doses, title="units silenced"), stems["lesion"], doses)
+    tables = [
+        read_table(path, WRITTEN).assign(model=model, network=network, label=labels[model, network])
+        for (model, network), path in written.items()
+    ]
+    columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio"]
+    columns += ["p", "q"]
+    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    joined = joined[columns]
+    names = [NETWORK_NAMES.get(network, network) for network in joined["network"]]
+    drawn = joined.assign(panel=[f"{a}: {b}" for a, b in zip(joined["label"], names, strict=True)])
+    save(draw_written(drawn, title="circuits of neurons"), stems["circuits"], joined)
+
+
+def _depth_table(networks: Sequence[Network]) -> pd.DataFrame:
+    rows = [
+        {"model": one.model, "network": one.network, "layer": layer, "percent": value}
+        for one in networks
+        for layer, value in enumerate(one.per_layer)
+    ]
+    return pd.DataFrame(rows, columns=["model", "network", "layer", "percent"])
+
+
+def _histograms(networks: Sequence[Network]) -> pd.DataFrame:
+    rows = []
+    for one in networks:
+        counts, edges = np.histogram(one.t[np.isfinite(one.t)], bins=80)
+        for count, low, high in zip(counts, edges, edges[1:], strict=False):
+            row = {"model": one.model, "network": one.network, "t_from": low, "t_to": high}
+            rows.append({**row, "units": int(count), "threshold": one.threshold})
+    columns = ["model", "network", "t_from", "t_to", "units", "threshold"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _overlaps(networks: Sequence[Network]) -> pd.DataFrame:
+    """Jaccard index of every two networks of a model, with themselves included."""
+
+    def rows() -> Iterator[dict[str, object]]:
+        for one in networks:
+            for other in networks:
+                if other.model == one.model:
+                    a, b = set(one.units), set(other.units)
+                    yield {
+                        "model": one.model,
+                        "label": one.label,
+                        "network": one.network,
+                        "other": other.network,
+                        "shared": len(a & b),
+                        "jaccard": len(a & b) / len(a | b) if a | b else float("nan"),
+                    }
+
+    columns = ["model", "label", "network", "other", "shared", "jaccard"]
+    return pd.DataFrame(list(rows()), columns=columns)
+
+
+def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
+    """What ``draw_dose`` draws, of one network's lesion.csv: perplexity, and accuracy per domain.
+
+    Accuracies of a domain's tasks are pooled over their items, with Wilson's interval. Of several kinds of
+    lesion the first is taken.
+    """
+    kinds = lesions["kind"].dropna()
+    if len(kinds):
+        lesions = lesions[lesions["kind"].isna() | (lesions["kind"] == kinds.iloc[0])]
+    name = NETWORK_NAMES.get(network, network)
+    parts = []
+    perplexity = lesions[lesions["measure"] == "perplexity"]
+    parts.append(perplexity.assign(panel=f"{label}\n{name}: perplexity"))
+    tasks = lesions[lesions["measure"] == "accuracy"]
+    tasks = tasks.assign(domain=[domain_of(str(task)) for task in tasks["task"]])
+    keys = ["condition", "percentage", "seed", "measure"]
+    for domain, own in tasks.groupby("domain", sort=False):
+        pooled = [
+            dict(zip(keys, key, strict=True)) | _pooled(rows)
+            for key, rows in own.groupby(keys, sort=False, dropna=False)
+        ]
+        parts.append(pd.DataFrame(pooled).assign(panel=f"{label}\n{name}: {domain} tasks"))
+    table = pd.concat(parts, ignore_index=True).assign(network=network)
+    columns = ["panel", "network", "measure", "condition", "percentage", "seed", "n", "value"]
+    return table.reindex(columns=[*columns, "low", "high"])
+
+
+def _pooled(rows: pd.DataFrame) -> dict[str, float]:
+    n = int(rows["n"].sum())
+    if not n:
+        return {"n": 0, "value": np.nan, "low": np.nan, "high": np.nan}
+    right = round(float((rows["value"] * rows["n"]).sum()))
+    interval = binomtest(right, n).proportion_ci(method="wilson")
+    return {"n": n, "value": right / n, "low": interval.low, "high": interval.high}

@@ -1,0 +1,176 @@
+"""A prediction corrected: choices that the intact model gets wrong and a network, amplified, puts right.
+
+What is looked for is found if one looks at enough of it: the table has every such choice, how many choices
+the same edit spoils, and what as many random units do.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brodmann.files import write_text
+from brodmann.networks.page import visible
+from brodmann.networks.stages.editing import Editing, Line
+from brodmann.networks.stages.use import UseStage, store_of
+from brodmann.store.tables import write_table
+
+COLUMNS = (
+    *("dataset", "network", "how", "amount", "n_units", "task", "item", "side", "prompt"),
+    *("right", "wrong", "right_intact", "wrong_intact", "right_edited", "wrong_edited"),
+    *("margin_intact", "margin_edited", "margin_random", "random_controls", "random_corrects"),
+    *("corrected_by_edit", "spoiled_by_edit", "choices"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One prompt with its two answers; single-answer items are texts, of which one is the likelier."""
+
+    item: int
+    side: str
+    prompt: str
+    right: str
+    wrong: str
+
+
+def _choices(editing: Editing, task: str) -> list[tuple[int, int, int, Choice]]:
+    """(place of the item, column of the right and of the wrong answer's log-probability, choice)."""
+    target = editing.targets[task]
+    wording = target.items.wordings[target.plan.wording]
+    found = []
+    for place, number in enumerate(target.used):
+        item = wording[number]
+        if item.incorrect is None:
+            right, wrong = item.clean_prompt + item.correct, item.corrupted_prompt + item.correct
+            found.append((place, 0, 1, Choice(number, "clean", "", right, wrong)))
+            continue
+        pair = (item.correct, item.incorrect)
+        found.append((place, 0, 1, Choice(number, "clean", item.clean_prompt, *pair)))
+        found.append((place, 3, 2, Choice(number, "corrupted", item.corrupted_prompt, *pair[::-1])))
+    return found
+
+
+def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
+    """Every choice that one amplified network corrects, with all log-probabilities."""
+    lines = editing.lines(editing.conditions(store_of(manifest), manifest))
+    # A task's records are read once; an edit's balance is over all tasks.
+    every: dict[int, list[np.ndarray]] = {number: [] for number in range(len(lines))}
+    asked: list[tuple[str, Choice]] = []
+    for task in editing.targets:
+        found = editing.records(lines, task, manifest)
+        for place, right, wrong, choice in _choices(editing, task):
+            if found[0]["log_probs"][place] is None:
+                continue
+            asked.append((task, choice))
+            for number in every:
+                row = found[number]["log_probs"][place]
+                every[number].append(np.array([row[right], row[wrong]]))
+    if not asked:
+        return
+    values = {number: np.stack(rows) for number, rows in every.items()}
+    margins = {number: own[:, 0] - own[:, 1] for number, own in values.items()}
+    for number, line in enumerate(lines):
+        one = line.condition
+        if one is None or not one.is_network or line.how not in ("multiply", "add"):
+            continue
+        mended = (margins[0] <= 0) & (margins[number] > 0)
+        spoiled = (margins[0] > 0) & (margins[number] <= 0)
+        random = [margins[n] for n, other in enumerate(lines) if _controls(other, line)]
+        for at in np.flatnonzero(mended):
+            task, choice = asked[at]
+            beside = [float(own[at]) for own in random]
+            yield {
+                "dataset": one.dataset,
+                "network": one.name,
+                "how": line.how,
+                "amount": line.amount,
+                "n_units": len(one),
+                "task": task,
+                "item": choice.item,
+                "side": choice.side,
+                "prompt": choice.prompt,
+                "right": choice.right,
+                "wrong": choice.wrong,
+                "right_intact": float(values[0][at, 0]),
+                "wrong_intact": float(values[0][at, 1]),
+                "right_edited": float(values[number][at, 0]),
+                "wrong_edited": float(values[number][at, 1]),
+                "margin_intact": float(margins[0][at]),
+                "margin_edited": float(margins[number][at]),
+                "margin_random": float(np.mean(beside)) if beside else float("nan"),
+                "random_controls": len(beside),
+                "random_corrects": sum(value > 0 for value in beside),
+                "corrected_by_edit": int(mended.sum()),
+                "spoiled_by_edit": int(spoiled.sum()),
+                "choices": len(asked),
+            }
+
+
+def _controls(other: Line, line: Line) -> bool:
+    one, own = line.condition, other.condition
+    if one is None or own is None or own.seed is None:
+        return False
+    same = (own.dataset, own.control_of) == (one.dataset, one.name)
+    return same and (other.how, other.amount) == (line.how, line.amount)
+
+
+def best_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that random units do not correct first, then by how clearly the edited model is right."""
+    return sorted(rows, key=lambda row: (row["random_corrects"], -row["margin_edited"]))
+
+
+def write_corrected(
+    stage: UseStage, *, item_files: Sequence[str], manifest: str, table: str, output: str
+) -> None:
+    """Rule ``corrected``: every corrected choice, and a page that shows the clearest."""
+    editing = Editing(stage, item_files)
+    rows = best_first(list(corrections(editing, manifest)))
+    write_table(table, rows, COLUMNS)
+    write_text(output, _page(stage.card.name, rows))
+
+
+def _page(model: str, rows: Sequence[dict[str, Any]]) -> str:
+    from brodmann.networks.page import document
+
+    title = f"{model}: a prediction corrected by amplifying a network"
+    if not rows:
+        said = (
+            "None: no choice that the intact model gets wrong is put right by any single network at any "
+            "factor or value that was tried."
+        )
+        return document(title, f'<p class="note">{said}</p>\n')
+    row = rows[0]
+    sign = "×" if row["how"] == "multiply" else "+"
+
+    def text(key: str) -> str:
+        return html.escape(visible(str(row[key])))
+
+    def line(name: str, right: float, wrong: float) -> str:
+        cells = "".join(f"<td>{value:.4f}</td>" for value in (right, wrong, right - wrong))
+        return f"<tr><td>{name}</td>{cells}</tr>\n"
+
+    asked = f'<p class="text" dir="auto">{text("prompt")}</p>\n' if row["prompt"] else ""
+    return document(
+        title,
+        f'<p class="note">{html.escape(row["task"])}, item {row["item"]}, {row["side"]} prompt. '
+        f"Right: <b>{text('right')}</b>; wrong: <b>{text('wrong')}</b>.</p>\n{asked}"
+        "<table>\n<tr><th>log-probability</th><th>right</th><th>wrong</th><th>difference</th></tr>\n"
+        + line("intact", row["right_intact"], row["wrong_intact"])
+        + line(
+            f"{html.escape(row['dataset'])} {html.escape(row['network'])} {sign} {row['amount']:g} "
+            f"({row['n_units']} units)",
+            row["right_edited"],
+            row["wrong_edited"],
+        )
+        + "</table>\n"
+        f'<p class="note">As many random units, edited alike, correct it in {row["random_corrects"]} of '
+        f"{row['random_controls']} draws (mean difference {row['margin_random']:.4f}). Of all "
+        f"{row['choices']} choices that were asked this edit corrects {row['corrected_by_edit']} and spoils "
+        f"{row['spoiled_by_edit']}: an example, not evidence that the network does this in general. "
+        f"It is the clearest of {len(rows)} corrections found.</p>\n",
+    )

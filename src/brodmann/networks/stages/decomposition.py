@@ -1,0 +1,290 @@
+"""Networks stage: one pass per model decomposes every dataset's signals, light jobs tell what was found.
+
+A record is a dataset's templates (the samples of the group level, concatenated), or one further sample's
+networks: each is in the store before the next begins, so that a killed pass goes on where it was. Keys are
+made of the texts and of what decides the maps: what is compared with what is decided without the model.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from brodmann.config.networks import IDENTIFIED_ONLY
+from brodmann.config.study import Study
+from brodmann.files import digest, write_json
+from brodmann.methods import METHODS
+from brodmann.models.card import ModelCard
+from brodmann.models.sources import WeightsRecord
+from brodmann.networks.dataset_texts import Texts, dataset_texts
+from brodmann.provenance import software
+from brodmann.runner.loading import load
+from brodmann.store import ledger
+from brodmann.store.progress import Stopwatch, progress
+from brodmann.store.store import Store
+
+if TYPE_CHECKING:
+    from brodmann.networks.consistency import DatasetNetworks, SampleNetworks
+    from brodmann.networks.maps import Networks
+
+log = logging.getLogger(__name__)
+
+# Starts for single samples, of which a hundred are decomposed: what the starts agree on is identified.
+INDIVIDUAL_RESTARTS = 3
+
+
+class Keys:
+    """Store keys of one model's networks."""
+
+    def __init__(self, study: Study, card: ModelCard) -> None:
+        self.settings = study.networks
+        self._basis = {
+            "stage": "networks",
+            # `method` is the decomposition's name.
+            "version": METHODS["networks"],
+            "model": card.identity(),
+            "architecture": card.architecture,
+            **self.settings.extraction(),
+            **self.settings.decomposition(),
+        }
+
+    def group(self, texts: Texts) -> str:
+        """Key of a dataset's templates."""
+        own = {"components": self.settings.group_components, "texts": texts.group_sha256}
+        return digest({**self._basis, "level": "group", **own})
+
+    def sample(self, text: str) -> str:
+        """Key of a sample's networks."""
+        own = {"components": self.settings.individual_components, "text": text}
+        basis = {**self._basis, "restarts": INDIVIDUAL_RESTARTS}
+        return digest({**basis, "level": "individual", **own})
+
+
+def run_pass(
+    study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
+) -> None:
+    """Rule ``networks_pass``: decompose what the store lacks, then write the manifest."""
+    this = ledger.Pass(manifest)
+    card = ModelCard.read(model_json)
+    keys = Keys(study, card)
+    datasets = [dataset_texts(study, name, card) for name in study.networks.names]
+    done: dict[str, int] = {"templates": 0, "samples": 0, "forward_passes": 0, "unconverged": 0}
+    decomposer = None
+    with Store(this.store / "networks") as store:
+        for texts in datasets:
+            new_group = keys.group(texts) not in store
+            missing = [text for text in texts.individual if keys.sample(text) not in store]
+            log.info(
+                "%s, %s: templates %s, %d of %d samples to decompose",
+                *(card.name, texts.name, "to be found" if new_group else "in the store"),
+                *(len(missing), len(texts.individual)),
+            )
+            if not new_group and not missing:
+                continue
+            if decomposer is None:
+                record = WeightsRecord.read(record_file)
+                decomposer = _Decomposer(study, load(study, card.name, record, threads), this.store)
+            if new_group:
+                store.put(keys.group(texts), decomposer.templates(texts))
+                done["templates"] += 1
+            done["unconverged"] += decomposer.samples(texts.name, missing, keys, store)
+            done["samples"] += len(missing)
+        if decomposer is not None:
+            done["forward_passes"] = decomposer.forward_passes
+        store.consolidate()
+    facts = {"stage": "networks", "model_loads": int(decomposer is not None), **done}
+    this.end(card.name, facts, datasets=[texts.name for texts in datasets])
+
+
+class _Decomposer:
+    """A loaded model, and what is done with its signals."""
+
+    def __init__(self, study: Study, model: Any, folder: Path) -> None:
+        from brodmann.networks.extraction import Extractor
+        from brodmann.networks.signals import remove_leftovers
+
+        self.settings, self.model, self.folder = study.networks, model, folder
+        remove_leftovers(folder)
+        wanted = self.settings.extraction()
+        self.extractor = Extractor(
+            model,
+            site=wanted["site"],
+            layers=wanted["layers"],
+            drop_first=wanted["drop_first"],
+            batch_tokens=study.execution.batch_tokens,
+        )
+        # Decompositions are in float64, which not every accelerator knows.
+        self.device = model.device if model.device.type == "cuda" else "cpu"
+
+    @property
+    def forward_passes(self) -> int:
+        """So far."""
+        return self.extractor.reader.forward_passes
+
+    def templates(self, texts: Texts) -> bytes:
+        """Record of a dataset's templates."""
+        rows = self._encode(texts.group, texts.name)
+        watch = Stopwatch()
+        with (
+            progress(len(rows), f"signals {texts.name} {self.model.name}", unit="text") as bar,
+            self.extractor.concatenated(rows, self.folder, bar.update) as signals,
+        ):
+            bar.refresh()
+            extracted = watch.seconds
+            found = self._decompose(signals, self.settings.group_components)
+        log.info(
+            "%s: %d templates of %d tokens; signals %.1f s, decomposition %.1f s",
+            *(texts.name, len(found), signals.n_tokens, extracted, watch.seconds - extracted),
+        )
+        found.facts.update(
+            samples=len(rows),
+            site=self.settings.site,
+            computed_with={**software(), "device": str(self.model.device)},
+        )
+        return found.pack()
+
+    def samples(self, name: str, texts: Sequence[str], keys: Keys, store: Store) -> int:
+        """Put each sample's networks into the store; how many did not converge."""
+        unconverged = 0
+        rows = self._encode(texts, name)
+        for text, row in zip(texts, rows, strict=True):
+            if not self.extractor.tokens(row):  # not run at all
+                store.put(keys.sample(text), self._none(0).pack())
+        with progress(len(rows), f"networks {name} {self.model.name}", unit="text") as bar:
+            for numbers, values in self.extractor.runs(rows):
+                for number, value in zip(numbers, values, strict=True):
+                    found = self._sample(value)
+                    unconverged += not found.facts["converged"]
+                    store.put(keys.sample(texts[number]), found.pack())
+                    bar.update(1)
+        if unconverged:
+            log.warning(
+                "%s: ICA did not converge for %d of %d samples", name, unconverged, len(rows)
+            )
+        return unconverged
+
+    def _none(self, tokens: int) -> SampleNetworks:
+        """What is found in a sample of so few tokens."""
+        import numpy as np
+
+        from brodmann.networks.consistency import SampleNetworks
+
+        layout, none = self.extractor.layout, np.zeros(0)
+        return SampleNetworks(
+            none.astype(np.int32),
+            np.zeros(1, np.int64),
+            none,
+            none,
+            (layout.n_layers, layout.width),
+            {"tokens": tokens, "converged": True},
+        )
+
+    def _sample(self, values: Any) -> SampleNetworks:
+        from brodmann.networks.consistency import SampleNetworks
+        from brodmann.networks.signals import ArraySignals
+
+        if len(values) < 2:  # too short to vary
+            return self._none(len(values))
+        signals = ArraySignals(values, self.extractor.layout)
+        found = self._decompose(
+            signals,
+            self.settings.individual_components,
+            INDIVIDUAL_RESTARTS,
+            quiet=True,
+            may_be_none=True,
+        )
+        # That of the run that is kept: the others only say how stable it is.
+        converged = all(part.get("best_converged", True) for part in found.facts["windows"])
+        return SampleNetworks.of(found, tokens=len(values), converged=converged)
+
+    def _decompose(
+        self, signals: Any, k: int, restarts: int | None = None, **options: bool
+    ) -> Networks:
+        from brodmann.networks.decompose import decompose
+
+        chosen = self.settings.decomposition()
+        return decompose(
+            signals,
+            k,
+            **{
+                **chosen,
+                "restarts": restarts or chosen["restarts"],
+                "window": self.settings.window,
+            },
+            device=self.device,
+            **options,
+        )
+
+    def _encode(self, texts: Sequence[str], name: str) -> list[tuple[int, ...]]:
+        from brodmann.runner.texts import encode_texts
+
+        return encode_texts(
+            self.model.tokenizer, texts, truncate=self.settings.max_tokens, where=name
+        )
+
+
+def read_dataset(study: Study, card: ModelCard, name: str, manifest: str) -> DatasetNetworks:
+    """What the pass found in a dataset."""
+    from brodmann.networks.consistency import DatasetNetworks, SampleNetworks
+    from brodmann.networks.maps import Networks
+
+    keys, texts = Keys(study, card), dataset_texts(study, name, card)
+    store = Store(Path(manifest).parent / "networks")
+    templates = store.require(keys.group(texts), f"the stored networks of {name}", manifest)
+    samples = [
+        store.require(keys.sample(text), f"a stored sample of {name}", manifest)
+        for text in texts.individual
+    ]
+    found = [*map(SampleNetworks.unpack, samples)]
+    counted = found
+    if study.networks.individual_kept == IDENTIFIED_ONLY:
+        counted = [sample.only_identified() for sample in found]
+    return DatasetNetworks(name, Networks.unpack(templates), counted, sum(map(len, found)))
+
+
+def write_networks(
+    study: Study, *, model_json: str, manifest: str, templates: Sequence[str], tables: Any
+) -> None:
+    """Rule ``network_tables``: every dataset's templates, and the tables over all of them.
+
+    ``templates``: a file per dataset, in their order; ``tables``: files by the names of ``TABLES``.
+    """
+    from brodmann.networks import consistency
+    from brodmann.store.tables import write_frame
+
+    card = ModelCard.read(model_json)
+    datasets = [read_dataset(study, card, name, manifest) for name in study.networks.names]
+    for dataset, path in zip(datasets, templates, strict=True):
+        dataset.templates.save(path)
+        write_json(Path(path).with_suffix(".json"), _described(dataset))
+    threshold = study.networks.iou_threshold
+    write_frame(tables["consistency"], consistency.consistency_table(datasets, threshold))
+    write_frame(tables["template_iou"], consistency.template_iou_table(datasets, threshold))
+    write_frame(tables["sizes"], consistency.sizes_table(datasets))
+    write_frame(tables["layers"], consistency.layers_table(datasets))
+
+
+def _described(dataset: DatasetNetworks) -> dict[str, Any]:
+    """What is to be known of a dataset's networks, readable without a library."""
+    from brodmann.networks.maps import is_identified
+
+    own = dataset.templates
+    return {
+        "dataset": dataset.name,
+        "components": len(own),
+        "threshold": own.threshold,
+        "side": own.side,
+        "n_units": own.n_units.tolist(),
+        "explained": own.explained.tolist(),
+        "stability": [None if isnan(value) else value for value in own.stability.tolist()],
+        "identified": is_identified(own.stability).tolist(),
+        "individual_samples": len(dataset.samples),
+        "individual_networks": sum(len(sample) for sample in dataset.samples),
+        "individual_found": dataset.found,
+        "individual_identified": sum(int(one.identified.sum()) for one in dataset.samples),
+        "individual_unconverged": sum(not s.facts["converged"] for s in dataset.samples),
+        **own.facts,
+    }

@@ -1,0 +1,306 @@
+"""Following: networks' courses over an example that is drawn, and over the samples of each dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brodmann.errors import UserError
+from brodmann.files import digest, incomplete, write_text
+from brodmann.networks import courses as tracks
+from brodmann.networks.conditions import network_name
+from brodmann.networks.maps import read_metadata
+from brodmann.networks.page import Course, page, visible
+from brodmann.networks.pieces import Piece
+from brodmann.networks.stages.use import Bench, UseStage, Work, store_of
+from brodmann.store.tables import write_table
+
+EXAMPLE_COLUMNS = ("place", "piece", "tokens", "special", "network", "course")
+CONNECTIVITY_COLUMNS = ("dataset", "network", "other", "n_tokens", "r")
+SHIPPED_EXAMPLE = "example/languages.txt"
+# Tokens of the example that are shown, however few were decomposed of each sample.
+EXAMPLE_TOKENS = 512
+
+
+class Following:
+    """The works of this part. ``texts``: gives the samples that a dataset's networks were found in."""
+
+    def __init__(self, stage: UseStage, texts: Callable[[str], Sequence[str]]) -> None:
+        self.stage = stage
+        self._texts = texts
+        self._samples: dict[str, Sequence[str]] = {}
+
+    @cached_property
+    def example(self) -> str:
+        """The text that is drawn."""
+        own = self.stage.use.following.example
+        path = Path(own or Path(self.stage.settings.stimuli) / SHIPPED_EXAMPLE)
+        try:
+            text = path.read_text(encoding="utf-8-sig").strip()
+        except UnicodeDecodeError:
+            raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
+        if not text:
+            raise UserError.at(str(path), "is empty", "give a text of a few sentences")
+        return text
+
+    def samples(self, dataset: str) -> Sequence[str]:
+        """The samples that a dataset's networks were found in."""
+        if dataset not in self._samples:
+            self._samples[dataset] = self._texts(dataset)
+        return self._samples[dataset]
+
+    def texts(self, dataset: str) -> list[str]:
+        """The samples that a dataset's networks are followed over."""
+        return list(self.samples(dataset)[: self.stage.use.following.texts])
+
+    def example_key(self, dataset: str) -> str:
+        """Hash of what a dataset's courses over the example depend on."""
+        return self._key(dataset, [self.example], "example")
+
+    def courses_key(self, dataset: str) -> str:
+        """Hash of what a dataset's mean courses depend on."""
+        return self._key(dataset, self.texts(dataset), "courses")
+
+    def _key(self, dataset: str, texts: Sequence[str], kind: str) -> str:
+        settings = self.stage.settings
+        return self.stage.key(
+            "following",
+            kind=kind,
+            networks=self.stage.digests[dataset],
+            texts=digest(list(texts)),
+            **settings.extraction(),
+        )
+
+    def works(self) -> list[Work]:
+        """Two per dataset."""
+        found = []
+        for name in self.stage.networks:
+            found.append(Work(self.example_key(name), f"the example: {name}", self._example(name)))
+            found.append(Work(self.courses_key(name), f"courses: {name}", self._courses(name)))
+        return found
+
+    def _example(self, dataset: str) -> Callable[[Bench], bytes]:
+        def compute(bench: Bench) -> bytes:
+            from safetensors.numpy import save
+
+            from brodmann.networks.pieces import pieces
+
+            [ids] = self._encode(bench, [self.example], EXAMPLE_TOKENS)
+            networks = self.stage.networks[dataset]
+            # On the scale of the texts that the networks were found in: an example has few tokens.
+            course = networks.courses(self._extractor(bench).one(ids), standardise="group")
+            found = [asdict(one) for one in pieces(bench.model.tokenizer, ids[self._first :])]
+            return save({"course": course}, metadata={"pieces": json.dumps(found)})
+
+        return compute
+
+    def _courses(self, dataset: str) -> Callable[[Bench], bytes]:
+        def compute(bench: Bench) -> bytes:
+            from safetensors.numpy import save
+
+            from brodmann.networks.pieces import ends
+
+            networks, texts = self.stage.networks[dataset], self.texts(dataset)
+            extractor = self._extractor(bench)
+            spread = np.where(networks.sd > 0, networks.sd, 1.0)
+            parts: dict[str, list[np.ndarray]] = {"raw": [], "standard": [], "text": [], "end": []}
+            limit = self.stage.settings.max_tokens
+            for number, ids in enumerate(self._encode(bench, texts, limit)):
+                signals = extractor.one(ids).astype(np.float64)
+                standard = (signals - networks.mean) / spread
+                parts["raw"].append(tracks.mean_courses(signals, networks.members))
+                parts["standard"].append(tracks.mean_courses(standard, networks.members))
+                parts["text"].append(np.full(len(signals), number))
+                places = ends(bench.model.tokenizer, texts[number], ids)[self._first :]
+                parts["end"].append(np.array(places, dtype=np.int64))
+            return save({name: np.concatenate(own) for name, own in parts.items()})
+
+        return compute
+
+    def _encode(self, bench: Bench, texts: Sequence[str], limit: int) -> list[Any]:
+        from brodmann.runner.texts import encode_texts
+
+        return encode_texts(bench.model.tokenizer, texts, truncate=limit)
+
+    def _extractor(self, bench: Bench) -> Any:
+        from brodmann.networks.extraction import Extractor
+
+        wanted = self.stage.settings.extraction()
+        return Extractor(
+            bench.model,
+            site=wanted["site"],
+            layers=wanted["layers"],
+            drop_first=wanted["drop_first"],
+            batch_tokens=bench.scorer.batch_tokens,
+        )
+
+    @property
+    def _first(self) -> int:
+        """The first token that is followed."""
+        return int(self.stage.settings.drop_first)
+
+
+# The light jobs
+
+
+# Draws courses over pieces of a text, under a title, into a file.
+Draw = Callable[[Sequence[Piece], Sequence[Course], str, str], None]
+
+
+def write_example(
+    following: Following, *, dataset: str, manifest: str, stem: str, draw: Draw
+) -> None:
+    """``stem``.html, .csv and, as ``draw`` draws it, .png of one dataset's networks over the example."""
+    from safetensors.numpy import load
+
+    stage = following.stage
+    what = f"the example with networks of {dataset}"
+    record = store_of(manifest).require(following.example_key(dataset), what, manifest)
+    values = load(record)["course"]
+    pieces = [Piece(**one) for one in read_metadata(record, "pieces")]
+    title = f"{stage.card.name}: networks of {dataset} over a text"
+    networks = stage.networks[dataset]
+    shown = [
+        Course(
+            f"network {n}",
+            f"{networks.n_units[n]} units, {100 * networks.explained[n]:.2f} % of the variance",
+            values[:, n],
+        )
+        for n in range(len(networks))
+    ]
+    write_text(f"{stem}.html", page(title, _INTRO, pieces, shown))
+    draw(pieces, shown, title, f"{stem}.png")
+    write_table(f"{stem}.csv", _example_rows(pieces, values), EXAMPLE_COLUMNS)
+
+
+_INTRO = (
+    "Colour: the network's course at each token, orange above and blue below zero, strongest where it is "
+    "largest in the text. The course is the network's coefficient in the signals, standardised as those of "
+    "the texts in which it was found; its sign is that of the network's map. Each token's number is shown "
+    "when it is pointed at."
+)
+
+
+def _example_rows(pieces: Sequence[Piece], values: np.ndarray) -> list[dict[str, Any]]:
+    rows, start = [], 0
+    for place, piece in enumerate(pieces):
+        own = values[start : start + piece.tokens]
+        start += piece.tokens
+        for network in range(values.shape[1]):
+            for course in own[:, network]:
+                rows.append(
+                    {
+                        "place": place,
+                        "piece": visible(piece.text),
+                        "tokens": piece.tokens,
+                        "special": int(piece.special),
+                        "network": network_name(network),
+                        "course": float(course),
+                    }
+                )
+    return rows
+
+
+def write_connectivity(following: Following, *, manifest: str, output: str) -> None:
+    """Rule ``connectivity``: Pearson's r of every two networks of each dataset."""
+    from safetensors.numpy import load
+
+    rows = []
+    for dataset in following.stage.networks:
+        what = f"courses of the networks of {dataset}"
+        record = store_of(manifest).require(following.courses_key(dataset), what, manifest)
+        values = load(record)["standard"]
+        r = tracks.connectivity(values)
+        for one in range(len(r)):
+            for other in range(len(r)):
+                names = {"network": network_name(one), "other": network_name(other)}
+                row = {"dataset": dataset, **names, "n_tokens": len(values)}
+                rows.append({**row, "r": float(r[one, other])})
+    write_table(output, rows, CONNECTIVITY_COLUMNS)
+
+
+def write_courses(following: Following, *, dataset: str, manifest: str, output: str) -> None:
+    """Rule ``courses``: mean courses over a dataset's samples as safetensors, to set models side by side."""
+    from brodmann.files import atomic_path
+
+    what = f"courses of the networks of {dataset}"
+    record = store_of(manifest).require(following.courses_key(dataset), what, manifest)
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(record)
+
+
+FINGERPRINT_COLUMNS = (
+    *("dataset", "model", "other", "n_texts", "network", "other_network", "rho"),
+    *("above_half", "pairs"),
+)
+
+
+ACROSS_COLUMNS = ("dataset", "model", "network", "other", "other_network", "n_stretches", "r")
+
+
+def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across: str) -> None:
+    """Rule ``fingerprint``: every two models by dataset. ``files``: (model, dataset) -> its courses.
+
+    ``output``: rank correlations, text by text; ``across``: Pearson's r over all texts, as for connectivity.
+    """
+    from itertools import combinations
+
+    rows: list[dict[str, Any]] = []
+    between: list[dict[str, Any]] = []
+    datasets = list(dict.fromkeys(dataset for _, dataset in files))
+    for dataset in datasets:
+        found = {m: _read_courses(path) for (m, name), path in files.items() if name == dataset}
+        # A text of which one model keeps no token is a text all the same.
+        count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
+        followed = {model: _followed(own, count) for model, own in found.items()}
+        standard = {model: _followed(own, count, "standard") for model, own in found.items()}
+        for one, other in combinations(followed, 2):
+            r, stretches = tracks.connectivity_between(standard[one], standard[other])
+            between += [
+                {
+                    **{"dataset": dataset, "model": one, "network": network_name(first)},
+                    **{"other": other, "other_network": network_name(second)},
+                    **{"n_stretches": stretches, "r": float(r[first, second])},
+                }
+                for first, second in np.ndindex(*r.shape)
+            ]
+            shared = tracks.fingerprint(followed[one], followed[other])
+            first, second, rho = shared.best
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "model": one,
+                    "other": other,
+                    "n_texts": shared.n_texts,
+                    "network": network_name(first) if first >= 0 else "",
+                    "other_network": network_name(second) if second >= 0 else "",
+                    "rho": rho,
+                    "above_half": shared.close,
+                    "pairs": int(np.isfinite(shared.rho).sum()),
+                }
+            )
+    write_table(output, rows, FINGERPRINT_COLUMNS)
+    write_table(across, between, ACROSS_COLUMNS)
+
+
+def _read_courses(path: str) -> dict[str, np.ndarray]:
+    from brodmann.store.tensors import read_tensors
+
+    found = read_tensors(path)
+    if {"raw", "standard", "text", "end"} - found.keys():
+        raise incomplete(path)
+    return found
+
+
+def _followed(found: dict[str, np.ndarray], count: int, kind: str = "raw") -> list[tracks.Followed]:
+    """A model's courses, text by text."""
+    return [
+        tracks.Followed(found[kind][found["text"] == number], found["end"][found["text"] == number])
+        for number in range(count)
+    ]

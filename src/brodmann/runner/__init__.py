@@ -1,0 +1,1 @@
+"""What runs tokens through a model, for every map."""

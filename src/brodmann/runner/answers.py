@@ -1,0 +1,89 @@
+"""Baseline: what a model makes of each item, before anything is touched.
+
+Dual-answer items: lp(answer | prompt) for {clean, corrupted} prompt x {correct, incorrect} answer.
+Single-answer items: the answer's conditional log-probability after both prompts, and the joint
+log-probability of prompt + answer (all tokens but the first), which says whether the item is right.
+Items whose prompts differ in their number of tokens are not aligned and are not run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from brodmann.errors import UserError
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.scoring import Query, Scorer
+
+DUAL_SCORES = (
+    "clean_correct",
+    "clean_incorrect",
+    "corrupted_correct",
+    "corrupted_incorrect",
+)
+SINGLE_SCORES = ("clean_answer", "corrupted_answer", "clean_joint", "corrupted_joint")
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """Per item, in item order: token counts of the prompts and log-probabilities (None = not aligned).
+
+    ``log_probs`` has one list per score name (``DUAL_SCORES`` or ``SINGLE_SCORES``); in
+    ``corrupted_correct`` the prompt is the corrupted one and the answer is the one that is right for the
+    *clean* prompt.
+    """
+
+    single_answer: bool
+    clean_tokens: list[int]
+    corrupted_tokens: list[int]
+    log_probs: dict[str, list[float | None]]
+
+
+def queries_of(item: EncodedItem) -> list[Query]:
+    """The queries of one item, in the order of the score names."""
+    if item.incorrect is not None:
+        return [
+            Query(prompt, answer)
+            for prompt in (item.clean, item.corrupted)
+            for answer in (item.correct, item.incorrect)
+        ]
+    conditional = [Query(prompt, item.correct) for prompt in (item.clean, item.corrupted)]
+    texts = [prompt + item.correct for prompt in (item.clean, item.corrupted)]
+    return conditional + [Query(text[:1], text[1:]) for text in texts]
+
+
+def score_items(
+    task: str,
+    items: list[EncodedItem],
+    scorer: Scorer,
+    on_batch: Callable[[int], None] | None = None,
+) -> BaselineScores:
+    """Score all aligned items of a task."""
+    single = any(item.incorrect is None for item in items)
+    aligned = [number for number, item in enumerate(items) if item.aligned]
+    queries = [query for number in aligned for query in queries_of(items[number])]
+    values: Iterator[float] = iter(scorer.log_probabilities(queries, on_batch))
+    names = SINGLE_SCORES if single else DUAL_SCORES
+    columns: dict[str, list[float | None]] = {name: [None] * len(items) for name in names}
+    for number in aligned:
+        for name in names:
+            value = next(values)
+            if not math.isfinite(value):
+                raise UserError.at(
+                    f"{task}, item {number}",
+                    f"the model gives a log-probability of {value}",
+                    "its weights or dtype are at fault; try dtype: float32",
+                )
+            columns[name][number] = value
+    return BaselineScores(
+        single_answer=single,
+        clean_tokens=[len(item.clean) for item in items],
+        corrupted_tokens=[len(item.corrupted) for item in items],
+        log_probs=columns,
+    )
+
+
+def count_queries(items: list[EncodedItem]) -> int:
+    """How many queries ``score_items`` will run: four per aligned item."""
+    return 4 * sum(item.aligned for item in items)

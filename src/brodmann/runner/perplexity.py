@@ -1,0 +1,82 @@
+"""How well a model predicts running text, passage by passage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from brodmann.errors import UserError
+from brodmann.runner.texts import encode_texts
+
+if TYPE_CHECKING:
+    from brodmann.runner.scoring import Scorer
+
+
+def read_passages(path: str | Path) -> list[str]:
+    """The paragraphs of a text file, separated by empty lines, each in one line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    lines = ["\n" if not line.strip() else line for line in text.splitlines()]
+    passages = [" ".join(part.split()) for part in "\n".join(lines).split("\n\n")]
+    passages = [passage for passage in passages if passage]
+    if len(passages) < 2:
+        fix = "give at least two passages, separated by empty lines"
+        raise UserError.at(str(path), f"{len(passages)} passages", fix)
+    return passages
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Per passage: the sum of its tokens' log-probabilities, how many were predicted, and its words."""
+
+    log_probs: tuple[float, ...]
+    tokens: tuple[int, ...]
+    words: tuple[int, ...]
+
+    @property
+    def perplexity(self) -> float:
+        """Of a token."""
+        return perplexity(sum(self.log_probs), sum(self.tokens))
+
+    @property
+    def word_perplexity(self) -> float:
+        """Of a word: it can be compared between models with different vocabularies."""
+        return perplexity(sum(self.log_probs), sum(self.words))
+
+
+def perplexity(log_prob: float, count: int) -> float:
+    """exp of the mean surprise."""
+    try:
+        return math.exp(-log_prob / count)
+    except OverflowError:
+        return math.inf
+
+
+def score_passages(
+    scorer: Scorer,
+    tokenizer: Any,
+    passages: Sequence[str],
+    on_batch: Callable[[int], None] | None = None,
+) -> Passages:
+    """Every token but the first of each passage, given all tokens before it."""
+    # Imported here: passages are also read where no model is.
+    from brodmann.runner.scoring import Query
+
+    rows = encode_texts(tokenizer, passages, where="the corpus")
+    for number, row in enumerate(rows):
+        if len(row) < 2:
+            raise UserError.at("the corpus", f"passage {number + 1} has a single token")
+    queries = [Query(row[:1], row[1:]) for row in rows]
+    found = scorer.log_probabilities(queries, on_batch)
+    return Passages(
+        tuple(found),
+        tuple(len(row) - 1 for row in rows),
+        tuple(len(passage.split()) for passage in passages),
+    )

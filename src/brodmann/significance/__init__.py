@@ -1,0 +1,1 @@
+"""Tests and false discovery rates that every map uses."""

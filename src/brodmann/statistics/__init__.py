@@ -1,0 +1,1 @@
+"""Tests of structure, with their tables."""

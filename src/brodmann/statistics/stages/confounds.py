@@ -1,0 +1,131 @@
+"""Confounds stage: the domain effect with and without surface similarity, and within surface formats."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brodmann.config.study import StatisticsSettings
+from brodmann.significance.fdr import with_q
+from brodmann.statistics.confounds import Term, regress_pairs, stratified
+from brodmann.statistics.inventory import Drop, Inventory, Overlap
+from brodmann.statistics.surface import SIMILARITIES
+from brodmann.store.progress import progress
+from brodmann.store.tables import read_matrix, read_table, write_table
+from brodmann.tasks.catalogue import domain_of
+
+log = logging.getLogger(__name__)
+
+DOMAIN = "same_domain"
+COLUMNS = (
+    *("model", "control", "component", "sel", "measure", "kind", "predictors", "term", "unit", "n"),
+    *("n_tasks", "seed", "method", "coefficient", "low", "high", "permutations", "p", "q"),
+    "n_movable",
+)
+_REGRESSION = (
+    "least squares; p: MRQAP (double semi-partialing), one-sided; 95 % interval: tasks resampled"
+)
+_STRATIFIED = "mean(within) - mean(cross), domain labels shuffled within surface formats, one-sided"
+
+
+def write_confounds(
+    inventory: Inventory,
+    settings: StatisticsSettings,
+    *,
+    surfaces: Mapping[str, str],
+    output: str,
+) -> None:
+    """Rule ``confounds``. ``surfaces``: model -> its similarities; other models have no prompts here."""
+    tested: list[Overlap | Drop] = [
+        one for one in (*inventory.overlaps, *inventory.drops) if one.model in surfaces
+    ]
+    rows: list[dict[str, Any]] = []
+    with progress(len(tested), "confounds", "matrix") as bar:
+        for one in tested:
+            matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
+            surface = read_table(surfaces[one.model], ("source", "target", *SIMILARITIES))
+            rows += _rows(one, matrix, surface, inventory, settings)
+            bar.update()
+    write_table(output, with_q(rows), COLUMNS)
+
+
+def _rows(
+    one: Overlap | Drop,
+    matrix: pd.DataFrame,
+    surface: pd.DataFrame,
+    inventory: Inventory,
+    settings: StatisticsSettings,
+) -> list[dict[str, Any]]:
+    directed = isinstance(one, Drop)
+    tasks = list(matrix.index)
+    values = matrix.to_numpy(dtype=float)
+    domains = [domain_of(task) for task in tasks]
+    off = ~np.eye(len(tasks), dtype=bool)
+    cells = int(np.isfinite(values[off]).sum())
+    shared = {
+        "model": one.model,
+        "control": one.model in inventory.controls,
+        "component": one.component,
+        "sel": one.sel,
+        "measure": "accuracy_drop" if directed else "containment",
+        "kind": one.kind if directed else "",
+        "unit": "accuracy lost" if directed else "shared units / circuit size",
+        "n": cells if directed else cells // 2,
+        "n_tasks": len(tasks),
+        "seed": settings.seed,
+        "permutations": settings.permutations,
+    }
+    options = {"permutations": settings.permutations, "seed": settings.seed}
+    names = np.array(domains)
+    same = (names[:, None] == names[None, :]).astype(float) if tasks else np.zeros((0, 0))
+    rivals = _similarities(surface, tasks)
+    rows = []
+    for predictors, chosen in (
+        ("domain", {DOMAIN: same}),
+        ("domain_and_surface", {DOMAIN: same, **rivals}),
+    ):
+        terms = regress_pairs(values, chosen, directed=directed, **options)
+        rows += [
+            {**shared, "predictors": predictors, "method": _REGRESSION, **_term(name, term)}
+            for name, term in terms.items()
+        ]
+    formats = dict(zip(surface["source"], surface["source_format"], strict=True))
+    within = stratified(values, domains, [formats.get(task, "") for task in tasks], **options)
+    if tasks and not within.n_movable:
+        log.warning("%s: every surface format holds one domain: no test within formats", one.model)
+    last = {"term": DOMAIN, "coefficient": within.difference, "p": within.p}
+    return [
+        *rows,
+        {
+            **shared,
+            "predictors": "within_formats",
+            "method": _STRATIFIED,
+            "n_movable": within.n_movable,
+            **last,
+        },
+    ]
+
+
+def _term(name: str, term: Term) -> dict[str, Any]:
+    return {
+        "term": name,
+        "coefficient": term.coefficient,
+        "low": term.low,
+        "high": term.high,
+        "p": term.p,
+    }
+
+
+def _similarities(surface: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.ndarray]:
+    """Each similarity as [tasks, tasks], ones on the diagonal."""
+    squares = {}
+    for name in SIMILARITIES:
+        square = surface.pivot(index="source", columns="target", values=name)
+        values = square.reindex(index=tasks, columns=tasks).to_numpy(dtype=float).copy()
+        np.fill_diagonal(values, 1.0)
+        squares[name] = values
+    return squares

@@ -1,0 +1,228 @@
+"""Does overlap predict ablation? Structure (how far two circuits overlap) against function (what breaks).
+
+Over the off-diagonal directed pairs (source, target) that have both values: a mixed-effects regression of
+the accuracy drop on the standardised overlap, with crossed random intercepts for source and target and one
+for the unordered pair (REML, ``analysis.mixed``); over models, the mean of their slopes, which vary at random
+(REML, ``analysis.pooling``); and Spearman's correlation, tested by permuting tasks (Mantel), with an
+interval from resampling tasks: pairs of a task are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata, spearmanr
+from scipy.stats import t as student
+
+from brodmann.statistics.mixed import PairFit, degrees_of_freedom, fit_pairs
+from brodmann.statistics.pooling import pool, shared_errors
+
+BOOTSTRAPS = 1000
+# With fewer tasks resamples that hold several of them are too alike to say anything.
+MIN_TASKS = 5
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The drop in accuracy that goes with one SD of overlap; NaN with a note where it was not fitted."""
+
+    coefficient: float
+    se: float
+    df: float  # of its t
+    low: float
+    high: float
+    p: float
+    converged: bool
+    note: str  # why it was not fitted, or what it lacks
+    n_models: int = 1
+    slope_sd: float = float("nan")  # of models' own slopes; of several models only
+
+    @classmethod
+    def undefined(cls, note: str) -> Regression:
+        """Not fitted, and why."""
+        return cls(*[float("nan")] * 6, converged=False, note=note)
+
+    @classmethod
+    def tested(
+        cls, coefficient: float, se: float, df: int, converged: bool, note: str, **more
+    ) -> Regression:
+        """With the interval and the two-sided p of its t."""
+        reach = float(student.ppf((1 + LEVEL) / 2, df)) * se
+        p = float(2 * student.sf(abs(coefficient) / se, df)) if se > 0 else 0.0
+        low, high = coefficient - reach, coefficient + reach
+        return cls(coefficient, se, df, low, high, p, converged, note, **more)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rho over pairs; p from permuted tasks, interval from resampled tasks."""
+
+    rho: float
+    low: float
+    high: float
+    p: float
+
+
+def pair_table(overlap: pd.DataFrame, drop: pd.DataFrame) -> pd.DataFrame:
+    """source, target, overlap, drop of the off-diagonal directed pairs that have both values."""
+    tasks = [task for task in overlap.index if task in set(drop.index)]
+    first = overlap.loc[tasks, tasks].to_numpy(dtype=float)
+    second = drop.loc[tasks, tasks].to_numpy(dtype=float)
+    usable = np.isfinite(first) & np.isfinite(second) & ~np.eye(len(tasks), dtype=bool)
+    rows, columns = np.nonzero(usable)
+    names = np.array(tasks, dtype=object)
+    return pd.DataFrame(
+        {
+            "source": names[rows],
+            "target": names[columns],
+            "overlap": first[rows, columns],
+            "drop": second[rows, columns],
+        }
+    )
+
+
+def regress(pairs: pd.DataFrame) -> Regression:
+    """drop ~ standardised overlap + (1 | source) + (1 | target) + (1 | unordered pair), of one model."""
+    if why := why_not(pairs):
+        return Regression.undefined(why)
+    found = _fit(pairs, pairs["overlap"].std(ddof=1))
+    note = "" if found.converged else "the search for the variances did not converge"
+    return Regression.tested(found.slope, found.se, found.df, found.converged, note)
+
+
+def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
+    """The mean of the models' slopes, which vary at random; ``tables``: model -> its ``pair_table``.
+
+    Overlap is standardised over all pairs of all models, so that slopes are in one unit. Every model has an
+    intercept, sources, targets and pairs of its own.
+    """
+    why = {model: why_not(pairs) for model, pairs in tables.items()}
+    used = {model: pairs for model, pairs in tables.items() if not why[model]}
+    left_out = "; ".join(f"{model} left out: {what}" for model, what in why.items() if what)
+    if len(used) < 2:
+        return Regression.undefined(left_out or f"too few models ({len(used)})")
+    unit = pd.concat([pairs["overlap"] for pairs in used.values()]).std(ddof=1)
+    fits = {model: _fit(pairs, unit) for model, pairs in used.items()}
+    shared = shared_errors({model: _parts(used[model], fit) for model, fit in fits.items()})
+    slopes = np.array([fit.slope for fit in fits.values()])
+    found = pool(slopes, np.array([fit.se for fit in fits.values()]), shared)
+    lost = [f"{model} did not converge" for model, fit in fits.items() if not fit.converged]
+    return Regression.tested(
+        found.mean,
+        found.se,
+        found.df,
+        converged=not lost,
+        note="; ".join([*([left_out] if left_out else []), *lost]),
+        n_models=len(used),
+        slope_sd=found.tau,
+    )
+
+
+def why_not(pairs: pd.DataFrame) -> str:
+    """Why pairs of tasks cannot be regressed; empty where they can."""
+    codes = _codes(pairs)
+    if not len(pairs) or degrees_of_freedom(*codes) < 1:
+        return f"too few pairs ({len(pairs)})"
+    for column in ("overlap", "drop"):
+        if pairs[column].nunique() < 2:
+            return f"the {column} is the same for all pairs"
+    return ""
+
+
+def _codes(pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Source and target as numbers of tasks."""
+    ends = pd.concat([pairs["source"], pairs["target"]])
+    codes = pd.factorize(ends)[0]
+    return codes[: len(pairs)], codes[len(pairs) :]
+
+
+def _fit(pairs: pd.DataFrame, unit: float) -> PairFit:
+    """The slope per ``unit`` of overlap."""
+    x = pairs["overlap"].to_numpy(dtype=float)
+    return fit_pairs((x - x.mean()) / unit, pairs["drop"].to_numpy(dtype=float), *_codes(pairs))
+
+
+def _parts(pairs: pd.DataFrame, fit: PairFit) -> pd.Series:
+    """The part of each unordered pair of tasks in the error of the slope."""
+    ends = np.sort(pairs[["source", "target"]].to_numpy(dtype=str), axis=1)
+    return pd.Series(fit.parts).groupby([ends[:, 0], ends[:, 1]]).sum()
+
+
+def correlate(
+    overlap: pd.DataFrame, drop: pd.DataFrame, *, permutations: int, seed: int
+) -> Correlation:
+    """Spearman over the pairs of one model, with its interval and one-sided Mantel p."""
+    undefined = Correlation(*[float("nan")] * 4)
+    pairs = pair_table(overlap, drop)
+    if len(pairs) < 3 or pairs["overlap"].nunique() < 2 or pairs["drop"].nunique() < 2:
+        return undefined
+    rho = float(spearmanr(pairs["overlap"], pairs["drop"]).statistic)
+    tasks = sorted({*pairs["source"], *pairs["target"]})
+    first = overlap.loc[tasks, tasks].to_numpy(dtype=float)
+    second = drop.loc[tasks, tasks].to_numpy(dtype=float)
+    low, high = _interval(first, second, seed)
+    return Correlation(rho, low, high, mantel(first, second, permutations=permutations, seed=seed))
+
+
+def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: int) -> float:
+    """(1 + #{rho of permuted >= rho}) / (1 + n): rows and columns of ``first`` permuted together.
+
+    Where too few pairs are left to a permutation it has no rho, and does not count in n.
+    """
+    n = len(first)
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(n) for _ in range(permutations)]
+    off = ~np.eye(n, dtype=bool)
+    if np.isfinite(first[off]).all() and np.isfinite(second[off]).all():
+        null = _permuted_rank_correlations(first, second, orders, off)
+    else:
+        # Missing cells move with the tasks: which pairs count differs from one order to the next.
+        null = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
+    observed = _spearman(first[off], second[off])
+    null = np.asarray(null)[np.isfinite(null)]
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
+
+
+def _permuted_rank_correlations(
+    first: np.ndarray, second: np.ndarray, orders: list[np.ndarray], off: np.ndarray
+) -> np.ndarray:
+    """Ranks do not change when tasks are permuted: only which rank meets which."""
+    ranks, others = np.zeros(first.shape), rankdata(second[off])
+    ranks[off] = rankdata(first[off])
+    others = (others - others.mean()) / (others.std() * len(others))
+    rows, columns = np.nonzero(off)
+    spread = ranks[off].std()
+    return np.array([ranks[order[rows], order[columns]] @ others for order in orders]) / spread
+
+
+def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, float]:
+    """Percentile interval: tasks drawn with replacement; a task never meets itself."""
+    rng = np.random.default_rng(seed)
+    n = len(first)
+    if n < MIN_TASKS:
+        return float("nan"), float("nan")
+    found = []
+    for _ in range(BOOTSTRAPS):
+        drawn = rng.integers(n, size=n)
+        use = drawn[:, None] != drawn[None, :]
+        grid = np.ix_(drawn, drawn)
+        found.append(_spearman(first[grid][use], second[grid][use]))
+    found = np.array(found)[np.isfinite(found)]
+    if len(found) < 2:
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Over the pairs that both have; NaN where one side is constant."""
+    use = np.isfinite(a) & np.isfinite(b)
+    if use.sum() < 3:
+        return float("nan")
+    a, b = rankdata(a[use]), rankdata(b[use])
+    spread = a.std() * b.std()
+    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread else float("nan")

@@ -1,0 +1,1 @@
+"""What is computed, kept: the store, the ledger, tables and tensors."""
