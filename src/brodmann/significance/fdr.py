@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import false_discovery_control
+from statsmodels.stats.multitest import fdrcorrection
 
 
 def q_values(p: np.ndarray) -> np.ndarray:
@@ -15,7 +15,7 @@ def q_values(p: np.ndarray) -> np.ndarray:
     q = np.full(p.shape, np.nan)
     tested = np.isfinite(p)
     if tested.any():
-        q[tested] = false_discovery_control(p[tested], method="bh")
+        q[tested] = fdrcorrection(p[tested])[1]
     return q
 
 
