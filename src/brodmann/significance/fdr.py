@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from statsmodels.stats.multitest import fdrcorrection
 
 
 def q_values(p: np.ndarray) -> np.ndarray:
     """q of each p; NaN stays NaN and counts as no test."""
+    from statsmodels.stats.multitest import fdrcorrection  # slow to import, not for every job
+
     p = np.asarray(p, dtype=np.float64)
     q = np.full(p.shape, np.nan)
     tested = np.isfinite(p)
