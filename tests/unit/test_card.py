@@ -64,3 +64,11 @@ def test_an_earlier_card_of_a_float32_model_stands(tmp_path, card, stands):
     card.write(tmp_path / "new.json", {})
     assert card_method(tmp_path / "new.json") == METHODS["check"]
     assert card_method(tmp_path / "none.json") == METHODS["check"]
+
+
+def test_models_that_were_misread_are_measured_again():
+    hybrid = replace(CARD, architecture={"model_types": ["falcon_h1"]})
+    assert hybrid.identity() == CARD.identity()
+    assert hybrid.scoring_identity() == {**CARD.identity(), "caches": "attention"}
+    dense = replace(CARD, architecture={"model_types": ["llama", "qwen2"]})
+    assert dense.scoring_identity() == CARD.identity()
