@@ -19,6 +19,8 @@ MAX_ITERATIONS = 500
 # The largest angle (radians) by which a component is thought to be away from the top.
 TOLERANCE = 1e-6
 _MEMORY = 8
+# The curvature costs a third of an iteration and changes slowly: every so many iterations it is taken anew.
+_REFRESHED = 5
 _HALVINGS = 12
 # Smallest curvature, as a share of FastICA's own estimate of it.
 _LEAST_CURVATURE = 0.1
@@ -32,12 +34,14 @@ class Moments:
 
     contrast: torch.Tensor  # [k], E[G(y_i)]
     products: torch.Tensor  # [k, k], E[g(y_i) y_j]
-    curvature: torch.Tensor  # [k, k], E[g'(y_i) y_j^2]
     slope: torch.Tensor  # [k], E[g'(y_i)]
+    curvature: torch.Tensor | None = None  # [k, k], E[g'(y_i) y_j^2], where it was asked for
 
     @classmethod
-    def at(cls, rotation: torch.Tensor, white: torch.Tensor, nonlinearity: str) -> Moments:
-        """Of ``rotation`` [k, k] @ ``white`` [k, samples], chunk by chunk."""
+    def at(
+        cls, rotation: torch.Tensor, white: torch.Tensor, nonlinearity: str, *, curved: bool = False
+    ) -> Moments:
+        """Of ``rotation`` [k, k] @ ``white`` [k, samples], chunk by chunk; ``curved``: with the curvature."""
         k, samples = white.shape
         contrast, slope = white.new_zeros(k), white.new_zeros(k)
         products, curvature = white.new_zeros(k, k), white.new_zeros(k, k)
@@ -54,9 +58,15 @@ class Moments:
                 g = torch.tanh(y)
                 turn = 1 - g * g
             products += g @ y.T
-            curvature += turn @ squares.T
             slope += turn.sum(1)
-        return cls(contrast / samples, products / samples, curvature / samples, slope / samples)
+            if curved:
+                curvature += turn @ squares.T
+        return cls(
+            contrast / samples,
+            products / samples,
+            slope / samples,
+            curvature / samples if curved else None,
+        )
 
     @property
     def excess(self) -> torch.Tensor:
@@ -73,14 +83,15 @@ def climb(
         return rotation, True, 0
     rows, columns = torch.triu_indices(k, k, 1, device=white.device)
     history: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_MEMORY)
-    here = Moments.at(rotation, white, nonlinearity)
-    signs = None
+    here = Moments.at(rotation, white, nonlinearity, curved=True)
+    signs, curvature = None, None
     for iteration in range(1, MAX_ITERATIONS + 1):
         before, signs = signs, torch.where(here.excess < 0, -1.0, 1.0).to(white)
         if before is not None and (signs != before).any():
             history.clear()  # another contrast
         gradient = _gradient(here, signs)[rows, columns]
-        curvature = _curvature(here, signs)[rows, columns]
+        if here.curvature is not None:
+            curvature = _curvature(here, here.curvature, signs)[rows, columns]
         direction = _direction(gradient, curvature, history)
         if direction @ gradient <= 0:
             history.clear()
@@ -90,7 +101,8 @@ def climb(
             return rotation, True, iteration - 1
         # A rotation by more than a radian leaves the region in which the contrast is known.
         direction = direction / max(1.0, angle)
-        step = _line_search(rotation, white, nonlinearity, here, signs, direction, gradient)
+        curved = iteration % _REFRESHED == 0
+        step = _line_search(rotation, white, nonlinearity, here, signs, direction, gradient, curved)
         if step is None:
             if history:
                 history.clear()
@@ -110,10 +122,10 @@ def _gradient(here: Moments, signs: torch.Tensor) -> torch.Tensor:
     return signed - signed.T
 
 
-def _curvature(here: Moments, signs: torch.Tensor) -> torch.Tensor:
+def _curvature(here: Moments, curvature: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
     """Diagonal of the negative Hessian, kept positive: symmetric [k, k]."""
     own = signs * here.products.diagonal()
-    turn = signs[:, None] * here.curvature
+    turn = signs[:, None] * curvature
     exact = own[:, None] + own[None] - turn - turn.T
     excess = here.excess.abs()
     # Two Gaussian components have no preferred rotation: the bound keeps the step finite.
@@ -145,6 +157,7 @@ def _line_search(
     signs: torch.Tensor,
     direction: torch.Tensor,
     gradient: torch.Tensor,
+    curved: bool,
 ) -> tuple[torch.Tensor, Moments, torch.Tensor] | None:
     """(new rotation, its moments, what was moved by): the first of 1, 1/2, 1/4, ... that climbs enough."""
     k = len(rotation)
@@ -156,7 +169,7 @@ def _line_search(
         plane = white.new_zeros(k, k)
         plane[rows, columns] = moved
         turned = torch.linalg.matrix_exp(plane - plane.T) @ rotation
-        there = Moments.at(turned, white, nonlinearity)
+        there = Moments.at(turned, white, nonlinearity, curved=curved)
         gain = float(signs @ there.contrast) - height
         # Near the top the gain is lost in rounding, while the gradient still shows the way.
         if gain >= 1e-4 * slope / 2**halving or (gain >= -rounding and slope < 1e3 * rounding):
