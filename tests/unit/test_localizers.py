@@ -89,12 +89,6 @@ def close(found, expected, tolerance=1e-8):
     assert np.abs(found - expected).max() <= tolerance * max(1, np.abs(expected).max())
 
 
-def test_some_models_compute_in_float64_throughout_and_some_do_not(exact_models):
-    found = {family: computes_in(exact_models(family)) for family in ("gpt2", "chatglm", "gptj")}
-    exact, single = torch.float64, torch.float32
-    assert found == {"gpt2": exact, "chatglm": exact, "gptj": single}
-
-
 def check(model, site, pooling, **options):
     activations = Activations(model, site=site, **options)
     found = measure(activations, rows_of(model, POSITIVE), rows_of(model, NEGATIVE), pooling)
