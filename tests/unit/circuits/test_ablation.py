@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from example_items import ITEMS, SINGLE
 from reference import naive_lesion, naive_means
 from rounding import assert_same, deviation, rounding
-from test_attribution import ITEMS, SINGLE
 from tiny_models import FAMILIES
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion

@@ -11,7 +11,7 @@ from brodmann.config.load import load_config
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOOD = """
 models:
   a: {source: "hf:org/name"}

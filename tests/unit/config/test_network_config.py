@@ -10,7 +10,7 @@ from brodmann.config.load import load_config
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = 'models: {a: {source: "hf:org/name"}}\n'
 
 

@@ -6,9 +6,9 @@ import nnsight
 import numpy as np
 import pytest
 import torch
+from naive_sites import SOME, naive_activations, rows_of, site_module
 from reference import log_probability
 from rounding import assert_same, deviation, rounding
-from test_localizers import SOME, naive_activations, rows_of, site_module
 from tiny_models import FAMILIES
 
 from brodmann.errors import UserError

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from naive_sites import SOME, naive_activations, rows_of
 from rounding import assert_same, computes_in
 from scipy.stats import false_discovery_control, ttest_ind
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
@@ -20,7 +21,6 @@ from brodmann.runner.texts import SITES, encode_texts
 
 POSITIVE = ["the cat sat", "a dog", "no cow is up", "rain fell all day", "she read it", "two men"]
 NEGATIVE = ["blick dax", "wug fep toma", "zib", "tove mim rath", "ko", "gimble wabe o"]
-SOME = ["llama", "gpt2", "gemma2", "gpt-neox", "falcon", "chatglm"]
 
 
 @pytest.fixture(scope="module")
@@ -37,36 +37,6 @@ def exact_models():
     return get
 
 
-def site_module(model, site, layer):
-    block = model.hf.get_submodule(f"{model.architecture.blocks}.{layer}")
-    if site == "block_output":
-        return block
-    return block.get_submodule(getattr(model.architecture, site))
-
-
-def naive_activations(model, row, site):
-    """[layers, tokens, units] of one text."""
-    kept, handles = {}, []
-    flip = model.architecture.layout == "sequence_first"
-
-    def keep(layer, value):
-        value = value[0] if isinstance(value, tuple | list) else value
-        kept[layer] = (value.transpose(0, 1) if flip else value)[0].clone()
-
-    for layer in range(model.n_layers):
-        module = site_module(model, site, layer)
-        if site == "mlp_hidden":
-            hook = module.register_forward_pre_hook(lambda m, a, n=layer: keep(n, a[0]))
-        else:
-            hook = module.register_forward_hook(lambda m, a, out, n=layer: keep(n, out))
-        handles.append(hook)
-    with torch.no_grad():
-        model.hf(input_ids=torch.tensor([row]))
-    for handle in handles:
-        handle.remove()
-    return torch.stack([kept[n] for n in range(model.n_layers)]).double()
-
-
 def naive_pooled(model, texts, site, pooling):
     """|pooled| [texts, layers, units]."""
     found = []
@@ -79,10 +49,6 @@ def naive_pooled(model, texts, site, pooling):
         }[pooling]
         found.append(reduced.abs().numpy())
     return np.stack(found)
-
-
-def rows_of(model, texts, **options):
-    return encode_texts(model.tokenizer, texts, **options)
 
 
 def close(found, expected, tolerance=1e-8):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_hybrids import SHARED, agrees
+from naive_circuits import SHARED, agrees
 from tiny_hybrids import HYBRIDS
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from naive_sites import site_module
 from rounding import assert_same, deviation, rounding
-from test_localizers import site_module
 from tiny_models import FAMILIES
 
 from brodmann.errors import UserError

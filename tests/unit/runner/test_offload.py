@@ -9,8 +9,8 @@ from itertools import product
 import accelerate
 import pytest
 import torch
+from example_items import ITEMS, SINGLE
 from rounding import assert_same
-from test_attribution import ITEMS, SINGLE
 from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion

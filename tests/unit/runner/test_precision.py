@@ -6,7 +6,7 @@ import accelerate
 import numpy as np
 import pytest
 import torch
-from test_attribution import ITEMS, attribute, ids
+from example_items import ITEMS, attribute, ids
 from tiny_models import FAMILIES, HIDDEN, VOCABULARY, tiny_model, tiny_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 

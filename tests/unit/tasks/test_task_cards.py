@@ -9,7 +9,7 @@ from brodmann.tasks.catalogue import DOMAINS, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEYS = ["clean", "corrupted", "right after clean", "right after corrupted"]
 # Units are stated roughly; this share of change is still "about" as many.
 TOLERANCE = 0.1
