@@ -63,7 +63,7 @@ def test_both_locks_agree(root):
 
 
 def test_rules_name_an_environment_and_a_log(root):
-    for path in (root / "rules").glob("*.smk"):
+    for path in (root / "rules").rglob("*.smk"):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
             if "script:" in rule:
                 assert "conda:" in rule and "log:" in rule, f"{path.name}: {rule.split(':')[0]}"
@@ -93,14 +93,14 @@ def test_profiles_know_every_rule_that_loads_a_model(root):
 
 
 def test_profiles_name_existing_rules(root):
-    text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.M))
     for name, profile in profiles(root).items():
         assert set(profile.get("set-resources", {})) <= rules, name
 
 
 def test_rule_files_stay_short(root):
-    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
+    for path in [root / "Snakefile", *(root / "rules").rglob("*.smk")]:
         assert len(path.read_text().splitlines()) <= 120, path.name
 
 

@@ -1,7 +1,7 @@
 """Tests on the matrices of every model and their averages, as long tables (docs/statistics.md).
 
 results/statistics/{modularity,domain_modularity,clustering,clusters,consistency,threshold_robustness}.csv
-results/statistics/structure_function.csv              (confounds.csv: rules/confounds.smk)
+results/statistics/structure_function.csv              (confounds.csv: confounds.smk)
 results/statistics/tables/{table}.{md,tex}    the tables that a paper prints
 Config: statistics, average.exclude
 """
@@ -41,7 +41,7 @@ rule structure:
         "logs/statistics/structure.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         matrices=INVENTORY.to_params(),
         settings=STATISTICS,
@@ -49,7 +49,7 @@ rule structure:
     message:
         "Testing within against across domains, clusters, agreement of models"
     script:
-        "../workflow/scripts/structure.py"
+        "../../workflow/scripts/structure.py"
 
 
 rule printed_tables:
@@ -61,7 +61,7 @@ rule printed_tables:
         "logs/statistics/tables.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         selection=MAIN_SELECTION,
         ablated=ABLATED[0],
@@ -69,7 +69,7 @@ rule printed_tables:
     message:
         "Writing the tables for a paper"
     script:
-        "../workflow/scripts/printed_tables.py"
+        "../../workflow/scripts/printed_tables.py"
 
 
 rule structure_function:
@@ -80,7 +80,7 @@ rule structure_function:
     log:
         "logs/statistics/structure_function.log",
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         matrices=INVENTORY.to_params(),
         settings=STATISTICS,
@@ -88,4 +88,4 @@ rule structure_function:
     message:
         "Does overlap predict ablation?"
     script:
-        "../workflow/scripts/structure_function.py"
+        "../../workflow/scripts/structure_function.py"

@@ -22,7 +22,7 @@ rule average:
         "logs/average.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         matrices=INVENTORY.to_params(),
         exclude=study.statistics.exclude,
@@ -30,4 +30,4 @@ rule average:
     message:
         "Averaging over models"
     script:
-        "../workflow/scripts/average.py"
+        "../../workflow/scripts/average.py"

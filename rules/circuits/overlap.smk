@@ -49,7 +49,7 @@ rule overlap:
         "logs/{model}/overlap/{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
         selections=SELECTIONS,
@@ -57,4 +57,4 @@ rule overlap:
     message:
         "{wildcards.model}: overlap of circuits, {wildcards.component}"
     script:
-        "../workflow/scripts/overlap.py"
+        "../../workflow/scripts/overlap.py"

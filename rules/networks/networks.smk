@@ -43,14 +43,14 @@ rule networks_pass:
     benchmark:
         "benchmarks/{model}/networks_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("networks_pass"),
     message:
         "{wildcards.model}: decomposing the signals that are not in the store"
     script:
-        "../workflow/scripts/networks_pass.py"
+        "../../workflow/scripts/networks_pass.py"
 
 
 rule network_tables:
@@ -69,10 +69,10 @@ rule network_tables:
         "logs/{model}/network_tables.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tables=NETWORK_TABLES,
     message:
         "{wildcards.model}: its networks, and how consistent they are"
     script:
-        "../workflow/scripts/network_tables.py"
+        "../../workflow/scripts/network_tables.py"

@@ -61,14 +61,14 @@ rule network_agreement:
         "logs/{model}/network_agreement.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=MAPPED_TASKS,
         datasets=DATASETS,
     message:
         "{wildcards.model}: networks beside circuits and localized units"
     script:
-        "../workflow/scripts/network_agreement.py"
+        "../../workflow/scripts/network_agreement.py"
 
 
 rule network_figures:
@@ -87,14 +87,14 @@ rule network_figures:
         "logs/figures/networks.{model}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         figures=NETWORK_USE_FIGURES,
         method=METHODS["figures"],
     message:
         "{wildcards.model}: drawing what its networks do"
     script:
-        "../workflow/scripts/network_figures.py"
+        "../../workflow/scripts/network_figures.py"
 
 
 rule networks_across:
@@ -106,10 +106,10 @@ rule networks_across:
         "logs/figures/networks_across.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         method=METHODS["figures"],
     message:
         "Drawing how networks of different models go together"
     script:
-        "../workflow/scripts/networks_across.py"
+        "../../workflow/scripts/networks_across.py"

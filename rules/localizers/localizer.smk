@@ -44,14 +44,14 @@ rule localizer_pass:
     benchmark:
         "benchmarks/{model}/localizer_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("localizer_pass"),
     message:
         "{wildcards.model}: measuring the networks that are not in the store"
     script:
-        "../workflow/scripts/localizer_pass.py"
+        "../../workflow/scripts/localizer_pass.py"
 
 
 rule localizer:
@@ -68,11 +68,11 @@ rule localizer:
         "logs/{model}/localizer/{network}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: units of the network {wildcards.network}"
     script:
-        "../workflow/scripts/localizer.py"
+        "../../workflow/scripts/localizer.py"
 
 
 rule lesion_pass:
@@ -90,14 +90,14 @@ rule lesion_pass:
     benchmark:
         "benchmarks/{model}/lesion_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("lesion_pass"),
     message:
         "{wildcards.model}: measuring the lesions of networks that are not in the store"
     script:
-        "../workflow/scripts/lesion_pass.py"
+        "../../workflow/scripts/lesion_pass.py"
 
 
 rule lesion:
@@ -113,8 +113,8 @@ rule lesion:
         "logs/{model}/lesion/{network}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: the lesions of {wildcards.network}"
     script:
-        "../workflow/scripts/lesion.py"
+        "../../workflow/scripts/lesion.py"

@@ -53,14 +53,14 @@ rule ablation_pass:
     benchmark:
         "benchmarks/{model}/ablation_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("ablation_pass"),
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:
-        "../workflow/scripts/ablation_pass.py"
+        "../../workflow/scripts/ablation_pass.py"
 
 
 rule ablation:
@@ -83,8 +83,8 @@ rule ablation:
         "logs/{model}/ablation/{component}/{task}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: every circuit on {wildcards.task}"
     script:
-        "../workflow/scripts/ablation.py"
+        "../../workflow/scripts/ablation.py"

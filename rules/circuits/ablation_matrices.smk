@@ -24,14 +24,14 @@ rule ablation_matrices:
         "logs/{model}/ablation/{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
         method=METHODS["ablation"],
     message:
         "{wildcards.model}: gathering the ablations of {wildcards.component}"
     script:
-        "../workflow/scripts/ablation_matrices.py"
+        "../../workflow/scripts/ablation_matrices.py"
 
 
 rule forecast:
@@ -48,7 +48,7 @@ rule forecast:
         "logs/{model}/forecast/{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
         selections=ABLATED,
@@ -56,4 +56,4 @@ rule forecast:
     message:
         "{wildcards.model}: forecasting ablations of {wildcards.component}"
     script:
-        "../workflow/scripts/forecast.py"
+        "../../workflow/scripts/forecast.py"

@@ -23,7 +23,7 @@ rule overlap_figures:
         "logs/figures/overlap.{shown}.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         selection=MAIN_SELECTION,
         measures=DRAWN_MEASURES,
@@ -32,7 +32,7 @@ rule overlap_figures:
     message:
         "Drawing the overlaps of {wildcards.shown}"
     script:
-        "../workflow/scripts/overlap_figures.py"
+        "../../workflow/scripts/overlap_figures.py"
 
 
 rule noise_corrected_figure:
@@ -45,14 +45,14 @@ rule noise_corrected_figure:
         "logs/figures/noise_corrected.{model}.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         selection=MAIN_SELECTION,
         method=METHODS["figures"],
     message:
         "Drawing the noise-corrected overlaps of {wildcards.model}"
     script:
-        "../workflow/scripts/noise_corrected_figure.py"
+        "../../workflow/scripts/noise_corrected_figure.py"
 
 
 rule ablation_heatmap:
@@ -64,14 +64,14 @@ rule ablation_heatmap:
         "logs/figures/ablation.{shown}.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         title=f"{ABLATED[0]}, {KINDS[0]}",
         method=METHODS["figures"],
     message:
         "Drawing the ablations of {wildcards.shown}"
     script:
-        "../workflow/scripts/ablation_heatmap.py"
+        "../../workflow/scripts/ablation_heatmap.py"
 
 
 rule effect_figures:
@@ -90,7 +90,7 @@ rule effect_figures:
         "logs/figures/effects.{model}.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
         title=f"{ABLATED[0]}, {KINDS[0]}",
@@ -98,4 +98,4 @@ rule effect_figures:
     message:
         "Drawing what lesions of {wildcards.model} do"
     script:
-        "../workflow/scripts/effect_figures.py"
+        "../../workflow/scripts/effect_figures.py"

@@ -41,14 +41,14 @@ rule expand_second_items:
         "logs/items/second/{task}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         expansion=second_expansion_settings,
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items of the second seed"
     script:
-        "../workflow/scripts/expand_second_items.py"
+        "../../workflow/scripts/expand_second_items.py"
 
 
 # One model load for all tasks and components. What the store holds already is not computed again.
@@ -67,14 +67,14 @@ rule attribution_pass:
     benchmark:
         "benchmarks/{model}/attribution_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("attribution_pass"),
     message:
         "{wildcards.model}: finding the circuits that are not in the store"
     script:
-        "../workflow/scripts/attribution_pass.py"
+        "../../workflow/scripts/attribution_pass.py"
 
 
 rule attribution:
@@ -92,11 +92,11 @@ rule attribution:
         "logs/{model}/attribution/{component}/{task}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: attribution of {wildcards.task} to {wildcards.component}"
     script:
-        "../workflow/scripts/attribution.py"
+        "../../workflow/scripts/attribution.py"
 
 
 rule circuit_masks:
@@ -108,11 +108,11 @@ rule circuit_masks:
         "logs/{model}/masks/{component}/{task}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         selections=SELECTIONS,
         method=METHODS["masks"],
     message:
         "{wildcards.model}: masks of {wildcards.task}, {wildcards.component}"
     script:
-        "../workflow/scripts/masks.py"
+        "../../workflow/scripts/masks.py"

@@ -32,7 +32,7 @@ rule network_use_pass:
     benchmark:
         "benchmarks/{model}/network_use_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("network_use_pass"),
@@ -41,7 +41,7 @@ rule network_use_pass:
     message:
         "{wildcards.model}: editing and following the networks that are not in the store"
     script:
-        "../workflow/scripts/network_use_pass.py"
+        "../../workflow/scripts/network_use_pass.py"
 
 
 rule network_use:
@@ -66,13 +66,13 @@ rule network_use:
         "logs/{model}/network_use.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         datasets=DATASETS,
     message:
         "{wildcards.model}: what its networks do"
     script:
-        "../workflow/scripts/network_use.py"
+        "../../workflow/scripts/network_use.py"
 
 
 rule fingerprint:
@@ -89,7 +89,7 @@ rule fingerprint:
         "logs/statistics/fingerprint.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         models=FINGERPRINTED,
         datasets=DATASETS,
@@ -97,4 +97,4 @@ rule fingerprint:
     message:
         "Setting the networks of models side by side"
     script:
-        "../workflow/scripts/fingerprint.py"
+        "../../workflow/scripts/fingerprint.py"

@@ -21,7 +21,7 @@ rule network_map_figures:
         "logs/figures/network_maps.{model}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         figures=NETWORK_MAP_FIGURES,
         controls=list(study.controls),
@@ -30,4 +30,4 @@ rule network_map_figures:
     message:
         "{wildcards.model}: drawing its networks"
     script:
-        "../workflow/scripts/network_map_figures.py"
+        "../../workflow/scripts/network_map_figures.py"

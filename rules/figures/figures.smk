@@ -54,7 +54,7 @@ rule accuracy_heatmap:
         "logs/figures/accuracy_heatmap.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         models=MODELS,
         imported=IMPORTED,
@@ -65,7 +65,7 @@ rule accuracy_heatmap:
     message:
         "Drawing the accuracy heatmap"
     script:
-        "../workflow/scripts/accuracy_heatmap.py"
+        "../../workflow/scripts/accuracy_heatmap.py"
 
 
 rule composition_figure:
@@ -81,7 +81,7 @@ rule composition_figure:
         "logs/figures/composition.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         models=MODELS,
         tasks=TASKS,
@@ -91,7 +91,7 @@ rule composition_figure:
     message:
         "Drawing where the domains' {wildcards.component} are"
     script:
-        "../workflow/scripts/composition_figure.py"
+        "../../workflow/scripts/composition_figure.py"
 
 
 rule study_figures:
@@ -106,7 +106,7 @@ rule study_figures:
         "logs/figures/study.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         figures=STUDY_FIGURES,
         matrices=INVENTORY.to_params(),
@@ -115,4 +115,4 @@ rule study_figures:
     message:
         "Drawing what compares models and domains"
     script:
-        "../workflow/scripts/study_figures.py"
+        "../../workflow/scripts/study_figures.py"

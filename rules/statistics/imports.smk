@@ -18,13 +18,13 @@ rule import_overlap:
         "logs/{imported}/import/overlap.{component}.{sel}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         method=METHODS["imports"],
     message:
         "{wildcards.imported}: taking over the overlaps of {wildcards.sel}"
     script:
-        "../workflow/scripts/import_overlap.py"
+        "../../workflow/scripts/import_overlap.py"
 
 
 rule import_drop:
@@ -36,13 +36,13 @@ rule import_drop:
         "logs/{imported}/import/ablation.{component}.{sel}.{kind}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         method=METHODS["imports"],
     message:
         "{wildcards.imported}: taking over the ablations of {wildcards.sel}, {wildcards.kind}"
     script:
-        "../workflow/scripts/import_drop.py"
+        "../../workflow/scripts/import_drop.py"
 
 
 rule import_accuracies:
@@ -54,7 +54,7 @@ rule import_accuracies:
         "logs/{imported}/import/accuracy.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         table=workspace.imported_table,
         baselines=workspace.imported_baselines,
@@ -62,4 +62,4 @@ rule import_accuracies:
     message:
         "{wildcards.imported}: taking over the accuracies"
     script:
-        "../workflow/scripts/import_accuracies.py"
+        "../../workflow/scripts/import_accuracies.py"

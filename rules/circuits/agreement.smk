@@ -31,11 +31,11 @@ rule agreement:
         "logs/{model}/agreement/{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: estimators against true patching, {wildcards.component}"
     script:
-        "../workflow/scripts/agreement.py"
+        "../../workflow/scripts/agreement.py"
 
 
 rule agreement_figure:
@@ -48,10 +48,10 @@ rule agreement_figure:
         "logs/figures/agreement.{model}.{component}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         method=METHODS["agreement"],
     message:
         "Drawing estimated against true effects, {wildcards.model}"
     script:
-        "../workflow/scripts/agreement_figure.py"
+        "../../workflow/scripts/agreement_figure.py"

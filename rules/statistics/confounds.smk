@@ -18,11 +18,11 @@ rule surface:
         "logs/{model}/surface.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: what the prompts have in common"
     script:
-        "../workflow/scripts/surface.py"
+        "../../workflow/scripts/surface.py"
 
 
 rule confounds:
@@ -34,7 +34,7 @@ rule confounds:
     log:
         "logs/statistics/confounds.log",
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         models=MODELS,
         matrices=INVENTORY.to_params(),
@@ -43,4 +43,4 @@ rule confounds:
     message:
         "Does the domain effect survive what prompts share on the surface?"
     script:
-        "../workflow/scripts/confounds.py"
+        "../../workflow/scripts/confounds.py"

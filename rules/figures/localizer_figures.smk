@@ -25,14 +25,14 @@ rule written:
         "logs/{model}/localizer/{network}.circuits.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
         method=METHODS["written"],
     message:
         "{wildcards.model}: what circuits write on {wildcards.network}"
     script:
-        "../workflow/scripts/written.py"
+        "../../workflow/scripts/written.py"
 
 
 rule localizer_figures:
@@ -56,7 +56,7 @@ rule localizer_figures:
         "logs/figures/localizer.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     params:
         figures=LOCALIZER_FIGURES,
         models=MODELS,
@@ -68,4 +68,4 @@ rule localizer_figures:
     message:
         "Drawing the localized networks"
     script:
-        "../workflow/scripts/localizer_figures.py"
+        "../../workflow/scripts/localizer_figures.py"

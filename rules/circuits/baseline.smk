@@ -28,14 +28,14 @@ rule baseline_pass:
     benchmark:
         "benchmarks/{model}/baseline_pass.tsv"
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
         **workspace.needs("baseline_pass"),
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:
-        "../workflow/scripts/baseline_pass.py"
+        "../../workflow/scripts/baseline_pass.py"
 
 
 # An untrained model has the items of its trained one, hence that one's baseline as input. After a pass the light jobs of
@@ -54,8 +54,8 @@ rule baseline:
         "logs/{model}/baseline/{task}.log",
     localrule: True
     conda:
-        "../workflow/envs/brodmann.yaml"
+        "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: baseline of {wildcards.task}"
     script:
-        "../workflow/scripts/baseline.py"
+        "../../workflow/scripts/baseline.py"
