@@ -29,7 +29,7 @@ rule fetch_model:
     message:
         "{wildcards.model}: finding the weights"
     script:
-        "../workflow/scripts/fetch_model.py"
+        "../workflow/scripts/study.py"
 
 
 rule check_model:
@@ -51,4 +51,4 @@ rule check_model:
     message:
         "{wildcards.model}: proving which units are which"
     script:
-        "../workflow/scripts/check_model.py"
+        "../workflow/scripts/study.py"

@@ -60,7 +60,7 @@ rule ablation_pass:
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:
-        "../../workflow/scripts/ablation_pass.py"
+        "../../workflow/scripts/circuits.py"
 
 
 rule ablation:
@@ -87,4 +87,4 @@ rule ablation:
     message:
         "{wildcards.model}: every circuit on {wildcards.task}"
     script:
-        "../../workflow/scripts/ablation.py"
+        "../../workflow/scripts/circuits.py"

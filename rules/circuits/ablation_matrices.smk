@@ -31,7 +31,7 @@ rule ablation_matrices:
     message:
         "{wildcards.model}: gathering the ablations of {wildcards.component}"
     script:
-        "../../workflow/scripts/ablation_matrices.py"
+        "../../workflow/scripts/circuits.py"
 
 
 rule forecast:
@@ -56,4 +56,4 @@ rule forecast:
     message:
         "{wildcards.model}: forecasting ablations of {wildcards.component}"
     script:
-        "../../workflow/scripts/forecast.py"
+        "../../workflow/scripts/circuits.py"

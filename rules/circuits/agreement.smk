@@ -35,7 +35,7 @@ rule agreement:
     message:
         "{wildcards.model}: estimators against true patching, {wildcards.component}"
     script:
-        "../../workflow/scripts/agreement.py"
+        "../../workflow/scripts/circuits.py"
 
 
 rule agreement_figure:

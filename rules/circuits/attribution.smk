@@ -48,7 +48,7 @@ rule expand_second_items:
     message:
         "{wildcards.task}: writing the items of the second seed"
     script:
-        "../../workflow/scripts/expand_second_items.py"
+        "../../workflow/scripts/study.py"
 
 
 # One model load for all tasks and components. What the store holds already is not computed again.
@@ -74,7 +74,7 @@ rule attribution_pass:
     message:
         "{wildcards.model}: finding the circuits that are not in the store"
     script:
-        "../../workflow/scripts/attribution_pass.py"
+        "../../workflow/scripts/circuits.py"
 
 
 rule attribution:
@@ -96,7 +96,7 @@ rule attribution:
     message:
         "{wildcards.model}: attribution of {wildcards.task} to {wildcards.component}"
     script:
-        "../../workflow/scripts/attribution.py"
+        "../../workflow/scripts/circuits.py"
 
 
 rule circuit_masks:
@@ -115,4 +115,4 @@ rule circuit_masks:
     message:
         "{wildcards.model}: masks of {wildcards.task}, {wildcards.component}"
     script:
-        "../../workflow/scripts/masks.py"
+        "../../workflow/scripts/circuits.py"

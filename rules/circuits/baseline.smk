@@ -35,7 +35,7 @@ rule baseline_pass:
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:
-        "../../workflow/scripts/baseline_pass.py"
+        "../../workflow/scripts/circuits.py"
 
 
 # An untrained model has the items of its trained one, hence that one's baseline as input. After a pass the light jobs of
@@ -58,4 +58,4 @@ rule baseline:
     message:
         "{wildcards.model}: baseline of {wildcards.task}"
     script:
-        "../../workflow/scripts/baseline.py"
+        "../../workflow/scripts/circuits.py"

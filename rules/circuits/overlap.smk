@@ -57,4 +57,4 @@ rule overlap:
     message:
         "{wildcards.model}: overlap of circuits, {wildcards.component}"
     script:
-        "../../workflow/scripts/overlap.py"
+        "../../workflow/scripts/circuits.py"

@@ -68,7 +68,7 @@ rule network_agreement:
     message:
         "{wildcards.model}: networks beside circuits and localized units"
     script:
-        "../../workflow/scripts/network_agreement.py"
+        "../../workflow/scripts/comparison.py"
 
 
 rule network_figures:

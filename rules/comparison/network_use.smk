@@ -41,7 +41,7 @@ rule network_use_pass:
     message:
         "{wildcards.model}: editing and following the networks that are not in the store"
     script:
-        "../../workflow/scripts/network_use_pass.py"
+        "../../workflow/scripts/comparison.py"
 
 
 rule network_use:
@@ -72,7 +72,7 @@ rule network_use:
     message:
         "{wildcards.model}: what its networks do"
     script:
-        "../../workflow/scripts/network_use.py"
+        "../../workflow/scripts/comparison.py"
 
 
 rule fingerprint:
@@ -97,4 +97,4 @@ rule fingerprint:
     message:
         "Setting the networks of models side by side"
     script:
-        "../../workflow/scripts/fingerprint.py"
+        "../../workflow/scripts/networks.py"

@@ -32,7 +32,7 @@ rule written:
     message:
         "{wildcards.model}: what circuits write on {wildcards.network}"
     script:
-        "../../workflow/scripts/written.py"
+        "../../workflow/scripts/comparison.py"
 
 
 rule localizer_figures:

@@ -51,7 +51,7 @@ rule localizer_pass:
     message:
         "{wildcards.model}: measuring the networks that are not in the store"
     script:
-        "../../workflow/scripts/localizer_pass.py"
+        "../../workflow/scripts/localizers.py"
 
 
 rule localizer:
@@ -72,7 +72,7 @@ rule localizer:
     message:
         "{wildcards.model}: units of the network {wildcards.network}"
     script:
-        "../../workflow/scripts/localizer.py"
+        "../../workflow/scripts/localizers.py"
 
 
 rule lesion_pass:
@@ -97,7 +97,7 @@ rule lesion_pass:
     message:
         "{wildcards.model}: measuring the lesions of networks that are not in the store"
     script:
-        "../../workflow/scripts/lesion_pass.py"
+        "../../workflow/scripts/localizers.py"
 
 
 rule lesion:
@@ -117,4 +117,4 @@ rule lesion:
     message:
         "{wildcards.model}: the lesions of {wildcards.network}"
     script:
-        "../../workflow/scripts/lesion.py"
+        "../../workflow/scripts/localizers.py"

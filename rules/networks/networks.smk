@@ -50,7 +50,7 @@ rule networks_pass:
     message:
         "{wildcards.model}: decomposing the signals that are not in the store"
     script:
-        "../../workflow/scripts/networks_pass.py"
+        "../../workflow/scripts/networks.py"
 
 
 rule network_tables:
@@ -75,4 +75,4 @@ rule network_tables:
     message:
         "{wildcards.model}: its networks, and how consistent they are"
     script:
-        "../../workflow/scripts/network_tables.py"
+        "../../workflow/scripts/networks.py"

@@ -69,6 +69,20 @@ def test_rules_name_an_environment_and_a_log(root):
                 assert "conda:" in rule and "log:" in rule, f"{path.name}: {rule.split(':')[0]}"
 
 
+def test_scripts_have_a_job_for_each_of_their_rules_and_no_other(root):
+    rules = {}
+    for path in (root / "rules").rglob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            for script in re.findall(r"workflow/scripts/(\w+\.py)", rule):
+                rules.setdefault(script, []).append(rule.partition(":")[0])
+    scripts = {path.name: path.read_text() for path in (root / "workflow/scripts").glob("*.py")}
+    assert rules.keys() == scripts.keys()
+    for name, text in scripts.items():
+        if "job.run(snakemake, globals())" in text:
+            jobs = re.findall(r"^def (\w+)\((?:study|_)\):", text, re.M)
+            assert sorted(jobs) == sorted(rules[name]), name
+
+
 def profiles(root):
     return {
         path.parent.name: yaml.safe_load(path.read_text())
