@@ -43,7 +43,7 @@ rule check_model:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("check_model"),
+        **needs("check_model"),
     params:
         store="results/{model}/.store",
         loading=loading_settings,

@@ -56,7 +56,7 @@ rule ablation_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("ablation_pass"),
+        **needs("ablation_pass"),
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:

@@ -70,7 +70,7 @@ rule attribution_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("attribution_pass"),
+        **needs("attribution_pass"),
     message:
         "{wildcards.model}: finding the circuits that are not in the store"
     script:

@@ -31,7 +31,7 @@ rule baseline_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("baseline_pass"),
+        **needs("baseline_pass"),
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:

@@ -35,7 +35,7 @@ rule network_use_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("network_use_pass"),
+        **needs("network_use_pass"),
     params:
         datasets=DATASETS,
     message:

@@ -47,7 +47,7 @@ rule localizer_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("localizer_pass"),
+        **needs("localizer_pass"),
     message:
         "{wildcards.model}: measuring the networks that are not in the store"
     script:
@@ -93,7 +93,7 @@ rule lesion_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("lesion_pass"),
+        **needs("lesion_pass"),
     message:
         "{wildcards.model}: measuring the lesions of networks that are not in the store"
     script:

@@ -46,7 +46,7 @@ rule networks_pass:
         "../../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("networks_pass"),
+        **needs("networks_pass"),
     message:
         "{wildcards.model}: decomposing the signals that are not in the store"
     script:

@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 import yaml
 
-from brodmann.capacity.resources import TOKENS
+from brodmann.pipeline.stages import PASSES
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
 
@@ -102,8 +102,8 @@ def test_no_profile_shares_a_key_with_the_default(root):
 def test_profiles_know_every_rule_that_loads_a_model(root):
     """On several GPUs few cores each; on a cluster a partition."""
     found = profiles(root)
-    assert set(found["multi-gpu"]["set-threads"]) == set(TOKENS)
-    assert set(found["slurm"]["set-resources"]) == set(TOKENS)
+    assert set(found["multi-gpu"]["set-threads"]) == set(PASSES)
+    assert set(found["slurm"]["set-resources"]) == set(PASSES)
 
 
 def test_profiles_name_existing_rules(root):

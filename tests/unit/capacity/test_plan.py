@@ -10,10 +10,11 @@ from safetensors.numpy import save_file
 
 from brodmann.capacity.plan import gpus_needed, measured_peak, plan, table
 from brodmann.capacity.sizes import ModelSize, widths_of
-from brodmann.capacity.stage_memory import RULES, StageMemory, stage_memory
+from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.cli import main
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
+from brodmann.pipeline.stages import PASSES
 from brodmann.runner.footprint import Widths
 
 # Llama 2 7B and 70B, as their config.json has them.
@@ -226,7 +227,7 @@ def test_predictions_grow_with_what_they_are_made_of(study_of):
     small, large = (
         ModelSize(10**9, 4, Widths(layers, 512, 2048, 512, 512, 1000, 4)) for layers in (4, 8)
     )
-    for rule in RULES:
+    for rule in PASSES:
         one, two = (stage_memory(study, size, rule) for size in (small, large))
         assert 0 < one.least <= two.least
         assert one.batch <= two.batch < 2.5 * one.batch
@@ -234,7 +235,9 @@ def test_predictions_grow_with_what_they_are_made_of(study_of):
         # A batch on a GPU has eight times the tokens.
         assert stage_memory(study, small, rule, "cuda").batch >= one.batch
     # A graph keeps all layers, a pass without gradients one.
-    graph, forward = (stage_memory(study, large, rule) for rule in ("attribution_pass", RULES[1]))
+    graph, forward = (
+        stage_memory(study, large, rule) for rule in ("attribution_pass", "baseline_pass")
+    )
     assert graph.batch > 2 * forward.batch
 
 
