@@ -6,6 +6,7 @@ from pathlib import Path
 # The library ships with the workflow: found without being installed, here and in every job.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from brodmann.capacity import resources
 from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
@@ -49,6 +50,11 @@ FORMATS = (".png", ".pdf", ".csv")
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
+
+
+def needs(rule):
+    """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
+    return resources.needs(study, rule, workspace.root / "data")
 
 
 def weights_settings(wildcards):

@@ -27,4 +27,4 @@ rule expand_items:
     message:
         "{wildcards.task}: writing the items"
     script:
-        "../workflow/scripts/expand_items.py"
+        "../workflow/scripts/study.py"

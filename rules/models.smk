@@ -29,7 +29,7 @@ rule fetch_model:
     message:
         "{wildcards.model}: finding the weights"
     script:
-        "../workflow/scripts/fetch_model.py"
+        "../workflow/scripts/study.py"
 
 
 rule check_model:
@@ -43,7 +43,7 @@ rule check_model:
         "../workflow/envs/brodmann.yaml"
     threads: MODEL_THREADS
     resources:
-        **workspace.needs("check_model"),
+        **needs("check_model"),
     params:
         store="results/{model}/.store",
         loading=loading_settings,
@@ -51,4 +51,4 @@ rule check_model:
     message:
         "{wildcards.model}: proving which units are which"
     script:
-        "../workflow/scripts/check_model.py"
+        "../workflow/scripts/study.py"

@@ -30,7 +30,7 @@ rule provenance:
     message:
         "Recording what made these results"
     script:
-        "../workflow/scripts/provenance.py"
+        "../workflow/scripts/report.py"
 
 
 rule methods:
@@ -53,7 +53,7 @@ rule methods:
     message:
         "Writing the methods section"
     script:
-        "../workflow/scripts/methods.py"
+        "../workflow/scripts/report.py"
 
 
 rule write_report:
@@ -76,4 +76,4 @@ rule write_report:
     message:
         "Writing the report"
     script:
-        "../workflow/scripts/write_report.py"
+        "../workflow/scripts/report.py"

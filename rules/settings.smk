@@ -20,4 +20,4 @@ rule settings:
     message:
         "{wildcards.model}: noting the settings of {wildcards.stage}"
     script:
-        "../workflow/scripts/settings.py"
+        "../workflow/scripts/study.py"

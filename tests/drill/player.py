@@ -103,9 +103,9 @@ def recorded(study: Path) -> dict[str, list[Job]]:
 def scripts_of(root: Path) -> dict[str, str]:
     """Rule -> its script, of every rule that has one."""
     found = {}
-    for path in sorted((root / "rules").glob("*.smk")):
+    for path in sorted((root / "rules").rglob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            if script := re.search(r'script:\s+"\.\./workflow/scripts/(\S+)"', rule):
+            if script := re.search(r'script:\s+"(?:\.\./)+workflow/scripts/(\S+)"', rule):
                 found[rule.partition(":")[0]] = script[1]
     return found
 

@@ -8,18 +8,11 @@ import pytest
 from drilled import content, hidden, writes_to_try
 from player import Fault, recorded, scripts_of
 
+from brodmann.pipeline.stages import PASSES, STAGES
+
 RULES = sorted(scripts_of(Path(__file__).resolve().parents[2]))
 # Jobs that put records into the model's store, and where.
-PASSES = {
-    "check_model": "check",
-    "baseline_pass": "baseline",
-    "attribution_pass": "attribution",
-    "ablation_pass": "ablation",
-    "localizer_pass": "localizer",
-    "lesion_pass": "lesion",
-    "networks_pass": "networks",
-    "network_use_pass": "network_use",
-}
+STORED = {name: STAGES[name].store for name in PASSES}
 
 
 def test_the_study_has_a_job_of_every_kind(drilled):
@@ -31,7 +24,7 @@ def undo(study, job):
     """As before the job's first run."""
     for output in job.outputs:
         (study.path / output).unlink(missing_ok=True)
-    if stage := PASSES.get(job.rule):
+    if stage := STORED.get(job.rule):
         shutil.rmtree(study.path / "results/tiny/.store" / stage, ignore_errors=True)
 
 
@@ -58,7 +51,7 @@ def test_killed_at_any_write(study, player, job):
         again = player.play(job, study.path)
         assert again.code == 0, again.text + again.log
         assert content(study) == expected
-    if job.rule not in PASSES:  # whatever was left behind, nothing reads it
+    if job.rule not in STORED:  # whatever was left behind, nothing reads it
         assert not [p for p in hidden(study) if p.name in map(str, job.outputs)]
 
 
@@ -81,10 +74,10 @@ def test_no_space_left_at_any_write(study, player, job):
     assert content(study) == expected
 
 
-@pytest.mark.parametrize("stage", [s for s in PASSES.values() if s != "check"])
+@pytest.mark.parametrize("stage", [s for s in STORED.values() if s != "check"])
 def test_a_killed_pass_computes_nothing_twice(study, player, stage):
     """kill -9 when the store holds a part of the work: what it holds is not computed again."""
-    rule = next(rule for rule, own in PASSES.items() if own == stage)
+    rule = next(rule for rule, own in STORED.items() if own == stage)
     job = recorded(study.path)[rule][0]
     undo(study, job)
     whole = player.play(job, study.path)

@@ -11,10 +11,11 @@ import transformers
 from tiny_models import tiny_tokenizer
 
 from brodmann.capacity.sizes import size_of_folder
-from brodmann.capacity.stage_memory import PROCESS, RULES, stage_memory
+from brodmann.capacity.stage_memory import PROCESS, stage_memory
 from brodmann.config.load import load_config
+from brodmann.pipeline.stages import PASSES, STAGES
 
-STAGES = {rule.removesuffix("_pass").removesuffix("_model"): rule for rule in RULES}
+RULES = {STAGES[rule].store: rule for rule in PASSES}
 # layers, hidden, neurons, heads, key heads, vocabulary
 SHAPES = {
     "36M": (8, 384, 1024, 6, 2, 32_000),
@@ -52,7 +53,7 @@ def predicted(folder, root, tmp_path_factory):
     config.write_text(json.dumps({"models": {"m": {"source": f"path:{folder}"}}}))
     study = load_config([config], root=root).study
     size = size_of_folder(folder, study.model("m"))
-    found = {stage: stage_memory(study, size, rule).process for stage, rule in STAGES.items()}
+    found = {stage: stage_memory(study, size, rule).process for stage, rule in RULES.items()}
     return {"load": PROCESS + size.bytes, **found}
 
 
@@ -69,7 +70,7 @@ def test_loading_holds_the_weights_once(folder, predicted):
     assert measured(folder, "load") <= PROCESS + 1.3 * weights
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", RULES)
 def test_a_stage_takes_what_is_planned(folder, predicted, stage):
     found = measured(folder, stage)
     print(f"\n{folder.name} {stage}: predicted {predicted[stage] / 1e6:.0f}, {found / 1e6:.0f} MB")

@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 import yaml
 
-from brodmann.capacity.resources import TOKENS
+from brodmann.pipeline.stages import PASSES
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
 
@@ -63,10 +63,24 @@ def test_both_locks_agree(root):
 
 
 def test_rules_name_an_environment_and_a_log(root):
-    for path in (root / "rules").glob("*.smk"):
+    for path in (root / "rules").rglob("*.smk"):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
             if "script:" in rule:
                 assert "conda:" in rule and "log:" in rule, f"{path.name}: {rule.split(':')[0]}"
+
+
+def test_scripts_have_a_job_for_each_of_their_rules_and_no_other(root):
+    rules = {}
+    for path in (root / "rules").rglob("*.smk"):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            for script in re.findall(r"workflow/scripts/(\w+\.py)", rule):
+                rules.setdefault(script, []).append(rule.partition(":")[0])
+    scripts = {path.name: path.read_text() for path in (root / "workflow/scripts").glob("*.py")}
+    assert rules.keys() == scripts.keys()
+    for name, text in scripts.items():
+        if "job.run(snakemake, globals())" in text:
+            jobs = re.findall(r"^def (\w+)\((?:study|_)\):", text, re.M)
+            assert sorted(jobs) == sorted(rules[name]), name
 
 
 def profiles(root):
@@ -88,19 +102,19 @@ def test_no_profile_shares_a_key_with_the_default(root):
 def test_profiles_know_every_rule_that_loads_a_model(root):
     """On several GPUs few cores each; on a cluster a partition."""
     found = profiles(root)
-    assert set(found["multi-gpu"]["set-threads"]) == set(TOKENS)
-    assert set(found["slurm"]["set-resources"]) == set(TOKENS)
+    assert set(found["multi-gpu"]["set-threads"]) == set(PASSES)
+    assert set(found["slurm"]["set-resources"]) == set(PASSES)
 
 
 def test_profiles_name_existing_rules(root):
-    text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.M))
     for name, profile in profiles(root).items():
         assert set(profile.get("set-resources", {})) <= rules, name
 
 
 def test_rule_files_stay_short(root):
-    for path in [root / "Snakefile", *(root / "rules").glob("*.smk")]:
+    for path in [root / "Snakefile", *(root / "rules").rglob("*.smk")]:
         assert len(path.read_text().splitlines()) <= 120, path.name
 
 

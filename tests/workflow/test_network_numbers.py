@@ -14,7 +14,7 @@ from clone import SEED
 from reference import log_probability
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
-from test_network_study import SETTINGS
+from small_networks import SETTINGS
 from tiny_models import tiny_model, tiny_tokenizer
 
 from brodmann.networks.decompose import decompose

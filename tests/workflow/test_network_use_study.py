@@ -8,7 +8,7 @@ import pytest
 import torch
 from clone import SEED
 from reference import log_probability
-from test_network_study import FOLDER, configure, templates
+from small_networks import FOLDER, configure, templates
 from tiny_models import tiny_model, tiny_tokenizer
 
 EDITING = {"seeds": [0], "items": 4, "passages": 3, "amounts": {"multiply": [1.5], "add": [0.5]}}

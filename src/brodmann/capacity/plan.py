@@ -15,12 +15,13 @@ from pathlib import Path
 from brodmann.capacity import resources
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size, size_of_folder
-from brodmann.capacity.stage_memory import CUDA_CONTEXT, RULES, StageMemory, stage_memory
+from brodmann.capacity.stage_memory import CUDA_CONTEXT, StageMemory, stage_memory
 from brodmann.config.study import ModelEntry, Study
 from brodmann.errors import UserError
 from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache
 from brodmann.models.sources import at_hand
+from brodmann.pipeline.stages import STAGES, passes_of
 from brodmann.runner.footprint import BATCH_SHARE
 
 _GB = 1e9
@@ -42,8 +43,8 @@ class StagePlan:
 
     @property
     def stage(self) -> str:
-        """The rule without its ending."""
-        return self.memory.rule.removesuffix("_pass").removesuffix("_model")
+        """What it is called."""
+        return STAGES[self.memory.rule].store
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def _model_plan(
 ) -> ModelPlan:
     stages = []
     lengths = prompt_lengths(study, data)
-    for rule in rules_of(study, entry.name):
+    for stage in passes_of(study, entry.name):
+        rule = stage.name
         memory = stage_memory(study, size, rule, "cuda" if on_gpu else "cpu")
         tokens = resources.tokens(study, rule, size, lengths)
         stages.append(
@@ -165,18 +167,6 @@ def _model_plan(
             )
         )
     return ModelPlan(entry, size, tuple(stages), gpu_bytes)
-
-
-def rules_of(study: Study, model: str) -> Iterator[str]:
-    """The rules that load a model, in the order in which they run."""
-    for rule in RULES:
-        if rule == "ablation_pass" and model not in study.measured_models:
-            continue
-        if rule in ("localizer_pass", "lesion_pass") and not study.localizer.networks:
-            continue
-        if rule in ("networks_pass", "network_use_pass") and model not in study.network_models:
-            continue
-        yield rule
 
 
 def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:

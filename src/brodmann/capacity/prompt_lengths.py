@@ -6,14 +6,13 @@ Measured on a few items of each task. Light: no tokenizer is loaded, tokens are 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from brodmann.capacity.stage_memory import PROMPT
 from brodmann.config.study import Study
 from brodmann.errors import UserError
+from brodmann.runner.costs import USUAL, Lengths
 from brodmann.tasks.catalogue import task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -24,24 +23,6 @@ from brodmann.tasks.published import read_published
 _CHARACTERS = 3.5
 # Items that are measured.
 _ITEMS = 6
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Mean tokens of a task: what both prompts begin with, the rest of one, and an answer."""
-
-    shared: float
-    rest: float
-    answer: float
-
-    @property
-    def whole(self) -> float:
-        """A prompt with an answer."""
-        return self.shared + self.rest + self.answer
-
-
-# Of a task that is not at hand.
-USUAL = Lengths(0.0, float(PROMPT), 0.0)
 
 
 def prompt_lengths(study: Study, data: str | Path | None) -> dict[str, Lengths]:

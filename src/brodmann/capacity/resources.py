@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.capacity.prompt_lengths import USUAL, Lengths, prompt_lengths
+from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size
-from brodmann.capacity.stage_memory import PROMPT, StageMemory, stage_memory
+from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
+from brodmann.pipeline.stages import PASSES
+from brodmann.runner.costs import Job, Lengths
 
 # Memory of the host beside the model's: three interpreters, torch, CUDA's own, items and scores.
 BASE_MB = 6000
@@ -32,8 +34,6 @@ RETRIES = 3
 _READING = 100e6
 # What forward passes reach, in operations a second: a modest share of a data-centre GPU; eight cores.
 _SPEED = {"gpu": 2e13, "cpu": 2e11}
-# How many items a task without a number of its own may have.
-_ITEMS = 1000
 _MARGIN = 2.0
 
 
@@ -75,139 +75,11 @@ def runtime_minutes(size: ModelSize, tokens: float, *, on_gpu: bool, attempt: in
     return min(LONGEST, max(SHORTEST, minutes) * attempt)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What a job's work is counted from."""
-
-    study: Study
-    size: ModelSize
-    lengths: Mapping[str, Lengths]
-
-    def of(self, task: str) -> Lengths:
-        """A task's prompts; all of them is run each time where a state cannot be kept and gone on from."""
-        found = self.lengths.get(task, USUAL)
-        if self.size.stateful:
-            return Lengths(0.0, found.shared + found.rest, found.answer)
-        return found
-
-
 def tokens(
     study: Study, rule: str, size: ModelSize, lengths: Mapping[str, Lengths] | None = None
 ) -> float:
-    """About how many tokens a job of ``rule`` runs; with gradients they count twice.
-
-    ``lengths``: of the tasks' prompts. What clean and corrupted prompts, and all lesions of an item, begin
-    with is run once.
-    """
-    return TOKENS[rule](_Job(study, size, lengths or {}))
-
-
-# Texts of a localizer, both kinds, and passages of a corpus, about.
-_TEXTS, _PASSAGES = 500, 50
-
-
-def _items(study: Study) -> int:
-    return study.tasks.items or _ITEMS
-
-
-def _checking(job: _Job) -> float:
-    return 200 * PROMPT
-
-
-def _baseline(job: _Job) -> float:
-    # Clean and corrupted, with both answers.
-    each = sum(4 * job.of(task).whole for task in job.study.tasks.selected)
-    return _items(job.study) * each
-
-
-def _attribution(job: _Job) -> float:
-    study, found, layers = job.study, job.study.attribution, job.size.widths.layers
-    components = len(found.components)
-    # Rows over one answer: both answers there and back; of every layer's steps; of every unit.
-    rows = {
-        "patching": 4,
-        "ig": 4 * found.ig_steps * layers * components,
-        "exact": 4 + 2 * found.exact_units * components,
-    }[found.estimator]
-
-    def tail(task: str) -> float:
-        """The last prompt token and an answer; or everything, where nothing can be gone on from."""
-        own = job.of(task)
-        return own.whole if job.size.stateful or task not in job.lengths else 1 + own.answer
-
-    def of_list(tasks: tuple[str, ...]) -> float:
-        each = (job.of(task) for task in tasks)
-        read = sum(own.shared + 2 * own.rest for own in each)
-        return _items(study) * (read + rows * sum(map(tail, tasks)))
-
-    compared = found.agreement_items * 2 * found.agreement_units * components
-    compared += found.agreement_items * 4 * found.ig_steps * layers * components
-    return (
-        of_list(study.tasks.selected)
-        + of_list(study.second_tasks)
-        + compared * sum(map(tail, found.agreement_tasks))
-    )
-
-
-def _ablation(job: _Job) -> float:
-    study, made = job.study, job.study.ablation
-    used = min(_items(study), made.max_items or _items(study))
-    lesions = 1 + len(study.tasks.selected) * (1 + made.layer_matched_trials) + made.random_trials
-    variants = len(study.ablated_selections) * len(study.attribution.components)
-    total = 0.0
-    for task in study.tasks.selected:
-        own = job.of(task)
-        for kind in made.kinds:
-            # Lesions to corrupted activations begin where the prompts differ; others, with the prompt.
-            once = own.shared if kind == "corrupted" else 0.0
-            total += once + 2 * lesions * (own.whole - once)
-    return used * variants * total
-
-
-def _localizer(job: _Job) -> float:
-    return PROMPT * _TEXTS * len(job.study.localizer.networks)
-
-
-def _lesion(job: _Job) -> float:
-    study, made = job.study, job.study.localizer.lesion
-    lesions = 1 + len(study.localizer.lesioned) * len(made.kinds) * (1 + len(made.seeds))
-    # Passages are longer than prompts.
-    each = 4 * (made.passages or _PASSAGES) + len(made.tasks) * made.items * 2
-    return PROMPT * len(study.localizer.networks) * lesions * each
-
-
-def _networks(job: _Job) -> float:
-    found = job.study.networks
-    samples = len(found.datasets) * (found.group_samples + found.individual_samples)
-    # Samples may be longer than prompts; decomposing one takes about as long as reading it.
-    return PROMPT * samples * 2 * math.ceil(found.max_tokens / PROMPT)
-
-
-def _network_use(job: _Job) -> float:
-    study = job.study
-    use, datasets = study.networks.use, len(study.networks.datasets)
-    made = use.editing
-    single = study.networks.group_components if made.networks else 0
-    lines = datasets * (single + 2) + 3 * datasets * (datasets - 1) // 2 + 1
-    edits = lines * (1 + len(made.seeds)) * len(made.edits)
-    each = 4 * (made.passages or _PASSAGES) + len(made.tasks) * made.items * 4
-    probed = (2 * datasets + 1) * (1 + len(made.seeds)) * len(made.edits)
-    probed *= 2 * use.probing.items * len(use.probing.tasks)
-    texts = (1 + edits) * each + probed + datasets * (use.following.texts + 1) + _TEXTS
-    return PROMPT * texts
-
-
-# Of every rule that loads a model: how many tokens it runs.
-TOKENS: dict[str, Callable[[_Job], float]] = {
-    "check_model": _checking,
-    "baseline_pass": _baseline,
-    "attribution_pass": _attribution,
-    "ablation_pass": _ablation,
-    "localizer_pass": _localizer,
-    "lesion_pass": _lesion,
-    "networks_pass": _networks,
-    "network_use_pass": _network_use,
-}
+    """About how many tokens a job of ``rule`` runs; ``lengths``: of the tasks' prompts."""
+    return PASSES[rule].tokens(Job(study, size.widths, size.stateful, lengths or {}))
 
 
 def needs(study: Study, rule: str, data: str | Path | None = None) -> dict[str, Callable[..., int]]:

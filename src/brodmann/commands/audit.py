@@ -116,7 +116,7 @@ def document(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[st
     fixed = ", ".join(task for task, _, a in _completion(rows) if a.fixed_contrast)
     return f"""# Audit of the shipped tasks
 
-Written by `brodmann audit --table docs/tasks/audit.md`; `tests/unit/test_audit.py` holds the limits.
+Written by `brodmann audit --table docs/tasks/audit.md`; `tests/unit/tasks/test_audit.py` holds the limits.
 
 ## Size and token alignment
 

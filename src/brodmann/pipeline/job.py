@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -26,6 +26,12 @@ _ADVICE = {
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
 }
+
+
+def run(snakemake: Any, jobs: Mapping[str, Callable[[Study], None]]) -> None:
+    """Run the one of a script's ``jobs`` that is called as the rule is."""
+    with running(snakemake) as study:
+        jobs[snakemake.rule](study)
 
 
 @contextlib.contextmanager

@@ -11,38 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from brodmann.capacity import resources
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
+from brodmann.pipeline.stages import STAGES
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
-# Stages with a settings file (rules/settings.smk), and the methods whose versions they carry.
-STAGES = {
-    "baseline_pass": ("baseline",),
-    "baseline": ("baseline", "inclusion"),
-    "attribution_pass": ("baseline", "attribution", "agreement"),
-    "attribution": ("attribution",),
-    "agreement": ("agreement",),
-    "ablation_pass": ("ablation",),
-    "ablation": ("ablation",),
-    "localizer_pass": ("localizer",),
-    "localizer": ("localizer", "localizer_selection"),
-    "lesion_pass": ("localizer_selection", "lesion", "written"),
-    "lesion": ("lesion", "lesion_effects"),
-    "networks_pass": ("networks",),
-    "networks": ("networks", "network_tables"),
-    "network_use_pass": ("editing", "probing", "following", "localizer", "written"),
-    "network_use": ("editing", "editing_effects", "probing", "following", "localizer"),
-    "network_agreement": ("written", "network_agreement", "localizer_selection"),
-    "surface": ("surface",),
-}
 _NETWORK_STAGES = ("networks_pass", "networks")
 _NETWORK_USE_STAGES = ("network_use_pass", "network_use", "network_agreement")
 _LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
@@ -135,7 +115,7 @@ class Workspace:
     @property
     def stage_pattern(self) -> str:
         """Matches the stages that take their settings from a file."""
-        return alternatives(STAGES)
+        return alternatives(name for name, stage in STAGES.items() if stage.methods)
 
     def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
         """All config values and method versions that ``stage`` depends on, for one model."""
@@ -166,7 +146,7 @@ class Workspace:
             settings["components"] = list(self.study.attribution.components)
             settings["signs"] = list(self.study.selection.signs)
             settings["split"] = self.study.tasks.split
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
         return settings
 
     def _localizer_settings(self, model: str, stage: str) -> dict[str, Any]:
@@ -191,7 +171,7 @@ class Workspace:
             settings["items"] = found.lesion.items
             settings["passages"] = found.lesion.passages
             settings["prompting"] = self.study.model(model).prompting_settings()
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
         return settings
 
     def _network_settings(self, model: str, stage: str) -> dict[str, Any]:
@@ -212,7 +192,7 @@ class Workspace:
         if stage == "networks":
             settings["iou_threshold"] = found.iou_threshold
             settings["individual_kept"] = found.individual_kept
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
         return settings
 
     def _network_use_settings(self, model: str, stage: str) -> dict[str, Any]:
@@ -235,7 +215,7 @@ class Workspace:
             settings["prompting"] = self.study.model(model).prompting_settings()
             if found.use.editing.localizer is not None:
                 settings["localizer"] = localizer.stimulation(found.use.editing.localizer)
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage]}
+        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
         return settings
 
     @property
@@ -300,10 +280,6 @@ class Workspace:
     def corpus_file(self) -> str:
         """The text whose perplexity is measured under lesions."""
         return os.path.relpath(self.study.localizer.lesion.corpus)
-
-    def needs(self, rule: str) -> dict[str, Any]:
-        """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
-        return resources.needs(self.study, rule, self.root / "data")
 
     @property
     def statistics_settings(self) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""What is done with networks: editing, probing, following (docs/networks-use.md).
+
+results/{model}/.store/network_use.json                     manifest of the model's pass
+results/{model}/networks/editing.csv                        networks inhibited and amplified
+results/{model}/networks/editing_sets.csv                   which units those sets share
+results/{model}/networks/probing.csv                        logistic regression on features
+results/{model}/networks/connectivity.csv                   Pearson's r of networks' courses
+results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
+results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
+results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
+results/statistics/fingerprint.csv                          rank correlation of two models' networks
+results/statistics/network_connectivity.csv                 Pearson's r of the same
+Config: networks.editing, networks.probing, networks.following
+"""
+
+# Networks of several models are set side by side.
+FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
+INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
+
+
+rule network_use_pass:
+    input:
+        unpack(workspace.used_networks),
+        workspace.stimulus_files,
+        workspace.network_use_files,
+        record="results/{model}/.source.json",
+        settings="results/{model}/.store/network_use_pass.settings.json",
+    output:
+        "results/{model}/.store/network_use.json",
+    log:
+        "logs/{model}/network_use_pass.log",
+    benchmark:
+        "benchmarks/{model}/network_use_pass.tsv"
+    conda:
+        "../../workflow/envs/brodmann.yaml"
+    threads: MODEL_THREADS
+    resources:
+        **needs("network_use_pass"),
+    params:
+        datasets=DATASETS,
+    message:
+        "{wildcards.model}: editing and following the networks that are not in the store"
+    script:
+        "../../workflow/scripts/comparison.py"
+
+
+rule network_use:
+    input:
+        unpack(workspace.used_networks),
+        settings="results/{model}/.store/network_use.settings.json",
+        manifest="results/{model}/.store/network_use.json",
+    output:
+        collect(
+            "results/{{model}}/networks/{name}.csv",
+            name=("editing", "editing_sets", "probing", "connectivity"),
+        ),
+        collect(
+            "results/{{model}}/networks/interpretation/{name}.{ending}",
+            name=INTERPRETATIONS,
+            ending=("html", "png", "csv"),
+        ),
+        collect("results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS),
+        "results/{model}/networks/interpretation/corrected.csv",
+        "results/{model}/networks/interpretation/corrected.html",
+    log:
+        "logs/{model}/network_use.log",
+    localrule: True
+    conda:
+        "../../workflow/envs/brodmann.yaml"
+    params:
+        datasets=DATASETS,
+    message:
+        "{wildcards.model}: what its networks do"
+    script:
+        "../../workflow/scripts/comparison.py"
+
+
+rule fingerprint:
+    input:
+        collect(
+            "results/{model}/networks/{dataset}/courses.safetensors",
+            model=FINGERPRINTED,
+            dataset=DATASETS,
+        ),
+    output:
+        fingerprint="results/statistics/fingerprint.csv",
+        connectivity="results/statistics/network_connectivity.csv",
+    log:
+        "logs/statistics/fingerprint.log",
+    localrule: True
+    conda:
+        "../../workflow/envs/brodmann.yaml"
+    params:
+        models=FINGERPRINTED,
+        datasets=DATASETS,
+        method=METHODS["following"],
+    message:
+        "Setting the networks of models side by side"
+    script:
+        "../../workflow/scripts/networks.py"

@@ -1,0 +1,150 @@
+"""Lesions against a naive implementation: one source, one item, whole sequences, hooks on plain models."""
+
+import numpy as np
+import pytest
+import torch
+from example_items import ITEMS, SINGLE
+from reference import naive_lesion, naive_means
+from rounding import assert_same, deviation, rounding
+from tiny_models import FAMILIES
+
+from brodmann.circuits.ablation import KINDS, Ablator, Lesion
+
+LESIONS = [
+    [],
+    [(0, 1), (0, 3), (1, 2), (2, 0)],
+    [(2, 1)],
+    [(1, 0), (2, 3)],
+    [(layer, unit) for layer in range(3) for unit in range(4)],
+]
+
+
+def width(model, component):
+    return model.neurons_per_layer if component == "neurons" else model.heads_per_layer
+
+
+def lesions(model, component):
+    wide = width(model, component)
+    return [Lesion.of([layer * wide + unit for layer, unit in own], wide) for own in LESIONS]
+
+
+def measure(model, items, component, kind, chosen=None, **options):
+    ablator = Ablator(model, component=component, **options)
+    means = ablator.mean_activations(items) if kind == "mean" else None
+    return ablator.scores(items, chosen or lesions(model, component), kind, means)
+
+
+def expect(model, items, component, kind):
+    means = naive_means(model, items, component) if kind == "mean" else None
+    return [
+        [naive_lesion(model, item, component, units, kind, means) for item in items]
+        for units in LESIONS
+    ]
+
+
+SOME = ("llama", "gemma2", "gpt2", "gpt-neox", "falcon", "bloom", "chatglm")
+CASES = [
+    pytest.param(kind, family, marks=() if family in SOME else pytest.mark.slow)
+    for kind in KINDS
+    for family in FAMILIES
+]
+
+
+@pytest.mark.parametrize(("kind", "family"), CASES)
+def test_equals_the_naive_implementation(models, family, kind):
+    model = models(family)
+    items = ITEMS if family in ("llama", "chatglm") else ITEMS[1:4]
+    for component in ("neurons", "heads"):
+        found = measure(model, items, component, kind)
+        expected = np.array(expect(model, items, component, kind))
+        assert_same(found, expected)
+        # The largest lesion does something, so that agreement is not that of two idle codes.
+        assert deviation(expected[-1], expected[0]) > 10 * rounding()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "falcon", "chatglm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_single_answers_lesion_both_prompts(models, family, kind):
+    model = models(family)
+    items = [*SINGLE, SINGLE[0].__class__((9, 8, 7), (4, 8, 7), (11, 12), None)]
+    found = measure(model, items, "neurons", kind)
+    expected = np.array(expect(model, items, "neurons", kind))
+    assert_same(found[..., 0], expected[..., 0])
+    # Joints are given up to what the two prompts share: their difference is what counts.
+    differences = found[..., 1] - found[..., 2]
+    assert np.abs(differences - (expected[..., 1] - expected[..., 2])).max() <= 2e-4
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt-neox", "chatglm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_does_not_depend_on_the_batch(models, family, kind):
+    """Not on its size, nor on the order of lesions, nor on which others are there."""
+    model = models(family)
+    whole = measure(model, ITEMS, "neurons", kind)
+    for batch_tokens in (1, 60):
+        found = measure(model, ITEMS, "neurons", kind, batch_tokens=batch_tokens)
+        assert_same(found, whole)
+    chosen = lesions(model, "neurons")
+    reversed_ = measure(model, ITEMS, "neurons", kind, chosen[::-1])
+    assert_same(reversed_[::-1], whole)
+    alone = measure(model, ITEMS, "neurons", kind, [chosen[3]])
+    assert_same(alone[0], whole[3])
+
+
+def test_lesioning_everything_gives_the_corrupted_run(models):
+    """All units of all layers' MLPs and all positions: what is left of the clean prompt are embeddings
+    and attention; a lesion of no unit gives the intact run."""
+    from reference import log_probability
+
+    model = models("llama")
+    found = measure(model, ITEMS[:1], "neurons", "corrupted")
+    intact = [
+        log_probability(model.hf, ITEMS[0].clean, answer)
+        for answer in (ITEMS[0].correct, ITEMS[0].incorrect)
+    ]
+    assert_same(found[0, 0], intact)
+
+
+def test_blocks_below_the_lowest_edit_are_not_run(models, monkeypatch):
+    model = models("llama")
+    ablator = Ablator(model)
+    wide = model.neurons_per_layer
+    high = [Lesion.of([2 * wide + unit], wide) for unit in range(6)]
+    calls = {layer: 0 for layer in range(3)}
+    for layer in range(3):
+        block = model.hf.model.layers[layer].mlp
+        forward = block.forward
+
+        def counting(*args, layer=layer, forward=forward, **kwargs):
+            calls[layer] += args[0].shape[0]
+            return forward(*args, **kwargs)
+
+        monkeypatch.setattr(block, "forward", counting)
+    ablator.scores(ITEMS[:1], high, "corrupted")
+    assert calls[2] >= 6 and calls[0] < 6 and calls[1] < 6
+
+
+def test_memory_is_budgeted_and_running_out_halves(models, monkeypatch):
+    model = models("llama")
+    expected = measure(model, ITEMS, "neurons", "corrupted")
+    ablator = Ablator(model)
+    monkeypatch.setattr(ablator.budget, "free", lambda: 1)
+    sizes = []
+    forward = ablator._forward
+
+    def counting(group, some, *rest):
+        sizes.append(len(some))
+        return forward(group, some, *rest)
+
+    monkeypatch.setattr(ablator, "_forward", counting)
+    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)
+    assert set(sizes) == {1}
+    ablator = Ablator(model)
+
+    def scarce(group, some, *rest):
+        if len(some) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return Ablator._forward(ablator, group, some, *rest)
+
+    monkeypatch.setattr(ablator, "_forward", scarce)
+    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)

@@ -1,0 +1,232 @@
+"""Models that lack some sites: what is checked is what the study uses, and every refusal can be followed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from naive_circuits import SHARED, agrees
+from tiny_hybrids import HYBRIDS
+from tiny_mixtures import MIXTURES
+from tiny_models import tiny_model, tiny_tokenizer
+
+from brodmann.config.load import load_config
+from brodmann.errors import UserError
+from brodmann.models import used_sites as sites
+from brodmann.models.load import wrap_model
+from brodmann.models.selfcheck import self_check
+from brodmann.pipeline.models import check_model, fetch_weights
+from brodmann.runner.activations import Activations
+from brodmann.runner.context import Reader
+
+UNUSUAL = {**HYBRIDS, **MIXTURES}
+ALL = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
+EXPERTS = ("heads", "attention_output", "mlp_output", "block_output")
+STATES = ("mlp_hidden", "mlp_output", "block_output")
+# What can be proved on each, as long as nothing else is asked for.
+PROVED = {
+    "falcon-h1": ALL,
+    "falcon-h1-scaled": ("heads", "mlp_output", "block_output"),
+    **dict.fromkeys(("jamba", "qwen3-next", "lfm2", "granite-hybrid", "bamba"), STATES),
+    **dict.fromkeys(("zamba2", "nemotron-h", "gemma4-experts"), ("block_output",)),
+    **dict.fromkeys(("mixtral", "qwen3-moe", "qwen2-moe", "deepseek-v2", "deepseek-v3"), EXPERTS),
+    **dict.fromkeys(("gpt-oss", "olmoe"), EXPERTS),
+    "qwen3-next-moe": ("mlp_output", "block_output"),
+    "llama4": ("heads", "block_output"),
+    **dict.fromkeys(
+        ("gemma4", "gemma4-shared-keys", "gemma4-wrapped"), ("mlp_hidden", "block_output")
+    ),
+}
+STUDIES = {
+    "neurons": {},
+    "heads": {"attribution": {"components": ["heads"]}},
+    "both": {"attribution": {"components": ["neurons", "heads"]}},
+    "localizer": {"localizer": {"networks": ["language"], "site": "mlp_output"}},
+    "networks": {
+        "networks": {"datasets": {"e": "corpus:encyclopedia"}, "site": "attention_output"}
+    },
+}
+
+# What is much the same work in all families is tried on some, and on all by make test-all.
+SOME = ("lfm2", "zamba2", "qwen3-moe", "deepseek-v3", "qwen3-next-moe", "llama4", "gemma4")
+
+
+def in_turn(family):
+    return pytest.param(family, marks=() if family in SOME else pytest.mark.slow)
+
+
+@pytest.fixture(scope="module")
+def study_of(root, tmp_path_factory):
+    def make(**config):
+        file = tmp_path_factory.mktemp("study") / "study.json"
+        entry = {"source": "hf:org/name", **config.pop("entry", {})}
+        no = {"localizer": {"networks": []}}
+        file.write_text(json.dumps({"models": {"m": entry}, **no, **config}))
+        return load_config([file], root=root).study
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def built():
+    made = {}
+
+    def get(family):
+        if family not in made:
+            hf = tiny_model(UNUSUAL[family])
+            made[family] = wrap_model(hf, tiny_tokenizer(), name="m", wanted=())
+        return made[family]
+
+    return get
+
+
+def used(study):
+    return set(sites.sites(study, "m"))
+
+
+def test_a_study_says_which_sites_it_uses(study_of):
+    assert used(study_of()) == {"mlp_hidden"}
+    assert used(study_of(**STUDIES["heads"])) == {"heads"}
+    assert used(study_of(**STUDIES["localizer"])) == {"mlp_hidden", "mlp_output"}
+    assert used(study_of(**STUDIES["networks"])) == {"mlp_hidden", "attention_output"}
+    off = {**STUDIES["networks"], "entry": {"networks": False}}
+    assert used(study_of(**off)) == {"mlp_hidden"}
+    # What the entry names itself is meant to be right.
+    named = {"units": {"mlp_output": "mlp", "blocks": "model.layers"}}
+    assert used(study_of(entry=named)) == {"mlp_hidden", "mlp_output"}
+
+
+@pytest.mark.parametrize("family", [in_turn(family) for family in UNUSUAL])
+def test_what_works_is_proved(built, family):
+    assert tuple(self_check(built(family), ()).widths) == PROVED[family]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("family", [in_turn(family) for family in UNUSUAL])
+def test_every_refusal_can_be_followed(built, study_of, family, name):
+    """One line for each site that fails, and whoever does what it says gets on."""
+    config = json.loads(json.dumps(STUDIES[name]))
+    for _ in range(len(ALL)):
+        needs = sites.needs(study_of(**config), "m")
+        wanted = {need.site for need in needs}
+        lacking = wanted - set(PROVED[family])
+        try:
+            outcome = self_check(built(family), needs)
+        except UserError as error:
+            lines = [str(problem) for problem in error.problems]
+        else:
+            assert not lacking and wanted <= set(outcome.widths)
+            return
+        assert {line.split(":")[0].removeprefix("models.m.units.") for line in lines} == lacking
+        for line in lines:
+            assert "\n" not in line and "did you mean" not in line
+            works = line.partition("with this model work: ")[2].rstrip(")").partition("; ")
+            assert tuple(works[0].split(", ")) == PROVED[family]
+            if "leave the model out" in line:
+                key = line.rpartition("no value of ")[2].split()[0]
+                assert key == "attribution.components"
+                assert not {"heads", "mlp_hidden"} & set(PROVED[family])
+                return
+            key, _, value = works[2].removeprefix("set ").partition(": ")
+            block, _, field = key.partition(".")
+            value = value.strip("[]").split() if value.startswith("[") else value
+            config[block] = {**config.get(block, {}), field: value}
+    pytest.fail(f"no end of refusals: {lines}")
+
+
+@pytest.mark.parametrize(
+    ("family", "units"),
+    [
+        ("qwen2-moe", {"mlp_hidden": "mlp.shared_expert.down_proj"}),
+        ("qwen3-next-moe", {"mlp_hidden": "mlp.shared_expert.down_proj"}),
+    ],
+)
+def test_a_shared_expert_is_no_way_out(study_of, family, units):
+    """Its neurons are not those of the MLP: a gate and the other experts come in between."""
+    needs = sites.needs(study_of(entry={"units": units}), "m")
+    with pytest.raises(UserError, match="mlp_hidden: the MLPs are mixtures of experts") as caught:
+        hf = tiny_model(UNUSUAL[family])
+        self_check(wrap_model(hf, tiny_tokenizer(), name="m", units=units, wanted=()), needs)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("family", [f for f in HYBRIDS if "mlp_hidden" in PROVED[f]])
+def test_neurons_of_hybrids_are_as_in_plain_transformers(built, family):
+    agrees(built(family), SHARED if family == "falcon-h1" else SHARED[::3], "neurons")
+
+
+@pytest.mark.parametrize("family", ["gemma4", "gemma4-shared-keys", "gemma4-wrapped"])
+def test_neurons_of_gemma_4_are_as_in_plain_transformers(built, family):
+    agrees(built(family), SHARED[::2], "neurons")
+    # Layers that use the keys of others have no cache of their own.
+    assert Reader(built(family)).caches == (family != "gemma4-shared-keys")
+
+
+@pytest.mark.parametrize("family", [f for f in MIXTURES if "heads" in PROVED[f]])
+def test_heads_of_mixtures_are_as_in_plain_transformers(built, family):
+    agrees(built(family), SHARED[::3], "heads")
+
+
+@pytest.mark.parametrize("family", ["mixtral", "deepseek-v3", "lfm2", "zamba2", "gemma4"])
+@pytest.mark.parametrize("site", ["block_output", "mlp_output"])
+def test_activations_are_what_plain_hooks_see(built, family, site):
+    model = built(family)
+    if site not in PROVED[family]:
+        return
+    row = SHARED[0].clean[:11]
+    expected = []
+    blocks = model.hf.get_submodule(model.architecture.blocks)
+    for block in blocks:
+        module = (
+            block if site == "block_output" else block.get_submodule(model.architecture.mlp_output)
+        )
+        module.register_forward_hook(
+            lambda _, __, out: expected.append(out[0] if isinstance(out, tuple) else out)
+        )
+    with torch.no_grad():
+        model.hf(input_ids=torch.tensor([row]), use_cache=False)
+    hand = np.stack([value[0].double().mean(0).numpy() for value in expected[: len(blocks)]])
+    found = Activations(model, site=site).means([row])
+    assert np.abs(found - hand).max() <= 1e-5 * np.abs(hand).max()
+
+
+def test_asking_a_loaded_model_for_what_it_lacks_is_one_line(built):
+    with pytest.raises(UserError, match="mlp_hidden: the MLPs are mixtures of experts") as caught:
+        built("mixtral").module("mlp_hidden", 0)
+    assert "with this model work: heads, attention_output" in str(caught.value)
+
+
+@pytest.fixture
+def checked(study_of, tmp_path):
+    """Check a saved mixture of experts for a study: returns its card; store and card are kept."""
+    hf = tiny_model(MIXTURES["olmoe"])
+    hf.save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    card = tmp_path / "model.json"
+
+    def check(name):
+        entry = {"source": f"path:{tmp_path / 'model'}"}
+        study = study_of(**STUDIES[name], entry=entry, execution={"device": "cpu"})
+        fetch_weights(study, "m", str(tmp_path / ".source.json"))
+        files = {"record_file": str(tmp_path / ".source.json"), "store": str(tmp_path / "store")}
+        check_model(study, "m", **files, output=str(card), threads=1)
+        return json.loads(card.read_text()), study
+
+    return check
+
+
+def test_a_stored_check_without_a_site_is_not_enough_for_a_study_that_uses_it(
+    checked, study_of, tmp_path
+):
+    first, study = checked("heads")
+    assert set(first["self_check"]["widths"]) == set(EXPERTS)
+    assert (first["neurons_per_layer"], first["heads_per_layer"]) == (0, 4)
+    assert checked("heads")[0] == first
+    card = tmp_path / "model.json"
+    assert sites.unproved(study, "m", card) == []
+    # The rule is told, so that the model is checked again and refused.
+    assert sites.unproved(study_of(), "m", card) == ["mlp_hidden"]
+    assert sites.unproved(study_of(), "m", tmp_path / "none.json") == []
+    with pytest.raises(UserError, match=r"set attribution.components: \[heads\]"):
+        checked("neurons")
+    assert checked("heads")[0] == first

@@ -1,0 +1,111 @@
+"""Models whose layers keep a state, and windows that fill up: as whole sequences in plain transformers.
+
+A recurrent state is changed in place, so that contexts which share it would change each other's; such a
+model either agrees with the naive reference or is refused with a clear line.
+"""
+
+import pytest
+import torch
+from naive_circuits import LONG, SHARED, agrees, items
+from tiny_hybrids import HYBRIDS
+from tiny_models import tiny_model, tiny_tokenizer, with_window
+from transformers.cache_utils import DynamicSlidingWindowLayer
+
+from brodmann.models.load import wrap_model
+from brodmann.models.selfcheck import self_check
+from brodmann.runner import cache_trial, generation
+from brodmann.runner.context import Reader
+from brodmann.runner.generation import continuation
+
+
+@pytest.fixture(scope="module")
+def falcon_h1():
+    return wrap_model(tiny_model(HYBRIDS["falcon-h1"]), tiny_tokenizer(), name="falcon-h1")
+
+
+@pytest.mark.parametrize("component", ["neurons", "heads"])
+def test_attention_and_a_recurrent_state_side_by_side(falcon_h1, component):
+    self_check(falcon_h1)
+    agrees(falcon_h1, SHARED, component)
+
+
+def test_a_recurrent_state_is_followed_in_generation(falcon_h1, monkeypatch):
+    monkeypatch.setattr(generation, "_end_tokens", lambda *_: set())
+    text = torch.tensor([falcon_h1.tokenizer("the cat sat")["input_ids"]])
+    start = text.shape[1]
+    for _ in range(6):
+        with torch.no_grad():
+            best = falcon_h1.hf(input_ids=text).logits[:, -1].argmax(-1)
+        text = torch.cat([text, best[:, None]], dim=1)
+    expected = falcon_h1.tokenizer.decode(text[0, start:].tolist(), skip_special_tokens=True)
+    assert continuation(Reader(falcon_h1), "the cat sat", tokens=6) == expected
+
+
+def test_the_trial_alone_finds_out_a_shared_state(falcon_h1, monkeypatch):
+    """Even where the kinds of layers told nothing: copies of a context and picked rows are tried."""
+    assert not cache_trial.may_be_kept(falcon_h1)
+    reader = Reader(falcon_h1)
+    assert not reader.caches
+    monkeypatch.setattr(cache_trial, "may_be_kept", lambda _: True)
+    reader.caches = True
+    assert not cache_trial.passes(reader)
+
+
+@pytest.mark.parametrize("operation", ["fork", "select", "shortened", "extend"])
+def test_the_trial_finds_out_whatever_goes_wrong_with_a_context(
+    models, monkeypatch, caplog, operation
+):
+    """One operation that does not do what it is for is enough for the plain route."""
+    reader = Reader(models("llama"))
+    assert reader.caches and cache_trial.passes(reader)
+    real = getattr(reader, operation)
+
+    def wrong(context, *args):
+        if operation == "fork":
+            return context  # the original itself
+        if operation == "select":
+            return real(context, args[0].sort().values)  # the right rows in another order
+        if operation == "extend":
+            return real(context, args[0].flip(0))  # each row reads what belongs to another
+        for layer in context.cache.layers:  # the first token is forgotten, not the last
+            layer.keys, layer.values = layer.keys[:, :, 1:], layer.values[:, :, 1:]
+        context.ids = context.ids[:, :-1]
+        return True
+
+    monkeypatch.setattr(reader, operation, wrong)
+    with caplog.at_level("INFO"):
+        assert not cache_trial.passes(reader)
+    assert "its KV cache changes its logits" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["mistral", "phi3", "qwen2", "gemma2", "gemma3", "olmo3", "ministral", "cohere2", "exaone4"],
+)
+def test_prompts_longer_than_a_sliding_window(family):
+    """Windows of every family of the table that has them, filled by the context and by its answers."""
+    model = wrap_model(with_window(family, 7), tiny_tokenizer(), name=family)
+    windows = {
+        getattr(layer, "sliding_window", None) for layer in cache_trial.new_cache(model).layers
+    }
+    assert 7 in windows
+    assert Reader(model).caches
+    agrees(model, items(LONG) + items("say "), "neurons")
+
+
+def test_a_window_that_a_cache_does_not_keep_is_found_out(monkeypatch, caplog):
+    """A cache that goes wrong beyond its window is right for short contexts only."""
+    reader = Reader(wrap_model(with_window("mistral", 24), tiny_tokenizer(), name="mistral"))
+    assert reader.caches
+    update = DynamicSlidingWindowLayer.update
+
+    def forgetful(self, *args, **kwargs):
+        found = update(self, *args, **kwargs)
+        if self.cumulative_length > self.sliding_window:
+            self.keys, self.values = self.keys * 0, self.values * 0
+        return found
+
+    monkeypatch.setattr(DynamicSlidingWindowLayer, "update", forgetful)
+    with caplog.at_level("INFO"):
+        assert not cache_trial.passes(reader)
+    assert "its KV cache changes its logits" in caplog.text
