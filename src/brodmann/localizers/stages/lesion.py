@@ -91,7 +91,7 @@ class LesionStage:
 
     def localized(self, network: str) -> Localized:
         """A network's selectivity."""
-        return Localized(self.study, self.card, network, self.manifest)
+        return Localized(self.study, network, self.manifest)
 
     def lines(self, localized: Localized) -> list[Line]:
         """Intact, and every size with its random controls."""

@@ -15,11 +15,11 @@ from brodmann.errors import UserError
 from brodmann.files import digest, incomplete, write_text
 from brodmann.networks import courses as tracks
 from brodmann.networks.conditions import network_name
-from brodmann.networks.maps import read_metadata
 from brodmann.networks.page import Course, page, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.use import Bench, UseStage, Work, store_of
 from brodmann.store.tables import write_table
+from brodmann.store.tensors import facts_of
 
 EXAMPLE_COLUMNS = ("place", "piece", "tokens", "special", "network", "course")
 CONNECTIVITY_COLUMNS = ("dataset", "network", "other", "n_tokens", "r")
@@ -163,7 +163,7 @@ def write_example(
     what = f"the example with networks of {dataset}"
     record = store_of(manifest).require(following.example_key(dataset), what, manifest)
     values = load(record)["course"]
-    pieces = [Piece(**one) for one in read_metadata(record, "pieces")]
+    pieces = [Piece(**one) for one in facts_of(record, "pieces")]
     title = f"{stage.card.name}: networks of {dataset} over a text"
     networks = stage.networks[dataset]
     shown = [
