@@ -41,6 +41,13 @@ class Counting(Protocol):
         """So far."""
 
 
+class Reads(Protocol):
+    """Gives records by their names: a pass that goes on with them, or a light job."""
+
+    def get(self, name: str, what: str) -> bytes:
+        """The payload of a record; ``what`` says in errors what it is."""
+
+
 B = TypeVar("B", bound=Counting)
 
 
@@ -135,6 +142,10 @@ class Pass(Generic[B]):
         """The store of a stage, by default of the pass's own; open until the pass ends."""
         name = name or self.stage
         return self._stores.setdefault(name, Store(self.folder / name))
+
+    def get(self, name: str, what: str) -> bytes:
+        """A record that this pass has found or made in its own store, by its listed name."""
+        return self.store().require(self._keys[name], what, self.manifest)
 
     def note(self, **facts: Any) -> None:
         """More for the ledger and the manifest."""
