@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from brodmann.networks.iou import from_units, iou
-from brodmann.networks.maps import Networks, is_identified, read_metadata
+from brodmann.networks.maps import Networks, is_identified
+from brodmann.store.tensors import facts_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class SampleNetworks:
         """The inverse of ``pack``."""
         from safetensors.numpy import load
 
-        metadata = read_metadata(content, "sample")
+        metadata = facts_of(content, "sample")
         return cls(**load(content), shape=tuple(metadata["shape"]), facts=metadata["facts"])
 
 

@@ -20,6 +20,7 @@ from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.models.load import LoadedModel
 from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
+from brodmann.runner.bench import Bench
 from brodmann.runner.context import Context, Reader
 from brodmann.runner.encode import Ids
 from brodmann.runner.memory import Budget, halved, out_of_memory
@@ -60,6 +61,20 @@ class Extractor:
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
         self.budget = Budget(model.device)
         self._positions = learned_positions(model.hf)
+
+    @classmethod
+    def of(cls, bench: Bench) -> Extractor:
+        """Of a study's networks, in a pass over one of its models."""
+        wanted = bench.study.networks.extraction()
+        found = cls(
+            bench.model,
+            site=wanted["site"],
+            layers=wanted["layers"],
+            drop_first=wanted["drop_first"],
+            batch_tokens=bench.batch_tokens,
+        )
+        bench.counted(found.reader)
+        return found
 
     def tokens(self, row: Ids) -> int:
         """How many tokens of a text are kept."""

@@ -16,6 +16,7 @@ import numpy as np
 from brodmann.config.networks import BOTH, POSITIVE
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, atomic_path
+from brodmann.store.tensors import facts_of
 
 THRESHOLD = 3.6
 # From this stability on a component is identified: whatever the start, the iteration comes to it.
@@ -120,15 +121,9 @@ class Networks:
             tensors = load(content)
         except SafetensorError as error:
             raise ValueError(str(error)) from None
-        return cls(**tensors, **read_metadata(content, "networks"))
+        return cls(**tensors, **facts_of(content, "networks"))
 
 
 def is_identified(stability: np.ndarray | float) -> np.ndarray:
     """Which components are identified; none where there was but one start (NaN)."""
     return np.asarray(stability, dtype=float) >= IDENTIFIED
-
-
-def read_metadata(content: bytes, key: str) -> Any:
-    """What a safetensors file says of itself under ``key``."""
-    size = int.from_bytes(content[:8], "little")
-    return json.loads(json.loads(content[8 : 8 + size])["__metadata__"][key])

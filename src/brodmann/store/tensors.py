@@ -38,3 +38,9 @@ def read_tensor(path: str | Path, name: str) -> np.ndarray:
         return read_tensors(path)[name]
     except KeyError:
         raise incomplete(path) from None
+
+
+def facts_of(record: bytes, name: str = "facts") -> Any:
+    """What was noted with a packed record: an entry of its metadata, which is a JSON text."""
+    size = int.from_bytes(record[:8], "little")
+    return json.loads(json.loads(record[8 : 8 + size])["__metadata__"][name])

@@ -8,27 +8,19 @@ inclusion rule, so changing a threshold touches no model.
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 from brodmann.circuits.inclusion import Baseline, Lent, baseline_of
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
-from brodmann.models.sources import WeightsRecord
-from brodmann.provenance import software
-from brodmann.runner.loading import load
-from brodmann.runner.prompting import PromptPlan, plan_prompts
-from brodmann.store import ledger
-from brodmann.store.progress import progress
-from brodmann.store.store import Store
+from brodmann.runner.bench import Bench
+from brodmann.runner.prompting import PromptPlan
+from brodmann.runner.target import plan_of
+from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
-
-log = logging.getLogger(__name__)
 
 
 def store_key(card: ModelCard, items: TaskItems, plan: PromptPlan) -> str:
@@ -44,10 +36,6 @@ def store_key(card: ModelCard, items: TaskItems, plan: PromptPlan) -> str:
     )
 
 
-def _plan(study: Study, card: ModelCard, items: TaskItems) -> PromptPlan:
-    return plan_prompts(items, study.model(card.name).prompting, card.has_chat_template)
-
-
 def run_pass(
     study: Study,
     *,
@@ -58,61 +46,36 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
-    this = ledger.Pass(manifest)
     card = ModelCard.read(model_json)
+    load = Bench.opener(study, card.name, record_file, threads)
     tasks = [read_items(path) for path in item_files]
-    plans = {items.task: _plan(study, card, items) for items in tasks}
-    keys = {items.task: store_key(card, items, plans[items.task]) for items in tasks}
-    with Store(this.store / "baseline") as scores:
-        missing = [items for items in tasks if keys[items.task] not in scores]
-        log.info("%s: %d tasks, %d to compute", card.name, len(tasks), len(missing))
-        forward_passes = 0
-        if missing:
-            model = load(study, card.name, WeightsRecord.read(record_file), threads)
-            forward_passes = _score(study, model, missing, plans, keys, scores)
-        scores.consolidate()
-    computed = [items.task for items in missing]
-    facts = {
-        "stage": "baseline",
-        "model_loads": int(bool(missing)),
-        "forward_passes": forward_passes,
-        "computed": computed,
-        "reused": [task for task in keys if task not in computed],
-    }
-    this.end(card.name, facts, keys=keys)
+    with Pass("baseline", card.name, manifest, load) as this:
+        works = [scoring(card, items, plan_of(study, card, items), items.task) for items in tasks]
+        this.make(works, bar="baseline", unit="answer")
 
 
-def _score(
-    study: Study,
-    model: Any,
-    tasks: list[TaskItems],
-    plans: dict[str, PromptPlan],
-    keys: dict[str, str],
-    scores: Store,
-) -> int:
-    """Score ``tasks`` one by one into the store; returns the number of forward passes."""
-    from brodmann.runner.answers import count_queries, score_items
-    from brodmann.runner.context import Reader
-    from brodmann.runner.encode import Encoder
-    from brodmann.runner.scoring import Scorer
+def scoring(card: ModelCard, items: TaskItems, plan: PromptPlan, group: str) -> Work[Bench]:
+    """The scores of one task, as a record."""
 
-    encoder = Encoder(model.tokenizer, model.name)
-    encoded = {items.task: encoder.encode(items, plans[items.task]) for items in tasks}
-    scorer = Scorer(model.hf, model.device, study.execution.batch_tokens, Reader(model))
-    computed_with = {**software(), "device": str(model.device)}
-    total = sum(count_queries(items) for items in encoded.values())
-    with progress(total, f"baseline {model.name}", unit="answer") as bar:
-        for task, items in encoded.items():
-            bar.set_postfix_str(task)
-            before = scorer.forward_passes
-            result = score_items(task, items, scorer, on_batch=bar.update)
-            record = {
-                **asdict(result),
-                "computed_with": computed_with,
-                "forward_passes": scorer.forward_passes - before,
-            }
-            scores.put(keys[task], canonical_json(record))
-    return scorer.forward_passes
+    def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
+        from brodmann.runner.answers import score_items
+
+        before = bench.scorer.forward_passes
+        found = score_items(items.task, bench.encode(items, plan), bench.scorer, on_batch=on_step)
+        record = {
+            **asdict(found),
+            "computed_with": bench.made_with,
+            "forward_passes": bench.scorer.forward_passes - before,
+        }
+        yield {name: canonical_json(record) for name in names}
+
+    def answers(bench: Bench, _: Sequence[str]) -> int:
+        from brodmann.runner.answers import count_queries
+
+        return count_queries(bench.encode(items, plan))
+
+    keys = {items.task: store_key(card, items, plan)}
+    return Work(items.task, keys, compute, group, steps=answers)
 
 
 def write_baseline(
@@ -130,12 +93,9 @@ def write_baseline(
     """
     card = ModelCard.read(model_json)
     items = read_items(items_file)
-    plan = _plan(study, card, items)
-    store = Store(Path(manifest).parent / "baseline")
-    payload = store.require(
-        store_key(card, items, plan), f"the stored baseline of {items.task}", manifest
-    )
-    scores = json.loads(payload)
+    plan = plan_of(study, card, items)
+    what = f"the stored baseline of {items.task}"
+    scores = json.loads(Records(manifest, "baseline").get(items.task, what))
     lent = None
     if lender is not None:
         own = Baseline.read(lender)

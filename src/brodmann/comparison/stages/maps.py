@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -20,8 +21,10 @@ from brodmann.comparison.map_agreement import (
     unit_agreement,
 )
 from brodmann.networks import conditions as sets
-from brodmann.networks.stages.use import Bench, UseStage, Work, store_of, units_digest
+from brodmann.networks.stages.use import UseStage, stored, units_digest
+from brodmann.runner.bench import Bench
 from brodmann.store.tables import write_table
+from brodmann.store.work import Work
 from brodmann.tasks.catalogue import domain_of
 
 COLUMNS = (
@@ -68,14 +71,10 @@ class Agreement:
         """Hash of what the written shares on a map's units depend on."""
         return self.stage.key("written", units=units_digest(own.units), width=own.width)
 
-    def works(self) -> list[Work]:
+    def works(self) -> list[Work[Bench]]:
         """One per network, where networks are of the residual stream."""
         return [
-            Work(
-                self.key(own),
-                f"what neurons write on {own.name}",
-                lambda bench, own=own: self._written(bench, own),
-            )
+            Work.one(written_name(own), self.key(own), partial(self._written, own=own))
             for own in self.networks()
             if own.residual and self.stage.card.neurons_per_layer
         ]
@@ -86,6 +85,11 @@ class Agreement:
         from brodmann.runner.writing import written_share
 
         return save({"share": written_share(bench.model, self.stage.pairs(own.units))})
+
+
+def written_name(own: Map) -> str:
+    """What the manifest calls the written shares on a map's units."""
+    return f"what neurons write on {own.name}"
 
 
 def write_agreement(
@@ -138,7 +142,7 @@ def _localized(stage: UseStage, manifest: str | None) -> list[Map]:
     settings = stage.study.localizer
     found = []
     for network in settings.networks:
-        own = Localized(stage.study, stage.card, network, manifest).main
+        own = Localized(stage.study, network, manifest).main
         found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), own.width))
     return found
 
@@ -189,8 +193,8 @@ def _written_rows(
     for own in networks if circuits else ():
         if not own.residual:
             continue
-        what = f"what neurons write on {own.name}"
-        share = load(store_of(manifest).require(agreement.key(own), what, manifest))["share"]
+        name = written_name(own)
+        share = load(stored(manifest).get(name, name))["share"]
         masks = {f"{one.name}/": one.units for one in circuits}
         for one, row in zip(circuits, written_rows(share, masks, seed=seed), strict=True):
             found = None

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from brodmann.comparison.stages.maps import Agreement
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.models.sources import WeightsRecord
 from brodmann.networks.stages.editing import Editing
 from brodmann.networks.stages.following import Draw, Following
 from brodmann.networks.stages.probing import Probing
-from brodmann.networks.stages.use import UseStage, measure, store_of
-from brodmann.runner.loading import load
-from brodmann.store import ledger
-from brodmann.store.progress import progress
-
-log = logging.getLogger(__name__)
+from brodmann.networks.stages.use import UseStage
+from brodmann.runner.bench import Bench
+from brodmann.store.work import Pass
 
 
 def following_of(stage: UseStage) -> Following:
@@ -39,41 +34,23 @@ def run_pass(
     threads: int,
 ) -> None:
     """Measure what the store lacks, then write the manifest."""
-    this = ledger.Pass(manifest)
     stage = UseStage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
     following = following_of(stage)
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
-    loaded = []
-
-    def model() -> object:
-        if not loaded:
-            record = WeightsRecord.read(record_file)
-            loaded.append(load(study, stage.card.name, record, threads))
-        return loaded[0]
-
-    with store_of(manifest) as store:
+    load = Bench.opener(study, stage.card.name, record_file, threads)
+    with Pass("network_use", stage.card.name, manifest, load) as this:
         # Which units the localizer names must be known before they can be edited.
-        made = measure(study, editing.localizer_works(), store, model)
-        conditions = editing.conditions(store, manifest)
+        this.make(editing.localizer_works())
+        conditions = editing.conditions(this)
         works = [
             *following.works(),
             *Agreement(stage).works(),
             *editing.works(conditions),
             *probing.works(conditions),
         ]
-        missing = len({work.key for work in works if work.key not in store})
-        log.info("%s: %d of %d works are missing", stage.card.name, missing, len(works))
-        with progress(missing, f"networks {stage.card.name}", unit="work") as bar:
-            made += measure(study, works, store, model, bar.update)
-        store.consolidate()
-    facts = {
-        "stage": "network_use",
-        "model_loads": len(loaded),
-        "computed": made,
-        "reused": len(works) - missing,
-    }
-    this.end(stage.card.name, facts)
+        this.make(works, bar="networks", unit="work")
+        this.note(computed=this.made, reused=this.named - this.made)
 
 
 def _held_out(passages: Sequence[str], samples: Mapping[str, Sequence[str]]) -> None:

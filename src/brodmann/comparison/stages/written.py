@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from brodmann.circuits.masks import read_mask
 from brodmann.comparison.written import COLUMNS, written_rows
+from brodmann.config.localizer import RESIDUAL_SITES
 from brodmann.config.study import Study
-from brodmann.localizers.stages.lesion import LesionStage
-from brodmann.store.store import Store
+from brodmann.localizers.stages.lesion import written_name
+from brodmann.models.card import ModelCard
 from brodmann.store.tables import write_table
+from brodmann.store.work import Records
 
 
 def write_written(
@@ -29,16 +30,13 @@ def write_written(
     """
     from safetensors.numpy import load as unpack
 
-    stage = LesionStage(study, model_json, [], localizer_manifest)
+    card = ModelCard.read(model_json)
     rows: list[dict[str, object]] = []
-    if stage.residual:
-        localized = stage.localized(network)
-        store = Store(Path(manifest).parent / "lesion")
-        what = f"what neurons write on {network}"
-        share = unpack(store.require(stage.written_key(localized), what, manifest))["share"]
+    if study.localizer.site in RESIDUAL_SITES:
+        name = written_name(network)
+        share = unpack(Records(manifest, "lesion").get(name, name))["share"]
         masks = {
-            task: read_mask(path, stage.card.neurons_per_layer).units
-            for task, path in mask_files.items()
+            task: read_mask(path, card.neurons_per_layer).units for task, path in mask_files.items()
         }
         rows = written_rows(share, masks, seed=study.localizer.seed)
     write_table(output, rows, COLUMNS)

@@ -7,30 +7,25 @@ the pooling: which units are selected of them, and how many, is decided without 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
-from brodmann.models.sources import WeightsRecord
-from brodmann.provenance import software
-from brodmann.runner.loading import load
+from brodmann.runner.bench import Bench
 from brodmann.stimuli.reader import Contrast
-from brodmann.store import ledger
 from brodmann.store.progress import progress
-from brodmann.store.store import Store
-from brodmann.store.tensors import write_tensors
+from brodmann.store.tensors import facts_of, write_tensors
+from brodmann.store.work import Pass, Records, Work
 
 if TYPE_CHECKING:
     from brodmann.localizers.selection import Units
     from brodmann.localizers.selectivity import Selectivity
-
-log = logging.getLogger(__name__)
 
 
 def store_key(study: Study, card: ModelCard, contrast: Contrast) -> str:
@@ -51,79 +46,65 @@ def run_pass(
     study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
 ) -> None:
     """Rule ``localizer_pass``: measure what the store lacks, then write the manifest."""
-    this = ledger.Pass(manifest)
     card = ModelCard.read(model_json)
+    load = Bench.opener(study, card.name, record_file, threads)
     contrasts = [contrast_of(study, network) for network in study.localizer.networks]
-    keys = {contrast.network: store_key(study, card, contrast) for contrast in contrasts}
-    passes = 0
-    with Store(this.store / "localizer") as store:
-        missing = [contrast for contrast in contrasts if keys[contrast.network] not in store]
-        log.info("%s: %d networks, %d to measure", card.name, len(contrasts), len(missing))
-        if missing:
-            model = load(study, card.name, WeightsRecord.read(record_file), threads)
-            for contrast in missing:
-                payload, more = _measure(study, model, contrast)
-                store.put(keys[contrast.network], payload)
-                passes += more
-        store.consolidate()
-    computed = [contrast.network for contrast in missing]
-    facts = {
-        "stage": "localizer",
-        "model_loads": int(bool(missing)),
-        "forward_passes": passes,
-        "computed": computed,
-        "reused": [network for network in keys if network not in computed],
-    }
-    this.end(card.name, facts, keys=keys)
+    with Pass("localizer", card.name, manifest, load) as this:
+        this.make(
+            Work.one(
+                contrast.network,
+                store_key(study, card, contrast),
+                partial(_measure, contrast=contrast),
+                group=contrast.network,
+            )
+            for contrast in contrasts
+        )
 
 
-def _measure(study: Study, model: Any, contrast: Contrast) -> tuple[bytes, int]:
-    """A network's record, and how many forward passes it took."""
+def _measure(bench: Bench, contrast: Contrast) -> bytes:
+    """A network's record."""
     from safetensors.numpy import save as pack
 
     from brodmann.localizers.selectivity import measure
-    from brodmann.runner.activations import Activations
-    from brodmann.runner.texts import encode_texts
 
-    wanted = study.localizer.stimulation(contrast.network)
+    network = contrast.network
+    wanted = bench.study.localizer.stimulation(network)
     positive, negative = (
-        encode_texts(model.tokenizer, texts, truncate=wanted["truncate"], where=contrast.network)
+        bench.texts(texts, truncate=wanted["truncate"], where=network)
         for texts in (contrast.positive, contrast.negative)
     )
-    activations = Activations(model, site=wanted["site"], batch_tokens=study.execution.batch_tokens)
+    activations = bench.activations(wanted["site"])
     total = len(positive) + len(negative)
-    with progress(total, f"{contrast.network} {model.name}", unit="text") as bar:
+    with progress(total, f"{network} {bench.model.name}", unit="text") as bar:
         found = measure(activations, positive, negative, wanted["pooling"], bar.update)
     facts = {
         "n_positive": len(positive),
         "n_negative": len(negative),
-        "computed_with": {**software(), "device": str(model.device)},
+        "computed_with": bench.made_with,
     }
     tensors = {"t": found.t, "p": found.p, "p_fdr": found.p_fdr}
-    record = pack(tensors, metadata={"facts": json.dumps(facts)})
-    return record, activations.reader.forward_passes
+    return pack(tensors, metadata={"facts": json.dumps(facts)})
 
 
 class Localized:
     """The selectivity of one network in one model, read from the store, and what is selected by it."""
 
-    def __init__(self, study: Study, card: ModelCard, network: str, manifest: str) -> None:
+    def __init__(self, study: Study, network: str, manifest: str) -> None:
         from safetensors.numpy import load as unpack
 
         from brodmann.localizers.selectivity import Selectivity
 
+        self.study, self.network = study, network
         self.settings = study.localizer
-        self.contrast = contrast_of(study, network)
-        store = Store(Path(manifest).parent / "localizer")
         what = f"the stored selectivity for {network}"
-        self.record = store.require(store_key(study, card, self.contrast), what, manifest)
-        self.found: Selectivity = Selectivity(**unpack(self.record))
+        record = Records(manifest, "localizer").get(network, what)
+        self.facts = facts_of(record)  # what was noted with it
+        self.found: Selectivity = Selectivity(**unpack(record))
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What was noted with it."""
-        size = int.from_bytes(self.record[:8], "little")
-        return json.loads(json.loads(self.record[8 : 8 + size])["__metadata__"]["facts"])
+    @cached_property
+    def contrast(self) -> Contrast:
+        """The texts that it was measured with."""
+        return contrast_of(self.study, self.network)
 
     @property
     def main(self) -> Units:
@@ -150,7 +131,7 @@ def write_localizer(
     from brodmann.localizers.selection import write_units
 
     card = ModelCard.read(model_json)
-    localized = Localized(study, card, network, manifest)
+    localized = Localized(study, network, manifest)
     metadata = {
         "network": network,
         **study.localizer.stimulation(network),

@@ -15,8 +15,8 @@ import numpy as np
 
 from brodmann.files import write_text
 from brodmann.networks.page import visible
-from brodmann.networks.stages.editing import Editing, Line
-from brodmann.networks.stages.use import UseStage, store_of
+from brodmann.networks.stages.editing import Editing
+from brodmann.networks.stages.use import UseStage, stored
 from brodmann.store.tables import write_table
 
 COLUMNS = (
@@ -57,12 +57,13 @@ def _choices(editing: Editing, task: str) -> list[tuple[int, int, int, Choice]]:
 
 def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
     """Every choice that one amplified network corrects, with all log-probabilities."""
-    lines = editing.lines(editing.conditions(store_of(manifest), manifest))
+    records = stored(manifest)
+    edits = editing.edits(editing.conditions(records))
     # A task's records are read once; an edit's balance is over all tasks.
-    every: dict[int, list[np.ndarray]] = {number: [] for number in range(len(lines))}
+    every: dict[int, list[np.ndarray]] = {number: [] for number in range(len(edits))}
     asked: list[tuple[str, Choice]] = []
     for task in editing.targets:
-        found = editing.records(lines, task, manifest)
+        found = editing.records(records, edits, task)
         for place, right, wrong, choice in _choices(editing, task):
             if found[0]["log_probs"][place] is None:
                 continue
@@ -74,21 +75,25 @@ def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
         return
     values = {number: np.stack(rows) for number, rows in every.items()}
     margins = {number: own[:, 0] - own[:, 1] for number, own in values.items()}
-    for number, line in enumerate(lines):
-        one = line.condition
-        if one is None or not one.is_network or line.how not in ("multiply", "add"):
+    for number, edit in enumerate(edits):
+        one = edit.of
+        if one is None or not one.is_network or edit.how not in ("multiply", "add"):
             continue
         mended = (margins[0] <= 0) & (margins[number] > 0)
         spoiled = (margins[0] > 0) & (margins[number] <= 0)
-        random = [margins[n] for n, other in enumerate(lines) if _controls(other, line)]
+        random = [
+            margins[n]
+            for n, other in enumerate(edits)
+            if other.control and other.group == edit.group
+        ]
         for at in np.flatnonzero(mended):
             task, choice = asked[at]
             beside = [float(own[at]) for own in random]
             yield {
                 "dataset": one.dataset,
                 "network": one.name,
-                "how": line.how,
-                "amount": line.amount,
+                "how": edit.how,
+                "amount": edit.amount,
                 "n_units": len(one),
                 "task": task,
                 "item": choice.item,
@@ -109,14 +114,6 @@ def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
                 "spoiled_by_edit": int(spoiled.sum()),
                 "choices": len(asked),
             }
-
-
-def _controls(other: Line, line: Line) -> bool:
-    one, own = line.condition, other.condition
-    if one is None or own is None or own.seed is None:
-        return False
-    same = (own.dataset, own.control_of) == (one.dataset, one.name)
-    return same and (other.how, other.amount) == (line.how, line.amount)
 
 
 def best_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

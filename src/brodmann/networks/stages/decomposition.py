@@ -8,7 +8,7 @@ made of the texts and of what decides the maps: what is compared with what is de
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,10 @@ from brodmann.config.study import Study
 from brodmann.files import digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
-from brodmann.models.sources import WeightsRecord
 from brodmann.networks.dataset_texts import Texts, dataset_texts
-from brodmann.provenance import software
-from brodmann.runner.loading import load
-from brodmann.store import ledger
+from brodmann.runner.bench import Bench
 from brodmann.store.progress import Stopwatch, progress
-from brodmann.store.store import Store
+from brodmann.store.work import OnStep, Pass, Records, Work
 
 if TYPE_CHECKING:
     from brodmann.networks.consistency import DatasetNetworks, SampleNetworks
@@ -63,66 +60,70 @@ class Keys:
         return digest({**basis, "level": "individual", **own})
 
 
+def template_name(dataset: str) -> str:
+    """What the manifest calls a dataset's templates."""
+    return f"{dataset}/templates"
+
+
+def sample_names(dataset: str, count: int) -> list[str]:
+    """What the manifest calls its samples."""
+    return [f"{dataset}/sample {number}" for number in range(1, count + 1)]
+
+
 def run_pass(
     study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
 ) -> None:
     """Rule ``networks_pass``: decompose what the store lacks, then write the manifest."""
-    this = ledger.Pass(manifest)
     card = ModelCard.read(model_json)
     keys = Keys(study, card)
     datasets = [dataset_texts(study, name, card) for name in study.networks.names]
-    done: dict[str, int] = {"templates": 0, "samples": 0, "forward_passes": 0, "unconverged": 0}
-    decomposer = None
-    with Store(this.store / "networks") as store:
+    bench, folder = Bench.opener(study, card.name, record_file, threads), Path(manifest).parent
+    done = {"templates": 0, "samples": 0, "unconverged": 0}
+
+    def samples(texts: Texts) -> Work[_Decomposer]:
+        drawn = texts.individual
+        own = dict(zip(sample_names(texts.name, len(drawn)), drawn, strict=True))
+
+        def compute(
+            decomposer: _Decomposer, names: Sequence[str], _: OnStep
+        ) -> Iterator[dict[str, bytes]]:
+            for name, found in decomposer.samples(texts.name, {name: own[name] for name in names}):
+                done["unconverged"] += not found.facts["converged"]
+                yield {name: found.pack()}
+
+        named = {name: keys.sample(text) for name, text in own.items()}
+        return Work(f"{texts.name}: samples", named, compute)
+
+    with Pass("networks", card.name, manifest, lambda: _Decomposer(bench(), folder)) as this:
         for texts in datasets:
-            new_group = keys.group(texts) not in store
-            missing = [text for text in texts.individual if keys.sample(text) not in store]
-            log.info(
-                "%s, %s: templates %s, %d of %d samples to decompose",
-                *(card.name, texts.name, "to be found" if new_group else "in the store"),
-                *(len(missing), len(texts.individual)),
+            templates = Work.one(
+                template_name(texts.name),
+                keys.group(texts),
+                lambda decomposer, texts=texts: decomposer.templates(texts),
             )
-            if not new_group and not missing:
-                continue
-            if decomposer is None:
-                record = WeightsRecord.read(record_file)
-                decomposer = _Decomposer(study, load(study, card.name, record, threads), this.store)
-            if new_group:
-                store.put(keys.group(texts), decomposer.templates(texts))
-                done["templates"] += 1
-            done["unconverged"] += decomposer.samples(texts.name, missing, keys, store)
-            done["samples"] += len(missing)
-        if decomposer is not None:
-            done["forward_passes"] = decomposer.forward_passes
-        store.consolidate()
-    facts = {"stage": "networks", "model_loads": int(decomposer is not None), **done}
-    this.end(card.name, facts, datasets=[texts.name for texts in datasets])
+            done["templates"] += len(this.make([templates]))
+            done["samples"] += sum(len(one.names) for one in this.make([samples(texts)]))
+        this.note(datasets=[texts.name for texts in datasets], **done)
 
 
 class _Decomposer:
     """A loaded model, and what is done with its signals."""
 
-    def __init__(self, study: Study, model: Any, folder: Path) -> None:
+    def __init__(self, bench: Bench, folder: Path) -> None:
         from brodmann.networks.extraction import Extractor
         from brodmann.networks.signals import remove_leftovers
 
-        self.settings, self.model, self.folder = study.networks, model, folder
+        self.bench, self.model, self.folder = bench, bench.model, folder
+        self.settings = bench.study.networks
         remove_leftovers(folder)
-        wanted = self.settings.extraction()
-        self.extractor = Extractor(
-            model,
-            site=wanted["site"],
-            layers=wanted["layers"],
-            drop_first=wanted["drop_first"],
-            batch_tokens=study.execution.batch_tokens,
-        )
+        self.extractor = Extractor.of(bench)
         # Decompositions are in float64, which not every accelerator knows.
-        self.device = model.device if model.device.type == "cuda" else "cpu"
+        self.device = self.model.device if self.model.device.type == "cuda" else "cpu"
 
     @property
     def forward_passes(self) -> int:
         """So far."""
-        return self.extractor.reader.forward_passes
+        return self.bench.forward_passes
 
     def templates(self, texts: Texts) -> bytes:
         """Record of a dataset's templates."""
@@ -140,31 +141,30 @@ class _Decomposer:
             *(texts.name, len(found), signals.n_tokens, extracted, watch.seconds - extracted),
         )
         found.facts.update(
-            samples=len(rows),
-            site=self.settings.site,
-            computed_with={**software(), "device": str(self.model.device)},
+            samples=len(rows), site=self.settings.site, computed_with=self.bench.made_with
         )
         return found.pack()
 
-    def samples(self, name: str, texts: Sequence[str], keys: Keys, store: Store) -> int:
-        """Put each sample's networks into the store; how many did not converge."""
-        unconverged = 0
-        rows = self._encode(texts, name)
-        for text, row in zip(texts, rows, strict=True):
+    def samples(
+        self, dataset: str, texts: Mapping[str, str]
+    ) -> Iterator[tuple[str, SampleNetworks]]:
+        """The networks of each text, under its name, as they are found."""
+        names, unconverged = list(texts), 0
+        rows = self._encode(list(texts.values()), dataset)
+        for name, row in zip(names, rows, strict=True):
             if not self.extractor.tokens(row):  # not run at all
-                store.put(keys.sample(text), self._none(0).pack())
-        with progress(len(rows), f"networks {name} {self.model.name}", unit="text") as bar:
+                yield name, self._none(0)
+        with progress(len(rows), f"networks {dataset} {self.model.name}", unit="text") as bar:
             for numbers, values in self.extractor.runs(rows):
                 for number, value in zip(numbers, values, strict=True):
                     found = self._sample(value)
                     unconverged += not found.facts["converged"]
-                    store.put(keys.sample(texts[number]), found.pack())
+                    yield names[number], found
                     bar.update(1)
         if unconverged:
             log.warning(
-                "%s: ICA did not converge for %d of %d samples", name, unconverged, len(rows)
+                "%s: ICA did not converge for %d of %d samples", dataset, unconverged, len(rows)
             )
-        return unconverged
 
     def _none(self, tokens: int) -> SampleNetworks:
         """What is found in a sample of so few tokens."""
@@ -219,26 +219,21 @@ class _Decomposer:
         )
 
     def _encode(self, texts: Sequence[str], name: str) -> list[tuple[int, ...]]:
-        from brodmann.runner.texts import encode_texts
-
-        return encode_texts(
-            self.model.tokenizer, texts, truncate=self.settings.max_tokens, where=name
-        )
+        return self.bench.texts(texts, truncate=self.settings.max_tokens, where=name)
 
 
-def read_dataset(study: Study, card: ModelCard, name: str, manifest: str) -> DatasetNetworks:
+def read_dataset(study: Study, name: str, manifest: str) -> DatasetNetworks:
     """What the pass found in a dataset."""
     from brodmann.networks.consistency import DatasetNetworks, SampleNetworks
     from brodmann.networks.maps import Networks
 
-    keys, texts = Keys(study, card), dataset_texts(study, name, card)
-    store = Store(Path(manifest).parent / "networks")
-    templates = store.require(keys.group(texts), f"the stored networks of {name}", manifest)
-    samples = [
-        store.require(keys.sample(text), f"a stored sample of {name}", manifest)
-        for text in texts.individual
+    records = Records(manifest, "networks")
+    templates = records.get(template_name(name), f"the stored networks of {name}")
+    samples = sample_names(name, study.networks.individual_samples)
+    found = [
+        SampleNetworks.unpack(records.get(sample, f"a stored sample of {name}"))
+        for sample in samples
     ]
-    found = [*map(SampleNetworks.unpack, samples)]
     counted = found
     if study.networks.individual_kept == IDENTIFIED_ONLY:
         counted = [sample.only_identified() for sample in found]
@@ -255,8 +250,7 @@ def write_networks(
     from brodmann.networks import consistency
     from brodmann.store.tables import write_frame
 
-    card = ModelCard.read(model_json)
-    datasets = [read_dataset(study, card, name, manifest) for name in study.networks.names]
+    datasets = [read_dataset(study, name, manifest) for name in study.networks.names]
     for dataset, path in zip(datasets, templates, strict=True):
         dataset.templates.save(path)
         write_json(Path(path).with_suffix(".json"), _described(dataset))

@@ -15,17 +15,29 @@ from brodmann.errors import UserError
 from brodmann.files import digest, incomplete, write_text
 from brodmann.networks import courses as tracks
 from brodmann.networks.conditions import network_name
-from brodmann.networks.maps import read_metadata
 from brodmann.networks.page import Course, page, visible
 from brodmann.networks.pieces import Piece
-from brodmann.networks.stages.use import Bench, UseStage, Work, store_of
+from brodmann.networks.stages.use import UseStage, stored
+from brodmann.runner.bench import Bench
 from brodmann.store.tables import write_table
+from brodmann.store.tensors import facts_of
+from brodmann.store.work import Work
 
 EXAMPLE_COLUMNS = ("place", "piece", "tokens", "special", "network", "course")
 CONNECTIVITY_COLUMNS = ("dataset", "network", "other", "n_tokens", "r")
 SHIPPED_EXAMPLE = "example/languages.txt"
 # Tokens of the example that are shown, however few were decomposed of each sample.
 EXAMPLE_TOKENS = 512
+
+
+def example_name(dataset: str) -> str:
+    """What the manifest calls a dataset's courses over the example."""
+    return f"the example: {dataset}"
+
+
+def courses_name(dataset: str) -> str:
+    """What the manifest calls a dataset's courses over its samples."""
+    return f"courses: {dataset}"
 
 
 class Following:
@@ -77,24 +89,28 @@ class Following:
             **settings.extraction(),
         )
 
-    def works(self) -> list[Work]:
+    def works(self) -> list[Work[Bench]]:
         """Two per dataset."""
         found = []
         for name in self.stage.networks:
-            found.append(Work(self.example_key(name), f"the example: {name}", self._example(name)))
-            found.append(Work(self.courses_key(name), f"courses: {name}", self._courses(name)))
+            for named, key, compute in (
+                (example_name(name), self.example_key(name), self._example(name)),
+                (courses_name(name), self.courses_key(name), self._courses(name)),
+            ):
+                found.append(Work.one(named, key, compute))
         return found
 
     def _example(self, dataset: str) -> Callable[[Bench], bytes]:
         def compute(bench: Bench) -> bytes:
             from safetensors.numpy import save
 
+            from brodmann.networks.extraction import Extractor
             from brodmann.networks.pieces import pieces
 
-            [ids] = self._encode(bench, [self.example], EXAMPLE_TOKENS)
+            [ids] = bench.texts([self.example], truncate=EXAMPLE_TOKENS)
             networks = self.stage.networks[dataset]
             # On the scale of the texts that the networks were found in: an example has few tokens.
-            course = networks.courses(self._extractor(bench).one(ids), standardise="group")
+            course = networks.courses(Extractor.of(bench).one(ids), standardise="group")
             found = [asdict(one) for one in pieces(bench.model.tokenizer, ids[self._first :])]
             return save({"course": course}, metadata={"pieces": json.dumps(found)})
 
@@ -104,14 +120,15 @@ class Following:
         def compute(bench: Bench) -> bytes:
             from safetensors.numpy import save
 
+            from brodmann.networks.extraction import Extractor
             from brodmann.networks.pieces import ends
 
             networks, texts = self.stage.networks[dataset], self.texts(dataset)
-            extractor = self._extractor(bench)
+            extractor = Extractor.of(bench)
             spread = np.where(networks.sd > 0, networks.sd, 1.0)
             parts: dict[str, list[np.ndarray]] = {"raw": [], "standard": [], "text": [], "end": []}
             limit = self.stage.settings.max_tokens
-            for number, ids in enumerate(self._encode(bench, texts, limit)):
+            for number, ids in enumerate(bench.texts(texts, truncate=limit)):
                 signals = extractor.one(ids).astype(np.float64)
                 standard = (signals - networks.mean) / spread
                 parts["raw"].append(tracks.mean_courses(signals, networks.members))
@@ -122,23 +139,6 @@ class Following:
             return save({name: np.concatenate(own) for name, own in parts.items()})
 
         return compute
-
-    def _encode(self, bench: Bench, texts: Sequence[str], limit: int) -> list[Any]:
-        from brodmann.runner.texts import encode_texts
-
-        return encode_texts(bench.model.tokenizer, texts, truncate=limit)
-
-    def _extractor(self, bench: Bench) -> Any:
-        from brodmann.networks.extraction import Extractor
-
-        wanted = self.stage.settings.extraction()
-        return Extractor(
-            bench.model,
-            site=wanted["site"],
-            layers=wanted["layers"],
-            drop_first=wanted["drop_first"],
-            batch_tokens=bench.scorer.batch_tokens,
-        )
 
     @property
     def _first(self) -> int:
@@ -161,9 +161,9 @@ def write_example(
 
     stage = following.stage
     what = f"the example with networks of {dataset}"
-    record = store_of(manifest).require(following.example_key(dataset), what, manifest)
+    record = stored(manifest).get(example_name(dataset), what)
     values = load(record)["course"]
-    pieces = [Piece(**one) for one in read_metadata(record, "pieces")]
+    pieces = [Piece(**one) for one in facts_of(record, "pieces")]
     title = f"{stage.card.name}: networks of {dataset} over a text"
     networks = stage.networks[dataset]
     shown = [
@@ -214,7 +214,7 @@ def write_connectivity(following: Following, *, manifest: str, output: str) -> N
     rows = []
     for dataset in following.stage.networks:
         what = f"courses of the networks of {dataset}"
-        record = store_of(manifest).require(following.courses_key(dataset), what, manifest)
+        record = stored(manifest).get(courses_name(dataset), what)
         values = load(record)["standard"]
         r = tracks.connectivity(values)
         for one in range(len(r)):
@@ -230,7 +230,7 @@ def write_courses(following: Following, *, dataset: str, manifest: str, output: 
     from brodmann.files import atomic_path
 
     what = f"courses of the networks of {dataset}"
-    record = store_of(manifest).require(following.courses_key(dataset), what, manifest)
+    record = stored(manifest).get(courses_name(dataset), what)
     with atomic_path(output) as temporary:
         temporary.write_bytes(record)
 

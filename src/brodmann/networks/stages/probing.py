@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
-from brodmann.networks.stages.editing import Line
-from brodmann.networks.stages.use import Bench, Target, UseStage, Work, store_of, units_digest
+from brodmann.networks.stages.editing import INTACT, Editing, edit_of
+from brodmann.networks.stages.use import UseStage, stored
+from brodmann.runner.bench import Bench
+from brodmann.runner.experiment import Edit, applied
+from brodmann.runner.target import Target
 from brodmann.store.tables import write_table
+from brodmann.store.work import Records, Work
 from brodmann.tasks.catalogue import domain_of
 
 COLUMNS = (
@@ -28,10 +34,9 @@ class Probing:
     def __init__(self, stage: UseStage, item_files: Sequence[str]) -> None:
         self.stage = stage
         self.settings = stage.use.probing
-        found = [stage.target(path, self.settings.items, "probing") for path in item_files]
-        self.targets = {target.items.task: target for target in found}
+        self.targets = stage.targets(item_files, self.settings.items, "probing")
 
-    def lines(self, conditions: Sequence[Condition]) -> list[Line]:
+    def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
         """Intact, and every edit of sets of networks and of what they are compared with."""
         wanted = (sets.ALL, sets.TOP)
         chosen = [
@@ -42,52 +47,41 @@ class Probing:
             or one.control_of in wanted
             or one.control_of.startswith(sets.LOCALIZER)
         ]
-        edits = self.stage.use.editing.edits
-        return [Line(None), *[Line(own, how, amount) for own in chosen for how, amount in edits]]
+        each = product(chosen, self.stage.use.editing.edits)
+        n_units = self.stage.n_units
+        return [INTACT, *[edit_of(own, how, amount, n_units) for own, (how, amount) in each]]
 
-    def key(self, line: Line, task: str) -> str:
+    def key(self, edit: Edit, task: str) -> str:
         """Hash of everything that the features of one task depend on."""
-        more: dict[str, Any] = {}
-        if line.edits:
-            assert line.condition is not None
-            more = {
-                "site": self.stage.settings.site,
-                "how": line.how,
-                "amount": line.amount,
-                "units": units_digest(line.condition.units),
-            }
-        return self.stage.key("probing", **self.targets[task].digest(), **more)
+        shown = self.targets[task].inputs
+        return self.stage.key("probing", **shown, **self.stage.edit_inputs(edit))
 
-    def works(self, conditions: Sequence[Condition]) -> list[Work]:
-        """Every line on every task."""
+    def works(self, conditions: Sequence[Condition]) -> list[Work[Bench]]:
+        """Every edit on every task."""
         return [
-            Work(
-                self.key(line, task),
-                f"features {line.how or 'intact'} {task}",
-                lambda bench, line=line, task=task: self._features(bench, line, task),
+            Work.one(
+                features_name(edit, task),
+                self.key(edit, task),
+                partial(self._features, edit=edit, task=task),
             )
-            for line in self.lines(conditions)
+            for edit in self.edits(conditions)
             for task in self.targets
         ]
 
-    def _features(self, bench: Bench, line: Line, task: str) -> bytes:
-        from contextlib import nullcontext
-
+    def _features(self, bench: Bench, edit: Edit, task: str) -> bytes:
         from safetensors.numpy import save
 
-        from brodmann.runner.edits import edited
         from brodmann.runner.features import last_features
 
         items = bench.encoded(self.targets[task])
         rows = [prompt for item in items for prompt in (item.clean, item.corrupted)]
-        context: Any = nullcontext()
-        if line.edits:
-            assert line.condition is not None
-            pairs = self.stage.pairs(line.condition.units)
-            site = self.stage.settings.site
-            context = edited(bench.model, pairs, line.how, line.amount, site=site)
-        with context:
-            return save({"features": last_features(bench.model, rows, bench.scorer.batch_tokens)})
+        with applied(bench, edit, self.stage.settings.site):
+            return save({"features": last_features(bench.model, rows, bench.batch_tokens)})
+
+
+def features_name(edit: Edit, task: str) -> str:
+    """What the manifest calls the features of one task."""
+    return f"features of {task}: {edit.label}"
 
 
 def answer_labels(target: Target) -> np.ndarray:
@@ -120,30 +114,25 @@ def write_probing(
     output: str,
 ) -> None:
     """Rule ``probing``: the accuracy of every reader, intact and edited."""
-    from brodmann.networks.stages.editing import Editing
-
     probing = Probing(stage, item_files)
     rows: list[dict[str, Any]] = []
     if probing.targets:
-        store = store_of(manifest)
-        editing = Editing(stage, editing_item_files)
+        records = stored(manifest)
+        conditions = Editing(stage, editing_item_files).conditions(records)
         intact: dict[tuple[str, str], float] = {}
-        for line in probing.lines(editing.conditions(store, manifest)):
-            features = {
-                task: _stored(probing, store, line, task, manifest) for task in probing.targets
-            }
+        for edit in probing.edits(conditions):
+            features = {task: _stored(records, edit, task) for task in probing.targets}
             for row in _readings(probing, features):
                 at = (row["label"], row["task"])
                 intact.setdefault(at, row["accuracy"])
-                rows.append({**_named(line), **row, "intact": intact[at]})
+                rows.append({**edit.cells, **row, "intact": intact[at]})
     write_table(output, rows, COLUMNS)
 
 
-def _stored(probing: Probing, store: Any, line: Line, task: str, manifest: str) -> np.ndarray:
+def _stored(records: Records, edit: Edit, task: str) -> np.ndarray:
     from safetensors.numpy import load
 
-    record = store.require(probing.key(line, task), f"features of {task}", manifest)
-    return load(record)["features"]
+    return load(records.get(features_name(edit, task), f"features of {task}"))["features"]
 
 
 def _readings(probing: Probing, features: dict[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -180,19 +169,4 @@ def _read(
         "accuracy": found.accuracy,
         "sd": float(np.std(found.accuracies, ddof=1)) if several else float("nan"),
         "chance": found.chance,
-    }
-
-
-def _named(line: Line) -> dict[str, Any]:
-    one = line.condition
-    if one is None:
-        return {"condition": "intact", "n_units": 0}
-    return {
-        "dataset": one.dataset,
-        "condition": one.name,
-        "control_of": one.control_of,
-        "seed": "" if one.seed is None else one.seed,
-        "how": line.how,
-        "amount": "" if line.amount is None else line.amount,
-        "n_units": len(one),
     }

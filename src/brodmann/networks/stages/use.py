@@ -1,17 +1,14 @@
 """What is done with a model's networks: one pass measures what the store lacks, light jobs write tables.
 
-A *work* is one thing to be measured, under a key of everything it depends on, and a record of its own: a job
-that is killed loses the work it was at, and what two conditions or two settings share is measured once.
+Keys are made of units and of what is shown to the model: what two conditions or two settings share is
+measured once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,69 +18,9 @@ from brodmann.files import digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.networks.maps import Networks
-from brodmann.runner.prompting import PromptPlan, plan_prompts
-from brodmann.store.store import Store
-from brodmann.tasks.dice import Dice
-from brodmann.tasks.items import TaskItems, read_items
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Items of one task, and which of them are used."""
-
-    items: TaskItems
-    plan: PromptPlan
-    used: tuple[int, ...]
-
-    def digest(self) -> dict[str, Any]:
-        """What decides what the model is shown."""
-        from dataclasses import asdict
-
-        return {
-            "prompts": asdict(self.plan),
-            "items": self.items.digest(self.plan.wording),
-            "used": self.used,
-        }
-
-
-class Bench:
-    """A loaded model, and what runs texts and items through it."""
-
-    def __init__(self, study: Study, model: Any) -> None:
-        from brodmann.runner.context import Reader
-        from brodmann.runner.encode import Encoder
-        from brodmann.runner.scoring import Scorer
-
-        self.study = study
-        self.model = model
-        self.scorer = Scorer(model.hf, model.device, study.execution.batch_tokens, Reader(model))
-        self.encoder = Encoder(model.tokenizer, model.name)
-        self._encoded: dict[str, list[Any]] = {}
-
-    def encoded(self, target: Target) -> list[Any]:
-        """The used items of a task as token ids."""
-        task = target.items.task
-        if task not in self._encoded:
-            self._encoded[task] = self.encoder.encode(target.items, target.plan)
-        return [self._encoded[task][number] for number in target.used]
-
-    @property
-    def made_with(self) -> dict[str, Any]:
-        """For records."""
-        from brodmann.provenance import software
-
-        return {**software(), "device": str(self.model.device)}
-
-
-@dataclass(frozen=True)
-class Work:
-    """One record to be made. ``what`` says so in logs and errors."""
-
-    key: str
-    what: str
-    compute: Callable[[Bench], bytes]
+from brodmann.runner.experiment import Edit
+from brodmann.runner.target import Target
+from brodmann.store.work import Records
 
 
 class UseStage:
@@ -112,14 +49,14 @@ class UseStage:
         """(layer, unit) of flat units."""
         return [divmod(unit, self.shape[1]) for unit in units.tolist()]
 
-    def target(self, items_file: str, count: int, purpose: str) -> Target:
-        """Some items of a task, drawn with the networks' seed."""
-        items = read_items(items_file)
-        prompting = self.study.model(self.card.name).prompting
-        plan = plan_prompts(items, prompting, self.card.has_chat_template)
-        dice = Dice(purpose, self.settings.seed, items.task)
-        numbers = dice.shuffled(list(range(len(items))))[:count]
-        return Target(items, plan, tuple(sorted(numbers)))
+    def targets(self, item_files: Sequence[str], count: int, purpose: str) -> dict[str, Target]:
+        """Task -> some of its items, drawn with the networks' seed."""
+        seed = self.settings.seed
+        found = [
+            Target.drawn(self.study, self.card, path, count, purpose=purpose, seed=seed)
+            for path in item_files
+        ]
+        return {target.task: target for target in found}
 
     def key(self, method: str, **more: Any) -> str:
         """Hash of the model and of what else a work depends on."""
@@ -131,6 +68,17 @@ class UseStage:
             "architecture": self.card.architecture,
         }
         return digest({**basis, **more})
+
+    def edit_inputs(self, edit: Edit) -> dict[str, Any]:
+        """What an edit adds to a key: nothing where no unit is changed."""
+        if not edit.edits:
+            return {}
+        return {
+            "site": self.settings.site,
+            "how": edit.how,
+            "amount": edit.amount,
+            "units": units_digest(edit.units),
+        }
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -151,26 +99,6 @@ def units_digest(units: np.ndarray) -> str:
     return hashlib.sha256(np.sort(units).astype("<i8").tobytes()).hexdigest()
 
 
-def measure(
-    study: Study,
-    works: Sequence[Work],
-    store: Store,
-    load: Callable[[], Any],
-    on_work: Callable[[], object] = lambda: None,
-) -> int:
-    """Make the records that the store lacks, each durable before the next begins; returns how many."""
-    made: set[str] = set()
-    bench: Bench | None = None
-    for work in works:
-        if work.key in made or work.key in store:
-            continue
-        bench = bench or Bench(study, load())
-        store.put(work.key, work.compute(bench))
-        made.add(work.key)
-        on_work()
-    return len(made)
-
-
-def store_of(manifest: str) -> Store:
+def stored(manifest: str) -> Records:
     """The records of the pass that wrote a manifest."""
-    return Store(Path(manifest).parent / "network_use")
+    return Records(manifest, "network_use")

@@ -1,0 +1,258 @@
+"""One pass over one model: find what the store lacks, load once, compute, put, write the manifest.
+
+A stage declares its *works*; the engine does the rest:
+
+    with Pass("localizer", card.name, manifest, load) as this:
+        this.make(works)
+
+A *record* has a key (SHA-256 of everything that it depends on) and a name, by which the manifest lists the
+key: light jobs look their records up by name (``Records``) and need not know what a key is made of. A *work*
+is one computation, which may make several records. What a work yields is durable before its next part is
+computed, so that a killed pass goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from brodmann.errors import UserError
+from brodmann.files import incomplete, read_json, write_json
+from brodmann.store import ledger
+from brodmann.store.progress import Stopwatch, progress
+from brodmann.store.store import Store
+
+log = logging.getLogger(__name__)
+
+OnStep = Callable[[int], object]
+
+
+class Counting(Protocol):
+    """What computes: a loaded model with what is run through it."""
+
+    @property
+    def forward_passes(self) -> int:
+        """So far."""
+
+
+class Reads(Protocol):
+    """Gives records by their names: a pass that goes on with them, or a light job."""
+
+    def get(self, name: str, what: str) -> bytes:
+        """The payload of a record; ``what`` says in errors what it is."""
+
+
+B = TypeVar("B", bound=Counting)
+
+
+@dataclass(frozen=True)
+class Work(Generic[B]):
+    """One computation and the records that it makes.
+
+    ``keys``: name of a record -> its key. ``compute`` is given what computes, the names of the records that
+    the store lacks, and what moves the progress bar; it yields name -> payload, part by part. ``steps``: how
+    far the bar goes for these names; without it the engine counts records. ``group``: what the ledger lists
+    as computed or reused (a task, a network); nothing if empty.
+    """
+
+    what: str
+    keys: Mapping[Hashable, str]
+    compute: Callable[[B, Sequence[Any], OnStep], Iterable[Mapping[Any, bytes]]]
+    group: str = ""
+    steps: Callable[[B, Sequence[Any]], int] | None = None
+
+    @classmethod
+    def one(cls, name: str, key: str, compute: Callable[[B], bytes], *, group: str = "") -> Work[B]:
+        """A work of a single record."""
+
+        def parts(bench: B, _: Sequence[Any], __: OnStep) -> Iterator[Mapping[Any, bytes]]:
+            yield {name: compute(bench)}
+
+        return cls(name, {name: key}, parts, group)
+
+
+@dataclass(frozen=True)
+class Missing(Generic[B]):
+    """A work, and those of its records that the store lacked."""
+
+    work: Work[B]
+    names: tuple[Any, ...]
+
+
+class Pass(Generic[B]):
+    """A pass over one model. Leaving it without an error enters it in the ledger and writes the manifest.
+
+    ``load`` gives what computes; it is called once, when the first record is found to be missing.
+    """
+
+    def __init__(self, stage: str, model: str, manifest: str | Path, load: Callable[[], B]) -> None:
+        self.stage, self.model, self.manifest = stage, model, manifest
+        self.folder = Path(manifest).parent
+        self.named, self.made = 0, 0  # records that were asked for, and that were made
+        self._load = load
+        self._bench: B | None = None
+        self._watch = Stopwatch()
+        self._stores: dict[str, Store] = {}
+        self._groups: dict[str, bool] = {}  # group -> whether any of it was computed
+        self._keys: dict[str, str] = {}
+        self._facts: dict[str, Any] = {}
+
+    def __enter__(self) -> Pass[B]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        with ExitStack() as stores:
+            for store in self._stores.values():
+                stores.callback(store.close)
+            if kind is None:
+                for store in self._stores.values():
+                    store.consolidate()
+        if kind is None:
+            self._end()
+
+    def _end(self) -> None:
+        facts: dict[str, Any] = {
+            "stage": self.stage,
+            "model_loads": int(self._bench is not None),
+            "forward_passes": 0 if self._bench is None else self._bench.forward_passes,
+        }
+        if self._groups:
+            facts["computed"] = [group for group, computed in self._groups.items() if computed]
+            facts["reused"] = [group for group, computed in self._groups.items() if not computed]
+        facts |= {**self._facts, "seconds": self._watch.seconds}
+        ledger.enter(self.folder, **facts)
+        write_json(self.manifest, {"model": self.model, "keys": self._keys, **facts})
+
+    @property
+    def bench(self) -> B:
+        """What computes; loaded by the first call."""
+        if self._bench is None:
+            self._bench = self._load()
+        return self._bench
+
+    def store(self, name: str | None = None) -> Store:
+        """The store of a stage, by default of the pass's own; open until the pass ends."""
+        name = name or self.stage
+        return self._stores.setdefault(name, Store(self.folder / name))
+
+    def get(self, name: str, what: str) -> bytes:
+        """A record that this pass has found or made in its own store, by its listed name."""
+        return self.store().require(self._keys[name], what, self.manifest)
+
+    def note(self, **facts: Any) -> None:
+        """More for the ledger and the manifest."""
+        self._facts |= facts
+
+    def make(
+        self,
+        works: Iterable[Work[B]],
+        *,
+        bar: str | None = None,
+        unit: str = "record",
+        store: str | None = None,
+        listed: bool = True,
+    ) -> list[Missing[B]]:
+        """Make the records that the store lacks, each once, in order; returns which these were.
+
+        ``bar``: title of the progress bar; without one, works show their own. ``listed``: whether the
+        manifest lists the records. May be called again with works that need records of the first.
+        """
+        works, place = list(works), self.store(store)
+        missing = _missing(works, place)
+        log.info("%s, %s: %d of %d works to do", self.model, self.stage, len(missing), len(works))
+        for work in works:
+            self.named += len(work.keys)
+            if work.group:
+                self._groups.setdefault(work.group, False)
+            if listed:
+                self._keys |= {str(name): key for name, key in work.keys.items()}
+        if missing:
+            self._compute(missing, place, f"{bar} {self.model}" if bar else None, unit)
+        return missing
+
+    def _compute(
+        self, missing: Sequence[Missing[B]], store: Store, title: str | None, unit: str
+    ) -> None:
+        bench = self.bench
+        total = sum(
+            len(one.names) if one.work.steps is None else one.work.steps(bench, one.names)
+            for one in missing
+        )
+        with _bar(total, title, unit) as (on_step, on_work):
+            for one in missing:
+                on_work(one.work.what)
+                for part in one.work.compute(bench, one.names, on_step):
+                    store.put_many({one.work.keys[name]: own for name, own in part.items()})
+                    self.made += len(part)
+                    if one.work.steps is None:
+                        on_step(len(part))
+                if one.work.group:
+                    self._groups[one.work.group] = True
+
+
+def _missing(works: Sequence[Work[B]], store: Store) -> list[Missing[B]]:
+    """What the store lacks; of records with the same key only the first."""
+    known: set[str] = set()
+    found = []
+    for work in works:
+        names = []
+        for name, key in work.keys.items():
+            if key not in known and key not in store:
+                names.append(name)
+            known.add(key)
+        if names:
+            found.append(Missing(work, tuple(names)))
+    return found
+
+
+@contextmanager
+def _bar(
+    total: int, title: str | None, unit: str
+) -> Iterator[tuple[OnStep, Callable[[str], object]]]:
+    """(moves the bar, says what is being computed); without a title there is no bar."""
+    if title is None:
+        yield (lambda _: None), (lambda _: None)
+        return
+    with progress(total, title, unit=unit) as shown:
+        yield shown.update, shown.set_postfix_str
+
+
+class Records:
+    """What a pass left in its store, by the names that its manifest lists: for light jobs."""
+
+    def __init__(self, manifest: str | Path, stage: str) -> None:
+        self._manifest = Path(manifest)
+        self._store = Store(self._manifest.parent / stage)
+
+    @cached_property
+    def _keys(self) -> Mapping[str, str]:
+        found = read_json(self._manifest)
+        if not isinstance(found, dict):
+            raise incomplete(self._manifest)
+        if not isinstance(keys := found.get("keys"), dict):
+            # An earlier version's. Without its manifest the pass runs again, and only looks up its keys.
+            raise self._renew("lists no records (an earlier version wrote it)")
+        return keys
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the pass had such a record at all."""
+        return name in self._keys
+
+    def get(self, name: str, what: str) -> bytes:
+        """The payload of a record; ``what`` says in errors what it is."""
+        if name not in self:
+            raise self._renew(f"does not list {what}")
+        return self._store.require(self._keys[name], what, self._manifest)
+
+    def _renew(self, what: str) -> UserError:
+        self._manifest.unlink(missing_ok=True)
+        fix = "run the same command again: what is stored is found, only the list is made anew"
+        return UserError.at(str(self._manifest), what, fix)
