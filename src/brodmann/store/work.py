@@ -252,6 +252,10 @@ class Records:
             raise self._renew(f"does not list {what}")
         return self._store.require(self._keys[name], what, self._manifest)
 
+    def at(self, key: str, what: str) -> bytes:
+        """The same of a record that the manifest does not list, by its key."""
+        return self._store.require(key, what, self._manifest)
+
     def _renew(self, what: str) -> UserError:
         self._manifest.unlink(missing_ok=True)
         fix = "run the same command again: what is stored is found, only the list is made anew"
