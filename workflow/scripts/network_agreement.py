@@ -4,12 +4,12 @@ from brodmann.pipeline import job
 
 with job.running(snakemake) as study:
     from brodmann.comparison.stages.maps import write_agreement
-    from brodmann.networks.stages.use import UseStage
+    from brodmann.comparison.stages.network_use import use_stage
 
     given, asked = snakemake.input, snakemake.params
     templates = dict(zip(asked.datasets, given.templates, strict=True))
     write_agreement(
-        UseStage(study, given.model, templates),
+        use_stage(study, given.model, templates),
         manifest=given.manifest,
         localizer_manifest=given.localizer,
         mask_files=dict(zip(asked.tasks, given.masks, strict=True)),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from brodmann.localizers.contrasts import contrast_of
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
 from brodmann.networks.metrics import Choices, choices, scores, single_choices
@@ -92,7 +91,7 @@ class Editing:
         localizer = self.stage.study.localizer
         return self.stage.key(
             "localizer",
-            texts=contrast_of(self.stage.study, network).sha256,
+            texts=self.stage.localizing.contrast_of(self.stage.study, network).sha256,
             **{**localizer.stimulation(network), "site": self.stage.settings.site},
         )
 
@@ -110,17 +109,16 @@ class Editing:
     def _localize(self, bench: Bench) -> bytes:
         from safetensors.numpy import save
 
-        from brodmann.localizers.selectivity import measure
-
         network, study = self.settings.localizer, self.stage.study
         assert network is not None
-        wanted, contrast = study.localizer.stimulation(network), contrast_of(study, network)
+        localizing, wanted = self.stage.localizing, study.localizer.stimulation(network)
+        contrast = localizing.contrast_of(study, network)
         rows = [
             bench.texts(texts, truncate=wanted["truncate"], where=network)
             for texts in (contrast.positive, contrast.negative)
         ]
         activations = bench.activations(self.stage.settings.site)
-        return save({"t": measure(activations, *rows, wanted["pooling"]).t})
+        return save({"t": localizing.measure(activations, *rows, wanted["pooling"]).t})
 
     # Conditions and their edits
 
