@@ -67,7 +67,8 @@ def stage_settings(wildcards):
     settings = workspace.stage_settings(wildcards.model, wildcards.stage)
     if not wildcards.stage.endswith("_pass"):
         return settings
-    # Raised when manifests change: passes run again and find their records. Since 2 light jobs look keys up there.
+    # Raised when manifests change: passes run again, and find their records.
+    # 2: light jobs look keys up in them.
     return {**settings, "manifest": 2}
 
 

@@ -172,8 +172,9 @@ class Pass(Generic[B]):
             self.named += len(work.keys)
             if work.group:
                 self._groups.setdefault(work.group, False)
-            if listed:
-                self._keys |= {str(name): key for name, key in work.keys.items()}
+            for name, key in work.keys.items() if listed else ():
+                if self._keys.setdefault(str(name), key) != key:
+                    raise ValueError(f"two records are called '{name}'")
         if missing:
             self._compute(missing, place, f"{bar} {self.model}" if bar else None, unit)
         return missing

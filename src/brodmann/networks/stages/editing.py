@@ -16,9 +16,9 @@ from brodmann.runner.experiment import (
     Edit,
     Experiment,
     corpus_rows,
+    p_values,
     records_of,
     rows_of,
-    tests,
     with_both_q,
 )
 from brodmann.runner.target import Target
@@ -239,4 +239,4 @@ def _task_rows(
     right = [own.right.reshape(-1).astype(float) for own in made]
     metrics = {metric: [own[metric] for own in values] for metric in values[0]}
     # Accuracy is the first metric, and it is tested.
-    return rows_of(edits, task, metrics, tests(edits, right, effects.sign_test))
+    return rows_of(edits, task, metrics, p_values(edits, right, effects.sign_test))
