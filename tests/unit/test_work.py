@@ -183,3 +183,12 @@ def test_a_damaged_manifest_is_named(tmp_path, text):
     (tmp_path / "toy.json").write_text(text)
     with pytest.raises(UserError, match=r"toy\.json"):
         Records(tmp_path / "toy.json", "toy").get("a", "the record")
+
+
+def test_two_records_of_one_name_are_refused(tmp_path):
+    with (
+        pytest.raises(ValueError, match="two records are called 'a'"),
+        opened(tmp_path, Loader()) as this,
+    ):
+        this.make([one("a"), one("a", of="another")])
+    assert not (tmp_path / "toy.json").exists()

@@ -180,10 +180,10 @@ def corpus_rows(
         measure: [effects.perplexity(own["log_probs"], own[count], seed) for own in records]
         for measure, count in (("perplexity", "tokens"), ("word_perplexity", "words"))
     }
-    return rows_of(edits, CORPUS, values, tests(edits, surprise, effects.rank_test))
+    return rows_of(edits, CORPUS, values, p_values(edits, surprise, effects.rank_test))
 
 
-def tests(
+def p_values(
     edits: Sequence[Edit], values: Sequence[np.ndarray], test: Test
 ) -> list[dict[str, float]]:
     """p of each edit against the intact model, which is the first; and, of all but random units, against

@@ -9,27 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from brodmann.files import write_json
-from brodmann.store.progress import Stopwatch
-
-
-class Pass:
-    """A pass over one model, from its start to what is said of it in the ledger and its manifest."""
-
-    def __init__(self, manifest: str | Path) -> None:
-        self.store = Path(manifest).parent
-        self._manifest = manifest
-        self._watch = Stopwatch()
-
-    def end(self, model: str, facts: Mapping[str, Any], **more: Any) -> None:
-        """Enter ``facts`` and the time; the manifest says ``model`` and ``more``, too."""
-        facts = {**facts, "seconds": self._watch.seconds}
-        enter(self.store, **facts)
-        write_json(self._manifest, {"model": model, **more, **facts})
 
 
 def enter(store: str | Path, **facts: Any) -> None:

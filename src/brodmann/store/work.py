@@ -172,8 +172,9 @@ class Pass(Generic[B]):
             self.named += len(work.keys)
             if work.group:
                 self._groups.setdefault(work.group, False)
-            if listed:
-                self._keys |= {str(name): key for name, key in work.keys.items()}
+            for name, key in work.keys.items() if listed else ():
+                if self._keys.setdefault(str(name), key) != key:
+                    raise ValueError(f"two records are called '{name}'")
         if missing:
             self._compute(missing, place, f"{bar} {self.model}" if bar else None, unit)
         return missing
@@ -251,6 +252,10 @@ class Records:
         if name not in self:
             raise self._renew(f"does not list {what}")
         return self._store.require(self._keys[name], what, self._manifest)
+
+    def at(self, key: str, what: str) -> bytes:
+        """The same of a record that the manifest does not list, by its key."""
+        return self._store.require(key, what, self._manifest)
 
     def _renew(self, what: str) -> UserError:
         self._manifest.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from tiny_models import FAMILIES, HIDDEN, VOCABULARY, tiny_model, tiny_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from brodmann.circuits.ablation import Ablator, Lesion
-from brodmann.circuits.stages.ablation import Target
+from brodmann.circuits.stages.ablation import EffectTarget
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
 from brodmann.runner.context import Reader
@@ -223,7 +223,7 @@ def test_a_head_that_lies_elsewhere_is_computed_alike(dtype):
 
 
 def test_near_ties_are_counted_by_dtype():
-    target = Target(None, None, (0, 1, 2, 3), 1.0, -1.0, False)
+    target = EffectTarget(None, None, (0, 1, 2, 3), 1.0, -1.0, False)
     scores = np.array([[-1.0, -1.000001], [-1.0, -1.003], [-1.0, -1.02], [-1.0, -2.0]])
     counted = {
         dtype: target.summary(scores, dtype)["ties"]

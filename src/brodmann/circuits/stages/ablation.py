@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,14 +25,11 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, canonical_json, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
 from brodmann.models.precision import near_tie
-from brodmann.models.sources import WeightsRecord
-from brodmann.provenance import software
-from brodmann.runner.loading import load
-from brodmann.runner.prompting import PromptPlan
-from brodmann.store import ledger
-from brodmann.store.progress import progress
-from brodmann.store.store import Store
+from brodmann.runner.bench import Bench
+from brodmann.runner.experiment import require_finite
+from brodmann.runner.target import Target
 from brodmann.store.tables import write_matrix, write_table
+from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems, read_items
 
@@ -47,18 +43,15 @@ COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score"
 
 
 @dataclass(frozen=True)
-class Target:
-    """The items of one task on which lesions are measured."""
+class EffectTarget(Target):
+    """The items of one task on which lesions are measured, with what normalises their scores."""
 
-    items: TaskItems
-    plan: PromptPlan
-    used: tuple[int, ...]
     clean_baseline: float
     corrupted_baseline: float
     unnormalised: bool
 
     @classmethod
-    def of(cls, stage: Stage, items: TaskItems, baseline: Baseline) -> Target | None:
+    def of(cls, stage: Stage, items: TaskItems, baseline: Baseline) -> EffectTarget | None:
         """None for an excluded task. With fewer than all used items, baselines are of these alone."""
         if stage.excluded(items, baseline):
             return None
@@ -145,7 +138,7 @@ class AblationStage:
 
     study: Study
     stage: Stage
-    targets: dict[str, Target | None] = field(default_factory=dict)
+    targets: dict[str, EffectTarget | None] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -160,7 +153,7 @@ class AblationStage:
         targets = {}
         for item_file, baseline_file in zip(item_files, baseline_files, strict=True):
             items = read_items(item_file)
-            targets[items.task] = Target.of(stage, items, Baseline.read(baseline_file))
+            targets[items.task] = EffectTarget.of(stage, items, Baseline.read(baseline_file))
         return cls(study, stage, targets)
 
     @property
@@ -178,7 +171,27 @@ class AblationStage:
         }
         return Circuits(units, shape)
 
-    def key(self, target: Target, component: str, kind: str, units: Sequence[int]) -> str:
+    def works(self, mask_folder: str | Path) -> Iterator[Work[Bench]]:
+        """All lesions, target by target."""
+        settings, model = self.study.ablation, self.stage.card.name
+        circuits = {
+            component: [
+                self.circuits(mask_folder, component, selection)
+                for selection in _selections(self.study)
+            ]
+            for component in self.study.attribution.components
+        }
+        for task in self.included:
+            target = self.targets[task]
+            assert target is not None
+            for component, own in circuits.items():
+                wanted = dict.fromkeys(
+                    line.units for one in own for line in one.lines(model, task, settings)
+                )
+                for kind in settings.kinds:
+                    yield Lesions(self, target, component, kind).work(wanted)
+
+    def key(self, target: EffectTarget, component: str, kind: str, units: Sequence[int]) -> str:
         """Hash of everything that one row of work depends on."""
         return digest(
             {
@@ -186,15 +199,62 @@ class AblationStage:
                 "method": METHODS["ablation"],
                 "model": self.stage.card.scoring_identity(),
                 "architecture": self.stage.card.architecture,
-                "prompts": asdict(target.plan),
-                "items": target.items.digest(target.plan.wording),
-                "used": target.used,
+                **target.inputs,
                 "component": component,
                 # Without units nothing is replaced, whatever the kind.
                 "kind": kind if units else "intact",
                 "units": sorted(units),
             }
         )
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """All lesions of one kind that one target is measured under."""
+
+    ablation: AblationStage
+    target: EffectTarget
+    component: str
+    kind: str
+
+    def work(self, lesions: Iterable[tuple[int, ...]]) -> Work[Bench]:
+        """A record per lesion, which is named by its units; the ledger lists them by task."""
+        keys = {
+            units: self.ablation.key(self.target, self.component, self.kind, units)
+            for units in lesions
+        }
+        what = f"{self.target.task} {self.component} {self.kind}"
+        return Work(what, keys, self._measured, self.target.task, steps=self._rows)
+
+    def _rows(self, _: Bench, lesions: Sequence[tuple[int, ...]]) -> int:
+        return len(lesions) * len(self.target.used)
+
+    def _measured(
+        self, bench: Bench, lesions: Sequence[tuple[int, ...]], on_step: OnStep
+    ) -> Iterator[dict[tuple[int, ...], bytes]]:
+        """Lesion -> its record, block by block."""
+        from brodmann.circuits.ablation import Ablator, Lesion
+
+        target, items = self.target, bench.encoded(self.target)
+        ablator = Ablator(bench.model, component=self.component, batch_tokens=bench.batch_tokens)
+        bench.counted(ablator.reader)
+        means = ablator.mean_activations(items) if self.kind == "mean" else None
+        width = self.ablation.stage.shape(self.component)[1]
+        for start in range(0, len(lesions), BLOCK):
+            block = lesions[start : start + BLOCK]
+            chosen = [Lesion.of(units, width) for units in block]
+            scores = ablator.scores(items, chosen, self.kind, means, on_step)
+            _, n_items, n_names = scores.shape
+
+            def place(number: int, names: int = n_names, items: int = n_items) -> str:
+                return f"{target.task}, item {target.used[number // names % items]}"
+
+            fix = "the model's weights or dtype are at fault; try dtype: float32"
+            require_finite(scores, place, "an ablated log-probability is", fix)
+            yield {
+                units: canonical_json({"scores": own.tolist(), "computed_with": bench.made_with})
+                for units, own in zip(block, scores, strict=True)
+            }
 
 
 def run_pass(
@@ -209,110 +269,21 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
-    this = ledger.Pass(manifest)
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
-    record = WeightsRecord.read(record_file)
-    computed: list[str] = []
-    loaded: Any = None
-    with Store(this.store / "ablation") as store:
-        work = list(_missing(ablation, mask_folder, store))
-        rows = sum(len(units) * len(target.used) for target, _, _, units in work)
-        log.info("%s: %d lesions to measure, %d rows", ablation.stage.card.name, len(work), rows)
-        if work:
-            loaded = load(study, ablation.stage.card.name, record, threads)
-            with progress(rows, f"ablation {loaded.name}", unit="row") as bar:
-                for target, component, kind, lesions in work:
-                    bar.set_postfix_str(f"{target.items.task} {component} {kind}")
-                    _measure(ablation, loaded, target, component, kind, lesions, store, bar.update)
-                    computed.append(target.items.task)
-        store.consolidate()
-    facts = {
-        "stage": "ablation",
-        "model_loads": int(loaded is not None),
-        "computed": sorted(set(computed)),
-        "reused": sorted(set(ablation.included) - set(computed)),
-        "rows": rows,
-        "lesions": sum(len(units) for _, _, _, units in work),
-    }
-    this.end(ablation.stage.card.name, facts)
-
-
-_Work = tuple[Target, str, str, list[tuple[int, ...]]]
+    name = ablation.stage.card.name
+    load = Bench.opener(study, name, record_file, threads)
+    with Pass("ablation", name, manifest, load) as this:
+        # A list of all records would be as long as all tables, in which each light job has one line to find.
+        done = this.make(ablation.works(mask_folder), bar="ablation", unit="row", listed=False)
+        this.note(
+            lesions=sum(len(one.names) for one in done),
+            rows=sum(one.work.steps(this.bench, one.names) for one in done),
+        )
 
 
 def _selections(study: Study) -> list[Selection]:
     """The selections that are ablated."""
     return selections(study.selection.signs, study.ablation.percents)
-
-
-def _missing(ablation: AblationStage, mask_folder: str, store: Store) -> Iterator[_Work]:
-    """(target, component, kind, lesions) that the store lacks, target by target."""
-    settings = ablation.study.ablation
-    model = ablation.stage.card.name
-    circuits = {
-        component: [
-            ablation.circuits(mask_folder, component, selection)
-            for selection in _selections(ablation.study)
-        ]
-        for component in ablation.study.attribution.components
-    }
-    for task in ablation.included:
-        target = ablation.targets[task]
-        assert target is not None
-        for component, own in circuits.items():
-            for kind in settings.kinds:
-                wanted = dict.fromkeys(
-                    line.units for one in own for line in one.lines(model, task, settings)
-                )
-                lacking = [
-                    units
-                    for units in wanted
-                    if ablation.key(target, component, kind, units) not in store
-                ]
-                if lacking:
-                    yield target, component, kind, lacking
-
-
-def _measure(
-    ablation: AblationStage,
-    model: Any,
-    target: Target,
-    component: str,
-    kind: str,
-    lesions: Sequence[tuple[int, ...]],
-    store: Store,
-    on_rows: Any,
-) -> None:
-    from brodmann.circuits.ablation import Ablator, Lesion
-    from brodmann.runner.encode import Encoder
-
-    study = ablation.study
-    encoded = Encoder(model.tokenizer, model.name).encode(target.items, target.plan)
-    items = [encoded[number] for number in target.used]
-    ablator = Ablator(model, component=component, batch_tokens=study.execution.batch_tokens)
-    means = ablator.mean_activations(items) if kind == "mean" else None
-    width = ablation.stage.shape(component)[1]
-    for start in range(0, len(lesions), BLOCK):
-        block = lesions[start : start + BLOCK]
-        scores = ablator.scores(
-            items, [Lesion.of(units, width) for units in block], kind, means, on_rows
-        )
-        if not np.isfinite(scores).all():
-            number = target.used[int(np.argwhere(~np.isfinite(scores))[0][1])]
-            raise UserError.at(
-                f"{target.items.task}, item {number}",
-                "an ablated log-probability is not finite",
-                "the model's weights or dtype are at fault; try dtype: float32",
-            )
-        made_with = {**software(), "device": str(model.device)}
-        store.put_many(
-            {
-                ablation.key(target, component, kind, units): canonical_json(
-                    {"scores": own.tolist(), "computed_with": made_with}
-                )
-                for units, own in zip(block, scores, strict=True)
-            }
-        )
 
 
 # The light jobs
@@ -332,7 +303,7 @@ def write_tables(
 ) -> None:
     """Rule ``ablation``: one target's tables, for each selection and kind, from the store."""
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
-    store = Store(Path(manifest).parent / "ablation")
+    records = Records(manifest, "ablation")
     target = ablation.targets[task]
     settings = study.ablation
     places = iter(outputs)
@@ -342,24 +313,23 @@ def write_tables(
             if target is not None:
                 circuits = ablation.circuits(mask_folder, component, selection)
                 lines = circuits.lines(ablation.stage.card.name, task, settings)
-                rows = _table(ablation, target, component, kind, lines, store, manifest)
+                rows = _table(ablation, target, component, kind, lines, records)
             write_table(next(places), rows, COLUMNS)
 
 
 def _table(
     ablation: AblationStage,
-    target: Target,
+    target: EffectTarget,
     component: str,
     kind: str,
     lines: Iterator[Line],
-    store: Store,
-    manifest: str,
+    records: Records,
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     intact = 0.0
     for line in lines:
         key = ablation.key(target, component, kind, line.units)
-        payload = store.require(key, f"a stored ablation of {target.items.task}", manifest)
+        payload = records.at(key, f"a stored ablation of {target.task}")
         found = target.summary(np.array(json.loads(payload)["scores"]), ablation.stage.card.dtype)
         if line.condition == "intact":
             intact = found["accuracy"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.config.study import Study
 from brodmann.files import write_text
-from brodmann.store.store import Store
+from brodmann.store.work import Records
 from brodmann.tasks.items import read_items
 
 ESTIMATORS = ("patching", "ig")
@@ -36,7 +35,7 @@ def write_agreement(
 ) -> None:
     """Rule ``agreement``: per task and estimator how it agrees with the truth; and every unit's values."""
     stage = Stage(study, model_json)
-    store = Store(Path(manifest).parent / "attribution")
+    records = Records(manifest, "attribution")
     summaries, parts = [], []
     for items_file, baseline_file in zip(item_files, baseline_files, strict=True):
         items = read_items(items_file)
@@ -44,7 +43,7 @@ def write_agreement(
         if own is None:
             continue
         what = f"the stored comparison of estimators on {items.task}"
-        found = unpack(store.require(stage.agreement_key(own, component), what, manifest))
+        found = unpack(records.get(own.compared(component), what))
         width = stage.shape(component)[1]
         parts.append(
             pd.DataFrame(

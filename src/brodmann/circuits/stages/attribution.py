@@ -8,9 +8,8 @@ them in the light job, so that they depend on the items, not on the last digit o
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +21,28 @@ from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import Selection, select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
+from brodmann.circuits.stages.baseline import scoring
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.config.study import KEPT_PERCENT, Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
-from brodmann.models.sources import WeightsRecord
-from brodmann.provenance import software
-from brodmann.runner.loading import load
-from brodmann.runner.prompting import PromptPlan, plan_prompts
-from brodmann.store import ledger
-from brodmann.store.progress import progress
+from brodmann.runner.bench import Bench
+from brodmann.runner.prompting import PromptPlan
+from brodmann.runner.target import Target, plan_of
 from brodmann.store.store import Store
-from brodmann.store.tensors import read_tensor, write_tensors
+from brodmann.store.tensors import facts_of, read_tensor, write_tensors
+from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
-
-log = logging.getLogger(__name__)
 
 # Of the exact estimator: items that are measured at a time, each with a value for every unit.
 _EXACT_ITEMS = 8
 
 
 @dataclass(frozen=True)
-class ItemList:
+class ItemList(Target):
     """The items of one task on which a circuit is found."""
 
-    items: TaskItems
-    plan: PromptPlan
-    used: tuple[int, ...]
     second: bool  # of the second seed
 
     @property
@@ -59,8 +52,16 @@ class ItemList:
 
     @property
     def label(self) -> str:
-        """For the progress bar."""
-        return f"{self.items.task} (second seed)" if self.second else self.items.task
+        """For the ledger, the progress bar and the manifest."""
+        return f"{self.task} (second seed)" if self.second else self.task
+
+    def named(self, component: str) -> str:
+        """What the manifest calls its attribution."""
+        return f"{self.label}, {component}"
+
+    def compared(self, component: str) -> str:
+        """What the manifest calls the comparison of estimators on it."""
+        return f"{self.label}, {component}: estimators"
 
 
 class Stage:
@@ -74,7 +75,7 @@ class Stage:
 
     def plan(self, items: TaskItems) -> PromptPlan:
         """How the model is shown a task."""
-        return plan_prompts(items, self.entry.prompting, self.card.has_chat_template)
+        return plan_of(self.study, self.card, items)
 
     def own_list(self, items: TaskItems, baseline: Baseline) -> ItemList | None:
         """The items that find a task's circuit; None for an excluded task."""
@@ -116,9 +117,7 @@ class Stage:
             "method": METHODS["attribution"],
             "model": self.card.scoring_identity(),
             "units": self.card.architecture,
-            "prompts": asdict(items.plan),
-            "items": items.items.digest(items.plan.wording),
-            "used": items.used,
+            **items.inputs,
             "component": component,
             "estimation": self.settings.estimation(),
         }
@@ -153,13 +152,6 @@ class Stage:
 # The pass
 
 
-@dataclass(frozen=True)
-class _Work:
-    items: ItemList
-    components: tuple[str, ...]  # those that the store lacks
-    agreement: tuple[str, ...]  # those whose comparison of estimators it lacks
-
-
 def run_pass(
     study: Study,
     *,
@@ -172,120 +164,76 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
-    this = ledger.Pass(manifest)
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
     seconds = {items.task: items for items in map(read_items, second_files)}
     baselines = [Baseline.read(path) for path in baseline_files]
     lists = [stage.own_list(items, found) for items, found in zip(tasks, baselines, strict=True)]
-    included = [own for own in lists if own is not None]
-    record = WeightsRecord.read(record_file)
-    session = _Session(study, stage, record, threads)
-    with Store(this.store / "baseline") as scores, Store(this.store / "attribution") as store:
-        wanted = list(included)
-        again = [seconds[own.items.task] for own in included if own.items.task in seconds]
-        session.score(again, scores)
-        second = (stage.second_list(items, scores, manifest) for items in again)
-        wanted += [own for own in second if own is not None]
-        work = _missing(stage, wanted, store)
-        session.attribute(work, store)
-        scores.consolidate()
-        store.consolidate()
-    facts = {
-        "stage": "attribution",
-        "model_loads": int(session.model is not None),
-        "forward_passes": session.forward_passes,
-        "computed": [piece.items.label for piece in work],
-        "reused": sorted({own.label for own in wanted} - {piece.items.label for piece in work}),
-    }
-    this.end(stage.card.name, facts)
-
-
-def _missing(stage: Stage, wanted: Sequence[ItemList], store: Store) -> list[_Work]:
-    work = []
-    for items in wanted:
-        components = stage.settings.components
-        lacking = tuple(c for c in components if stage.key(items, c) not in store)
-        compared = items.items.task in stage.settings.agreement_tasks and not items.second
-        agreement = tuple(
-            c for c in components if compared and stage.agreement_key(items, c) not in store
+    wanted = [own for own in lists if own is not None]
+    load = Bench.opener(study, stage.card.name, record_file, threads)
+    with Pass("attribution", stage.card.name, manifest, load) as this:
+        # Circuits need the items that the model has right: of the second seed's they are not known yet.
+        again = [seconds[own.task] for own in wanted if own.task in seconds]
+        this.make(
+            [scoring(stage.card, one, stage.plan(one), passes=False) for one in again if len(one)],
+            bar="second items",
+            unit="answer",
+            store="baseline",
+            listed=False,
         )
-        if lacking or agreement:
-            work.append(_Work(items, lacking, agreement))
-    log.info("%s: %d item lists, %d to attribute", stage.card.name, len(wanted), len(work))
-    return work
+        second = (stage.second_list(one, this.store("baseline"), manifest) for one in again)
+        wanted += [own for own in second if own is not None]
+        works = [work for own in wanted for work in _works(stage, own, this.store())]
+        this.make(works, bar="attribution", unit="item")
+
+
+def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]:
+    """A list's attribution, and the comparison of estimators on it, which reads the attribution."""
+    components = stage.settings.components
+    names = {items.named(component): component for component in components}
+    compared = {items.compared(component): component for component in components}
+
+    def attribute(
+        bench: Bench, lacking: Sequence[str], on_step: OnStep
+    ) -> Iterator[dict[str, bytes]]:
+        session = _Session(bench, stage)
+        piece = _Piece(items, tuple(names[name] for name in lacking))
+        found = session._estimate(piece, bench.encoded(items), on_step)
+        for name in lacking:
+            yield {name: session._record(items, found[names[name]])}
+
+    def compare(bench: Bench, lacking: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
+        session = _Session(bench, stage)
+        for name in lacking:
+            used = bench.encoded(items)
+            yield {name: session._compare(items, used, compared[name], store)}
+
+    keys = {name: stage.key(items, component) for name, component in names.items()}
+    yield Work(items.label, keys, attribute, items.label, steps=lambda *_: len(items.used))
+    if items.task in stage.settings.agreement_tasks and not items.second:
+        keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
+        yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Items, and the components that are attributed on them at once."""
+
+    items: ItemList
+    components: tuple[str, ...]
 
 
 class _Session:
-    """The model, loaded when the first piece of work asks for it."""
+    """How a loaded model's attributions are computed."""
 
-    def __init__(self, study: Study, stage: Stage, record: WeightsRecord, threads: int) -> None:
-        self.study = study
+    def __init__(self, bench: Bench, stage: Stage) -> None:
+        self.bench, self.study, self.model = bench, bench.study, bench.model
         self.stage = stage
-        self.record = record
-        self.threads = threads
-        self.model: Any = None
         self.forward_passes = 0
-
-    def _load(self) -> None:
-        if self.model is None:
-            self.model = load(self.study, self.stage.card.name, self.record, self.threads)
-
-    def _encode(self, items: TaskItems, plan: PromptPlan) -> list[Any]:
-        from brodmann.runner.encode import Encoder
-
-        return Encoder(self.model.tokenizer, self.model.name).encode(items, plan)
-
-    def score(self, tasks: Sequence[TaskItems], scores: Store) -> None:
-        """Score the second seed's items that are not in the store: circuits need the right ones."""
-        stage = self.stage
-        missing = [
-            task
-            for task in tasks
-            if len(task) and baseline_key(stage.card, task, stage.plan(task)) not in scores
-        ]
-        if not missing:
-            return
-        from brodmann.runner.answers import count_queries, score_items
-        from brodmann.runner.context import Reader
-        from brodmann.runner.scoring import Scorer
-
-        self._load()
-        tokens = self.study.execution.batch_tokens
-        scorer = Scorer(self.model.hf, self.model.device, tokens, Reader(self.model))
-        encoded = {items.task: self._encode(items, stage.plan(items)) for items in missing}
-        total = sum(map(count_queries, encoded.values()))
-        with progress(total, f"second items {self.model.name}", unit="answer") as bar:
-            for items in missing:
-                bar.set_postfix_str(items.task)
-                result = score_items(items.task, encoded[items.task], scorer, on_batch=bar.update)
-                record = {**asdict(result), **self._made_with()}
-                scores.put(
-                    baseline_key(stage.card, items, stage.plan(items)), canonical_json(record)
-                )
-        self.forward_passes += scorer.forward_passes
+        bench.counted(self)
 
     def _made_with(self) -> dict[str, Any]:
-        return {"computed_with": {**software(), "device": str(self.model.device)}}
-
-    def attribute(self, work: Sequence[_Work], store: Store) -> None:
-        """Do every piece of work, each into the store as soon as it is done."""
-        if not work:
-            return
-        self._load()
-        total = sum(len(piece.items.used) for piece in work)
-        with progress(total, f"attribution {self.model.name}", unit="item") as bar:
-            for piece in work:
-                bar.set_postfix_str(piece.items.label)
-                encoded = self._encode(piece.items.items, piece.items.plan)
-                used = [encoded[number] for number in piece.items.used]
-                found = self._estimate(piece, used, bar.update) if piece.components else {}
-                for component, sums in found.items():
-                    key = self.stage.key(piece.items, component)
-                    store.put(key, self._record(piece.items, sums))
-                for component in piece.agreement:
-                    payload = self._compare(piece.items, used, component, store)
-                    store.put(self.stage.agreement_key(piece.items, component), payload)
+        return {"computed_with": self.bench.made_with}
 
     def _attributor(self, components: Sequence[str], ig_steps: int) -> Any:
         from brodmann.circuits.attribution import Attributor
@@ -311,7 +259,9 @@ class _Session:
             ]
         )
 
-    def _estimate(self, piece: _Work, used: Sequence[Any], on_items: Any) -> dict[str, Accumulator]:
+    def _estimate(
+        self, piece: _Piece, used: Sequence[Any], on_items: Any
+    ) -> dict[str, Accumulator]:
         """Mean and replicates of every missing component."""
         settings, task = self.stage.settings, piece.items.items.task
         weights = self._weights(piece.items)
@@ -441,7 +391,7 @@ def write_attribution(
         write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)
         write_tensors(replicates, {}, metadata)
         return
-    tensors, second, facts = _found(stage, own, component, second_file, manifest)
+    tensors, second, facts = _found(own, component, second_file, manifest)
     attribution = tensors.pop("attribution")
     normalised = (attribution / baseline.contrast).astype(np.float32)
     metadata |= {
@@ -458,33 +408,23 @@ def write_attribution(
 
 
 def _found(
-    stage: Stage, own: ItemList, component: str, second_file: str | None, manifest: str
+    own: ItemList, component: str, second_file: str | None, manifest: str
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, Any]]:
     """(the tensors of a task's own items, the attribution of the second seed's, facts of the first)."""
-    folder = Path(manifest).parent
-    store = Store(folder / "attribution")
-    tensors, facts = _stored(stage, own, component, store, manifest)
-    if second_file is None:
+    records = Records(manifest, "attribution")
+    tensors, facts = _stored(records, own, component)
+    second = replace(own, second=True)
+    if second_file is None or second.named(component) not in records:
         return tensors, None, facts
-    second = stage.second_list(read_items(second_file), Store(folder / "baseline"), manifest)
-    if second is None:
-        return tensors, None, facts
-    found, _ = _stored(stage, second, component, store, manifest)
+    found, _ = _stored(records, second, component)
     return tensors, found["attribution"], facts
 
 
 def _stored(
-    stage: Stage, items: ItemList, component: str, store: Store, manifest: str
+    records: Records, items: ItemList, component: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    what = f"the stored attribution of {items.label}"
-    payload = store.require(stage.key(items, component), what, manifest)
-    return unpack(payload), _facts(payload)
-
-
-def _facts(payload: bytes) -> dict[str, Any]:
-    """The metadata of a packed record."""
-    size = int.from_bytes(payload[:8], "little")
-    return json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["facts"])
+    payload = records.get(items.named(component), f"the stored attribution of {items.label}")
+    return unpack(payload), facts_of(payload)
 
 
 def write_masks(

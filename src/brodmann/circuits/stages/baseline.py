@@ -54,19 +54,19 @@ def run_pass(
         this.make(works, bar="baseline", unit="answer")
 
 
-def scoring(card: ModelCard, items: TaskItems, plan: PromptPlan, group: str) -> Work[Bench]:
-    """The scores of one task, as a record."""
+def scoring(
+    card: ModelCard, items: TaskItems, plan: PromptPlan, group: str = "", *, passes: bool = True
+) -> Work[Bench]:
+    """The scores of one task, as a record; ``passes``: whether it says how many forward passes it took."""
 
     def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
         from brodmann.runner.answers import score_items
 
         before = bench.scorer.forward_passes
         found = score_items(items.task, bench.encode(items, plan), bench.scorer, on_batch=on_step)
-        record = {
-            **asdict(found),
-            "computed_with": bench.made_with,
-            "forward_passes": bench.scorer.forward_passes - before,
-        }
+        record = {**asdict(found), "computed_with": bench.made_with}
+        if passes:
+            record["forward_passes"] = bench.scorer.forward_passes - before
         yield {name: canonical_json(record) for name in names}
 
     def answers(bench: Bench, _: Sequence[str]) -> int:

@@ -10,9 +10,17 @@ from brodmann.errors import UserError
 from brodmann.networks.stages.editing import Editing
 from brodmann.networks.stages.following import Draw, Following
 from brodmann.networks.stages.probing import Probing
-from brodmann.networks.stages.use import UseStage
+from brodmann.networks.stages.use import Localizing, UseStage
 from brodmann.runner.bench import Bench
 from brodmann.store.work import Pass
+
+
+def use_stage(study: Study, model_json: str, template_files: Mapping[str, str]) -> UseStage:
+    """Networks' use, with the localizers that networks are compared with."""
+    from brodmann.localizers.contrasts import contrast_of
+    from brodmann.localizers.selectivity import measure
+
+    return UseStage(study, model_json, template_files, Localizing(contrast_of, measure))
 
 
 def following_of(stage: UseStage) -> Following:
@@ -34,7 +42,7 @@ def run_pass(
     threads: int,
 ) -> None:
     """Measure what the store lacks, then write the manifest."""
-    stage = UseStage(study, model_json, template_files)
+    stage = use_stage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
     following = following_of(stage)
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
@@ -83,7 +91,7 @@ def write_all(
     from brodmann.networks.stages.editing import write_editing
     from brodmann.networks.stages.probing import write_probing
 
-    stage = UseStage(study, model_json, template_files)
+    stage = use_stage(study, model_json, template_files)
     write_editing(
         stage,
         item_files=editing_items,

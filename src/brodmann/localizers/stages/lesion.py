@@ -24,9 +24,9 @@ from brodmann.runner.experiment import (
     Edit,
     Experiment,
     corpus_rows,
+    p_values,
     records_of,
     rows_of,
-    tests,
     with_both_q,
 )
 from brodmann.runner.target import Target
@@ -255,4 +255,4 @@ def _task_rows(
         for record in found
     ]
     values = {"accuracy": [effects.accuracy(own) for own in right]}
-    return rows_of(edits, task, values, tests(edits, right, effects.sign_test))
+    return rows_of(edits, task, values, p_values(edits, right, effects.sign_test))

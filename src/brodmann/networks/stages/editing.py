@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from brodmann.localizers.contrasts import contrast_of
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
 from brodmann.networks.metrics import Choices, choices, scores, single_choices
@@ -17,9 +16,9 @@ from brodmann.runner.experiment import (
     Edit,
     Experiment,
     corpus_rows,
+    p_values,
     records_of,
     rows_of,
-    tests,
     with_both_q,
 )
 from brodmann.runner.target import Target
@@ -92,7 +91,7 @@ class Editing:
         localizer = self.stage.study.localizer
         return self.stage.key(
             "localizer",
-            texts=contrast_of(self.stage.study, network).sha256,
+            texts=self.stage.localizing.contrast_of(self.stage.study, network).sha256,
             **{**localizer.stimulation(network), "site": self.stage.settings.site},
         )
 
@@ -110,17 +109,16 @@ class Editing:
     def _localize(self, bench: Bench) -> bytes:
         from safetensors.numpy import save
 
-        from brodmann.localizers.selectivity import measure
-
         network, study = self.settings.localizer, self.stage.study
         assert network is not None
-        wanted, contrast = study.localizer.stimulation(network), contrast_of(study, network)
+        localizing, wanted = self.stage.localizing, study.localizer.stimulation(network)
+        contrast = localizing.contrast_of(study, network)
         rows = [
             bench.texts(texts, truncate=wanted["truncate"], where=network)
             for texts in (contrast.positive, contrast.negative)
         ]
         activations = bench.activations(self.stage.settings.site)
-        return save({"t": measure(activations, *rows, wanted["pooling"]).t})
+        return save({"t": localizing.measure(activations, *rows, wanted["pooling"]).t})
 
     # Conditions and their edits
 
@@ -241,4 +239,4 @@ def _task_rows(
     right = [own.right.reshape(-1).astype(float) for own in made]
     metrics = {metric: [own[metric] for own in values] for metric in values[0]}
     # Accuracy is the first metric, and it is tested.
-    return rows_of(edits, task, metrics, tests(edits, right, effects.sign_test))
+    return rows_of(edits, task, metrics, p_values(edits, right, effects.sign_test))

@@ -7,7 +7,8 @@ measured once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,14 +21,33 @@ from brodmann.models.card import ModelCard
 from brodmann.networks.maps import Networks
 from brodmann.runner.experiment import Edit
 from brodmann.runner.target import Target
+from brodmann.stimuli.reader import Contrast
 from brodmann.store.work import Records
+
+
+@dataclass(frozen=True)
+class Localizing:
+    """How another map finds units, for those that networks are compared with: handed in from above.
+
+    ``contrast_of``: the texts of one of the study's localizers. ``measure``: each unit's response to them.
+    """
+
+    contrast_of: Callable[[Study, str], Contrast]
+    measure: Callable[..., Any]
 
 
 class UseStage:
     """What the jobs of this stage share. ``template_files``: dataset -> templates.safetensors."""
 
-    def __init__(self, study: Study, model_json: str, template_files: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        model_json: str,
+        template_files: Mapping[str, str],
+        localizing: Localizing,
+    ) -> None:
         self.study = study
+        self.localizing = localizing
         self.settings = study.networks
         self.use = study.networks.use
         self.card = ModelCard.read(model_json)
