@@ -46,10 +46,10 @@ def network_use(study):
 def network_agreement(study):
     """Compare one model's networks with its circuits and localized units."""
     from brodmann.comparison.stages.maps import write_agreement
-    from brodmann.networks.stages.use import UseStage
+    from brodmann.comparison.stages.network_use import use_stage
 
     write_agreement(
-        UseStage(study, given.model, templates()),
+        use_stage(study, given.model, templates()),
         manifest=given.manifest,
         localizer_manifest=given.localizer,
         mask_files=dict(zip(asked.tasks, given.masks, strict=True)),

@@ -12,12 +12,20 @@ from brodmann.models.sources import WeightsRecord
 from brodmann.networks.stages.editing import Editing
 from brodmann.networks.stages.following import Draw, Following
 from brodmann.networks.stages.probing import Probing
-from brodmann.networks.stages.use import UseStage, measure, store_of
+from brodmann.networks.stages.use import Localizing, UseStage, measure, store_of
 from brodmann.runner.loading import load
 from brodmann.store import ledger
 from brodmann.store.progress import progress
 
 log = logging.getLogger(__name__)
+
+
+def use_stage(study: Study, model_json: str, template_files: Mapping[str, str]) -> UseStage:
+    """Networks' use, with the localizers that networks are compared with."""
+    from brodmann.localizers.contrasts import contrast_of
+    from brodmann.localizers.selectivity import measure
+
+    return UseStage(study, model_json, template_files, Localizing(contrast_of, measure))
 
 
 def following_of(stage: UseStage) -> Following:
@@ -40,7 +48,7 @@ def run_pass(
 ) -> None:
     """Measure what the store lacks, then write the manifest."""
     this = ledger.Pass(manifest)
-    stage = UseStage(study, model_json, template_files)
+    stage = use_stage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
     following = following_of(stage)
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
@@ -106,7 +114,7 @@ def write_all(
     from brodmann.networks.stages.editing import write_editing
     from brodmann.networks.stages.probing import write_probing
 
-    stage = UseStage(study, model_json, template_files)
+    stage = use_stage(study, model_json, template_files)
     write_editing(
         stage,
         item_files=editing_items,

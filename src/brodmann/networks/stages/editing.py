@@ -13,7 +13,6 @@ import numpy as np
 
 from brodmann.errors import UserError
 from brodmann.files import canonical_json
-from brodmann.localizers.contrasts import contrast_of
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
 from brodmann.networks.metrics import Choices, choices, scores, single_choices
@@ -67,7 +66,7 @@ class Editing:
         localizer = self.stage.study.localizer
         return self.stage.key(
             "localizer",
-            texts=contrast_of(self.stage.study, network).sha256,
+            texts=self.stage.localizing.contrast_of(self.stage.study, network).sha256,
             **{**localizer.stimulation(network), "site": self.stage.settings.site},
         )
 
@@ -82,12 +81,15 @@ class Editing:
     def _localize(self, bench: Bench) -> bytes:
         from safetensors.numpy import save
 
-        from brodmann.localizers.selectivity import measure
         from brodmann.runner.activations import Activations
         from brodmann.runner.texts import encode_texts
 
         network, study = self.settings.localizer, self.stage.study
-        wanted, contrast = study.localizer.stimulation(network), contrast_of(study, network)
+        localizing = self.stage.localizing
+        wanted, contrast = (
+            study.localizer.stimulation(network),
+            localizing.contrast_of(study, network),
+        )
         rows = [
             encode_texts(bench.model.tokenizer, texts, truncate=wanted["truncate"], where=network)
             for texts in (contrast.positive, contrast.negative)
@@ -95,7 +97,7 @@ class Editing:
         activations = Activations(
             bench.model, site=self.stage.settings.site, batch_tokens=bench.scorer.batch_tokens
         )
-        return save({"t": measure(activations, *rows, wanted["pooling"]).t})
+        return save({"t": localizing.measure(activations, *rows, wanted["pooling"]).t})
 
     # Conditions and lines
 

@@ -22,6 +22,7 @@ from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.networks.maps import Networks
 from brodmann.runner.prompting import PromptPlan, plan_prompts
+from brodmann.stimuli.reader import Contrast
 from brodmann.store.store import Store
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems, read_items
@@ -86,11 +87,29 @@ class Work:
     compute: Callable[[Bench], bytes]
 
 
+@dataclass(frozen=True)
+class Localizing:
+    """How another map finds units, for those that networks are compared with: handed in from above.
+
+    ``contrast_of``: the texts of one of the study's localizers. ``measure``: each unit's response to them.
+    """
+
+    contrast_of: Callable[[Study, str], Contrast]
+    measure: Callable[..., Any]
+
+
 class UseStage:
     """What the jobs of this stage share. ``template_files``: dataset -> templates.safetensors."""
 
-    def __init__(self, study: Study, model_json: str, template_files: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        model_json: str,
+        template_files: Mapping[str, str],
+        localizing: Localizing,
+    ) -> None:
         self.study = study
+        self.localizing = localizing
         self.settings = study.networks
         self.use = study.networks.use
         self.card = ModelCard.read(model_json)
