@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,20 @@ class UserError(Exception):
     def at(cls, where: str, what: str, fix: str = "") -> UserError:
         """The error with a single problem."""
         return cls(Problem(where, what, fix))
+
+
+def together(attempts: Sequence[Callable[[], _Thing]]) -> list[_Thing]:
+    """The results of all attempts, or everything that is wrong with any of them as one error."""
+    results: list[_Thing] = []
+    problems: list[Problem | str] = []
+    for attempt in attempts:
+        try:
+            results.append(attempt())
+        except UserError as error:
+            problems.extend(problem for problem in error.problems if problem not in problems)
+    if problems:
+        raise UserError(*problems)
+    return results
 
 
 def closest(word: str, choices: Iterable[str]) -> str | None:

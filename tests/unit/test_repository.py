@@ -122,7 +122,8 @@ def test_light_modules_start_light(root):
     """What a Snakefile and a light job import must not pull in the heavy libraries."""
     code = (
         "import sys; import brodmann.pipeline.workspace, brodmann.circuits.stages.baseline, "
-        "brodmann.pipeline.items, brodmann.pipeline.models, brodmann.pipeline.record, brodmann.cli; "
+        "brodmann.pipeline.items, brodmann.pipeline.models, brodmann.pipeline.record, "
+        "brodmann.commands.check; "
         "print([m for m in ('torch', 'transformers', 'nnsight', 'pandas', 'numpy', 'matplotlib') "
         "if m in sys.modules])"
     )

@@ -1,14 +1,14 @@
 """``brodmann plan``: what each stage of each model will need, said before anything is submitted.
 
-The same predictions as the ``resources:`` of the rules (``stage_memory``, ``resources``), as tables: weights,
-the work on one row and on a batch, how many GPUs that makes, and what a job will ask a cluster for.
+The same predictions as the ``resources:`` of the rules (``stage_memory``, ``resources``): weights, the work
+on one row and on a batch, how many GPUs that makes, and what a job will ask a cluster for.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from brodmann.models.sources import at_hand
 from brodmann.pipeline.stages import STAGES, passes_of
 from brodmann.runner.footprint import BATCH_SHARE
 
-_GB = 1e9
+GB = 1e9
 # What a device's allocator can hand out of it: the rest is lost between blocks.
 _USABLE = 0.92
 
@@ -96,7 +96,7 @@ def plan(
             problems += error.problems
             continue
         on_gpu = not on_cpu and study.gpus_of(name) > 0
-        gpu_bytes = int(gpu_gb * _GB)
+        gpu_bytes = int(gpu_gb * GB)
         if refused := _refused(study, name, size):
             plans.append(ModelPlan(entry, size, (), gpu_bytes, refused))
         else:
@@ -175,8 +175,8 @@ def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
     if room <= 0:
         raise UserError.at(
             f"models.{name}",
-            f"the work on a single text takes {memory.least / _GB:.1f} GB in {memory.rule}",
-            f"it does not fit a GPU of {gpu_bytes / _GB:g} GB, however many there are",
+            f"the work on a single text takes {memory.least / GB:.1f} GB in {memory.rule}",
+            f"it does not fit a GPU of {gpu_bytes / GB:g} GB, however many there are",
         )
     return max(1, math.ceil(memory.weights / room))
 
@@ -197,76 +197,3 @@ def measured_peak(model: str, rule: str, folder: str | Path = "benchmarks") -> i
     except (OSError, KeyError, ValueError):
         return None
     return int(max(peaks) * 1024 * 1024) if peaks else None
-
-
-def table(found: ModelPlan, *, measured: bool = False) -> str:
-    """A model's plan in lines of text."""
-    size, entry = found.size, found.entry
-    where = f"{found.gpu_bytes / _GB:g} GB GPUs" if found.gpus else "the CPU"
-    shown = f"{_parameters(size.parameters)} parameters"
-    if size.active is not None:
-        shown += f" ({_parameters(size.active)} for each token)"
-    shown += f" of {size.width} bytes, weights {_show(size.bytes)}"
-    if found.refused:
-        return "\n".join(
-            [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]
-        )
-    lines = [f"{entry.name}: {shown}; on {where}"]
-    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time", "mem_mb", "runtime"]
-    rows = [head + (["predicted", "measured"] if measured else [])]
-    for stage in found.stages:
-        memory = stage.memory
-        row = [
-            stage.stage,
-            _show(memory.least),
-            _show(batch_taken(stage, found.gpu_bytes)),
-            _show(memory.gathered),
-            str(stage.gpus),
-            _duration(stage.time.minutes),
-            str(stage.mem_mb),
-            f"{stage.runtime} min",
-        ]
-        if measured:
-            peak = "-" if stage.measured is None else _show(stage.measured)
-            row += [_show(memory.process), peak]
-        rows.append(row)
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            row[0].ljust(wide[0]),
-            *(c.rjust(w) for c, w in zip(row[1:], wide[1:], strict=True)),
-        ]
-        lines.append("  " + "  ".join(cells))
-    lines += [f"  {line}" for line in _resubmissions(found)]
-    if found.advice:
-        lines.append(f"  models.{entry.name}: {found.advice}")
-    return "\n".join(lines)
-
-
-def _resubmissions(found: ModelPlan) -> Iterator[str]:
-    """How often the jobs that need longer than queues take are ended and submitted again."""
-    for stage in found.stages:
-        jobs = stage.time.submissions
-        if jobs == 1:
-            continue
-        rounds = math.ceil(jobs / (1 + resources.RETRIES))
-        again = f", in {rounds} runs of the same command" if rounds > 1 else ""
-        times = "once" if jobs == 2 else f"{jobs - 1} times"
-        yield (
-            f"{stage.stage}: ended at {resources.LONGEST} min and submitted again {times}{again}"
-            f" (retries: {resources.RETRIES}); each goes on where the last was"
-        )
-
-
-def _duration(minutes: int) -> str:
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
-
-
-def _parameters(count: int) -> str:
-    return f"{count / 1e9:.3g} B" if count >= 1e9 else f"{count / 1e6:.3g} M"
-
-
-def _show(size: int) -> str:
-    return f"{size / _GB:.1f} GB" if size >= 0.95e9 else f"{size / 1e6:.0f} MB"

@@ -1,1 +1,1 @@
-"""The commands of the command line."""
+"""The commands of ``brodmann``, a module each: ``arguments`` says what it is given, ``run`` does it."""

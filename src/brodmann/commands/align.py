@@ -1,11 +1,10 @@
-"""Activations of localized and of random units for your stimuli, and how well each predicts recordings."""
+"""``brodmann align``: units' activations for your stimuli, and how well each kind predicts recordings."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,48 @@ from typing import Any
 
 import numpy as np
 
+from brodmann.commands.common import chosen, open_model, positive, study_arguments
+from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import write_text
 from brodmann.localizers.selection import read_pairs
-from brodmann.models.cache import Cache
-from brodmann.models.sources import fetch
-from brodmann.runner.loading import load
 from brodmann.store.tables import write_table
 
 COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is given."""
+    study_arguments(parser)
+    add = parser.add_argument
+    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME)")
+    add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
+    add("--stimuli", required=True, help=".txt, or .csv with text (and group)")
+    add("--voxels", metavar="CSV", help="recordings: a row per stimulus")
+    add("--out", required=True, metavar="DIR", help="where the tables go")
+    add("--pooling", choices=POOLINGS, default="last-token")
+    add("--folds", type=positive, default=5, metavar="N", help="default 5")
+    add("--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the tables; a line for each result."""
+    study, name = chosen(options)
+    request = Request(
+        options.mask,
+        options.stimuli,
+        options.voxels,
+        options.out,
+        options.pooling,
+        study.localizer.site,
+        options.folds,
+        tuple(dict.fromkeys(options.seeds)),
+    )
+    for line in align(study, name, request):
+        print(line, flush=True)
+    print(f"The tables are in {options.out}")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -141,13 +172,7 @@ def _activations(
     study: Study, name: str, request: Request, stimuli: Stimuli, units: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, int]:
     """Of all units, pooled over each stimulus: float64 [stimuli, layers * units], and units per layer."""
-    entry = study.model(name)
-    if entry.results_only:
-        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
-    # What libraries say while loading is not what was asked for.
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    record = fetch(entry, Cache(study.execution.cache))
-    model = load(study, name, record, os.cpu_count() or 1, wanted=(request.site,))
+    model, _ = open_model(study, name, request.site)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.activations import Activations

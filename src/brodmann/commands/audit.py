@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from brodmann.commands.common import ROOT, known_tasks, loaded, study_arguments
 from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.files import write_text
 from brodmann.models.cache import Cache
 from brodmann.models.sources import fetch, locate
 from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, audit
-from brodmann.tasks.catalogue import LEXICON_FOLDER, task_path
+from brodmann.tasks.catalogue import LEXICON_FOLDER, select, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.vocabularies import Encode, reference_vocabularies, tokenizer_file
@@ -26,6 +30,32 @@ _RULES = (
     "mentioned_last",
     "bag_of_words",
 )
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is given."""
+    study_arguments(parser, tasks=True)
+    parser.add_argument("tasks", nargs="*", help="globs over domain/task (default: all)")
+    parser.add_argument("-n", type=int, default=1000, help="items per task (default 1000)")
+    parser.add_argument("--table", help="write the tables to this Markdown file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the tables, and what is beyond the limits."""
+    study = loaded(options).study
+    if study.tasks.published is not None:
+        raise UserError.at("tasks.published", "the audit is for tasks of data/", "remove the key")
+    tasks = select(known_tasks(study), options.tasks or ["*"], "the task")
+    encoders = vocabularies(study)
+    rows = list(
+        audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
+    )
+    print(tables(rows, list(encoders)))
+    if options.table:
+        write_text(options.table, document(rows, list(encoders)))
+    found = [line for task, result in rows for line in problems(task, result)]
+    print("", *found, f"{len(found)} problems in {len(tasks)} tasks.", sep="\n")
+    return 1 if found else 0
 
 
 def vocabularies(study: Study) -> dict[str, Encode]:

@@ -1,14 +1,15 @@
-"""What can be found wrong with a study before it runs, beyond its config: texts, corpus, packages."""
+"""``brodmann check``: what can be found wrong with a study before it runs: config, tasks, texts, packages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import argparse
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
+from brodmann.commands.common import loaded, read_task, study_arguments
 from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
-from brodmann.errors import Problem, UserError
+from brodmann.errors import together
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.models.sources import wheel_version
 from brodmann.networks.dataset_texts import require_enough
@@ -17,21 +18,26 @@ from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.stimuli.hub import require_package
 from brodmann.tasks.items import TaskItems
 
-_Thing = TypeVar("_Thing")
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is given."""
+    study_arguments(parser)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="as after --configfile")
 
 
-def together(attempts: Sequence[Callable[[], _Thing]]) -> list[_Thing]:
-    """The results of all attempts, or everything that is wrong with any of them as one error."""
-    results: list[_Thing] = []
-    problems: list[Problem | str] = []
-    for attempt in attempts:
-        try:
-            results.append(attempt())
-        except UserError as error:
-            problems.extend(problem for problem in error.problems if problem not in problems)
-    if problems:
-        raise UserError(*problems)
-    return results
+def run(options: argparse.Namespace) -> int:
+    """Everything that is wrong at once, or that all is fine."""
+    options.configfile += options.files
+    config = loaded(options)
+    study = config.study
+    selected = study.tasks.selected
+    reading = [partial(read_task, study, task) for task in selected]
+    found = together([*reading, *attempts(study, partial(read_task, study))])
+    total = sum(len(items) for items in found[: len(selected)])
+    print(
+        f"{config.source.label}: fine. {len(study.models)} models, {len(selected)} tasks, {total} items."
+    )
+    return 0
 
 
 def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callable[[], object]]:

@@ -1,17 +1,43 @@
-"""One prompt's continuation by a model: intact, lesioned, and with as many random units silenced."""
+"""``brodmann generate``: a prompt continued: intact, lesioned, and with as many random units silenced."""
 
 from __future__ import annotations
 
-import logging
-import os
+import argparse
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from brodmann.commands.common import chosen, number, open_model, positive, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.models.cache import Cache
-from brodmann.models.sources import fetch
-from brodmann.runner.loading import load
+from brodmann.localizers.selection import read_pairs
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is given."""
+    study_arguments(parser)
+    add = parser.add_argument
+    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
+    add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
+    add("--prompt", required=True)
+    add("--tokens", type=positive, default=20, metavar="N", help="default 20")
+    temperature = number("a number from 0 up", lambda value: 0 <= value < math.inf)
+    add("--temperature", type=temperature, default=0.0, help="default 0: greedy")
+    add("--seed", type=int, default=42, help="of sampling and random units: 42")
+
+
+def run(options: argparse.Namespace) -> int:
+    """The three continuations, each as soon as it is there."""
+    study, name = chosen(options)
+    site = study.localizer.site
+    wish = Wish(
+        options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
+    )
+    for condition, text in continuations(study, name, wish):
+        print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -28,20 +54,10 @@ class Wish:
 
 def continuations(study: Study, name: str, wish: Wish) -> Iterator[tuple[str, str]]:
     """(condition, text) of the three conditions, each as soon as it is there."""
-    import numpy as np
-
-    from brodmann.localizers.selection import read_pairs
-
     units = read_pairs(wish.mask)
     if not units:
         raise UserError.at(wish.mask, "the mask has no units")
-    entry = study.model(name)
-    if entry.results_only:
-        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
-    # What libraries say while loading is not the text that was asked for.
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    record = fetch(entry, Cache(study.execution.cache))
-    model = load(study, name, record, os.cpu_count() or 1, wanted=(wish.site,))
+    model, _ = open_model(study, name, wish.site)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.context import Reader

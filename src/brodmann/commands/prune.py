@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,64 @@ from typing import Any
 
 import numpy as np
 
+from brodmann.commands.common import chosen, number, open_model, positive, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import write_json
-from brodmann.models.cache import Cache
-from brodmann.models.sources import fetch
-from brodmann.runner.loading import load
+from brodmann.stimuli.corpora import load_corpus
 from brodmann.store.tables import write_table
 
 SITE = "mlp_hidden"
 COLUMNS = ("condition", "ratio", "seed", "removed", "perplexity", "word_perplexity")
+_share = number("a share above 0 and below 1", lambda value: 0 < value < 1)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it is given."""
+    study_arguments(parser)
+    add = parser.add_argument
+    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
+    add("--ratio", type=_share, required=True, help="share of neurons that goes")
+    add("--out", required=True, metavar="DIR", help="new or empty")
+    add("--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts")
+    add("--samples", type=positive, default=100, metavar="N", help="default 100")
+    add("--components", type=positive, default=10, metavar="K", help="per layer: 10")
+    add("--also", type=_share, nargs="*", default=[], help="ratios to measure only")
+    add("--seeds", type=int, nargs="*", default=[0], help="of random pruning: 0")
+    add("--whole-ends", action="store_true", help="keep the first 3 and last 2 layers")
+    add("--compensate", action="store_true", help="by biases, where there are any")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Save it; a line for each measurement."""
+    study, name = chosen(options)
+    settings = study.networks
+    known = settings.datasets.get(options.dataset)
+    source = options.dataset if known is None else known.source
+    if source.startswith("task:"):
+        fix = "give a corpus, a file or a folder"
+        raise UserError.at("--dataset", "a task's prompts are not text to prune by", fix)
+    corpus = load_corpus(source, stimuli=settings.stimuli, seed=settings.seed)
+    wish = Wish(
+        ratio=options.ratio,
+        also=tuple(dict.fromkeys(r for r in options.also if r != options.ratio)),
+        texts=corpus.require(options.samples).samples[: options.samples],
+        components=options.components,
+        whole_ends=options.whole_ends,
+        compensate=options.compensate,
+        seeds=tuple(options.seeds),
+        out=Path(options.out),
+    )
+    for row in pruned(study, name, wish):
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else "    "
+        seed = f" seed {row['seed']}" if row.get("seed", "") != "" else ""
+        print(
+            f"{row['condition'] + seed:<16} {ratio}  {row['removed']:>8} neurons removed  "
+            f"perplexity {row['perplexity']:.4g} (per word {row['word_perplexity']:.4g})",
+            flush=True,
+        )
+    print(f"{options.out}: saved")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -43,12 +90,7 @@ def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
     from brodmann.networks.pruning import kept_neurons, prune, random_kept
 
     _free(wish.out)
-    entry = study.model(name)
-    if entry.results_only:
-        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    record = fetch(entry, Cache(study.execution.cache))
-    model = load(study, name, record, os.cpu_count() or 1, wanted=(SITE,))
+    model, record = open_model(study, name, SITE)
     networks = _networks(study, model, wish)
     height = np.abs(networks.maps).max(0)
     kept = {
@@ -69,7 +111,7 @@ def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
     smaller = prune(model, final, means)
     facts = {
         "model": name,
-        "source": entry.source,
+        "source": study.model(name).source,
         "weights": record.weights_hash,
         "ratio": wish.ratio,
         "smaller": smaller,

@@ -8,10 +8,11 @@ import torch
 import transformers
 from safetensors.numpy import save_file
 
-from brodmann.capacity.plan import gpus_needed, measured_peak, plan, table
+from brodmann.capacity.plan import gpus_needed, measured_peak, plan
 from brodmann.capacity.sizes import ModelSize, widths_of
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.cli import main
+from brodmann.commands.plan import table
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
 from brodmann.pipeline.stages import PASSES

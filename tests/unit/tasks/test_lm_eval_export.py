@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from brodmann import cli
+from brodmann.commands import common
 from brodmann.errors import UserError
-from brodmann.tasks import lm_eval
+from brodmann.tasks import catalogue, lm_eval
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import Item, TaskItems
@@ -191,14 +192,14 @@ def test_single_answer_tasks_are_refused(tmp_path):
 
 def test_single_answer_tasks_under_a_glob_are_named_and_left_out(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        cli,
-        "_read_task",
-        lambda loaded, task, *_: (
+        common,
+        "read_task",
+        lambda study, task, *_: (
             single(task) if task == "language/npi" else items_of(tmp_path, task)
         ),
     )
     monkeypatch.setattr(
-        cli.catalogue, "select", lambda *_: ["language/npi", "language/one", "physical/two"]
+        catalogue, "select", lambda *_: ["language/npi", "language/one", "physical/two"]
     )
     out = str(tmp_path / "out")
     assert cli.main(["export-lm-eval", "--out", out, "*"]) == 0

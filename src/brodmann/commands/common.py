@@ -1,0 +1,128 @@
+"""What several commands share: types of arguments, the study, its tasks, a model."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from brodmann.config.load import LoadedConfig, load_config
+from brodmann.config.study import Study
+from brodmann.errors import UserError, did_you_mean, together
+from brodmann.models.cache import Cache
+from brodmann.models.sources import WeightsRecord, fetch
+from brodmann.pipeline.workspace import config_files
+from brodmann.runner.loading import load
+from brodmann.tasks import catalogue, published
+from brodmann.tasks.definition import load_definition
+from brodmann.tasks.expand import expand
+from brodmann.tasks.items import TaskItems
+
+# The workflow's folder: this package is used from a clone.
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def number(what: str, within: Callable[[float], bool]) -> Callable[[str], float]:
+    """A type of arguments: a number that ``within`` holds for."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not within(value):
+            raise argparse.ArgumentTypeError(f"must be {what}, not '{text}'")
+        return value
+
+    return read
+
+
+def positive(text: str) -> int:
+    """A type of arguments: how many."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 up, not '{text}'")
+    return int(text)
+
+
+def study_arguments(parser: argparse.ArgumentParser, *, tasks: bool = False) -> None:
+    """Of a command that reads a config. One that names ``tasks`` takes a file after each --configfile."""
+    action, nargs = ("append", None) if tasks else ("extend", "+")
+    says = f"as for snakemake{'; several: once for each' if tasks else ''}"
+    for option, value in (("--configfile", "FILE"), ("--config", "KEY=VALUE")):
+        parser.add_argument(
+            option, action=action, nargs=nargs, default=[], metavar=value, help=says
+        )
+
+
+def loaded(options: argparse.Namespace) -> LoadedConfig:
+    """The config that the options name."""
+    given = dict(map(_override, options.config))
+    return load_config(config_files(options.configfile, ROOT), given, root=ROOT)
+
+
+def _override(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of ``--config``; the value is YAML, as for Snakemake."""
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise UserError.at(f"--config {text}", "is not KEY=VALUE")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError.at(f"--config {key}", f"{value!r} is not YAML") from None
+
+
+def known_tasks(study: Study) -> list[str]:
+    """Every task there is, whether the config selects it or not."""
+    settings = study.tasks
+    if settings.published is not None:
+        return published.list_published(settings.published, settings.rename)
+    return catalogue.list_tasks(ROOT / "data")
+
+
+def read_task(
+    study: Study, task: str, count: int | None = None, seed: int | None = None
+) -> TaskItems:
+    """A task's items, as the study expands them or with a number and a seed of their own."""
+    settings = study.tasks
+    if settings.published is not None:
+        return published.read_published(settings.published, task, count or settings.items)
+    definition = load_definition(catalogue.task_path(ROOT / "data", task), settings.level(task))
+    seed = settings.seed if seed is None else seed
+    return expand(task, definition, seed=seed, count=count or settings.items)
+
+
+def read_tasks(
+    study: Study, tasks: Sequence[str], count: int | None = None, seed: int | None = None
+) -> list[TaskItems]:
+    """The items of several tasks, or everything that is wrong with any of them."""
+    return together([partial(read_task, study, task, count, seed) for task in tasks])
+
+
+def chosen(options: argparse.Namespace) -> tuple[Study, str]:
+    """The model that a command is about: one of the config, or a source."""
+    name = options.model
+    if ":" in name:
+        given = {"models": {"model": {"source": name}}}
+        return load_config([], given, root=ROOT).study, "model"
+    study = loaded(options).study
+    if name not in study.models:
+        raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
+    return study, name
+
+
+def open_model(study: Study, name: str, site: str) -> tuple[Any, WeightsRecord]:
+    """A model that is run, with its ``site`` proved, and which weights it has; fetched if need be."""
+    entry = study.model(name)
+    if entry.results_only:
+        raise UserError.at(f"models.{name}.source", "a results source has no model to run")
+    # What libraries say while loading is not what was asked for.
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    record = fetch(entry, Cache(study.execution.cache))
+    return load(study, name, record, os.cpu_count() or 1, wanted=(site,)), record

@@ -1,0 +1,24 @@
+"""Every command is a file, and every file a command that can say what it is given."""
+
+import pytest
+
+from brodmann.cli import COMMANDS, main
+
+
+def test_every_file_is_a_command(root):
+    files = {path.stem for path in (root / "src/brodmann/commands").glob("[a-z]*.py")}
+    assert files - {"common"} == {name.replace("-", "_") for name in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert f"usage: brodmann {command}" in said and "options:" in said
+
+
+def test_a_command_that_does_not_exist(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["plot"])
+    assert "invalid choice: 'plot'" in capsys.readouterr().err

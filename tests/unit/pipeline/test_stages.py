@@ -1,0 +1,42 @@
+"""The table of stages, against the rules, the packages of the maps and the method versions."""
+
+import re
+
+from brodmann.methods import METHODS
+from brodmann.pipeline.stages import PASSES, STAGES
+
+
+# The rule that a stage's settings file is read by, where it has another name.
+RULES = {"networks": "network_tables"}
+
+
+def test_every_stage_is_a_rule_of_its_map(root):
+    where = {}
+    for path in (root / "rules").rglob("*.smk"):
+        for rule in re.findall(r"^rule (\w+):", path.read_text(), re.M):
+            where[rule] = path.parent.name
+    for name, stage in STAGES.items():
+        assert (root / "src/brodmann" / stage.map).is_dir()
+        if stage.map != "models":
+            assert where[RULES.get(name, name)] == stage.map, name
+
+
+def test_every_method_has_a_version():
+    for stage in STAGES.values():
+        assert set(stage.methods) <= METHODS.keys(), stage.name
+
+
+def test_a_pass_is_what_asks_for_a_models_memory(root):
+    text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
+    rules = re.split(r"^rule ", text, flags=re.M)[1:]
+    asking = {rule.partition(":")[0] for rule in rules if "**needs(" in rule}
+    assert asking == PASSES.keys()
+    for rule in rules:
+        for named in re.findall(r'\*\*needs\("(\w+)"\)', rule):
+            assert rule.startswith(f"{named}:")
+
+
+def test_who_reads_a_settings_file_has_settings(root):
+    text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
+    read = set(re.findall(r"/\.store/(\w+)\.settings\.json", text))
+    assert read == {name for name, stage in STAGES.items() if stage.methods}
