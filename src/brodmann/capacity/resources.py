@@ -16,6 +16,7 @@ from typing import Any
 from brodmann.capacity.prompt_lengths import USUAL, Lengths, prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size
 from brodmann.capacity.stage_memory import PROMPT, StageMemory, stage_memory
+from brodmann.circuits.estimators import compared, estimator
 from brodmann.config.study import Study
 
 # Memory of the host beside the model's: three interpreters, torch, CUDA's own, items and scores.
@@ -123,12 +124,7 @@ def _baseline(job: _Job) -> float:
 def _attribution(job: _Job) -> float:
     study, found, layers = job.study, job.study.attribution, job.size.widths.layers
     components = len(found.components)
-    # Rows over one answer: both answers there and back; of every layer's steps; of every unit.
-    rows = {
-        "patching": 4,
-        "ig": 4 * found.ig_steps * layers * components,
-        "exact": 4 + 2 * found.exact_units * components,
-    }[found.estimator]
+    rows = estimator(found).rows(layers, components)
 
     def tail(task: str) -> float:
         """The last prompt token and an answer; or everything, where nothing can be gone on from."""
@@ -140,12 +136,12 @@ def _attribution(job: _Job) -> float:
         read = sum(own.shared + 2 * own.rest for own in each)
         return _items(study) * (read + rows * sum(map(tail, tasks)))
 
-    compared = found.agreement_items * 2 * found.agreement_units * components
-    compared += found.agreement_items * 4 * found.ig_steps * layers * components
+    each = 2 * found.agreement_units * components
+    each += sum(one.rows(layers, components) for one in compared(found))
     return (
         of_list(study.tasks.selected)
         + of_list(study.second_tasks)
-        + compared * sum(map(tail, found.agreement_tasks))
+        + found.agreement_items * each * sum(map(tail, found.agreement_tasks))
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from brodmann.capacity.sizes import ModelSize
+from brodmann.circuits.estimators import compared, estimator
 from brodmann.config.study import Study
 from brodmann.runner.footprint import (
     AUTO_BATCH_TOKENS,
@@ -112,7 +113,8 @@ def _baseline(study: Study, widths: Widths, batch: Batch) -> int:
 def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     """Items' contexts, then the tails of as many answers as are run at once, differentiated."""
     found = study.attribution
-    steps = found.ig_steps if found.estimator == "ig" or found.agreement_tasks else 1
+    run = (estimator(found), *(compared(found) if found.agreement_tasks else ()))
+    steps = max(one.at_once for one in run)
     # Two answers of more than one token are two tails; of every tail there are as many rows as steps.
     rows = 2 * batch.rows * steps
     if batch.rows > 1:
