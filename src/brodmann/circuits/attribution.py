@@ -1,21 +1,13 @@
-"""Attribution patching: how much each unit carries of what tells the clean from the corrupted problem.
+"""Attribution: how much each unit carries of what tells the clean from the corrupted problem.
 
-For unit u of one item, at the last prompt token::
-
-    contribution_u = (clean activation_u - corrupted activation_u) * d metric / d activation_u
-
-with the gradient on the corrupted run; positive: putting the clean value back moves the metric towards
-the clean answer. The metric of a dual-answer item is lp(correct) - lp(incorrect), of a single-answer item
-lp(answer), divided by the task's contrast (clean_baseline - corrupted_baseline). The gradient flows through
-both answers, or (published) through the correct one only. Attribution is the mean over items.
+How contributions are estimated, by attribution patching or otherwise, is said in ``circuits/estimators``. The
+metric of a dual-answer item is lp(correct) - lp(incorrect), of a single-answer item lp(answer), divided by
+the task's contrast (clean_baseline - corrupted_baseline). The gradient flows through both answers, or
+(published) through the correct one only. Attribution is the mean over items.
 
 What is computed, all of it exact: one prefix for clean and corrupted prompt; everything before the last
 prompt token without autograd, into a KV cache; the clean run without answers, stopped at the last block;
 one forward and backward pass over 1 + len(answer) - 1 tokens, one for both answers if each is one token.
-
-Other estimators: *ig* integrates the gradient over the way from the corrupted to the clean activations of
-one layer at a time (all its units together, midpoint rule), so that a layer's contributions sum to the
-effect of patching the whole layer; *exact* patches single units and measures (`exact_effects`).
 """
 
 from __future__ import annotations
@@ -27,6 +19,8 @@ from dataclasses import dataclass
 import nnsight
 import torch
 
+from brodmann.circuits.estimators.interface import Estimator
+from brodmann.circuits.estimators.patching import Patching
 from brodmann.errors import UserError
 from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import SITES, LoadedModel, UnitSite
@@ -48,7 +42,7 @@ class Contributions:
 
 
 @dataclass(frozen=True)
-class _Tail:
+class Tail:
     """One row to be differentiated: what follows the last prompt token, and what is read off its logits.
 
     ``more`` are the answer's tokens but the last; ``goals`` are (sign, answer) pairs whose
@@ -61,7 +55,7 @@ class _Tail:
 
 
 @dataclass
-class _Chunk:
+class Chunk:
     """Items of one prompt length, read up to their last prompt token."""
 
     numbers: list[int]
@@ -80,7 +74,7 @@ class Attributor:
         *,
         components: Sequence[str] = ("neurons",),
         gradient: str = BOTH_ANSWERS,
-        ig_steps: int = 0,
+        estimator: Estimator | None = None,
         batch_tokens: int | None = None,
     ) -> None:
         self.model = model
@@ -89,7 +83,7 @@ class Attributor:
         self._joins = self.reader.forgets
         self.components = tuple(components)
         self.gradient = gradient
-        self.ig_steps = ig_steps
+        self.estimator = estimator or Patching()
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
         # In the order in which the model runs them: a trace must ask for them in this order.
         wanted = {COMPONENTS[component] for component in self.components}
@@ -194,7 +188,7 @@ class Attributor:
         yield from self._with_memory(items, numbers[:middle])
         yield from self._with_memory(items, numbers[middle:])
 
-    def _open(self, items: Sequence[EncodedItem], numbers: list[int]) -> _Chunk:
+    def _open(self, items: Sequence[EncodedItem], numbers: list[int]) -> Chunk:
         """Read both prompts of a batch; the clean one whole, the corrupted one but for its last token."""
         chosen = [items[number] for number in numbers]
         shared = min(common_prefix((item.clean, item.corrupted)) for item in chosen)
@@ -210,7 +204,7 @@ class Attributor:
         if both is None:
             activations = self._clean_activations(self.reader.fork(prefix), clean)
             both = activations, self.reader.extend(prefix, corrupted[:, :-1])
-        return _Chunk(numbers, chosen, *both, corrupted[:, -1:])
+        return Chunk(numbers, chosen, *both, corrupted[:, -1:])
 
     def _read_both(
         self, prefix: Context, clean: torch.Tensor, corrupted: torch.Tensor
@@ -252,9 +246,7 @@ class Attributor:
             key: torch.zeros_like(value, dtype=torch.float32) for key, value in chunk.clean.items()
         }
         for tails in self._tails(chunk):
-            found = (
-                self._integrated(chunk, tails) if self.ig_steps else self._first_order(chunk, tails)
-            )
+            found = self.estimator.contributions(self, chunk, tails)
             rows = torch.tensor([tail.row for tail in tails])
             for key, values in found.items():
                 totals[key].index_add_(0, rows.to(values.device), values)
@@ -276,22 +268,22 @@ class Attributor:
             goals.append((-1.0, item.incorrect))
         return goals
 
-    def _tails(self, chunk: _Chunk) -> Iterator[list[_Tail]]:
+    def _tails(self, chunk: Chunk) -> Iterator[list[Tail]]:
         """The rows to differentiate, those of equal length together; answers share a row if they can."""
-        lengths: dict[int, list[_Tail]] = defaultdict(list)
+        lengths: dict[int, list[Tail]] = defaultdict(list)
         for row, item in enumerate(chunk.items):
             rows: dict[Ids, list[tuple[float, Ids]]] = defaultdict(list)
             for sign, answer in self._goals(item):
                 rows[answer[:-1]].append((sign, answer))
             for more, goals in rows.items():
-                lengths[len(more)].append(_Tail(row, more, tuple(goals)))
+                lengths[len(more)].append(Tail(row, more, tuple(goals)))
         for _, tails in sorted(lengths.items()):
-            steps = max(1, self.ig_steps)
-            at_once = max(1, self._rows_at_once(chunk, 1 + len(tails[0].more)) // steps)
+            rows_at_once = self._rows_at_once(chunk, 1 + len(tails[0].more))
+            at_once = max(1, rows_at_once // self.estimator.at_once)
             for start in range(0, len(tails), at_once):
                 yield tails[start : start + at_once]
 
-    def _rows_at_once(self, chunk: _Chunk, tail: int) -> int:
+    def _rows_at_once(self, chunk: Chunk, tail: int) -> int:
         """Rows of one trace: what they run, the keys and values they carry, and their logits are bounded."""
         length = tail + self.reader.offset(chunk.corrupted)
         carried = chunk.corrupted.ids.shape[1] + tail
@@ -304,8 +296,8 @@ class Attributor:
             ),
         )
 
-    def _start(
-        self, chunk: _Chunk, tails: list[_Tail], repeat: int = 1
+    def start(
+        self, chunk: Chunk, tails: list[Tail], repeat: int = 1
     ) -> tuple[Context, torch.Tensor]:
         """The context and the tokens of the tails' rows, each row ``repeat`` times in a row."""
         device = self.model.device
@@ -314,64 +306,20 @@ class Attributor:
         ids = torch.cat([chunk.last[rows], more.repeat_interleave(repeat, dim=0)], dim=1)
         return self.reader.select(chunk.corrupted, rows), ids
 
-    def _first_order(
-        self, chunk: _Chunk, tails: list[_Tail]
-    ) -> dict[tuple[str, int], torch.Tensor]:
-        """(clean - corrupted) * gradient of every site, float32 [tails, width]."""
-        context, ids = self._start(chunk, tails)
-        at, sites, keep = self.reader.offset(context), self.sites, ids.shape[1]
-        scorer = _MetricOf([tail.goals for tail in tails], keep)
-        rows = [tail.row for tail in tails]
-        clean = chunk.clean
-        with self.reader.trace(context, ids, keep=keep):
-            watched = [site.watch() for site in sites]
-            metric = scorer.rows(self.model.nn.output.logits).sum()
-            gradients = torch.autograd.grad(metric, watched)
-            found = nnsight.save({})
-            for site, value, gradient in zip(sites, watched, gradients, strict=True):
-                key = site.name, site.layer
-                difference = clean[key][rows].float() - value.detach()[:, at].float()
-                found[key] = difference * gradient[:, at].float()
-        return dict(found)
-
-    def _integrated(self, chunk: _Chunk, tails: list[_Tail]) -> dict[tuple[str, int], torch.Tensor]:
-        """Integrated gradients of every site, one layer at a time, float32 [tails, width]."""
-        steps, rows = self.ig_steps, [tail.row for tail in tails]
-        keep = 1 + len(tails[0].more)
-        scorer = _MetricOf([tail.goals for tail in tails for _ in range(steps)], keep)
-        result = {}
-        for site in self.sites:
-            context, ids = self._start(chunk, tails, repeat=steps)
-            at = self.reader.offset(context)
-            clean = chunk.clean[site.name, site.layer][rows].repeat_interleave(steps, dim=0)
-            way = (torch.arange(steps, device=clean.device) + 0.5) / steps
-            way = way.repeat(len(tails))[:, None]
-            with self.reader.trace(context, ids, keep=keep):
-                value = site.get().detach().clone()
-                # In float32: halfway between two neighbours there is no number of a narrow dtype.
-                wide = torch.promote_types(value.dtype, torch.float32)
-                start = value[:, at].to(wide)
-                difference = clean.to(wide) - start
-                moved = (start + way * difference).to(value.dtype).requires_grad_(True)
-                # Put in by a product with an indicator, not in place: the rest stays constant.
-                here = torch.zeros_like(value)
-                here[:, at] = 1
-                site.set(value * (1 - here) + here * moved[:, None])
-                metric = scorer.rows(self.model.nn.output.logits).sum()
-                (gradient,) = torch.autograd.grad(metric, [moved])
-                product = nnsight.save(difference * gradient.float())
-            result[site.name, site.layer] = product.unflatten(0, (len(tails), steps)).mean(1)
-        return result
+    def metric_of(self, tails: list[Tail], repeat: int = 1) -> MetricOf:
+        """Reads the metrics of the tails' rows, each row ``repeat`` times in a row, off their logits."""
+        goals = [tail.goals for tail in tails for _ in range(repeat)]
+        return MetricOf(goals, 1 + len(tails[0].more))
 
     # Measuring
 
-    def _units_at_once(self, chunk: _Chunk) -> int:
+    def _units_at_once(self, chunk: Chunk) -> int:
         """Units that are patched in one batch: each is a row for every item and answer."""
         answers = [answer for item in chunk.items for _, answer in self._goals(item)]
         rows = self._rows_at_once(chunk, max(map(len, answers)))
         return max(1, rows // (len(chunk.items) * (2 if max(map(len, answers)) > 1 else 1)))
 
-    def _patched(self, chunk: _Chunk, patch: _UnitPatch) -> torch.Tensor | None:
+    def _patched(self, chunk: Chunk, patch: _UnitPatch) -> torch.Tensor | None:
         """The patched metrics; None if memory ran out."""
         try:
             return self._metrics(chunk, patch)
@@ -381,15 +329,15 @@ class Attributor:
         self.batch_tokens = halved(self.batch_tokens, self.model.device)
         return None
 
-    def _metrics(self, chunk: _Chunk, patch: _UnitPatch | None) -> torch.Tensor:
+    def _metrics(self, chunk: Chunk, patch: _UnitPatch | None) -> torch.Tensor:
         """The metric of the corrupted run, float64 [items, patched units] (one column if there are none)."""
         columns = len(patch.units) if patch is not None else 1
         totals = torch.zeros(len(chunk.items), columns, dtype=torch.float64)
         for tails in self._tails(chunk):
-            context, ids = self._start(chunk, tails, repeat=columns)
+            context, ids = self.start(chunk, tails, repeat=columns)
             at, keep = self.reader.offset(context), ids.shape[1]
             rows = [tail.row for tail in tails]
-            scorer = _MetricOf([tail.goals for tail in tails for _ in range(columns)], keep)
+            scorer = self.metric_of(tails, repeat=columns)
             with torch.no_grad(), self.reader.trace(context, ids, keep=keep):
                 if patch is not None:
                     patch.apply(rows, at)
@@ -420,7 +368,7 @@ class _UnitPatch:
         self.site.set(value)
 
 
-class _MetricOf:
+class MetricOf:
     """Reads a batch's metrics off its logits: signed sums of answers' log-probabilities."""
 
     def __init__(self, goals: Sequence[Sequence[tuple[float, Ids]]], keep: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brodmann.circuits.estimators import compared, estimator
 from brodmann.config.study import Study
 from brodmann.runner.costs import FLOAT32, FLOAT64, Batch, Cost, Job
 from brodmann.runner.footprint import CARRIED, MAX_LOGITS, TAIL_SHARE, Widths
@@ -23,12 +24,7 @@ def _baseline(study: Study, widths: Widths, batch: Batch) -> int:
 def _attribution_tokens(job: Job) -> float:
     study, found, layers = job.study, job.study.attribution, job.widths.layers
     components = len(found.components)
-    # Rows over one answer: both answers there and back; of every layer's steps; of every unit.
-    rows = {
-        "patching": 4,
-        "ig": 4 * found.ig_steps * layers * components,
-        "exact": 4 + 2 * found.exact_units * components,
-    }[found.estimator]
+    rows = estimator(found).rows(layers, components)
 
     def tail(task: str) -> float:
         """The last prompt token and an answer; or everything, where nothing can be gone on from."""
@@ -40,19 +36,20 @@ def _attribution_tokens(job: Job) -> float:
         read = sum(own.shared + 2 * own.rest for own in each)
         return job.items * (read + rows * sum(map(tail, tasks)))
 
-    compared = found.agreement_items * 2 * found.agreement_units * components
-    compared += found.agreement_items * 4 * found.ig_steps * layers * components
+    each = 2 * found.agreement_units * components
+    each += sum(one.rows(layers, components) for one in compared(found))
     return (
         of_list(study.tasks.selected)
         + of_list(study.second_tasks)
-        + compared * sum(map(tail, found.agreement_tasks))
+        + found.agreement_items * each * sum(map(tail, found.agreement_tasks))
     )
 
 
 def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     """Items' contexts, then the tails of as many answers as are run at once, differentiated."""
     found = study.attribution
-    steps = found.ig_steps if found.estimator == "ig" or found.agreement_tasks else 1
+    run = (estimator(found), *(compared(found) if found.agreement_tasks else ()))
+    steps = max(one.at_once for one in run)
     # Two answers of more than one token are two tails; of every tail there are as many rows as steps.
     rows = 2 * batch.rows * steps
     if batch.rows > 1:

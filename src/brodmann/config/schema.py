@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.config.source import ConfigSource
 from brodmann.errors import Problem, did_you_mean
 
@@ -26,8 +27,13 @@ _TYPES = {
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
-    """Read the schema file (YAML)."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    """Read the schema file (YAML), and fill in what is said elsewhere: which estimators there are."""
+    schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    chosen = schema["properties"]["attribution"]["properties"]["estimator"]
+    chosen["enum"] = list(ESTIMATORS)
+    known = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
+    chosen["description"] = f"{chosen['description']} {known}."
+    return schema
 
 
 def show(value: Any) -> str:

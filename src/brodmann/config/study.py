@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from brodmann.circuits.estimators import estimator
 from brodmann.config.localizer import LesionSettings, LocalizerSettings
 from brodmann.config.network_use import NetworkUse
 from brodmann.config.networks import Dataset, NetworkSettings
@@ -132,7 +133,7 @@ class AttributionSettings:
     """``attribution:``. ``agreement_tasks`` are the tasks that its globs name."""
 
     components: tuple[str, ...]
-    estimator: str  # patching | ig | exact
+    estimator: str  # one of circuits.estimators.NAMES
     gradient: str  # both_answers | correct_answer
     ig_steps: int
     exact_units: int
@@ -146,12 +147,8 @@ class AttributionSettings:
 
     def estimation(self) -> dict[str, Any]:
         """What decides the attributions themselves."""
-        chosen = {"estimator": self.estimator, "gradient": self.gradient}
-        if self.estimator == "ig":
-            chosen["steps"] = self.ig_steps
-        if self.estimator == "exact":
-            chosen["units"] = self.exact_units
-        return chosen
+        own = estimator(self).key()
+        return {"estimator": self.estimator, "gradient": self.gradient, **own}
 
     def comparison(self) -> dict[str, Any]:
         """What decides the comparison of estimators with true patching."""

@@ -8,24 +8,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
 from brodmann.tasks.catalogue import domain_of
-
-NAMES = {"patching": "attribution patching", "ig": "integrated gradients"}
 
 
 def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Figure:
     """One panel per estimator: a dot per unit and task, filled if the unit is in the main mask."""
-    figure, panels = plt.subplots(1, len(NAMES), figsize=(5.2, 2.7), sharey=True)
-    for axes, (estimator, name) in zip(panels, NAMES.items(), strict=True):
-        _scatter(axes, units, estimator)
-        own = summary[summary["estimator"] == estimator]
+    estimators = [
+        ESTIMATORS[name] for name in units if name in ESTIMATORS and not ESTIMATORS[name].measures
+    ]
+    figure, panels = plt.subplots(
+        1, len(estimators), figsize=(2.6 * len(estimators), 2.7), sharey=True
+    )
+    for axes, one in zip(panels, estimators, strict=True):
+        _scatter(axes, units, one.name)
+        own = summary[summary["estimator"] == one.name]
         text = ""
         if len(own):
             text = f"mean rank correlation {own['rank_correlation'].mean():.2f}\n"
             text += f"sign agreement {own['sign_agreement'].mean():.2f}"
         axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7)
-        axes.set_xlabel(f"{name} (log-probability)")
+        axes.set_xlabel(f"{one.label} (log-probability)")
     panels[0].set_ylabel("effect of patching the unit")
     figure.suptitle(title, x=0.02, ha="left", fontsize=9)
     domains = sorted({domain_of(task) for task in units["task"]}, key=list(DOMAIN_COLOURS).index)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import brodmann
+from brodmann.circuits.estimators import ESTIMATORS, estimator
 from brodmann.config.localizer import Size
 from brodmann.config.schema import load_schema
 from brodmann.config.study import PAIRWISE, ModelEntry, Study
@@ -71,6 +72,7 @@ def write_methods(
     settings = not_default(config, load_schema(schema_file))
     text = methods_text(study, settings, package_versions(), Counts.read(study, item_files, cards))
     entries = Path(bibliography_file).read_text(encoding="utf-8")
+    entries += "".join(one.bibliography for one in ESTIMATORS.values())
     write_text(outputs.text, text)
     write_text(outputs.bibliography, bibliography(text, entries))
 
@@ -210,14 +212,7 @@ def _domains(tasks: Sequence[str]) -> str:
 def _circuits(study: Study, counts: Counts) -> list[str]:
     found = study.attribution
     units = listed(_COMPONENTS[component] for component in found.components)
-    how = {
-        "patching": "attribution patching [@nanda2023attribution; @syed2024attribution]: the difference of clean "
-        "and corrupted activation times the gradient of the metric on the corrupted run",
-        "ig": f"integrated gradients [@sundararajan2017axiomatic; @hanna2024faith] in {found.ig_steps} steps between "
-        "corrupted and clean activations",
-        "exact": f"activation patching [@vig2020investigating] of the {found.exact_units} units that are strongest "
-        "at first order",
-    }[found.estimator]
+    how = estimator(found).sentence()
     gradient = (
         "both answers' log-probabilities"
         if found.gradient == "both_answers"

@@ -10,6 +10,7 @@ from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.attribution import Attributor
+from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.models.load import wrap_model
 from brodmann.runner.context import common_prefix
 
@@ -90,7 +91,7 @@ def test_integrated_gradients_are_complete(models, family):
     """A layer's contributions sum to the effect of patching the whole layer; first order need not."""
     model = models(family)
     items = [ITEMS[0], ITEMS[2]]
-    found = attribute(model, items, ig_steps=200)
+    found = attribute(model, items, estimator=Integrated(200))
     for number, it in enumerate(items):
         for component, width in (
             ("neurons", model.neurons_per_layer),

@@ -15,6 +15,7 @@ from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
+from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model, wrap_model
@@ -47,7 +48,7 @@ def attribution(model):
 
 
 def integrated(model):
-    return contributions(Attributor(model, ig_steps=3))
+    return contributions(Attributor(model, estimator=Integrated(3)))
 
 
 def exact(model):

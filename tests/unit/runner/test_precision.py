@@ -11,6 +11,8 @@ from tiny_models import FAMILIES, HIDDEN, VOCABULARY, tiny_model, tiny_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from brodmann.circuits.ablation import Ablator, Lesion
+from brodmann.circuits.estimators.integrated import Integrated
+from brodmann.circuits.estimators.patching import Patching
 from brodmann.circuits.stages.ablation import EffectTarget
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
@@ -233,10 +235,10 @@ def test_near_ties_are_counted_by_dtype():
 
 
 @pytest.mark.parametrize("dtype", NARROW)
-@pytest.mark.parametrize("steps", [0, 4])
-def test_attributions_are_those_of_the_same_weights_in_float32(dtype, steps):
+@pytest.mark.parametrize("estimator", [Patching(), Integrated(4)], ids=lambda one: one.name)
+def test_attributions_are_those_of_the_same_weights_in_float32(dtype, estimator):
     narrow, wide = (
-        attribute(model_of("llama", run, rounded_to=dtype), ITEMS[:4], ig_steps=steps)
+        attribute(model_of("llama", run, rounded_to=dtype), ITEMS[:4], estimator=estimator)
         for run in (dtype, torch.float32)
     )
     for key, values in narrow.items():

@@ -10,6 +10,7 @@ import pandas as pd
 from safetensors.numpy import load as unpack
 
 from brodmann.circuits.agreement import Agreement, agreement
+from brodmann.circuits.estimators import COMPARED, compared
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.config.study import Study
@@ -17,9 +18,9 @@ from brodmann.files import write_text
 from brodmann.store.work import Records
 from brodmann.tasks.items import read_items
 
-ESTIMATORS = ("patching", "ig")
 COLUMNS = ("task", "estimator", *Agreement.__dataclass_fields__)
-UNIT_COLUMNS = ("task", "layer", "unit", "in_mask", *ESTIMATORS, "exact")
+# Those of the estimators that are compared in every study; the study's own may be another.
+UNIT_COLUMNS = ("task", "layer", "unit", "in_mask", *COMPARED, "exact")
 
 
 def write_agreement(
@@ -36,6 +37,7 @@ def write_agreement(
     """Rule ``agreement``: per task and estimator how it agrees with the truth; and every unit's values."""
     stage = Stage(study, model_json)
     records = Records(manifest, "attribution")
+    names = [one.name for one in compared(stage.settings)]
     summaries, parts = [], []
     for items_file, baseline_file in zip(item_files, baseline_files, strict=True):
         items = read_items(items_file)
@@ -52,15 +54,15 @@ def write_agreement(
                     "layer": found["unit"] // width,
                     "unit": found["unit"] % width,
                     "in_mask": found["in_mask"],
-                    **{name: found[name].astype(np.float64) for name in (*ESTIMATORS, "exact")},
+                    **{name: found[name].astype(np.float64) for name in (*names, "exact")},
                 }
             )
         )
-        for name in ESTIMATORS:
+        for name in names:
             one = agreement(found[name], found["exact"], found["in_mask"].astype(bool))
             summaries.append({"task": items.task, "estimator": name, **asdict(one)})
     _write(table, pd.DataFrame(summaries, columns=list(COLUMNS)))
-    empty = pd.DataFrame(columns=list(UNIT_COLUMNS))
+    empty = pd.DataFrame(columns=["task", "layer", "unit", "in_mask", *names, "exact"])
     _write(units, pd.concat(parts, ignore_index=True) if parts else empty)
 
 

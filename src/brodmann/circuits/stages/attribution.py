@@ -17,6 +17,8 @@ import numpy as np
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
+from brodmann.circuits.estimators import compared, estimator
+from brodmann.circuits.estimators.interface import Estimator
 from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import Selection, select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
@@ -34,9 +36,6 @@ from brodmann.store.store import Store
 from brodmann.store.tensors import facts_of, read_tensor, write_tensors
 from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
-
-# Of the exact estimator: items that are measured at a time, each with a value for every unit.
-_EXACT_ITEMS = 8
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,8 @@ class Stage:
 
     @property
     def replication(self) -> dict[str, Any]:
-        """What decides the replicates: none of exact effects, whose units are chosen on all items."""
-        if self.settings.estimator == "exact":
+        """What decides the replicates: none where the estimator has none."""
+        if not estimator(self.settings).has_replicates:
             return {"splits": 0, "bootstraps": 0, "seed": 0, "kept": KEPT_PERCENT}
         return {**self.settings.replication(), "kept": self.study.selection.kept}
 
@@ -235,14 +234,14 @@ class _Session:
     def _made_with(self) -> dict[str, Any]:
         return {"computed_with": self.bench.made_with}
 
-    def _attributor(self, components: Sequence[str], ig_steps: int) -> Any:
+    def _attributor(self, components: Sequence[str], estimator: Estimator) -> Any:
         from brodmann.circuits.attribution import Attributor
 
         return Attributor(
             self.model,
             components=components,
             gradient=self.stage.settings.gradient,
-            ig_steps=ig_steps,
+            estimator=estimator,
             batch_tokens=self.study.execution.batch_tokens,
         )
 
@@ -263,36 +262,15 @@ class _Session:
         self, piece: _Piece, used: Sequence[Any], on_items: Any
     ) -> dict[str, Accumulator]:
         """Mean and replicates of every missing component."""
-        settings, task = self.stage.settings, piece.items.items.task
+        chosen, task = estimator(self.stage.settings), piece.items.items.task
         weights = self._weights(piece.items)
         sums = {c: Accumulator(weights, self.stage.shape(c)) for c in piece.components}
-        steps = settings.ig_steps if settings.estimator == "ig" else 0
-        attributor = self._attributor(piece.components, steps)
+        attributor = self._attributor(piece.components, chosen)
         for part in attributor.contributions(task, used, on_items=on_items):
             for component, values in part.values.items():
                 sums[component].add(part.numbers, values.numpy())
-        if settings.estimator == "exact":
-            for component, first_order in sums.items():
-                sums[component] = self._exactly(attributor, component, first_order, used)
+        sums = {c: chosen.refined(attributor, c, found, used) for c, found in sums.items()}
         self.forward_passes += attributor.reader.forward_passes
-        return sums
-
-    def _exactly(
-        self, attributor: Any, component: str, first_order: Accumulator, used: Sequence[Any]
-    ) -> Accumulator:
-        """The strongest units at first order, measured one by one; all others are 0."""
-        sums = Accumulator(first_order.weights, first_order.shape)
-        flat = np.abs(first_order.mean).reshape(-1)
-        count = min(self.stage.settings.exact_units, flat.size)
-        chosen = np.sort(np.argsort(-flat, kind="stable")[:count])
-        width = first_order.shape[1]
-        units = [(int(unit) // width, int(unit) % width) for unit in chosen]
-        for start in range(0, len(used), _EXACT_ITEMS):
-            numbers = list(range(start, min(start + _EXACT_ITEMS, len(used))))
-            effects = attributor.exact_effects([used[n] for n in numbers], component, units)
-            values = np.zeros((len(numbers), flat.size), dtype=np.float32)
-            values[:, chosen] = effects.numpy()
-            sums.add(numbers, values.reshape(len(numbers), *first_order.shape))
         return sums
 
     def _record(self, items: ItemList, sums: Accumulator) -> bytes:
@@ -309,7 +287,7 @@ class _Session:
         return pack(tensors, metadata={"facts": json.dumps(facts)})
 
     def _compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
-        """First order, integrated gradients and the truth, of the main mask and of random units."""
+        """Estimates and the truth, of the main mask's units and of random ones."""
         settings, task = self.stage.settings, items.items.task
         record = store.get(self.stage.key(items, component))
         assert record is not None  # put there by this pass or an earlier one
@@ -323,15 +301,15 @@ class _Session:
         units = np.concatenate([strong, np.sort(drawn)])
         some = list(used[: settings.agreement_items])
         columns = {"unit": units.astype(np.int64), "in_mask": np.isin(units, strong)}
-        for name, steps in (("patching", 0), ("ig", settings.ig_steps)):
-            attributor = self._attributor((component,), steps)
+        for one in compared(settings):
+            attributor = self._attributor((component,), one)
             sums = Accumulator(np.zeros((0, len(some)), np.float32), shape)
             for part in attributor.contributions(task, some):
                 sums.add(part.numbers, part.values[component].numpy())
-            columns[name] = sums.mean.reshape(-1)[units]
+            columns[one.name] = sums.mean.reshape(-1)[units]
             self.forward_passes += attributor.reader.forward_passes
         places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
-        attributor = self._attributor((component,), 0)
+        attributor = self._attributor((component,), estimator(settings, "patching"))
         effects = attributor.exact_effects(some, component, places)
         self.forward_passes += attributor.reader.forward_passes
         columns["exact"] = effects.mean(0).numpy()

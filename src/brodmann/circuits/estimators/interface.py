@@ -1,0 +1,62 @@
+"""What an estimator of units' effects is: its mathematics, its cost, its words, its part of store keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+# (site, layer) -> a torch tensor [rows, width].
+SiteValues = dict[tuple[str, int], Any]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """One way to score units: a subclass in a file of this folder is a value of ``attribution.estimator``.
+
+    Its fields are the settings that it alone has. Importing it loads no torch: config, plans and the report
+    read its facts, so that what computes is imported where it computes.
+    """
+
+    name: ClassVar[str]  # as in config.yaml and in tables
+    label: ClassVar[str]  # of a figure's axis
+    summary: ClassVar[str]  # in the documentation of the config
+    # BibTeX entries that its sentence cites and workflow/report/methods.bib lacks.
+    bibliography: ClassVar[str] = ""
+    # Whether halves and bootstraps of the items say anything: not where all items choose the units.
+    has_replicates: ClassVar[bool] = True
+    # Whether it measures effects instead of estimating them: then it is compared with nothing.
+    measures: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, settings: Any) -> Estimator:
+        """With its own settings out of ``attribution:`` (an ``AttributionSettings``)."""
+        return cls()
+
+    def key(self) -> dict[str, Any]:
+        """What attributions depend on beside the name and the gradient: part of their store key."""
+        return {}
+
+    def sentence(self) -> str:
+        """How scores are made, with citations; goes on "A unit's score is its mean over items by"."""
+        raise NotImplementedError
+
+    def rows(self, layers: int, components: int) -> int:
+        """Rows over one answer that an item needs, forward and backward, for both of its answers."""
+        raise NotImplementedError
+
+    @property
+    def at_once(self) -> int:
+        """Rows that one answer of one item takes in a pass with gradients."""
+        return 1
+
+    def contributions(self, run: Any, chunk: Any, tails: Any) -> SiteValues:
+        """What every unit contributes to the metric of some answers, float32 [answers, width] of each site.
+
+        ``run``: the ``circuits.attribution.Attributor`` with the model and its sites; ``chunk``: items with
+        their clean activations and corrupted contexts; ``tails``: the answers.
+        """
+        raise NotImplementedError
+
+    def refined(self, run: Any, component: str, found: Any, items: Any) -> Any:
+        """What is stored in the end: an ``Accumulator``, from the one that holds all contributions."""
+        return found

@@ -1,0 +1,248 @@
+"""Relevance patching: attribution patching whose backward pass follows the rules of relevance propagation.
+
+As attribution patching in all but the gradient. It is taken of a network that has the same values, in which
+
+- the scale of every normalisation is a constant (LN rule): x / rms(x) and x - mean(x) over its deviation have
+  the gradient of x and of x - mean(x), times that scale and the gain;
+- the gate of every activation function is a constant (identity rule): act(x) has the gradient act(x) / x;
+- a product gives half of its gradient to each factor (half rule): the act(gate) * up of a gated MLP.
+
+Both rules of an MLP meet in its hidden neurons h, the input of its last projection: h = act(u) of what its
+first projection puts out, or h = act(u1) * u2 of what two put out, or one for both. Then dh/du = h / u, or
+dh/du1 = h / (2 u1) and dh/du2 = h / (2 u2), whichever of the two goes through the activation. All else
+(attention patterns, caps on logits) keeps its gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from brodmann.circuits.estimators.patching import Patching
+
+if TYPE_CHECKING:
+    import torch
+
+    from brodmann.circuits.attribution import Attributor, Chunk, Tail
+    from brodmann.circuits.estimators.interface import SiteValues
+    from brodmann.models.load import LoadedModel
+
+# Share of the largest output by which a normalisation may differ from its formula: rounding of the dtype.
+_ROUNDING = {2: 2e-2, 4: 1e-3, 8: 1e-6}
+
+
+@dataclass(frozen=True)
+class Relp(Patching):
+    """Passes and memory are those of attribution patching, but for a few more intermediate values."""
+
+    name = "relp"
+    label = "relevance patching"
+    summary = "relevance patching, first order by relevance rules"
+    bibliography = """
+@misc{jafari2025relp,
+  title         = {RelP: Faithful and Efficient Circuit Discovery in Language Models via Relevance Patching},
+  author        = {Jafari, Farnoush Rezaei and Eberle, Oliver and Khakzar, Ashkan and Nanda, Neel},
+  year          = {2025},
+  eprint        = {2508.21258},
+  archivePrefix = {arXiv},
+}
+"""
+
+    def sentence(self) -> str:
+        """See ``Estimator``."""
+        return (
+            "relevance patching [@jafari2025relp]: the difference of clean and corrupted activation times "
+            "the gradient of the metric on the corrupted run, in which normalisation layers' scales and "
+            "activation functions' gates were held constant and each factor of a product got half"
+        )
+
+    def contributions(self, run: Attributor, chunk: Chunk, tails: list[Tail]) -> SiteValues:
+        """See ``Estimator``."""
+        with relevance_rules(run.model):
+            return super().contributions(run, chunk, tails)
+
+
+@contextmanager
+def relevance_rules(model: LoadedModel) -> Iterator[None]:
+    """Within it, gradients of the model follow the rules; its values are what they are without."""
+    with ExitStack() as hooks:
+        for name, module in model.hf.named_modules():
+            if _is_norm(module):
+                hooks.enter_context(_removed(module.register_forward_hook(_Norm(model.name, name))))
+        for mlp in _mlps(model):
+            for handle in mlp.registered():
+                hooks.enter_context(_removed(handle))
+        yield
+
+
+@contextmanager
+def _removed(handle: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _with_gradient_of(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """``value``, to the last bit, with the gradient of ``other``."""
+    return value.detach() + (other - other.detach())
+
+
+def _refused(model: str, what: str) -> Exception:
+    from brodmann.errors import UserError
+
+    fix = "use estimator: patching or ig"
+    return UserError.at("attribution.estimator", f"relp does not work with {model}: {what}", fix)
+
+
+# Normalisations
+
+
+def _is_norm(module: Any) -> bool:
+    """By the name of its class; what holds others (a norm per head) is not one itself."""
+    return bool(re.search("norm", type(module).__name__, re.IGNORECASE)) and not module._modules
+
+
+class _Norm:
+    """The hook of a normalisation: its formula, found from what it puts out, with the scale held constant."""
+
+    def __init__(self, model: str, path: str) -> None:
+        self.model = model
+        self.path = path
+
+    def __call__(self, module: Any, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        """output = scale * gain * (x or x - mean) + bias, with one scale per row of the last dimension."""
+        import torch
+
+        if not output.requires_grad:
+            return output
+        x = inputs[0].to(torch.promote_types(output.dtype, torch.float32))
+        weight, bias = (_parameter(module, name, x) for name in ("weight", "bias"))
+        written = output.detach().to(x.dtype) - (0 if bias is None else bias)
+        largest = float(written.abs().max())
+        if not math.isfinite(largest):
+            return output  # the attribution, not finite either, is refused
+        tiny = torch.finfo(x.dtype).tiny
+        gains = [1.0] if weight is None else [weight, 1 + weight]
+        found: list[tuple[float, torch.Tensor]] = []
+        for centred in (x, x - x.mean(-1, keepdim=True)):
+            for gain in gains:
+                formula = centred * gain
+                whole = formula.detach()
+                size = whole.square().sum(-1, keepdim=True)
+                scale = (written * whole).sum(-1, keepdim=True) / size.clamp_min(tiny)
+                error = float((written - scale * whole).abs().max())
+                found.append((error, scale * formula))
+        error, formula = min(found, key=lambda one: one[0])
+        if not error <= _ROUNDING[output.dtype.itemsize] * largest:
+            what = (
+                f"'{self.path}' ({type(module).__name__}) is neither an RMS norm nor a layer norm"
+            )
+            raise _refused(self.model, what)
+        return _with_gradient_of(output, formula.to(output.dtype))
+
+
+def _parameter(module: Any, name: str, like: torch.Tensor) -> torch.Tensor | None:
+    """A parameter in the dtype and on the device of ``like``, also where weights are offloaded."""
+    if getattr(module, name, None) is None:
+        return None
+    there: Any = nullcontext()
+    if hasattr(module, "_hf_hook"):
+        from accelerate.utils import align_module_device
+
+        there = align_module_device(module, like.device)
+    with there:
+        return getattr(module, name).detach().to(like)
+
+
+# MLPs
+
+
+def _mlps(model: LoadedModel) -> Iterator[_MLP]:
+    """Of every block; an error that says why if one has none that the rules are known for."""
+    from brodmann.models.architecture import find_module
+
+    paths = model.architecture
+    if "mlp_hidden" in model.missing or not paths.mlp_hidden:
+        missing = model.missing.get("mlp_hidden")
+        why = "its MLPs' hidden neurons are not known"
+        raise _refused(model.name, why if missing is None else missing.what)
+    for number, block in enumerate(find_module(model.hf, paths.blocks)):
+        yield _MLP.of(model, number, block)
+
+
+@dataclass
+class _MLP:
+    """The projections of one block's MLP; ``before`` holds what the first ones have put out in this pass."""
+
+    model: str
+    block: int
+    path: str  # of the last projection, within the block
+    first: list[Any]
+    last: Any
+    neurons: int
+    before: dict[int, torch.Tensor]
+
+    @classmethod
+    def of(cls, model: LoadedModel, number: int, block: Any) -> _MLP:
+        """The first projections are all others of the module that holds the last one."""
+        from brodmann.models.architecture import find_module, input_width, output_width
+
+        path = model.architecture.mlp_hidden
+        scope = path.rpartition(".")[0]
+        last, attention = find_module(block, path), model.architecture.heads.partition(".")[0]
+        first = [
+            module
+            for name, module in find_module(block, scope).named_modules()
+            if module is not last
+            and input_width(module) is not None
+            and (scope or name.partition(".")[0] != attention)
+        ]
+        widths, neurons = [output_width(module) for module in first], model.neurons_per_layer
+        if widths not in ([neurons], [2 * neurons], [neurons, neurons]):
+            what = f"in block {number} the MLP of '{path}' has first projections {widths} wide; "
+            expected = f"for {neurons} neurons one of them is expected, or two for a gated MLP"
+            raise _refused(model.name, what + expected)
+        return cls(model.name, number, path, first, last, neurons, {})
+
+    def registered(self) -> Iterator[Any]:
+        """Hooks that apply the rules. The neurons are changed before a trace sees them: their own
+        gradient stays whole."""
+        for place, module in enumerate(self.first):
+            yield module.register_forward_hook(self._keep(place))
+        yield self.last.register_forward_pre_hook(self._apply)
+
+    def _keep(self, place: int) -> Callable[..., None]:
+        def hook(_: Any, __: Any, output: torch.Tensor) -> None:
+            self.before[place] = output
+
+        return hook
+
+    def _apply(self, _: Any, inputs: tuple) -> tuple | None:
+        """The hidden neurons with the gradients of the rules."""
+        neurons = inputs[0]
+        put_out = [self.before.pop(place) for place in sorted(self.before)]
+        if not neurons.requires_grad:
+            return None
+        factors = [part for value in put_out for part in value.split(self.neurons, dim=-1)]
+        signs = neurons.detach().sign()
+        for factor in factors:
+            signs = signs * factor.detach().sign()
+        # Of SiLU, GELU, ReLU and their kin, x and act(x) have the same sign. Others do not divide by x at 0.
+        if bool((signs < 0).any()):
+            what = f"in block {self.block} the neurons at the input of '{self.path}' are not "
+            formula = "act(x) with the sign of x" if len(factors) == 1 else "act(gate) * up"
+            raise _refused(self.model, what + formula)
+        shares = (self._share(neurons.detach(), factor) for factor in factors)
+        return (_with_gradient_of(neurons, sum(shares) / len(factors)), *inputs[1:])
+
+    @staticmethod
+    def _share(neurons: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """``factor`` times the neurons' ratio to it, which is a constant; nothing where the factor is 0."""
+        fixed = factor.detach()
+        ratio = (neurons / fixed).where(fixed != 0, 0)
+        return factor * ratio

@@ -1,0 +1,67 @@
+"""The registry of estimators: what config, plans, tables and the methods section read of it."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from brodmann.circuits.estimators import COMPARED, ESTIMATORS, compared, estimator
+from brodmann.config.load import load_config
+from brodmann.errors import UserError
+from brodmann.figures.agreement import draw_agreement
+from brodmann.report.methods import bibliography
+
+
+def settings(root, tmp_path, **attribution):
+    path = tmp_path / "config.yaml"
+    chosen = ", ".join(f"{key}: {value}" for key, value in attribution.items())
+    path.write_text(f"models: {{a: {{source: 'hf:o/n'}}}}\nattribution: {{{chosen}}}\n")
+    return load_config([path], root=root).study.attribution
+
+
+def test_it_is_light():
+    """Config, Snakefile and plans read it."""
+    heavy = ("torch", "numpy", "pandas", "nnsight", "transformers")
+    code = (
+        f"import sys, brodmann.circuits.estimators\nprint([m for m in {heavy} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_says_what_it_is(root, tmp_path, name):
+    found = settings(root, tmp_path, estimator=name, ig_steps=7, exact_units=9)
+    own = estimator(found)
+    assert own.name == name and own.label and own.summary
+    assert own.rows(3, 2) >= own.rows(3, 1) >= 4
+    entries = (root / "workflow" / "report" / "methods.bib").read_text(encoding="utf-8")
+    assert bibliography(own.sentence(), entries + own.bibliography).count("@") >= 1
+    assert found.estimation() == {
+        "estimator": name,
+        "gradient": "both_answers",
+        **{"ig": {"steps": 7}, "exact": {"units": 9}}.get(name, {}),
+    }
+
+
+def test_an_unknown_one_is_refused_with_what_is_meant(root, tmp_path):
+    with pytest.raises(UserError, match=r"attribution\.estimator.*patching"):
+        settings(root, tmp_path, estimator="patchin")
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_comparisons_of_the_usual_ones_have_no_more_columns(root, tmp_path, name):
+    """Stored comparisons are read again: another column would need another record."""
+    names = [one.name for one in compared(settings(root, tmp_path, estimator=name))]
+    usual = name in COMPARED or ESTIMATORS[name].measures
+    assert names == [*COMPARED, *([] if usual else [name])]
+
+
+def test_figure_has_a_panel_for_every_estimate():
+    units = pd.DataFrame({"task": ["language/a"] * 2, "layer": [0, 1], "unit": [3, 4]})
+    units = units.assign(in_mask=[1, 0], patching=[0.1, -0.2], ig=[0.1, 0.2], exact=[0.1, -0.1])
+    summary = pd.DataFrame(columns=["task", "estimator", "rank_correlation", "sign_agreement"])
+    figure = draw_agreement(units, summary, title="t")
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert labels == [f"{ESTIMATORS[n].label} (log-probability)" for n in ("patching", "ig")]
