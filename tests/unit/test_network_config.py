@@ -1,7 +1,6 @@
 """The block ``networks:``: what it means, and what is said when it is wrong."""
 
 import textwrap
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_sources_are_told_apart_and_resolved(load, tmp_path):
     assert found["c"].file == str(tmp_path / "some.jsonl")
     assert found["e"].task == "formal/number_sequence" and found["a"].file is None
     assert study.networks.layers == (0, 3)
-    assert Study.from_dict(asdict(study)) == study
+    assert Study.from_dict(study.to_dict()) == study
 
 
 @pytest.mark.parametrize(
