@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from annotated_types import Ge, Gt, Le
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from brodmann.config.localizer import OWN_PROSE
 from brodmann.config.resolve import Resolver
@@ -53,7 +52,7 @@ class EditingSettings(Section):
     which is in none of the shipped corpora."""
     seeds: Distinct[Whole] = (0, 1, 2)
     """Seeds of the random controls, one each."""
-    top_percent: Annotated[float, Strict(), Gt(0), Le(50), AS_WRITTEN] = 5.0
+    top_percent: Annotated[float, Strict(), Field(gt=0, le=50), *AS_WRITTEN] = 5.0
     """Units with the highest |z| over a dataset's networks, in per cent of all."""
     random_percent: Percent = 15.0
     """Random units beside them, in per cent of all."""
@@ -88,9 +87,9 @@ class ProbingSettings(Section):
 
     tasks: Several[SomeText] = ()
     """Globs over domain/task."""
-    items: Annotated[int, Strict(), Ge(10), AS_WHOLE] = 100
+    items: Annotated[int, Strict(), Field(ge=10), AS_WHOLE] = 100
     """Items per task."""
-    folds: Annotated[int, Strict(), Ge(2), AS_WHOLE] = 5
+    folds: Annotated[int, Strict(), Field(ge=2), AS_WHOLE] = 5
     """Of the cross-validation; an item's prompts are never in two of them."""
     seed: Whole = 0
     """Of the folds."""

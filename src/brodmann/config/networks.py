@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Ge
 from pydantic import Field, Strict
 
 from brodmann.config.network_use import (
@@ -139,7 +138,7 @@ class NetworkKeys(Section):
     """Whether every token's signals are then scaled to length 1."""
     drop_first: Truth = False
     """Whether the first token of a sample is left out, where attention sinks live."""
-    max_tokens: Annotated[int, Strict(), Ge(2), AS_WHOLE] = 512
+    max_tokens: Annotated[int, Strict(), Field(ge=2), AS_WHOLE] = 512
     """Tokens of a sample that are read, special tokens included."""
     restarts: Count = 10
     """Starts of the iteration, of which one run is kept; the stability of networks is measured over all."""

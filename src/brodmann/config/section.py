@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+)
 from pydantic import Discriminator as _Discriminator
 from pydantic import WrapValidator as _Wrap
 from pydantic_core import PydanticCustomError
@@ -68,23 +75,24 @@ def _kind(value: Any) -> str:
 
 
 T = TypeVar("T")
-AS_WRITTEN, AS_WHOLE = _Wrap(_as_written), BeforeValidator(_whole)
+AS_WHOLE = BeforeValidator(_whole)
+AS_WRITTEN = (_Wrap(_as_written), PlainSerializer(lambda value: value, return_type=Any))
 _A_LIST = BeforeValidator(_a_list)
 _DISTINCT = (AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True}))
 
 Truth = Annotated[bool, Strict()]
 Text = Annotated[str, Strict()]
-SomeText = Annotated[str, Strict(), MinLen(1)]
-Whole = Annotated[int, Strict(), Ge(0), AS_WHOLE]
-Count = Annotated[int, Strict(), Ge(1), AS_WHOLE]
-Number = Annotated[float, Strict(), AS_WRITTEN]
-Positive = Annotated[float, Strict(), Gt(0), AS_WRITTEN]
-Share = Annotated[float, Strict(), Ge(0), Le(1), AS_WRITTEN]
-Percent = Annotated[float, Strict(), Gt(0), Le(100), AS_WRITTEN]
+SomeText = Annotated[str, Strict(), Field(min_length=1)]
+Whole = Annotated[int, Strict(), Field(ge=0), AS_WHOLE]
+Count = Annotated[int, Strict(), Field(ge=1), AS_WHOLE]
+Number = Annotated[float, Strict(), *AS_WRITTEN]
+Positive = Annotated[float, Strict(), Field(gt=0), *AS_WRITTEN]
+Share = Annotated[float, Strict(), Field(ge=0, le=1), *AS_WRITTEN]
+Percent = Annotated[float, Strict(), Field(gt=0, le=100), *AS_WRITTEN]
 Several = Annotated[tuple[T, ...], _A_LIST]
-OneOrMore = Annotated[tuple[T, ...], MinLen(1), _A_LIST]
+OneOrMore = Annotated[tuple[T, ...], Field(min_length=1), _A_LIST]
 Distinct = Annotated[tuple[T, ...], *_DISTINCT, _A_LIST]
-DistinctSome = Annotated[tuple[T, ...], MinLen(1), *_DISTINCT, _A_LIST]
+DistinctSome = Annotated[tuple[T, ...], Field(min_length=1), *_DISTINCT, _A_LIST]
 # Of several types, the one whose tag fits the value is asked for; errors name no tag.
 TAGS = ("|mapping", "|text", "|number")
 BY_KIND = _Discriminator(_kind)

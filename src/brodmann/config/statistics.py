@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Le
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from brodmann.config.section import AS_WRITTEN, Count, Section, Several, SomeText, Whole
 
@@ -42,5 +41,5 @@ class StatisticsSettings(StatisticsKeys):
 class FigureSettings(Section):
     """What figures show."""
 
-    chord_minimum: Annotated[float, Strict(), Gt(0), Le(1), AS_WRITTEN] = 0.05
+    chord_minimum: Annotated[float, Strict(), Field(gt=0, le=1), *AS_WRITTEN] = 0.05
     """Chord diagrams show pairs of tasks with at least this overlap."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from annotated_types import MinLen
+from pydantic import Field
 
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
@@ -29,7 +29,7 @@ class Config(Section):
     is under `execution`, cores and clusters are in profiles/. Unknown keys are errors. A key that is left
     out takes the default given here."""
 
-    models: Annotated[dict[str, ModelKeys], MinLen(1)]
+    models: Annotated[dict[str, ModelKeys], Field(min_length=1)]
     """The models of the study; the name is the {model} of every path under results/."""
     results_from: SomeText | None = None
     """Folder that results sources and their tables are relative to; null is the config file's own. Given with
