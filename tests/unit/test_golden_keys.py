@@ -753,6 +753,8 @@ STAGE_OF = {
     **{name: f"{name}_pass" for name in ("baseline", "attribution", "ablation", "localizer")},
     **{"lesion": "lesion_pass", "networks": "networks_pass", "network use": "network_use_pass"},
 }
+# Stages whose files a pass reads: where they are made anew, it runs.
+UPSTREAM = {"network use": "networks_pass"}
 # Keys of the config that lead to files, which are inputs of rules; and what a file of this test holds.
 INPUTS = {"datasets", "stimuli", "corpus", "example", "percents", "main"}
 
@@ -804,7 +806,8 @@ def test_what_changes_a_key_changes_the_settings_of_its_stage(
                 full_store.asked.clear()
                 run()
                 keys = {key for own in full_store.asked.values() for key in own}
-                found[stage] = keys, study.stage_settings(model, STAGE_OF[stage])
+                read = (STAGE_OF[stage], UPSTREAM.get(stage, STAGE_OF[stage]))
+                found[stage] = keys, [study.stage_settings(model, one) for one in read]
         return found
 
     usual = observed(STUDIES[name])

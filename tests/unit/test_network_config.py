@@ -79,3 +79,14 @@ def test_what_is_wrong_is_said(load, block, expected):
         load(f"networks: {block}")
     assert expected in str(caught.value)
     assert all(str(problem).count("\n") == 0 for problem in caught.value.problems)
+
+
+def test_texts_of_the_compared_localizer_are_what_its_use_depends_on(load):
+    """Its texts are generated for the pass itself: no file says that they changed."""
+    block = """
+        networks: {datasets: {a: corpus:news}, editing: {localizer: theory_of_mind}}
+        localizer: {answers: %s}
+    """
+    true, random = (load(block % answers) for answers in ("true", "random"))
+    for stage in ("network_use_pass", "network_use"):
+        assert true.stage_settings("a", stage) != random.stage_settings("a", stage)

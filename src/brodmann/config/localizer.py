@@ -234,7 +234,7 @@ class LocalizerSettings(LocalizerKeys):
             found["size"] = self.sizes[0].name
             found["range"] = self.range
         if stage in NETWORK_USE and (rival := study.networks.editing.localizer) is not None:
-            found["localizer"] = self.stimulation(rival)
+            found["localizer"] = {**self.stimulation(rival), **self.generation()}
         return found
 
     def generation(self) -> dict[str, Any]:

@@ -29,8 +29,6 @@ from brodmann.config.section import (
 )
 from brodmann.config.stages import NETWORK_USE, NETWORKS
 from brodmann.errors import UserError, did_you_mean
-from brodmann.stimuli.corpora import SHIPPED
-from brodmann.stimuli.hub import HubDataset
 
 # Whose activations are decomposed.
 Site = Literal["mlp_output", "mlp_hidden", "attention_output", "block_output"]
@@ -168,6 +166,10 @@ class NetworkKeys(Section):
 
 def _found(name: str, source: str, selected: tuple[str, ...], here: Resolver) -> str:
     """A dataset's source, a path resolved; texts are read later, but what names them must be there."""
+    # Jobs, which find their study resolved, do without these.
+    from brodmann.stimuli.corpora import SHIPPED
+    from brodmann.stimuli.hub import HubDataset
+
     path = ("networks", "datasets", name)
     if not is_dataset_name(name):
         here.problem(

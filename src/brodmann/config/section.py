@@ -6,7 +6,10 @@ it, what it means. The JSON schema for editors and docs/config.md are written fr
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -29,11 +32,23 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """With the texts below the keys as descriptions; they are read from the file only when asked for."""
+        schema = handler(core_schema)
+        keys = handler.resolve_ref_schema(schema)["properties"]
+        lines = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
+        for key, text in pairwise(lines):
+            if isinstance(key, ast.AnnAssign) and isinstance(text, ast.Expr):
+                name = key.target.id  # type: ignore[union-attr]
+                alias = cls.model_fields[name].alias or name
+                keys[alias]["description"] = ast.literal_eval(text.value)
+        return schema
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """This section's part in what ``stage`` depends on: where it changes, the stage runs again.
