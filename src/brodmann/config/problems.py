@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,7 +30,7 @@ _BOUNDS = {
     "greater_than": ("gt", "more than {}"),
 }
 # Stands in where there are no models to check the rest of a config beside.
-_A_MODEL = {"a model": {"source": "hf:a-model"}}
+_A_MODEL = {"a-model": {"source": "hf:a-model"}}
 
 
 def validated(
@@ -41,21 +41,24 @@ def validated(
     The config is whole whatever is wrong: a default stands for every value that was refused.
     """
     left = copy.deepcopy(dict(values))
-    problems: set[Problem] = set()
+    problems: set[Problem] | None = None
     broken: set[KeyPath] = set()
     while True:
         try:
-            config = Config.model_validate(left)
+            config = Config.model_validate(left, by_alias=True, by_name=False)
         except ValidationError as error:
-            for found in error.errors(include_url=False):
-                path = tuple(part for part in found["loc"] if part not in TAGS)
-                if _is_echo(found):
-                    continue
-                problems.update(_explain(path, found, source))
-                broken.add(path)
-                _remove(left, path)
+            errors = [one for one in error.errors(include_url=False) if not _is_echo(one)]
         else:
-            return config, sorted(problems, key=lambda one: source.order(one.where)), broken
+            order = sorted(problems or (), key=lambda one: source.order(one.where))
+            return config, order, broken
+        said: set[Problem] = set()
+        for found in errors:
+            path = tuple(part for part in found["loc"] if part not in TAGS)
+            said.add(_explain(path, found, source))
+            broken.add(path)
+            _remove(left, path)
+        # What is missing later was taken out here.
+        problems = said if problems is None else problems
 
 
 def _is_echo(found: Mapping[str, Any]) -> bool:
@@ -89,7 +92,7 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _explain(path: KeyPath, found: Mapping[str, Any], source: ConfigSource) -> Iterator[Problem]:
+def _explain(path: KeyPath, found: Mapping[str, Any], source: ConfigSource) -> Problem:
     """The problem in one of pydantic's errors."""
     where, value, rule = source.where(path), found["input"], found.get("ctx", {})
     schema = at(config_schema(), path)
@@ -97,26 +100,26 @@ def _explain(path: KeyPath, found: Mapping[str, Any], source: ConfigSource) -> I
     match found["type"]:
         case "extra_forbidden":
             known = at(config_schema(), path[:-1]).get("properties", {})
-            yield Problem(where, "unknown key", did_you_mean(path[-1], known))
+            return Problem(where, "unknown key", did_you_mean(path[-1], known))
         case "missing":
             place = where if len(path) == 1 else f"{source.where(path[:-1])}.{path[-1]}"
-            yield Problem(place, "missing", meaning)
+            return Problem(place, "missing", meaning)
         case "literal_error":
             choices = schema["enum"]
             hint = did_you_mean(str(value), [str(choice) for choice in choices])
             allowed = ", ".join(show(choice) for choice in choices)
             fix = hint if hint.startswith("did you mean") else ""
-            yield Problem(where, f"found {show(value)}, allowed: {allowed}", fix)
+            return Problem(where, f"found {show(value)}, allowed: {allowed}", fix)
         case "greater_than_equal" | "less_than_equal" | "greater_than" as bound:
             key, words = _BOUNDS[bound]
-            yield Problem(where, f"found {show(value)}, allowed: {words.format(f'{rule[key]:g}')}")
+            return Problem(where, f"found {show(value)}, allowed: {words.format(f'{rule[key]:g}')}")
         case "too_short" | "string_too_short":
-            yield Problem(where, "must not be empty", meaning)
+            return Problem(where, "must not be empty", meaning)
         case "twice":
-            yield Problem(where, "holds the same entry twice")
+            return Problem(where, "holds the same entry twice")
         case "string_pattern_mismatch":
-            yield Problem(where, f"found {show(value)}", meaning)
+            return Problem(where, f"found {show(value)}", meaning)
         case _:
             types = schema.get("type", "object")
             names = [_TYPES[name] for name in ([types] if isinstance(types, str) else types)]
-            yield Problem(where, f"expected {' or '.join(names)}, found {show(value)}")
+            return Problem(where, f"expected {' or '.join(names)}, found {show(value)}")
