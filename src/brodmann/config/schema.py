@@ -14,7 +14,6 @@ from brodmann.config.section import Section
 from brodmann.config.source import KeyPath
 from brodmann.config.study import Config
 
-_PLAIN = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
 _LEFT_OUT = ("title", "$defs", "const")
 
 
@@ -89,27 +88,18 @@ def typed(value: Any, path: KeyPath = ()) -> Any:
     if isinstance(value, list):
         return [typed(item, (*path, number)) for number, item in enumerate(value)]
     schema = at(config_schema(), path)
-    if isinstance(value, str) and schema:
-        try:
-            read = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            return value
-        # "null" is fine as text, too, but nobody who writes it on a command line means the word.
-        if (read is None or not _allowed(value, schema)) and _allowed(read, schema):
-            return read
-    return value
-
-
-def _allowed(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether ``value`` is of a type that the schema takes."""
-    if "enum" in schema:
-        return any(value == one and type(value) is type(one) for one in schema["enum"])
-    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
-        return False
-    types = _listed(schema.get("type", ()))
-    if value is None or isinstance(value, bool):
-        return ("null" if value is None else "boolean") in types
-    return any(isinstance(value, _PLAIN.get(name, dict)) for name in types)
+    if not isinstance(value, str) or not schema:
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return value
+    choices, types = schema.get("enum", ()), _listed(schema.get("type", ()))
+    if read is None:
+        # Nobody who writes "null" on a command line means the word, even where text is fine.
+        return None if None in choices or "null" in types else value
+    is_text = "string" in types and re.search(schema.get("pattern", ""), value)
+    return value if is_text or value in choices else read
 
 
 def _listed(types: str | Iterable[str]) -> list[str]:
