@@ -81,7 +81,7 @@ class AttributionSettings(Section):
 
     def estimation(self) -> dict[str, Any]:
         """What decides the attributions themselves."""
-        chosen = {"estimator": self.estimator, "gradient": self.gradient}
+        chosen: dict[str, Any] = {"estimator": self.estimator, "gradient": self.gradient}
         if self.estimator == "ig":
             chosen["steps"] = self.ig_steps
         if self.estimator == "exact":

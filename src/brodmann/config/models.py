@@ -82,7 +82,7 @@ class ModelKeys(Section):
     """Run Python code that comes with the checkpoint. Only for sources you trust."""
     allow_pickle: Truth = False
     """Accept checkpoints that are not safetensors. Loading them can be unsafe; convert them if you can."""
-    units: dict[str, Text] = Field({})
+    units: dict[str, Text] = Field(default={})
     """Module paths for an architecture that brodmann does not know, or knows wrongly; see docs/models.md.
     Keys are those of the architecture table (blocks, mlp_hidden, heads, ...)."""
     device_map: (
@@ -93,7 +93,7 @@ class ModelKeys(Section):
     ) = None
     """Passed to transformers for models larger than one device: auto, balanced, sequential, or a mapping from
     modules to "0", "1", ..., "cpu" or "disk" (docs/large-models.md). Never changes results."""
-    max_memory: dict[str, Text] = Field({})
+    max_memory: dict[str, Text] = Field(default={})
     """With device_map: auto, how much of each device a model's weights may take, e.g. {"0": 70GiB, cpu:
     200GiB}; the rest goes to the next device, then to cpu, then to disk. Never changes results."""
     gpus: Count = 1

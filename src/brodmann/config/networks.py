@@ -100,7 +100,7 @@ class NetworkKeys(Section):
     """Functional networks (docs/networks.md): a model's signals over texts, decomposed by independent
     component analysis as those of a brain. Nothing is computed without datasets."""
 
-    sources: dict[str, SomeText] = Field({}, alias="datasets")
+    sources: dict[str, SomeText] = Field(default={}, alias="datasets")
     """Name -> texts (docs/networks.md). `corpus:encyclopedia`, `corpus:news`, `corpus:maths` or
     `corpus:code` (shipped); a folder of .txt files; `FILE.txt`; `FILE.jsonl` or `FILE.jsonl#FIELD`;
     `hf:ORG/NAME:CONFIG:SPLIT#COLUMN`, a dataset of the Hugging Face hub; or `task:DOMAIN/NAME` for a task's

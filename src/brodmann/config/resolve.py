@@ -47,10 +47,13 @@ class Resolver:
         if found not in self.problems:
             self.problems.append(found)
 
-    def take(self, error: UserError, path: KeyPath) -> None:
-        """Note the problems of ``error`` as those of the key ``path``."""
+    def take(self, error: UserError, path: KeyPath | None = None) -> None:
+        """Note the problems of ``error``; as those of the key ``path``, if one is given."""
         for found in error.problems:
-            self.problem(path, found.what, found.fix)
+            if isinstance(found, str):
+                found = Problem(self.source.label, found)
+            where = found.where if path is None else self.source.where(path)
+            self.problems.append(Problem(where, found.what, found.fix))
 
     def resolve(self, text: str, path: KeyPath) -> Path:
         """``text`` as a path, relative to the file that holds the key ``path``."""
@@ -109,5 +112,5 @@ class Resolver:
                 where = self.source.where((*path, number))
                 chosen.update(catalogue.select(tasks or (), [glob], where))
             except UserError as error:
-                self.problems.extend(error.problems)
+                self.take(error)
         return tuple(sorted(chosen, key=catalogue.sort_key))

@@ -86,7 +86,9 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _kind(value: Any) -> str:
-    return {dict: "|mapping", str: "|text"}.get(type(value), "|number")
+    return (
+        "|mapping" if isinstance(value, dict) else "|text" if isinstance(value, str) else "|number"
+    )
 
 
 T = TypeVar("T")

@@ -132,7 +132,7 @@ class Study(Section):
         return tuple(
             selection_name(sign, percent)
             for sign in self.selection.signs
-            for percent in self.ablation.percents
+            for percent in self.ablation.percents or ()
         )
 
     @property

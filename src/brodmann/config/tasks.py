@@ -40,7 +40,7 @@ class TaskKeys(Section):
     """half finds circuits on one half of the items and measures them on the other."""
     rename: Truth = False
     """Give tasks of the published layout brodmann's names instead of their own keys."""
-    difficulty: dict[str, SomeText] = Field({})
+    difficulty: dict[str, SomeText] = Field(default={})
     """Globs over domain/task, each with a level that the task's file offers (easy, hard, ...); tasks not
     named are taken as published."""
 
@@ -76,7 +76,7 @@ class TaskKeys(Section):
                 return published.list_published(folder, self.rename), folder
             return catalogue.list_tasks(here.root / "data"), None
         except UserError as error:
-            here.problems.extend(error.problems)
+            here.take(error)
             return None, folder
 
     def _levels(
@@ -93,7 +93,7 @@ class TaskKeys(Section):
                 where = here.source.where((*path, glob))
                 levels |= dict.fromkeys(catalogue.select(selected, [glob], where), level)
             except UserError as error:
-                here.problems.extend(error.problems)
+                here.take(error)
         return {task: level for task, level in levels.items() if level != catalogue.DEFAULT_LEVEL}
 
 
