@@ -49,6 +49,9 @@ from golden.passes import (
 )
 from safetensors.numpy import save
 
+from brodmann.config.schema import config_schema
+from brodmann.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 WRITING = os.environ.get("BRODMANN_GOLDEN") == "write"
@@ -742,3 +745,85 @@ def test_networks_as_records():
     compare("records", found)
     assert described(Networks.unpack(whole.pack()).pack()) == found["templates"]
     assert described(SampleNetworks.unpack(sample.pack()).pack()) == found["sample"]
+
+
+# What passes depend on, as rules see it
+
+STAGE_OF = {
+    **{name: f"{name}_pass" for name in ("baseline", "attribution", "ablation", "localizer")},
+    **{"lesion": "lesion_pass", "networks": "networks_pass", "network use": "network_use_pass"},
+}
+# Stages whose files a pass reads: where they are made anew, it runs.
+UPSTREAM = {"network use": "networks_pass"}
+# Keys of the config that lead to files, which are inputs of rules; and what a file of this test holds.
+INPUTS = {"datasets", "stimuli", "corpus", "example", "percents", "main"}
+
+
+def others(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
+    """Valid values beside ``value``."""
+    if "enum" in schema:
+        yield from (one for one in schema["enum"] if one != value)
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield min(value + 1, schema.get("maximum", value + 1))
+    elif isinstance(value, list) and "enum" in schema.get("items", {}):
+        yield [one for one in schema["items"]["enum"] if one not in value] or value[:1]
+    elif value is None and "integer" in schema["type"]:
+        yield schema["minimum"] + 1
+
+
+def leaves(config: Any, schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[Any]:
+    """(path, value, schema) of every setting of a section."""
+    for key, part in schema["properties"].items():
+        if "properties" in part and isinstance(config[key], dict):
+            yield from leaves(config[key], part, (*path, key))
+        elif key not in INPUTS:
+            yield (*path, key), config[key], part
+
+
+def with_value(config: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy of ``config`` in which ``value`` stands at ``path``."""
+    if not path:
+        return value
+    return {**config, path[0]: with_value(config.get(path[0], {}), path[1:], value)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_changes_a_key_changes_the_settings_of_its_stage(
+    name, tmp_path, monkeypatch, full_store
+):
+    """Else Snakemake would not see that a pass has something to do."""
+    monkeypatch.chdir(tmp_path)
+    [model] = STUDIES[name]["models"]
+
+    def observed(settings: dict[str, Any]) -> dict[str, tuple[set[str], Any]]:
+        study, files = write_study(tmp_path, settings)
+        found = {}
+        for stage, run in the_passes(study, files).items():
+            if stage in STAGE_OF:
+                full_store.asked.clear()
+                run()
+                keys = {key for own in full_store.asked.values() for key in own}
+                read = (STAGE_OF[stage], UPSTREAM.get(stage, STAGE_OF[stage]))
+                found[stage] = keys, [study.stage_settings(model, one) for one in read]
+        return found
+
+    usual = observed(STUDIES[name])
+    effective = load_config([tmp_path / "config.yaml"], root=ROOT).config
+    unseen, n_changed = [], 0
+    for section in ("attribution", "selection", "ablation", "localizer", "networks"):
+        schema = config_schema()["properties"][section]
+        for path, value, part in leaves(effective[section], schema):
+            for other in others(value, part):
+                try:
+                    changed = observed(with_value(STUDIES[name], (section, *path), other))
+                except UserError:
+                    continue  # two settings that do not go together
+                for stage, (keys, settings) in changed.items():
+                    n_changed += keys != usual[stage][0]
+                    if keys != usual[stage][0] and settings == usual[stage][1]:
+                        unseen.append((stage, ".".join((section, *path)), other))
+    assert n_changed > 20, "hardly a setting changed a key"
+    assert not unseen

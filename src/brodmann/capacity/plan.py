@@ -16,7 +16,8 @@ from brodmann.capacity import resources
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size, size_of_folder
 from brodmann.capacity.stage_memory import CUDA_CONTEXT, StageMemory, stage_memory
-from brodmann.config.study import ModelEntry, Study
+from brodmann.config.models import ModelEntry
+from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from brodmann.capacity.experts import Mixture, mixture_of
-from brodmann.config.study import ModelEntry
+from brodmann.config.models import ModelEntry
 from brodmann.models.architecture import expected_layers, expected_neurons, heads_of, hidden_size
 from brodmann.runner.footprint import Widths
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.study import Inclusion
+from brodmann.config.models import Inclusion
 from brodmann.files import read_record
 
 # A smaller difference between clean and corrupted baseline is no contrast to normalise by.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brodmann.config.study import selection_name
+from brodmann.config.selection import selection_name
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_rows, write_text
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.circuits.masks import Mask, Selection, strongest
-from brodmann.config.study import KEPT_PERCENT
+from brodmann.config.selection import KEPT_PERCENT
 
 
 def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray:

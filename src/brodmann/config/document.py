@@ -1,4 +1,7 @@
-"""docs/config.md, written from the schema: ``python -m brodmann.config.document``."""
+"""docs/config.md and the schema for editors, written from the sections' classes.
+
+``python -m brodmann.config.document``
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.schema import load_schema
+from brodmann.config.schema import config_schema, schema_page
 from brodmann.files import write_text
 
 _INTRODUCTION = """# The config file
 
-Written from `workflow/schemas/config.schema.yaml` by `python -m brodmann.config.document`.
+Written from `src/brodmann/config` by `python -m brodmann.config.document`, as is the schema for editors,
+`workflow/schemas/config.schema.yaml`.
 
 Without `--configfile`, Snakemake reads `config.yaml` of the working directory, or, if there is none, the one
 beside the Snakefile. A file given with `--configfile` stands alone: what it leaves out takes the defaults
@@ -26,9 +30,9 @@ Changing a value recomputes what depends on it and nothing else. `execution`, `d
 """
 
 
-def config_page(schema: dict[str, Any]) -> str:
+def config_page() -> str:
     """The Markdown page: one table per section."""
-    return "\n".join([_INTRODUCTION, *_sections(schema)]) + "\n"
+    return "\n".join([_INTRODUCTION, *_sections(config_schema())]) + "\n"
 
 
 def _sections(schema: dict[str, Any]) -> Iterator[str]:
@@ -94,6 +98,6 @@ def _values(schema: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     root = Path(__file__).resolve().parents[3]
-    schema_file = root / "workflow" / "schemas" / "config.schema.yaml"
-    write_text(root / "docs" / "config.md", config_page(load_schema(schema_file)))
+    write_text(root / "workflow" / "schemas" / "config.schema.yaml", schema_page())
+    write_text(root / "docs" / "config.md", config_page())
     sys.exit(0)

@@ -1,17 +1,36 @@
-"""``localizer:`` as typed values, and the names of what it selects."""
+"""``localizer:``: which units respond to a kind of text, and what they are called in paths."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import BeforeValidator, Field
+
+from brodmann.config.resolve import Resolver
+from brodmann.config.section import (
+    Count,
+    Distinct,
+    DistinctSome,
+    Percent,
+    Section,
+    Several,
+    SomeText,
+    Text,
+    Whole,
+    floats,
+)
+from brodmann.config.stages import LESION, LOCALIZER, NETWORK_USE
 from brodmann.errors import UserError
 
 # Sites whose units are dimensions of the residual stream.
 RESIDUAL_SITES = ("block_output", "mlp_output")
 # From a unit's activations at every token to one number per text.
-POOLINGS = ("last-token", "mean", "sum")
+Pooling = Literal["last-token", "mean", "sum"]
+POOLINGS: tuple[str, ...] = get_args(Pooling)
+# The text whose perplexity is measured where a study names none.
+OWN_PROSE = "stimuli/corpus/prose.txt"
 # Ranges of percentiles of t that mean the most and the least selective units.
 MOST_SELECTIVE = "100-100"
 LEAST_SELECTIVE = "0-0"
@@ -64,35 +83,163 @@ class Size:
         return max(1, int(self.percentage / 100 * n_units))
 
 
-@dataclass(frozen=True)
-class LesionSettings:
-    """``localizer.lesion:``, its sizes and tasks resolved."""
-
-    percentages: tuple[float, ...]  # none: the sizes of the localizer
-    kinds: tuple[str, ...]
-    seeds: tuple[int, ...]
-    tasks: tuple[str, ...]
-    items: int
-    passages: int | None  # of the corpus; None: all
-    corpus: str  # a path
+_Network = Literal[
+    "language", "theory_of_mind", "theory-of-mind", "multiple_demand", "multiple-demand"
+]
+# YAML reads ``true`` as a truth value.
+_Answers = Annotated[
+    Literal["true", "random"],
+    BeforeValidator(lambda value: "true" if value is True else value),
+    Field(json_schema_extra={"enum": ["true", "random", True]}),
+]
 
 
-@dataclass(frozen=True)
-class LocalizerSettings:
-    """``localizer:``. ``percentages`` is empty where ``num_units`` counts."""
+class Pooled(Section):
+    """From tokens to one number per text, by network; padding never counts."""
 
-    networks: tuple[str, ...]
-    pooling: dict[str, str]
-    truncate: dict[str, int | None]
+    language: Pooling = "last-token"
+    """Of sentences and lists of non-words - the last token's activation, or the mean or sum over all
+    tokens."""
+    theory_of_mind: Pooling = "mean"
+    """Of false-belief and false-photograph stories."""
+    multiple_demand: Pooling = "mean"
+    """Of hard and easy problems."""
+
+
+class Truncated(Section):
+    """Tokens of a text that are read, by network, special tokens included; null reads all."""
+
+    language: Count | None = 12
+    """Of sentences and lists of non-words."""
+    theory_of_mind: Count | None = None
+    """Of false-belief and false-photograph stories."""
+    multiple_demand: Count | None = None
+    """Of hard and easy problems."""
+
+
+class LesionSettings(Section):
+    """Units silenced at every position, and what that does to text and tasks, beside random units."""
+
+    percentages: DistinctSome[Percent] | None = None
+    """Sizes of the lesions; null takes those that are selected."""
+    kinds: DistinctSome[Literal["zero", "mean"]] = ("zero",)
+    """zero, and/or mean - each unit's mean over the localizer's texts."""
+    seeds: Distinct[Whole] = (42, 43, 44)
+    """Seeds of the random controls, one lesion each."""
+    tasks: Several[SomeText] = ("*",)
+    """Globs over domain/task - tasks whose accuracy is measured; [] for none."""
+    items: Count = 20
+    """Items per task, drawn with localizer.seed."""
+    passages: Count | None = None
+    """Paragraphs of the corpus, the first so many; null takes all."""
+    corpus: SomeText | None = None
+    """A text file, paragraphs separated by empty lines, whose perplexity is measured; null is our own
+    prose."""
+
+
+class LocalizerKeys(Section):
+    """Functional localizers (docs/localizers.md): units that respond more to one kind of text than to
+    another, and what their lesion does."""
+
+    networks: Distinct[_Network] = ("language",)
+    """Which contrasts are run; none ([]) for no localizers at all."""
+    pooling: Pooled = Pooled()
+    truncate: Truncated = Truncated()
+    percentages: DistinctSome[Percent] | None = (1.0,)
+    """How many units are selected, in per cent of all. Goes before num_units; null leaves it to that."""
+    num_units: Count | None = None
+    """How many units are selected, where no percentages are given."""
+    range: Text = "100-100"
+    """Percentiles of t between which units are drawn, e.g. 90-100; 100-100 takes the most selective units,
+    0-0 the least selective."""
+    stimuli: SomeText = "stimuli"
+    """Folder with the texts (stimuli/README.md); the default is the one that ships with the workflow."""
+    demand: Literal["arithmetic", "span"] = "arithmetic"
+    """Hard and easy problems of the multiple-demand contrast."""
+    answers: _Answers = "true"
+    """What follows the questions of the theory-of-mind contrast - the true answers, or random ones
+    (published)."""
+    site: Literal["block_output", "mlp_output", "mlp_hidden"] = "block_output"
+    """The units - dimensions of every block's output, of every MLP's output, or every MLP's hidden
+    neurons."""
+    seed: Whole = 42
+    """Seed of generated texts, random answers and units drawn from a range."""
+    lesion: LesionSettings = LesionSettings()
+
+    def resolved(self, selected: tuple[str, ...], here: Resolver) -> LocalizerSettings:
+        """The section with its files and tasks found, and one spelling for what has several."""
+        networks = tuple(network_name(name) for name in self.networks)
+        for name in networks:
+            if networks.count(name) > 1:
+                path = ("localizer", "networks")
+                here.problem(path, f"holds {name} twice", "keep one spelling")
+        # A number of units is only asked for where no percentages are.
+        percentages = self.percentages
+        if self.num_units is not None and "percentages" not in self.model_fields_set:
+            percentages = None
+        if percentages is None and self.num_units is None and here.sound("localizer"):
+            path = ("localizer", "percentages")
+            here.problem(path, "no percentages and no num_units", "give one of the two")
+        try:
+            span = range_name(self.range)
+        except UserError as error:
+            here.take(error, ("localizer", "range"))
+            span = ""
+        stimuli = self.stimuli if "stimuli" in self.model_fields_set else None
+        lesion, path = self.lesion, ("localizer", "lesion")
+        own = {
+            "networks": networks,
+            "pooling": dict(self.pooling),
+            "truncate": dict(self.truncate),
+            "percentages": floats(percentages),
+            "range": span,
+            "stimuli": here.shipped(stimuli, ("localizer", "stimuli"), "stimuli", folder=True),
+            "lesion": lesion.but(
+                percentages=floats(lesion.percentages) or None,
+                tasks=here.matching(lesion.tasks, selected or None, (*path, "tasks")),
+                corpus=here.shipped(lesion.corpus, (*path, "corpus"), OWN_PROSE),
+            ),
+        }
+        return LocalizerSettings(**{**dict(self), **own})
+
+
+class LocalizerSettings(LocalizerKeys):
+    """``localizer:``. ``percentages`` is empty where ``num_units`` counts; files are paths."""
+
+    networks: tuple[str, ...]  # type: ignore[assignment]
+    pooling: dict[str, Pooling]  # type: ignore[assignment]
+    truncate: dict[str, int | None]  # type: ignore[assignment]
     percentages: tuple[float, ...]
-    num_units: int | None
-    range: str
-    stimuli: str  # a path
-    demand: str
-    answers: str
-    site: str
-    seed: int
-    lesion: LesionSettings
+
+    def depends(self, stage: str, study: Any) -> dict[str, Any]:
+        """Of localizers, their lesions, and what is set beside them."""
+        found: dict[str, Any] = {}
+        localized = {name: self.stimulation(name) for name in self.networks}
+        if stage in (*LOCALIZER, *LESION):
+            found["networks"] = localized
+            found["texts"] = self.generation()
+        if stage == "localizer":
+            found["selections"] = [*self.selections]
+        if stage in LESION:
+            found["selections"] = [*self.selections_of(self.lesioned)]
+            lesion = self.lesion
+            found |= {
+                "kinds": list(lesion.kinds),
+                "tasks": list(lesion.tasks),
+                "items": lesion.items,
+                "passages": lesion.passages,
+            }
+        if stage == "network_agreement":
+            found["localizers"] = localized
+            found["size"] = self.sizes[0].name
+            found["range"] = self.range
+        if stage in NETWORK_USE and (rival := study.networks.editing.localizer) is not None:
+            found["localizer"] = {**self.stimulation(rival), **self.generation()}
+        return found
+
+    def generation(self) -> dict[str, Any]:
+        """What decides the texts, beside the files that they are read from."""
+        return {"demand": self.demand, "answers": self.answers, "seed": self.seed}
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -104,7 +251,7 @@ class LocalizerSettings:
     @property
     def lesioned(self) -> tuple[Size, ...]:
         """The sizes that are lesioned."""
-        own = tuple(Size(percentage=percentage) for percentage in self.lesion.percentages)
+        own = tuple(Size(percentage=percentage) for percentage in self.lesion.percentages or ())
         return own or self.sizes
 
     @property
@@ -124,8 +271,12 @@ class LocalizerSettings:
     @property
     def selections(self) -> tuple[str, ...]:
         """Every selection there is a file of."""
+        return self.selections_of(self.all_sizes)
+
+    def selections_of(self, sizes: tuple[Size, ...]) -> tuple[str, ...]:
+        """The selections of these sizes, each with its random controls."""
         names = []
-        for size in self.all_sizes:
+        for size in sizes:
             names.append(self.selection_name(size))
             names += [self.control_name(size, seed) for seed in self.lesion.seeds]
         return tuple(names)

@@ -1,18 +1,38 @@
-"""``networks:`` as typed values, and where the texts of its datasets come from."""
+"""``networks:``: what is decomposed and how, and where the texts of its datasets come from."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-from brodmann.config.network_use import NetworkUse
+from pydantic import Field, Strict
+
+from brodmann.config.network_use import (
+    EditingSettings,
+    FollowingSettings,
+    NetworkUse,
+    ProbingSettings,
+)
+from brodmann.config.resolve import Resolver
+from brodmann.config.section import (
+    AS_WHOLE,
+    Count,
+    DistinctSome,
+    Positive,
+    Section,
+    Share,
+    SomeText,
+    Truth,
+    Whole,
+)
+from brodmann.config.stages import NETWORK_USE, NETWORKS
+from brodmann.errors import UserError, did_you_mean
 
 # Whose activations are decomposed.
-NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
-METHODS = ("canica", "fastica", "dictionary")
-SCOPES = ("all", "layer", "window")
+Site = Literal["mlp_output", "mlp_hidden", "attention_output", "block_output"]
+NETWORK_SITES: tuple[str, ...] = get_args(Site)
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
@@ -41,7 +61,11 @@ class Dataset:
 
     name: str
     source: str
-    kind: str  # corpus | hf | task | file
+
+    @property
+    def kind(self) -> str:
+        """corpus | hf | task | file."""
+        return source_kind(self.source)[0]
 
     @property
     def task(self) -> str | None:
@@ -72,32 +96,112 @@ def existing(source: str) -> str:
     return source if Path(source).exists() else source.rpartition("#")[0] or source
 
 
-@dataclass(frozen=True)
-class NetworkSettings:
+class NetworkKeys(Section):
+    """Functional networks (docs/networks.md): a model's signals over texts, decomposed by independent
+    component analysis as those of a brain. Nothing is computed without datasets."""
+
+    sources: dict[str, SomeText] = Field(default={}, alias="datasets")
+    """Name -> texts (docs/networks.md). `corpus:encyclopedia`, `corpus:news`, `corpus:maths` or
+    `corpus:code` (shipped); a folder of .txt files; `FILE.txt`; `FILE.jsonl` or `FILE.jsonl#FIELD`;
+    `hf:ORG/NAME:CONFIG:SPLIT#COLUMN`, a dataset of the Hugging Face hub; or `task:DOMAIN/NAME` for a task's
+    own prompts. Paths are relative to the config file."""
+    method: Literal["canica", "fastica", "dictionary"] = "canica"
+    """canica - spatial ICA of the reduced signals; fastica - temporal ICA; dictionary - sparse maps."""
+    site: Site = "mlp_output"
+    """The units - what every MLP, attention or block puts out, or every MLP's hidden neurons."""
+    layers: DistinctSome[Whole] | None = None
+    """Layers whose units are decomposed, from 0; null takes all."""
+    scope: Literal["all", "layer", "window"] = "all"
+    """What is decomposed together - all layers, each layer by itself, or windows of neighbouring layers."""
+    window: Count = 4
+    """Layers in a window."""
+    group_samples: Count = 100
+    """Samples of a dataset that are concatenated and decomposed into its templates."""
+    individual_samples: Whole = 100
+    """Further samples that are decomposed one by one."""
+    group_components: Count = 10
+    """Templates of a dataset."""
+    individual_components: Count = 64
+    """Networks of one sample; one of t tokens has at most t - 1."""
+    individual_kept: Literal["identified", "all"] = "identified"
+    """identified counts those networks of a sample that several starts of the iteration agree on; all counts
+    what one start found, as published."""
+    threshold: Positive = 3.6
+    """A unit belongs to a network if its z lies beyond this."""
+    side: Literal["both", "positive"] = "both"
+    """both - beyond the threshold on either side; positive - above it only."""
+    zscore: Truth = True
+    """Whether every unit's signal is standardised over the tokens."""
+    row_norm: Truth = False
+    """Whether every token's signals are then scaled to length 1."""
+    drop_first: Truth = False
+    """Whether the first token of a sample is left out, where attention sinks live."""
+    max_tokens: Annotated[int, Strict(), Field(ge=2), AS_WHOLE] = 512
+    """Tokens of a sample that are read, special tokens included."""
+    restarts: Count = 10
+    """Starts of the iteration, of which one run is kept; the stability of networks is measured over all."""
+    seed: Whole = 0
+    """Seed of the starts, of the samples' order, of the items drawn for editing and probing, and of
+    `corpus:maths`."""
+    iou_threshold: Share = 0.2
+    """A template is found in an individual network if their IoU lies beyond this."""
+    editing: EditingSettings = EditingSettings()
+    probing: ProbingSettings = ProbingSettings()
+    following: FollowingSettings = FollowingSettings()
+
+    def resolved(self, selected: tuple[str, ...], here: Resolver) -> NetworkSettings:
+        """The section with its files and tasks found."""
+        own = {
+            "sources": {
+                name: _found(name, source, selected, here) for name, source in self.sources.items()
+            },
+            "layers": None if self.layers is None else tuple(sorted(self.layers)),
+            "editing": self.editing.resolved(selected, here),
+            "probing": self.probing.resolved(selected, here),
+            "following": self.following.resolved(here),
+            "stimuli": str((here.root / "stimuli").resolve()),
+        }
+        return NetworkSettings(**{**dict(self), **own})
+
+
+def _found(name: str, source: str, selected: tuple[str, ...], here: Resolver) -> str:
+    """A dataset's source, a path resolved; texts are read later, but what names them must be there."""
+    # Jobs, which find their study resolved, do without these.
+    from brodmann.stimuli.corpora import SHIPPED
+    from brodmann.stimuli.hub import HubDataset
+
+    path = ("networks", "datasets", name)
+    if not is_dataset_name(name):
+        here.problem(
+            path,
+            f"{name!r} cannot be a dataset's folder",
+            "letters, digits, '.', '_' and '-', starting with a letter or digit",
+        )
+    kind, rest = source_kind(source)
+    if kind == CORPUS and rest not in SHIPPED:
+        here.problem(path, f"no shipped corpus '{rest}'", did_you_mean(rest, SHIPPED))
+    if kind == HUB:
+        try:
+            HubDataset.parse(rest)
+        except UserError as error:
+            here.take(error, path)
+    if kind == TASK and selected and rest not in selected:
+        what = f"'{rest}' is not among the tasks of the study"
+        here.problem(path, what, did_you_mean(rest, selected))
+    if kind != FILE:
+        return source
+    place = here.resolve(source, path)
+    file = here.resolve(source.rpartition("#")[0] or source, path)
+    if not (here.exists(place, folder=True) or here.exists(place) or here.exists(file)):
+        fix = "or corpus:NAME, hf:NAME, task:NAME"
+        here.problem(path, f"no such file or folder: {place}", fix)
+    return str(place)
+
+
+class NetworkSettings(NetworkKeys):
     """``networks:``. Without datasets nothing is computed."""
 
-    datasets: dict[str, Dataset]
-    method: str
-    site: str
-    layers: tuple[int, ...] | None  # None: all
-    scope: str
-    window: int
-    group_samples: int
-    individual_samples: int
-    group_components: int
-    individual_components: int
-    individual_kept: str  # identified | all
-    threshold: float
-    side: str  # both | positive
-    zscore: bool
-    row_norm: bool
-    drop_first: bool
-    max_tokens: int
-    restarts: int
-    seed: int
-    iou_threshold: float
     stimuli: str  # folder of the shipped corpora
-    use: NetworkUse
 
     @property
     def compared(self) -> str:
@@ -107,7 +211,45 @@ class NetworkSettings:
     @property
     def names(self) -> tuple[str, ...]:
         """The datasets, in the order of the config."""
-        return tuple(self.datasets)
+        return tuple(self.sources)
+
+    @property
+    def datasets(self) -> dict[str, Dataset]:
+        """Name -> where its texts come from."""
+        return {name: Dataset(name, source) for name, source in self.sources.items()}
+
+    @property
+    def of_tasks(self) -> bool:
+        """Whether a dataset is of a task's prompts, which depend on how the model is addressed."""
+        return any(one.task for one in self.datasets.values())
+
+    @property
+    def use(self) -> NetworkUse:
+        """What is done with networks once they are found."""
+        return NetworkUse(self.editing, self.probing, self.following)
+
+    def depends(self, stage: str, study: Any) -> dict[str, Any]:
+        """Of networks, their use, and what is set beside them."""
+        if stage in NETWORKS:
+            # A path is an input: a study may move.
+            texts = {n: one.kind if one.file else one.source for n, one in self.datasets.items()}
+            counted = ("iou_threshold", "individual_kept") if stage == "networks" else ()
+            return {
+                **self.extraction(),
+                **self.decomposition(),
+                "datasets": texts,
+                "samples": [self.group_samples, self.individual_samples],
+                "components": [self.group_components, self.individual_components],
+                **{key: getattr(self, key) for key in counted},
+            }
+        found: dict[str, Any] = {}
+        if stage in (*NETWORK_USE, "network_agreement"):
+            found |= {"site": self.site, "seed": self.seed}
+        if stage in NETWORK_USE:
+            found["editing"] = self.editing.measurement()
+            found["probing"] = self.probing.model_dump()
+            found["texts"] = self.following.texts
+        return found
 
     def extraction(self) -> dict[str, Any]:
         """What decides the signals, beside the model and the texts."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.study import ModelEntry
+from brodmann.config.models import ModelEntry
 from brodmann.errors import UserError
 from brodmann.files import digest, incomplete, read_json
 from brodmann.methods import METHODS

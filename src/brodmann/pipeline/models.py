@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from brodmann.config.study import ModelEntry, Study
+from brodmann.config.models import ModelEntry
+from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites

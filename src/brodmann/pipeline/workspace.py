@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,6 @@ from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
-_NETWORK_STAGES = ("networks_pass", "networks")
-_NETWORK_USE_STAGES = ("network_use_pass", "network_use", "network_agreement")
-_LOCALIZER_STAGES = ("localizer_pass", "localizer", "lesion_pass", "lesion")
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
 
@@ -81,7 +77,7 @@ class Workspace:
             os.environ["PYTHONPATH"] = os.pathsep.join([library, *filter(None, inherited)])
         config.clear()
         config.update(loaded.config)
-        config["study"] = asdict(loaded.study)
+        config["study"] = loaded.study.to_dict()
         config["snakefile"] = str(workflow.main_snakefile)
         config["config_files"] = [str(Path(file).resolve()) for file in files]
         config["overrides"] = overrides
@@ -119,104 +115,8 @@ class Workspace:
 
     def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
         """All config values and method versions that ``stage`` depends on, for one model."""
-        if stage in _LOCALIZER_STAGES:
-            return self._localizer_settings(model, stage)
-        if stage in _NETWORK_STAGES:
-            return self._network_settings(model, stage)
-        if stage in _NETWORK_USE_STAGES:
-            return self._network_use_settings(model, stage)
-        entry = self.study.model(model)
-        settings: dict[str, Any] = {"prompting": entry.prompting_settings()}
-        if stage not in ("baseline_pass", "surface"):
-            settings["inclusion"] = entry.inclusion_settings()
-        if stage in ("attribution_pass", "attribution", "agreement"):
-            found = self.study.attribution
-            settings["estimation"] = found.estimation()
-            settings["replication"] = found.replication()
-            settings["kept"] = self.study.selection.kept
-            settings["second_seed"] = found.second_seed
-            settings["split"] = self.study.tasks.split
-        if stage in ("attribution_pass", "agreement"):
-            settings["components"] = list(found.components)
-            if found.agreement_tasks:
-                settings["agreement"] = found.comparison()
-                settings["main"] = self.study.selection.main_name
-        if stage in ("ablation_pass", "ablation"):
-            settings["measurement"] = self.study.ablation.measurement()
-            settings["components"] = list(self.study.attribution.components)
-            settings["signs"] = list(self.study.selection.signs)
-            settings["split"] = self.study.tasks.split
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
-        return settings
-
-    def _localizer_settings(self, model: str, stage: str) -> dict[str, Any]:
-        found = self.study.localizer
-        settings: dict[str, Any] = {
-            "networks": {name: found.stimulation(name) for name in found.networks},
-            "texts": {"demand": found.demand, "answers": found.answers, "seed": found.seed},
-        }
-        if stage == "localizer":
-            settings["selections"] = [*found.selections]
-        if stage in ("lesion_pass", "lesion"):
-            settings["selections"] = [
-                name
-                for size in found.lesioned
-                for name in (
-                    found.selection_name(size),
-                    *(found.control_name(size, seed) for seed in found.lesion.seeds),
-                )
-            ]
-            settings["kinds"] = list(found.lesion.kinds)
-            settings["tasks"] = list(found.lesion.tasks)
-            settings["items"] = found.lesion.items
-            settings["passages"] = found.lesion.passages
-            settings["prompting"] = self.study.model(model).prompting_settings()
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
-        return settings
-
-    def _network_settings(self, model: str, stage: str) -> dict[str, Any]:
-        found = self.study.networks
-        settings: dict[str, Any] = {
-            **found.extraction(),
-            **found.decomposition(),
-            "datasets": {
-                # A path is an input: a study may move.
-                name: one.kind if one.file else one.source
-                for name, one in found.datasets.items()
-            },
-            "samples": [found.group_samples, found.individual_samples],
-            "components": [found.group_components, found.individual_components],
-        }
-        if any(one.task for one in found.datasets.values()):
-            settings["prompting"] = self.study.model(model).prompting_settings()
-        if stage == "networks":
-            settings["iou_threshold"] = found.iou_threshold
-            settings["individual_kept"] = found.individual_kept
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
-        return settings
-
-    def _network_use_settings(self, model: str, stage: str) -> dict[str, Any]:
-        found, localizer = self.study.networks, self.study.localizer
-        settings: dict[str, Any] = {"site": found.site, "seed": found.seed}
-        if stage == "network_agreement":
-            settings["localizers"] = {
-                name: localizer.stimulation(name) for name in localizer.networks
-            }
-            settings["size"] = localizer.sizes[0].name
-            settings["range"] = localizer.range
-        else:
-            # Paths are inputs: a study may move.
-            editing = {
-                key: value for key, value in asdict(found.use.editing).items() if key != "corpus"
-            }
-            settings["editing"] = editing
-            settings["probing"] = asdict(found.use.probing)
-            settings["texts"] = found.use.following.texts
-            settings["prompting"] = self.study.model(model).prompting_settings()
-            if found.use.editing.localizer is not None:
-                settings["localizer"] = localizer.stimulation(found.use.editing.localizer)
-        settings["methods"] = {method: METHODS[method] for method in STAGES[stage].methods}
-        return settings
+        versions = {method: METHODS[method] for method in STAGES[stage].methods}
+        return {**self.study.stage_settings(model, stage), "methods": versions}
 
     @property
     def network_inputs(self) -> list[str]:
@@ -284,7 +184,7 @@ class Workspace:
     @property
     def statistics_settings(self) -> dict[str, Any]:
         """What decides the numbers of the tests."""
-        return asdict(self.study.statistics)
+        return self.study.statistics.model_dump(mode="json")
 
     def definition_files(self, task: str) -> list[str]:
         """The files that ``task`` is expanded from, relative to the working directory."""

@@ -15,8 +15,10 @@ from typing import Any
 import brodmann
 from brodmann.circuits.estimators import ESTIMATORS, estimator
 from brodmann.config.localizer import Size
+from brodmann.config.models import ModelEntry
 from brodmann.config.schema import load_schema
-from brodmann.config.study import PAIRWISE, ModelEntry, Study
+from brodmann.config.statistics import PAIRWISE
+from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.contrasts import contrast_of

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
-from brodmann.config.study import PAIRWISE, Study
+from brodmann.config.statistics import PAIRWISE
+from brodmann.config.study import Study
 from brodmann.report.page import Picture, Table
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.printed import Printed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brodmann.config.study import Prompting
+from brodmann.config.models import Prompting
 from brodmann.tasks.items import TaskItems
 
 

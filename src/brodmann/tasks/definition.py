@@ -365,7 +365,7 @@ class _Parser:
                 self.problem(where, "a name is made of letters, digits and _, its first one small")
             elif name in self.lexicon:
                 self.problem(where, "a lexicon has the same name", "rename the slot")
-            elif source not in self.lexicon:
+            elif not isinstance(source, str) or source not in self.lexicon:
                 self.problem(
                     where, f"no lexicon '{source}'", did_you_mean(str(source), self.lexicon)
                 )

@@ -3,7 +3,7 @@
 import pytest
 
 from brodmann.circuits.inclusion import Lent, baseline_of
-from brodmann.config.study import Inclusion
+from brodmann.config.models import Inclusion
 
 BOTH = Inclusion(min_both_correct=0.6, min_items=2, filter="both_correct", control=False)
 ALIGNED = Inclusion(min_both_correct=0.6, min_items=2, filter="aligned", control=False)

@@ -27,7 +27,7 @@ from brodmann.circuits.replicates import (
     bootstrap_weights,
     half_weights,
 )
-from brodmann.config.study import SelectionSettings
+from brodmann.config.selection import SelectionSettings
 from brodmann.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -178,7 +178,7 @@ def test_large_masks_are_as_reliable_as_they_are(percent):
     same = np.tile(RNG.normal(size=400).astype(np.float32), (2, 1))
     selection = Selection("positive", percent)
     full = select_units(same[:1], selection).units
-    kept = SelectionSettings(("positive",), (percent,), percent).kept
+    kept = SelectionSettings(signs=("positive",), percents=(percent,), main=percent).kept
     found = reliability(Strongest.of(same, kept), selection, full, None)
     assert found.split_jaccard == 1 and found.split_containment == len(full) / int(4 * percent)
 

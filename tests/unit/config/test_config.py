@@ -2,7 +2,6 @@
 
 import json
 import textwrap
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def test_defaults_are_those_of_the_contract(load):
 
 def test_study_survives_the_way_to_a_job(load):
     study = load(GOOD).study
-    assert Study.from_dict(asdict(study)) == study
+    assert Study.from_dict(study.to_dict()) == study
 
 
 def test_model_filter_overrides_the_tasks_filter(load):
@@ -343,7 +342,7 @@ def test_results_are_relative_to_the_config_file(load, results):
     # The column is the model's name unless it is given.
     assert entry.accuracies == (str(results / "table.csv"), "a")
     assert (study.run_models, study.imported_models) == ((), ("a",))
-    assert Study.from_dict(json.loads(json.dumps(asdict(study)))) == study
+    assert Study.from_dict(json.loads(json.dumps(study.to_dict()))) == study
 
 
 def test_results_from_in_the_file_is_relative_to_it(load, results, monkeypatch):

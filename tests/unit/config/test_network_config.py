@@ -1,7 +1,6 @@
 """The block ``networks:``: what it means, and what is said when it is wrong."""
 
 import textwrap
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_sources_are_told_apart_and_resolved(load, tmp_path):
     assert found["c"].file == str(tmp_path / "some.jsonl")
     assert found["e"].task == "formal/number_sequence" and found["a"].file is None
     assert study.networks.layers == (0, 3)
-    assert Study.from_dict(asdict(study)) == study
+    assert Study.from_dict(study.to_dict()) == study
 
 
 @pytest.mark.parametrize(
@@ -80,3 +79,14 @@ def test_what_is_wrong_is_said(load, block, expected):
         load(f"networks: {block}")
     assert expected in str(caught.value)
     assert all(str(problem).count("\n") == 0 for problem in caught.value.problems)
+
+
+def test_texts_of_the_compared_localizer_are_what_its_use_depends_on(load):
+    """Its texts are generated for the pass itself: no file says that they changed."""
+    block = """
+        networks: {datasets: {a: corpus:news}, editing: {localizer: theory_of_mind}}
+        localizer: {answers: %s}
+    """
+    true, random = (load(block % answers) for answers in ("true", "random"))
+    for stage in ("network_use_pass", "network_use"):
+        assert true.stage_settings("a", stage) != random.stage_settings("a", stage)

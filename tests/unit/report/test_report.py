@@ -219,7 +219,7 @@ def test_an_unknown_citation_is_an_error(bib):
 
 def structure(tmp_path, monkeypatch, models, controls=()):
     """Findings on made-up matrices: model -> table of overlaps."""
-    from brodmann.config.study import StatisticsSettings
+    from brodmann.config.statistics import StatisticsSettings
     from brodmann.statistics.inventory import Inventory, Overlap
     from brodmann.store.tables import read_table, write_matrix
 
@@ -233,7 +233,7 @@ def structure(tmp_path, monkeypatch, models, controls=()):
     names = ("modularity", "domain_modularity", "clustering", "clusters", "consistency")
     names += ("threshold_robustness",)
     outputs = {name: f"{name}.csv" for name in names}
-    write_structure(inventory, StatisticsSettings(50, 1, ()), outputs)
+    write_structure(inventory, StatisticsSettings(permutations=50, seed=1, exclude=()), outputs)
     tables = {name: read_table(path) for name, path in outputs.items()}
     return Findings(tables, "neurons", "positive-0.1pct", "positive-0.1pct", "corrupted")
 

@@ -3,7 +3,7 @@
 import pytest
 from tiny_models import CHAT_TEMPLATE, tiny_tokenizer
 
-from brodmann.config.study import Prompting
+from brodmann.config.models import Prompting
 from brodmann.errors import UserError
 from brodmann.runner.encode import Encoder
 from brodmann.runner.prompting import PromptPlan, plan_prompts, resolved_format

@@ -115,7 +115,7 @@ def test_with_the_same_tasks_both_ways_are_one():
 
 @pytest.mark.parametrize("way", ["common", "pairwise"])
 def test_the_table_says_where_too_few_tasks_are_left(tmp_path, monkeypatch, caplog, way):
-    from brodmann.config.study import StatisticsSettings
+    from brodmann.config.statistics import StatisticsSettings
 
     monkeypatch.chdir(tmp_path)
     tasks = [f"{domain}/{n}" for n in "abcd" for domain in ("language", "formal")][:7]
@@ -131,7 +131,9 @@ def test_the_table_says_where_too_few_tasks_are_left(tmp_path, monkeypatch, capl
     outputs = {"consistency": "consistency.csv", "threshold_robustness": "robust.csv"}
     outputs |= {name: f"{name}.csv" for name in ("modularity", "domain_modularity")}
     outputs |= {name: f"{name}.csv" for name in ("clustering", "clusters")}
-    write_structure(inventory, StatisticsSettings(5, 3, (), way), outputs)
+    write_structure(
+        inventory, StatisticsSettings(permutations=5, seed=3, exclude=(), consistency=way), outputs
+    )
     rows = read_table("consistency.csv")
     rows = rows[rows["measure"] == "containment"].set_index(["model", "other"])
     whole = rows.loc[("all", "all")]
@@ -177,7 +179,7 @@ def test_the_matrix_of_models_is_symmetric():
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
     """Statistics of four models, one of which is a control that shares one task only."""
-    from brodmann.config.study import StatisticsSettings
+    from brodmann.config.statistics import StatisticsSettings
 
     monkeypatch.chdir(tmp_path)
     names = ["a", "b", "c", "untrained"]
@@ -202,7 +204,7 @@ def tables(tmp_path, monkeypatch):
             "threshold_robustness",
         )
     }
-    write_structure(inventory, StatisticsSettings(5, 3, ()), outputs)
+    write_structure(inventory, StatisticsSettings(permutations=5, seed=3, exclude=()), outputs)
     return written, {name: read_table(path) for name, path in outputs.items()}
 
 

@@ -20,7 +20,8 @@ from brodmann.circuits.inclusion import MIN_CONTRAST, Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
 from brodmann.circuits.split import effect_items
 from brodmann.circuits.stages.attribution import Stage
-from brodmann.config.study import AblationSettings, Study
+from brodmann.config.ablation import AblationSettings
+from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, canonical_json, digest, read_dicts, read_rows
 from brodmann.methods import METHODS

@@ -25,7 +25,8 @@ from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weigh
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.circuits.stages.baseline import scoring
 from brodmann.circuits.stages.baseline import store_key as baseline_key
-from brodmann.config.study import KEPT_PERCENT, Study
+from brodmann.config.selection import KEPT_PERCENT
+from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brodmann.config.study import StatisticsSettings
+from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics.confounds import Term, regress_pairs, stratified
 from brodmann.statistics.inventory import Drop, Inventory, Overlap

