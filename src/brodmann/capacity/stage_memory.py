@@ -19,6 +19,7 @@ from brodmann.runner.footprint import (
     TAIL_SHARE,
     Widths,
 )
+from brodmann.sites import SITES
 
 RULES = (
     "check_model",
@@ -154,7 +155,7 @@ def _lesion(study: Study, widths: Widths, batch: Batch) -> int:
 
 def _units(widths: Widths, site: str) -> int:
     """Of one layer."""
-    return widths.neurons if site == "mlp_hidden" else widths.hidden
+    return SITES[site].units(hidden=widths.hidden, neurons=widths.neurons, heads=widths.heads)
 
 
 def _nothing(study: Study, widths: Widths, batch: Batch) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from brodmann.errors import UserError
+from brodmann.sites import LOCALIZED, SITES
 
 # Sites whose units are dimensions of the residual stream.
-RESIDUAL_SITES = ("block_output", "mlp_output")
+RESIDUAL_SITES = tuple(name for name in LOCALIZED if SITES[name].residual)
 # From a unit's activations at every token to one number per text.
 POOLINGS = ("last-token", "mean", "sum")
 # Ranges of percentiles of t that mean the most and the least selective units.

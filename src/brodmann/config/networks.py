@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.config.network_use import NetworkUse
+from brodmann.sites import SITES, UNIT_SITES
 
-# Whose activations are decomposed.
-NETWORK_SITES = ("mlp_output", "mlp_hidden", "attention_output", "block_output")
+# Whose activations are decomposed: what a block is made of, then what it puts out.
+NETWORK_SITES = tuple(sorted(UNIT_SITES, key=lambda name: not SITES[name].named))
 METHODS = ("canica", "fastica", "dictionary")
 SCOPES = ("all", "layer", "window")
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.

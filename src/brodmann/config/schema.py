@@ -11,8 +11,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from brodmann.circuits.estimators import ESTIMATORS
+from brodmann.config.networks import NETWORK_SITES
 from brodmann.config.source import ConfigSource
 from brodmann.errors import Problem, did_you_mean
+from brodmann.sites import COMPONENTS, LOCALIZED
 
 # What JSON calls its types, in the words of a YAML file.
 _TYPES = {
@@ -27,12 +29,16 @@ _TYPES = {
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:
-    """Read the schema file (YAML), and fill in what is said elsewhere: which estimators there are."""
+    """Read the schema file (YAML), and fill in which estimators and sites there are."""
     schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     chosen = schema["properties"]["attribution"]["properties"]["estimator"]
     chosen["enum"] = list(ESTIMATORS)
     known = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
     chosen["description"] = f"{chosen['description']} {known}."
+    sections = {name: own.get("properties", {}) for name, own in schema["properties"].items()}
+    sections["attribution"]["components"]["items"] = {"enum": list(COMPONENTS)}
+    sections["localizer"]["site"]["enum"] = list(LOCALIZED)
+    sections["networks"]["site"]["enum"] = list(NETWORK_SITES)
     return schema
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from brodmann.config.localizer import LEAST_SELECTIVE, MOST_SELECTIVE, LocalizerSettings
 from brodmann.config.study import Study
-from brodmann.report.story.wording import SITES, listed, numbered
+from brodmann.report.story.wording import listed, numbered
+from brodmann.sites import SITES
 
 _CONTRASTS = {
     "language": "sentences against lists of non-words [@fedorenko2010new]",
@@ -57,7 +58,7 @@ def _found(settings: LocalizerSettings, texts: Mapping[str, tuple[int, int]]) ->
             f"the {_NAMES.get(network, network)} network by {_CONTRASTS.get(network, network)}{how}"
         )
     return (
-        f"Following [@alkhamissi2025llm], units were localized among the {SITES[settings.site]}: {'; '.join(contrasts)}. "
+        f"Following [@alkhamissi2025llm], units were localized among the {SITES[settings.site].label}: {'; '.join(contrasts)}. "
         "A unit's response is the absolute value of its activation; positive were compared with negative texts by Welch's t "
         "[@welch1947generalization], with false discovery rates over all units of a network [@benjamini1995controlling]."
     )

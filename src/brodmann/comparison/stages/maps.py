@@ -21,6 +21,7 @@ from brodmann.comparison.map_agreement import (
 )
 from brodmann.networks import conditions as sets
 from brodmann.networks.stages.use import Bench, UseStage, Work, store_of, units_digest
+from brodmann.sites import COMPONENTS, SITES
 from brodmann.store.tables import write_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -30,7 +31,7 @@ COLUMNS = (
 )
 SHARE_COLUMNS = ("method", "map", "n_units", "layer", "share")
 CIRCUITS, LOCALIZER, NETWORKS = "circuit", "localizer", "network"
-NEURONS = "mlp_hidden"
+NEURONS = COMPONENTS["neurons"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Map:
     @property
     def residual(self) -> bool:
         """Whether its units are dimensions of the residual stream."""
-        return self.site != NEURONS
+        return SITES[self.site].residual
 
 
 class Agreement:
