@@ -35,7 +35,7 @@ def localizers_text(
     if not settings.networks:
         return []
     parts = [_found(settings, texts), _selected(settings), _lesioned(settings, passages)]
-    if settings.site != "mlp_hidden" and "neurons" in study.attribution.components:
+    if SITES[settings.site].residual and "neurons" in study.attribution.components:
         parts.append(
             "How much circuits write on a network is the share of the squared length of the circuit's write vectors "
             "(columns of the MLP's output projection, main size) that lies on the network's units in the output of the same "
