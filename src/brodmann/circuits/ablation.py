@@ -28,12 +28,12 @@ import nnsight
 import numpy as np
 import torch
 
-from brodmann.models.architecture import COMPONENTS
 from brodmann.models.load import LoadedModel
 from brodmann.runner.context import Context, Reader, common_prefix
 from brodmann.runner.encode import EncodedItem, Ids
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import Budget, halved, out_of_memory
+from brodmann.sites import COMPONENTS
 
 KINDS = ("corrupted", "zero", "mean")
 DUAL = ("correct", "incorrect")
@@ -105,7 +105,7 @@ class Ablator:
         self.reader = Reader(model)
         self.component = component
         self.site = COMPONENTS[component]
-        self.size = model.head_dim if component == "heads" else 1
+        self.size = model.unit_size(component)
         self.batch_tokens = batch_tokens or AUTO_BATCH_TOKENS.get(model.device.type, 2048)
         self.budget = Budget(*model.devices)
 

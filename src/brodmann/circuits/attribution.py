@@ -22,12 +22,12 @@ import torch
 from brodmann.circuits.estimators.interface import Estimator
 from brodmann.circuits.estimators.patching import Patching
 from brodmann.errors import UserError
-from brodmann.models.architecture import COMPONENTS
-from brodmann.models.load import SITES, LoadedModel, UnitSite
+from brodmann.models.load import LoadedModel, UnitSite
 from brodmann.runner.context import WORTH_A_PASS, Context, Reader, common_prefix
 from brodmann.runner.encode import EncodedItem, Ids
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, CARRIED, MAX_LOGITS, TAIL_SHARE
 from brodmann.runner.memory import halved, out_of_memory
+from brodmann.sites import COMPONENTS, SITES
 
 BOTH_ANSWERS = "both_answers"
 CORRECT_ANSWER = "correct_answer"
@@ -144,7 +144,7 @@ class Attributor:
                         site,
                         chunk.clean[site.name, layer],
                         [units[place][1] for place in some],
-                        self.model.head_dim if component == "heads" else 1,
+                        self.model.unit_size(component),
                     )
                     found = self._patched(chunk, patch)
                     if found is None:  # out of memory: fewer at a time now
@@ -258,8 +258,8 @@ class Attributor:
         """[items, layers, units] on the host; a head's contribution is the sum over its dimensions."""
         site = COMPONENTS[component]
         layers = [totals[site, layer].cpu() for layer in range(self.model.n_layers)]
-        if component == "heads":
-            layers = [self.model.split_heads(values).sum(-1) for values in layers]
+        if (size := self.model.unit_size(component)) > 1:
+            layers = [values.unflatten(-1, (-1, size)).sum(-1) for values in layers]
         return torch.stack(layers, dim=1)
 
     def _goals(self, item: EncodedItem) -> list[tuple[float, Ids]]:

@@ -10,6 +10,7 @@ from brodmann.circuits.estimators import ESTIMATORS, NAMES, estimator
 from brodmann.config.resolve import Resolver
 from brodmann.config.section import Count, DistinctSome, Section, Several, SomeText, Truth, Whole
 from brodmann.config.stages import ABLATION, ATTRIBUTION
+from brodmann.sites import COMPONENTS
 
 # Each estimator says itself what it is.
 _KNOWN = (
@@ -33,7 +34,7 @@ class Agreement(Section):
 class AttributionSettings(Section):
     """Circuits by attribution patching."""
 
-    components: DistinctSome[Literal["neurons", "heads"]] = ("neurons",)
+    components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[misc]
     """neurons (MLP hidden units) and/or attention heads."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"

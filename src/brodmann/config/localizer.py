@@ -23,9 +23,10 @@ from brodmann.config.section import (
 )
 from brodmann.config.stages import LESION, LOCALIZER, NETWORK_USE
 from brodmann.errors import UserError
+from brodmann.sites import LOCALIZED, SITES
 
 # Sites whose units are dimensions of the residual stream.
-RESIDUAL_SITES = ("block_output", "mlp_output")
+RESIDUAL_SITES = tuple(name for name in LOCALIZED if SITES[name].residual)
 # From a unit's activations at every token to one number per text.
 Pooling = Literal["last-token", "mean", "sum"]
 POOLINGS: tuple[str, ...] = get_args(Pooling)
@@ -159,7 +160,7 @@ class LocalizerKeys(Section):
     answers: _Answers = "true"
     """What follows the questions of the theory-of-mind contrast - the true answers, or random ones
     (published)."""
-    site: Literal["block_output", "mlp_output", "mlp_hidden"] = "block_output"
+    site: Literal[LOCALIZED] = "block_output"  # type: ignore[valid-type]
     """The units - dimensions of every block's output, of every MLP's output, or every MLP's hidden
     neurons."""
     seed: Whole = 42

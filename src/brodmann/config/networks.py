@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
@@ -29,10 +29,11 @@ from brodmann.config.section import (
 )
 from brodmann.config.stages import NETWORK_USE, NETWORKS
 from brodmann.errors import UserError, did_you_mean
+from brodmann.sites import SITES, UNIT_SITES
 
-# Whose activations are decomposed.
-Site = Literal["mlp_output", "mlp_hidden", "attention_output", "block_output"]
-NETWORK_SITES: tuple[str, ...] = get_args(Site)
+# Whose activations are decomposed: what a block is made of, then what it puts out.
+NETWORK_SITES = tuple(sorted(UNIT_SITES, key=lambda name: not SITES[name].named))
+Site = Literal[NETWORK_SITES]  # type: ignore[valid-type]
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.
 DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})

@@ -2,12 +2,9 @@
 
 Light: no torch here.
 
-Units and where they live in a decoder block:
-
-- *neurons*: the MLP's hidden units, the **input** of the projection back to the residual stream;
-- *heads*: the attention heads' outputs, the **input** of the attention's output projection;
-- *MLP output*, *attention output*: what the block adds to the residual stream;
-- *block output*: the residual stream after the block.
+What the sites are is said in ``brodmann.sites``: *neurons* are the MLP's hidden units, the **input** of the
+projection back to the residual stream; *heads* the **input** of the attention's output projection; the *MLP
+output* and the *attention output* what the block adds to the residual stream.
 """
 
 from __future__ import annotations
@@ -18,18 +15,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.sites import NAMED, SITES, WRITES_TO
 
 BATCH_FIRST = "batch_first"  # activations are [batch, length, width]
 SEQUENCE_FIRST = "sequence_first"  # activations are [length, batch, width]
 AUTO = "auto"  # found out by running the model once
 LAYOUTS = (BATCH_FIRST, SEQUENCE_FIRST, AUTO)
-
-# In the order in which a block computes them: a trace must ask for them in this order.
-SITES = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
-# Which site a circuit's units live at.
-COMPONENTS = {"neurons": "mlp_hidden", "heads": "heads"}
-# Which site a unit writes to: where an edit of it is proved to arrive.
-WRITES_TO = {"heads": "attention_output", "mlp_hidden": "mlp_output"}
 
 
 @dataclass(frozen=True)
@@ -285,7 +276,7 @@ def _without(architecture: Architecture, sites: Sites) -> Architecture:
             sites.missing[units] = sites.missing[target]
             if units in sites.wanted:
                 raise UserError(sites.missing[target])
-    gone = {site: "" for site in sites.missing if site != "block_output"}
+    gone = {site: "" for site in sites.missing if site in NAMED}
     return replace(architecture, **gone)
 
 
@@ -334,7 +325,7 @@ def _require_modules(model: Any, architecture: Architecture, where: str, sites: 
         if not path or find_module(model, path) is None:
             what = f"this model has no module '{path}'" if path else "not found in this model"
             problems.append(Problem(f"{where}.{key}", what, "give its path from the model"))
-    for key in ("mlp_hidden", "heads", "mlp_output", "attention_output"):
+    for key in NAMED:
         if key in sites.missing:
             continue
         path = getattr(architecture, key)
@@ -584,7 +575,7 @@ def unit_widths(
     blocks = find_module(model, architecture.blocks)
     width = hidden_size(model)
     problems: list[Problem] = []
-    for key in ("mlp_hidden", "heads"):
+    for key in WRITES_TO:
         if key in sites.missing:
             continue
         path = getattr(architecture, key)

@@ -10,6 +10,7 @@ from brodmann.errors import UserError
 from brodmann.files import read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
+from brodmann.sites import SITES
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
@@ -51,6 +52,17 @@ class ModelCard:
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
         return read_record(path, cls, optional=("logits",))
+
+    def units(self, component: str) -> int:
+        """How many units of a circuit's component a block has."""
+        return {"neurons": self.neurons_per_layer, "heads": self.heads_per_layer}[component]
+
+    def width(self, site: str) -> int:
+        """The width of a site's activations."""
+        heads = self.heads_per_layer * self.head_dim
+        return SITES[site].units(
+            hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
+        )
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs of a model the same model: part of every store key."""

@@ -20,7 +20,6 @@ from brodmann.models.architecture import (
     AUTO,
     BATCH_FIRST,
     SEQUENCE_FIRST,
-    SITES,
     Architecture,
     Sites,
     UnitWidths,
@@ -38,12 +37,11 @@ from brodmann.models.placement import (
     placement,
 )
 from brodmann.models.startup import import_model_code, without_compiler
+from brodmann.sites import COMPONENTS, HEADS, SITES
 
 if TYPE_CHECKING:
     from nnsight import Envoy, TransformersModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_READ_AT_INPUT = ("heads", "mlp_hidden")
 
 DTYPES = {
     "float64": torch.float64,
@@ -190,11 +188,14 @@ class LoadedModel:
 
     def width(self, site: str) -> int:
         """The width of a site's activations."""
-        if site == "mlp_hidden":
-            return self.widths.neurons
-        if site == "heads":
-            return self.widths.heads * self.widths.head_dim
-        return self.widths.hidden_size
+        own = self.widths
+        return SITES[site].units(
+            hidden=own.hidden_size, neurons=own.neurons, heads=own.heads * own.head_dim
+        )
+
+    def unit_size(self, component: str) -> int:
+        """How many dimensions of its site a unit of a circuit has: a head has several."""
+        return self.head_dim if SITES[COMPONENTS[component]].width == HEADS else 1
 
     def module(self, site: str, layer: int) -> UnitSite:
         """The site (one of ``SITES``) of a layer."""
@@ -204,13 +205,13 @@ class LoadedModel:
             raise IndexError(f"layer {layer} of a model with {self.n_layers} layers")
         self.require(site)
         path = f"{self.architecture.blocks}.{layer}"
-        if site != "block_output":
+        if SITES[site].named:
             path += f".{getattr(self.architecture, site)}"
         return UnitSite(
             name=site,
             layer=layer,
             envoy=envoy_at(self.nn, path),
-            side="input" if site in _READ_AT_INPUT else "output",
+            side=SITES[site].side,
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
 

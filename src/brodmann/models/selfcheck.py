@@ -30,8 +30,6 @@ from brodmann.methods import METHODS
 from brodmann.models.architecture import (
     BATCH_FIRST,
     SEQUENCE_FIRST,
-    SITES,
-    WRITES_TO,
     Unsupported,
     experts_of,
     find_module,
@@ -40,6 +38,7 @@ from brodmann.models.architecture import (
 from brodmann.models.load import LoadedModel, UnitSite, envoy_at
 from brodmann.models.placement import compute_device
 from brodmann.models.wanted import EVERY_SITE, Need, refusals
+from brodmann.sites import NAMED, SITES, WRITES_TO
 
 SELF_CHECK_VERSION = METHODS["check"]
 
@@ -118,7 +117,7 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
     """
     needed = {need.site for need in needs}
     unproved = dict(model.missing)
-    keys = {_key(model, site): site for site in SITES if site != "block_output"}
+    keys = {_key(model, site): site for site in NAMED}
     while True:
         if "mlp_output" in unproved:
             # What the attention adds is told from the residual stream by what the MLP adds.
@@ -603,12 +602,12 @@ def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | N
 
 def _key(model: LoadedModel, site: str) -> str:
     """The config key that says where a site is."""
-    return f"models.{model.name}.units.{'blocks' if site == 'block_output' else site}"
+    return f"models.{model.name}.units.{site if site in NAMED else 'blocks'}"
 
 
 def _path(model: LoadedModel, site: str) -> str:
     """The module path that this key holds."""
-    return getattr(model.architecture, "blocks" if site == "block_output" else site)
+    return getattr(model.architecture, site if site in NAMED else "blocks")
 
 
 def _raise(problems: list[Problem]) -> None:

@@ -8,13 +8,8 @@ from brodmann.config.networks import NETWORK_SITES
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_json
-from brodmann.models.architecture import COMPONENTS
 from brodmann.models.wanted import Need
-
-# Where localizers may look (workflow/schemas/config.schema.yaml), the usual ones first.
-_LOCALIZER_SITES = ("block_output", "mlp_output", "mlp_hidden")
-# Sites that a key under ``units`` names, beside those that hold for all of them.
-_NAMED = ("heads", "attention_output", "mlp_hidden", "mlp_output")
+from brodmann.sites import COMPONENTS, LOCALIZED, NAMED
 
 
 def needs(study: Study, model: str) -> tuple[Need, ...]:
@@ -29,12 +24,12 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
         for component in components
     ]
     if study.localizer.networks:
-        found.append(_needed(study.localizer.site, "localizer.site", _LOCALIZER_SITES))
+        found.append(_needed(study.localizer.site, "localizer.site", LOCALIZED))
     if model in study.network_models:
         found.append(_needed(study.networks.site, "networks.site", NETWORK_SITES))
     named = {need.site for need in found}
     # What the entry of the model names itself is meant to be there.
-    own = [site for site in study.model(model).units if site in _NAMED and site not in named]
+    own = [site for site in study.model(model).units if site in NAMED and site not in named]
     return (*found, *(Need(site, "", {}) for site in own))
 
 

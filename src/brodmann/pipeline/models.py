@@ -13,7 +13,6 @@ from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
-from brodmann.models.architecture import SITES
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
 from brodmann.models.precision import NARROW
@@ -21,6 +20,7 @@ from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.provenance import software
 from brodmann.runner.loading import load
 from brodmann.runner.prompting import resolved_format
+from brodmann.sites import SITES
 from brodmann.store import ledger
 from brodmann.store.progress import Stopwatch
 from brodmann.store.store import Store

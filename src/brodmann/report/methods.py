@@ -28,6 +28,7 @@ from brodmann.report.methods_localizers import localizers_text
 from brodmann.report.methods_networks import networks_text
 from brodmann.report.story.wording import listed
 from brodmann.runner.perplexity import read_passages
+from brodmann.sites import COMPONENTS, SITES
 from brodmann.statistics.structure_function import BOOTSTRAPS
 from brodmann.tasks.catalogue import domain_of
 
@@ -48,10 +49,6 @@ _SOURCES = {
     "path": "local folder",
     "gguf": "GGUF file",
     "results": "results of",
-}
-_COMPONENTS = {
-    "neurons": "hidden neurons of the MLPs (the input of the down projection)",
-    "heads": "attention heads (the input of the output projection)",
 }
 _KINDS = {
     "corrupted": "their activations at the same position of the corrupted run",
@@ -98,7 +95,7 @@ class Counts:
         units = {}
         for card in map(ModelCard.read, cards):
             for component in study.attribution.components:
-                in_layer = getattr(card, f"{component}_per_layer")
+                in_layer = card.units(component)
                 units[card.name, component] = card.n_layers * in_layer
         texts, passages = {}, None
         if study.run_models and study.localizer.networks:
@@ -213,7 +210,7 @@ def _domains(tasks: Sequence[str]) -> str:
 
 def _circuits(study: Study, counts: Counts) -> list[str]:
     found = study.attribution
-    units = listed(_COMPONENTS[component] for component in found.components)
+    units = listed(SITES[COMPONENTS[component]].label for component in found.components)
     how = estimator(found).sentence()
     gradient = (
         "both answers' log-probabilities"

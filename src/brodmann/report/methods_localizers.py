@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from brodmann.config.localizer import LEAST_SELECTIVE, MOST_SELECTIVE, LocalizerSettings
 from brodmann.config.study import Study
-from brodmann.report.story.wording import SITES, listed, numbered
+from brodmann.report.story.wording import listed, numbered
+from brodmann.sites import SITES
 
 _CONTRASTS = {
     "language": "sentences against lists of non-words [@fedorenko2010new]",
@@ -34,7 +35,7 @@ def localizers_text(
     if not settings.networks:
         return []
     parts = [_found(settings, texts), _selected(settings), _lesioned(settings, passages)]
-    if settings.site != "mlp_hidden" and "neurons" in study.attribution.components:
+    if SITES[settings.site].residual and "neurons" in study.attribution.components:
         parts.append(
             "How much circuits write on a network is the share of the squared length of the circuit's write vectors "
             "(columns of the MLP's output projection, main size) that lies on the network's units in the output of the same "
@@ -57,7 +58,7 @@ def _found(settings: LocalizerSettings, texts: Mapping[str, tuple[int, int]]) ->
             f"the {_NAMES.get(network, network)} network by {_CONTRASTS.get(network, network)}{how}"
         )
     return (
-        f"Following [@alkhamissi2025llm], units were localized among the {SITES[settings.site]}: {'; '.join(contrasts)}. "
+        f"Following [@alkhamissi2025llm], units were localized among the {SITES[settings.site].label}: {'; '.join(contrasts)}. "
         "A unit's response is the absolute value of its activation; positive were compared with negative texts by Welch's t "
         "[@welch1947generalization], with false discovery rates over all units of a network [@benjamini1995controlling]."
     )

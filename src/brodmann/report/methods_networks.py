@@ -14,7 +14,8 @@ from brodmann.config.networks import (
 from brodmann.config.study import Study
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
-from brodmann.report.story.wording import SITES, listed, numbered
+from brodmann.report.story.wording import listed, numbered
+from brodmann.sites import SITES
 
 _METHODS = {
     "canica": "spatial independent component analysis of the {k} leading right singular vectors (CanICA "
@@ -48,7 +49,7 @@ def _signals(study: Study) -> str:
         ", and every token to length 1" if settings.row_norm else ""
     )
     return (
-        f"Following [@liu2025brain], the {SITES[settings.site]} of {layers} were recorded in "
+        f"Following [@liu2025brain], the {SITES[settings.site].label} of {layers} were recorded in "
         f"{listed(study.network_models)} at every token of the first {settings.max_tokens} of each sample of "
         f"{listed(_named(dataset) for dataset in settings.datasets.values())}.{first} Signals were {scaled}."
     )

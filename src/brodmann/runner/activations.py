@@ -21,7 +21,7 @@ from brodmann.runner.encode import Ids
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MOST_POOLED
 from brodmann.runner.memory import Budget, halved, out_of_memory
 from brodmann.runner.pooling import pool
-from brodmann.runner.texts import SITES
+from brodmann.sites import UNIT_SITES
 
 
 class Activations:
@@ -34,8 +34,8 @@ class Activations:
         site: str = "block_output",
         batch_tokens: int | None = None,
     ) -> None:
-        if site not in SITES:
-            raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
+        if site not in UNIT_SITES:
+            raise UserError.at("site", f"no site '{site}'", did_you_mean(site, UNIT_SITES))
         self.model = model
         self.reader = Reader(model)
         self.sites = [model.module(site, layer) for layer in range(model.n_layers)]

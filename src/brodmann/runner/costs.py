@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from brodmann.config.study import Study
 from brodmann.runner.footprint import MAX_LOGITS, Widths
+from brodmann.sites import SITES
 
 FLOAT32, FLOAT64 = 4, 8
 # Tokens of a usual prompt, template included, of a passage, and of the longest text to be expected.
@@ -119,4 +120,4 @@ def read(study: Study, widths: Widths, batch: Batch) -> int:
 
 def units_of(widths: Widths, site: str) -> int:
     """Of one layer."""
-    return widths.neurons if site == "mlp_hidden" else widths.hidden
+    return SITES[site].units(hidden=widths.hidden, neurons=widths.neurons, heads=widths.heads)

@@ -20,13 +20,13 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import find_module
+from brodmann.sites import INPUT, SITES, UNIT_SITES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
 
     Units = Iterable[tuple[int, int]] | np.ndarray
 
-SITES = ("block_output", "mlp_output", "mlp_hidden", "attention_output")
 # inhibit: set to 0; multiply, add: amplify by a factor, by a value; hold: set to a value.
 HOWS = ("inhibit", "multiply", "add", "hold")
 
@@ -64,8 +64,8 @@ def edited(
 
 def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, list[int]]:
     """The units of each layer that has any, in order; an error if the model has no such unit."""
-    if site not in SITES:
-        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
+    if site not in UNIT_SITES:
+        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, UNIT_SITES))
     model.require(site)
     shape = (model.n_layers, model.width(site))
     if isinstance(units, np.ndarray) and units.dtype == bool:
@@ -113,9 +113,9 @@ def _changed(
         return value
 
     module = find_module(model.hf, model.architecture.blocks)[layer]
-    if site != "block_output":
+    if SITES[site].named:
         module = find_module(module, getattr(model.architecture, site))
-    handle = _hook(module, edit, before=site == "mlp_hidden")
+    handle = _hook(module, edit, before=SITES[site].side == INPUT)
     try:
         yield
     finally:

@@ -8,9 +8,6 @@ from typing import Any
 from brodmann.errors import UserError
 from brodmann.runner.encode import Ids
 
-# Whose activations are read: the units of a localizer.
-SITES = ("block_output", "mlp_output", "mlp_hidden", "attention_output")
-
 
 def encode_texts(
     tokenizer: Any, texts: Sequence[str], *, truncate: int | None = None, where: str = "the texts"

@@ -12,7 +12,7 @@ from brodmann.config.schema import config_schema
 from brodmann.config.source import ConfigSource
 from brodmann.errors import UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODELS = {"a": {"source": "hf:org/name"}}
 VALUES = (
     *(None, True, False, -1, 0, 1, 2, 9, 10, 50, 101, 0.0, 0.5, 1.0, 3.0, 2.5, 1e9),

@@ -19,7 +19,7 @@ from brodmann.runner.context import Context, Reader
 from brodmann.runner.generation import continuation
 from brodmann.runner.perplexity import read_passages, score_passages
 from brodmann.runner.scoring import Query, Scorer
-from brodmann.runner.texts import SITES
+from brodmann.sites import UNIT_SITES
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"
@@ -75,7 +75,7 @@ def naive_logits(model, units, site, values=None):
 def test_logits_equal_plain_hooks(models, family):
     model = models(family)
     intact = logits(model)
-    for site in SITES if family in SOME else SITES[:1]:
+    for site in UNIT_SITES if family in SOME else UNIT_SITES[:1]:
         means = Activations(model, site=site).means(rows_of(model, [TEXT, "a dog"]))
         for kind, values in (("zero", None), ("mean", means)):
             expected = naive_logits(model, UNITS, site, values)

@@ -17,7 +17,8 @@ from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
 from brodmann.models.load import wrap_model
 from brodmann.runner.activations import Activations
 from brodmann.runner.pooling import POOLINGS, pool
-from brodmann.runner.texts import SITES, encode_texts
+from brodmann.runner.texts import encode_texts
+from brodmann.sites import UNIT_SITES
 
 POSITIVE = ["the cat sat", "a dog", "no cow is up", "rain fell all day", "she read it", "two men"]
 NEGATIVE = ["blick dax", "wug fep toma", "zib", "tove mim rath", "ko", "gimble wabe o"]
@@ -76,7 +77,7 @@ def test_t_and_p_equal_scipys(exact_models, family):
 
 
 @pytest.mark.parametrize("family", SOME)
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", UNIT_SITES)
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_sites_and_poolings(exact_models, family, site, pooling):
     check(exact_models(family), site, pooling)

@@ -20,7 +20,6 @@ from tiny_models import (
 
 from brodmann.errors import UserError
 from brodmann.models.architecture import (
-    COMPONENTS,
     TABLE,
     Sites,
     architecture_for,
@@ -29,6 +28,7 @@ from brodmann.models.architecture import (
     unit_widths,
 )
 from brodmann.models.load import wrap_model
+from brodmann.sites import COMPONENTS
 
 # Where a family's head dimension is not the hidden size over the number of heads.
 HEAD_DIM = dict.fromkeys(

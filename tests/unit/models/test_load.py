@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from tiny_models import CHAT_TEMPLATE, FAMILIES, HIDDEN, save_tiny, tiny_model, tiny_tokenizer
 
 from brodmann.errors import UserError
-from brodmann.models.load import SITES, load_model, wrap_model
+from brodmann.models.load import load_model, wrap_model
+from brodmann.sites import SITES
 
 IDS = torch.tensor([[5, 17, 99, 200, 31, 64, 8], [260, 12, 45, 78, 150, 33, 7]])
 LAYER, ROW, POSITION, UNIT = 1, 1, 3, 5

@@ -11,8 +11,9 @@ from tiny_models import FAMILIES, HEADS, HIDDEN, VOCABULARY, tiny_model, tiny_to
 from torch import nn
 
 from brodmann.errors import UserError
-from brodmann.models.load import SITES, wrap_model
+from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import N_TOKENS, POSITION, SELF_CHECK_VERSION, self_check
+from brodmann.sites import SITES
 
 
 def loaded(family, units=None, dtype=torch.float32):

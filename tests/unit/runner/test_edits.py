@@ -9,8 +9,9 @@ from tiny_models import FAMILIES
 
 from brodmann.errors import UserError
 from brodmann.runner.context import Reader
-from brodmann.runner.edits import HOWS, SITES, edited
+from brodmann.runner.edits import HOWS, edited
 from brodmann.runner.scoring import Query, Scorer
+from brodmann.sites import UNIT_SITES
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"
@@ -70,7 +71,7 @@ def amounts(model, site, how):
 def test_logits_equal_plain_hooks(models, family):
     model = models(family)
     intact = logits(model)
-    for site in SITES if family in SOME else ("mlp_output",):
+    for site in UNIT_SITES if family in SOME else ("mlp_output",):
         for how in HOWS:
             for amount in amounts(model, site, how):
                 expected = oracle(model, site, how, amount)

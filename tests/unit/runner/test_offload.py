@@ -16,6 +16,7 @@ from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.estimators.integrated import Integrated
+from brodmann.circuits.estimators.relp import Relp
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model, wrap_model
@@ -49,6 +50,10 @@ def attribution(model):
 
 def integrated(model):
     return contributions(Attributor(model, estimator=Integrated(3)))
+
+
+def relevance(model):
+    return contributions(Attributor(model, components=("neurons", "heads"), estimator=Relp()))
 
 
 def exact(model):
@@ -97,7 +102,7 @@ def text(model):
 
 
 MEASUREMENTS = (
-    *(baseline, attribution, integrated, exact, ablation),
+    *(baseline, attribution, integrated, relevance, exact, ablation),
     *(localizer, lesions, written, check, text),
 )
 

@@ -145,8 +145,7 @@ class Stage:
 
     def shape(self, component: str) -> tuple[int, int]:
         """(layers, units per layer)."""
-        units = {"neurons": self.card.neurons_per_layer, "heads": self.card.heads_per_layer}
-        return self.card.n_layers, units[component]
+        return self.card.n_layers, self.card.units(component)
 
 
 # The pass

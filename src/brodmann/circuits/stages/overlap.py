@@ -39,7 +39,7 @@ def write_overlaps(
 ) -> None:
     """Rule ``overlap``: every selection's matrices, reliability and summary into ``folder``."""
     card = ModelCard.read(model_json)
-    width = card.neurons_per_layer if component == "neurons" else card.heads_per_layer
+    width = card.units(component)
     n_units = card.n_layers * width
     baselines = dict(zip(tasks, map(Baseline.read, baseline_files), strict=True))
     files = dict(zip(tasks, replicate_files, strict=True))

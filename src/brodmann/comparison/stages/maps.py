@@ -23,6 +23,7 @@ from brodmann.comparison.map_agreement import (
 from brodmann.networks import conditions as sets
 from brodmann.networks.stages.use import UseStage, stored, units_digest
 from brodmann.runner.bench import Bench
+from brodmann.sites import COMPONENTS, SITES
 from brodmann.store.tables import write_table
 from brodmann.store.work import Work
 from brodmann.tasks.catalogue import domain_of
@@ -33,7 +34,7 @@ COLUMNS = (
 )
 SHARE_COLUMNS = ("method", "map", "n_units", "layer", "share")
 CIRCUITS, LOCALIZER, NETWORKS = "circuit", "localizer", "network"
-NEURONS = "mlp_hidden"
+NEURONS = COMPONENTS["neurons"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Map:
     @property
     def residual(self) -> bool:
         """Whether its units are dimensions of the residual stream."""
-        return self.site != NEURONS
+        return SITES[self.site].residual
 
 
 class Agreement:

@@ -56,9 +56,7 @@ class UseStage:
     @property
     def shape(self) -> tuple[int, int]:
         """(layers, units) of the networks' site."""
-        hidden = self.settings.site == "mlp_hidden"
-        card = self.card
-        return card.n_layers, card.neurons_per_layer if hidden else card.hidden_size
+        return self.card.n_layers, self.card.width(self.settings.site)
 
     @property
     def n_units(self) -> int:

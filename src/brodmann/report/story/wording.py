@@ -75,12 +75,3 @@ def draws_text(perplexities: pd.Series) -> str:
 def numbered(word: str, numbers: Sequence[object]) -> str:
     """``seed 0``, ``seeds 0, 1 and 2``."""
     return f"{word}{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
-
-
-# The kinds of units that networks are sought among.
-SITES = {
-    "mlp_output": "outputs of the MLPs",
-    "mlp_hidden": "hidden neurons of the MLPs",
-    "attention_output": "outputs of the attention blocks",
-    "block_output": "outputs of the decoder blocks (the residual stream)",
-}

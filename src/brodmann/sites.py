@@ -1,0 +1,75 @@
+"""The table of unit sites: where in a decoder block units live, how wide they are, and what they are called.
+
+It stands at the bottom of the package, not among the models: config offers these names, and all that is above
+it reads them. Which module of a family has a site is said in ``models.architecture``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INPUT, OUTPUT = "input", "output"
+# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side.
+HIDDEN, NEURONS, HEADS = "hidden", "neurons", "heads"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One kind of place in every block. ``side``: of its module, at which the units are."""
+
+    name: str
+    side: str
+    width: str
+    label: str  # of its units, in prose
+    component: str = ""  # what circuits of these units are called in the config
+    writes_to: str = ""  # the site at which an edit of its units is proved to arrive
+    localized: bool = False  # whether localizers look for units there
+    named: bool = (
+        True  # whether a key of ``models.NAME.units`` names its module; else it is the block
+    )
+
+    @property
+    def residual(self) -> bool:
+        """Whether its units are dimensions of the residual stream."""
+        return self.width == HIDDEN
+
+    def units(self, *, hidden: int, neurons: int, heads: int) -> int:
+        """The width in a model of these widths."""
+        return {HIDDEN: hidden, NEURONS: neurons, HEADS: heads}[self.width]
+
+
+# In the order in which a block computes them: a trace must ask for them in this order.
+SITES: dict[str, Site] = {
+    site.name: site
+    for site in (
+        Site(
+            *("heads", INPUT, HEADS, "attention heads (the input of the output projection)"),
+            component="heads",
+            writes_to="attention_output",
+        ),
+        Site("attention_output", OUTPUT, HIDDEN, "outputs of the attention blocks"),
+        Site(
+            *("mlp_hidden", INPUT, NEURONS),
+            label="hidden neurons of the MLPs (the input of the down projection)",
+            component="neurons",
+            writes_to="mlp_output",
+            localized=True,
+        ),
+        Site("mlp_output", OUTPUT, HIDDEN, "outputs of the MLPs", localized=True),
+        Site(
+            *("block_output", OUTPUT, HIDDEN),
+            label="outputs of the decoder blocks (the residual stream)",
+            localized=True,
+            named=False,
+        ),
+    )
+}
+# What circuits are made of -> its site; the usual one first.
+COMPONENTS = {site.component: name for name, site in reversed(SITES.items()) if site.component}
+# Sites whose units write to another site.
+WRITES_TO = {name: site.writes_to for name, site in SITES.items() if site.writes_to}
+# Sites that a key under ``units`` names.
+NAMED = tuple(name for name, site in SITES.items() if site.named)
+# Sites of which every dimension is a unit, from the block's output inwards. A head has many dimensions.
+UNIT_SITES = tuple(name for name, site in reversed(SITES.items()) if site.width != HEADS)
+LOCALIZED = tuple(name for name in UNIT_SITES if SITES[name].localized)
