@@ -296,6 +296,8 @@ def load(folder, content, overrides=None):
 
 @always
 @given(configs())
+@example({**STUDY, "tasks": {"filter": ["aligned"]}})
+@example({**STUDY, "models": {"a": {"source": "hf:o/n", "filter": {}}}})
 def test_config_validation(tmp_path, config):
     text = yaml.safe_dump(config, allow_unicode=False)
     load(tmp_path, text.encode())
@@ -352,6 +354,8 @@ def task_files(draw):
 
 @always
 @given(task_files())
+@example({**TASK, "slots": {"again": []}})
+@example({**TASK, "slots": {"again": {"up": "a"}}})
 def test_task_files(tmp_path, content):
     path = tmp_path / "language" / "t.yaml"
     path.parent.mkdir(exist_ok=True)

@@ -2,6 +2,9 @@
 
 A section's class is the one place where a key stands: its type, bounds and default, and, as the text below
 it, what it means. The JSON schema for editors and docs/config.md are written from these classes.
+
+A new key is a field with its text; a line in ``depends``, or in the method behind it, if it changes numbers;
+and ``python -m brodmann.config.document``.
 """
 
 from __future__ import annotations
