@@ -6,8 +6,6 @@ from brodmann.pipeline import job
 with job.running(snakemake) as study:
     write_table_of(
         study,
-        model_json=snakemake.input.model,
-        item_files=snakemake.input.item_files,
         localizer_manifest=snakemake.input.localizer,
         manifest=snakemake.input.manifest,
         network=snakemake.wildcards.network,

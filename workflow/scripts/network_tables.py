@@ -6,7 +6,6 @@ from brodmann.pipeline import job
 with job.running(snakemake) as study:
     write_networks(
         study,
-        model_json=snakemake.input.model,
         manifest=snakemake.input.manifest,
         templates=snakemake.output.templates,
         tables={name: snakemake.output[name] for name in snakemake.params.tables},

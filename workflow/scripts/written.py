@@ -8,7 +8,6 @@ with job.running(snakemake) as study:
     write_written(
         study,
         model_json=given.model,
-        localizer_manifest=given.localizer,
         manifest=given.manifest,
         mask_files=dict(zip(snakemake.params.tasks, given.masks, strict=True)),
         network=snakemake.wildcards.network,
