@@ -11,7 +11,7 @@ ELSEWHERE = ("tests/unit", "tests/workflow", "tests/cluster")
 def functions(root, folder):
     """file::test of every test below a folder."""
     found = set()
-    for path in sorted((root / folder).glob("test_*.py")):
+    for path in sorted((root / folder).rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 found.add(f"{path.name}::{node.name}")
