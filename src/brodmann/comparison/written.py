@@ -16,7 +16,7 @@ DRAWS = 1000
 def written_rows(
     share: np.ndarray, masks: Mapping[str, np.ndarray], *, seed: int
 ) -> list[dict[str, Any]]:
-    """A row per task. ``share`` [layers, neurons] of ``localizers.writing``; ``masks``: flat neurons.
+    """A row per task. ``share`` [layers, neurons] of ``runner.writing``; ``masks``: flat neurons.
 
     ``share``: mean over the circuit's neurons; ``chance``: mean over as many random neurons of the same
     layers, ``draws`` times; ``p`` = (1 + draws that reach the share) / (1 + draws), one-sided.

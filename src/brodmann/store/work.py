@@ -14,7 +14,7 @@ computed, so that a killed pass goes on where it was.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +62,7 @@ class Work(Generic[B]):
     """
 
     what: str
-    keys: Mapping[Hashable, str]
+    keys: Mapping[Any, str]
     compute: Callable[[B, Sequence[Any], OnStep], Iterable[Mapping[Any, bytes]]]
     group: str = ""
     steps: Callable[[B, Sequence[Any]], int] | None = None

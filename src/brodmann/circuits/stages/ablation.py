@@ -173,7 +173,7 @@ class AblationStage:
         return Circuits(units, shape)
 
     def works(self, mask_folder: str | Path) -> Iterator[Work[Bench]]:
-        """All lesions, target by target."""
+        """All lesions, target by target; the intact model, equal under every kind, is run for the first."""
         settings, model = self.study.ablation, self.stage.card.name
         circuits = {
             component: [

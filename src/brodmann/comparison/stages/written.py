@@ -18,7 +18,6 @@ def write_written(
     study: Study,
     *,
     model_json: str,
-    localizer_manifest: str,
     manifest: str,
     mask_files: Mapping[str, str],
     network: str,

@@ -45,8 +45,44 @@ COLUMNS = (
 HOW = {"zero": "inhibit", "mean": "hold"}
 
 
+def lesions_of(localized: Localized) -> list[Edit]:
+    """Intact, and every size with its random controls."""
+    settings, network = localized.settings, localized.network
+    chosen = localized.selected(lesioned=True)
+
+    def edit(units: Units, condition: str, size: Size, kind: str, seed: int | None) -> Edit:
+        name = settings.selection_name(size)
+        cells = {
+            "condition": condition,
+            "selection": name,
+            "percentage": "" if size.percentage is None else repr(size.percentage),
+            "k": len(units),
+            "seed": "" if seed is None else seed,
+            "kind": kind,
+        }
+        return Edit(
+            f"{network}: {condition} {name} {cells['seed']} {kind}",
+            cells,
+            units.units,
+            HOW[kind],
+            group=(name, kind),
+            control=seed is not None,
+            of=localized,
+        )
+
+    edits = [Edit(f"{network}: intact", {"condition": "intact", "k": 0}, of=localized)]
+    for size in settings.lesioned:
+        for kind in settings.lesion.kinds:
+            own = chosen[settings.selection_name(size)]
+            edits.append(edit(own, "lesion", size, kind, None))
+            for seed in settings.lesion.seeds:
+                control = chosen[settings.control_name(size, seed)]
+                edits.append(edit(control, "random", size, kind, seed))
+    return edits
+
+
 class LesionStage:
-    """What the jobs of this stage share."""
+    """Every network's lesions, and what they are measured on."""
 
     def __init__(
         self, study: Study, model_json: str, item_files: Sequence[str], manifest: str
@@ -84,41 +120,6 @@ class LesionStage:
             for network in self.settings.networks
         }
 
-    def edits(self, localized: Localized) -> list[Edit]:
-        """Intact, and every size with its random controls."""
-        settings, network = self.settings, localized.network
-        chosen = localized.selected(lesioned=True)
-
-        def edit(units: Units, condition: str, size: Size, kind: str, seed: int | None) -> Edit:
-            name = settings.selection_name(size)
-            cells = {
-                "condition": condition,
-                "selection": name,
-                "percentage": "" if size.percentage is None else repr(size.percentage),
-                "k": len(units),
-                "seed": "" if seed is None else seed,
-                "kind": kind,
-            }
-            return Edit(
-                f"{network}: {condition} {name} {cells['seed']} {kind}",
-                cells,
-                units.units,
-                HOW[kind],
-                group=(name, kind),
-                control=seed is not None,
-                of=localized,
-            )
-
-        edits = [Edit(f"{network}: intact", {"condition": "intact", "k": 0}, of=localized)]
-        for size in settings.lesioned:
-            for kind in settings.lesion.kinds:
-                own = chosen[settings.selection_name(size)]
-                edits.append(edit(own, "lesion", size, kind, None))
-                for seed in settings.lesion.seeds:
-                    control = chosen[settings.control_name(size, seed)]
-                    edits.append(edit(control, "random", size, kind, seed))
-        return edits
-
     def key(self, edit: Edit, task: str) -> str:
         """Hash of everything that one row of work depends on."""
         basis: dict[str, Any] = {
@@ -142,7 +143,7 @@ class LesionStage:
         return [
             self.experiment.work(edit, group=network)
             for network, localized in self.localized.items()
-            for edit in self.edits(localized)
+            for edit in lesions_of(localized)
         ]
 
     def _amount(self, bench: Bench, edit: Edit) -> np.ndarray | None:
@@ -224,21 +225,13 @@ def run_pass(
 
 
 def write_table_of(
-    study: Study,
-    *,
-    model_json: str,
-    item_files: Sequence[str],
-    localizer_manifest: str,
-    manifest: str,
-    network: str,
-    output: str,
+    study: Study, *, localizer_manifest: str, manifest: str, network: str, output: str
 ) -> None:
     """Rule ``lesion``: one network's table, every lesion on the corpus and on every task."""
-    stage = LesionStage(study, model_json, item_files, localizer_manifest)
     records = Records(manifest, "lesion")
-    edits = stage.edits(Localized(study, network, localizer_manifest))
+    edits = lesions_of(Localized(study, network, localizer_manifest))
     rows: list[dict[str, Any]] = []
-    for task in stage.experiment.measures:
+    for task in (CORPUS, *study.localizer.lesion.tasks):
         found = records_of(records, edits, task, f"a stored lesion of {network}")
         if task == CORPUS:
             rows += corpus_rows(edits, found, study.localizer.seed)

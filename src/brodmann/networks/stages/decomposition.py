@@ -240,9 +240,7 @@ def read_dataset(study: Study, name: str, manifest: str) -> DatasetNetworks:
     return DatasetNetworks(name, Networks.unpack(templates), counted, sum(map(len, found)))
 
 
-def write_networks(
-    study: Study, *, model_json: str, manifest: str, templates: Sequence[str], tables: Any
-) -> None:
+def write_networks(study: Study, *, manifest: str, templates: Sequence[str], tables: Any) -> None:
     """Rule ``network_tables``: every dataset's templates, and the tables over all of them.
 
     ``templates``: a file per dataset, in their order; ``tables``: files by the names of ``TABLES``.

@@ -91,14 +91,14 @@ class Following:
 
     def works(self) -> list[Work[Bench]]:
         """Two per dataset."""
-        found = []
-        for name in self.stage.networks:
-            for named, key, compute in (
-                (example_name(name), self.example_key(name), self._example(name)),
-                (courses_name(name), self.courses_key(name), self._courses(name)),
-            ):
-                found.append(Work.one(named, key, compute))
-        return found
+        return [
+            work
+            for name in self.stage.networks
+            for work in (
+                Work.one(example_name(name), self.example_key(name), self._example(name)),
+                Work.one(courses_name(name), self.courses_key(name), self._courses(name)),
+            )
+        ]
 
     def _example(self, dataset: str) -> Callable[[Bench], bytes]:
         def compute(bench: Bench) -> bytes:
