@@ -5,7 +5,6 @@ import re
 from brodmann.methods import METHODS
 from brodmann.pipeline.stages import PASSES, STAGES
 
-
 # The rule that a stage's settings file is read by, where it has another name.
 RULES = {"networks": "network_tables"}
 
