@@ -52,9 +52,9 @@ FORMATS = (".png", ".pdf", ".csv")
 MODEL_THREADS = 8
 
 
-def needs(rule):
-    """What jobs of a rule that loads a model ask for: GPUs, memory, time."""
-    return resources.needs(study, rule, workspace.root / "data")
+def needs(job):
+    """What a job that loads a model asks for: GPUs, memory, time."""
+    return resources.needs(study, job, workspace.root / "data")
 
 
 def weights_settings(wildcards):
@@ -95,7 +95,7 @@ def second_item_file(wildcards):
     """The task's items of the second seed, where it has some."""
     if wildcards.task not in SECOND_TASKS:
         return {}
-    return {"second": f"results/items/.second/{wildcards.task}.json"}
+    return {"second_file": f"results/items/.second/{wildcards.task}.json"}
 
 
 def definition_files(wildcards):

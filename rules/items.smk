@@ -15,7 +15,7 @@ rule expand_items:
     input:
         definition_files,
     output:
-        "results/items/{task}.json",
+        output="results/items/{task}.json",
     log:
         "logs/items/{task}.log",
     localrule: True
@@ -27,4 +27,4 @@ rule expand_items:
     message:
         "{wildcards.task}: writing the items"
     script:
-        "../workflow/scripts/study.py"
+        "../workflow/scripts/job.py"

@@ -17,7 +17,7 @@ rule fetch_model:
     input:
         weights_files,
     output:
-        "results/{model}/.source.json",
+        output="results/{model}/.source.json",
     log:
         "logs/{model}/fetch_model.log",
     localrule: True
@@ -29,14 +29,14 @@ rule fetch_model:
     message:
         "{wildcards.model}: finding the weights"
     script:
-        "../workflow/scripts/study.py"
+        "../workflow/scripts/job.py"
 
 
 rule check_model:
     input:
-        record="results/{model}/.source.json",
+        record_file="results/{model}/.source.json",
     output:
-        "results/{model}/model.json",
+        output="results/{model}/model.json",
     log:
         "logs/{model}/check_model.log",
     conda:
@@ -51,4 +51,4 @@ rule check_model:
     message:
         "{wildcards.model}: proving which units are which"
     script:
-        "../workflow/scripts/study.py"
+        "../workflow/scripts/job.py"

@@ -14,12 +14,12 @@ rule report:
 
 rule provenance:
     input:
-        cards=collect("results/{model}/model.json", model=MODELS),
+        models=collect("results/{model}/model.json", model=MODELS),
         item_files=collect("results/items/{task}.json", task=TASKS),
         baselines=rules.baselines.input,
         imported=workspace.imported_files,
     output:
-        "results/provenance.json",
+        output="results/provenance.json",
     log:
         "logs/provenance.log",
     localrule: True
@@ -30,7 +30,7 @@ rule provenance:
     message:
         "Recording what made these results"
     script:
-        "../workflow/scripts/report.py"
+        "../workflow/scripts/job.py"
 
 
 rule methods:
@@ -53,7 +53,7 @@ rule methods:
     message:
         "Writing the methods section"
     script:
-        "../workflow/scripts/report.py"
+        "../workflow/scripts/job.py"
 
 
 rule write_report:
@@ -63,7 +63,7 @@ rule write_report:
         "results/provenance.json",
         "results/methods.md",
     output:
-        "results/report.html",
+        output="results/report.html",
     log:
         "logs/report.log",
     localrule: True
@@ -76,4 +76,4 @@ rule write_report:
     message:
         "Writing the report"
     script:
-        "../workflow/scripts/report.py"
+        "../workflow/scripts/job.py"

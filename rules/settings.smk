@@ -20,4 +20,4 @@ rule settings:
     message:
         "{wildcards.model}: noting the settings of {wildcards.stage}"
     script:
-        "../workflow/scripts/study.py"
+        "../workflow/scripts/job.py"

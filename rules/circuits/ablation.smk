@@ -35,11 +35,11 @@ rule ablations:
 # One model load for all targets, sources, selections, kinds and components that are not in the store.
 rule ablation_pass:
     input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/ablation_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
         masks=collect(
             "results/{{model}}/masks/{component}/{sel}/{task}.csv",
             component=COMPONENTS,
@@ -47,7 +47,7 @@ rule ablation_pass:
             task=TASKS,
         ),
     output:
-        "results/{model}/.store/ablation.json",
+        manifest="results/{model}/.store/ablation.json",
     log:
         "logs/{model}/ablation_pass.log",
     benchmark:
@@ -60,21 +60,21 @@ rule ablation_pass:
     message:
         "{wildcards.model}: measuring the lesions that are not in the store"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 rule ablation:
     input:
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/ablation.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
         masks=collect(
             "results/{{model}}/masks/{{component}}/{sel}/{task}.csv", sel=ABLATED, task=TASKS
         ),
         manifest="results/{model}/.store/ablation.json",
     output:
-        collect(
+        outputs=collect(
             "results/{{model}}/ablation/{{component}}/{sel}/{kind}/{{task}}.csv",
             sel=ABLATED,
             kind=KINDS,
@@ -87,4 +87,4 @@ rule ablation:
     message:
         "{wildcards.model}: every circuit on {wildcards.task}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"

@@ -31,12 +31,12 @@ rule ablation_matrices:
     message:
         "{wildcards.model}: gathering the ablations of {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 rule forecast:
     input:
-        attributions=collect(
+        attribution_files=collect(
             "results/{{model}}/attribution/{{component}}/{task}.safetensors", task=TASKS
         ),
         masks=collect(
@@ -56,4 +56,4 @@ rule forecast:
     message:
         "{wildcards.model}: forecasting ablations of {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"

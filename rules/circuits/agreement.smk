@@ -19,11 +19,11 @@ rule agreements:
 
 rule agreement:
     input:
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/agreement.settings.json",
         manifest="results/{model}/.store/attribution.json",
         item_files=collect("results/items/{task}.json", task=AGREEMENT_TASKS),
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=AGREEMENT_TASKS),
+        baseline_files=collect("results/{{model}}/baseline/{task}.json", task=AGREEMENT_TASKS),
     output:
         table="results/{model}/attribution/{component}.agreement.csv",
         units="results/{model}/attribution/{component}.agreement.units.csv",
@@ -35,7 +35,7 @@ rule agreement:
     message:
         "{wildcards.model}: estimators against true patching, {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 rule agreement_figure:

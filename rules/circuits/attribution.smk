@@ -36,7 +36,7 @@ rule expand_second_items:
     input:
         definition_files,
     output:
-        "results/items/.second/{task}.json",
+        output="results/items/.second/{task}.json",
     log:
         "logs/items/second/{task}.log",
     localrule: True
@@ -48,20 +48,20 @@ rule expand_second_items:
     message:
         "{wildcards.task}: writing the items of the second seed"
     script:
-        "../../workflow/scripts/study.py"
+        "../../workflow/scripts/job.py"
 
 
 # One model load for all tasks and components. What the store holds already is not computed again.
 rule attribution_pass:
     input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/attribution_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
         second_files=collect("results/items/.second/{task}.json", task=SECOND_TASKS),
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
     output:
-        "results/{model}/.store/attribution.json",
+        manifest="results/{model}/.store/attribution.json",
     log:
         "logs/{model}/attribution_pass.log",
     benchmark:
@@ -74,19 +74,19 @@ rule attribution_pass:
     message:
         "{wildcards.model}: finding the circuits that are not in the store"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 rule attribution:
     input:
         unpack(second_item_file),
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/attribution.settings.json",
-        item_file="results/items/{task}.json",
-        baseline="results/{model}/baseline/{task}.json",
+        items_file="results/items/{task}.json",
+        baseline_file="results/{model}/baseline/{task}.json",
         manifest="results/{model}/.store/attribution.json",
     output:
-        attribution="results/{model}/attribution/{component}/{task}.safetensors",
+        output="results/{model}/attribution/{component}/{task}.safetensors",
         replicates="results/{model}/attribution/{component}/{task}.replicates.safetensors",
     log:
         "logs/{model}/attribution/{component}/{task}.log",
@@ -96,14 +96,14 @@ rule attribution:
     message:
         "{wildcards.model}: attribution of {wildcards.task} to {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 rule circuit_masks:
     input:
-        "results/{model}/attribution/{component}/{task}.safetensors",
+        attribution="results/{model}/attribution/{component}/{task}.safetensors",
     output:
-        collect("results/{{model}}/masks/{{component}}/{sel}/{{task}}.csv", sel=SELECTIONS),
+        outputs=collect("results/{{model}}/masks/{{component}}/{sel}/{{task}}.csv", sel=SELECTIONS),
     log:
         "logs/{model}/masks/{component}/{task}.log",
     localrule: True
@@ -115,4 +115,4 @@ rule circuit_masks:
     message:
         "{wildcards.model}: masks of {wildcards.task}, {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"

@@ -17,12 +17,12 @@ rule baselines:
 # One model load for all tasks. What the store holds already is not computed again.
 rule baseline_pass:
     input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/baseline_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
     output:
-        "results/{model}/.store/baseline.json",
+        manifest="results/{model}/.store/baseline.json",
     log:
         "logs/{model}/baseline_pass.log",
     benchmark:
@@ -35,7 +35,7 @@ rule baseline_pass:
     message:
         "{wildcards.model}: scoring the answers of all tasks that are not in the store"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"
 
 
 # An untrained model has the items of its trained one, hence that one's baseline as input. After a pass the light jobs of
@@ -44,12 +44,12 @@ rule baseline_pass:
 rule baseline:
     input:
         unpack(workspace.lent_baseline),
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/baseline.settings.json",
-        item_file="results/items/{task}.json",
+        items_file="results/items/{task}.json",
         manifest="results/{model}/.store/baseline.json",
     output:
-        "results/{model}/baseline/{task}.json",
+        output="results/{model}/baseline/{task}.json",
     log:
         "logs/{model}/baseline/{task}.log",
     localrule: True
@@ -58,4 +58,4 @@ rule baseline:
     message:
         "{wildcards.model}: baseline of {wildcards.task}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"

@@ -31,12 +31,12 @@ rule overlaps:
 
 rule overlap:
     input:
-        model="results/{model}/model.json",
-        baselines=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        model_json="results/{model}/model.json",
+        baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
         masks=collect(
             "results/{{model}}/masks/{{component}}/{sel}/{task}.csv", sel=SELECTIONS, task=TASKS
         ),
-        replicates=collect(
+        replicate_files=collect(
             "results/{{model}}/attribution/{{component}}/{task}.replicates.safetensors", task=TASKS
         ),
     output:
@@ -57,4 +57,4 @@ rule overlap:
     message:
         "{wildcards.model}: overlap of circuits, {wildcards.component}"
     script:
-        "../../workflow/scripts/circuits.py"
+        "../../workflow/scripts/job.py"

@@ -50,13 +50,13 @@ rule network_agreement:
         unpack(workspace.used_networks),
         settings="results/{model}/.store/network_agreement.settings.json",
         manifest="results/{model}/.store/network_use.json",
-        localizer="results/{model}/.store/localizer.json",
+        localizer_manifest="results/{model}/.store/localizer.json",
         masks=collect(
             f"results/{{{{model}}}}/masks/neurons/{MAIN_SELECTION}/{{task}}.csv", task=MAPPED_TASKS
         ),
     output:
-        table="results/{model}/networks/agreement.csv",
-        layers="results/{model}/networks/agreement_layers.csv",
+        output="results/{model}/networks/agreement.csv",
+        shares_output="results/{model}/networks/agreement_layers.csv",
     log:
         "logs/{model}/network_agreement.log",
     localrule: True
@@ -68,7 +68,7 @@ rule network_agreement:
     message:
         "{wildcards.model}: networks beside circuits and localized units"
     script:
-        "../../workflow/scripts/comparison.py"
+        "../../workflow/scripts/job.py"
 
 
 rule network_figures:

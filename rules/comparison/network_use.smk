@@ -23,10 +23,10 @@ rule network_use_pass:
         unpack(workspace.used_networks),
         workspace.stimulus_files,
         workspace.network_use_files,
-        record="results/{model}/.source.json",
+        record_file="results/{model}/.source.json",
         settings="results/{model}/.store/network_use_pass.settings.json",
     output:
-        "results/{model}/.store/network_use.json",
+        manifest="results/{model}/.store/network_use.json",
     log:
         "logs/{model}/network_use_pass.log",
     benchmark:
@@ -41,7 +41,7 @@ rule network_use_pass:
     message:
         "{wildcards.model}: editing and following the networks that are not in the store"
     script:
-        "../../workflow/scripts/comparison.py"
+        "../../workflow/scripts/job.py"
 
 
 rule network_use:
@@ -72,7 +72,7 @@ rule network_use:
     message:
         "{wildcards.model}: what its networks do"
     script:
-        "../../workflow/scripts/comparison.py"
+        "../../workflow/scripts/job.py"
 
 
 rule fingerprint:
@@ -83,8 +83,8 @@ rule fingerprint:
             dataset=DATASETS,
         ),
     output:
-        fingerprint="results/statistics/fingerprint.csv",
-        connectivity="results/statistics/network_connectivity.csv",
+        output="results/statistics/fingerprint.csv",
+        across="results/statistics/network_connectivity.csv",
     log:
         "logs/statistics/fingerprint.log",
     localrule: True
@@ -97,4 +97,4 @@ rule fingerprint:
     message:
         "Setting the networks of models side by side"
     script:
-        "../../workflow/scripts/networks.py"
+        "../../workflow/scripts/job.py"

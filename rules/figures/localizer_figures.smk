@@ -12,15 +12,15 @@ WRITING_MODELS = MODELS if "neurons" in COMPONENTS else []
 
 rule written:
     input:
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/lesion.settings.json",
-        localizer="results/{model}/.store/localizer.json",
+        localizer_manifest="results/{model}/.store/localizer.json",
         manifest="results/{model}/.store/lesion.json",
         masks=collect(
             f"results/{{{{model}}}}/masks/neurons/{MAIN_SELECTION}/{{task}}.csv", task=TASKS
         ),
     output:
-        "results/{model}/localizer/{network}/circuits.csv",
+        output="results/{model}/localizer/{network}/circuits.csv",
     log:
         "logs/{model}/localizer/{network}.circuits.log",
     localrule: True
@@ -32,7 +32,7 @@ rule written:
     message:
         "{wildcards.model}: what circuits write on {wildcards.network}"
     script:
-        "../../workflow/scripts/comparison.py"
+        "../../workflow/scripts/job.py"
 
 
 rule localizer_figures:

@@ -34,11 +34,11 @@ rule localizers:
 rule localizer_pass:
     input:
         workspace.stimulus_files,
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/localizer_pass.settings.json",
     output:
-        "results/{model}/.store/localizer.json",
+        manifest="results/{model}/.store/localizer.json",
     log:
         "logs/{model}/localizer_pass.log",
     benchmark:
@@ -51,17 +51,17 @@ rule localizer_pass:
     message:
         "{wildcards.model}: measuring the networks that are not in the store"
     script:
-        "../../workflow/scripts/localizers.py"
+        "../../workflow/scripts/job.py"
 
 
 rule localizer:
     input:
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/localizer.settings.json",
         manifest="results/{model}/.store/localizer.json",
     output:
-        "results/{model}/localizer/{network}/selectivity.safetensors",
-        collect(
+        output="results/{model}/localizer/{network}/selectivity.safetensors",
+        selections=collect(
             "results/{{model}}/localizer/{{network}}/{selection}.csv", selection=UNIT_SELECTIONS
         ),
     log:
@@ -72,19 +72,19 @@ rule localizer:
     message:
         "{wildcards.model}: units of the network {wildcards.network}"
     script:
-        "../../workflow/scripts/localizers.py"
+        "../../workflow/scripts/job.py"
 
 
 rule lesion_pass:
     input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/lesion_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=LESIONED_TASKS),
         corpus=workspace.corpus_file,
-        localizer="results/{model}/.store/localizer.json",
+        localizer_manifest="results/{model}/.store/localizer.json",
     output:
-        "results/{model}/.store/lesion.json",
+        manifest="results/{model}/.store/lesion.json",
     log:
         "logs/{model}/lesion_pass.log",
     benchmark:
@@ -97,18 +97,18 @@ rule lesion_pass:
     message:
         "{wildcards.model}: measuring the lesions of networks that are not in the store"
     script:
-        "../../workflow/scripts/localizers.py"
+        "../../workflow/scripts/job.py"
 
 
 rule lesion:
     input:
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/lesion.settings.json",
         item_files=collect("results/items/{task}.json", task=LESIONED_TASKS),
-        localizer="results/{model}/.store/localizer.json",
+        localizer_manifest="results/{model}/.store/localizer.json",
         manifest="results/{model}/.store/lesion.json",
     output:
-        "results/{model}/localizer/{network}/lesion.csv",
+        output="results/{model}/localizer/{network}/lesion.csv",
     log:
         "logs/{model}/lesion/{network}.log",
     localrule: True
@@ -117,4 +117,4 @@ rule lesion:
     message:
         "{wildcards.model}: the lesions of {wildcards.network}"
     script:
-        "../../workflow/scripts/localizers.py"
+        "../../workflow/scripts/job.py"

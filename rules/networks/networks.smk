@@ -33,11 +33,11 @@ rule network_maps:
 rule networks_pass:
     input:
         workspace.network_inputs,
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/networks_pass.settings.json",
     output:
-        "results/{model}/.store/networks.json",
+        manifest="results/{model}/.store/networks.json",
     log:
         "logs/{model}/networks_pass.log",
     benchmark:
@@ -50,13 +50,13 @@ rule networks_pass:
     message:
         "{wildcards.model}: decomposing the signals that are not in the store"
     script:
-        "../../workflow/scripts/networks.py"
+        "../../workflow/scripts/job.py"
 
 
 rule network_tables:
     input:
         workspace.network_inputs,
-        model="results/{model}/model.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/networks.settings.json",
         manifest="results/{model}/.store/networks.json",
     output:
@@ -75,4 +75,4 @@ rule network_tables:
     message:
         "{wildcards.model}: its networks, and how consistent they are"
     script:
-        "../../workflow/scripts/networks.py"
+        "../../workflow/scripts/job.py"

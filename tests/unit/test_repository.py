@@ -1,5 +1,6 @@
 """The repository's own promises: pins agree, profiles do not collide, nothing is undocumented."""
 
+import ast
 import os
 import re
 import subprocess
@@ -69,18 +70,33 @@ def test_rules_name_an_environment_and_a_log(root):
                 assert "conda:" in rule and "log:" in rule, f"{path.name}: {rule.split(':')[0]}"
 
 
-def test_scripts_have_a_job_for_each_of_their_rules_and_no_other(root):
-    rules = {}
-    for path in (root / "rules").rglob("*.smk"):
-        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            for script in re.findall(r"workflow/scripts/(\w+\.py)", rule):
-                rules.setdefault(script, []).append(rule.partition(":")[0])
-    scripts = {path.name: path.read_text() for path in (root / "workflow/scripts").glob("*.py")}
-    assert rules.keys() == scripts.keys()
-    for name, text in scripts.items():
-        if "job.run(snakemake, globals())" in text:
-            jobs = re.findall(r"^def (\w+)\((?:study|_)\):", text, re.M)
-            assert sorted(jobs) == sorted(rules[name]), name
+def test_every_rule_has_its_job(root):
+    """The rules that workflow/scripts/job.py serves are those it knows, and their functions exist."""
+    rules = {
+        rule.partition(":")[0]: rule
+        for path in (root / "rules").rglob("*.smk")
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]
+        if "workflow/scripts/job.py" in rule
+    }
+    text = (root / "workflow/scripts/job.py").read_text()
+    jobs = dict(re.findall(r'^    "(\w+)": "(brodmann[\w.]+:\w+)"', text, re.M))
+    assert sorted(rules) == sorted(jobs)
+    assert set(re.findall(r'^    "(\w+)": ', text, re.M)) == jobs.keys()
+    more = re.findall(r'^    "(\w+)": (?!"brodmann)', text, re.M)
+    for rule, function in jobs.items():
+        module, _, name = function.partition(":")
+        path = root / "src" / f"{module.replace('.', '/')}.py"
+        [found] = [
+            node
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef) and node.name == name
+        ]
+        needed = {one.arg for one in found.args.args}
+        defaults = zip(found.args.kwonlyargs, found.args.kw_defaults, strict=True)
+        needed |= {one.arg for one, default in defaults if default is None}
+        given = set(re.findall(r"^        (\w+)=|\{(\w+)\}", rules[rule], re.M))
+        given = {name for pair in given for name in pair} | {"study", "threads"}
+        assert rule in more or needed <= given, (rule, needed - given)
 
 
 def profiles(root):

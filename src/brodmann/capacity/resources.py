@@ -89,31 +89,28 @@ def needs(study: Study, rule: str, data: str | Path | None = None) -> dict[str, 
     ``data``: the folder of the tasks.
     """
 
-    def size(wildcards: Any) -> ModelSize:
-        folder = Path("results", wildcards.model)
-        return model_size(
-            study.model(wildcards.model), folder / "model.json", folder / ".source.json"
-        )
-
     def gpu(wildcards: Any) -> int:
         return study.gpus_of(wildcards.model)
 
-    def mem_mb(wildcards: Any, attempt: int) -> int:
+    def size(wildcards: Any) -> ModelSize | None:
+        folder = Path("results", wildcards.model)
+        files = folder / "model.json", folder / ".source.json"
         try:
-            found = size(wildcards)
+            return model_size(study.model(wildcards.model), *files)
         except FileNotFoundError:
+            return None
+
+    def mem_mb(wildcards: Any, attempt: int) -> int:
+        if (found := size(wildcards)) is None:
             return BASE_MB * attempt
-        on_gpu = study.gpus_of(wildcards.model) > 0
+        on_gpu = gpu(wildcards) > 0
         memory = stage_memory(study, found, rule, "cuda" if on_gpu else "cpu")
         return memory_mb(found, memory, on_gpu=on_gpu, attempt=attempt)
 
     def runtime(wildcards: Any, attempt: int) -> int:
-        try:
-            found = size(wildcards)
-        except FileNotFoundError:
+        if (found := size(wildcards)) is None:
             return SHORTEST * attempt
-        on_gpu = study.gpus_of(wildcards.model) > 0
         work = tokens(study, rule, found, prompt_lengths(study, data))
-        return runtime_minutes(found, work, on_gpu=on_gpu, attempt=attempt)
+        return runtime_minutes(found, work, on_gpu=gpu(wildcards) > 0, attempt=attempt)
 
     return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime}

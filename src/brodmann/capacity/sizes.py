@@ -136,35 +136,38 @@ def _sized(
 def widths_of(config: dict[str, Any], width: int) -> Widths | None:
     """The widths that a ``config.json`` tells; None where it leaves one out."""
     texts = _text(config)
-    holder = SimpleNamespace(
-        config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(**texts))
-    )
+    holder = _as_model(texts)
     try:
         hidden, layers = hidden_size(holder), expected_layers(holder)
-        heads, head = heads_of(holder)
-        keys = texts.get("num_key_value_heads") or texts.get("multi_query_group_num") or heads
-        head = head or hidden // heads
+        heads, keys = _heads(texts)
         mixture = _mixture(texts)
         neurons = mixture.neurons if mixture else expected_neurons(holder) or 4 * hidden
-        return Widths(
-            layers, hidden, neurons, heads * head, keys * head, texts["vocab_size"], width
-        )
+        return Widths(layers, hidden, neurons, heads, keys, texts["vocab_size"], width)
     except (AttributeError, KeyError, TypeError, ZeroDivisionError):
         return None
 
 
 def _mixture(texts: dict[str, Any]) -> Mixture | None:
     """A language model's experts, if it has any and its configuration is complete."""
-    holder = SimpleNamespace(
-        config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(**texts))
-    )
     try:
-        heads, head = heads_of(holder)
-        head = head or hidden_size(holder) // heads
-        keys = texts.get("num_key_value_heads") or heads
-        return mixture_of(texts, heads * head, keys * head)
+        return mixture_of(texts, *_heads(texts))
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
+
+
+def _heads(texts: dict[str, Any]) -> tuple[int, int]:
+    """All query and all key heads' dimensions together."""
+    holder = _as_model(texts)
+    heads, head = heads_of(holder)
+    head = head or hidden_size(holder) // heads
+    keys = texts.get("num_key_value_heads") or texts.get("multi_query_group_num") or heads
+    return heads * head, keys * head
+
+
+def _as_model(texts: dict[str, Any]) -> Any:
+    """A language model's configuration, where a model has it."""
+    own = SimpleNamespace(**texts)
+    return SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: own))
 
 
 # Parts of settings' names that only models with recurrent states or convolutions have.

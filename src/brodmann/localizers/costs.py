@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from brodmann.config.study import Study
-from brodmann.runner.costs import (
-    FLOAT64,
-    PASSAGE,
-    PASSAGES,
-    PROMPT,
-    STATISTICS,
-    TEXTS,
-    Batch,
-    Cost,
-    Job,
-    read,
-    scored,
-    units_of,
-)
+from brodmann.runner import costs
+from brodmann.runner.costs import Batch, Cost, Job
 from brodmann.runner.footprint import MOST_POOLED, Widths
 
 # Tokens of a localizer's shortest texts.
@@ -24,24 +12,24 @@ _SHORT = 16
 
 
 def _localizer_tokens(job: Job) -> float:
-    return PROMPT * TEXTS * len(job.study.localizer.networks)
+    return costs.PROMPT * costs.TEXTS * len(job.study.localizer.networks)
 
 
 def _lesion_tokens(job: Job) -> float:
     study, made = job.study, job.study.localizer.lesion
     lesions = 1 + len(study.localizer.lesioned) * len(made.kinds) * (1 + len(made.seeds))
     # Passages are longer than prompts.
-    each = 4 * (made.passages or PASSAGES) + len(made.tasks) * made.items * 2
-    return PROMPT * len(study.localizer.networks) * lesions * each
+    each = 4 * (made.passages or costs.PASSAGES) + len(made.tasks) * made.items * 2
+    return costs.PROMPT * len(study.localizer.networks) * lesions * each
 
 
 def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     """Five numbers of every unit for both kinds of text, the tests, and a batch's pooled activations."""
-    units = widths.layers * units_of(widths, study.localizer.site)
+    units = widths.layers * costs.units_of(widths, study.localizer.site)
     # Short texts make large batches.
     texts = max(1, min(batch.tokens // _SHORT, MOST_POOLED // units))
-    return STATISTICS + (20 + 3 * texts) * units * FLOAT64
+    return costs.STATISTICS + (20 + 3 * texts) * units * costs.FLOAT64
 
 
-LOCALIZER = Cost(_localizer_tokens, read, _moments)
-LESION = Cost(_lesion_tokens, scored, _moments, length=PASSAGE)
+LOCALIZER = Cost(_localizer_tokens, costs.read, _moments)
+LESION = Cost(_lesion_tokens, costs.scored, _moments, length=costs.PASSAGE)

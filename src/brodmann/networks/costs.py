@@ -5,20 +5,8 @@ from __future__ import annotations
 import math
 
 from brodmann.config.study import Study
-from brodmann.runner.costs import (
-    FLOAT32,
-    FLOAT64,
-    PASSAGES,
-    PROMPT,
-    STATISTICS,
-    TEXTS,
-    Batch,
-    Cost,
-    Job,
-    read,
-    scored,
-    units_of,
-)
+from brodmann.runner import costs
+from brodmann.runner.costs import Batch, Cost, Job
 from brodmann.runner.footprint import Widths
 
 # A block of signals as it is read, in float64, and a product of it; signals that are not put on disk.
@@ -30,19 +18,19 @@ def _networks_tokens(job: Job) -> float:
     found = job.study.networks
     samples = len(found.datasets) * (found.group_samples + found.individual_samples)
     # Samples may be longer than prompts; decomposing one takes about as long as reading it.
-    return PROMPT * samples * 2 * math.ceil(found.max_tokens / PROMPT)
+    return costs.PROMPT * samples * 2 * math.ceil(found.max_tokens / costs.PROMPT)
 
 
 def _decomposed(study: Study, widths: Widths, batch: Batch) -> int:
     """Vectors of all units: the Krylov subspace, components and their whitening; a block of signals."""
     found = study.networks
     layers = widths.layers if found.layers is None else len(found.layers)
-    units = layers * units_of(widths, found.site)
+    units = layers * costs.units_of(widths, found.site)
     k = max(found.group_components, found.individual_components)
     tokens = found.group_samples * found.max_tokens
-    signals = min(_IN_MEMORY, tokens * units * FLOAT32)
+    signals = min(_IN_MEMORY, tokens * units * costs.FLOAT32)
     vectors = 4 * 13 * (found.group_components + 10) + 20 * k
-    return STATISTICS + signals + _BLOCK + vectors * units * FLOAT64
+    return costs.STATISTICS + signals + _BLOCK + vectors * units * costs.FLOAT64
 
 
 def _use_tokens(job: Job) -> float:
@@ -52,19 +40,19 @@ def _use_tokens(job: Job) -> float:
     single = study.networks.group_components if made.networks else 0
     lines = datasets * (single + 2) + 3 * datasets * (datasets - 1) // 2 + 1
     edits = lines * (1 + len(made.seeds)) * len(made.edits)
-    each = 4 * (made.passages or PASSAGES) + len(made.tasks) * made.items * 4
+    each = 4 * (made.passages or costs.PASSAGES) + len(made.tasks) * made.items * 4
     probed = (2 * datasets + 1) * (1 + len(made.seeds)) * len(made.edits)
     probed *= 2 * use.probing.items * len(use.probing.tasks)
-    texts = (1 + edits) * each + probed + datasets * (use.following.texts + 1) + TEXTS
-    return PROMPT * texts
+    texts = (1 + edits) * each + probed + datasets * (use.following.texts + 1) + costs.TEXTS
+    return costs.PROMPT * texts
 
 
 def _used(study: Study, widths: Widths, batch: Batch) -> int:
     """The maps of all datasets, and courses of their networks."""
     found = study.networks
     maps = 4 * len(found.datasets) * found.group_components * widths.layers
-    return STATISTICS + maps * max(widths.hidden, widths.neurons) * FLOAT64
+    return costs.STATISTICS + maps * max(widths.hidden, widths.neurons) * costs.FLOAT64
 
 
-NETWORKS = Cost(_networks_tokens, read, _decomposed)
-NETWORK_USE = Cost(_use_tokens, scored, _used)
+NETWORKS = Cost(_networks_tokens, costs.read, _decomposed)
+NETWORK_USE = Cost(_use_tokens, costs.scored, _used)

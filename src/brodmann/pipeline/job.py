@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -28,10 +30,25 @@ _ADVICE = {
 }
 
 
-def run(snakemake: Any, jobs: Mapping[str, Callable[[Study], None]]) -> None:
-    """Run the one of a script's ``jobs`` that is called as the rule is."""
+def run(
+    snakemake: Any,
+    jobs: Mapping[str, str],
+    more: Mapping[str, Callable[[Study], Mapping[str, Any]]],
+) -> None:
+    """Do a rule's job: ``jobs`` names its function (``module:function``), ``more`` its further arguments.
+
+    The others are what the rule names as the function does.
+    """
     with running(snakemake) as study:
-        jobs[snakemake.rule](study)
+        module, _, name = jobs[snakemake.rule].partition(":")
+        function = getattr(import_module(module), name)
+        arguments = {"study": study, "threads": snakemake.threads}
+        for part in (snakemake.params, snakemake.output, snakemake.input, snakemake.wildcards):
+            arguments |= dict(part.items())
+        if snakemake.rule in more:
+            arguments |= more[snakemake.rule](study)
+        taken = inspect.signature(function).parameters
+        function(**{key: value for key, value in arguments.items() if key in taken})
 
 
 @contextlib.contextmanager

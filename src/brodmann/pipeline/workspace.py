@@ -139,7 +139,7 @@ class Workspace:
         """A model's networks, by dataset, and what else decides the numbers of their use."""
         found, model = self.study.networks, f"results/{wildcards.model}"
         return {
-            "model": f"{model}/model.json",
+            "model_json": f"{model}/model.json",
             "templates": [f"{model}/networks/{one}/templates.safetensors" for one in found.names],
             "samples": self.network_inputs,
             "editing_items": [f"results/items/{task}.json" for task in found.use.editing.tasks],

@@ -1,0 +1,46 @@
+"""How a job's function gets its arguments: by name, from what Snakemake hands to a script."""
+
+from types import SimpleNamespace
+
+import pytest
+from snakemake.iocontainers import Namedlist
+
+from brodmann.config.load import load_config
+from brodmann.files import read_json
+from brodmann.pipeline import job
+from brodmann.pipeline.workspace import Workspace
+
+WRITE = {"settings": "brodmann.files:write_json"}
+
+
+@pytest.fixture
+def called(root, tmp_path):
+    """What a script of the rule `settings` is called with."""
+    workflow = SimpleNamespace(
+        basedir=str(root),
+        main_snakefile=str(root / "Snakefile"),
+        config_settings=SimpleNamespace(config={}, configfiles=[root / "config.yaml"]),
+    )
+    config = {}
+    Workspace.open(workflow, config)
+    return SimpleNamespace(
+        rule="settings",
+        input=Namedlist(["unnamed.txt"]),
+        output=Namedlist(fromdict={"path": str(tmp_path / "made.json")}),
+        params=Namedlist(fromdict={"value": [1, 2], "method": 7}),
+        wildcards=Namedlist(fromdict={"model": "a"}),
+        threads=1,
+        log=[str(tmp_path / "job.log")],
+        config=config,
+    )
+
+
+def test_arguments_are_what_the_rule_names(called):
+    job.run(called, WRITE, {})
+    assert read_json(called.output.path) == [1, 2]
+
+
+def test_further_arguments_come_first(called, root):
+    study = load_config([root / "config.yaml"], root=root).study
+    job.run(called, WRITE, {"settings": lambda own: {"value": list(own.models)}})
+    assert read_json(called.output.path) == list(study.models)
