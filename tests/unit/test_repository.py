@@ -169,6 +169,23 @@ def test_pages_for_newcomers_name_files_that_exist(root, page):
         assert path.parent.is_dir() if "NAME" in path.name else path.exists(), place
 
 
+def test_links_between_pages_lead_somewhere(root):
+    """Relative links of README and docs: the file is there, and the heading."""
+
+    def anchors(page):
+        headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    for page in [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("stimuli/**/*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            place, _, anchor = link.partition("#")
+            if "://" in link:
+                continue
+            target = page.parent / place if place else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
 def test_the_architecture_page_shows_every_wing_in_the_order_of_imports(root):
     text = (root / "docs/architecture.md").read_text(encoding="utf-8")
     picture = text.split("```")[1]
