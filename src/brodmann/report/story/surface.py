@@ -16,11 +16,11 @@ def confound_sentences(findings: Findings) -> Iterator[str]:
         for alone, beside, within in regressions(findings, drop=drop):
             name = called(alone)
             if pd.isna(alone["coefficient"]):
-                yield f"{name}, {what}: no regression on the domain (too few pairs, or nothing varies)."
+                yield f"{name}, {what}: no regression on the domain was possible (too few pairs, or nothing varies)."
                 continue
             text = f"{name}, {what}: same domain alone {interval(alone)} ({p_text(alone['p'])})"
             if pd.isna(beside["coefficient"]):
-                yield f"{text}; surface similarity cannot be set beside it (too few pairs, or not to be told apart)."
+                yield f"{text}; surface similarity cannot be added to the regression (too few pairs, or too collinear)."
                 continue
             text += f"; beside surface similarity {interval(beside)} ({p_text(beside['p'])})"
             text += f": the domain effect {verdict(alone, beside)}. "
