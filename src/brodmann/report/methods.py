@@ -44,6 +44,10 @@ _HOW_IT_RUNS = (
     "gpus",
     "attn_implementation",
 )
+_COMPONENTS = {
+    "neurons": "hidden neurons of the MLPs (the input of the down projection)",
+    "heads": "attention heads (the input of the output projection)",
+}
 
 
 def write_methods(
@@ -141,6 +145,7 @@ def methods_text(
             domains=Counter(domain_of(task) for task in study.tasks.selected),
             other_filters=_other_filters(study),
             estimator=_estimator(study.attribution),
+            units=_COMPONENTS,
             sites=SITES,
             place=_place,
             keeps_signs=keeps_signs,
