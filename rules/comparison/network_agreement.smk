@@ -42,7 +42,7 @@ rule networks:
         rules.network_uses.input,
     localrule: True
     message:
-        "Networks are there" if DATASETS else "No networks: networks.datasets names no texts"
+        "All networks are complete" if DATASETS else "No networks: networks.datasets names no texts"
 
 
 rule network_agreement:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import yaml
@@ -185,6 +185,53 @@ def test_generator_page_is_up_to_date(root):
 
     fix = "run: python -m brodmann.tasks.generators.document"
     assert PAGE.read_text(encoding="utf-8") == document(), fix
+
+
+# A path of the repository in backticks, file or folder; NAME stands for what a reader adds.
+_PLACE = re.compile(
+    r"`((?:src|rules|tests|workflow|docs|data|stimuli|config|profiles|tools)/[^`\s]*|[\w.-]+\.(?:toml|ya?ml|md)|Snakefile)`"
+)
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "extending.md"])
+def test_pages_for_newcomers_name_files_that_exist(root, page):
+    text = (root / "docs" / page).read_text(encoding="utf-8")
+    named = {place for place in _PLACE.findall(text) if place != "config.yaml"}
+    assert len(named) > 8
+    for place in named:
+        there = root / re.sub(r"[^/]*NAME.*", "", place)  # NAME is yet to come; its folder is there
+        assert there.exists(), place
+
+
+def test_links_between_pages_lead_somewhere(root):
+    """Relative links of README and docs: the file is there, and the heading."""
+
+    def anchors(page):
+        headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    for page in [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("stimuli/**/*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            place, _, anchor = link.partition("#")
+            if "://" in link:
+                continue
+            target = page.parent / place if place else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
+def test_the_architecture_page_shows_every_wing_in_the_order_of_imports(root):
+    text = (root / "docs/architecture.md").read_text(encoding="utf-8")
+    picture = text.split("```")[1]
+    contract = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [re.findall(r"\w+", layer) for layer in contract["contracts"][0]["layers"]]
+    packages = {path.parent.name for path in (root / "src/brodmann").glob("*/__init__.py")}
+    places = [[picture.index(f"{name}/") for name in layer if name in packages] for layer in layers]
+    assert {name for layer in layers for name in layer} >= packages
+    # The maps stand side by side, whatever their order among each other.
+    lines = [[picture[:place].count("\n") for place in layer] for layer in places if layer]
+    for above, below in pairwise(lines):
+        assert max(above) <= min(below)
 
 
 def test_nothing_here_names_a_machine_or_a_registry(root):

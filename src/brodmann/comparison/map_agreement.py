@@ -3,7 +3,7 @@
 - *units*: two sets of the same kind of units (dimensions of the residual stream, or neurons), by IoU.
   Null: the units of one set are permuted within each layer.
 - *written*: neurons against dimensions of the residual stream, by the share of the neurons' write vectors
-  that lies on them. Null: as many random neurons of the same layers (``analysis.written``).
+  that lies on them. Null: as many random neurons of the same layers (``comparison.written``).
 - *layers*: any two sets, by what their distributions over layers have in common (the sum over layers of the
   smaller of the two shares). Null: the layers of one of them are permuted.
 

@@ -83,7 +83,7 @@ class ModelKeys(Section):
     allow_pickle: Truth = False
     """Accept checkpoints that are not safetensors. Loading them can be unsafe; convert them if you can."""
     units: dict[str, Text] = Field(default={})
-    """Module paths for an architecture that brodmann does not know, or knows wrongly; see docs/models.md.
+    """Module paths for an architecture that brodmann does not know or maps wrongly; see docs/models.md.
     Keys are those of the architecture table (blocks, mlp_hidden, heads, ...)."""
     device_map: (
         Annotated[

@@ -29,7 +29,7 @@ PANEL_HEIGHT = 1.7  # inches
 
 
 def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
-    """One panel of stacked bars per entry: name -> table of ``analysis.composition.binned``.
+    """One panel of stacked bars per entry: name -> table of ``statistics.composition.binned``.
 
     Columns read: bin, owner, log. A segment's height is its ``log``; the depth of a bin is its share of all
     bins, the first layer at 0 and the last at 1.

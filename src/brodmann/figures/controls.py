@@ -40,7 +40,7 @@ OPEN = "other_domains"
 def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
     """A point with its s.e.m. for every domain and group, circuits in the domain's colour, controls grey.
 
-    ``summary``: the columns domain, group, mean, sem of ``analysis.controls.control_summary``.
+    ``summary``: the columns domain, group, mean, sem of ``circuits.against_controls.control_summary``.
     """
     if not np.isfinite(summary["mean"].to_numpy(dtype=float)).any():
         return empty_figure(title, "no ablation is included")

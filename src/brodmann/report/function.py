@@ -15,8 +15,8 @@ from brodmann.statistics.printed import domain_table, modularity_table
 UNFOLDED = 4
 # Of a study without tasks.split.
 _SAME_ITEMS = (
-    " Circuits are tested on items that they were found on, which flatters a task's own circuit: that it costs more than "
-    "random units is no finding, and has no p (tasks.split: half parts the items)."
+    " Circuits are tested on the items that they were found on, which flatters a task's own circuit: if it costs more than "
+    "random units, that is no finding, and has no p (tasks.split: half tests on other items)."
 )
 
 

@@ -173,7 +173,7 @@ def surface_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
     findings_text = list(confound_sentences(findings))
     if sources.study.imported_models:
         findings_text.append(
-            f"{', '.join(sources.study.imported_models)}: results only, so that their prompts are not at hand and surface "
+            f"{', '.join(sources.study.imported_models)}: results only. Their prompts are not known, so that surface "
             "cannot be held constant."
         )
     return Section(

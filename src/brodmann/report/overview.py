@@ -53,7 +53,7 @@ def overview_section(sources: Sources) -> Section:
 
 def _leniently(study: Study, name: str) -> str:
     aligned = study.models[name].inclusion.filter == "aligned"
-    return " (all aligned items; accuracy is not asked for)" if aligned else ""
+    return " (all aligned items; no accuracy is required)" if aligned else ""
 
 
 def _inclusion(study: Study) -> str:
@@ -69,7 +69,7 @@ def _inclusion(study: Study) -> str:
             "baselines differ."
         )
     if aligned:
-        text += f" Of {', '.join(aligned)} all aligned items count, whatever the accuracy."
+        text += f" For {', '.join(aligned)}, all aligned items count, whatever the accuracy."
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import pandas as pd
 
@@ -15,8 +15,9 @@ from brodmann.report.page import Section
 from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.function import own_test
+from brodmann.report.story.localizers import Lesion
 from brodmann.report.story.networks import Inhibition
-from brodmann.report.story.surface import verdict
+from brodmann.report.story.surface import regressions, verdict
 from brodmann.report.story.wording import big, called, listed, p_text, share
 from brodmann.store.tables import read_table
 
@@ -56,11 +57,7 @@ def _overlap(findings: Findings) -> Iterator[str]:
 
 
 def _surface(findings: Findings) -> Iterator[str]:
-    rows = findings.rows("confounds")
-    rows = rows[rows["term"] == "same_domain"]
-    for _, own in rows.groupby("model", sort=False):
-        by = {row["predictors"]: row for _, row in own.iterrows()}
-        alone, beside = by["domain"], by["domain_and_surface"]
+    for alone, beside, _ in regressions(findings):
         if not pd.isna(alone["coefficient"]) and not pd.isna(beside["coefficient"]):
             yield f"{_named(alone)}: the domain effect on overlap {verdict(alone, beside)}"
 
@@ -92,24 +89,12 @@ def _lesions(sources: Sources) -> Iterator[str]:
         for network in settings.networks:
             folder = sources.results / name / "localizer" / network
             table = read_table(folder / "lesion.csv", LESIONS)
-            table = table[table["measure"] == "perplexity"]
-            lesion = table[table["condition"] == "lesion"]
-            if lesion.empty:
-                continue
-            row = lesion.iloc[0]
-            random = table[
-                (table["condition"] == "random")
-                & (table["selection"] == row["selection"])
-                & (table["kind"] == row["kind"])
-            ]["value"]
-            intact = table[table["condition"] == "intact"]["value"].iloc[0]
-            text = (
-                f"{sources.called(name)}, {NETWORK_NAMES.get(network, network)}: {big(intact)} intact, "
-                f"{big(row['value'])} without {int(row['k'])} units"
-            )
-            if len(random):
-                text += f", {listed(map(big, random))} without random ones"
-            yield text
+            for lesion in islice(Lesion.all_of(table), 1):
+                intact, corpus = lesion.intact["perplexity", ""], lesion.corpus
+                yield (
+                    f"{sources.called(name)}, {NETWORK_NAMES.get(network, network)}: {big(intact)} intact, "
+                    f"{big(corpus['value'])} without {int(corpus['k'])} units{_without_random(lesion.random)}"
+                )
 
 
 def _inhibited(sources: Sources) -> Iterator[str]:
@@ -120,10 +105,11 @@ def _inhibited(sources: Sources) -> Iterator[str]:
         if found is None:
             continue
         worst = found.worst
-        text = (
+        yield (
             f"{sources.called(name)}: {big(worst['intact'])} intact, {big(worst['value'])} without the {int(worst['n_units'])} "
-            f"units of the costliest of {len(found.rows)} networks"
+            f"units of the costliest of {len(found.rows)} networks{_without_random(found.random)}"
         )
-        if len(found.random):
-            text += f", {listed(map(big, found.random))} without random ones"
-        yield text
+
+
+def _without_random(perplexities: pd.Series) -> str:
+    return f", {listed(map(big, perplexities))} without random ones" if len(perplexities) else ""

@@ -1,7 +1,7 @@
 """Does the domain effect survive what tasks share on the surface?
 
 Least squares of a pair's value (overlap, or accuracy drop) on same domain, alone and beside the surface
-similarities of ``analysis.surface``. Pairs that share a task are not independent, hence p-values from
+similarities of ``statistics.surface``. Pairs that share a task are not independent, hence p-values from
 permuted tasks (MRQAP, double semi-partialing: what is left of one predictor after the others is permuted by
 tasks; one-sided on its t) and intervals from resampled tasks. And a test without a model: labels shuffled
 within surface formats only, so that nothing that a format does can pass for a domain's doing.
@@ -162,7 +162,7 @@ def stratified(
     permutations: int,
     seed: int,
 ) -> Stratified:
-    """The difference of ``analysis.modularity``, with labels shuffled within ``formats``."""
+    """The difference of ``statistics.modularity``, with labels shuffled within ``formats``."""
     names, codes = label_codes(domains)
     kinds = np.array(formats)
     groups = [np.flatnonzero(kinds == kind) for kind in dict.fromkeys(formats)]
@@ -178,6 +178,6 @@ def stratified(
         for group in mixed:
             shuffled[group] = rng.permutation(shuffled[group])
     null = differences(values, usable, labels, len(names))[:, -1]
-    # As in analysis.modularity: a shuffle without a difference does not count.
+    # As in statistics.modularity: a shuffle without a difference does not count.
     reached, n = (null >= observed - 1e-12).sum(), np.isfinite(null).sum()
     return Stratified(observed, float((1 + reached) / (1 + n)), movable)

@@ -2,8 +2,8 @@
 
 Over the off-diagonal directed pairs (source, target) that have both values: a mixed-effects regression of
 the accuracy drop on the standardised overlap, with crossed random intercepts for source and target and one
-for the unordered pair (REML, ``analysis.mixed``); over models, the mean of their slopes, which vary at random
-(REML, ``analysis.pooling``); and Spearman's correlation, tested by permuting tasks (Mantel), with an
+for the unordered pair (REML, ``statistics.mixed``); over models, the mean of their slopes, which vary at
+random (REML, ``statistics.pooling``); and Spearman's correlation, tested by permuting tasks (Mantel), with an
 interval from resampling tasks: pairs of a task are not independent.
 """
 

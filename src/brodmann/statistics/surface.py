@@ -1,7 +1,7 @@
 """What two tasks share on the surface: answers, the last prompt token, prompt tokens, the format.
 
 Circuits of two tasks may overlap because the tasks look alike rather than because they draw on the same
-ability. These are the rivals that ``analysis.confounds`` sets the domain against.
+ability. These are the rivals that ``statistics.confounds`` sets the domain against.
 """
 
 from __future__ import annotations

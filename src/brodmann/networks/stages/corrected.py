@@ -124,7 +124,7 @@ def best_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def write_corrected(
     stage: UseStage, *, item_files: Sequence[str], manifest: str, table: str, output: str
 ) -> None:
-    """Rule ``corrected``: every corrected choice, and a page that shows the clearest."""
+    """Of rule ``network_use``: every corrected choice, and a page that shows the clearest."""
     editing = Editing(stage, item_files)
     rows = best_first(list(corrections(editing, manifest)))
     write_table(table, rows, COLUMNS)

@@ -182,7 +182,7 @@ class Editing:
 def write_editing(
     stage: UseStage, *, item_files: Sequence[str], manifest: str, output: str, sets_output: str
 ) -> None:
-    """Rule ``editing``: every edit on the corpus and on every task; and which units the sets share."""
+    """Of rule ``network_use``: every edit on the corpus and on every task; and which units the sets share."""
     editing, records = Editing(stage, item_files), stored(manifest)
     conditions, seed = editing.conditions(records), stage.settings.seed
     edits = editing.edits(conditions)

@@ -208,7 +208,7 @@ def _example_rows(pieces: Sequence[Piece], values: np.ndarray) -> list[dict[str,
 
 
 def write_connectivity(following: Following, *, manifest: str, output: str) -> None:
-    """Rule ``connectivity``: Pearson's r of every two networks of each dataset."""
+    """Of rule ``network_use``: Pearson's r of every two networks of each dataset."""
     from safetensors.numpy import load
 
     rows = []
@@ -226,7 +226,7 @@ def write_connectivity(following: Following, *, manifest: str, output: str) -> N
 
 
 def write_courses(following: Following, *, dataset: str, manifest: str, output: str) -> None:
-    """Rule ``courses``: mean courses over a dataset's samples as safetensors, to set models side by side."""
+    """Of rule ``network_use``: mean courses over a dataset's samples, to set models side by side."""
     from brodmann.files import atomic_path
 
     what = f"courses of the networks of {dataset}"

@@ -113,7 +113,7 @@ def write_probing(
     manifest: str,
     output: str,
 ) -> None:
-    """Rule ``probing``: the accuracy of every reader, intact and edited."""
+    """Of rule ``network_use``: the accuracy of every reader, intact and edited."""
     probing = Probing(stage, item_files)
     rows: list[dict[str, Any]] = []
     if probing.targets:

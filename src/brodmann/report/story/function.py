@@ -27,10 +27,10 @@ _CONTROLS = {
 
 
 def own_sentences(table: pd.DataFrame, name: str, *, split: bool) -> Iterator[str]:
-    """Own circuit against random units. ``table``: of ``analysis.controls.own_against_random``.
+    """Own circuit against random units. ``table``: of ``circuits.against_controls.own_against_random``.
 
-    Only where items are ``split`` are circuits tested on items that they were not found on; a p of the
-    others would be of a test that is decided beforehand.
+    Only where items are ``split`` are circuits tested on other items than they were found on. Elsewhere
+    own circuits win by construction, so that a p would say nothing.
     """
     controls = [column for column in _CONTROLS if table[column].notna().any()]
     if table.empty or not controls:
@@ -66,10 +66,10 @@ def ablation_sentences(findings: Findings) -> Iterator[str]:
     """What a circuit's loss costs tasks of its own domain and of others."""
     for _, row in findings.spoken("modularity", drop=True).iterrows():
         if pd.isna(row["within"]) or pd.isna(row["cross"]):
-            yield f"{called(row)}: there are no pairs within and across domains to compare."
+            yield f"{called(row)}: no pairs within and across domains can be compared."
             continue
         if nothing_shared(row):
-            yield f"{called(row)}: silencing another task's circuit costs no task anything ({row['n']} tasks)."
+            yield f"{called(row)}: silencing another task's circuit costs no task any accuracy ({row['n']} tasks)."
             continue
         ratio = "" if pd.isna(row["ratio"]) else f" (ratio {row['ratio']:.1f})"
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -30,33 +31,43 @@ def responding_sentence(t: np.ndarray, p_fdr: np.ndarray, name: str, network: st
     )
 
 
+@dataclass(frozen=True)
+class Lesion:
+    """One size and kind of a network's lesion, beside the intact model and the random lesions."""
+
+    corpus: pd.Series  # the row of the corpus's perplexity
+    tasks: pd.DataFrame  # a row a task: accuracy
+    random: pd.Series  # perplexities of the random lesions
+    intact: pd.Series  # (measure, task or "") -> value
+
+    @classmethod
+    def all_of(cls, table: pd.DataFrame) -> Iterator[Lesion]:
+        """The lesions of ``lesion.csv``, in its order."""
+        intact = table[table["condition"] == "intact"].astype({"task": object}).fillna({"task": ""})
+        values = intact.set_index(["measure", "task"])["value"]
+        lesions = table[table["condition"] != "intact"]
+        for _, rows in lesions.groupby(["selection", "kind"], sort=False):
+            of = {key: own for key, own in rows.groupby(["condition", "measure"])}
+            corpus, none = of["lesion", "perplexity"].iloc[0], rows.iloc[:0]
+            random = of.get(("random", "perplexity"), none)["value"]
+            yield cls(corpus, of.get(("lesion", "accuracy"), none), random, values)
+
+
 def lesion_sentences(table: pd.DataFrame, name: str, network: str) -> Iterator[str]:
     """What silencing a network costs, beside random units: the corpus, then each task that suffers."""
-    network = NETWORK_NAMES.get(network, network)
-    intact = table[table["condition"] == "intact"].set_index(["measure", "task"])["value"]
-    intact.index = intact.index.map(lambda key: (key[0], "" if pd.isna(key[1]) else key[1]))
-    lesions = table[table["condition"] == "lesion"]
-    for (selection, kind), own in lesions.groupby(["selection", "kind"], sort=False):
-        random = table[
-            (table["condition"] == "random")
-            & (table["selection"] == selection)
-            & (table["kind"] == kind)
-        ]
-        corpus = own[own["measure"] == "perplexity"].iloc[0]
-        controls = random[random["measure"] == "perplexity"]["value"]
+    for lesion in Lesion.all_of(table):
+        corpus, tasks, intact = lesion.corpus, lesion.tasks, lesion.intact
         text = (
-            f"{name}, {network}: silencing {selection} ({int(corpus['k'])} units, {kind}) takes perplexity from "
-            f"{big(intact['perplexity', ''])} to {big(corpus['value'])}"
+            f"{name}, {NETWORK_NAMES.get(network, network)}: silencing {corpus['selection']} ({int(corpus['k'])} units, "
+            f"{corpus['kind']}) takes perplexity from {big(intact['perplexity', ''])} to {big(corpus['value'])}"
         )
-        if len(controls):
-            text += f"; as many random units to {draws_text(controls)}"
+        if len(lesion.random):
+            text += f"; as many random units to {draws_text(lesion.random)}"
         text += _tested(corpus)
-        tasks = own[own["measure"] == "accuracy"]
-        worse = tasks[tasks["q_random"] < ALPHA]
         if len(tasks):
             named = ", ".join(
                 f"{row['task']} {share(intact['accuracy', row['task']])} to {share(row['value'])}"
-                for _, row in worse.iterrows()
+                for _, row in tasks[tasks["q_random"] < ALPHA].iterrows()
             )
             text += f". Tasks that differ from random lesions at q < {ALPHA}: {named or 'none'} (of {len(tasks)})"
         yield f"{text}."

@@ -144,6 +144,6 @@ def agreement_sentence(table: pd.DataFrame, name: str) -> str:
         for space, rows in tested.groupby("space", sort=False)
     ]
     return (
-        f"{name}: comparisons of circuits, localized units and networks that are beyond chance at q < {ALPHA}, by the space in "
-        f"which they are compared: {', '.join(parts)}."
+        f"{name}: comparisons of circuits, localized units and networks that exceed chance at q < {ALPHA}, by the space of the "
+        f"comparison: {', '.join(parts)}."
     )

@@ -22,7 +22,7 @@ def overlap_sentences(findings: Findings) -> Iterator[str]:
     for _, row in findings.spoken("modularity").iterrows():
         name = called(row)
         if row["n"] < 2 or pd.isna(row["within"]) or pd.isna(row["cross"]):
-            yield f"{name}: {row['n']} tasks are included; there are no pairs within and across domains to compare."
+            yield f"{name}: {row['n']} tasks are included; no pairs within and across domains can be compared."
             continue
         if nothing_shared(row):
             yield f"{name}: no two of {row['n']} tasks share a unit."
@@ -70,8 +70,7 @@ class Beside:
 def untrained_sentences(pairs: Iterable[Beside], main: float) -> Iterator[str]:
     """The difference within - across of a model beside that of the same model without training.
 
-    The two are put side by side at every size, ``main`` first; no share of one in the other is made, as
-    neither is known well enough.
+    Both are given at every size, ``main`` first. Their ratio is not, as neither is known well enough.
     """
     for both in pairs:
         if main not in both.gaps:
@@ -113,7 +112,7 @@ def domain_sentences(findings: Findings) -> Iterator[str]:
 
 
 def clustering_sentences(findings: Findings) -> Iterator[str]:
-    """Do the domains come back without being told?"""
+    """Do clusters of tasks agree with the domains?"""
     for _, row in findings.spoken("clustering").iterrows():
         if pd.isna(row["ari"]):
             yield f"{called(row)}: there are too few tasks to cluster."
@@ -144,7 +143,7 @@ def consistency_sentences(findings: Findings, *, pairwise: bool = False) -> Iter
                 text += f" Take no number from it: {row['note']}."
             yield text
         if summary.empty and not drop:
-            yield "Fewer than two models that are no controls have overlaps of this size: there is no agreement to measure."
+            yield "Fewer than two models, controls apart, have overlaps of this size: their agreement is not measured."
 
 
 def robustness_sentences(findings: Findings) -> Iterator[str]:

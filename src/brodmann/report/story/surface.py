@@ -13,24 +13,27 @@ from brodmann.report.story.wording import called, interval, p_text
 def confound_sentences(findings: Findings) -> Iterator[str]:
     """What of the domain effect survives the prompts' surface."""
     for drop, what in ((False, "overlap"), (True, "accuracy lost")):
-        rows = findings.rows("confounds", drop=drop)
-        rows = rows[rows["term"] == "same_domain"]
-        for (_, _), own in rows.groupby(["model", "control"], sort=False):
-            by = {row["predictors"]: row for _, row in own.iterrows()}
-            alone, beside, within = (
-                by[name] for name in ("domain", "domain_and_surface", "within_formats")
-            )
+        for alone, beside, within in regressions(findings, drop=drop):
             name = called(alone)
             if pd.isna(alone["coefficient"]):
-                yield f"{name}, {what}: no regression on the domain (too few pairs, or nothing varies)."
+                yield f"{name}, {what}: no regression on the domain was possible (too few pairs, or nothing varies)."
                 continue
             text = f"{name}, {what}: same domain alone {interval(alone)} ({p_text(alone['p'])})"
             if pd.isna(beside["coefficient"]):
-                yield f"{text}; surface similarity cannot be set beside it (too few pairs, or not to be told apart)."
+                yield f"{text}; surface similarity cannot be added to the regression (too few pairs, or too collinear)."
                 continue
             text += f"; beside surface similarity {interval(beside)} ({p_text(beside['p'])})"
             text += f": the domain effect {verdict(alone, beside)}. "
             yield text + _within_formats(within)
+
+
+def regressions(findings: Findings, *, drop: bool = False) -> Iterator[list[pd.Series]]:
+    """Of each model, the coefficient of same domain: alone, beside surface similarity, within formats."""
+    rows = findings.rows("confounds", drop=drop)
+    rows = rows[rows["term"] == "same_domain"]
+    for _, own in rows.groupby(["model", "control"], sort=False):
+        by = own.set_index("predictors", drop=False)
+        yield [by.loc[name] for name in ("domain", "domain_and_surface", "within_formats")]
 
 
 def verdict(alone: pd.Series, beside: pd.Series) -> str:
