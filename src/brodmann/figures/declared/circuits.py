@@ -209,4 +209,35 @@ FAMILIES = (
         lambda scene: {"title": f"{scene.model}, {scene.component}"},
         method="agreement",
     ),
+    Family(
+        "concentration_figure",
+        "Drawing how few units carry the tasks of {wildcards.model}",
+        (
+            Figure(
+                "concentration.{model}.{component}",
+                "concentration:of_attributions",
+                "How few units carry a task",
+                (
+                    Place(
+                        "behind",
+                        "Share of the sum of all absolute attributions that the strongest units hold: a pale line per task, "
+                        "the mean of each domain (number of tasks). Vertical: the size of circuits; dotted: if all units were "
+                        "alike.",
+                    ),
+                ),
+            ),
+        ),
+        units_of(lambda study: study.run_models),
+        lambda scene: {
+            "attributions": [
+                f"{scene.folder}/attribution/{scene.component}/{task}.safetensors"
+                for task in scene.tasks
+            ]
+        },
+        lambda scene: {
+            "title": f"{scene.model}, {scene.component}",
+            "tasks": scene.tasks,
+            "percent": scene.study.selection.main,
+        },
+    ),
 )
