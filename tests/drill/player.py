@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brodmann.figures.registry import families
+from brodmann.statistics.registry import JOBS
 
 # What the jobs import, once for all of them.
 PRELOADED = [
@@ -105,6 +106,7 @@ def recorded(study: Path) -> dict[str, list[Job]]:
 def scripts_of(root: Path) -> dict[str, str]:
     """Rule -> its script, of every rule that has one."""
     found = {family.rule: "figure.py" for family in families()}
+    found |= {job.rule: "statistic_tables.py" for job in JOBS}
     for path in sorted((root / "rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
             if script := re.search(r'script:\s+"\.\./workflow/scripts/(\S+)"', rule):

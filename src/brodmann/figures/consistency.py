@@ -28,8 +28,7 @@ from brodmann.figures.style import (
 )
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
-from brodmann.statistics.inventory import Drop, Inventory
-from brodmann.statistics.stages.structure import ALL
+from brodmann.statistics.inventory import ALL, Drop, Inventory
 from brodmann.statistics.structure_function import pair_table
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of

@@ -9,7 +9,7 @@ from brodmann.report.page import Group, Section
 from brodmann.report.sources import Sources, printed_tables
 from brodmann.report.story import function as story
 from brodmann.report.story.findings import Findings
-from brodmann.statistics.printed import domain_table, modularity_table
+from brodmann.statistics.stages.modularity import domain_table, modularity_table
 
 # Figures of more models than that are folded.
 UNFOLDED = 4

@@ -14,7 +14,8 @@ from brodmann.report.sources import Sources, printed_tables
 from brodmann.report.story import overlap as story
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.surface import confound_sentences
-from brodmann.statistics.printed import domain_table, modularity_table, robustness_table
+from brodmann.statistics.stages.modularity import domain_table, modularity_table
+from brodmann.statistics.stages.robustness import robustness_table
 from brodmann.store.tables import read_table
 
 
