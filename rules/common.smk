@@ -45,9 +45,6 @@ MAIN_SELECTION = study.selection.main_name
 INVENTORY = workspace.inventory
 STATISTICS = workspace.statistics_settings
 
-# Every figure: for screens, for print, and its data.
-FORMATS = (".png", ".pdf", ".csv")
-
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
 
@@ -101,11 +98,3 @@ def second_item_file(wildcards):
 def definition_files(wildcards):
     """The file or files that define a task."""
     return workspace.definition_files(wildcards.task)
-
-
-def reliability_file(wildcards):
-    """The reliability of a model's circuits, where it was run."""
-    if wildcards.shown not in MODELS:
-        return {}
-    folder = f"results/{wildcards.shown}/overlap/{wildcards.component}"
-    return {"reliability": f"{folder}/{MAIN_SELECTION}.reliability.csv"}

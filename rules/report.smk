@@ -71,7 +71,7 @@ rule write_report:
         "../workflow/envs/brodmann.yaml"
     params:
         matrices=INVENTORY.to_params(),
-        figures=FIGURES,
+        figures=workspace.figures,
         method=METHODS["report"],
     message:
         "Writing the report"

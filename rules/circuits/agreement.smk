@@ -2,7 +2,6 @@
 
 results/{model}/attribution/{component}.agreement.csv         per task and estimator
 results/{model}/attribution/{component}.agreement.units.csv   every measured unit
-results/figures/agreement.{model}.{component}.{png,pdf,csv}
 Config: attribution.agreement
 """
 
@@ -36,22 +35,3 @@ rule agreement:
         "{wildcards.model}: estimators against true patching, {wildcards.component}"
     script:
         "../../workflow/scripts/job.py"
-
-
-rule agreement_figure:
-    input:
-        table="results/{model}/attribution/{component}.agreement.csv",
-        units="results/{model}/attribution/{component}.agreement.units.csv",
-    output:
-        multiext("results/figures/agreement.{model}.{component}", *FORMATS),
-    log:
-        "logs/figures/agreement.{model}.{component}.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        method=METHODS["agreement"],
-    message:
-        "Drawing estimated against true effects, {wildcards.model}"
-    script:
-        "../../workflow/scripts/agreement_figure.py"

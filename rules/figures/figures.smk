@@ -1,118 +1,36 @@
-"""Figures of the whole study, and the list of all. Each figure is a PNG and a PDF with its data beside it.
+"""Figures: each a PNG and a PDF with its data beside it, results/figures/{figure}.{png,pdf,csv}.
 
-results/figures/accuracy_heatmap.*                     both-correct accuracy, models x tasks
-results/figures/composition.{component}.*              where in the models the domains' units are
-results/figures/{figure}.{component}.*                 domains, consistency, robustness, confounds, structure_function
+What there is, what it is of and what it is drawn from: brodmann.figures.registry. A rule for each family of
+figures that read the same files.
 """
 
-STUDY_FIGURES = (
-    "domains_overlap",
-    "domains_ablation",
-    "consistency_overlap",
-    "consistency_ablation",
-    "robustness",
-    "confounds",
-    "structure_function",
-)
-
-
-# Overlaps that were taken over, of the main size: they say which tasks a model has.
-IMPORTED_MAIN = [
-    one
-    for one in INVENTORY.overlaps
-    if one.model in IMPORTED and (one.component, one.sel) == (COMPONENTS[0], MAIN_SELECTION)
-]
-# Every figure of the study, by name.
-FIGURES = [
-    "accuracy_heatmap",
-    *collect("{figure}.{component}", figure=("composition", *STUDY_FIGURES), component=COMPONENTS),
-    *collect("localizer_{name}", name=LOCALIZER_FIGURES if MODELS else []),
-    *collect(
-        "networks_{name}.{model}",
-        name=(*NETWORK_MAP_FIGURES, *NETWORK_USE_FIGURES),
-        model=NETWORK_MODELS,
-    ),
-    *(["networks_across"] if FINGERPRINTED else []),
-    *workspace.figures,
-]
+from brodmann.figures.registry import families
 
 
 rule figures:
     """All figures."""
     input:
-        collect("results/figures/{figure}{ending}", figure=FIGURES, ending=FORMATS),
+        workspace.figure_files(*[family.rule for family in families()]),
 
 
-rule accuracy_heatmap:
-    input:
-        baselines=collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
-        imported=collect("results/{model}/accuracy.csv", model=IMPORTED),
-        matrices=[one.path("containment") for one in IMPORTED_MAIN],
-    output:
-        multiext("results/figures/accuracy_heatmap", *FORMATS),
-    log:
-        "logs/figures/accuracy_heatmap.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        models=MODELS,
-        imported=IMPORTED,
-        matrix_models=[one.model for one in IMPORTED_MAIN],
-        tasks=TASKS,
-        controls=list(study.controls),
-        method=METHODS["accuracy"],
-    message:
-        "Drawing the accuracy heatmap"
-    script:
-        "../../workflow/scripts/accuracy_heatmap.py"
+for family in families():
 
-
-rule composition_figure:
-    input:
-        collect(
-            "results/{model}/attribution/{{component}}/{task}.safetensors",
-            model=MODELS,
-            task=TASKS,
-        ),
-    output:
-        multiext("results/figures/composition.{component}", *FORMATS),
-    log:
-        "logs/figures/composition.{component}.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        models=MODELS,
-        tasks=TASKS,
-        controls=list(study.controls),
-        percent=study.selection.main,
-        method=METHODS["composition"],
-    message:
-        "Drawing where the domains' {wildcards.component} are"
-    script:
-        "../../workflow/scripts/composition_figure.py"
-
-
-rule study_figures:
-    input:
-        INVENTORY.files,
-        tables=rules.statistics.input,
-    output:
-        collect(
-            "results/figures/{figure}.{{component}}{ending}", figure=STUDY_FIGURES, ending=FORMATS
-        ),
-    log:
-        "logs/figures/study.{component}.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        figures=STUDY_FIGURES,
-        matrices=INVENTORY.to_params(),
-        shown={"overlap_sel": MAIN_SELECTION, "drop_sel": ABLATED[0], "kind": KINDS[0]},
-        method=METHODS["figures"],
-    message:
-        "Drawing what compares models and domains"
-    script:
-        "../../workflow/scripts/study_figures.py"
+    rule:
+        name:
+            family.rule
+        input:
+            unpack(workspace.figure_inputs(family)),
+        output:
+            family.outputs,
+        log:
+            family.log,
+        localrule: True
+        conda:
+            "../../workflow/envs/brodmann.yaml"
+        params:
+            settings=workspace.figure_settings(family),
+            method=METHODS[family.method],
+        message:
+            family.message
+        script:
+            "../../workflow/scripts/figure.py"

@@ -20,6 +20,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from brodmann.figures.registry import families
+from brodmann.statistics.registry import JOBS
+
 # What the jobs import, once for all of them.
 PRELOADED = [
     *("numpy", "pandas", "scipy.stats", "statsmodels.api", "sklearn.cluster", "seaborn", "torch"),
@@ -28,7 +31,7 @@ PRELOADED = [
     *("accelerate", "torch._dynamo", "transformers.models.llama.modeling_llama"),
     *("matplotlib.backends.backend_pdf", "fontTools.subset", "brodmann.statistics.stages.surface"),
     *(
-        "brodmann.figures.jobs.studies",
+        *(f"brodmann.figures.{name}" for name in ("draw", "chord", "localized", "networks")),
         "brodmann.statistics.stages.structure",
         "brodmann.circuits.stages.ablation",
     ),
@@ -102,7 +105,8 @@ def recorded(study: Path) -> dict[str, list[Job]]:
 
 def scripts_of(root: Path) -> dict[str, str]:
     """Rule -> its script, of every rule that has one."""
-    found = {}
+    found = {family.rule: "figure.py" for family in families()}
+    found |= {job.rule: "statistic_tables.py" for job in JOBS}
     for path in sorted((root / "rules").rglob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
             if script := re.search(r'script:\s+"(?:\.\./)+workflow/scripts/(\S+)"', rule):

@@ -3,7 +3,7 @@
 from brodmann.pipeline import job
 
 with job.running(snakemake):
-    from brodmann.statistics.paper_tables import write_printed
+    from brodmann.statistics.study_tables import write_printed
 
     write_printed(
         snakemake.input, snakemake.output, snakemake.params.selection, snakemake.params.ablated

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from brodmann.figures.overlap import draw_square
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     SINGLE,
     add_title,
@@ -18,7 +22,20 @@ from brodmann.figures.style import (
     empty_figure,
     ordered_domains,
 )
+from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
+
+
+def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Accuracy lost, of one model or of the average."""
+    table = read_matrix(files["drops"])
+    return draw_ablation(table, title=asked["title"]), table
+
+
+def of_forecast(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Forecast against measured effects of one model."""
+    table = pairs(*[read_matrix(files[name]) for name in ("forecast", "scores", "drops")])
+    return draw_forecast(table, title=asked["title"]), table
 
 
 def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:

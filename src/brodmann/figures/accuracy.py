@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     LARGEST,
@@ -21,7 +23,8 @@ from brodmann.figures.style import (
     task_label,
     text_width,
 )
-from brodmann.statistics.accuracy import AccuracyTable
+from brodmann.statistics.accuracy import AccuracyTable, accuracy_table, imported_accuracies
+from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
 # Inches.
@@ -32,6 +35,17 @@ STRIP, STRIP_GAP, DOMAIN_NAMES, FOOT = 0.07, 0.03, 0.22, 0.16
 BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.1, 0.09, 0.5
 # Below this the colour bar's label has no room.
 MIN_BAR = 1.5
+
+
+def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, AccuracyTable]:
+    """Of all models of the study."""
+    table = accuracy_table("results", asked["models"], asked["tasks"])
+    imported = dict(zip(asked["imported"], files["imported"], strict=True))
+    included = {model: [] for model in asked["imported"]}
+    for model, path in zip(asked["matrix_models"], files["matrices"], strict=True):
+        included[model] = list(read_matrix(path).index)
+    table = table.joined(imported_accuracies(imported, included))
+    return draw_accuracy(table, controls=asked["controls"]), table
 
 
 def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figure:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,8 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brodmann.circuits.estimators import ESTIMATORS
+from brodmann.circuits.stages import agreement
+from brodmann.figures.registry import Files
 from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
+from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
+
+
+def of_units(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model."""
+    table = read_table(files["units"], agreement.UNIT_COLUMNS)
+    found = read_table(files["table"], agreement.COLUMNS)
+    return draw_agreement(table, found, title=asked["title"]), table
 
 
 def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, groupby
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from pycirclize import Circos
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     NEUTRAL,
@@ -25,6 +27,7 @@ from brodmann.figures.style import (
     text_width,
     title_height,
 )
+from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 LINK_COLUMNS = ["source", "target", "overlap"]
@@ -112,6 +115,12 @@ def sector_sizes(tasks: Sequence[str], links: pd.DataFrame, share: float) -> dic
             break
         small |= more
     return {task: max(value, least) if rest else 1.0 for task, value in sums.items()}
+
+
+def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of the overlaps of one model, or of the average."""
+    table, minimum = read_matrix(files["containment"]), asked["chord_minimum"]
+    return draw_chord(table, minimum=minimum, title=asked["title"]), chord_links(table, minimum)
 
 
 def draw_chord(matrix: pd.DataFrame, *, minimum: float = 0.05, title: str) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures.registry import Files, called
 from brodmann.figures.style import (
     DOMAIN_HATCHES,
     DOUBLE,
@@ -22,10 +24,35 @@ from brodmann.figures.style import (
     ordered_domains,
     state_empty,
 )
+from brodmann.statistics.composition import binned, composition
+from brodmann.store.tensors import read_tensor
 
 PANELS_PER_ROW = 2
 EMPTY_BIN = "#F0F0F0"
 PANEL_HEIGHT = 1.7  # inches
+
+
+def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Models that are no controls are pooled; each control has a panel of its own."""
+    files_of = iter(files["attributions"])
+    tables = {}
+    for model in asked["models"]:
+        tensors = {task: read_tensor(next(files_of), "attribution") for task in asked["tasks"]}
+        # An excluded task has an empty tensor.
+        found = {task: values for task, values in tensors.items() if values.size}
+        if found:
+            tables[model] = composition(found, asked["percent"])
+    own = [name for name in tables if name not in asked["controls"]]
+    panels = {}
+    if own:
+        label = own[0] if len(own) == 1 else f"average of {len(own)} models"
+        panels[label] = binned([tables[name] for name in own])
+    for name in tables:
+        if name in asked["controls"]:
+            panels[called(name, asked["controls"])] = binned([tables[name]])
+    rows = [table.assign(panel=panel) for panel, table in panels.items()]
+    data = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["panel"])
+    return draw_composition(panels, title=asked["title"]), data
 
 
 def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figure:

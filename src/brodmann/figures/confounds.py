@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure
+from brodmann.figures.tables import at_size, long_table
 
 PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
 OUTCOMES = {"overlap": "overlap", "drop": "accuracy lost"}
@@ -18,6 +23,18 @@ COLOUR = "#1F3A5F"
 # Rows' distance from the model's line.
 OFFSETS = {"domain": -0.17, "domain_and_surface": 0.17}
 ROW_HEIGHT = 0.34  # inches
+
+
+def of_study(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """The same-domain coefficient, alone and beside surface similarity, for overlap and drop."""
+    table, parts = long_table(files, asked, "confounds"), []
+    for drop, outcome in ((False, "overlap"), (True, "drop")):
+        rows = at_size(table, asked, drop=drop)
+        rows = rows[(rows["term"] == "same_domain") & (rows["predictors"] != "within_formats")]
+        parts.append(rows.assign(outcome=outcome))
+    columns = ["model", "control", "outcome", "predictors", "coefficient", "low", "high", "p"]
+    effects = pd.concat(parts, ignore_index=True)[columns]
+    return draw_confounds(effects, title=""), effects
 
 
 def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:

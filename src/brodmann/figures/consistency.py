@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     LARGEST,
@@ -24,6 +26,11 @@ from brodmann.figures.style import (
     ordered_domains,
     text_colour,
 )
+from brodmann.figures.tables import at_size, long_table
+from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
+from brodmann.statistics.inventory import ALL, Drop, Inventory
+from brodmann.statistics.structure_function import pair_table
+from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
 PANELS_PER_ROW = 4
@@ -34,6 +41,60 @@ MARGINS = 2.4, 1.7  # inches beside the matrix: names and colour bar; names and 
 # Smaller numbers cannot be read: there are colours, and the CSV file.
 SMALLEST = 4.0
 ASIDE = 0.06  # inches between groups of one place
+
+
+def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Agreement of every two models on overlap, or on what lesions break (``drop``)."""
+    drop = asked["drop"]
+    tau = _tau(at_size(long_table(files, asked, "consistency"), asked, drop=drop))
+    title = "accuracy lost" if drop else "overlap"
+    return draw_consistency(tau, title=title, label="Kendall's tau"), tau
+
+
+def of_cells(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Overlap against accuracy lost, of every model that has both."""
+    statistics = long_table(files, asked, "structure_function")
+    inventory = Inventory.from_params(asked["matrices"])
+    cells = _cells(inventory, statistics, asked["component"], asked["drop_sel"], asked["kind"])
+    return draw_structure_function(cells, title=""), cells
+
+
+def _tau(table: pd.DataFrame) -> pd.DataFrame:
+    """Models by models, from the rows of consistency.csv."""
+    pairs_only = table[table["model"] != ALL]
+    found = [
+        Tau(row["model"], row["other"], row["tau"], np.nan, int(row["n"]))  # the table has no p
+        for _, row in pairs_only.iterrows()
+    ]
+    models = dict.fromkeys([*pairs_only["model"], *pairs_only["other"]])
+    return tau_matrix(list(models), Consistency(tuple(found), ()))
+
+
+def _cells(
+    inventory: Inventory, statistics: pd.DataFrame, component: str, sel: str, kind: str
+) -> pd.DataFrame:
+    """source, target, overlap and drop of every model, with its correlation as text."""
+    parts = []
+    for one in inventory.drops:
+        if (one.component, one.sel, one.kind) != (component, sel, kind):
+            continue
+        if one.overlap not in inventory.overlaps:
+            continue
+        cells = pair_table(read_matrix(one.overlap.path("containment")), read_matrix(one.path))
+        parts.append(cells.assign(model=one.model, rho=_rho(statistics, one)))
+    columns = ["model", "source", "target", "overlap", "drop", "rho"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _rho(statistics: pd.DataFrame, one: Drop) -> str:
+    """Spearman's rho of a model, as it stands in the figure."""
+    own = statistics[
+        (statistics["model"] == one.model)
+        & (statistics["sel"] == one.sel)
+        & (statistics["kind"] == one.kind)
+    ]
+    value = own["spearman"].iloc[0] if len(own) else np.nan
+    return "" if pd.isna(value) else f"rho = {value:.2f}"
 
 
 def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:

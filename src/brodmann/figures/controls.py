@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brodmann.circuits.against_controls import control_summary
+from brodmann.circuits.stages.ablation import COLUMNS
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     NEUTRAL,
     SINGLE,
@@ -18,6 +24,7 @@ from brodmann.figures.style import (
     ordered_domains,
     readable,
 )
+from brodmann.store.tables import read_table
 
 GROUPS = {
     "own": "its own circuit",
@@ -35,6 +42,13 @@ MARKERS = {
 }
 CONTROLS = ("layer_matched", "random")
 OPEN = "other_domains"
+
+
+def of_lesions(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model."""
+    lesions = zip(asked["tasks"], files["lesions"], strict=True)
+    summary = control_summary({task: read_table(path, COLUMNS) for task, path in lesions})
+    return draw_controls(summary, title=asked["title"]), summary
 
 
 def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures.registry import Files, called
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,
@@ -21,6 +23,8 @@ from brodmann.figures.style import (
     readable,
     state_empty,
 )
+from brodmann.figures.tables import at_size, long_table
+from brodmann.statistics.inventory import AVERAGE
 
 PAIRS = ("within", "to_others", "from_others")
 NAMES = {
@@ -38,6 +42,55 @@ STYLES: dict[str, dict[str, object]] = {
 }
 PANELS_PER_ROW = 3
 PANEL_HEIGHT = 2.0  # inches
+
+
+def of_study(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """The average (or the only model) and each control, of overlap or of ablations (``drop``)."""
+    drop = asked["drop"]
+    table = at_size(long_table(files, asked, "domain_modularity"), asked, drop=drop)
+    controls = asked["matrices"]["controls"]
+    labels = {name: called(name, controls) for name in controls}
+    panels, data = _panels(table, labels, drop)
+    ylabel = "accuracy lost" if drop else "shared units / circuit size"
+    return draw_domains(panels, ylabel=ylabel, title=""), data
+
+
+def _panels(
+    table: pd.DataFrame, labels: Mapping[str, str], drop: bool
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """The average (or the only model) and each control: bars per domain; and all of it as one table."""
+    names = dict.fromkeys(table["model"])
+    shown = sorted((n for n in names if n == AVERAGE or n in labels), key=lambda n: n != AVERAGE)
+    rows = []
+    for _, row in table[table["model"].isin(shown)].iterrows():
+        groups = (("within", "within"), ("out", "to_others"))
+        # Overlap has no direction.
+        for column, pair in (*groups, ("into", "from_others")) if drop else groups:
+            rows.append(
+                {
+                    "model": row["model"],
+                    "domain": row["domain"],
+                    "pairs": pair,
+                    "mean": row[column],
+                    "sem": row[f"{column}_sem"],
+                    "n": row[f"n_{column}"],
+                }
+            )
+    data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
+    count = len([name for name in names if name != AVERAGE and name not in labels])
+    panels = {}
+    for name in shown:
+        label = labels.get(
+            name, f"average of {count} models" if count > 1 else _only(names, labels)
+        )
+        own = data[data["model"] == name].drop(columns="model").reset_index(drop=True)
+        panels[label] = own
+    return panels, data
+
+
+def _only(names: Sequence[str], labels: Mapping[str, str]) -> str:
+    """The one model that an average is made of."""
+    return next((name for name in names if name != AVERAGE and name not in labels), AVERAGE)
 
 
 def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:

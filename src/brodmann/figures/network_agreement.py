@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,8 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.figures.registry import Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
+from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
 SPACES = {
@@ -22,6 +26,16 @@ SPACES = {
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
 _STYLES = ("-", "--", ":", "-.")
 _SURE = 0.05
+
+
+def of_maps(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model."""
+    table, layers = (
+        read_table(files["agreement"], COLUMNS),
+        read_table(files["layers"], SHARE_COLUMNS),
+    )
+    title = f"{asked['model']}: circuits, localized units and networks"
+    return draw_map_agreement(table, layers, title=title), table
 
 
 def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str) -> Figure:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     NEUTRAL,
@@ -24,6 +26,9 @@ from brodmann.figures.style import (
 )
 from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
 from brodmann.networks.pieces import Piece
+from brodmann.networks.stages.editing import COLUMNS as EDITING
+from brodmann.networks.stages.following import ACROSS_COLUMNS, CONNECTIVITY_COLUMNS
+from brodmann.store.tables import read_table
 
 _SIZE, _LINE = 7.5, 0.17  # points, inches
 COLOURS = {
@@ -31,6 +36,26 @@ COLOURS = {
     "multiply": "#0072B2",
     "add": "#009E73",
 }
+
+
+def of_editing(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Word perplexity under edits of one model's networks."""
+    table = read_table(files["editing"], EDITING)
+    table = table[table["metric"] == "word_perplexity"].reset_index(drop=True)
+    return draw_editing(table, title=f"{asked['model']}: networks edited"), table
+
+
+def of_connectivity(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model."""
+    table = read_table(files["connectivity"], CONNECTIVITY_COLUMNS)
+    return draw_connectivity(table, title=f"{asked['model']}: networks that go together"), table
+
+
+def of_every_two(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of every two models."""
+    table = read_table(files["table"], ACROSS_COLUMNS)
+    title = "Networks of different models that go together"
+    return draw_connectivity_between(table, title=title), table
 
 
 def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, path: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,
@@ -18,12 +20,40 @@ from brodmann.figures.style import (
     state_empty,
     text_colour,
 )
+from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
+from brodmann.store.tables import read_table
 
 _NOTHING = "no networks were found"
 _GROUP, _SINGLE = "#C0392B", "#7F8C8D"
 # So many networks' values are printed in their cells, and their numbers on the axis.
 _PRINTED, _LABELLED = 14, 24
 _PANELS = 2
+
+
+def of_consistency(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model's table."""
+    table = read_table(files["consistency"], CONSISTENCY)
+    return draw_consistency(
+        table, title=f"{asked['label']}: templates in single texts (IoU > {asked['threshold']:g})"
+    ), table
+
+
+def of_layers(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model's table."""
+    table = read_table(files["layers"], LAYERS)
+    return draw_layers(table, title=f"{asked['label']}: networks by layer"), table
+
+
+def of_sizes(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model's table."""
+    table = read_table(files["sizes"], SIZES)
+    return draw_sizes(table, title=f"{asked['label']}: sizes of networks"), table
+
+
+def of_template_iou(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model's table."""
+    table = read_table(files["template_iou"], TEMPLATE_IOU)
+    return draw_template_iou(table, title=f"{asked['label']}: templates against each other"), table
 
 
 def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:

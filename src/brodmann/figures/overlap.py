@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +16,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
+from brodmann.circuits.stages.overlap import RELIABILITY
+from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,
@@ -27,6 +30,7 @@ from brodmann.figures.style import (
     text_width,
     title_height,
 )
+from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
 
 # Inches.
@@ -47,6 +51,15 @@ TITLES = {
     "doubly_stochastic": "overlap, doubly stochastic",
     "noise_corrected": "overlap / noise ceiling",
 }
+
+
+def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """One measure of one model, or of the average; of models that were run with reliabilities."""
+    measure = asked["measure"]
+    table, rates = read_matrix(files[measure]), None
+    if "reliability" in files and measure != "doubly_stochastic":
+        rates = read_table(files["reliability"], RELIABILITY).set_index("task")["ceiling"].to_dict()
+    return draw_overlap(table, measure, reliability=rates, title=asked["title"]), table
 
 
 def draw_overlap(

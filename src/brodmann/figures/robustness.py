@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,7 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from brodmann.figures.registry import Files
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, add_title, empty_figure
+from brodmann.figures.tables import long_table
+from brodmann.statistics.printed import without_lonely_average
 
 AVERAGE = "average"
 # Okabe and Ito's colours, without yellow (too light for lines) and black (the average's).
@@ -24,6 +30,16 @@ PANELS = (
 DASHED = "cross"
 MODELS_PER_ROW = 4
 LINE = 0.16  # inches, of the legend
+
+
+def of_sizes(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Every size of circuits of the sign that is shown."""
+    table = long_table(files, asked, "threshold_robustness")
+    sign = asked["overlap_sel"].partition("-")[0]
+    own = table[(table["measure"] == "containment") & table["sel"].str.startswith(f"{sign}-")]
+    columns = ["model", "control", "percent", "within", "cross", "ratio", "ari"]
+    sizes = without_lonely_average(own)[columns].reset_index(drop=True)
+    return draw_robustness(sizes, title=""), sizes
 
 
 def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:

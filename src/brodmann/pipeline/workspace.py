@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.networks import CORPUS
 from brodmann.errors import Problem, UserError
+from brodmann.figures.registry import Family, Scene, families, family_of, files_of
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
@@ -247,38 +248,30 @@ class Workspace:
         return [table[0]] if table else list(self.imported_baselines(wildcards).values())
 
     @property
+    def scene(self) -> Scene:
+        """The whole study, as figures see it."""
+        return Scene(self.study, self.inventory)
+
+    @property
     def figures(self) -> list[str]:
-        """Every figure of single models and averages, without its ending."""
-        study, inventory = self.study, self.inventory
-        several = len([name for name in study.models if name not in study.controls]) > 1
-        # An average of one model is that model.
-        drawn = [*study.models, *([AVERAGE] if several else [])]
-        main, drop = (
-            study.selection.main_name,
-            (study.ablated_selections[0], study.ablation.kinds[0]),
-        )
-        names = [
-            f"{figure}.{one.model}.{one.component}"
-            for one in inventory.all_overlaps
-            if one.sel == main and one.model in drawn
-            for figure in ("overlap.containment", "overlap.doubly_stochastic", "chord")
-        ]
-        names += [
-            f"ablation.{one.model}.{one.component}"
-            for one in inventory.all_drops
-            if (one.sel, one.kind) == drop and one.model in drawn
-        ]
-        run, measured = study.run_models, study.measured_models
-        compared = run if study.attribution.agreement_tasks else ()
-        for component in study.attribution.components:
-            for figure, models in (
-                ("overlap.noise_corrected", run),
-                ("agreement", compared),
-                ("forecast", measured),
-                ("controls", measured),
-            ):
-                names += [f"{figure}.{model}.{component}" for model in models]
-        return names
+        """Every figure, without its ending."""
+        return [stem for family in families() for stem in family.stems(self.scene)]
+
+    def figure_files(self, *rules: str) -> list[str]:
+        """Every file that these rules draw in the study."""
+        return files_of(stem for rule in rules for stem in family_of(rule).stems(self.scene))
+
+    def figure_inputs(self, family: Family) -> Callable[[Any], dict[str, Any]]:
+        """An input function of the rule that draws the family."""
+        return lambda wildcards: dict(family.reads(self._at(wildcards)))
+
+    def figure_settings(self, family: Family) -> Callable[[Any], dict[str, Any]]:
+        """What decides how its figures look, beside their files."""
+        return lambda wildcards: dict(family.settings(self._at(wildcards)))
+
+    def _at(self, wildcards: Any) -> Scene:
+        model = wildcards.get("shown") or wildcards.get("model", "")
+        return self.scene.at(model, wildcards.get("component", ""))
 
     @property
     def imported_files(self) -> list[str]:

@@ -19,12 +19,8 @@ from brodmann.report.sources import Sources
 from brodmann.report.story.findings import Findings
 from brodmann.report.summary import summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.statistics.registry import STATISTICS
 from brodmann.statistics.study_tables import read_statistics
-
-STATISTICS = (
-    *("modularity", "domain_modularity", "clustering", "consistency", "threshold_robustness"),
-    *("structure_function", "confounds"),
-)
 
 
 def compose(
@@ -36,7 +32,9 @@ def compose(
     """The page of a finished study. ``figures``: names (without ending) of the figures that it has."""
     sources = Sources(study, inventory, Path(results), frozenset(figures))
     tables = {
-        name: read_statistics(sources.results / "statistics" / f"{name}.csv") for name in STATISTICS
+        name: read_statistics(sources.results / "statistics" / f"{name}.csv")
+        for name, one in STATISTICS.items()
+        if one.reported
     }
     components = study.attribution.components
     every = [

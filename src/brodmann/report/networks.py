@@ -18,19 +18,15 @@ from brodmann.store.tables import read_table
 def networks_section(sources: Sources) -> Section:
     """Networks of all models that have them: templates, consistency, what inhibition costs, a course."""
     study, settings = sources.study, sources.study.networks
+    seeds = settings.use.editing.seeds
+    draws = numbered("seed", seeds) if seeds else "none"
     found: list[str] = []
     figures: list[Picture] = []
     for name in study.network_models:
         folder, called = sources.results / name / "networks", sources.called(name)
         found += _sentences(folder, called, settings.iou_threshold)
-        figures += _figures(sources, name)
-    if len(study.network_models) > 1:
-        figures += sources.figure(
-            "networks_across",
-            "Networks of different models",
-            "Pearson's r of the mean courses of every two networks over the same texts; tokens that both models end at the same "
-            "character are lined up.",
-        )
+        figures += sources.figures("networks", name, draws=draws)
+    figures += sources.figures("networks_across")
     courses = [
         Picture(
             sources.results / name / "networks" / "interpretation" / f"course.{dataset}.png",
@@ -77,32 +73,3 @@ def _sentences(folder: Path, called: str, iou: float) -> list[str]:
     if len(corrected):
         sentences.append(story.corrected_sentence(corrected, called))
     return [sentence for sentence in sentences if sentence is not None]
-
-
-def _figures(sources: Sources, name: str) -> list[Picture]:
-    settings = sources.study.networks
-    corpus = settings.use.editing
-    return [
-        *sources.figure(
-            f"networks_consistency.{name}",
-            f"Templates that come back: {name}",
-            f"Networks of single texts with an IoU above {settings.iou_threshold:g} with each template; "
-            f"{settings.individual_samples} samples of at most {settings.individual_components} networks each.",
-        ),
-        *sources.figure(
-            f"networks_layers.{name}",
-            f"Where networks lie: {name}",
-            "Units of each template by layer.",
-        ),
-        *sources.figure(
-            f"networks_editing.{name}",
-            f"What editing networks does: {name}",
-            "Perplexity per word with a network's units edited, beside as many random units "
-            f"({numbered('seed', corpus.seeds) if corpus.seeds else 'none'}).",
-        ),
-        *sources.figure(
-            f"networks_agreement.{name}",
-            f"Three maps of one model: {name}",
-            "Circuits, localized units and networks, compared in the spaces where that is defined, with what permutations give.",
-        ),
-    ]

@@ -10,43 +10,18 @@ import pandas as pd
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY, SUMMARY
 from brodmann.report.page import Group, Section
-from brodmann.report.sources import Sources, nothing, printed_tables
+from brodmann.report.sources import Sources, printed_tables
 from brodmann.report.story import overlap as story
 from brodmann.report.story.findings import Findings
 from brodmann.report.story.surface import confound_sentences
-from brodmann.statistics.printed import domain_table, modularity_table, robustness_table
+from brodmann.statistics.stages.modularity import domain_table, modularity_table
+from brodmann.statistics.stages.robustness import robustness_table
 from brodmann.store.tables import read_table
 
 
 def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """Overlap within against across domains."""
-    component, shown = findings.component, sources.shown
-    minimum = sources.study.figures.chord_minimum
-    figures = [
-        *sources.figure(
-            f"chord.{shown}.{component}",
-            "Overlap of circuits",
-            f"{shown}: a band joins two tasks whose circuits share at least {100 * minimum:g} % of their units; its width "
-            f"is that share. Circuits: {sources.main}.",
-        ),
-        *sources.figure(
-            f"overlap.containment.{shown}.{component}",
-            "Overlap of all pairs of tasks",
-            f"{shown}: shared units over circuit size ({sources.main}). White lines part the domains.",
-        ),
-        *sources.figure(
-            f"domains_overlap.{component}",
-            "Overlap within each domain and with the others",
-            "Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose number is "
-            f"printed). Controls have panels of their own. Tests: {sources.tested}.",
-        ),
-        *(sources.figure if sources.study.run_models else nothing)(
-            f"composition.{component}",
-            "Where in the models the domains' units are",
-            f"Per domain the {sources.study.selection.main:g} % of units with the largest absolute mean attribution; units "
-            "of several domains are shared. Units per model and layer in 25 bins of depth, log10(count + 1).",
-        ),
-    ]
+    component = findings.component
     tables = findings.tables
     printed = [
         *modularity_table(tables["modularity"], findings.overlap_sel),
@@ -65,7 +40,7 @@ def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
             *story.domain_sentences(findings),
             *story.clustering_sentences(findings),
         ],
-        figures,
+        sources.figures("overlap", sources.shown, component),
         printed_tables(printed, "overlap", component),
     )
 
@@ -85,30 +60,16 @@ def _beside(sources: Sources, component: str) -> Iterator[story.Beside]:
 def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """Other sizes of circuits, other models, other items."""
     component = findings.component
-    several = len(sources.compared) > 1
-    figures = [
-        *sources.figure(
-            f"robustness.{component}",
-            "Size of the circuits",
-            "Overlap within and across domains, their ratio, and agreement of clusters with domains, against the size of "
-            "the circuits in per cent of all units.",
-        ),
-        *(sources.figure if several else nothing)(
-            f"consistency_overlap.{component}",
-            "Agreement between models",
-            f"Kendall's tau of the overlaps of all pairs of tasks that {sources.common_tasks}; controls are left out.",
-        ),
-    ]
     printed = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
     reliable = [
         picture
         for name in sources.study.run_models
-        for picture in sources.figure(
-            f"overlap.noise_corrected.{name}.{component}",
-            f"Overlap over its noise ceiling, {name}",
-            "Two tasks with the same circuit would be seen to overlap by the geometric mean of their reliabilities; "
-            "overlaps are divided by it. Diagonal: reliability. The scale ends at 1 (more is noise). Grey: no ceiling, "
-            f"or one below {LOW_CEILING:g} ({_unknown(sources, findings, name)} pairs).",
+        for picture in sources.figures(
+            "certainty",
+            name,
+            component,
+            low=LOW_CEILING,
+            unknown=_unknown(sources, findings, name),
         )
     ]
     return Section(
@@ -119,7 +80,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
             *_reliability(sources, findings),
             *story.consistency_sentences(findings, pairwise=sources.pairwise),
         ],
-        figures,
+        sources.figures("sizes", component=component),
         printed_tables(printed, "overlap", component),
         [Group("Overlaps over their noise ceiling", figures=reliable)] if reliable else [],
     )
@@ -164,12 +125,6 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[str]:
 
 def surface_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """What of the domain effect the prompts' surface explains."""
-    seed = sources.study.statistics.seed
-    caption = (
-        "Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the similarity of "
-        "answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks resampled; p: residuals "
-        f"permuted by tasks, one-sided, {sources.study.statistics.permutations:,} permutations, seed {seed}."
-    )
     findings_text = list(confound_sentences(findings))
     if sources.study.imported_models:
         findings_text.append(
@@ -183,9 +138,5 @@ def surface_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
             "beside these?"
         ],
         findings_text,
-        sources.figure(
-            f"confounds.{findings.component}", "Same domain beside surface similarity", caption
-        )
-        if sources.study.run_models
-        else [],
+        sources.figures("surface", component=findings.component),
     )

@@ -35,18 +35,12 @@ def overview_section(sources: Sources) -> Section:
             + _leniently(study, name)
             + "."
         )
-    rule = _inclusion(study)
-    caption = (
-        "Share of token-aligned minimal pairs of which a model gets both the clean and the corrupted problem right; "
-        "independent guesses reach 25 %. Colours run from 50 to 100 %. Crossed out: not included. "
-        f"“–”: not known. {rule}"
-    )
     heads = ("model", "source", "parameters", "layers", "neurons per layer", "weights")
     return Section(
         "Models and tasks",
         lead,
         findings,
-        sources.figure("accuracy_heatmap", "Accuracy", caption),
+        sources.figures("overview", rule=_inclusion(study)),
         [Table("Models of the study", heads, rows, frozenset({0, 1}))],
     )
 

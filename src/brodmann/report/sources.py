@@ -11,6 +11,7 @@ import pandas as pd
 from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
 from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
+from brodmann.figures.registry import Scene, called, families
 from brodmann.report.page import Picture, Table
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.printed import Printed
@@ -26,10 +27,26 @@ class Sources:
     results: Path
     planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
 
-    def figure(self, name: str, title: str, caption: str) -> list[Picture]:
-        """The figure, or nothing where the study has none."""
-        path = self.results / "figures" / f"{name}.png"
-        return [Picture(path, title, caption)] if name in self.planned else []
+    def figures(
+        self, section: str, model: str = "", component: str = "", **told: object
+    ) -> list[Picture]:
+        """The figures of a section that the study has, of one model and kind of unit if they are of these.
+
+        ``told`` fills the places that captions leave.
+        """
+        scene = Scene(self.study, self.inventory, model, component)
+        found = []
+        for figure in (figure for family in families() for figure in family.figures):
+            name = figure.stem(scene)
+            for place in figure.places:
+                if place.section == section and name in self.planned and place.when(scene):
+                    path = self.results / "figures" / f"{name}.png"
+                    title = figure.title.format(model=model)
+                    caption = (
+                        place.caption if isinstance(place.caption, str) else place.caption(scene)
+                    )
+                    found.append(Picture(path, title, caption.format(**told) if told else caption))
+        return found
 
     @property
     def shown(self) -> str:
@@ -41,7 +58,7 @@ class Sources:
 
     def called(self, name: str) -> str:
         """A model's name, controls marked."""
-        return f"{name} (control)" if name in self.study.controls else name
+        return called(name, self.study.controls)
 
     def overlaps(self, name: str, component: str) -> dict[float, pd.DataFrame]:
         """Containment of a model's circuits of the main sign: size in per cent -> tasks by tasks."""
@@ -55,32 +72,9 @@ class Sources:
         }
 
     @property
-    def main(self) -> str:
-        """Main selection in words."""
-        return (
-            f"{self.study.selection.signs[0]} scores, {self.study.selection.main:g} % of all units"
-        )
-
-    @property
-    def tested(self) -> str:
-        """How permutation tests were made."""
-        statistics = self.study.statistics
-        return f"{statistics.permutations:,} shuffles of the domain labels, one-sided, seed {statistics.seed}"
-
-    @property
     def pairwise(self) -> bool:
         """Whether models are compared on the tasks of the two, not of all."""
         return self.study.statistics.consistency == PAIRWISE
-
-    @property
-    def common_tasks(self) -> str:
-        """The tasks that models are compared on, in words."""
-        return "the two models have" if self.pairwise else "every model has"
-
-    @property
-    def compared(self) -> list[str]:
-        """The models that averages and comparisons between models are made of."""
-        return [name for name in self.study.models if name not in self.study.controls]
 
     def drops(self, name: str, component: str) -> pd.DataFrame:
         """A model's (or the average's) accuracy lost: rows the silenced circuit, columns the task."""
@@ -94,11 +88,6 @@ class Sources:
         folder = self.results / name / "ablation" / component / sel / kind
         found = {task: folder / f"{task}.csv" for task in self.study.tasks.selected}
         return {task: read_table(path, LESIONS) for task, path in found.items() if path.is_file()}
-
-
-def nothing(name: str, title: str, caption: str) -> list[Picture]:
-    """No figure: there is nothing that it could show."""
-    return []
 
 
 def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:

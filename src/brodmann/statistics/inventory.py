@@ -10,6 +10,8 @@ from brodmann.models.results_folder import ResultsFolder
 
 MEASURES = ("containment", "jaccard", "doubly_stochastic")
 AVERAGE = "average"
+# All models together, in tables that have a row for each model otherwise.
+ALL = "all"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ _LATEX = {
 
 # What p and q are, below a table.
 Q_NOTE = " q: false discovery rate (Benjamini-Hochberg) over all rows of statistics/{name}.csv."
-_SHUFFLED = "p: shuffled domain labels, one-sided."
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,13 @@ def percent(value: float) -> str:
     return number(100 * value, 1)
 
 
+def interval(low: float, high: float, digits: int) -> str:
+    """``[low, high]``, or a dash."""
+    if pd.isna(low) or pd.isna(high):
+        return "–"
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
 def shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
     """The rows of overlap (containment) and of ablations at one size."""
     measured = table["measure"].isin(["containment", "accuracy_drop"])
@@ -138,71 +144,3 @@ def printed(
         )
         for what, rows in _parts(table)
     ]
-
-
-def _tested(row: pd.Series) -> tuple[str, str]:
-    """p and q; none where all cells are 0: there is no difference that a test could be about."""
-    if row["within"] == 0 and row["cross"] == 0:
-        return "–", "–"
-    return show_p(row["p"]), show_p(row.get("q", float("nan")))
-
-
-def modularity_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Within and across domains, a row per model."""
-    return printed(
-        shown(table, selection),
-        f"Within and across domains: {{what}}, {selection}",
-        ("model", "tasks", "within (%)", "across (%)", "ratio", "p", "q"),
-        lambda row: (
-            str(row["n"]),
-            percent(row["within"]),
-            percent(row["cross"]),
-            number(row["ratio"], 2),
-            *_tested(row),
-        ),
-        name="modularity",
-        note=_SHUFFLED + Q_NOTE.format(name="modularity"),
-    )
-
-
-def domain_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Each domain against the others, a row per model and domain."""
-    heads = ("model", "domain", "tasks", "within (%)", "across (%)")
-    return printed(
-        shown(table, selection),
-        f"Each domain against the others: {{what}}, {selection}",
-        (*heads, "to others (%)", "from others (%)", "p", "q"),
-        lambda row: (
-            str(row["domain"]),
-            str(row["n_domain"]),
-            *(percent(row[name]) for name in ("within", "cross", "out", "into")),
-            *_tested(row),
-        ),
-        name="domain_modularity",
-        note=_SHUFFLED + Q_NOTE.format(name="domain_modularity"),
-    )
-
-
-def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Everything against circuit size, a row per model and size; ``selection`` gives the sign."""
-    sign = selection.partition("-")[0]
-    measured = table["measure"].isin(["containment", "accuracy_drop"])
-    heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
-    scores = ("ari", "nmi", "ami", "v_measure", "silhouette")
-    return printed(
-        without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")]),
-        f"Size of the circuits: {{what}}, {sign} scores",
-        (*heads, "V", "silhouette", "p (ARI)", "tau"),
-        lambda row: (
-            f"{row['percent']:g}",
-            percent(row["within"]),
-            percent(row["cross"]),
-            number(row["ratio"], 2),
-            _tested(row)[0],
-            *(number(row[name], 3) for name in scores),
-            show_p(row["ari_p"]),
-            number(row["tau"], 3),
-        ),
-        name="threshold_robustness",
-        note=f"{_SHUFFLED} p (ARI): the same shuffles against the clusters. p are not corrected.",
-    )

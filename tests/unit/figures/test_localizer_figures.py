@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from brodmann.figures import localizer as figures
-from brodmann.figures.jobs.localizers import dose_table
+from brodmann.figures.localized import dose_table
 from brodmann.figures.style import save_figure
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.figures.jobs.network_maps import network_map_figures
+from brodmann.figures.draw import draw_family
 from brodmann.figures.networks import (
     draw_consistency,
     draw_layers,
@@ -91,13 +91,14 @@ def test_everything_is_drawn(tmp_path, shape):
     }
     for name, frame in frames.items():
         write_frame(tmp_path / f"{name}.csv", frame)
-    stems = {name: str(tmp_path / "figures" / name) for name in frames}
     tables = {name: str(tmp_path / f"{name}.csv") for name in frames}
-    network_map_figures("tiny", tables, threshold=0.2, stems=stems)
+    settings = {"label": "tiny", "threshold": 0.2}
+    draw_family("network_map_figures", tables, settings, model="tiny", folder=tmp_path / "figures")
     written = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert written == {f"{name}{end}" for name in frames for end in (".png", ".pdf", ".csv")}
+    names = {name: f"networks_{name}.tiny" for name in frames}
+    assert written == {f"{n}{end}" for n in names.values() for end in (".png", ".pdf", ".csv")}
     for name in frames:
-        again = pd.read_csv(tmp_path / "figures" / f"{name}.csv")
+        again = pd.read_csv(tmp_path / "figures" / f"{names[name]}.csv")
         assert len(again) == len(frames[name])
 
 

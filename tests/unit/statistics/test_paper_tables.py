@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from brodmann.errors import UserError
-from brodmann.statistics.paper_tables import structure_function_table, write_printed
-from brodmann.statistics.printed import modularity_table
-from brodmann.statistics.stages.structure import MODULARITY
+from brodmann.statistics.stages.modularity import MODULARITY, modularity_table
+from brodmann.statistics.stages.structure_function import structure_function_table
+from brodmann.statistics.study_tables import write_printed
 
 
 def modular(**other):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from brodmann.statistics.inventory import AVERAGE
-from brodmann.statistics.stages.structure import ALL
+from brodmann.statistics.inventory import ALL, AVERAGE
 
 ALPHA = 0.05
 

@@ -18,7 +18,7 @@ from brodmann.report.story.wording import (
     p_text,
     share,
 )
-from brodmann.statistics.stages.structure import ALL
+from brodmann.statistics.inventory import ALL
 
 _CONTROLS = {
     "layer_matched": "random units of the same layers",

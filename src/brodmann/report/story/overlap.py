@@ -10,8 +10,8 @@ import pandas as pd
 
 from brodmann.report.story.findings import ALPHA, Findings, spoken
 from brodmann.report.story.wording import called, nothing_shared, p_text, share
+from brodmann.statistics.inventory import ALL
 from brodmann.statistics.modularity import gap
-from brodmann.statistics.stages.structure import ALL
 from brodmann.tasks.catalogue import domain_of
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from brodmann.statistics.inventory import AVERAGE
+from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import show_p
-from brodmann.statistics.stages.structure import ALL
 
 
 def called(row: pd.Series) -> str:

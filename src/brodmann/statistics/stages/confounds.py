@@ -13,6 +13,8 @@ from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics.confounds import Term, regress_pairs, stratified
 from brodmann.statistics.inventory import Drop, Inventory, Overlap
+from brodmann.statistics.printed import Q_NOTE, Printed, interval, number, printed, show_p, shown
+from brodmann.statistics.study_tables import Table
 from brodmann.statistics.surface import SIMILARITIES
 from brodmann.store.progress import progress
 from brodmann.store.tables import read_matrix, read_table, write_table
@@ -26,6 +28,11 @@ COLUMNS = (
     *("n_tasks", "seed", "method", "coefficient", "low", "high", "permutations", "p", "q"),
     "n_movable",
 )
+_PREDICTORS = {
+    "domain": "alone",
+    "domain_and_surface": "beside surface",
+    "within_formats": "within formats",
+}
 _REGRESSION = (
     "least squares; p: MRQAP (double semi-partialing), one-sided; 95 % interval: tasks resampled"
 )
@@ -35,9 +42,9 @@ _STRATIFIED = "mean(within) - mean(cross), domain labels shuffled within surface
 def write_confounds(
     inventory: Inventory,
     settings: StatisticsSettings,
+    outputs: Mapping[str, str],
     *,
     surfaces: Mapping[str, str],
-    output: str,
 ) -> None:
     """Rule ``confounds``. ``surfaces``: model -> its similarities; other models have no prompts here."""
     tested: list[Overlap | Drop] = [
@@ -50,7 +57,7 @@ def write_confounds(
             surface = read_table(surfaces[one.model], ("source", "target", *SIMILARITIES))
             rows += _rows(one, matrix, surface, inventory, settings)
             bar.update()
-    write_table(output, with_q(rows), COLUMNS)
+    write_table(outputs["confounds"], with_q(rows), COLUMNS)
 
 
 def _rows(
@@ -129,3 +136,29 @@ def _similarities(surface: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.n
         np.fill_diagonal(values, 1.0)
         squares[name] = values
     return squares
+
+
+def confounds_table(table: pd.DataFrame, selection: str) -> list[Printed]:
+    """Same domain alone, beside surface similarity, and with labels shuffled within formats."""
+    rows = shown(table[table["term"] == "same_domain"], selection)
+    return printed(
+        rows,
+        f"Same domain beside surface similarity: {{what}}, {selection}",
+        ("model", "same domain", "tasks", "pairs", "coefficient", "95 % interval", "p", "q"),
+        lambda row: (
+            _PREDICTORS.get(row["predictors"], str(row["predictors"])),
+            str(row["n_tasks"]),
+            str(row["n"]),
+            number(row["coefficient"], 3),
+            interval(row["low"], row["high"], 3),
+            show_p(row["p"]),
+            show_p(row["q"]),
+        ),
+        name="confounds",
+        note="Coefficient: what pairs of one domain have more. p: residuals (within formats: labels) "
+        "permuted by tasks, one-sided; interval: tasks resampled."
+        + Q_NOTE.format(name="confounds"),
+    )
+
+
+TABLES = {"confounds": Table(COLUMNS, printed=confounds_table)}

@@ -1,17 +1,19 @@
-"""Figures of localized networks: where, how selective, how far they overlap, what lesions do."""
+"""What figures of localized networks show, read from the results of all models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from brodmann.comparison.written import COLUMNS as WRITTEN
-from brodmann.figures.jobs.studies import save
 from brodmann.figures.localizer import (
     NETWORK_NAMES,
     draw_depth,
@@ -20,6 +22,7 @@ from brodmann.figures.localizer import (
     draw_selectivity,
     draw_written,
 )
+from brodmann.figures.registry import Files, called
 from brodmann.localizers.selection import read_pairs
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.store.tables import read_table
@@ -54,64 +57,71 @@ class Network:
         return min((float(self.t[unit]) for unit in self.units), default=float("nan"))
 
 
-def read_networks(
-    models: Sequence[str],
-    networks: Sequence[str],
-    selection: str,
-    controls: Sequence[str],
-    results: str = "results",
-) -> list[Network]:
-    """Every network of every model, with the units of ``selection``."""
+def read_networks(files: Files, asked: Mapping[str, Any]) -> list[Network]:
+    """Every network of every model, with the units of the selection that is shown."""
     found = []
-    for model in models:
-        for network in networks:
-            folder = Path(results) / model / "localizer" / network
-            units = read_pairs(folder / f"{selection}.csv")
-            t = read_tensor(folder / "selectivity.safetensors", "t")
-            label = f"{model} (control)" if model in controls else model
-            found.append(Network(model, label, network, t, tuple(units)))
+    pairs = product(asked["models"], asked["networks"])
+    for (model, network), path in zip(pairs, files["selectivity"], strict=True):
+        units = read_pairs(Path(path).with_name(f"{asked['selection']}.csv"))
+        t = read_tensor(path, "t")
+        found.append(Network(model, called(model, asked["controls"]), network, t, tuple(units)))
     return found
 
 
-def localizer_figures(
-    networks: Sequence[Network],
-    lesions: Mapping[tuple[str, str], str],
-    written: Mapping[tuple[str, str], str],
-    *,
-    selection: str,
-    stems: Mapping[str, str],
-) -> None:
-    """Rule ``localizer_figures``. ``lesions``, ``written``: (model, network) -> table."""
-    title = f"{selection} units by Welch's t"
+def _title(asked: Mapping[str, Any]) -> str:
+    return f"{asked['selection']} units by Welch's t"
+
+
+def of_depth(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Where selected units are."""
+    networks = read_networks(files, asked)
     depth = {one.name: one.per_layer for one in networks}
-    save(draw_depth(depth, title=title), stems["depth"], _depth_table(networks))
+    return draw_depth(depth, title=_title(asked)), _depth_table(networks)
+
+
+def of_selectivity(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """How selective units are."""
+    networks = read_networks(files, asked)
     shown = {one.name: (one.network, one.t, one.threshold) for one in networks}
-    save(draw_selectivity(shown, title=title), stems["selectivity"], _histograms(networks))
-    overlaps = _overlaps(networks)
-    squares = {
-        label: own.pivot(index="network", columns="other", values="jaccard").loc[
-            list(dict.fromkeys(own["network"])), list(dict.fromkeys(own["network"]))
-        ]
-        for label, own in overlaps.groupby("label", sort=False)
-    }
-    save(draw_network_overlap(squares, title=title), stems["overlap"], overlaps)
-    labels = {(one.model, one.network): one.label for one in networks}
+    return draw_selectivity(shown, title=_title(asked)), _histograms(networks)
+
+
+def of_overlap(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """How far the networks of each model overlap."""
+    overlaps = _overlaps(read_networks(files, asked))
+    squares = {}
+    for label, own in overlaps.groupby("label", sort=False):
+        names = list(dict.fromkeys(own["network"]))
+        square = own.pivot(index="network", columns="other", values="jaccard")
+        squares[label] = square.loc[names, names]
+    return draw_network_overlap(squares, title=_title(asked)), overlaps
+
+
+def of_doses(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Perplexity and accuracy against how many units are silenced."""
+    pairs = product(asked["models"], asked["networks"])
     parts = [
-        dose_table(read_table(path, LESIONS), labels[key], key[1]) for key, path in lesions.items()
+        dose_table(read_table(path, LESIONS), called(model, asked["controls"]), network)
+        for (model, network), path in zip(pairs, files["lesions"], strict=True)
     ]
     doses = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["panel"])
-    save(draw_dose(doses, title="units silenced"), stems["lesion"], doses)
-    tables = [
-        read_table(path, WRITTEN).assign(model=model, network=network, label=labels[model, network])
-        for (model, network), path in written.items()
-    ]
+    return draw_dose(doses, title="units silenced"), doses
+
+
+def of_written(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """What circuits write on localized units."""
+    tables = []
+    pairs = product(asked["writing"], asked["networks"])
+    for (model, network), path in zip(pairs, files["written"], strict=True):
+        own = {"model": model, "network": network, "label": called(model, asked["controls"])}
+        tables.append(read_table(path, WRITTEN).assign(**own))
     columns = ["model", "network", "label", "task", "domain", "n", "share", "chance", "ratio"]
     columns += ["p", "q"]
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     joined = joined[columns]
     names = [NETWORK_NAMES.get(network, network) for network in joined["network"]]
     drawn = joined.assign(panel=[f"{a}: {b}" for a, b in zip(joined["label"], names, strict=True)])
-    save(draw_written(drawn, title="circuits of neurons"), stems["circuits"], joined)
+    return draw_written(drawn, title="circuits of neurons"), joined
 
 
 def _depth_table(networks: Sequence[Network]) -> pd.DataFrame:

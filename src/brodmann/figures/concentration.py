@@ -1,0 +1,92 @@
+"""How few units carry a task: the share of all attribution that the strongest units hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from brodmann.figures.registry import Files
+from brodmann.figures.style import (
+    NEUTRAL,
+    SINGLE,
+    add_title,
+    domain_colour,
+    empty_figure,
+    ordered_domains,
+)
+from brodmann.store.tensors import read_tensor
+from brodmann.tasks.catalogue import domain_of
+
+# The second cue beside the colour.
+DASHES = {"language": "-", "formal": "--", "physical": "-.", "social": ":"}
+POINTS = 120  # of a curve, spaced evenly on the logarithmic axis
+
+
+def of_attributions(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Of one model's tasks."""
+    paths = zip(asked["tasks"], files["attributions"], strict=True)
+    curves = [curve(read_tensor(path, "attribution")).assign(task=task) for task, path in paths]
+    columns = ["task", "domain", "rank", "percent", "share"]
+    table = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
+    table["domain"] = [domain_of(task) for task in table["task"]]
+    return draw_concentration(table[columns], asked["percent"], title=asked["title"]), table[
+        columns
+    ]
+
+
+def curve(attribution: np.ndarray) -> pd.DataFrame:
+    """Columns rank, percent (of all units) and share (of the sum of absolute attributions, held by so many).
+
+    ``attribution``: [layers, units]. No row for an excluded task (no units), or where all is zero.
+    """
+    sizes = np.sort(np.abs(attribution).ravel().astype(np.float64))[::-1]
+    held = np.cumsum(sizes)
+    if not len(held) or not held[-1] > 0:
+        return pd.DataFrame(columns=["rank", "percent", "share"])
+    ranks = np.unique(np.geomspace(1, len(held), POINTS).round().astype(int))
+    share = held[ranks - 1] / held[-1]
+    return pd.DataFrame({"rank": ranks, "percent": 100 * ranks / len(held), "share": share})
+
+
+def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Figure:
+    """A pale line per task, and each domain's mean; ``percent``: the size of circuits, marked.
+
+    Columns: task, domain, percent, share.
+    """
+    if table.empty:
+        return empty_figure(title)
+    figure, axes = plt.subplots(figsize=(SINGLE, 3.2), layout="constrained")
+    for _, own in table.groupby("task", sort=False):
+        colour = domain_colour(own["domain"].iloc[0])
+        axes.plot(own["percent"], own["share"], color=colour, linewidth=0.5, alpha=0.35)
+    for domain in ordered_domains(table["domain"]):
+        own = table[table["domain"] == domain]
+        tasks = own["task"].nunique()
+        mean = own.groupby("percent")["share"].mean()
+        look = {"color": domain_colour(domain), "linestyle": DASHES.get(domain, "-")}
+        axes.plot(mean.index, mean, linewidth=1.8, label=f"{domain} ({tasks})", **look)
+    grid = np.geomspace(table["percent"].min(), 100, POINTS)
+    even = {"color": NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
+    axes.plot(grid, grid / 100, label="all units alike", **even)
+    axes.axvline(percent, color="black", linewidth=0.8)
+    axes.annotate(
+        f"circuits: {percent:g} %",
+        (percent, 1.0),
+        xytext=(2, 2),
+        textcoords="offset points",
+        fontsize=6.5,
+    )
+    axes.set(xscale="log", xlim=(min(percent, table["percent"].min()), 100), ylim=(0, 1.06))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("strongest units (% of all units)")
+    axes.set_ylabel("share of absolute attribution")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7, handlelength=3.2)
+    add_title(figure, title)
+    return figure

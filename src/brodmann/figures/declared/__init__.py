@@ -1,0 +1,1 @@
+"""Declarations of all figures, by what they are of. Nothing heavy is imported here."""

@@ -1,0 +1,52 @@
+"""Draw a family of figures: each as PNG and PDF, with its data beside it as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib import figure as matplotlib_figure
+
+from brodmann.figures.registry import FOLDER, Figure, Files, family_of
+from brodmann.figures.style import save_figure
+from brodmann.statistics.accuracy import AccuracyTable
+from brodmann.store.tables import write_frame, write_matrix
+
+# The picture, and what it shows.
+Drawn = tuple[matplotlib_figure.Figure, pd.DataFrame | AccuracyTable]
+
+
+def draw_family(
+    rule: str,
+    files: Files,
+    settings: Mapping[str, Any],
+    *,
+    model: str = "",
+    component: str = "",
+    folder: str | Path = FOLDER,
+) -> None:
+    """Every figure that ``rule`` draws, of one model and kind of unit if they are of these."""
+    for one in family_of(rule).figures:
+        picture, table = drawing(one)(files, {**settings, **one.options})
+        name = one.name.format(model=model, shown=model, component=component)
+        save(picture, f"{folder}/{name}", table)
+
+
+def drawing(figure: Figure) -> Callable[[Files, Mapping[str, Any]], Drawn]:
+    """The function that draws a figure from its files."""
+    module, _, name = figure.draw.partition(":")
+    return getattr(import_module(f"brodmann.figures.{module}"), name)
+
+
+def save(figure: matplotlib_figure.Figure, stem: str, table: pd.DataFrame | AccuracyTable) -> None:
+    """``stem``.png, .pdf and .csv; a table with names on its rows is a matrix."""
+    save_figure(figure, f"{stem}.png", f"{stem}.pdf")
+    if isinstance(table, AccuracyTable):
+        table.write_csv(f"{stem}.csv")
+    elif table.index.dtype.kind in "iu":
+        write_frame(f"{stem}.csv", table)
+    else:
+        write_matrix(f"{stem}.csv", table)

@@ -1,0 +1,202 @@
+"""What figures there are: of what, from which files, drawn by which function, and where in the report.
+
+Light, for the Snakefile reads it: the functions that draw stand as text, ``module:function`` below
+``brodmann.figures``, and take ``(files, asked)``: the files by name, and the settings of the family with the
+options of the figure. They return the picture and the table of what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from brodmann.config.study import Study
+from brodmann.statistics.inventory import AVERAGE, Inventory
+
+# Of every figure: for screens, for print, and its data.
+ENDINGS = (".png", ".pdf", ".csv")
+FOLDER = "results/figures"
+
+Files = Mapping[str, Any]  # name -> path or paths
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn of: a study, and in it one model (or ``average``) and one kind of unit, if one."""
+
+    study: Study
+    inventory: Inventory
+    model: str = ""
+    component: str = ""
+
+    def at(self, model: str = "", component: str = "") -> Scene:
+        """The same study, there."""
+        return replace(self, model=model, component=component)
+
+    @property
+    def folder(self) -> str:
+        """The model's results."""
+        return f"results/{self.model}"
+
+    @property
+    def selection(self) -> str:
+        """{sel} of the circuits that are shown."""
+        return self.study.selection.main_name
+
+    @property
+    def ablated(self) -> str:
+        """{sel} of the circuits whose lesions are shown."""
+        return self.study.ablated_selections[0]
+
+    @property
+    def kind(self) -> str:
+        """Kind of the ablation that is shown."""
+        return self.study.ablation.kinds[0]
+
+    @property
+    def lesions(self) -> str:
+        """Where the tables of that ablation begin."""
+        return f"{self.folder}/ablation/{self.component}/{self.ablated}.{self.kind}"
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that models are run on."""
+        return list(self.study.tasks.selected) if self.study.run_models else []
+
+    @property
+    def label(self) -> str:
+        """The model's name, controls marked."""
+        return called(self.model, self.study.controls)
+
+    @property
+    def compared(self) -> list[str]:
+        """The models that averages and comparisons between models are made of."""
+        return [name for name in self.study.models if name not in self.study.controls]
+
+    @property
+    def main(self) -> str:
+        """The circuits that are shown, in words."""
+        found = self.study.selection
+        return f"{found.signs[0]} scores, {found.main:g} % of all units"
+
+    @property
+    def tested(self) -> str:
+        """How permutation tests were made, in words."""
+        found = self.study.statistics
+        return f"{found.permutations:,} shuffles of the domain labels, one-sided, seed {found.seed}"
+
+    @property
+    def ablation(self) -> str:
+        """The ablation that is shown, in words."""
+        return f"{self.kind} ablation, {self.ablated}"
+
+    @property
+    def ablated_items(self) -> str:
+        """The items that circuits are silenced on, in words."""
+        most = self.study.ablation.max_items
+        return "all used items" if most is None else f"the first {most} used items"
+
+
+def called(model: str, controls: Iterable[str]) -> str:
+    """A model's name, controls marked."""
+    return f"{model} (control)" if model in controls else model
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section of the report that shows the figure, with its caption there.
+
+    A caption may leave places in braces for what only the report knows (``Sources.figures``).
+    """
+
+    section: str
+    caption: str | Callable[[Scene], str]
+    when: Callable[[Scene], bool] = lambda _: True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure; its ``name`` may hold {model} (or {shown}: a model or the average) and {component}."""
+
+    name: str
+    draw: str
+    title: str = ""  # in the report; may name the {model}
+    places: tuple[Place, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def stem(self, scene: Scene) -> str:
+        """Its files in ``results/figures``, less their endings."""
+        return self.name.format(model=scene.model, shown=scene.model, component=scene.component)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Figures that one rule draws together: they read the same files and are of the same models."""
+
+    rule: str
+    message: str
+    figures: tuple[Figure, ...]
+    scenes: Callable[[Scene], Iterable[Scene]]  # all that the study has
+    reads: Callable[[Scene], Files]
+    settings: Callable[[Scene], Mapping[str, Any]]
+    method: str = "figures"  # whose version says that it is to be drawn anew
+
+    @property
+    def outputs(self) -> list[str]:
+        """Every file, with wildcards."""
+        return files_of(one.name for one in self.figures)
+
+    @property
+    def log(self) -> str:
+        """The rule's log, with the wildcards of its figures."""
+        places = self.figures[0].name.partition(".{")
+        return f"logs/figures/{self.rule}{places[1]}{places[2]}.log"
+
+    def stems(self, scene: Scene) -> list[str]:
+        """Names of all its figures in the study."""
+        return [one.stem(there) for there in self.scenes(scene) for one in self.figures]
+
+
+def files_of(stems: Iterable[str]) -> list[str]:
+    """Every file of these figures."""
+    return [f"{FOLDER}/{stem}{ending}" for stem in stems for ending in ENDINGS]
+
+
+# Of what figures are, for the ``scenes`` of families.
+
+
+def once(scene: Scene) -> list[Scene]:
+    """The study."""
+    return [scene]
+
+
+def every_component(scene: Scene) -> list[Scene]:
+    """Each kind of unit, over all models."""
+    return [scene.at(component=component) for component in scene.study.attribution.components]
+
+
+def units_of(models: Callable[[Study], Iterable[str]]) -> Callable[[Scene], list[Scene]]:
+    """Each kind of unit of each of these models."""
+    return lambda scene: [
+        scene.at(model, component)
+        for component in scene.study.attribution.components
+        for model in models(scene.study)
+    ]
+
+
+def pooled(scene: Scene) -> list[str]:
+    """All models, and the average of several: an average of one model is that model."""
+    return [*scene.study.models, *([AVERAGE] if len(scene.compared) > 1 else [])]
+
+
+def families() -> tuple[Family, ...]:
+    """All of them, in the order in which the report shows figures of one section."""
+    from brodmann.figures.declared import circuits, localizers, networks, study
+
+    return (*circuits.FAMILIES, *study.FAMILIES, *localizers.FAMILIES, *networks.FAMILIES)
+
+
+def family_of(rule: str) -> Family:
+    """The family that ``rule`` draws."""
+    return next(one for one in families() if one.rule == rule)

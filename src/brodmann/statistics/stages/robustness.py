@@ -1,0 +1,88 @@
+"""Everything against the size of the circuits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from brodmann.statistics.inventory import AVERAGE
+from brodmann.statistics.printed import (
+    Printed,
+    number,
+    percent,
+    printed,
+    show_p,
+    without_lonely_average,
+)
+from brodmann.statistics.stages.clustering import SCORES, scores
+from brodmann.statistics.stages.consistency import agreed, spread
+from brodmann.statistics.stages.modularity import P_NOTE, tested
+from brodmann.statistics.study_tables import Table
+from brodmann.statistics.tested import Tested
+
+ROBUSTNESS = (
+    *("model", "control", "component", "measure", "kind", "sel", "percent", "unit", "n"),
+    *("n_models", "seed", "method"),
+    *("within", "cross", "ratio", "p", "ari", "nmi", "ami", "v_measure", "silhouette", "ari_p"),
+    *("tau", "tau_sd", "n_pairs"),
+)
+
+
+def robustness_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
+    """A row per matrix, by size; agreement between models on the average's rows."""
+    between = {matrix.group: (matrix, found) for matrix, found in agreed(every)}
+    rows = []
+    for one in every:
+        overall = one.modularity.overall
+        row = {
+            **one.shared,
+            "percent": float(one.sel.partition("-")[2].removesuffix("pct")),
+            "method": "as in modularity.csv, clustering.csv and consistency.csv",
+            "within": overall.within.mean,
+            "cross": overall.cross.mean,
+            "ratio": overall.ratio,
+            "p": overall.p,
+            **scores(one),
+            "ari_p": one.recovery.p,
+        }
+        if one.model == AVERAGE and one.group in between:
+            first, found = between[one.group]
+            row |= {
+                "tau": found.mean(),
+                "tau_sd": spread(first, found),
+                "n_pairs": len(found.pairs),
+            }
+        rows.append(row)
+    order = {name: n for n, name in enumerate(dict.fromkeys(row["model"] for row in rows))}
+    by = ("component", "measure", "kind", "percent")
+    return sorted(rows, key=lambda row: (order[row["model"]], *(row[name] for name in by)))
+
+
+def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
+    """Everything against circuit size, a row per model and size; ``selection`` gives the sign."""
+    sign = selection.partition("-")[0]
+    measured = table["measure"].isin(["containment", "accuracy_drop"])
+    heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
+    return printed(
+        without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")]),
+        f"Size of the circuits: {{what}}, {sign} scores",
+        (*heads, "V", "silhouette", "p (ARI)", "tau"),
+        lambda row: (
+            f"{row['percent']:g}",
+            percent(row["within"]),
+            percent(row["cross"]),
+            number(row["ratio"], 2),
+            tested(row)[0],
+            *(number(row[name], 3) for name in SCORES),
+            show_p(row["ari_p"]),
+            number(row["tau"], 3),
+        ),
+        name="threshold_robustness",
+        note=f"{P_NOTE} p (ARI): the same shuffles against the clusters. p are not corrected.",
+    )
+
+
+TABLES = {
+    "threshold_robustness": Table(ROBUSTNESS, robustness_rows, robustness_table, size="overlap"),
+}

@@ -1,0 +1,123 @@
+"""The matrices of a study with what they are, and the tests that several tables report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from brodmann.config.statistics import StatisticsSettings
+from brodmann.statistics.clustering import Recovery, recover
+from brodmann.statistics.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
+from brodmann.statistics.modularity import Modularity, modularity
+from brodmann.store.tables import read_matrix
+from brodmann.tasks.catalogue import domain_of
+
+KEYS = (
+    *("model", "control", "component", "sel", "measure", "kind"),
+    *("unit", "n", "n_models", "seed", "method"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """One matrix of the study, what it is, and the tests on it; each is made when it is first asked for."""
+
+    model: str
+    control: bool
+    component: str
+    sel: str
+    measure: str  # a measure of overlap, or accuracy_drop
+    kind: str  # kind of ablation; empty for overlap
+    n_models: int  # that an average is of; else 1
+    table: pd.DataFrame
+    settings: StatisticsSettings
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The columns that say which matrix it is."""
+        return {
+            "model": self.model,
+            "control": self.control,
+            "component": self.component,
+            "sel": self.sel,
+            "measure": self.measure,
+            "kind": self.kind,
+        }
+
+    @property
+    def unit(self) -> str:
+        """What a cell counts."""
+        units = {
+            "containment": "shared units / circuit size",
+            "jaccard": "shared units / units of either",
+            "doubly_stochastic": "containment, rows and columns scaled to 1",
+        }
+        return units.get(self.measure, "accuracy lost (share of items)")
+
+    @property
+    def domains(self) -> list[str]:
+        """Domain of each task."""
+        return [domain_of(task) for task in self.table.index]
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """``keys``, and what every table of tests has."""
+        return {
+            **self.keys,
+            "unit": self.unit,
+            "n": len(self.table),
+            "n_models": self.n_models,
+            "permutations": self.settings.permutations,
+            "seed": self.settings.seed,
+        }
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """All but the model."""
+        return (self.component, self.sel, self.measure, self.kind)
+
+    @cached_property
+    def modularity(self) -> Modularity:
+        """Within against across domains."""
+        return self._test(modularity)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """Clusters against domains."""
+        return self._test(recover)
+
+    def test(self) -> None:
+        """Make both now: it takes long."""
+        _ = self.modularity, self.recovery
+
+    def _test(self, test: Any) -> Any:
+        options = {"permutations": self.settings.permutations, "seed": self.settings.seed}
+        return test(self.table.to_numpy(dtype=float), self.domains, **options)
+
+
+def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested, ...]:
+    """Read every matrix: overlap measures, then ablations; models first, averages last."""
+    found = []
+    for one in inventory.all_overlaps:
+        for measure in MEASURES:
+            found.append(_read(one, measure, "", one.path(measure), inventory, settings))
+    for drop in inventory.all_drops:
+        found.append(_read(drop, "accuracy_drop", drop.kind, drop.path, inventory, settings))
+    return tuple(found)
+
+
+def _read(
+    one: Overlap | Drop,
+    measure: str,
+    kind: str,
+    path: str,
+    inventory: Inventory,
+    settings: StatisticsSettings,
+) -> Tested:
+    control = one.model in inventory.controls
+    n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
+    keys = (one.model, control, one.component, one.sel, measure, kind, n_models)
+    return Tested(*keys, read_matrix(path), settings)
