@@ -415,6 +415,22 @@ def test_rows_of_length_one(data, signals):
     assert matching(flat(found), data.maps).min() > 0.95
 
 
+@pytest.mark.parametrize("row_norm", [False, True])
+@pytest.mark.parametrize("method", ["canica", "fastica", "dictionary"])
+def test_units_that_all_do_the_same_are_no_network(method, row_norm):
+    """One course at every unit: no unit stands out, and rounding is not to be blown up to a map."""
+    dice = np.random.default_rng(0)
+    course, scale, shift = dice.normal(size=(50, 1)), dice.uniform(1, 3, 400), dice.normal(size=400)
+    signals = ArraySignals.of((course * scale + shift).astype(np.float32))
+    options = {"method": method, "row_norm": row_norm, "restarts": 2, "threshold": 2.0}
+    found = decompose(signals, 3, may_be_none=True, **options)
+    assert not found.members.any()
+    if method != "fastica":  # which has the one course
+        assert len(found) == 0
+        with pytest.raises(UserError, match="all units do the same"):
+            decompose(signals, 3, **options)
+
+
 def test_unknown_methods_are_named(signals):
     with pytest.raises(UserError, match="did you mean 'canica'"):
         decompose(signals, 5, method="canika")
