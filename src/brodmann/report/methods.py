@@ -319,7 +319,8 @@ def _comparison(study: Study) -> list[str]:
             text.append(f"Averages leave out {listed(statistics.exclude)}.")
     pooled = (
         ". Over models, slopes vary at random: their mean was estimated by REML, with errors that correlate over models "
-        "(they share tasks), and tested by the method of Hartung and Knapp [@hartung2001refined]"
+        "(they share tasks), and tested by the method of Hartung and Knapp [@hartung2001refined], applied to what models do "
+        "not share of their errors (t with Satterthwaite's degrees of freedom)"
         if len(compared) > 1
         else ""
     )
