@@ -263,7 +263,7 @@ def test_the_pool_holds_its_level(k, tau, shared):
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_copies_of_a_model_are_no_further_evidence(k):
-    """One model in several dtypes: slopes lie together because their errors do, not because they are known."""
+    """One model in several dtypes: slopes lie together because their errors do."""
     rng = np.random.default_rng(5)
     p, ratios = [], []
     for _ in range(40):
