@@ -36,7 +36,7 @@ class SampleNetworks:
 
     @property
     def identified(self) -> np.ndarray:
-        """Which networks every start comes to, up to little: bool [networks]."""
+        """Which networks all starts that were tried come to, up to little: bool [networks]."""
         return is_identified(self.stability)
 
     def only_identified(self) -> SampleNetworks:
