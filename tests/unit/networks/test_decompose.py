@@ -258,6 +258,18 @@ def test_courses_over_the_same_texts_are_those_of_the_decomposed_signals(data, m
         assert np.allclose(courses, expected, rtol=1e-5, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_text_in_which_nothing_varies_has_no_network():
+    from brodmann.networks.consistency import DatasetNetworks, SampleNetworks, consistency_table
+
+    flat_signals = ArraySignals.of(np.ones((4, 6), np.float32))
+    none = SampleNetworks.of(decompose(flat_signals, 3, may_be_none=True))
+    assert len(none) == len(none.only_identified()) == 0
+    values = np.random.default_rng(0).laplace(size=(9, 6)).astype(np.float32)
+    own = decompose(ArraySignals.of(values), 2, restarts=2)
+    table = consistency_table([DatasetNetworks("a", own, [none])], 0.1)
+    assert table["denominator"].tolist() == [0, 0]
+
+
 def test_a_short_text_has_fewer_networks(data):
     found = decompose(ArraySignals.of(data.values[:6]), 64, restarts=1)
     assert len(found) == 5  # t - 1
