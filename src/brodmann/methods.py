@@ -33,7 +33,7 @@ METHODS = {
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
     "structure": 2,  # modularity, clustering, consistency
-    "structure_function": 2,  # overlap against ablation
+    "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth

@@ -28,6 +28,16 @@ def test_an_untrained_model_has_the_items_of_the_trained_one_of_its_source(study
     assert found.lender("trained") is found.lender("other") is None
 
 
+def test_a_trained_one_that_is_prompted_alike_goes_first(study):
+    found = study(
+        plain={"source": "hf:o/a", "untrained": True, "filter": "aligned"},
+        chatting={"source": "hf:o/a", "format": "chat"},
+        trained={"source": "hf:o/a"},
+        again={"source": "hf:o/a", "dtype": "bfloat16"},
+    )
+    assert found.trained_twins == {"plain": "trained"}
+
+
 def test_another_revision_is_another_model(study):
     found = study(
         plain={"source": "hf:o/a", "untrained": True, "filter": "aligned", "revision": "x"},

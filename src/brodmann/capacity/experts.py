@@ -57,7 +57,7 @@ def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | No
         layers=int(config["num_hidden_layers"]),
         hidden=int(config["hidden_size"]),
         experts=experts,
-        chosen=_number(config, _CHOSEN) or 1,
+        chosen=min(experts, _number(config, _CHOSEN) or 1),
         width=width,
         shared=_shared(config, width),
         dense=dense,
@@ -91,6 +91,8 @@ def _shared(config: Mapping[str, Any], width: int) -> int:
         return named
     if str(config.get("model_type", "")).startswith("llama4"):
         return width
+    if str(config.get("model_type", "")).startswith("hunyuan"):
+        return (_number(config, _SHARED) or 1) * (_number(config, ("intermediate_size",)) or width)
     # Gemma 4's MLP stands beside its experts.
     beside = _number(config, ("intermediate_size",)) if config.get("enable_moe_block") else 0
     return beside or _number(config, _SHARED) * width
@@ -98,10 +100,14 @@ def _shared(config: Mapping[str, Any], width: int) -> int:
 
 def _has_experts(config: Mapping[str, Any], layer: int) -> bool:
     """Whether a block has experts, or a dense MLP."""
-    if layer in (config.get("mlp_only_layers") or ()) or layer < (
-        config.get("first_k_dense_replace") or 0
-    ):
+    dense = _number(config, ("first_k_dense_replace", "num_dense_layers"))
+    if layer in (config.get("mlp_only_layers") or ()) or layer < dense:
         return False
+    if step := config.get("moe_layer_interval"):  # Ernie
+        last = config.get("moe_layer_end_index")
+        before_last = last is None or last < 0 or layer <= last
+        first = config.get("moe_layer_start_index") or 0
+        return (layer + 1) % step == 0 and first <= layer and before_last
     if (listed := config.get("moe_layers")) is not None:
         return layer in listed
     if step := config.get("interleave_moe_layer_step"):  # Llama 4
@@ -123,6 +129,10 @@ def _attention(config: Mapping[str, Any], layer: int, heads: int, keys: int) -> 
         rank = config.get("q_lora_rank")
         queries = (hidden + asked) * rank if rank else hidden * asked
         return queries + hidden * (latent + rope) + latent * n * (nope + value) + n * value * hidden
+    if _kind(config, layer) == "conv":  # LFM2
+        return 4 * hidden * hidden
+    if _kind(config, layer) == _LINEAR and "linear_num_key_heads" not in config:
+        return 5 * hidden * heads  # MiniMax: queries, keys, values, gate, output
     if _kind(config, layer) == _LINEAR:
         key = config["linear_num_key_heads"] * config["linear_key_head_dim"]
         value = config["linear_num_value_heads"] * config["linear_value_head_dim"]
@@ -141,6 +151,7 @@ def _kind(config: Mapping[str, Any], layer: int) -> str:
 
 
 def _number(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
-    """The first of these that is a number; 0 if none is."""
+    """The first of these that is a number, or a list with one for each block; 0 if none is."""
     values = (config.get(name) for name in names)
+    values = (value[0] if isinstance(value, list) and value else value for value in values)
     return next((value for value in values if isinstance(value, int) and value), 0)

@@ -95,13 +95,20 @@ class Study(Section):
 
     @property
     def trained_twins(self) -> dict[str, str]:
-        """Untrained models that are run, each with the first trained model of the same source."""
+        """Untrained models that are run, each with the first trained model of the same source.
+
+        One that is prompted alike goes before others: under another format items are not the same.
+        """
         found: dict[str, str] = {}
         for name, entry in self.models.items():
-            for other, trained in self.models.items():
-                same = (entry.source, entry.revision) == (trained.source, trained.revision)
-                if entry.untrained and same and not trained.untrained:
-                    found.setdefault(name, other)
+            same = [
+                other
+                for other, trained in self.models.items()
+                if (entry.source, entry.revision) == (trained.source, trained.revision)
+                and not trained.untrained
+            ]
+            if entry.untrained and same:
+                found[name] = min(same, key=lambda n: self.models[n].prompting != entry.prompting)
         return found
 
     def lender(self, name: str) -> str | None:

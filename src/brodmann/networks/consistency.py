@@ -36,7 +36,7 @@ class SampleNetworks:
 
     @property
     def identified(self) -> np.ndarray:
-        """Which networks every start comes to, up to little: bool [networks]."""
+        """Which networks all starts that were tried come to, up to little: bool [networks]."""
         return is_identified(self.stability)
 
     def only_identified(self) -> SampleNetworks:
@@ -56,7 +56,8 @@ class SampleNetworks:
     @classmethod
     def of(cls, networks: Networks, **facts: Any) -> SampleNetworks:
         """What is kept of a text's networks."""
-        rows, units = np.nonzero(networks.members.reshape(len(networks), -1))
+        n_units = int(np.prod(networks.shape))  # -1 says nothing where there is no network
+        rows, units = np.nonzero(networks.members.reshape(len(networks), n_units))
         starts = np.searchsorted(rows, np.arange(len(networks) + 1))
         return cls(
             units.astype(np.int32),

@@ -30,6 +30,8 @@ from brodmann.networks.standardise import Standardised
 log = logging.getLogger(__name__)
 
 METHODS = ("canica", "fastica", "dictionary")
+# A map whose SD over units is no more than this share of its peak is even, but for rounding to float32.
+_EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ def decompose(
 ) -> Networks:
     """At most ``k`` networks of the signals (of each window of layers, if ``scope`` is not all).
 
-    A window in which no unit varies has none. If that is so everywhere it is an error, unless they
-    ``may_be_none``.
+    A window in which no unit varies, or (but for fastica) all units do the same, has none. If that is so
+    everywhere it is an error, unless they ``may_be_none``.
 
     ``reduction``: gram | krylov, chosen by size if left out. ``quiet`` notes missing convergence in the facts
     only, not in the log.
@@ -86,11 +88,17 @@ def decompose(
             continue
         reduced = reduce(z, min(k, z.n_tokens - 1), seed, reduction)
         found = _METHODS[method](z, reduced, restarts, seed)
+        if found is None:
+            parts.append(_nothing(layout))
+            facts.append(_facts_of_nothing(z))
+            continue
         parts.append(_finish(z, found, columns, layout, not keeps_signs(method, side)))
         facts.append(_facts(z, reduced, found, quiet))
     if not any(len(part["maps"]) for part in parts) and not may_be_none:
         raise UserError.at(
-            "signals", "no unit varies over the tokens", "give more, or longer, texts"
+            "signals",
+            "no unit varies over the tokens, or all units do the same",
+            "give more, or longer, texts",
         )
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     return Networks(
@@ -111,8 +119,10 @@ def decompose(
     )
 
 
-def _canica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found:
+def _canica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found | None:
     white = whiten(reduced.vectors.T)
+    if not len(white.signals):  # one map, the same at every unit
+        return None
     runs = fast_ica(white.signals, "cube", starts(reduced.scores @ white.axes, restarts, seed))
     maps = runs.rotations[runs.best] @ white.signals
     # The maps are uncorrelated: their least-squares coefficients are plain products.
@@ -132,8 +142,10 @@ def _fastica(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Fo
     return _Found(maps, unmixing @ reduced.vectors.T, squares, runs.stability, runs)
 
 
-def _dictionary(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found:
+def _dictionary(z: Standardised, reduced: Reduced, restarts: int, seed: int) -> _Found | None:
     started = _canica(z, reduced, restarts, seed)
+    if started is None:
+        return None
     signals = reduced.vectors.T * reduced.values[:, None]  # [k, columns]
     maps = torch.from_numpy(learn(signals.cpu().numpy(), started.maps.cpu().numpy(), seed))
     maps = maps.to(z.device)
@@ -157,7 +169,11 @@ def _finish(
     order = torch.argsort(found.squares, descending=True, stable=True)
     maps, filters = found.maps[order], found.filters[order]
     spread = maps.std(1, correction=0, keepdim=True)
-    maps = (maps - maps.mean(1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
+    # A map that is the same at every unit has no network in it: what centring leaves of it is rounding.
+    even = spread <= _EVEN * maps.abs().amax(1, keepdim=True)
+    maps = torch.where(
+        even, 0.0, (maps - maps.mean(1, keepdim=True)) / torch.where(even, 1.0, spread)
+    )
     if flip:
         sign = torch.where(-maps.amin(1) > maps.amax(1), -1.0, 1.0).double()[:, None]
         maps, filters = maps * sign, filters * sign

@@ -24,6 +24,8 @@ NONLINEARITIES = ("cube", "logcosh")
 FIRST_STEPS = 20
 # Runs whose largest L1 norms differ by less than this share have come to the same.
 _SAME = 1e-6
+# Variances below this share of all power are not told from zero.
+_DEPENDENT = 1e-12
 # Values of a chunk [restarts, components, samples].
 _CHUNK = 1 << 18
 
@@ -32,7 +34,7 @@ _CHUNK = 1 << 18
 class Whitened:
     """``signals`` [n, samples] with unit covariance: ``matrix`` @ (what was given - its ``mean``).
 
-    n is k, or less where the k signals are linearly dependent.
+    n is k, or less where the k signals are linearly dependent; 0 where none varies.
     """
 
     signals: torch.Tensor
@@ -63,7 +65,8 @@ def whiten(signals: torch.Tensor) -> Whitened:
     mean = signals.mean(1)
     centred = signals - mean[:, None]
     squares, axes = torch.linalg.eigh(centred @ centred.T / signals.shape[1])
-    kept = squares > 1e-12 * squares[-1]
+    # Against the power before centring: what is left of constant signals is rounding.
+    kept = squares > _DEPENDENT * signals.square().sum() / signals.shape[1]
     matrix = (axes[:, kept] / squares[kept].sqrt()) @ axes[:, kept].T
     basis = torch.eye(len(matrix)).to(matrix) if kept.all() else axes[:, kept]
     matrix = basis.T @ matrix

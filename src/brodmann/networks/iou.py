@@ -15,7 +15,7 @@ def sparse(maps: np.ndarray | csr_array) -> csr_array:
     """Binary maps [maps, ...] as rows of a sparse matrix of ones."""
     if not isinstance(maps, np.ndarray):
         return maps
-    flat = maps.reshape(len(maps), -1) != 0
+    flat = maps.reshape(len(maps), int(np.prod(maps.shape[1:]))) != 0
     rows, columns = np.nonzero(flat)
     starts = np.searchsorted(rows, np.arange(len(maps) + 1))
     return from_units(columns, starts, flat.shape[1])

@@ -2,8 +2,11 @@
 
     slope of model m = mean + what is m's own (SD tau) + error of m (its SE)
 
-The mean is about models like these, not about these: its error holds tau, and its t has as many degrees of
-freedom as there are models, less one. Errors of models may be correlated, for all are about the same tasks.
+The mean is about models like these, not about these: its error holds tau. Errors of models may be correlated,
+for all are about the same tasks. What models share of their errors cannot be seen in how far their slopes
+lie apart (two copies of a model have the same slope): it is known from the standard errors alone, and only
+the rest is scaled by the spread. The degrees of freedom of its t are Satterthwaite's: models less one for
+the rest, those of the models' own regressions for what is shared.
 """
 
 from __future__ import annotations
@@ -26,31 +29,39 @@ class Pooled:
 
     mean: float
     se: float
-    df: int
+    df: float
     tau: float  # SD of slopes over models, their errors taken out
 
 
-def pool(slopes: np.ndarray, errors: np.ndarray, shared: float) -> Pooled:
-    """Pool two slopes or more. ``errors``: their standard errors; ``shared``: how errors correlate.
+def pool(
+    slopes: np.ndarray, errors: np.ndarray, shared: float, error_df: float = float("inf")
+) -> Pooled:
+    """Pool two slopes or more. ``errors``: their standard errors, of ``error_df`` degrees of freedom;
+    ``shared``: how errors correlate.
 
-    The mean weighs models by 1 / (SE^2 + tau^2). Its variance is scaled by how far slopes lie apart over how
-    far they should (Hartung-Knapp): with few models tau is often found to be 0 where it is not.
+    The mean weighs models by 1 / (SE^2 + tau^2). The part of its variance that is not shared is scaled by how
+    far slopes lie apart over how far they should (Hartung-Knapp): with few models tau is often found to be 0
+    where it is not.
     """
     slopes, errors = np.asarray(slopes, dtype=float), np.asarray(errors, dtype=float)
     k = len(slopes)
-    alike = (1 - shared) * np.eye(k) + shared
-    noise = errors[:, None] * alike * errors
-    tau = _tau(slopes, noise)
-    covariance = noise + tau**2 * np.eye(k)
-    weights = 1 / np.diag(covariance)
+    common = shared * np.outer(errors, errors)
+    own = np.diag((1 - shared) * errors**2)
+    tau = _tau(slopes, common + own)
+    own += tau**2 * np.eye(k)
+    weights = 1 / np.diag(common + own)
     weights /= weights.sum()
     mean = float(weights @ slopes)
     # Slopes about their mean: found, and expected.
     centred = np.eye(k) - weights
     found = weights @ (centred @ slopes) ** 2
-    expected = weights @ np.diag(centred @ covariance @ centred.T)
-    variance = weights @ covariance @ weights * found / expected
-    return Pooled(mean, float(np.sqrt(variance)), k - 1, tau)
+    expected = weights @ np.diag(centred @ (common + own) @ centred.T)
+    known, rest = weights @ common @ weights, weights @ own @ weights
+    variance = known + rest * found / expected
+    # Slopes that lie near each other by chance are no reason for more degrees of freedom.
+    rest *= max(1.0, found / expected)
+    df = (known + rest) ** 2 / (known**2 / error_df + rest**2 / (k - 1))
+    return Pooled(mean, float(np.sqrt(variance)), float(df), tau)
 
 
 def _tau(slopes: np.ndarray, noise: np.ndarray) -> float:

@@ -48,7 +48,7 @@ class Regression:
 
     @classmethod
     def tested(
-        cls, coefficient: float, se: float, df: int, converged: bool, note: str, **more
+        cls, coefficient: float, se: float, df: float, converged: bool, note: str, **more
     ) -> Regression:
         """With the interval and the two-sided p of its t."""
         reach = float(student.ppf((1 + LEVEL) / 2, df)) * se
@@ -109,7 +109,8 @@ def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
     fits = {model: _fit(pairs, unit) for model, pairs in used.items()}
     shared = shared_errors({model: _parts(used[model], fit) for model, fit in fits.items()})
     slopes = np.array([fit.slope for fit in fits.values()])
-    found = pool(slopes, np.array([fit.se for fit in fits.values()]), shared)
+    errors = np.array([fit.se for fit in fits.values()])
+    found = pool(slopes, errors, shared, min(fit.df for fit in fits.values()))
     lost = [f"{model} did not converge" for model, fit in fits.items() if not fit.converged]
     return Regression.tested(
         found.mean,

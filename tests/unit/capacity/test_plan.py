@@ -140,6 +140,49 @@ def test_experts_are_not_supported_and_said_so(study_of, name):
     assert f"set device_map: auto and gpus: {found.gpus}" in table(found)
 
 
+BLOCKS = {
+    **{"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "vocab_size": 1000},
+    **{"num_attention_heads": 8, "num_key_value_heads": 2},
+    **{"pad_token_id": None, "bos_token_id": None, "eos_token_id": None},
+}
+ODD_MIXTURES = {
+    "Ernie4_5_Moe": {"moe_intermediate_size": 64, "moe_num_experts": 8, "moe_layer_interval": 2},
+    "HunYuanMoEV1": {"head_dim": 32, "num_experts": 4, "moe_topk": 2},
+    "Lfm2Moe": {
+        **{"moe_intermediate_size": 64, "num_experts": 8, "num_dense_layers": 2},
+        "layer_types": ["conv", "full_attention"] * 3,
+    },
+    "MiniMax": {"head_dim": 32, "num_local_experts": 4},
+}
+
+
+@pytest.mark.parametrize("family", ODD_MIXTURES)
+def test_mixtures_are_as_large_as_transformers_makes_them(family):
+    """Blocks without experts, MLPs beside them, linear attention and convolutions, counted by family."""
+    import torch
+    import transformers
+
+    from brodmann.capacity.experts import mixture_of
+
+    config = getattr(transformers, f"{family}Config")(**BLOCKS, **ODD_MIXTURES[family])
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    found = mixture_of(config.to_dict(), 8 * head, 2 * head)
+    # Norms and biases are left out.
+    assert found.total == pytest.approx(sum(p.numel() for p in model.parameters()), rel=2e-3)
+
+
+def test_numbers_by_block_and_more_experts_than_there_are():
+    from brodmann.capacity.experts import mixture_of
+
+    plain = {**BLOCKS, "num_experts": 4, "num_experts_per_tok": 2}
+    listed = {**plain, "num_experts_per_tok": [2] * 6}
+    assert mixture_of(listed, 256, 64) == mixture_of(plain, 256, 64)
+    every = mixture_of({**plain, "num_experts_per_tok": 10}, 256, 64)
+    assert every.active == every.total
+
+
 def test_gemma_4_has_the_keys_of_experts_without_having_any(study_of):
     config = {**LLAMA, "enable_moe_block": False, "num_experts": 8, "top_k_experts": 2}
     (found,) = plan(study_of(config), ["m"])

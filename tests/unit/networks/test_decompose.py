@@ -258,6 +258,18 @@ def test_courses_over_the_same_texts_are_those_of_the_decomposed_signals(data, m
         assert np.allclose(courses, expected, rtol=1e-5, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_text_in_which_nothing_varies_has_no_network():
+    from brodmann.networks.consistency import DatasetNetworks, SampleNetworks, consistency_table
+
+    flat_signals = ArraySignals.of(np.ones((4, 6), np.float32))
+    none = SampleNetworks.of(decompose(flat_signals, 3, may_be_none=True))
+    assert len(none) == len(none.only_identified()) == 0
+    values = np.random.default_rng(0).laplace(size=(9, 6)).astype(np.float32)
+    own = decompose(ArraySignals.of(values), 2, restarts=2)
+    table = consistency_table([DatasetNetworks("a", own, [none])], 0.1)
+    assert table["denominator"].tolist() == [0, 0]
+
+
 def test_a_short_text_has_fewer_networks(data):
     found = decompose(ArraySignals.of(data.values[:6]), 64, restarts=1)
     assert len(found) == 5  # t - 1
@@ -413,6 +425,22 @@ def test_rows_of_length_one(data, signals):
     assert standardised.total == pytest.approx(len(whole))
     found = decompose(signals, 5, row_norm=True, restarts=2)
     assert matching(flat(found), data.maps).min() > 0.95
+
+
+@pytest.mark.parametrize("row_norm", [False, True])
+@pytest.mark.parametrize("method", ["canica", "fastica", "dictionary"])
+def test_units_that_all_do_the_same_are_no_network(method, row_norm):
+    """One course at every unit: no unit stands out, and rounding is not to be blown up to a map."""
+    dice = np.random.default_rng(0)
+    course, scale, shift = dice.normal(size=(50, 1)), dice.uniform(1, 3, 400), dice.normal(size=400)
+    signals = ArraySignals.of((course * scale + shift).astype(np.float32))
+    options = {"method": method, "row_norm": row_norm, "restarts": 2, "threshold": 2.0}
+    found = decompose(signals, 3, may_be_none=True, **options)
+    assert not found.members.any()
+    if method != "fastica":  # which has the one course
+        assert len(found) == 0
+        with pytest.raises(UserError, match="all units do the same"):
+            decompose(signals, 3, **options)
 
 
 def test_unknown_methods_are_named(signals):

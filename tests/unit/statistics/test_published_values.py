@@ -93,9 +93,11 @@ def test_overlap_predicts_ablation_over_models(overlaps, drops):
     """Six slopes of 0.154 to 0.208 lie apart by far more than their errors: the interval says so."""
     tables = {model: pair_table(overlaps[model], drops[model]) for model in KNOWN}
     found = regress_over_models(tables)
-    assert (found.n_models, found.df, found.converged) == (6, 5, True)
+    assert (found.n_models, found.converged) == (6, True)
+    # A third of the mean's variance is error that models share, which more than five numbers tell.
+    assert 5 < found.df < 12
     assert [found.coefficient, found.low, found.high, found.slope_sd] == pytest.approx(
-        [0.1845, 0.1720, 0.1970, 0.0100], abs=5e-4
+        [0.1845, 0.1736, 0.1955, 0.0100], abs=5e-4
     )
     own = [regress(table) for table in tables.values()]
     assert all(0.15 < fit.coefficient < 0.21 and fit.se < 0.004 for fit in own)

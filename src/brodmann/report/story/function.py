@@ -128,7 +128,7 @@ def _fitted(row: pd.Series) -> str:
     if row["model"] == ALL:
         fitted = (
             f"mean of {int(row['n_models'])} models' slopes, whose own SD is {row['slope_sd']:.3f}; {fitted}, "
-            f"t with {int(row['df'])} degrees of freedom"
+            f"t with {row['df']:.3g} degrees of freedom"
         )
     if not row["converged"]:
         return f"{row['coefficient']:.3f} more accuracy lost ({fitted})"
