@@ -461,10 +461,11 @@ class _Parser:
         if not isinstance(value, list):
             self.problem("units", f"must be a list of slots, found {_kind(value)}")
             return None
-        for name in value:
-            if name not in self.slots:
+        known = [isinstance(name, str) and name in self.slots for name in value]
+        for name, is_known in zip(value, known, strict=True):
+            if not is_known:
                 self.problem("units", f"no slot '{name}'", did_you_mean(str(name), self.slots))
-        return tuple(name for name in value if name in self.slots)
+        return tuple(name for name, is_known in zip(value, known, strict=True) if is_known)
 
     def read_frame(
         self, item: dict, where: str, data: dict, single: bool, units: tuple[str, ...] | None

@@ -70,7 +70,9 @@ ITEM = {"text": {"clean": "one dog", "corrupted": "two dogs"}}
         ),
         ({"lexicon": {"correct_answer": ["x"]}}, "the name is reserved"),
         ({"slots": {"town": "cities"}}, "slots.town: no lexicon 'cities' (did you mean 'city'?)"),
+        ({"slots": {"town": ["city"]}}, "slots.town: no lexicon '['city']' (did you mean 'city'?)"),
         ({"slots": {"noun": "city"}}, "a lexicon has the same name"),
+        ({"units": [["noun"]]}, "units: no slot '['noun']' (did you mean 'noun'?)"),
         # contrast and answers
         ({"contrast": {"subject": ["x", "x"]}}, "contrast.subject: clean equals corrupted: 'x'"),
         ({"contrast": {"subject": ["x"]}}, "must be a list of two"),
