@@ -16,11 +16,10 @@ UV_LM_EVAL := $(UV_INTO) $(LM_EVAL)/bin/python
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 # Other processors, as far as this one can play them: torch's plain kernels on one thread; the instruction sets
-# of Haswell and of Nehalem for torch, oneDNN, MKL, OpenBLAS and numpy; two threads. On arm64 the middle two change nothing.
+# of Haswell and of Nehalem for torch, oneDNN, MKL, OpenBLAS and numpy. On arm64 the last two change nothing.
 PLAIN := ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1
 HASWELL := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_CBWR=AVX2 OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4
 NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
-THREADS := OMP_NUM_THREADS=2
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
@@ -93,15 +92,13 @@ test: setup-dev ## Run the tests (minutes)
 test-all: setup-dev lint ## Checks and all tests, also the slow ones
 	@$(BIN)/python -m pytest -n auto -m "not cluster"
 
-test-portable: setup-dev ## Run the tests as other processors compute (the suite once, its unit tests four times)
+test-portable: setup-dev ## Run the tests as other processors compute (the suite once, its unit tests three times)
 	@echo "Plain kernels, one thread"
 	@$(PLAIN) $(BIN)/python -m pytest -n auto -m $(FAST)
 	@echo "Unit tests: AVX2, as on Haswell"
 	@$(HASWELL) $(BIN)/python -m pytest -n auto -m $(FAST) tests/unit
 	@echo "Unit tests: SSE4.1, as on Nehalem"
 	@$(NEHALEM) $(BIN)/python -m pytest -n auto -m $(FAST) tests/unit
-	@echo "Unit tests: two threads"
-	@$(THREADS) $(BIN)/python -m pytest -n auto -m $(FAST) tests/unit
 
 test-cluster: setup-dev ## Run a study on a SLURM cluster that is started here (root on Debian)
 	@$(BIN)/python -m pytest -m cluster tests/cluster
