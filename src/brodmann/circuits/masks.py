@@ -72,7 +72,8 @@ def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
     else:
         candidates = np.arange(len(strength))
     order = candidates[np.argsort(-strength[candidates], kind="stable")][:count]
-    return order[strength[order] > 0]
+    chosen: np.ndarray = order[strength[order] > 0]
+    return chosen
 
 
 def select_units(attribution: np.ndarray, selection: Selection, where: str = "attribution") -> Mask:

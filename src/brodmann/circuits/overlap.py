@@ -46,7 +46,9 @@ def jaccard(shared: np.ndarray) -> np.ndarray:
     """|A and B| / |A or B|; NaN for two empty circuits. The diagonal of ``shared`` holds the sizes."""
     sizes = np.diag(shared)
     union = sizes[:, None] + sizes[None, :] - shared
-    return np.divide(shared, union, out=np.full(shared.shape, np.nan), where=union > 0)
+    index = np.full(shared.shape, np.nan)
+    np.divide(shared, union, out=index, where=union > 0)
+    return index
 
 
 def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -178,7 +180,7 @@ def reliability(
 def pair_ceilings(tasks: Sequence[str], ceilings: Mapping[str, float]) -> np.ndarray:
     """sqrt(r_a r_b) of every two tasks [tasks, tasks]; NaN where one is unknown. On the diagonal r."""
     rates = np.array([ceilings.get(task, np.nan) for task in tasks])
-    found = np.sqrt(rates[:, None] * rates[None, :])
+    found: np.ndarray = np.sqrt(rates[:, None] * rates[None, :])
     np.fill_diagonal(found, rates)
     return found
 

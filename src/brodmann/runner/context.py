@@ -184,7 +184,8 @@ class Reader:
         with torch.no_grad():
             output = self.model.hf(input_ids=ids, **self._options(cache, keep))
         self.forward_passes += 1
-        return output.logits
+        logits: torch.Tensor = output.logits
+        return logits
 
     def _new_cache(self) -> Any:
         return cache_trial.new_cache(self.model)
