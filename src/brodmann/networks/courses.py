@@ -42,7 +42,8 @@ def correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         # Rounding leaves next to nothing of a constant.
         flat = norm <= 1e-12 * np.sqrt((values**2).sum(0))
         parts.append(np.where(flat, np.nan, centred / np.where(flat, 1.0, norm)))
-    return np.clip(parts[0].T @ parts[1], -1.0, 1.0)
+    r: np.ndarray = np.clip(parts[0].T @ parts[1], -1.0, 1.0)
+    return r
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -151,4 +151,5 @@ def _step(rotations: torch.Tensor, white: torch.Tensor, nonlinearity: str) -> to
 def _orthonormal(matrices: torch.Tensor) -> torch.Tensor:
     """(W W^T)^(-1/2) W: the nearest orthogonal matrices."""
     u, _, vh = torch.linalg.svd(matrices)
-    return u @ vh
+    nearest: torch.Tensor = u @ vh
+    return nearest

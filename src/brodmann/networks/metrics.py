@@ -71,14 +71,16 @@ def scores(found: Choices, seed: int) -> dict[str, Value]:
 
 
 def _accuracy(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    return (tp + tn) / (tp + fn + tn + fp)
+    accuracy: np.ndarray = (tp + tn) / (tp + fn + tn + fp)
+    return accuracy
 
 
 def macro_f1(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
     """Mean of both classes' F1; a class that neither occurs nor is chosen has 0."""
     wrong = fn + fp
     parts = [2 * hit / np.maximum(2 * hit + wrong, 1) for hit in (tp, tn)]
-    return (parts[0] + parts[1]) / 2
+    mean: np.ndarray = (parts[0] + parts[1]) / 2
+    return mean
 
 
 def mcc(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
