@@ -49,7 +49,7 @@ class Lesion:
 
     @classmethod
     def of(cls, units: Sequence[int] | np.ndarray, width: int) -> Lesion:
-        """From flat indices in any order."""
+        """From flat indices [n] in any order."""
         return cls(tuple(sorted({int(unit) for unit in units})), width)
 
     def by_layer(self) -> dict[int, list[int]]:

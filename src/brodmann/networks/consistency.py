@@ -31,7 +31,7 @@ class SampleNetworks:
 
     @property
     def sizes(self) -> np.ndarray:
-        """Units in each network."""
+        """Units in each network [networks]."""
         return np.diff(self.starts)
 
     @property

@@ -69,7 +69,8 @@ class Followed:
 
 
 def aligned(one: Followed, other: Followed) -> tuple[np.ndarray, np.ndarray]:
-    """Both models' courses over the same stretches of text: means over the tokens of each."""
+    """Both models' courses over the same stretches of text, means over the tokens of each: [stretches, n] and
+    [stretches, m]."""
     first, second, count = segments(one.ends, other.ends)
     return _means(one.courses, first, count), _means(other.courses, second, count)
 

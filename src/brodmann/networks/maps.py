@@ -139,5 +139,5 @@ class Networks:
 
 
 def is_identified(stability: np.ndarray | float) -> np.ndarray:
-    """Which components are identified; none where there was but one start (NaN)."""
+    """Which components are identified: bool [components]; none where there was but one start (NaN)."""
     return np.asarray(stability, dtype=float) >= IDENTIFIED

@@ -50,7 +50,7 @@ def kept_neurons(height: np.ndarray, ratio: float, *, whole_ends: bool = False) 
 
 
 def random_kept(like: np.ndarray, seed: int) -> np.ndarray:
-    """As many neurons of each layer, drawn at random."""
+    """As many neurons of each layer as in ``like`` (bool [layers, neurons]), drawn at random."""
     dice = np.random.default_rng(seed)
     return np.stack([dice.permutation(own) for own in like])
 

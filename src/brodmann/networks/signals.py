@@ -78,7 +78,7 @@ class ArraySignals:
 
     @classmethod
     def of(cls, values: np.ndarray) -> ArraySignals:
-        """A matrix whose columns are one layer's units."""
+        """A matrix [tokens, units] whose columns are one layer's units."""
         return cls(values, Layout(1, (0,), values.shape[1]))
 
     @property
