@@ -111,10 +111,11 @@ bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_localizer.py
 	@$(BIN)/python tests/bench/bench_networks.py
 
-lint: setup-dev ## Style, layers, workflow lint
+lint: setup-dev ## Style, types, layers, workflow lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/snakemake --lint
 

@@ -28,7 +28,7 @@ import nnsight
 import numpy as np
 import torch
 
-from brodmann.models.load import LoadedModel
+from brodmann.models.load import LoadedModel, UnitSite
 from brodmann.runner.context import Context, Reader, common_prefix
 from brodmann.runner.encode import EncodedItem, Ids
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
@@ -49,7 +49,7 @@ class Lesion:
 
     @classmethod
     def of(cls, units: Sequence[int] | np.ndarray, width: int) -> Lesion:
-        """From flat indices in any order."""
+        """From flat indices [n] in any order."""
         return cls(tuple(sorted({int(unit) for unit in units})), width)
 
     def by_layer(self) -> dict[int, list[int]]:
@@ -115,7 +115,7 @@ class Ablator:
         lesions: Sequence[Lesion],
         kind: str,
         means: np.ndarray | None = None,
-        on_rows: Callable[[int], None] | None = None,
+        on_rows: Callable[[int], object] | None = None,
     ) -> np.ndarray:
         """float64 [lesions, items, names]: log-probabilities under each lesion (names: DUAL or SINGLE).
 
@@ -285,13 +285,15 @@ class Ablator:
         packed = group.blocks_are_tuples
         sites = {layer: self.model.module(self.site, layer) for layer in edits}
         with torch.no_grad(), self.reader.trace(context, ids, keep=keep):
-            for layer in range(floor):
-                self.model.module("block_output", layer).skip(below, returns_tuple=packed)
+            if below is not None:
+                for layer in range(floor):
+                    self.model.module("block_output", layer).skip(below, returns_tuple=packed)
             for layer in sorted(edits):
                 edits[layer].apply(sites[layer], at)
             logits = self.model.nn.output.logits[:, -keep:]
             values = nnsight.save(_read_scores(logits, group.rows, len(lesions), ids.shape[1]))
-        return values.cpu().numpy()
+        scores: np.ndarray = values.cpu().numpy()
+        return scores
 
     def _edits(
         self, group: _Group, lesions: Sequence[Lesion], kind: str, means: np.ndarray | None
@@ -345,7 +347,7 @@ class _LayerEdit:
     dimensions: torch.Tensor
     values: torch.Tensor
 
-    def apply(self, site, at: int) -> None:
+    def apply(self, site: UnitSite, at: int) -> None:
         """Within a trace; ``at`` is the first position that is edited."""
         value = site.get().clone()
         device = value.device

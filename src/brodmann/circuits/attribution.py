@@ -299,7 +299,7 @@ class Attributor:
     def start(
         self, chunk: Chunk, tails: list[Tail], repeat: int = 1
     ) -> tuple[Context, torch.Tensor]:
-        """The context and the tokens of the tails' rows, each row ``repeat`` times in a row."""
+        """The context and the tokens [rows, 1 + more] of the tails' rows, each ``repeat`` times in a row."""
         device = self.model.device
         rows = torch.tensor([tail.row for tail in tails], device=device).repeat_interleave(repeat)
         more = self.reader.tensor([tail.more for tail in tails]).reshape(len(tails), -1)

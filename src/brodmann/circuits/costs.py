@@ -95,7 +95,7 @@ def _ablation_tokens(job: Job) -> float:
 def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
     """Outputs of the blocks below lesions, donors' activations, then a batch of lesioned rows."""
     blocks = min(_LESIONS, widths.layers) * batch.tokens * widths.hidden * widths.dtype
-    share = min(1.0, _LESIONS * max(study.ablation.percents, default=0.0) / 100)
+    share = min(1.0, _LESIONS * max(study.ablation.percents or (), default=0.0) / 100)
     donors = int(share * widths.layers * widths.neurons * batch.tokens * widths.dtype)
     return blocks + donors + _baseline(study, widths, batch) + widths.cache(batch.tokens)
 

@@ -55,12 +55,12 @@ class Mask:
 
     @property
     def layers(self) -> np.ndarray:
-        """The layer of each unit."""
+        """The layer of each unit [n]."""
         return self.units // self.width
 
 
 def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
-    """Flat indices of at most ``count`` units of the sign, best first; ``scores`` is flat."""
+    """Flat indices [at most count] of the units of the sign, best first; ``scores`` [layers * units]."""
     strength = {"positive": scores, "negative": -scores, "absolute": np.abs(scores)}[sign]
     if np.isnan(strength).any():
         raise ValueError("scores hold NaN")
@@ -72,7 +72,8 @@ def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
     else:
         candidates = np.arange(len(strength))
     order = candidates[np.argsort(-strength[candidates], kind="stable")][:count]
-    return order[strength[order] > 0]
+    chosen: np.ndarray = order[strength[order] > 0]
+    return chosen
 
 
 def select_units(attribution: np.ndarray, selection: Selection, where: str = "attribution") -> Mask:

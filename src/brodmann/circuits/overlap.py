@@ -38,19 +38,22 @@ def shared_units(circuits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def containment(shared: np.ndarray, k: int) -> np.ndarray:
-    """|A and B| / k."""
+    """|A and B| / k [tasks, tasks], of ``shared`` [tasks, tasks]."""
     return shared / k
 
 
 def jaccard(shared: np.ndarray) -> np.ndarray:
-    """|A and B| / |A or B|; NaN for two empty circuits. The diagonal of ``shared`` holds the sizes."""
+    """|A and B| / |A or B| [tasks, tasks]; NaN for two empty circuits. ``shared`` [tasks, tasks] holds the
+    sizes in its diagonal."""
     sizes = np.diag(shared)
     union = sizes[:, None] + sizes[None, :] - shared
-    return np.divide(shared, union, out=np.full(shared.shape, np.nan), where=union > 0)
+    index = np.full(shared.shape, np.nan)
+    np.divide(shared, union, out=index, where=union > 0)
+    return index
 
 
 def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Sinkhorn scaling of a containment matrix with zero diagonal; and the rows that stay NaN.
+    """Sinkhorn scaling of a containment matrix [tasks, tasks] with zero diagonal; and the rows that stay NaN.
 
     A task whose other entries are all zero (or missing) cannot be scaled: its row and column are NaN.
     Rows and columns are scaled in turn until both sum to one. Where the zeros allow no such matrix (three
@@ -80,7 +83,10 @@ def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
 def overlap_matrices(
     circuits: Mapping[str, np.ndarray], k: int
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Every measure as a table with tasks on both axes, and the tasks that could not be scaled."""
+    """Every measure as a table with tasks on both axes, and the tasks that could not be scaled.
+
+    ``circuits``: each task's flat units [n], as many as it has.
+    """
     tasks = list(circuits)
     shared = shared_units([circuits[task] for task in tasks])
     contained = containment(shared, k)
@@ -111,7 +117,7 @@ class WithinCross:
 
 
 def within_cross(matrix: np.ndarray, domains: Sequence[str]) -> WithinCross:
-    """The two means; NaN where there is no such pair."""
+    """The two means over ``matrix`` [tasks, tasks]; NaN where there is no such pair."""
     names = np.array(domains)
     same = names[:, None] == names[None, :]
     usable = np.isfinite(matrix) & ~np.eye(len(names), dtype=bool)
@@ -126,7 +132,7 @@ def within_cross(matrix: np.ndarray, domains: Sequence[str]) -> WithinCross:
 
 
 def pair_overlap(first: np.ndarray, second: np.ndarray, k: int) -> tuple[float, float]:
-    """(containment, Jaccard) of two circuits."""
+    """(containment, Jaccard) of two circuits, flat units [n] and [m]."""
     shared = len(np.intersect1d(first, second))
     union = len(first) + len(second) - shared
     return shared / k, shared / union if union else float("nan")
@@ -162,7 +168,7 @@ def reliability(
     halves: Strongest, selection: Selection, full: np.ndarray, second: np.ndarray | None
 ) -> Reliability:
     """Of one task: replicates 2s and 2s + 1 of ``halves`` are split s; ``full`` and ``second`` are the
-    circuits (flat units) of all items and of the second seed's."""
+    circuits (flat units [n]) of all items and of the second seed's."""
     k = selection.size(halves.n_units)
     splits = [
         pair_overlap(
@@ -178,7 +184,7 @@ def reliability(
 def pair_ceilings(tasks: Sequence[str], ceilings: Mapping[str, float]) -> np.ndarray:
     """sqrt(r_a r_b) of every two tasks [tasks, tasks]; NaN where one is unknown. On the diagonal r."""
     rates = np.array([ceilings.get(task, np.nan) for task in tasks])
-    found = np.sqrt(rates[:, None] * rates[None, :])
+    found: np.ndarray = np.sqrt(rates[:, None] * rates[None, :])
     np.fill_diagonal(found, rates)
     return found
 

@@ -62,7 +62,8 @@ def unit_agreement(one: np.ndarray, other: np.ndarray, width: int, *, seed: int)
 def layer_shares(units: np.ndarray, width: int, n_layers: int) -> np.ndarray:
     """The share of a set's units in each layer [layers]; zeros for an empty set."""
     counts = np.bincount(units // width, minlength=n_layers).astype(np.float64)
-    return counts / max(1.0, counts.sum())
+    shares: np.ndarray = counts / max(1.0, counts.sum())
+    return shares
 
 
 def layer_agreement(one: np.ndarray, other: np.ndarray, *, seed: int) -> Outcome | None:

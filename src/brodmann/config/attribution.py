@@ -34,7 +34,7 @@ class Agreement(Section):
 class AttributionSettings(Section):
     """Circuits by attribution patching."""
 
-    components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[misc]
+    components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
     """neurons (MLP hidden units) and/or attention heads."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"

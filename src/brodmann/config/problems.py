@@ -63,7 +63,9 @@ def validated(
 
 def _is_echo(found: Mapping[str, Any]) -> bool:
     """A list is called too short where its entries were refused; these are named by themselves."""
-    return found["type"] == "too_short" and len(found["input"]) >= found["ctx"]["min_length"]
+    if found["type"] != "too_short":
+        return False
+    return len(found["input"]) >= int(found["ctx"]["min_length"])
 
 
 def _remove(values: dict[str, Any], path: KeyPath) -> None:

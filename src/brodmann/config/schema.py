@@ -26,14 +26,15 @@ def config_schema(section: type[Section] = Config) -> dict[str, Any]:
 
 def load_schema(path: str | Path) -> dict[str, Any]:
     """Read the schema file (YAML)."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    schema: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return schema
 
 
 def schema_page() -> str:
     """``workflow/schemas/config.schema.yaml``."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "brodmann study"}
     note = "# Written from src/brodmann/config by `python -m brodmann.config.document`.\n"
-    text = yaml.safe_dump(
+    text: str = yaml.safe_dump(
         {**head, **config_schema()}, sort_keys=False, width=100, allow_unicode=True
     )
     return note + text

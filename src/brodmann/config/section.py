@@ -13,7 +13,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -60,7 +60,7 @@ class Section(BaseModel):
         """
         return {}
 
-    def but(self, **changes: Any) -> Any:
+    def but(self, **changes: Any) -> Self:
         """A copy with some values resolved: they are not checked again."""
         return self.model_copy(update=changes)
 

@@ -73,4 +73,6 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Of matching columns; NaN where one of them is constant."""
     a, b = a - a.mean(0), b - b.mean(0)
     length = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    return np.divide((a * b).sum(0), length, out=np.full(len(length), np.nan), where=length > 1e-12)
+    r = np.full(len(length), np.nan)
+    np.divide((a * b).sum(0), length, out=r, where=length > 1e-12)
+    return r

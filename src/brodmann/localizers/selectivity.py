@@ -49,7 +49,8 @@ class Moments:
     @property
     def constant(self) -> np.ndarray:
         """Where all texts gave the same value."""
-        return self._high - self._low <= _ROUNDING * np.abs(self._high)
+        constant: np.ndarray = self._high - self._low <= _ROUNDING * np.abs(self._high)
+        return constant
 
     @property
     def variance(self) -> np.ndarray:
@@ -68,7 +69,8 @@ class Selectivity:
     @property
     def constant(self) -> np.ndarray:
         """Units that do not respond to anything."""
-        return (self.t == 0) & (self.p == 1)
+        silent: np.ndarray = (self.t == 0) & (self.p == 1)
+        return silent
 
 
 def welch(positive: Moments, negative: Moments) -> Selectivity:

@@ -748,6 +748,14 @@ def find_module(root: Any, path: str) -> Any | None:
     return module
 
 
+def module_at(root: Any, path: str) -> Any:
+    """The module at a path that the architecture names; where there is none, an error that says so."""
+    module = find_module(root, path)
+    if module is None:
+        raise LookupError(f"{type(root).__name__} has no module '{path}'")
+    return module
+
+
 def learned_positions(model: Any) -> int | None:
     """How many tokens a model with a table of positions can read; None where positions are computed."""
     for path, module in model.named_modules():

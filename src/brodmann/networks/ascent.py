@@ -84,7 +84,8 @@ def climb(
     rows, columns = torch.triu_indices(k, k, 1, device=white.device)
     history: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=_MEMORY)
     here = Moments.at(rotation, white, nonlinearity, curved=True)
-    signs, curvature = None, None
+    signs: torch.Tensor | None = None
+    curvature: torch.Tensor | None = None
     for iteration in range(1, MAX_ITERATIONS + 1):
         before, signs = signs, torch.where(here.excess < 0, -1.0, 1.0).to(white)
         if before is not None and (signs != before).any():
@@ -92,6 +93,7 @@ def climb(
         gradient = _gradient(here, signs)[rows, columns]
         if here.curvature is not None:
             curvature = _curvature(here, here.curvature, signs)[rows, columns]
+        assert curvature is not None, "the first moments have it"
         direction = _direction(gradient, curvature, history)
         if direction @ gradient <= 0:
             history.clear()

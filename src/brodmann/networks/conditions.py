@@ -70,7 +70,7 @@ def top_condition(dataset: str, networks: Networks, percent: float) -> Condition
 
 
 def best(values: np.ndarray, count: int) -> np.ndarray:
-    """The ``count`` highest values' places, sorted, of those above 0."""
+    """The places [at most count] of the highest of ``values`` [n] above 0, sorted."""
     order = np.argsort(-values, kind="stable")[:count]
     return np.sort(order[values[order] > 0])
 
@@ -98,7 +98,7 @@ def random_share(percent: float, n_units: int, seeds: Sequence[int]) -> Iterator
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
-    """Of two sets of units; 0 if both are empty."""
+    """Of two sets of units, [n] and [m]; 0 if both are empty."""
     shared = len(np.intersect1d(one, other))
     whole = len(one) + len(other) - shared
     return shared / whole if whole else 0.0

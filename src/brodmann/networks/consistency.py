@@ -31,7 +31,7 @@ class SampleNetworks:
 
     @property
     def sizes(self) -> np.ndarray:
-        """Units in each network."""
+        """Units in each network [networks]."""
         return np.diff(self.starts)
 
     @property
@@ -178,7 +178,7 @@ SIZES = ["dataset", "level", "sample", "network", "n_units", "percent", "explain
 
 def sizes_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
     """Size of every network; ``level``: group (templates) or individual (``sample`` is the text's number)."""
-    rows: list[tuple] = []
+    rows: list[tuple[Any, ...]] = []
     for dataset in datasets:
         own = dataset.templates
         total = own.maps[0].size if len(own) else 1
@@ -201,7 +201,7 @@ def layers_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
 
     ``percent``: of the network's (or all networks') units.
     """
-    rows: list[tuple] = []
+    rows: list[tuple[Any, ...]] = []
     for dataset in datasets:
         for template, members in enumerate(dataset.templates.members):
             rows += _layer_rows(dataset.name, "group", template, members.sum(1))
@@ -213,7 +213,7 @@ def layers_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=LAYERS)
 
 
-def _layer_rows(name: str, level: str, template: Any, counts: np.ndarray) -> list[tuple]:
+def _layer_rows(name: str, level: str, template: Any, counts: np.ndarray) -> list[tuple[Any, ...]]:
     total = int(counts.sum())
     return [
         (name, level, template, layer, int(n), 100 * n / total if total else np.nan)

@@ -42,7 +42,8 @@ def correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         # Rounding leaves next to nothing of a constant.
         flat = norm <= 1e-12 * np.sqrt((values**2).sum(0))
         parts.append(np.where(flat, np.nan, centred / np.where(flat, 1.0, norm)))
-    return np.clip(parts[0].T @ parts[1], -1.0, 1.0)
+    r: np.ndarray = np.clip(parts[0].T @ parts[1], -1.0, 1.0)
+    return r
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -68,7 +69,8 @@ class Followed:
 
 
 def aligned(one: Followed, other: Followed) -> tuple[np.ndarray, np.ndarray]:
-    """Both models' courses over the same stretches of text: means over the tokens of each."""
+    """Both models' courses over the same stretches of text, means over the tokens of each: [stretches, n] and
+    [stretches, m]."""
     first, second, count = segments(one.ends, other.ends)
     return _means(one.courses, first, count), _means(other.courses, second, count)
 

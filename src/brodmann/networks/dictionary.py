@@ -34,4 +34,5 @@ def learn(signals: np.ndarray, maps: np.ndarray, seed: int, alpha: float = ALPHA
         random_state=seed,
         n_jobs=1,
     )
-    return learner.fit(samples).transform(samples).T
+    codes: np.ndarray = learner.fit(samples).transform(samples).T
+    return codes

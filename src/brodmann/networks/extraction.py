@@ -23,8 +23,8 @@ from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
 from brodmann.runner.bench import Bench
 from brodmann.runner.context import Context, Reader
 from brodmann.runner.encode import Ids
+from brodmann.runner.footprint import AUTO_BATCH_TOKENS
 from brodmann.runner.memory import Budget, halved, out_of_memory
-from brodmann.runner.scoring import AUTO_BATCH_TOKENS
 
 # float32 values of a batch: 256 MiB.
 _MOST_KEPT = 1 << 26

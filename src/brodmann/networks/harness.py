@@ -43,4 +43,7 @@ def evaluate_edited(
         own = TaskManager(include_path=str(include_path), include_defaults=False)
         options.setdefault("task_manager", own)
     with edited(model, units, how, amount, site=site):
-        return lm_eval.simple_evaluate(model=harness, tasks=list(tasks), **options)
+        results: dict[str, Any] = lm_eval.simple_evaluate(
+            model=harness, tasks=list(tasks), **options
+        )
+        return results

@@ -108,17 +108,17 @@ def fast_ica(white: torch.Tensor, nonlinearity: str, begun: torch.Tensor) -> Run
 
 
 def stability(rotations: np.ndarray, best: int) -> np.ndarray:
-    """Per component of one run: its mean |correlation| with the component that other runs have for it.
+    """Per component of run ``best`` [k]: its mean |correlation| with the component that others have for it.
 
-    Components are whitened signals rotated, so that their correlations are products of rotations; runs are
-    matched one to one (Hungarian method). NaN if there was but one run.
+    ``rotations``: [runs, k, k]. Components are whitened signals rotated, so that their correlations are
+    products of rotations; runs are matched one to one (Hungarian method). NaN if there was but one run.
     """
     others = [matched(rotations[best] @ run.T) for n, run in enumerate(rotations) if n != best]
     return np.mean(others, axis=0) if others else np.full(rotations.shape[1], np.nan)
 
 
 def matched(correlations: np.ndarray) -> np.ndarray:
-    """|correlation| of each row with the column it is matched with, the sum being largest."""
+    """|correlation| of each row [n] with the column of [n, m] it is matched with, the sum being largest."""
     height = np.abs(correlations)
     rows, columns = linear_sum_assignment(-height)
     found = np.zeros(len(height))
@@ -151,4 +151,5 @@ def _step(rotations: torch.Tensor, white: torch.Tensor, nonlinearity: str) -> to
 def _orthonormal(matrices: torch.Tensor) -> torch.Tensor:
     """(W W^T)^(-1/2) W: the nearest orthogonal matrices."""
     u, _, vh = torch.linalg.svd(matrices)
-    return u @ vh
+    nearest: torch.Tensor = u @ vh
+    return nearest

@@ -61,7 +61,8 @@ class Networks:
     @property
     def n_units(self) -> np.ndarray:
         """Size of each network [components]."""
-        return self.members.sum((1, 2))
+        sizes: np.ndarray = self.members.sum((1, 2))
+        return sizes
 
     def courses(self, signals: np.ndarray, *, standardise: str = "own") -> np.ndarray:
         """Time courses [tokens, components] over raw signals [tokens, layers, units] of a text.
@@ -76,8 +77,20 @@ class Networks:
         if standardise == "own":
             values = (values - values.mean(0)) / self._divisor(values.std(0))
         elif standardise == "group":
-            values = (values - self.mean) / self._divisor(self.sd)
-        return values.reshape(len(values), -1) @ self.filters.reshape(len(self), -1).T
+            mean, sd = self.moments
+            values = (values - mean) / self._divisor(sd)
+        courses: np.ndarray = (
+            values.reshape(len(values), -1) @ self.filters.reshape(len(self), -1).T
+        )
+        return courses
+
+    @property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, sd) [layers, units] of the signals that were decomposed; an error if they were not kept."""
+        if self.mean is None or self.sd is None:
+            what = "kept without the mean and SD of the signals that they were found in"
+            raise UserError.at("networks", what)
+        return self.mean, self.sd
 
     def _divisor(self, sd: np.ndarray) -> np.ndarray:
         scaled = self.facts.get("zscore", True)
@@ -119,12 +132,12 @@ class Networks:
         from safetensors.numpy import load
 
         try:
-            tensors = load(content)
+            tensors: dict[str, Any] = load(content)
         except SafetensorError as error:
             raise ValueError(str(error)) from None
         return cls(**tensors, **facts_of(content, "networks"))
 
 
 def is_identified(stability: np.ndarray | float) -> np.ndarray:
-    """Which components are identified; none where there was but one start (NaN)."""
+    """Which components are identified: bool [components]; none where there was but one start (NaN)."""
     return np.asarray(stability, dtype=float) >= IDENTIFIED

@@ -71,18 +71,20 @@ def scores(found: Choices, seed: int) -> dict[str, Value]:
 
 
 def _accuracy(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    return (tp + tn) / (tp + fn + tn + fp)
+    accuracy: np.ndarray = (tp + tn) / (tp + fn + tn + fp)
+    return accuracy
 
 
 def macro_f1(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    """Mean of both classes' F1; a class that neither occurs nor is chosen has 0."""
+    """Mean of both classes' F1, of counts [samples]; a class that neither occurs nor is chosen has 0."""
     wrong = fn + fp
     parts = [2 * hit / np.maximum(2 * hit + wrong, 1) for hit in (tp, tn)]
-    return (parts[0] + parts[1]) / 2
+    mean: np.ndarray = (parts[0] + parts[1]) / 2
+    return mean
 
 
 def mcc(tp: np.ndarray, fn: np.ndarray, tn: np.ndarray, fp: np.ndarray) -> np.ndarray:
-    """Matthews' correlation; 0 where only one class occurs or is chosen."""
+    """Matthews' correlation, of counts [samples]; 0 where only one class occurs or is chosen."""
     tp, fn, tn, fp = (np.asarray(part, dtype=np.float64) for part in (tp, fn, tn, fp))
     below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     return np.where(below > 0, (tp * tn - fp * fn) / np.where(below > 0, below, 1), 0.0)

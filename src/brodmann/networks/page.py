@@ -72,7 +72,7 @@ def document(title: str, body: str) -> str:
 
 
 def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> str:
-    """One paragraph; the strongest value of the text has the strongest colour."""
+    """One paragraph; of the ``values`` [tokens] the strongest has the strongest colour."""
     top = float(np.abs(values).max()) if len(values) else 0.0
     cells, start = [], 0
     for piece in pieces:

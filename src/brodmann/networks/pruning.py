@@ -50,7 +50,7 @@ def kept_neurons(height: np.ndarray, ratio: float, *, whole_ends: bool = False) 
 
 
 def random_kept(like: np.ndarray, seed: int) -> np.ndarray:
-    """As many neurons of each layer, drawn at random."""
+    """As many neurons of each layer as in ``like`` (bool [layers, neurons]), drawn at random."""
     dice = np.random.default_rng(seed)
     return np.stack([dice.permutation(own) for own in like])
 
@@ -93,13 +93,13 @@ def _mlp(model: LoadedModel, layer: int) -> _MLP:
     down = find_module(block, path)
     parent = find_module(block, path.rpartition(".")[0])
     n = model.neurons_per_layer
+    wide = {(n, model.hidden_size): 1, (2 * n, model.hidden_size): 2}
     up = [
-        (module, _shape(module)[0] // n)
-        for _, module in parent.named_modules()
-        if module is not down and _shape(module) and _shape(module)[0] in (n, 2 * n)
-        if _shape(module)[1] == model.hidden_size
+        (module, wide[shape])
+        for module in (() if parent is None else parent.modules())
+        if module is not down and (shape := _shape(module)) in wide
     ]
-    if _shape(down) != (model.hidden_size, n) or not up:
+    if down is None or _shape(down) != (model.hidden_size, n) or not up:
         raise UserError.at(
             f"models.{model.name}",
             f"the MLP of an architecture like {model.architecture.name} cannot be pruned",
@@ -113,7 +113,8 @@ def _shape(module: nn.Module) -> tuple[int, int] | None:
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
         return None
-    return (weight.shape[1], weight.shape[0]) if _turned(module) else tuple(weight.shape)
+    first, second = weight.shape
+    return (second, first) if _turned(module) else (first, second)
 
 
 def _turned(module: nn.Module) -> bool:
@@ -149,15 +150,16 @@ def _give_biases(model: LoadedModel, config: Any, mlps: list[_MLP]) -> None:
     config.mlp_bias = True
     for mlp in mlps:
         for module in (mlp.down, *[up for up, _ in mlp.up]):
-            weight = module.weight
-            module.bias = _parameter(weight.new_zeros(_shape(module)[0]))
+            weight = _tensor(module, "weight")
+            outputs = weight.shape[int(_turned(module))]
+            module.bias = _parameter(weight.new_zeros(outputs))
 
 
 def _compensate(down: nn.Module, kept: np.ndarray, mean: np.ndarray) -> None:
-    weight = down.weight.detach()
+    weight = _tensor(down, "weight")
     matrix = (weight.T if _turned(down) else weight).double().cpu()
     lost = torch.from_numpy(np.where(kept, 0.0, mean))
-    added = down.bias.detach().double().cpu() + matrix @ lost
+    added = _tensor(down, "bias").double().cpu() + matrix @ lost
     down.bias = _parameter(added.to(weight.dtype).to(weight.device))
 
 
@@ -170,7 +172,7 @@ def _narrow(mlp: _MLP, kept: np.ndarray) -> None:
 
 
 def _select(module: nn.Module, index: torch.Tensor, *, outputs: bool) -> None:
-    weight = module.weight.detach()
+    weight = _tensor(module, "weight")
     index = index.to(weight.device)
     dimension = int(outputs == _turned(module))
     module.weight = _parameter(weight.index_select(dimension, index).contiguous())
@@ -184,10 +186,17 @@ def _select(module: nn.Module, index: torch.Tensor, *, outputs: bool) -> None:
 
 
 def _silence(mlp: _MLP, kept: np.ndarray) -> None:
-    gone = torch.from_numpy(np.flatnonzero(~kept)).to(mlp.down.weight.device)
-    weight = mlp.down.weight.detach().clone()
+    weight = _tensor(mlp.down, "weight").clone()
+    gone = torch.from_numpy(np.flatnonzero(~kept)).to(weight.device)
     weight.index_fill_(0 if _turned(mlp.down) else 1, gone, 0.0)
     mlp.down.weight = _parameter(weight)
+
+
+def _tensor(module: nn.Module, name: str) -> torch.Tensor:
+    """A projection's weight [outputs, inputs] (turned: [inputs, outputs]) or bias [outputs]."""
+    value = getattr(module, name)
+    assert isinstance(value, torch.Tensor)
+    return value.detach()
 
 
 def _parameter(value: torch.Tensor) -> nn.Parameter:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -56,8 +56,13 @@ class Layout:
 class Signals(Protocol):
     """A matrix of signals that is read block by block, as often as needed."""
 
-    layout: Layout
-    n_tokens: int
+    @property
+    def layout(self) -> Layout:
+        """Which units the columns are."""
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of rows."""
 
     def blocks(self, columns: slice = slice(None)) -> Iterator[tuple[int, np.ndarray]]:
         """(first token, values [tokens, columns]), in order."""
@@ -73,7 +78,7 @@ class ArraySignals:
 
     @classmethod
     def of(cls, values: np.ndarray) -> ArraySignals:
-        """A matrix whose columns are one layer's units."""
+        """A matrix [tokens, units] whose columns are one layer's units."""
         return cls(values, Layout(1, (0,), values.shape[1]))
 
     @property
@@ -108,7 +113,7 @@ class FileSignals:
         mapped = self._map("r+")
         mapped[start : start + len(values)] = values
 
-    def _map(self, mode: str) -> np.memmap:
+    def _map(self, mode: Literal["r", "r+"]) -> np.memmap:
         shape = (self.n_tokens, self.layout.n_columns)
         return np.memmap(self.path, np.float32, mode, shape=shape)
 

@@ -57,7 +57,7 @@ def score_items(
     task: str,
     items: list[EncodedItem],
     scorer: Scorer,
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[int], object] | None = None,
 ) -> BaselineScores:
     """Score all aligned items of a task."""
     single = any(item.incorrect is None for item in items)

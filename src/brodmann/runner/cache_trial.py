@@ -20,6 +20,7 @@ import torch
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
     from brodmann.runner.context import Context, Reader
+    from brodmann.runner.encode import Ids
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,7 @@ def _comparisons(reader: Reader, shared: int) -> Iterator[tuple[torch.Tensor, to
     own = [part[:_OWN] for part in parts]
     following = [reader.tensor([part[_OWN:]]) for part in parts]
 
-    def compare(
-        context: Context, *rows: list[int], tokens: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def compare(context: Context, *rows: Ids, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Go on from ``context``, whose rows have read ``rows``."""
         more = following[tokens].repeat(len(rows), 1)
         whole = torch.cat([reader.tensor(rows), more], dim=1)
@@ -102,7 +101,7 @@ def _comparisons(reader: Reader, shared: int) -> Iterator[tuple[torch.Tensor, to
 
     a, b = start + own[0], start + own[1]
     # What both rows begin with is read once, then each goes on.
-    context = reader.extend(reader.read([tuple(start)] * 2, share=True), reader.tensor(own[:2]))
+    context = reader.extend(reader.read([start] * 2, share=True), reader.tensor(own[:2]))
     # A copy is read on, and leaves the original as it was; so do picked and repeated rows.
     yield compare(reader.fork(context), a, b, tokens=2)
     picked = torch.tensor([1, 0, 1, 1], device=context.ids.device)
@@ -136,9 +135,9 @@ def _windows(model: LoadedModel) -> list[int]:
     return sorted(window for window in windows if window)
 
 
-def _tokens(model: LoadedModel, count: int) -> list[int]:
+def _tokens(model: LoadedModel, count: int) -> Ids:
     """Tokens of an ordinary text, repeated; those of images and the like are none of it."""
     ids = list(model.tokenizer(_TEXT, add_special_tokens=False)["input_ids"])
     # A tokenizer that swallows whole sentences still leaves something to look at.
     ids += [(7 * n + 11) % model.vocabulary_size for n in range(23 - len(ids))]
-    return (ids * (count // len(ids) + 1))[:count]
+    return tuple(ids * (count // len(ids) + 1))[:count]

@@ -59,7 +59,7 @@ class Reader:
     # Contexts
 
     def tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
-        """Rows of equal length on the model's device."""
+        """Rows of equal length on the model's device: int64 [rows, length]."""
         return torch.tensor(rows, dtype=torch.long, device=self.model.device)
 
     def read(self, rows: Sequence[Ids], *, share: bool = False) -> Context:
@@ -91,7 +91,7 @@ class Reader:
         return Context(seen, cache)
 
     def select(self, context: Context, rows: torch.Tensor) -> Context:
-        """A context of its own for some rows, each as often as ``rows`` names it."""
+        """A context of its own for some rows, each as often as ``rows`` (int64 [chosen]) names it."""
         forked = self.fork(context)
         if forked.cache is not None:
             for layer in forked.cache.layers:
@@ -184,7 +184,8 @@ class Reader:
         with torch.no_grad():
             output = self.model.hf(input_ids=ids, **self._options(cache, keep))
         self.forward_passes += 1
-        return output.logits
+        logits: torch.Tensor = output.logits
+        return logits
 
     def _new_cache(self) -> Any:
         return cache_trial.new_cache(self.model)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from brodmann.errors import UserError, did_you_mean
-from brodmann.models.architecture import find_module
+from brodmann.models.architecture import module_at
 from brodmann.sites import INPUT, SITES, UNIT_SITES
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def _changed(
             value[..., index] = new.to(value.dtype)
         return value
 
-    module = find_module(model.hf, model.architecture.blocks)[layer]
+    module = module_at(model.hf, model.architecture.blocks)[layer]
     if SITES[site].named:
-        module = find_module(module, getattr(model.architecture, site))
+        module = module_at(module, getattr(model.architecture, site))
     handle = _hook(module, edit, before=SITES[site].side == INPUT)
     try:
         yield
@@ -123,7 +123,7 @@ def _changed(
 
 
 def _hook(module: Any, edit: Callable[[torch.Tensor], torch.Tensor], *, before: bool) -> Any:
-    def on_input(_: Any, inputs: tuple) -> tuple:
+    def on_input(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return (edit(inputs[0]), *inputs[1:])
 
     def on_output(_: Any, __: Any, output: Any) -> Any:

@@ -48,11 +48,11 @@ class Encoder:
         clean = self._prompts([item.clean_prompt for item in texts], plan)
         corrupted = self._prompts([item.corrupted_prompt for item in texts], plan)
         correct = self._ids([item.correct for item in texts])
-        single = items.single_answer
-        incorrect = None if single else self._ids([item.incorrect for item in texts])
+        incorrect: list[Ids] | list[None] = [None] * len(texts)
+        if not items.single_answer:
+            incorrect = self._ids([item.incorrect for item in texts if item.incorrect is not None])
         encoded = [
-            EncodedItem(c, x, right, None if single else incorrect[n])
-            for n, (c, x, right) in enumerate(zip(clean, corrupted, correct, strict=True))
+            EncodedItem(*ids) for ids in zip(clean, corrupted, correct, incorrect, strict=True)
         ]
         self._refuse_empty(items.task, encoded)
         return encoded
@@ -83,9 +83,10 @@ class Encoder:
         messages = [{"role": "user", "content": text}]
         if system is not None and self._takes_system_turn():
             messages.insert(0, {"role": "system", "content": system})
-        return self.tokenizer.apply_chat_template(
+        wrapped: str = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
+        return wrapped
 
     def _takes_system_turn(self) -> bool:
         """Some templates refuse a system role; such a model gets none (said once in the log)."""

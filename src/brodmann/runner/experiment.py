@@ -56,7 +56,7 @@ class Edit:
 def applied(
     bench: Bench, edit: Edit, site: str, amount: float | np.ndarray | None = None
 ) -> Iterator[None]:
-    """Edit the bench's model within the block; ``amount``: in place of the edit's own."""
+    """Edit the model within the block; ``amount``, one or [layers, units]: in place of the edit's own."""
     from brodmann.runner.edits import edited
 
     if not edit.edits:
@@ -187,7 +187,7 @@ def p_values(
     edits: Sequence[Edit], values: Sequence[np.ndarray], test: Test
 ) -> list[dict[str, float]]:
     """p of each edit against the intact model, which is the first; and, of all but random units, against
-    their random controls."""
+    their random controls. ``values``: per edit [n], of the same texts or prompts in the same order."""
     controls: dict[Hashable, list[np.ndarray]] = {}
     for edit, own in zip(edits, values, strict=True):
         if edit.control:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import SEQUENCE_FIRST, find_module
+from brodmann.models.architecture import SEQUENCE_FIRST, module_at
 from brodmann.models.load import LoadedModel
 from brodmann.runner.encode import Ids
-from brodmann.runner.scoring import AUTO_BATCH_TOKENS
+from brodmann.runner.footprint import AUTO_BATCH_TOKENS
 
 
 def last_features(
@@ -24,14 +24,14 @@ def last_features(
     found = np.zeros((len(rows), model.hidden_size), dtype=np.float32)
     kept: list[torch.Tensor] = []
 
-    def keep(_: object, inputs: tuple) -> None:
+    def keep(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
         value = inputs[0].transpose(0, 1) if sequence_first else inputs[0]
         kept.append(value[:, -1].float().cpu())
 
     lengths: dict[int, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         lengths[len(row)].append(number)
-    norm = find_module(model.hf, model.architecture.final_norm)
+    norm = module_at(model.hf, model.architecture.final_norm)
     handle = norm.register_forward_pre_hook(keep)
     try:
         for length, numbers in sorted(lengths.items()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from brodmann.errors import UserError
@@ -26,8 +28,8 @@ def continuation(
         if token in ends:
             break
         made.append(token)
-        last = reader.tensor([[token]])
-    return model.tokenizer.decode(made, skip_special_tokens=True)
+        last = reader.tensor([(token,)])
+    return str(model.tokenizer.decode(made, skip_special_tokens=True))
 
 
 def _choose(logits: torch.Tensor, temperature: float, dice: torch.Generator) -> int:
@@ -40,7 +42,7 @@ def _choose(logits: torch.Tensor, temperature: float, dice: torch.Generator) -> 
     return int(torch.multinomial(shares, 1, generator=dice))
 
 
-def _end_tokens(hf, tokenizer) -> set[int]:
+def _end_tokens(hf: Any, tokenizer: Any) -> set[int]:
     """Tokens that end a text, by the model's configuration and by its tokenizer."""
     found: set[int] = {tokenizer.eos_token_id} - {None}
     for config in (hf.generation_config, hf.config.get_text_config()):

@@ -63,7 +63,7 @@ def score_passages(
     scorer: Scorer,
     tokenizer: Any,
     passages: Sequence[str],
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[int], object] | None = None,
 ) -> Passages:
     """Every token but the first of each passage, given all tokens before it."""
     # Imported here: passages are also read where no model is.

@@ -63,7 +63,7 @@ class Scorer:
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     def log_probabilities(
-        self, queries: Sequence[Query], on_batch: Callable[[int], None] | None = None
+        self, queries: Sequence[Query], on_batch: Callable[[int], object] | None = None
     ) -> list[float]:
         """lp(target | context) per query, in order; equal rows run once.
 
@@ -111,7 +111,7 @@ class Scorer:
         return logits[:, -keep:].float()
 
     def _rows_at_once(self, length: int, keep: int) -> int:
-        vocabulary = self.model.config.get_text_config().vocab_size
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
         by_logits = MAX_LOGITS // (vocabulary * (keep if self._keeps else length))
         return max(1, min(self.batch_tokens // length, by_logits))
 
@@ -126,7 +126,8 @@ class Scorer:
             with torch.inference_mode():
                 output = self.model(input_ids=ids, use_cache=False, **options)
             self.forward_passes += 1
-            return output.logits[:, -keep:].float()
+            logits: torch.Tensor = output.logits[:, -keep:].float()
+            return logits
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from brodmann.models.architecture import find_module
+from brodmann.models.architecture import module_at
 from brodmann.models.load import LoadedModel
 from brodmann.models.placement import resident
 
@@ -31,7 +31,7 @@ def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.nd
         architecture = model.architecture
         path = f"{architecture.blocks}.{layer}.{architecture.mlp_hidden}"
         # Offloaded weights are nowhere until they are asked for.
-        with resident(find_module(model.hf, path)) as module:
+        with resident(module_at(model.hf, path)) as module:
             weight = _output_projection(model, module)
             if weight is None:
                 continue

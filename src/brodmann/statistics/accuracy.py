@@ -94,10 +94,11 @@ def imported_accuracies(
             task, share = row["task"], row["both_correct_accuracy"]
             tasks.append(task)
             try:
-                known = {"both_correct_accuracy": float(share)} if share else {}
+                known = float(share) if share else None
             except ValueError:
                 raise UserError.at(path, f"{share[:40]!r} is not a share", REBUILD) from None
-            cells[model, task] = replace(_unknown(model, task, "taken over"), **known)
+            unknown = _unknown(model, task, "taken over")
+            cells[model, task] = replace(unknown, both_correct_accuracy=known)
     known_tasks = sorted(set(tasks), key=sort_key)
     for model in files:
         for task in known_tasks:
@@ -109,4 +110,16 @@ def imported_accuracies(
 
 
 def _unknown(model: str, task: str, reason: str) -> Accuracy:
-    return Accuracy(model, domain_of(task), task, *[None] * 6, included=False, reason=reason)
+    return Accuracy(
+        model,
+        domain_of(task),
+        task,
+        both_correct_accuracy=None,
+        clean_accuracy=None,
+        corrupted_accuracy=None,
+        n_items=None,
+        n_aligned=None,
+        n_both_correct=None,
+        included=False,
+        reason=reason,
+    )

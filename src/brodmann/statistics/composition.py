@@ -61,7 +61,8 @@ def _strongest(strength: np.ndarray, percent: float) -> np.ndarray:
     """Bool, the shape of ``strength``."""
     threshold = np.percentile(strength, 100 - percent)
     # Where most units are silent the percentile is zero, and every unit would reach it.
-    return (strength >= threshold) & (strength > 0)
+    strongest: np.ndarray = (strength >= threshold) & (strength > 0)
+    return strongest
 
 
 def binned(tables: Sequence[pd.DataFrame], bins: int = 25) -> pd.DataFrame:

@@ -102,7 +102,8 @@ def _mrqap(
         spread = (moved**2).sum(1)
         slope = moved @ y / np.where(spread > 0, spread, np.nan)
         left = (y**2).sum() - slope**2 * spread
-        return slope * np.sqrt(spread / np.maximum(left, 1e-300))
+        t: np.ndarray = slope * np.sqrt(spread / np.maximum(left, 1e-300))
+        return t
 
     observed = t_values(np.arange(n)[None, :])[0]
     rng = np.random.default_rng(seed)
@@ -126,7 +127,8 @@ def _residual(x: np.ndarray, others: Sequence[np.ndarray], where: np.ndarray) ->
     """x less what the others predict of it, on the whole square (fitted where there are values)."""
     full = np.stack([np.ones(x.shape), *others], axis=-1)
     coefficients = np.linalg.lstsq(full[where], x[where], rcond=None)[0]
-    return x - full @ coefficients
+    residual: np.ndarray = x - full @ coefficients
+    return residual
 
 
 def _resampled(

@@ -58,7 +58,8 @@ class Consistency:
 
     def _values(self) -> np.ndarray:
         values = np.array([pair.tau for pair in self.pairs])
-        return values[np.isfinite(values)]
+        there: np.ndarray = values[np.isfinite(values)]
+        return there
 
 
 def common_tasks(matrices: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -90,7 +91,8 @@ def consistency(
 def _cells(matrix: pd.DataFrame, tasks: Sequence[str], directed: bool) -> np.ndarray:
     n = len(tasks)
     chosen = ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
-    return matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)[chosen]
+    cells: np.ndarray = matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)[chosen]
+    return cells
 
 
 def _tau(first: str, second: str, a: np.ndarray, b: np.ndarray, n_tasks: int) -> Tau:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, overload
 
 from brodmann.config.study import Study
 from brodmann.models.results_folder import ResultsFolder
@@ -110,12 +110,18 @@ class Inventory:
         overlaps = [one.path(measure) for one in self.all_overlaps for measure in MEASURES]
         return overlaps + [one.path for one in self.all_drops]
 
-    def contributing(self, average: Overlap | Drop) -> list:
+    @overload
+    def contributing(self, average: Overlap) -> list[Overlap]: ...
+    @overload
+    def contributing(self, average: Drop) -> list[Drop]: ...
+    def contributing(self, average: Overlap | Drop) -> list[Overlap] | list[Drop]:
         """The per-model matrices that an average is taken over."""
-        every = self.overlaps if isinstance(average, Overlap) else self.drops
-        return [
-            one for one in every if one.model not in self.controls and _unit(one) == _unit(average)
-        ]
+        if isinstance(average, Overlap):
+            return [one for one in self.overlaps if self._contributes(one, average)]
+        return [one for one in self.drops if self._contributes(one, average)]
+
+    def _contributes(self, one: Overlap | Drop, average: Overlap | Drop) -> bool:
+        return one.model not in self.controls and _unit(one) == _unit(average)
 
     @property
     def average_overlaps(self) -> tuple[Overlap, ...]:
@@ -132,12 +138,10 @@ class Inventory:
     @property
     def averaged_files(self) -> list[str]:
         """The per-model matrices that averages are taken over."""
-        return [
-            path
-            for one in (*self.average_overlaps, *self.average_drops)
-            for own in self.contributing(one)
-            for path in ([own.path] if isinstance(own, Drop) else map(own.path, MEASURES))
-        ]
+        overlaps = [own for one in self.average_overlaps for own in self.contributing(one)]
+        drops = [own for one in self.average_drops for own in self.contributing(one)]
+        paths = [own.path(measure) for own in overlaps for measure in MEASURES]
+        return paths + [own.path for own in drops]
 
     @property
     def average_files(self) -> list[str]:

@@ -75,7 +75,7 @@ def fit_pairs(x: np.ndarray, y: np.ndarray, source: np.ndarray, target: np.ndarr
         se=float(np.sqrt(found.covariance[1, 1]) * data.scale),
         df=degrees_of_freedom(source, target),
         converged=bool(best.success),
-        ratios=tuple(map(float, best.x)),
+        ratios=(float(best.x[0]), float(best.x[1]), float(best.x[2])),
         parts=data.parts(best.x, found),
     )
 
@@ -168,7 +168,8 @@ class _Moments:
         """Weight of each row in the slope times what is left of y without source and target effects."""
         weights = self._weights(ratios)
         left = self.columns[:, 2] - self.columns[:, :2] @ found.beta
-        return weights * (left - self.columns[:, 3:] @ found.random) * self.scale
+        parts: np.ndarray = weights * (left - self.columns[:, 3:] @ found.random) * self.scale
+        return parts
 
     def _weights(self, ratios: np.ndarray) -> np.ndarray:
         """The slope is these [rows] times y: a row of (X' V^-1 X)^-1 X' V^-1."""

@@ -44,17 +44,26 @@ class Regression:
     @classmethod
     def undefined(cls, note: str) -> Regression:
         """Not fitted, and why."""
-        return cls(*[float("nan")] * 6, converged=False, note=note)
+        nan = float("nan")
+        return cls(nan, nan, nan, nan, nan, nan, converged=False, note=note)
 
     @classmethod
     def tested(
-        cls, coefficient: float, se: float, df: float, converged: bool, note: str, **more
+        cls,
+        coefficient: float,
+        se: float,
+        df: float,
+        converged: bool,
+        note: str,
+        *,
+        n_models: int = 1,
+        slope_sd: float = float("nan"),
     ) -> Regression:
         """With the interval and the two-sided p of its t."""
         reach = float(student.ppf((1 + LEVEL) / 2, df)) * se
         p = float(2 * student.sf(abs(coefficient) / se, df)) if se > 0 else 0.0
         low, high = coefficient - reach, coefficient + reach
-        return cls(coefficient, se, df, low, high, p, converged, note, **more)
+        return cls(coefficient, se, df, low, high, p, converged, note, n_models, slope_sd)
 
 
 @dataclass(frozen=True)
@@ -182,9 +191,10 @@ def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: in
         null = _permuted_rank_correlations(first, second, orders, off)
     else:
         # Missing cells move with the tasks: which pairs count differs from one order to the next.
-        null = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
+        moved = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
+        null = np.array(moved)
     observed = _spearman(first[off], second[off])
-    null = np.asarray(null)[np.isfinite(null)]
+    null = null[np.isfinite(null)]
     return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
 
 
@@ -197,7 +207,8 @@ def _permuted_rank_correlations(
     others = (others - others.mean()) / (others.std() * len(others))
     rows, columns = np.nonzero(off)
     spread = ranks[off].std()
-    return np.array([ranks[order[rows], order[columns]] @ others for order in orders]) / spread
+    rhos: np.ndarray = np.array([ranks[o[rows], o[columns]] @ others for o in orders]) / spread
+    return rhos
 
 
 def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, float]:
@@ -206,13 +217,13 @@ def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, 
     n = len(first)
     if n < MIN_TASKS:
         return float("nan"), float("nan")
-    found = []
+    rhos = []
     for _ in range(BOOTSTRAPS):
         drawn = rng.integers(n, size=n)
         use = drawn[:, None] != drawn[None, :]
         grid = np.ix_(drawn, drawn)
-        found.append(_spearman(first[grid][use], second[grid][use]))
-    found = np.array(found)[np.isfinite(found)]
+        rhos.append(_spearman(first[grid][use], second[grid][use]))
+    found = np.array(rhos)[np.isfinite(rhos)]
     if len(found) < 2:
         return float("nan"), float("nan")
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

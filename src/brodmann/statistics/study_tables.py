@@ -32,7 +32,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: Callable[[Sequence[Tested]], list[dict[str, Any]]] | None = None
+    rows: Callable[[tuple[Tested, ...]], list[dict[str, Any]]] | None = None
     printed: Printing | None = None
     size: str = ""
 
@@ -40,7 +40,8 @@ class Table:
 def table(name: str) -> Table:
     """The table of that name."""
     module = import_module(f"brodmann.statistics.stages.{STATISTICS[name].module}")
-    return module.TABLES[name]
+    found: Table = module.TABLES[name]
+    return found
 
 
 def write_statistics(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brodmann.config.statistics import StatisticsSettings
@@ -82,20 +83,25 @@ class Tested:
     @cached_property
     def modularity(self) -> Modularity:
         """Within against across domains."""
-        return self._test(modularity)
+        return modularity(self._values, self.domains, **self._options)
 
     @cached_property
     def recovery(self) -> Recovery:
         """Clusters against domains."""
-        return self._test(recover)
+        return recover(self._values, self.domains, **self._options)
 
     def test(self) -> None:
         """Make both now: it takes long."""
         _ = self.modularity, self.recovery
 
-    def _test(self, test: Any) -> Any:
-        options = {"permutations": self.settings.permutations, "seed": self.settings.seed}
-        return test(self.table.to_numpy(dtype=float), self.domains, **options)
+    @property
+    def _values(self) -> np.ndarray:
+        values: np.ndarray = self.table.to_numpy(dtype=float)
+        return values
+
+    @property
+    def _options(self) -> dict[str, int]:
+        return {"permutations": self.settings.permutations, "seed": self.settings.seed}
 
 
 def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested, ...]:

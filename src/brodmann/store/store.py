@@ -24,6 +24,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from brodmann.errors import UserError
 
@@ -68,7 +69,7 @@ def _records(shard: Path) -> Iterator[tuple[str, Location]]:
             position = start + length + 1
 
 
-def _next_magic(handle, position: int) -> int:
+def _next_magic(handle: BinaryIO, position: int) -> int:
     """Offset of the next possible record at or after ``position`` (end of file if there is none)."""
     handle.seek(position)
     tail = b""
@@ -93,7 +94,7 @@ class Store:
         self.folder = Path(folder)
         self._index: dict[str, list[Location]] | None = None
         self._shard: Path | None = None
-        self._handle = None
+        self._handle: BinaryIO | None = None  # open as long as ``_shard`` is written to
 
     def __enter__(self) -> Store:
         return self
@@ -166,7 +167,7 @@ class Store:
 
     def put_many(self, records: Mapping[str, bytes]) -> None:
         """Append records and make them durable, all at once: one wait for the disk."""
-        if self._handle is None:
+        if self._handle is None or self._shard is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
             self._shard = self.folder / f"{name}.open"
@@ -191,7 +192,7 @@ class Store:
 
     def close(self) -> None:
         """Mark this process' shard as finished."""
-        if self._handle is not None:
+        if self._handle is not None and self._shard is not None:
             self._handle.close()
             self._handle = None
             finished = self._shard.with_suffix(".shard")

@@ -84,6 +84,12 @@ class Missing(Generic[B]):
     work: Work[B]
     names: tuple[Any, ...]
 
+    def steps(self, bench: B) -> int:
+        """How far the progress bar goes for these records."""
+        if self.work.steps is None:
+            return len(self.names)
+        return self.work.steps(bench, self.names)
+
 
 class Pass(Generic[B]):
     """A pass over one model. Leaving it without an error enters it in the ledger and writes the manifest.
@@ -183,10 +189,7 @@ class Pass(Generic[B]):
         self, missing: Sequence[Missing[B]], store: Store, title: str | None, unit: str
     ) -> None:
         bench = self.bench
-        total = sum(
-            len(one.names) if one.work.steps is None else one.work.steps(bench, one.names)
-            for one in missing
-        )
+        total = sum(one.steps(bench) for one in missing)
         with _bar(total, title, unit) as (on_step, on_work):
             for one in missing:
                 on_work(one.work.what)

@@ -1,6 +1,7 @@
 """Decompositions: planted sources, scikit-learn and nilearn as oracles, and the conventions of maps."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -441,6 +442,14 @@ def test_units_that_all_do_the_same_are_no_network(method, row_norm):
         assert len(found) == 0
         with pytest.raises(UserError, match="all units do the same"):
             decompose(signals, 3, **options)
+
+
+def test_networks_without_moments_have_no_course_on_their_scale(data, signals):
+    found = replace(decompose(signals, 5), mean=None, sd=None)
+    values = data.values[:, None, :]
+    assert found.courses(values).shape == (len(values), len(found))
+    with pytest.raises(UserError, match="kept without the mean and SD"):
+        found.courses(values, standardise="group")
 
 
 def test_unknown_methods_are_named(signals):

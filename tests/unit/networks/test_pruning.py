@@ -106,3 +106,11 @@ def test_what_cannot_be_pruned_is_said(family, arguments, message):
         kept_neurons(height(model), 1.0)
     with pytest.raises(UserError, match="has 3 layers, of which 5"):
         kept_neurons(height(model), 0.5, whole_ends=True)
+
+
+def test_a_block_without_the_mlp_of_the_others_is_said():
+    """The architecture's path leads nowhere in one block, as where a model mixes kinds of MLPs."""
+    model = fresh("llama")
+    del model.hf.model.layers[1]._modules["mlp"]
+    with pytest.raises(UserError, match="the MLP of an architecture like llama cannot be pruned"):
+        prune(model, kept_neurons(height(model), 0.5))

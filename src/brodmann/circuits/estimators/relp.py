@@ -114,7 +114,7 @@ class _Norm:
         self.model = model
         self.path = path
 
-    def __call__(self, module: Any, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+    def __call__(self, module: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
         """output = scale * gain * (x or x - mean) + bias, with one scale per row of the last dimension."""
         import torch
 
@@ -156,7 +156,8 @@ def _parameter(module: Any, name: str, like: torch.Tensor) -> torch.Tensor | Non
 
         there = align_module_device(module, like.device)
     with there:
-        return getattr(module, name).detach().to(like)
+        parameter: torch.Tensor = getattr(module, name).detach().to(like)
+        return parameter
 
 
 # MLPs
@@ -164,14 +165,14 @@ def _parameter(module: Any, name: str, like: torch.Tensor) -> torch.Tensor | Non
 
 def _mlps(model: LoadedModel) -> Iterator[_MLP]:
     """Of every block; an error that says why if one has none that the rules are known for."""
-    from brodmann.models.architecture import find_module
+    from brodmann.models.architecture import module_at
 
     paths = model.architecture
     if "mlp_hidden" in model.missing or not paths.mlp_hidden:
         missing = model.missing.get("mlp_hidden")
         why = "its MLPs' hidden neurons are not known"
         raise _refused(model.name, why if missing is None else missing.what)
-    for number, block in enumerate(find_module(model.hf, paths.blocks)):
+    for number, block in enumerate(module_at(model.hf, paths.blocks)):
         yield _MLP.of(model, number, block)
 
 
@@ -190,14 +191,14 @@ class _MLP:
     @classmethod
     def of(cls, model: LoadedModel, number: int, block: Any) -> _MLP:
         """The first projections are all others of the module that holds the last one."""
-        from brodmann.models.architecture import find_module, input_width, output_width
+        from brodmann.models.architecture import input_width, module_at, output_width
 
         path = model.architecture.mlp_hidden
         scope = path.rpartition(".")[0]
-        last, attention = find_module(block, path), model.architecture.heads.partition(".")[0]
+        last, attention = module_at(block, path), model.architecture.heads.partition(".")[0]
         first = [
             module
-            for name, module in find_module(block, scope).named_modules()
+            for name, module in module_at(block, scope).named_modules()
             if module is not last
             and input_width(module) is not None
             and (scope or name.partition(".")[0] != attention)
@@ -222,7 +223,7 @@ class _MLP:
 
         return hook
 
-    def _apply(self, _: Any, inputs: tuple) -> tuple | None:
+    def _apply(self, _: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The hidden neurons with the gradients of the rules."""
         neurons = inputs[0]
         put_out = [self.before.pop(place) for place in sorted(self.before)]
@@ -238,7 +239,8 @@ class _MLP:
             formula = "act(x) with the sign of x" if len(factors) == 1 else "act(gate) * up"
             raise _refused(self.model, what + formula)
         shares = (self._share(neurons.detach(), factor) for factor in factors)
-        return (_with_gradient_of(neurons, sum(shares) / len(factors)), *inputs[1:])
+        total = sum(shares, start=neurons.new_zeros(()))
+        return (_with_gradient_of(neurons, total / len(factors)), *inputs[1:])
 
     @staticmethod
     def _share(neurons: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

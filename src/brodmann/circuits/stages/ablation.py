@@ -117,7 +117,7 @@ class Circuits:
         for source, units in self.units.items():
             yield Line(source, "circuit", 0, units)
             for trial in range(1, settings.layer_matched_trials + 1):
-                seed = (settings.seed, model, source, target, trial)
+                seed: tuple[int | str, ...] = (settings.seed, model, source, target, trial)
                 drawn, missing = layer_matched(units, self.shape, *seed)
                 if missing:
                     log.warning(
@@ -278,13 +278,13 @@ def run_pass(
         done = this.make(ablation.works(mask_folder), bar="ablation", unit="row", listed=False)
         this.note(
             lesions=sum(len(one.names) for one in done),
-            rows=sum(one.work.steps(this.bench, one.names) for one in done),
+            rows=sum(one.steps(this.bench) for one in done),
         )
 
 
 def _selections(study: Study) -> list[Selection]:
     """The selections that are ablated."""
-    return selections(study.selection.signs, study.ablation.percents)
+    return selections(study.selection.signs, study.ablation.percents or ())
 
 
 # The light jobs

@@ -326,7 +326,7 @@ def _strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]
 
 
 def strongest_of(tensors: Mapping[str, np.ndarray], name: str, n_units: int) -> Strongest:
-    """The inverse of how replicates are stored."""
+    """The inverse of how replicates are stored: NAME.SIGN.units and NAME.SIGN.scores [replicates, kept]."""
     signs = ("positive", "negative")
     return Strongest(
         {sign: tensors[f"{name}.{sign}.units"] for sign in signs},

@@ -94,6 +94,7 @@ class LesionStage:
         self.card = ModelCard.read(model_json)
         self.manifest = manifest  # of the localizer pass
         lesioned, seed = self.settings.lesion, self.settings.seed
+        assert lesioned.corpus is not None, "found when the config was resolved"
         self.passages = read_passages(lesioned.corpus)[: lesioned.passages]
         found = [
             Target.drawn(study, self.card, path, lesioned.items, purpose="lesion", seed=seed)

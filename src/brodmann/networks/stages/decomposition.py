@@ -26,6 +26,7 @@ from brodmann.store.work import OnStep, Pass, Records, Work
 if TYPE_CHECKING:
     from brodmann.networks.consistency import DatasetNetworks, SampleNetworks
     from brodmann.networks.maps import Networks
+    from brodmann.networks.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,10 @@ def run_pass(
     bench, folder = Bench.opener(study, card.name, record_file, threads), Path(manifest).parent
     done = {"templates": 0, "samples": 0, "unconverged": 0}
 
+    def templates(texts: Texts) -> Work[_Decomposer]:
+        name, key = template_name(texts.name), keys.group(texts)
+        return Work.one(name, key, lambda decomposer: decomposer.templates(texts))
+
     def samples(texts: Texts) -> Work[_Decomposer]:
         drawn = texts.individual
         own = dict(zip(sample_names(texts.name, len(drawn)), drawn, strict=True))
@@ -96,12 +101,7 @@ def run_pass(
 
     with Pass("networks", card.name, manifest, lambda: _Decomposer(bench(), folder)) as this:
         for texts in datasets:
-            templates = Work.one(
-                template_name(texts.name),
-                keys.group(texts),
-                lambda decomposer, texts=texts: decomposer.templates(texts),
-            )
-            done["templates"] += len(this.make([templates]))
+            done["templates"] += len(this.make([templates(texts)]))
             done["samples"] += sum(len(one.names) for one in this.make([samples(texts)]))
         this.note(datasets=[texts.name for texts in datasets], **done)
 
@@ -201,7 +201,13 @@ class _Decomposer:
         return SampleNetworks.of(found, tokens=len(values), converged=converged)
 
     def _decompose(
-        self, signals: Any, k: int, restarts: int | None = None, **options: bool
+        self,
+        signals: Signals,
+        k: int,
+        restarts: int | None = None,
+        *,
+        quiet: bool = False,
+        may_be_none: bool = False,
     ) -> Networks:
         from brodmann.networks.decompose import decompose
 
@@ -215,7 +221,8 @@ class _Decomposer:
                 "window": self.settings.window,
             },
             device=self.device,
-            **options,
+            quiet=quiet,
+            may_be_none=may_be_none,
         )
 
     def _encode(self, texts: Sequence[str], name: str) -> list[tuple[int, ...]]:

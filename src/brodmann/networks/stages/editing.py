@@ -68,6 +68,7 @@ class Editing:
 
         self.stage = stage
         self.settings = stage.use.editing
+        assert self.settings.corpus is not None, "found when the config was resolved"
         self.passages = read_passages(self.settings.corpus)[: self.settings.passages]
         self.targets = stage.targets(item_files, self.settings.items, "editing")
         self.experiment = Experiment(
@@ -176,7 +177,9 @@ class Editing:
         if target.items.single_answer:
             return single_choices(values)
         pairs = [wording[target.used[n]] for n in asked]
-        return choices(values, [item.correct < item.incorrect for item in pairs])
+        return choices(
+            values, [one.incorrect is not None and one.correct < one.incorrect for one in pairs]
+        )
 
 
 def write_editing(

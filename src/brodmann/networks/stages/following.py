@@ -125,12 +125,13 @@ class Following:
 
             networks, texts = self.stage.networks[dataset], self.texts(dataset)
             extractor = Extractor.of(bench)
-            spread = np.where(networks.sd > 0, networks.sd, 1.0)
+            mean, sd = networks.moments
+            spread = np.where(sd > 0, sd, 1.0)
             parts: dict[str, list[np.ndarray]] = {"raw": [], "standard": [], "text": [], "end": []}
             limit = self.stage.settings.max_tokens
             for number, ids in enumerate(bench.texts(texts, truncate=limit)):
                 signals = extractor.one(ids).astype(np.float64)
-                standard = (signals - networks.mean) / spread
+                standard = (signals - mean) / spread
                 parts["raw"].append(tracks.mean_courses(signals, networks.members))
                 parts["standard"].append(tracks.mean_courses(standard, networks.members))
                 parts["text"].append(np.full(len(signals), number))

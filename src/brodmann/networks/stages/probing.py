@@ -85,7 +85,7 @@ def features_name(edit: Edit, task: str) -> str:
 
 
 def answer_labels(target: Target) -> np.ndarray:
-    """0 or 1 for each prompt, clean and corrupted in turn: which answer, by the alphabet, is right.
+    """0 or 1 per prompt [2 * items], clean and corrupted in turn: which answer, by the alphabet, is right.
 
     A single-answer item's prompts are told apart as clean (0) and corrupted (1).
     """

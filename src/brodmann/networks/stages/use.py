@@ -64,7 +64,7 @@ class UseStage:
         return self.shape[0] * self.shape[1]
 
     def pairs(self, units: np.ndarray) -> list[tuple[int, int]]:
-        """(layer, unit) of flat units."""
+        """(layer, unit) of flat units [n]."""
         return [divmod(unit, self.shape[1]) for unit in units.tolist()]
 
     def targets(self, item_files: Sequence[str], count: int, purpose: str) -> dict[str, Target]:
@@ -113,7 +113,7 @@ def networks_digest(networks: Networks) -> str:
 
 
 def units_digest(units: np.ndarray) -> str:
-    """Hash of a set of flat units."""
+    """Hash of a set of flat units [n]."""
     return hashlib.sha256(np.sort(units).astype("<i8").tobytes()).hexdigest()
 
 

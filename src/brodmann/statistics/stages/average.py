@@ -20,9 +20,9 @@ def write_averages(inventory: Inventory, exclude: Sequence[str]) -> None:
         for measure in MEASURES:
             sources = {o.model: o.path(measure) for o in inventory.contributing(one)}
             seen |= _write(sources, exclude, one.path(measure), one.count_path(measure))
-    for one in inventory.average_drops:
-        sources = {o.model: o.path for o in inventory.contributing(one)}
-        seen |= _write(sources, exclude, one.path, one.count_path)
+    for drop in inventory.average_drops:
+        sources = {o.model: o.path for o in inventory.contributing(drop)}
+        seen |= _write(sources, exclude, drop.path, drop.count_path)
     for glob in exclude:
         if not any(is_excluded(task, [glob]) for task in seen):
             log.warning("average.exclude: '%s' names no task of these models", glob)

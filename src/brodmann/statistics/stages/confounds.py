@@ -47,9 +47,8 @@ def write_confounds(
     surfaces: Mapping[str, str],
 ) -> None:
     """Rule ``confounds``. ``surfaces``: model -> its similarities; other models have no prompts here."""
-    tested: list[Overlap | Drop] = [
-        one for one in (*inventory.overlaps, *inventory.drops) if one.model in surfaces
-    ]
+    every: list[Overlap | Drop] = [*inventory.overlaps, *inventory.drops]
+    tested = [one for one in every if one.model in surfaces]
     rows: list[dict[str, Any]] = []
     with progress(len(tested), "confounds", "matrix") as bar:
         for one in tested:
@@ -79,7 +78,7 @@ def _rows(
         "component": one.component,
         "sel": one.sel,
         "measure": "accuracy_drop" if directed else "containment",
-        "kind": one.kind if directed else "",
+        "kind": one.kind if isinstance(one, Drop) else "",
         "unit": "accuracy lost" if directed else "shared units / circuit size",
         "n": cells if directed else cells // 2,
         "n_tasks": len(tasks),

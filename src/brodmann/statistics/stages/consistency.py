@@ -28,7 +28,7 @@ def consistency_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def agreed(every: tuple[Tested, ...]) -> list[tuple[Tested, Consistency]]:
     """For each kind of matrix that two models or more have: one of them, and the comparison."""
-    groups: dict[tuple, list[Tested]] = {}
+    groups: dict[tuple[str, ...], list[Tested]] = {}
     for matrix in every:
         if not matrix.control and matrix.model != AVERAGE:
             groups.setdefault(matrix.group, []).append(matrix)

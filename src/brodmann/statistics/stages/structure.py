@@ -28,5 +28,6 @@ def write_structure(
             bar.update()
     for name, path in outputs.items():
         own = table(name)
+        assert own.rows is not None, f"{name} is made of all matrices"
         rows = own.rows(every)
         write_table(path, with_q(rows) if "q" in own.columns else rows, own.columns)

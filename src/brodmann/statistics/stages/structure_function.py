@@ -43,7 +43,7 @@ def write_structure_function(
     """Rule ``structure_function``: does containment predict the accuracy drop?"""
     drops = [one for one in inventory.all_drops if _comparable(one, inventory)]
     rows: list[dict[str, Any]] = []
-    pooled: dict[tuple, dict[str, pd.DataFrame]] = {}
+    pooled: dict[tuple[str, ...], dict[str, pd.DataFrame]] = {}
     with progress(len(drops), "structure and function", "matrix") as bar:
         for one in drops:
             overlap = read_matrix(one.overlap.path("containment"))
