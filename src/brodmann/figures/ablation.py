@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
 from brodmann.figures.overlap import draw_square
+from brodmann.figures.panels import domain_dot, dot, head, legend_below, open_frame
 from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     SINGLE,
@@ -102,20 +103,12 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
             )
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
-    axes.set_xlabel("forecast (sum of attributions)")
-    axes.set_ylabel("measured drop of the metric")
-    axes.set_title(_correlations(finite, own), loc="left", fontsize=7)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="forecast (sum of attributions)", ylabel="measured drop of the metric")
+    head(axes, _correlations(finite, own), 7)
+    open_frame(axes)
     add_title(figure, title)
     handles = _handles(ordered_domains(domains), bool(own.any()))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=7,
-        handletextpad=0.1,
-    )
+    legend_below(figure, handles, 3, handletextpad=0.1)
     return figure
 
 
@@ -130,15 +123,5 @@ def _correlations(table: pd.DataFrame, own: pd.Series) -> str:
 
 
 def _handles(domains: list[str], own: bool) -> list[Line2D]:
-    handles = [
-        Line2D(
-            [], [], ls="", ms=4, marker=domain_marker(d), mfc="none", mec=domain_colour(d), label=d
-        )
-        for d in domains
-    ]
-    if own:
-        name = "filled: own circuit"
-        handles.append(
-            Line2D([], [], ls="", ms=4, marker="o", mfc="#BBBBBB", mec="black", label=name)
-        )
-    return handles
+    handles = [domain_dot(domain, mfc="none") for domain in domains]
+    return handles + [dot("filled: own circuit", "black", mfc="#BBBBBB")] * own

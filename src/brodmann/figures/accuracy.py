@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brodmann.figures.registry import Files
+from brodmann.figures.registry import Files, called
 from brodmann.figures.style import (
     DOUBLE,
     LARGEST,
@@ -62,7 +62,7 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
             for model in table.models
         ]
     )
-    names = [f"{model} (control)" if model in controls else model for model in table.models]
+    names = [called(model, controls) for model in table.models]
     left = max(text_width(name, 7) for name in names) + 0.08
     right = BAR_GAP + BAR_WIDTH + BAR_LABELS
     cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
@@ -147,8 +147,7 @@ def _label_axes(
     axes.set_yticks(np.arange(len(names)) + 0.5)
     axes.set_yticklabels(names, rotation=0)
     axes.tick_params(length=0, pad=2)
-    axes.set_xlabel("")
-    axes.set_ylabel("")
+    axes.set(xlabel="", ylabel="")
 
 
 def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages import agreement
+from brodmann.figures.panels import dot, open_frame
 from brodmann.figures.registry import Files
 from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
 from brodmann.store.tables import read_table
@@ -47,9 +48,7 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
     figure.suptitle(title, x=0.02, ha="left", fontsize=9)
     domains = sorted({domain_of(task) for task in units["task"]}, key=list(DOMAIN_COLOURS).index)
     handles = [
-        plt.Line2D([], [], marker="o", ls="", ms=4, color=DOMAIN_COLOURS[d], label=d)
-        for d in domains
-        if d in DOMAIN_COLOURS
+        dot(domain, DOMAIN_COLOURS[domain]) for domain in domains if domain in DOMAIN_COLOURS
     ]
     if handles:
         figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=7)
@@ -78,7 +77,7 @@ def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
     ticks = [-_round_down(limit), 0, _round_down(limit)]
     axes.set_xticks(ticks)
     axes.set_yticks(ticks)
-    axes.spines[["top", "right"]].set_visible(False)
+    open_frame(axes)
 
 
 def _round_down(value: float) -> float:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures.panels import grid, head, open_frame
 from brodmann.figures.registry import Files, called
 from brodmann.figures.style import (
     DOMAIN_HATCHES,
-    DOUBLE,
     OTHER_HATCH,
-    SINGLE,
     add_title,
     domain_colour,
     empty_figure,
@@ -64,29 +62,16 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     owners = ordered_domains(owner for table in panels.values() for owner in table["owner"])
     if not owners:
         return empty_figure(title, "no attribution is included")
-    columns = min(PANELS_PER_ROW, len(panels))
-    rows = -(-len(panels) // columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(width, 0.45 + PANEL_HEIGHT * rows),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for number, axes in enumerate(grid.flat):
-        if number >= len(panels):
-            axes.set_visible(False)
-    for axes, (name, table) in zip(grid.flat, panels.items(), strict=False):
-        axes.set_title(name, loc="left", fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
+    shape = {"per_row": PANELS_PER_ROW, "height": PANEL_HEIGHT, "around": 0.45}
+    figure, places = grid(len(panels), **shape, sharey=True)
+    for axes, (name, table) in zip(places, panels.items(), strict=True):
+        head(axes, name)
+        open_frame(axes)
         if not np.isfinite(table["log"].to_numpy(dtype=float)).any():
             state_empty(axes, "no layer")
             continue
         _stack(axes, table, owners)
-    top = max(axes.get_ylim()[1] for axes in grid.flat)
-    grid[0, 0].set_ylim(0, top)
+    places[0].set_ylim(0, max(axes.get_ylim()[1] for axes in places))
     figure.supxlabel("normalised depth (layer)", fontsize=8)
     figure.supylabel("log10(neurons per layer + 1)", fontsize=8)
     add_title(figure, title)
@@ -94,14 +79,8 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     handles = [_patch(owner) for owner in reversed(owners)]
     if any(table["log"].isna().any() for table in panels.values()):
         handles.append(Patch(facecolor=EMPTY_BIN, label="(no layer)"))
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=7,
-        title="neurons of",
-        title_fontsize=7,
-    )
+    named = {"title": "neurons of", "title_fontsize": 7}
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=7, **named)
     return figure
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from brodmann.figures.panels import open_frame
 from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     NEUTRAL,
@@ -35,9 +36,8 @@ def of_attributions(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.
     columns = ["task", "domain", "rank", "percent", "share"]
     table = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
     table["domain"] = [domain_of(task) for task in table["task"]]
-    return draw_concentration(table[columns], asked["percent"], title=asked["title"]), table[
-        columns
-    ]
+    table = table[columns]
+    return draw_concentration(table, asked["percent"], title=asked["title"]), table
 
 
 def curve(attribution: np.ndarray) -> pd.DataFrame:
@@ -75,18 +75,12 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     even = {"color": NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
     axes.plot(grid, grid / 100, label="all units alike", **even)
     axes.axvline(percent, color="black", linewidth=0.8)
-    axes.annotate(
-        f"circuits: {percent:g} %",
-        (percent, 1.0),
-        xytext=(2, 2),
-        textcoords="offset points",
-        fontsize=6.5,
-    )
+    aside = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6.5}
+    axes.annotate(f"circuits: {percent:g} %", (percent, 1.0), **aside)
     axes.set(xscale="log", xlim=(min(percent, table["percent"].min()), 100), ylim=(0, 1.06))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("strongest units (% of all units)")
-    axes.set_ylabel("share of absolute attribution")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="strongest units (% of all units)", ylabel="share of absolute attribution")
+    open_frame(axes)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7, handlelength=3.2)
     add_title(figure, title)
     return figure

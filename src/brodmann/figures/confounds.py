@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from brodmann.figures.registry import Files
+from brodmann.figures.panels import dot, head, legend_below
+from brodmann.figures.registry import Files, called
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure
 from brodmann.figures.tables import at_size, long_table
 
@@ -61,21 +62,15 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
         layout="constrained",
     )
     for axes, outcome in zip(panels.flat, outcomes, strict=True):
-        axes.set_title(OUTCOMES.get(outcome, outcome), loc="left", fontsize=8)
+        head(axes, OUTCOMES.get(outcome, outcome))
         axes.set_xlabel("same-domain coefficient and interval")
         _panel(axes, table[table["outcome"] == outcome], models)
     controls = set(table.loc[table["control"].astype(bool), "model"])
-    names = [f"{model} (control)" if model in controls else model for model in models]
+    names = [called(model, controls) for model in models]
     panels[0, 0].set_yticks(range(len(models)), names)
     panels[0, 0].set_ylim(len(models) - 0.5, -0.5)
     add_title(figure, title)
-    figure.legend(
-        handles=[_handle(name) for name in PREDICTORS],
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=7,
-    )
+    legend_below(figure, [_handle(name) for name in PREDICTORS], 2)
     return figure
 
 
@@ -121,14 +116,4 @@ def p_text(p: float) -> str:
 
 def _handle(predictors: str) -> Line2D:
     face = "white" if predictors == "domain_and_surface" else COLOUR
-    return Line2D(
-        [],
-        [],
-        marker="o",
-        ms=4,
-        color=COLOUR,
-        mfc=face,
-        mew=0.9,
-        lw=1,
-        label=PREDICTORS[predictors],
-    )
+    return dot(PREDICTORS[predictors], COLOUR, ls="-", mfc=face, mew=0.9, lw=1)

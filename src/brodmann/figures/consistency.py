@@ -13,6 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from brodmann.figures.panels import (
+    colour_bar,
+    domain_dot,
+    dot,
+    head,
+    legend_below,
+    number_cells,
+    open_frame,
+)
 from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
@@ -24,7 +33,6 @@ from brodmann.figures.style import (
     domain_marker,
     empty_figure,
     ordered_domains,
-    text_colour,
 )
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
@@ -119,20 +127,14 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     # Negative values need a scale with a middle.
     limits, palette = ((0.0, 1.0), "viridis") if low == 0 else ((-1.0, 1.0), "RdBu_r")
     image = axes.imshow(values, cmap=palette, vmin=limits[0], vmax=limits[1])
-    numbered = np.isfinite(values) & (size >= SMALLEST)
-    for row, column in zip(*np.nonzero(numbered), strict=True):
-        value = values[row, column]
-        colour = text_colour(image.cmap(image.norm(value))[:3])
-        text = f"{value:.2f}".replace("-", "−")
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+    if size >= SMALLEST:
+        number_cells(axes, image, values, size, lambda tau: f"{tau:.2f}".replace("-", "−"))
     axes.set_xticks(range(len(models)), models, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(models)), models)
     axes.tick_params(length=0, labelsize=names_size)
     axes.spines[:].set_visible(False)
     add_title(figure, title)
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
-    bar.set_label(label, fontsize=7)
-    bar.outline.set_visible(False)
+    colour_bar(image, axes, label, 7, fraction=0.05, pad=0.03)
     return figure
 
 
@@ -164,13 +166,13 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
         layout="constrained",
     )
     for number, axes in enumerate(grid.flat):
-        axes.spines[["top", "right"]].set_visible(False)
+        open_frame(axes)
         if number >= len(models):
             axes.set_visible(False)
     for axes, model in zip(grid.flat, models, strict=False):
         own = shown[shown["model"] == model]
         name = _name(cells[cells["model"] == model])
-        axes.set_title(name, loc="left", fontsize=7 if per_row == PANELS_PER_ROW else 4)
+        head(axes, name, 7 if per_row == PANELS_PER_ROW else 4)
         if own.empty:
             axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
             continue
@@ -187,14 +189,7 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     grid[0, 0].set_ylim(low - margin, high + margin)
     add_title(figure, title)
     handles = _handles(shown)
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=len(handles) if columns > 2 else 3,
-        frameon=False,
-        fontsize=7,
-        handletextpad=0.1,
-    )
+    legend_below(figure, handles, len(handles) if columns > 2 else 3, handletextpad=0.1)
     return figure
 
 
@@ -235,26 +230,15 @@ def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
 def _look(domain: str) -> dict[str, Any]:
     if domain == CROSS:
         return {"marker": "x", "s": 5, "linewidths": 0.5, "color": NEUTRAL, "alpha": 0.6}
-    colour = domain_colour(domain)
-    return {
-        "marker": domain_marker(domain),
-        "s": 7,
-        "linewidths": 0,
-        "color": colour,
-        "alpha": 0.75,
-    }
+    look = {"marker": domain_marker(domain), "color": domain_colour(domain)}
+    return {**look, "s": 7, "linewidths": 0, "alpha": 0.75}
 
 
 def _handles(cells: pd.DataFrame) -> list[Line2D]:
     domains = set(_shared_domain(cells))
-    handles = [
-        Line2D(
-            [], [], ls="", ms=4, marker=domain_marker(name), color=domain_colour(name), label=name
-        )
-        for name in ordered_domains(domains - {CROSS})
-    ]
+    handles = [domain_dot(name) for name in ordered_domains(domains - {CROSS})]
     if CROSS in domains:
-        handles.append(Line2D([], [], ls="", ms=4, marker="x", color=NEUTRAL, label=CROSS))
+        handles.append(dot(CROSS, NEUTRAL, "x"))
     if cells.duplicated(["model", "overlap", "drop"]).any():
         handles.append(Line2D([], [], ls="", label="larger: more pairs"))
     return handles

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.stages.ablation import COLUMNS
+from brodmann.figures.panels import domain_axis, dot, legend_below, open_frame
 from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     NEUTRAL,
@@ -22,7 +23,6 @@ from brodmann.figures.style import (
     domain_colour,
     empty_figure,
     ordered_domains,
-    readable,
 )
 from brodmann.store.tables import read_table
 
@@ -33,13 +33,7 @@ GROUPS = {
     "layer_matched": "random units, same layers",
     "random": "random units, any layer",
 }
-MARKERS = {
-    "own": "D",
-    "same_domain": "o",
-    "other_domains": "o",
-    "layer_matched": "s",
-    "random": "^",
-}
+MARKERS = dict(zip(GROUPS, "Doos^", strict=True))
 CONTROLS = ("layer_matched", "random")
 OPEN = "other_domains"
 
@@ -70,23 +64,11 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
                 _point(axes, x, cells.loc[(domain, group)], domain, group)
     for border in range(1, len(domains)):
         axes.axvline(border - 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
-    axes.set_xticks(range(len(domains)), domains)
-    axes.tick_params(axis="x", length=0)
-    for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
-        tick.set_color(readable(_colour(domain)))
-    axes.set_xlim(-0.5, len(domains) - 0.5)
-    axes.set_xlabel("domain of the tested task")
-    axes.set_ylabel("accuracy lost (mean ± s.e.m.)")
-    axes.spines[["top", "right"]].set_visible(False)
+    domain_axis(axes, domains, _colour)
+    axes.set(xlabel="domain of the tested task", ylabel="accuracy lost (mean ± s.e.m.)")
+    open_frame(axes)
     add_title(figure, title)
-    figure.legend(
-        handles=[_handle(group) for group in groups],
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=7,
-        handletextpad=0.2,
-    )
+    legend_below(figure, [_handle(group) for group in groups], 2, handletextpad=0.2)
     return figure
 
 
@@ -116,6 +98,4 @@ def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> No
 def _handle(group: str) -> Line2D:
     colour = NEUTRAL if group in CONTROLS else "#222222"
     face = "white" if group == OPEN else colour
-    return Line2D(
-        [], [], ls="", ms=4, marker=MARKERS[group], color=colour, mfc=face, label=GROUPS[group]
-    )
+    return dot(GROUPS[group], colour, MARKERS[group], mfc=face)

@@ -12,15 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures.panels import domain_axis, grid, head, legend_below, open_frame
 from brodmann.figures.registry import Files, called
 from brodmann.figures.style import (
-    DOUBLE,
-    SINGLE,
     add_title,
     domain_colour,
     empty_figure,
     ordered_domains,
-    readable,
     state_empty,
 )
 from brodmann.figures.tables import at_size, long_table
@@ -66,16 +64,8 @@ def _panels(
         groups = (("within", "within"), ("out", "to_others"))
         # Overlap has no direction.
         for column, pair in (*groups, ("into", "from_others")) if drop else groups:
-            rows.append(
-                {
-                    "model": row["model"],
-                    "domain": row["domain"],
-                    "pairs": pair,
-                    "mean": row[column],
-                    "sem": row[f"{column}_sem"],
-                    "n": row[f"n_{column}"],
-                }
-            )
+            values = row[column], row[f"{column}_sem"], row[f"n_{column}"]
+            rows.append((row["model"], row["domain"], pair, *values))
     data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
     count = len([name for name in names if name != AVERAGE and name not in labels])
     panels = {}
@@ -105,37 +95,21 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
     present = {kind for table in panels.values() for kind in table["pairs"]}
     kinds = [kind for kind in PAIRS if kind in present]
     columns = min(PANELS_PER_ROW, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(SINGLE if columns == 1 else DOUBLE, 0.5 + PANEL_HEIGHT * rows),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for number, axes in enumerate(grid.flat):
-        if number >= len(panels):
-            axes.set_visible(False)
+    shape = {"per_row": PANELS_PER_ROW, "height": PANEL_HEIGHT}
+    figure, places = grid(len(panels), **shape, sharey=True)
     size = 5.5 if columns * len(domains) * len(kinds) <= 24 else 4.5
-    for axes, (name, table) in zip(grid.flat, panels.items(), strict=False):
-        axes.set_title(name, loc="left", fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
+    for axes, (name, table) in zip(places, panels.items(), strict=True):
+        head(axes, name)
+        open_frame(axes)
         if not np.isfinite(table["mean"].to_numpy(dtype=float)).any():
             state_empty(axes)
             continue
         _bars(axes, table, domains, kinds, size)
-    for axes in grid[:, 0]:
+    for axes in places[::columns]:
         axes.set_ylabel(ylabel)
     add_title(figure, title)
-    figure.legend(
-        handles=[_patch(kind, kinds) for kind in kinds],
-        loc="outside lower center",
-        ncols=3 if columns > 1 else 2,
-        frameon=False,
-        fontsize=7,
-        handlelength=1.6,
-    )
+    handles = [_patch(kind, kinds) for kind in kinds]
+    legend_below(figure, handles, 3 if columns > 1 else 2, handlelength=1.6)
     return figure
 
 
@@ -169,11 +143,7 @@ def _bars(
                 fontsize=size,
                 color="#444444",
             )
-    axes.set_xticks(range(len(domains)), domains)
-    axes.tick_params(axis="x", length=0)
-    for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
-        tick.set_color(readable(domain_colour(domain)))
-    axes.set_xlim(-0.5, len(domains) - 0.5)
+    domain_axis(axes, domains)
     axes.margins(y=0.12)
 
 
@@ -194,10 +164,5 @@ def _fade(colour: str, alpha: float) -> tuple[float, float, float]:
 def _patch(kind: str, kinds: Sequence[str]) -> Patch:
     symmetric = "from_others" not in kinds and kind == "to_others"
     faded = _fade("#555555", float(STYLES[kind]["alpha"]))
-    return Patch(
-        facecolor=faded,
-        edgecolor="#555555",
-        hatch=STYLES[kind]["hatch"],
-        lw=0.6,
-        label=ACROSS if symmetric else NAMES[kind],
-    )
+    look = {"facecolor": faded, "edgecolor": "#555555", "hatch": STYLES[kind]["hatch"], "lw": 0.6}
+    return Patch(**look, label=ACROSS if symmetric else NAMES[kind])

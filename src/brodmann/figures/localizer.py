@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 
+from brodmann.figures.panels import (
+    bare,
+    colour_bar,
+    grid,
+    head,
+    legend_below,
+    number_cells,
+    open_frame,
+    plain_numbers,
+)
 from brodmann.figures.style import (
     DOUBLE,
     SINGLE,
@@ -20,7 +30,6 @@ from brodmann.figures.style import (
     empty_figure,
     ordered_domains,
     state_empty,
-    text_colour,
 )
 
 NETWORK_NAMES = {
@@ -69,13 +78,11 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
         else:
             angle = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
             axes.set_xticks([0.5], [label], fontsize=7, **angle)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        bare(axes)
     panels[0][0].set_yticks([0, 0.5, 1], ["first", "", "last"])
     panels[0][0].set_ylabel("layer")
-    bar = figure.colorbar(image, ax=list(panels[0]), fraction=0.06, pad=0.03)
-    bar.set_label("selected units (% of the layer)")
-    bar.outline.set_visible(False)
+    where = {"fraction": 0.06, "pad": 0.03}
+    colour_bar(image, list(panels[0]), "selected units (% of the layer)", **where)
     add_title(figure, title)
     return figure
 
@@ -88,11 +95,11 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
     """
     if not values:
         return empty_figure(title, "no network is localized")
-    figure, panels = _grid(len(values), height=1.9, sharey=False)
+    figure, panels = grid(len(values), per_row=PANELS_PER_ROW, height=1.9)
     for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
-        axes.set_title(name, loc="left", fontsize=7.5)
+        head(axes, name, 7.5)
         if not len(finite):
             state_empty(axes)
             continue
@@ -100,7 +107,7 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
         axes.set_xlabel("t")
-        axes.spines[["top", "right"]].set_visible(False)
+        open_frame(axes)
     panels[0].set_ylabel("units")
     add_title(figure, title)
     return figure
@@ -111,22 +118,16 @@ def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> F
     tables = {label: table for label, table in tables.items() if len(table)}
     if not tables:
         return empty_figure(title, "no network is localized")
-    figure, panels = _grid(len(tables), height=2.1, sharey=True)
+    figure, panels = grid(len(tables), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
     for axes, (label, table) in zip(panels, tables.items(), strict=True):
         values = table.to_numpy(dtype=float)
         image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
         names = [NETWORK_NAMES.get(name, name) for name in table.index]
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        axes.set_title(label, loc="left", fontsize=8)
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                colour = text_colour(image.cmap(image.norm(value))[:3])
-                axes.text(
-                    column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=7
-                )
+        bare(axes)
+        head(axes, label)
+        number_cells(axes, image, values, 7)
     add_title(figure, title)
     return figure
 
@@ -141,13 +142,12 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     if table.empty:
         return empty_figure(title, "no lesion was measured")
     names = list(dict.fromkeys(table["panel"]))
-    figure, panels = _grid(len(names), height=2.2, sharey=False)
+    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.2)
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
         _dose_panel(axes, own)
-        axes.set_title(name, loc="left", fontsize=7.5)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+        head(axes, name, 7.5)
+    legend_below(figure, panels[0].get_legend_handles_labels()[0], 3)
     add_title(figure, title)
     return figure
 
@@ -190,8 +190,7 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
         means.index, means.values, color=RANDOM, linewidth=1, ls="--", label="random units, mean"
     )
     axes.set_xscale("log")
-    axes.set_xlabel("silenced units (%)")
-    axes.set_ylabel(measure)
+    axes.set(xlabel="silenced units (%)", ylabel=measure)
     ticks = sorted(set(table["percentage"].dropna()))
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
@@ -200,10 +199,8 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     if measure == "perplexity" and len(values) and values.max() > 10 * values.min() > 0:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e6 else f"{value:.0e}")
-        )
-    axes.spines[["top", "right"]].set_visible(False)
+        axes.yaxis.set_major_formatter(plain_numbers())
+    open_frame(axes)
 
 
 def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
@@ -215,7 +212,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     names = list(dict.fromkeys(table["panel"]))
     if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         return empty_figure(title, "no circuit or no network to compare")
-    figure, panels = _grid(len(names), height=2.1, sharey=True)
+    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
     domains = ordered_domains(table["domain"])
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
@@ -237,27 +234,8 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
         axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
-        axes.set_title(name, loc="left", fontsize=7.5)
-        axes.spines[["top", "right"]].set_visible(False)
+        head(axes, name, 7.5)
+        open_frame(axes)
     panels[0].set_ylabel("written onto the network / chance")
     add_title(figure, title)
     return figure
-
-
-def _grid(number: int, *, height: float, sharey: bool) -> tuple[Figure, Sequence[Axes]]:
-    """``number`` panels, at most three in a row."""
-    columns = min(PANELS_PER_ROW, number)
-    rows = -(-number // columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(width, 0.5 + height * rows),
-        sharey=sharey,
-        layout="constrained",
-        squeeze=False,
-    )
-    panels = list(grid.flat)
-    for axes in panels[number:]:
-        axes.set_axis_off()
-    return figure, panels[:number]

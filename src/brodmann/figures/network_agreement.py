@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.figures.panels import head, open_frame
 from brodmann.figures.registry import Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
@@ -30,10 +31,8 @@ _SURE = 0.05
 
 def of_maps(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Of one model."""
-    table, layers = (
-        read_table(files["agreement"], COLUMNS),
-        read_table(files["layers"], SHARE_COLUMNS),
-    )
+    table = read_table(files["agreement"], COLUMNS)
+    layers = read_table(files["layers"], SHARE_COLUMNS)
     title = f"{asked['model']}: circuits, localized units and networks"
     return draw_map_agreement(table, layers, title=title), table
 
@@ -64,7 +63,7 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
     for place, space in enumerate(spaces):
         axes = figure.add_subplot(grid[0, place], sharey=first)
         _ratios(axes, compared[compared["space"] == space], names)
-        axes.set_title(SPACES[space], loc="left", fontsize=8)
+        head(axes, SPACES[space])
         if first is None:
             first = axes
             axes.set_yticks(range(len(names)), names, fontsize=6.5)
@@ -97,23 +96,16 @@ def _pair(row: dict) -> str:
 
 def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
     for row in table.to_dict("records"):
-        sure = float(row["q"]) < _SURE
-        colour = "#222222"
-        axes.plot(
-            float(row["ratio"]),
-            names.index(_pair(row)),
-            "o",
-            color=colour,
-            markersize=4,
-            markerfacecolor=colour if sure else "none",
-        )
+        face = "#222222" if float(row["q"]) < _SURE else "none"
+        place = float(row["ratio"]), names.index(_pair(row))
+        axes.plot(*place, "o", color="#222222", markersize=4, markerfacecolor=face)
     axes.axvline(1, color="#999999", linewidth=0.7, zorder=0)
     # Marks at the edge are to be whole.
     axes.set_xlim(0, 1.08 * max(1.0, float(table["ratio"].max())))
     axes.set_xlabel("observed / chance")
     axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    open_frame(axes)
 
 
 def _depth(axes: Axes, layers: pd.DataFrame) -> None:
@@ -130,10 +122,9 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
             linewidth=1.2,
             label=_called(str(method), str(name)),
         )
-    axes.set_xlabel("layer")
-    axes.set_ylabel("share of the map (%)")
+    axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    open_frame(axes)
     axes.legend(
         fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6
     )

@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
+from brodmann.figures.panels import dot, grid, head, open_frame, plain_numbers
 from brodmann.figures.registry import Files
 from brodmann.figures.style import (
     DOUBLE,
     NEUTRAL,
-    SINGLE,
     add_title,
     empty_figure,
     save_figure,
@@ -31,11 +31,7 @@ from brodmann.networks.stages.following import ACROSS_COLUMNS, CONNECTIVITY_COLU
 from brodmann.store.tables import read_table
 
 _SIZE, _LINE = 7.5, 0.17  # points, inches
-COLOURS = {
-    "inhibit": "#D55E00",
-    "multiply": "#0072B2",
-    "add": "#009E73",
-}
+COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
 
 
 def of_editing(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
@@ -154,9 +150,9 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
         _scale(axes, values[np.isfinite(values)])
         amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
-        axes.set_title(amounts[how], loc="left", fontsize=8)
+        head(axes, amounts[how])
         axes.set_xlabel("perplexity per word")
-        axes.spines[["top", "right"]].set_visible(False)
+        open_frame(axes)
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
         axes.set_axisbelow(True)
     sizes = {
@@ -172,8 +168,8 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     grid[0, 0].set_yticks(range(len(rows)), [name.strip() for name in names])
     grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     shown = [
-        Line2D([], [], color=COLOURS[edits[0][0]], marker="o", ms=4, ls="", label="edited"),
-        Line2D([], [], color=NEUTRAL, marker=".", ms=4, ls="", label="as many random units"),
+        dot("edited", COLOURS[edits[0][0]]),
+        dot("as many random units", NEUTRAL, "."),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
     figure.legend(handles=shown, loc="outside lower right", ncols=3, frameon=False, fontsize=7)
@@ -194,13 +190,7 @@ def _scale(axes, values: np.ndarray) -> None:
     if len(values) and values.min() > 0 and values.max() > 10 * values.min():
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(
-            FuncFormatter(
-                lambda value, _: (
-                    f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
-                )
-            )
-        )
+        axes.xaxis.set_major_formatter(plain_numbers(lambda text: text.replace("e+0", "e")))
     axes.tick_params(axis="x", labelrotation=30)
 
 
@@ -229,21 +219,16 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
     """Pearson's r, a panel each; ``named``: axes show whose networks they are."""
     if not squares:
         return empty_figure(title, "no dataset")
-    columns = min(3, len(squares))
-    rows = -(-len(squares) // columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    size = (width, 0.4 + rows * (2.9 if columns == 1 else 2.3))
-    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    height = 2.9 if len(squares) == 1 else 2.3
+    figure, panels = grid(len(squares), per_row=3, height=height, around=0.4)
     image = None
-    for axes, (name, square) in zip(grid.flat, squares.items(), strict=False):
+    for axes, (name, square) in zip(panels, squares.items(), strict=True):
         image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
         for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
             place(range(len(labels)), [label.removeprefix("network-") for label in labels])
         if named:
             axes.set(xlabel=square.columns.name, ylabel=square.index.name)
-        axes.set_title(name.partition(":")[0] if named else name, loc="left", fontsize=8)
-    for axes in list(grid.flat)[len(squares) :]:
-        axes.set_axis_off()
-    figure.colorbar(image, ax=grid, shrink=0.7, label="Pearson's r of mean courses")
+        head(axes, name.partition(":")[0] if named else name)
+    figure.colorbar(image, ax=figure.axes, shrink=0.7, label="Pearson's r of mean courses")
     add_title(figure, title)
     return figure

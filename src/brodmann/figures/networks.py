@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,15 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brodmann.figures.panels import bare, colour_bar, grid, head, legend_below, open_frame
 from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    DOUBLE,
-    SINGLE,
-    add_title,
-    empty_figure,
-    state_empty,
-    text_colour,
-)
+from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
 from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
 from brodmann.store.tables import read_table
 
@@ -28,6 +22,7 @@ _GROUP, _SINGLE = "#C0392B", "#7F8C8D"
 # So many networks' values are printed in their cells, and their numbers on the axis.
 _PRINTED, _LABELLED = 14, 24
 _PANELS = 2
+_BAR = {"fraction": 0.05, "pad": 0.02}  # of colour bars, in shares of the panels
 
 
 def of_consistency(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
@@ -84,8 +79,8 @@ def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
     axes.set_xticks(range(columns), names)
     _number(axes, rows, "y")
     axes.set_ylabel("template")
-    _bare(axes)
-    _bar(figure, image, axes, "share of networks (%)")
+    bare(axes)
+    colour_bar(image, axes, "share of networks (%)", **_BAR)
     add_title(figure, title)
     return figure
 
@@ -99,12 +94,12 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
     if not names:
         return empty_figure(title, _NOTHING)
     rows = table.groupby("dataset")["template"].nunique().max() + 1
-    figure, panels = _panels(len(names), height=0.65 + 0.13 * min(rows, 30))
+    figure, panels = _panels(len(names), 0.65 + 0.13 * min(rows, 30))
     squares = {name: _layer_square(table[table["dataset"] == name]) for name in names}
     finite = [np.nanmax(s.to_numpy()) for s in squares.values() if s.notna().any(axis=None)]
     image = None
     for axes, (name, square) in zip(panels, squares.items(), strict=True):
-        axes.set_title(name, loc="left", fontsize=8)
+        head(axes, name)
         image = axes.imshow(
             square.to_numpy(dtype=float),
             cmap="magma_r",
@@ -117,10 +112,10 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(templates - 0.5, color="black", linewidth=0.6)
         _number(axes, templates, "y", more="single texts")
         axes.set_xlabel("layer")
-        _bare(axes)
+        bare(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("template")
-    _bar(figure, image, list(panels), "units of the network (%)")
+    colour_bar(image, panels, "units of the network (%)", **_BAR)
     add_title(figure, title)
     return figure
 
@@ -133,7 +128,7 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
     names = list(dict.fromkeys(table["dataset"]))
     if not names:
         return empty_figure(title, _NOTHING)
-    figure, panels = _panels(len(names), height=1.7)
+    figure, panels = _panels(len(names), 1.7)
     largest = max(1, int(table["n_units"].max()))
     edges = np.linspace(0, largest, 41)
     for axes, name in zip(panels, names, strict=True):
@@ -142,7 +137,7 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
             own.loc[own["level"] == level, "n_units"].to_numpy(dtype=float)
             for level in ("individual", "group")
         )
-        axes.set_title(name, loc="left", fontsize=8)
+        head(axes, name)
         if len(single):
             axes.hist(single, bins=edges, color=_SINGLE, label="networks of single texts")
         elif not len(group):
@@ -158,14 +153,11 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
         axes.set_xlim(0, 1.02 * largest)
         axes.set_ylim(0, 1.12 * max(1, axes.get_ylim()[1]))
         axes.set_xlabel("units in a network")
-        axes.spines[["top", "right"]].set_visible(False)
+        open_frame(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("networks")
-    handles, labels = panels[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=7
-        )
+    if handles := panels[0].get_legend_handles_labels()[0]:
+        legend_below(figure, handles, 2)
     add_title(figure, title)
     return figure
 
@@ -195,8 +187,8 @@ def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
     angle = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
     axes.set_xticks(middles, labels, **angle)
     axes.set_yticks(middles, labels)
-    _bare(axes)
-    _bar(figure, image, axes, "IoU of two templates")
+    bare(axes)
+    colour_bar(image, axes, "IoU of two templates", **_BAR)
     add_title(figure, title)
     return figure
 
@@ -229,18 +221,8 @@ def _layer_square(own: pd.DataFrame) -> pd.DataFrame:
     return wide.astype(float)
 
 
-def _panels(number: int, *, height: float) -> tuple[Figure, Sequence[Axes]]:
-    columns = min(_PANELS, number)
-    rows = -(-number // columns)
-    width = SINGLE if columns == 1 else DOUBLE
-    figure, grid = plt.subplots(
-        *(rows, columns),
-        **{"figsize": (width, 0.6 + height * rows), "layout": "constrained", "squeeze": False},
-    )
-    panels = list(grid.flat)
-    for axes in panels[number:]:
-        axes.set_axis_off()
-    return figure, panels[:number]
+def _panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
+    return grid(number, per_row=_PANELS, height=height, around=0.6)
 
 
 def _number(axes: Axes, count: int, axis: str, more: str = "") -> None:
@@ -250,14 +232,3 @@ def _number(axes: Axes, count: int, axis: str, more: str = "") -> None:
     if more:
         places, labels = [*places, count], [*labels, more]
     getattr(axes, f"set_{axis}ticks")(places, labels)
-
-
-def _bare(axes: Axes) -> None:
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
-def _bar(figure: Figure, image: object, axes: Axes | list[Axes], label: str) -> None:
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02)
-    bar.set_label(label)
-    bar.outline.set_visible(False)

@@ -8,9 +8,11 @@ options of the figure. They return the picture and the table of what it shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
+from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
 from brodmann.statistics.inventory import AVERAGE, Inventory
 
@@ -65,14 +67,32 @@ class Scene:
         return list(self.study.tasks.selected) if self.study.run_models else []
 
     @property
-    def label(self) -> str:
-        """The model's name, controls marked."""
-        return called(self.model, self.study.controls)
+    def models(self) -> list[str]:
+        """The models that are run."""
+        return list(self.study.run_models)
+
+    @property
+    def controls(self) -> list[str]:
+        """The models that are shown, but in no average."""
+        return list(self.study.controls)
 
     @property
     def compared(self) -> list[str]:
         """The models that averages and comparisons between models are made of."""
-        return [name for name in self.study.models if name not in self.study.controls]
+        return [name for name in self.study.models if name not in self.controls]
+
+    @property
+    def label(self) -> str:
+        """The model's name, controls marked."""
+        return called(self.model, self.controls)
+
+    def attributions(self, *models: str) -> Files:
+        """The attributions of these models' units, task by task."""
+        folder = f"attribution/{self.component}"
+        pairs = product(models, self.tasks)
+        return {"attributions": [f"results/{m}/{folder}/{t}.safetensors" for m, t in pairs]}
+
+    # Parts of captions.
 
     @property
     def main(self) -> str:
@@ -97,6 +117,31 @@ class Scene:
         most = self.study.ablation.max_items
         return "all used items" if most is None else f"the first {most} used items"
 
+    @property
+    def layer_matched(self) -> str:
+        """How many layer-matched lesions there are, in words."""
+        return _draws(self.study.ablation.layer_matched_trials)
+
+    @property
+    def random(self) -> str:
+        """How many lesions of random units of any layer there are, in words."""
+        return _draws(self.study.ablation.random_trials)
+
+    @property
+    def common_tasks(self) -> str:
+        """The tasks that models are compared on, in words."""
+        pairwise = self.study.statistics.consistency == PAIRWISE
+        return "the two models have" if pairwise else "every model has"
+
+    @property
+    def chord_minimum(self) -> float:
+        """The least overlap that a chord shows, in per cent."""
+        return 100 * self.study.figures.chord_minimum
+
+
+def _draws(number: int) -> str:
+    return "1 draw" if number == 1 else f"{number} draws"
+
 
 def called(model: str, controls: Iterable[str]) -> str:
     """A model's name, controls marked."""
@@ -104,26 +149,19 @@ def called(model: str, controls: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A section of the report that shows the figure, with its caption there.
-
-    A caption may leave places in braces for what only the report knows (``Sources.figures``).
-    """
-
-    section: str
-    caption: str | Callable[[Scene], str]
-    when: Callable[[Scene], bool] = lambda _: True
-
-
-@dataclass(frozen=True)
 class Figure:
-    """One figure; its ``name`` may hold {model} (or {shown}: a model or the average) and {component}."""
+    """One figure; its ``name`` may hold {model} (or {shown}: a model or the average) and {component}.
+
+    ``captions``: section of the report -> caption there, with places in braces for the ``scene`` and for what
+    only the report knows (``Sources.figures``). The report shows it ``when`` that is true of the scene.
+    """
 
     name: str
     draw: str
-    title: str = ""  # in the report; may name the {model}
-    places: tuple[Place, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    title: str  # in the report; may name the {model}
+    captions: Mapping[str, str]
+    when: Callable[[Scene], bool]
+    options: Mapping[str, Any]
 
     def stem(self, scene: Scene) -> str:
         """Its files in ``results/figures``, less their endings."""
@@ -136,11 +174,11 @@ class Family:
 
     rule: str
     message: str
-    figures: tuple[Figure, ...]
     scenes: Callable[[Scene], Iterable[Scene]]  # all that the study has
     reads: Callable[[Scene], Files]
     settings: Callable[[Scene], Mapping[str, Any]]
-    method: str = "figures"  # whose version says that it is to be drawn anew
+    figures: tuple[Figure, ...]
+    method: str  # whose version says that it is to be drawn anew
 
     @property
     def outputs(self) -> list[str]:
@@ -156,6 +194,32 @@ class Family:
     def stems(self, scene: Scene) -> list[str]:
         """Names of all its figures in the study."""
         return [one.stem(there) for there in self.scenes(scene) for one in self.figures]
+
+
+def figure(
+    name: str,
+    draw: str,
+    title: str = "",
+    *,
+    when: Callable[[Scene], bool] = lambda _: True,
+    options: Mapping[str, Any] | None = None,
+    **captions: str,
+) -> Figure:
+    """Declares a figure; a keyword per section of the report that shows it, with its caption there."""
+    return Figure(name, draw, title, captions, when, options or {})
+
+
+def family(
+    rule: str,
+    message: str,
+    scenes: Callable[[Scene], Iterable[Scene]],
+    reads: Callable[[Scene], Files],
+    settings: Callable[[Scene], Mapping[str, Any]],
+    *figures: Figure,
+    method: str = "figures",
+) -> Family:
+    """Declares figures that one rule draws."""
+    return Family(rule, message, scenes, reads, settings, figures, method)
 
 
 def files_of(stems: Iterable[str]) -> list[str]:

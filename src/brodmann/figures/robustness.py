@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from brodmann.figures.registry import Files
+from brodmann.figures.panels import legend_below, open_frame
+from brodmann.figures.registry import Files, called
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, add_title, empty_figure
 from brodmann.figures.tables import long_table
 from brodmann.statistics.printed import without_lonely_average
@@ -66,8 +67,7 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
             for column in columns:
                 dashes = {"linestyle": "--"} if column == DASHED else {}
                 axes.plot(own["percent"], own[column].astype(float), **{**looks[model], **dashes})
-        axes.set_ylabel(label)
-        axes.set_xlabel("circuit size (% of all units)")
+        axes.set(ylabel=label, xlabel="circuit size (% of all units)")
         _size_axis(axes, sorted(set(table["percent"])))
     if np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         panels[1].axhline(1, color="#BBBBBB", linewidth=0.6, zorder=0)
@@ -75,16 +75,10 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     _kinds(panels[0])
     add_title(figure, title)
     handles = [
-        Line2D([], [], label=f"{model} (control)" if model in controls else model, **looks[model])
+        Line2D([], [], label=called(model, controls), **looks[model])
         for model in sorted(models, key=lambda model: model != AVERAGE)
     ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(MODELS_PER_ROW, len(handles)),
-        frameon=False,
-        fontsize=7,
-    )
+    legend_below(figure, handles, min(MODELS_PER_ROW, len(handles)))
     return figure
 
 
@@ -103,7 +97,7 @@ def _size_axis(axes: Axes, percents: list[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(min(percents) / 1.4, max(percents) * 1.4)
-    axes.spines[["top", "right"]].set_visible(False)
+    open_frame(axes)
 
 
 def _kinds(axes: Axes) -> None:

@@ -38,14 +38,10 @@ class Sources:
         found = []
         for figure in (figure for family in families() for figure in family.figures):
             name = figure.stem(scene)
-            for place in figure.places:
-                if place.section == section and name in self.planned and place.when(scene):
-                    path = self.results / "figures" / f"{name}.png"
-                    title = figure.title.format(model=model)
-                    caption = (
-                        place.caption if isinstance(place.caption, str) else place.caption(scene)
-                    )
-                    found.append(Picture(path, title, caption.format(**told) if told else caption))
+            if section in figure.captions and name in self.planned and figure.when(scene):
+                caption = figure.captions[section].format(scene=scene, **told)
+                path = self.results / "figures" / f"{name}.png"
+                found.append(Picture(path, figure.title.format(model=model), caption))
         return found
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from brodmann.config.statistics import PAIRWISE
-from brodmann.figures.registry import Family, Figure, Files, Place, Scene, every_component, once
+from brodmann.figures.registry import Files, Scene, every_component, family, figure, once
 
 # The long tables that figures read.
 _TABLES = ("domain_modularity", "consistency", "threshold_robustness", "confounds")
@@ -13,17 +12,11 @@ _TABLES += ("structure_function",)
 
 
 def _ran(scene: Scene) -> bool:
-    return bool(scene.study.run_models)
+    return bool(scene.models)
 
 
 def _several(scene: Scene) -> bool:
     return len(scene.compared) > 1
-
-
-def _common_tasks(scene: Scene) -> str:
-    """The tasks that models are compared on, in words."""
-    pairwise = scene.study.statistics.consistency == PAIRWISE
-    return "the two models have" if pairwise else "every model has"
 
 
 def _imported_overlaps(scene: Scene) -> dict[str, str]:
@@ -37,25 +30,21 @@ def _imported_overlaps(scene: Scene) -> dict[str, str]:
 
 
 def _read_accuracies(scene: Scene) -> Files:
-    study = scene.study
+    baselines = [f"results/{m}/baseline/{task}.json" for m in scene.models for task in scene.tasks]
     return {
-        "baselines": [
-            f"results/{model}/baseline/{task}.json"
-            for model in study.run_models
-            for task in scene.tasks
-        ],
-        "imported": [f"results/{model}/accuracy.csv" for model in study.imported_models],
+        "baselines": baselines,
+        "imported": [f"results/{model}/accuracy.csv" for model in scene.study.imported_models],
         "matrices": list(_imported_overlaps(scene).values()),
     }
 
 
 def _accuracies(scene: Scene) -> dict[str, Any]:
     return {
-        "models": list(scene.study.run_models),
+        "models": scene.models,
         "imported": list(scene.study.imported_models),
         "matrix_models": list(_imported_overlaps(scene)),
         "tasks": scene.tasks,
-        "controls": list(scene.study.controls),
+        "controls": scene.controls,
     }
 
 
@@ -74,188 +63,114 @@ def _compared(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _read_attributions(scene: Scene) -> Files:
-    folder = f"attribution/{scene.component}"
-    return {
-        "attributions": [
-            f"results/{model}/{folder}/{task}.safetensors"
-            for model in scene.study.run_models
-            for task in scene.tasks
-        ]
-    }
-
-
 def _depth(scene: Scene) -> dict[str, Any]:
     percent = scene.study.selection.main
     return {
-        "models": list(scene.study.run_models),
+        "models": scene.models,
         "tasks": scene.tasks,
-        "controls": list(scene.study.controls),
+        "controls": scene.controls,
         "percent": percent,
         "title": f"{scene.component}, top {percent:g} % of each domain's mean attribution",
     }
 
 
 FAMILIES = (
-    Family(
+    family(
         "accuracy_heatmap",
         "Drawing the accuracy heatmap",
-        (
-            Figure(
-                "accuracy_heatmap",
-                "accuracy:of_models",
-                "Accuracy",
-                (
-                    Place(
-                        "overview",
-                        "Share of token-aligned minimal pairs of which a model gets both the clean and the corrupted problem "
-                        "right; independent guesses reach 25 %. Colours run from 50 to 100 %. Crossed out: not included. "
-                        "“–”: not known. {rule}",
-                    ),
-                ),
-            ),
-        ),
         once,
         _read_accuracies,
         _accuracies,
+        figure(
+            "accuracy_heatmap",
+            "accuracy:of_models",
+            "Accuracy",
+            overview="Share of token-aligned minimal pairs of which a model gets both the clean and the corrupted "
+            "problem right; independent guesses reach 25 %. Colours run from 50 to 100 %. Crossed out: not included. "
+            "“–”: not known. {rule}",
+        ),
         method="accuracy",
     ),
-    Family(
+    family(
         "study_figures",
         "Drawing what compares models and domains",
-        (
-            Figure(
-                "domains_overlap.{component}",
-                "domains:of_study",
-                "Overlap within each domain and with the others",
-                (
-                    Place(
-                        "overlap",
-                        lambda scene: (
-                            "Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose number "
-                            f"is printed). Controls have panels of their own. Tests: {scene.tested}."
-                        ),
-                    ),
-                ),
-                {"drop": False},
-            ),
-            Figure(
-                "domains_ablation.{component}",
-                "domains:of_study",
-                "Accuracy lost within each domain, and to and from the others",
-                (
-                    Place(
-                        "function",
-                        lambda scene: (
-                            f"Mean over cells, bars: standard error, n: cells. Tests: {scene.tested}."
-                        ),
-                    ),
-                ),
-                {"drop": True},
-            ),
-            Figure(
-                "structure_function.{component}",
-                "consistency:of_cells",
-                "Does overlap predict ablation?",
-                (
-                    Place(
-                        "function",
-                        "Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one costs the "
-                        "other; larger marks stand for more pairs, marks side by side for the same overlap; the line is the "
-                        "least-squares fit.",
-                    ),
-                ),
-            ),
-            Figure(
-                "consistency_ablation.{component}",
-                "consistency:of_models",
-                "Agreement between models on what breaks",
-                (
-                    Place(
-                        "function",
-                        lambda scene: (
-                            f"Kendall's tau over all ordered pairs of the tasks that {_common_tasks(scene)}; controls are left "
-                            "out."
-                        ),
-                        _several,
-                    ),
-                ),
-                {"drop": True},
-            ),
-            Figure(
-                "robustness.{component}",
-                "robustness:of_sizes",
-                "Size of the circuits",
-                (
-                    Place(
-                        "sizes",
-                        "Overlap within and across domains, their ratio, and agreement of clusters with domains, against the "
-                        "size of the circuits in per cent of all units.",
-                    ),
-                ),
-            ),
-            Figure(
-                "consistency_overlap.{component}",
-                "consistency:of_models",
-                "Agreement between models",
-                (
-                    Place(
-                        "sizes",
-                        lambda scene: (
-                            f"Kendall's tau of the overlaps of all pairs of tasks that {_common_tasks(scene)}; controls are "
-                            "left out."
-                        ),
-                        _several,
-                    ),
-                ),
-                {"drop": False},
-            ),
-            Figure(
-                "confounds.{component}",
-                "confounds:of_study",
-                "Same domain beside surface similarity",
-                (
-                    Place(
-                        "surface",
-                        lambda scene: (
-                            "Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the "
-                            "similarity of answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks "
-                            "resampled; p: residuals permuted by tasks, one-sided, "
-                            f"{scene.study.statistics.permutations:,} permutations, seed {scene.study.statistics.seed}."
-                        ),
-                        _ran,
-                    ),
-                ),
-            ),
-        ),
         every_component,
         _read_tables,
         _compared,
+        figure(
+            "domains_overlap.{component}",
+            "domains:of_study",
+            "Overlap within each domain and with the others",
+            overlap="Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose "
+            "number is printed). Controls have panels of their own. Tests: {scene.tested}.",
+            options={"drop": False},
+        ),
+        figure(
+            "domains_ablation.{component}",
+            "domains:of_study",
+            "Accuracy lost within each domain, and to and from the others",
+            function="Mean over cells, bars: standard error, n: cells. Tests: {scene.tested}.",
+            options={"drop": True},
+        ),
+        figure(
+            "structure_function.{component}",
+            "consistency:of_cells",
+            "Does overlap predict ablation?",
+            function="Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one "
+            "costs the other; larger marks stand for more pairs, marks side by side for the same overlap; the line is "
+            "the least-squares fit.",
+        ),
+        figure(
+            "consistency_ablation.{component}",
+            "consistency:of_models",
+            "Agreement between models on what breaks",
+            function="Kendall's tau over all ordered pairs of the tasks that {scene.common_tasks}; controls are left "
+            "out.",
+            when=_several,
+            options={"drop": True},
+        ),
+        figure(
+            "robustness.{component}",
+            "robustness:of_sizes",
+            "Size of the circuits",
+            sizes="Overlap within and across domains, their ratio, and agreement of clusters with domains, against "
+            "the size of the circuits in per cent of all units.",
+        ),
+        figure(
+            "consistency_overlap.{component}",
+            "consistency:of_models",
+            "Agreement between models",
+            sizes="Kendall's tau of the overlaps of all pairs of tasks that {scene.common_tasks}; controls are left "
+            "out.",
+            when=_several,
+            options={"drop": False},
+        ),
+        figure(
+            "confounds.{component}",
+            "confounds:of_study",
+            "Same domain beside surface similarity",
+            surface="Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the "
+            "similarity of answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks "
+            "resampled; p: residuals permuted by tasks, one-sided, {scene.study.statistics.permutations:,} permutations, "
+            "seed {scene.study.statistics.seed}.",
+            when=_ran,
+        ),
     ),
-    Family(
+    family(
         "composition_figure",
         "Drawing where the domains' {wildcards.component} are",
-        (
-            Figure(
-                "composition.{component}",
-                "composition:of_models",
-                "Where in the models the domains' units are",
-                (
-                    Place(
-                        "overlap",
-                        lambda scene: (
-                            f"Per domain the {scene.study.selection.main:g} % of units with the largest absolute mean "
-                            "attribution; units of several domains are shared. Units per model and layer in 25 bins of depth, "
-                            "log10(count + 1)."
-                        ),
-                        _ran,
-                    ),
-                ),
-            ),
-        ),
         every_component,
-        _read_attributions,
+        lambda scene: scene.attributions(*scene.models),
         _depth,
+        figure(
+            "composition.{component}",
+            "composition:of_models",
+            "Where in the models the domains' units are",
+            overlap="Per domain the {scene.study.selection.main:g} % of units with the largest absolute mean "
+            "attribution; units of several domains are shared. Units per model and layer in 25 bins of depth, "
+            "log10(count + 1).",
+            when=_ran,
+        ),
         method="composition",
     ),
 )
