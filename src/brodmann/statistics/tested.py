@@ -15,10 +15,8 @@ from brodmann.statistics.modularity import Modularity, modularity
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
-KEYS = (
-    *("model", "control", "component", "sel", "measure", "kind"),
-    *("unit", "n", "n_models", "seed", "method"),
-)
+MATRIX = ("model", "control", "component", "sel", "measure", "kind")
+KEYS = (*MATRIX, "unit", "n", "n_models", "seed", "method")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +36,7 @@ class Tested:
     @property
     def keys(self) -> dict[str, Any]:
         """The columns that say which matrix it is."""
-        return {
-            "model": self.model,
-            "control": self.control,
-            "component": self.component,
-            "sel": self.sel,
-            "measure": self.measure,
-            "kind": self.kind,
-        }
+        return {name: getattr(self, name) for name in MATRIX}
 
     @property
     def unit(self) -> str:
@@ -65,14 +56,8 @@ class Tested:
     @property
     def shared(self) -> dict[str, Any]:
         """``keys``, and what every table of tests has."""
-        return {
-            **self.keys,
-            "unit": self.unit,
-            "n": len(self.table),
-            "n_models": self.n_models,
-            "permutations": self.settings.permutations,
-            "seed": self.settings.seed,
-        }
+        size = {"unit": self.unit, "n": len(self.table), "n_models": self.n_models}
+        return {**self.keys, **size, **self.settings.shuffling}
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -94,8 +79,7 @@ class Tested:
         _ = self.modularity, self.recovery
 
     def _test(self, test: Any) -> Any:
-        options = {"permutations": self.settings.permutations, "seed": self.settings.seed}
-        return test(self.table.to_numpy(dtype=float), self.domains, **options)
+        return test(self.table.to_numpy(dtype=float), self.domains, **self.settings.shuffling)
 
 
 def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested, ...]:
