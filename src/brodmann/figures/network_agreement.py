@@ -18,11 +18,7 @@ from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
-SPACES = {
-    "units": "shared units (IoU)",
-    "written": "written by circuits",
-    "layers": "common depth",
-}
+SPACES = {"units": "shared units (IoU)", "written": "written by circuits", "layers": "common depth"}
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
 _STYLES = ("-", "--", ":", "-.")
 _SURE = 0.05
