@@ -37,7 +37,7 @@ IMPORTED = list(study.imported_models)
 TASKS = list(study.tasks.selected) if MODELS else []
 # Tasks that have items of a second seed.
 SECOND_TASKS = list(study.second_tasks)
-AGREEMENT_TASKS = list(study.attribution.agreement_tasks)
+AGREEMENT_TASKS = list(study.attribution.agreement.tasks)
 COMPONENTS = list(study.attribution.components)
 SELECTIONS = list(study.selection.names)
 MAIN_SELECTION = study.selection.main_name

@@ -36,19 +36,19 @@ def _attribution_tokens(job: Job) -> float:
         read = sum(own.shared + 2 * own.rest for own in each)
         return job.items * (read + rows * sum(map(tail, tasks)))
 
-    each = 2 * found.agreement_units * components
+    each = 2 * found.agreement.units * components
     each += sum(one.rows(layers, components) for one in compared(found))
     return (
         of_list(study.tasks.selected)
         + of_list(study.second_tasks)
-        + found.agreement_items * each * sum(map(tail, found.agreement_tasks))
+        + found.agreement.items * each * sum(map(tail, found.agreement.tasks))
     )
 
 
 def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     """Items' contexts, then the tails of as many answers as are run at once, differentiated."""
     found = study.attribution
-    run = (estimator(found), *(compared(found) if found.agreement_tasks else ()))
+    run = (estimator(found), *(compared(found) if found.agreement.tasks else ()))
     steps = max(one.at_once for one in run)
     # Two answers of more than one token are two tails; of every tail there are as many rows as steps.
     rows = 2 * batch.rows * steps

@@ -91,11 +91,7 @@ def overlap_matrices(
     shared = shared_units([circuits[task] for task in tasks])
     contained = containment(shared, k)
     scaled, empty = doubly_stochastic(contained)
-    values = {
-        "containment": contained,
-        "jaccard": jaccard(shared),
-        "doubly_stochastic": scaled,
-    }
+    values = {"containment": contained, "jaccard": jaccard(shared), "doubly_stochastic": scaled}
     tables = {name: pd.DataFrame(matrix, tasks, tasks) for name, matrix in values.items()}
     return tables, [tasks[row] for row in empty]
 

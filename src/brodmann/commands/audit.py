@@ -24,12 +24,7 @@ from brodmann.tasks.yaml_source import read_yaml
 ALIGNMENT_LIMIT = 0.85
 
 # The rules of the table: the first of each two in words, then where it is an error to do well.
-_RULES = (
-    *LIMITED,
-    "mentioned_first",
-    "mentioned_last",
-    "bag_of_words",
-)
+_RULES = (*LIMITED, "mentioned_first", "mentioned_last", "bag_of_words")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,21 +61,6 @@ class AttributionSettings(Section):
         tasks = here.matching(self.agreement.tasks, selected or None, path)
         return self.but(agreement=self.agreement.but(tasks=tasks))
 
-    @property
-    def agreement_tasks(self) -> tuple[str, ...]:
-        """Tasks on which estimators are compared with true patching."""
-        return self.agreement.tasks
-
-    @property
-    def agreement_units(self) -> int:
-        """Random units of that comparison."""
-        return self.agreement.units
-
-    @property
-    def agreement_items(self) -> int:
-        """Items per task of that comparison."""
-        return self.agreement.items
-
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """Of attributions and what compares them; ablations need to know which components there are."""
         found: dict[str, Any] = {}
@@ -85,7 +70,7 @@ class AttributionSettings(Section):
             found["second_seed"] = self.second_seed
         if stage in (*ATTRIBUTION, *ABLATION) and stage != "attribution":
             found["components"] = list(self.components)
-        if stage in ("attribution_pass", "agreement") and self.agreement_tasks:
+        if stage in ("attribution_pass", "agreement") and self.agreement.tasks:
             found["agreement"] = self.comparison()
         return found
 
@@ -97,9 +82,9 @@ class AttributionSettings(Section):
     def comparison(self) -> dict[str, Any]:
         """What decides the comparison of estimators with true patching."""
         return {
-            "tasks": list(self.agreement_tasks),
-            "units": self.agreement_units,
-            "items": self.agreement_items,
+            "tasks": list(self.agreement.tasks),
+            "units": self.agreement.units,
+            "items": self.agreement.items,
             "steps": self.ig_steps,
         }
 

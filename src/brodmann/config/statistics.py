@@ -37,6 +37,11 @@ class StatisticsSettings(StatisticsKeys):
 
     exclude: tuple[str, ...]
 
+    @property
+    def shuffling(self) -> dict[str, int]:
+        """What every test of permutations is told, and says in its rows."""
+        return {"permutations": self.permutations, "seed": self.seed}
+
 
 class FigureSettings(Section):
     """What figures show."""

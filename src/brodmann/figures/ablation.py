@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,28 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
+from brodmann.figures import style
 from brodmann.figures.overlap import draw_square
 from brodmann.figures.panels import domain_dot, dot, head, legend_below, open_frame
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    SINGLE,
-    add_title,
-    domain_colour,
-    domain_marker,
-    empty_figure,
-    ordered_domains,
-)
+from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
 
-def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_matrix(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Accuracy lost, of one model or of the average."""
     table = read_matrix(files["drops"])
     return draw_ablation(table, title=asked["title"]), table
 
 
-def of_forecast(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_forecast(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Forecast against measured effects of one model."""
     table = pairs(*[read_matrix(files[name]) for name in ("forecast", "scores", "drops")])
     return draw_forecast(table, title=asked["title"]), table
@@ -43,10 +33,10 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
     """Accuracy lost: rows the silenced circuit, columns the task it is tested on; gains look like 0."""
     tasks = list(drops.index)
     if not tasks:
-        return empty_figure(title)
+        return style.empty_figure(title)
     values = drops.to_numpy(dtype=float)
     if not np.isfinite(values).any():
-        return empty_figure(title, "no lesion was measured")
+        return style.empty_figure(title, "no lesion was measured")
     figure, _ = draw_square(
         values,
         tasks,
@@ -84,19 +74,19 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
     """
     finite = table[np.isfinite(table[["forecast", "measured"]].to_numpy(dtype=float)).all(axis=1)]
     if finite.empty:
-        return empty_figure(title, "no lesion was measured")
-    figure, axes = plt.subplots(figsize=(SINGLE, 3.4), layout="constrained")
+        return style.empty_figure(title, "no lesion was measured")
+    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.4), layout="constrained")
     domains = finite["target"].map(domain_of)
     own = finite["source"] == finite["target"]
     for chosen, filled in ((~own, False), (own, True)):
-        for domain in ordered_domains(domains[chosen]):
+        for domain in style.ordered_domains(domains[chosen]):
             dots = finite[chosen & (domains == domain)]
-            colour = domain_colour(domain)
+            colour = style.domain_colour(domain)
             axes.scatter(
                 dots["forecast"],
                 dots["measured"],
                 s=14 if filled else 8,
-                marker=domain_marker(domain),
+                marker=style.domain_marker(domain),
                 linewidths=0.5,
                 edgecolors="black" if filled else colour,
                 facecolors=colour if filled else "none",
@@ -106,8 +96,8 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
     axes.set(xlabel="forecast (sum of attributions)", ylabel="measured drop of the metric")
     head(axes, _correlations(finite, own), 7)
     open_frame(axes)
-    add_title(figure, title)
-    handles = _handles(ordered_domains(domains), bool(own.any()))
+    style.add_title(figure, title)
+    handles = _handles(style.ordered_domains(domains), bool(own.any()))
     legend_below(figure, handles, 3, handletextpad=0.1)
     return figure
 

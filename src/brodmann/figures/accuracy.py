@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,16 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brodmann.figures.registry import Files, called
-from brodmann.figures.style import (
-    DOUBLE,
-    LARGEST,
-    domain_colour,
-    empty_figure,
-    readable,
-    task_label,
-    text_width,
-)
+from brodmann.figures import style
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.accuracy import AccuracyTable, accuracy_table, imported_accuracies
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -37,7 +28,7 @@ BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.1, 0.09, 0.5
 MIN_BAR = 1.5
 
 
-def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, AccuracyTable]:
+def of_models(files: Files, asked: Asked) -> tuple[Figure, AccuracyTable]:
     """Of all models of the study."""
     table = accuracy_table("results", asked["models"], asked["tasks"])
     imported = dict(zip(asked["imported"], files["imported"], strict=True))
@@ -55,7 +46,7 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
     that are marked as controls.
     """
     if not table.models or not table.tasks:
-        return empty_figure("Both-correct accuracy", "no model and task are included")
+        return style.empty_figure("Both-correct accuracy", "no model and task are included")
     values = np.array(
         [
             [_percent(table.cells[model, task].both_correct_accuracy) for task in table.tasks]
@@ -63,18 +54,18 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
         ]
     )
     names = [called(model, controls) for model in table.models]
-    left = max(text_width(name, 7) for name in names) + 0.08
+    left = max(style.text_width(name, 7) for name in names) + 0.08
     right = BAR_GAP + BAR_WIDTH + BAR_LABELS
-    cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
+    cell = min(CELL_WIDTH, (style.DOUBLE - left - right) / len(table.tasks))
     narrow = cell < NARROW
     label_size = 5.5 if narrow else 7
-    labels = max(text_width(task_label(task), label_size) for task in table.tasks) + 0.1
+    labels = max(style.text_width(style.task_label(task), label_size) for task in table.tasks) + 0.1
     if not narrow:
         # Slanted labels reach half their length to the left.
         left = max(left, labels / 2)
-        cell = min(CELL_WIDTH, (DOUBLE - left - right) / len(table.tasks))
+        cell = min(CELL_WIDTH, (style.DOUBLE - left - right) / len(table.tasks))
     around = labels + FOOT + STRIP_GAP + STRIP + DOMAIN_NAMES
-    row = min(CELL_HEIGHT, (LARGEST - around) / len(table.models))
+    row = min(CELL_HEIGHT, (style.LARGEST - around) / len(table.models))
     heat = cell * len(table.tasks), row * len(table.models)
     bar_length = max(heat[1], MIN_BAR)
     bottom = max(labels + FOOT, bar_length - heat[1])
@@ -143,7 +134,7 @@ def _label_axes(
     turn = (
         {"rotation": 90} if upright else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
     )
-    axes.set_xticklabels([task_label(task) for task in tasks], fontsize=size, **turn)
+    axes.set_xticklabels([style.task_label(task) for task in tasks], fontsize=size, **turn)
     axes.set_yticks(np.arange(len(names)) + 0.5)
     axes.set_yticklabels(names, rotation=0)
     axes.tick_params(length=0, pad=2)
@@ -158,10 +149,10 @@ def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
     start = 0
     for domain, members in groupby(tasks, key=domain_of):
         stop = start + len(list(members))
-        colour = domain_colour(domain)
+        colour = style.domain_colour(domain)
         strip.add_patch(Rectangle((start, 0), stop - start - 0.06, 1, color=colour, linewidth=0))
         # A name that is wider than its bar is turned, so that it does not run into the next one.
-        fits = text_width(domain, 7) * 1.2 < (stop - start) * cell or (
+        fits = style.text_width(domain, 7) * 1.2 < (stop - start) * cell or (
             start == 0 and stop == len(tasks)
         )
         strip.annotate(
@@ -173,7 +164,7 @@ def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
             va="bottom",
             rotation=0 if fits else 35,
             rotation_mode="anchor",
-            color=readable(colour),
+            color=style.readable(colour),
             fontweight="bold",
             fontsize=7,
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,13 +11,13 @@ from matplotlib.figure import Figure
 from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages import agreement
 from brodmann.figures.panels import dot, open_frame
-from brodmann.figures.registry import Files
+from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
 
-def of_units(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_units(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model."""
     table = read_table(files["units"], agreement.UNIT_COLUMNS)
     found = read_table(files["table"], agreement.COLUMNS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, groupby
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,20 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from pycirclize import Circos
 
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    DOUBLE,
-    NEUTRAL,
-    SINGLE,
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-    readable,
-    task_label,
-    text_width,
-    title_height,
-)
+from brodmann.figures import style
+from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of, sort_key
 
@@ -117,7 +104,7 @@ def sector_sizes(tasks: Sequence[str], links: pd.DataFrame, share: float) -> dic
     return {task: max(value, least) if rest else 1.0 for task, value in sums.items()}
 
 
-def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_matrix(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of the overlaps of one model, or of the average."""
     table, minimum = read_matrix(files["containment"]), asked["chord_minimum"]
     return draw_chord(table, minimum=minimum, title=asked["title"]), chord_links(table, minimum)
@@ -131,7 +118,7 @@ def draw_chord(matrix: pd.DataFrame, *, minimum: float = 0.05, title: str) -> Fi
     """
     tasks = circle_order(matrix.index)
     if not tasks:
-        return empty_figure(title)
+        return style.empty_figure(title)
     links = chord_links(matrix, minimum)
     gaps = _gaps(tasks)
     label_degrees = np.degrees(LABEL_SIZE * 1.2 / 72 / (_size(tasks)[1] / 2))
@@ -142,11 +129,11 @@ def draw_chord(matrix: pd.DataFrame, *, minimum: float = 0.05, title: str) -> Fi
     _add_links(circos, tasks, links, sizes)
     for sector in circos.sectors:
         sector.text(
-            task_label(sector.name),
+            style.task_label(sector.name),
             r=LABEL_RADIUS,
             orientation="vertical",
             size=LABEL_SIZE,
-            color=readable(domain_colour(domain_of(sector.name))),
+            color=style.readable(style.domain_colour(domain_of(sector.name))),
         )
     return _lay_out(circos, tasks, links, minimum, title)
 
@@ -167,7 +154,7 @@ def _gaps(tasks: Sequence[str]) -> list[float]:
 
 
 def _colour(group: str) -> str:
-    return SUBGROUP_COLOURS.get(group) or domain_colour(group)
+    return SUBGROUP_COLOURS.get(group) or style.domain_colour(group)
 
 
 def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
@@ -178,10 +165,10 @@ def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
     diameter = _size(tasks)[1]
     for domain, members in groupby(tasks, key=domain_of):
         start, end = circos.get_group_sectors_deg_lim(list(members))
-        colour = domain_colour(domain)
+        colour = style.domain_colour(domain)
         circos.rect(r_lim=DOMAIN_RING, deg_lim=(start, end), fc=colour, ec="none")
         room = np.radians(end - start) * diameter / 2
-        if room > text_width(domain, LABEL_SIZE) * 1.15:
+        if room > style.text_width(domain, LABEL_SIZE) * 1.15:
             middle = (start + end) / 2 % 360
             circos.text(
                 domain,
@@ -210,9 +197,9 @@ def _add_links(
     for row in order:
         source, target = links.loc[row, "source"], links.loc[row, "target"]
         look = (
-            {"color": domain_colour(domain_of(source)), "alpha": 0.6}
+            {"color": style.domain_colour(domain_of(source)), "alpha": 0.6}
             if same[row]
-            else {"color": NEUTRAL, "alpha": CROSS_ALPHA}
+            else {"color": style.NEUTRAL, "alpha": CROSS_ALPHA}
         )
         circos.link(
             (source, *places[source, row]),
@@ -253,8 +240,8 @@ def _lay_out(
     width, _ = _size(tasks)
     diameter, (left, right, top, bottom) = _fit(circos, width - 0.1)
     handles = _legend(tasks, links)
-    columns = 3 if width == DOUBLE else 2
-    head, foot = 0.1 + title_height(title, width), 0.5 + 0.16 * -(-len(handles) // columns)
+    columns = 3 if width == style.DOUBLE else 2
+    head, foot = 0.1 + style.title_height(title, width), 0.5 + 0.16 * -(-len(handles) // columns)
     height = head + top + bottom + foot
     figure = plt.figure(figsize=(width, height))
     # pyCirclize's axes go up to 105.
@@ -269,7 +256,7 @@ def _lay_out(
     for artist in axes.collections:
         artist.set_in_layout(False)
     figure.add_artist(Rectangle((0, 0), 1, 1, transform=figure.transFigure, alpha=0))
-    add_title(figure, title)
+    style.add_title(figure, title)
     figure.legend(
         handles=handles,
         loc="lower center",
@@ -286,13 +273,15 @@ def _lay_out(
 
 def _size(tasks: Sequence[str]) -> tuple[float, float]:
     """Inches: the figure's width, and a circle that fits in it whatever the labels are."""
-    return (1.4 * SINGLE, 2.0) if len(tasks) <= FEW else (DOUBLE, 4.2)
+    return (1.4 * style.SINGLE, 2.0) if len(tasks) <= FEW else (style.DOUBLE, 4.2)
 
 
 def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float, float]]:
     """The largest diameter, and how far circle and labels then reach left, right, up and down."""
     angles = np.array([np.radians(np.mean(sector.deg_lim)) for sector in circos.sectors])
-    lengths = np.array([text_width(task_label(s.name), LABEL_SIZE) for s in circos.sectors])
+    lengths = np.array(
+        [style.text_width(style.task_label(s.name), LABEL_SIZE) for s in circos.sectors]
+    )
 
     def reach(diameter: float) -> tuple[float, float, float, float]:
         ends = LABEL_RADIUS / 100 * diameter / 2 + lengths + 0.05
@@ -309,12 +298,12 @@ def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float
 
 def _legend(tasks: Sequence[str], links: pd.DataFrame) -> list[Patch]:
     groups = [group for group in SUBGROUP_COLOURS if group in {subgroup(task) for task in tasks}]
-    domains = ordered_domains(domain_of(task) for task in tasks)
-    handles = [Patch(color=domain_colour(domain), label=domain) for domain in domains]
+    domains = style.ordered_domains(domain_of(task) for task in tasks)
+    handles = [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
     handles += [Patch(color=SUBGROUP_COLOURS[group], label=f"formal: {group}") for group in groups]
     crossing = links["source"].map(domain_of) != links["target"].map(domain_of)
     if crossing.any():
-        handles.append(Patch(color=NEUTRAL, alpha=CROSS_ALPHA, label="across domains"))
+        handles.append(Patch(color=style.NEUTRAL, alpha=CROSS_ALPHA, label="across domains"))
     return handles
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,17 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures import style
 from brodmann.figures.panels import grid, head, open_frame
-from brodmann.figures.registry import Files, called
-from brodmann.figures.style import (
-    DOMAIN_HATCHES,
-    OTHER_HATCH,
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-    state_empty,
-)
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.composition import binned, composition
 from brodmann.store.tensors import read_tensor
 
@@ -30,7 +21,7 @@ EMPTY_BIN = "#F0F0F0"
 PANEL_HEIGHT = 1.7  # inches
 
 
-def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Models that are no controls are pooled; each control has a panel of its own."""
     files_of = iter(files["attributions"])
     tables = {}
@@ -59,22 +50,22 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     Columns read: bin, owner, log. A segment's height is its ``log``; the depth of a bin is its share of all
     bins, the first layer at 0 and the last at 1.
     """
-    owners = ordered_domains(owner for table in panels.values() for owner in table["owner"])
+    owners = style.ordered_domains(owner for table in panels.values() for owner in table["owner"])
     if not owners:
-        return empty_figure(title, "no attribution is included")
+        return style.empty_figure(title, "no attribution is included")
     shape = {"per_row": PANELS_PER_ROW, "height": PANEL_HEIGHT, "around": 0.45}
     figure, places = grid(len(panels), **shape, sharey=True)
     for axes, (name, table) in zip(places, panels.items(), strict=True):
         head(axes, name)
         open_frame(axes)
         if not np.isfinite(table["log"].to_numpy(dtype=float)).any():
-            state_empty(axes, "no layer")
+            style.state_empty(axes, "no layer")
             continue
         _stack(axes, table, owners)
     places[0].set_ylim(0, max(axes.get_ylim()[1] for axes in places))
     figure.supxlabel("normalised depth (layer)", fontsize=8)
     figure.supylabel("log10(neurons per layer + 1)", fontsize=8)
-    add_title(figure, title)
+    style.add_title(figure, title)
     # The order of the legend is that of the stack, from the top.
     handles = [_patch(owner) for owner in reversed(owners)]
     if any(table["log"].isna().any() for table in panels.values()):
@@ -97,7 +88,7 @@ def _stack(axes: Axes, table: pd.DataFrame, owners: list[str]) -> None:
             heights,
             bottom=base,
             width=0.92 / count,
-            color=domain_colour(owner),
+            color=style.domain_colour(owner),
             hatch=_hatch(owner),
             edgecolor="white",
             linewidth=0,
@@ -111,10 +102,14 @@ def _stack(axes: Axes, table: pd.DataFrame, owners: list[str]) -> None:
 
 
 def _hatch(owner: str) -> str:
-    return DOMAIN_HATCHES.get(owner, OTHER_HATCH)
+    return style.DOMAIN_HATCHES.get(owner, style.OTHER_HATCH)
 
 
 def _patch(owner: str) -> Patch:
     return Patch(
-        facecolor=domain_colour(owner), hatch=_hatch(owner), edgecolor="white", lw=0, label=owner
+        facecolor=style.domain_colour(owner),
+        hatch=_hatch(owner),
+        edgecolor="white",
+        lw=0,
+        label=owner,
     )

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from brodmann.figures import style
 from brodmann.figures.panels import open_frame
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    NEUTRAL,
-    SINGLE,
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-)
+from brodmann.figures.registry import Asked, Files
 from brodmann.store.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
 
@@ -29,7 +19,7 @@ DASHES = {"language": "-", "formal": "--", "physical": "-.", "social": ":"}
 POINTS = 120  # of a curve, spaced evenly on the logarithmic axis
 
 
-def of_attributions(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_attributions(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model's tasks."""
     paths = zip(asked["tasks"], files["attributions"], strict=True)
     curves = [curve(read_tensor(path, "attribution")).assign(task=task) for task, path in paths]
@@ -60,19 +50,19 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     Columns: task, domain, percent, share.
     """
     if table.empty:
-        return empty_figure(title)
-    figure, axes = plt.subplots(figsize=(SINGLE, 3.2), layout="constrained")
+        return style.empty_figure(title)
+    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.2), layout="constrained")
     for _, own in table.groupby("task", sort=False):
-        colour = domain_colour(own["domain"].iloc[0])
+        colour = style.domain_colour(own["domain"].iloc[0])
         axes.plot(own["percent"], own["share"], color=colour, linewidth=0.5, alpha=0.35)
-    for domain in ordered_domains(table["domain"]):
+    for domain in style.ordered_domains(table["domain"]):
         own = table[table["domain"] == domain]
         tasks = own["task"].nunique()
         mean = own.groupby("percent")["share"].mean()
-        look = {"color": domain_colour(domain), "linestyle": DASHES.get(domain, "-")}
+        look = {"color": style.domain_colour(domain), "linestyle": DASHES.get(domain, "-")}
         axes.plot(mean.index, mean, linewidth=1.8, label=f"{domain} ({tasks})", **look)
     grid = np.geomspace(table["percent"].min(), 100, POINTS)
-    even = {"color": NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
+    even = {"color": style.NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
     axes.plot(grid, grid / 100, label="all units alike", **even)
     axes.axvline(percent, color="black", linewidth=0.8)
     aside = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6.5}
@@ -82,5 +72,5 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     axes.set(xlabel="strongest units (% of all units)", ylabel="share of absolute attribution")
     open_frame(axes)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7, handlelength=3.2)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from brodmann.figures.panels import dot, head, legend_below
-from brodmann.figures.registry import Files, called
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure
 from brodmann.figures.tables import at_size, long_table
 
@@ -26,7 +23,7 @@ OFFSETS = {"domain": -0.17, "domain_and_surface": 0.17}
 ROW_HEIGHT = 0.34  # inches
 
 
-def of_study(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_study(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """The same-domain coefficient, alone and beside surface similarity, for overlap and drop."""
     table, parts = long_table(files, asked, "confounds"), []
     for drop, outcome in ((False, "overlap"), (True, "drop")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from brodmann.figures import style
 from brodmann.figures.panels import (
     colour_bar,
     domain_dot,
@@ -22,18 +22,7 @@ from brodmann.figures.panels import (
     number_cells,
     open_frame,
 )
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    DOUBLE,
-    LARGEST,
-    NEUTRAL,
-    SINGLE,
-    add_title,
-    domain_colour,
-    domain_marker,
-    empty_figure,
-    ordered_domains,
-)
+from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
 from brodmann.statistics.inventory import ALL, Drop, Inventory
@@ -51,7 +40,7 @@ SMALLEST = 4.0
 ASIDE = 0.06  # inches between groups of one place
 
 
-def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Agreement of every two models on overlap, or on what lesions break (``drop``)."""
     drop = asked["drop"]
     tau = _tau(at_size(long_table(files, asked, "consistency"), asked, drop=drop))
@@ -59,7 +48,7 @@ def of_models(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     return draw_consistency(tau, title=title, label="Kendall's tau"), tau
 
 
-def of_cells(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_cells(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Overlap against accuracy lost, of every model that has both."""
     statistics = long_table(files, asked, "structure_function")
     inventory = Inventory.from_params(asked["matrices"])
@@ -114,14 +103,14 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     values = tau.to_numpy(dtype=float).copy()
     np.fill_diagonal(values, np.nan)
     if not np.isfinite(values).any():
-        return empty_figure(title, "fewer than two models can be compared")
+        return style.empty_figure(title, "fewer than two models can be compared")
     # Many models: smaller cells and type, then no numbers.
-    cell = min(CELL, (LARGEST - max(MARGINS)) / len(models))
+    cell = min(CELL, (style.LARGEST - max(MARGINS)) / len(models))
     size, names_size = min(6.5, 6.5 * cell / CELL * 1.3), min(7.0, 0.8 * 72 * cell)
     side = cell * len(models)
     across, up = MARGINS
     figure, axes = plt.subplots(
-        figsize=(max(SINGLE, side + across), side + up), layout="constrained"
+        figsize=(max(style.SINGLE, side + across), side + up), layout="constrained"
     )
     low = min(0.0, float(np.nanmin(values)))
     # Negative values need a scale with a middle.
@@ -133,7 +122,7 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     axes.set_yticks(range(len(models)), models)
     axes.tick_params(length=0, labelsize=names_size)
     axes.spines[:].set_visible(False)
-    add_title(figure, title)
+    style.add_title(figure, title)
     colour_bar(image, axes, label, 7, fraction=0.05, pad=0.03)
     return figure
 
@@ -151,15 +140,18 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
     models = list(dict.fromkeys(cells["model"]))
     if shown.empty:
-        return empty_figure(title, "no pair of tasks has both values")
+        return style.empty_figure(title, "no pair of tasks has both values")
     per_row = PANELS_PER_ROW if len(models) <= PANELS_PER_ROW**2 else MOST_PER_ROW
     rows = -(-len(models) // per_row)
     columns = -(-len(models) // rows)
-    height = min(1.75, (LARGEST - 0.75) / rows)
+    height = min(1.75, (style.LARGEST - 0.75) / rows)
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(max(SINGLE, min(DOUBLE, SINGLE * columns)), 0.75 + height * rows),
+        figsize=(
+            max(style.SINGLE, min(style.DOUBLE, style.SINGLE * columns)),
+            0.75 + height * rows,
+        ),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -187,7 +179,7 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     low, high = float(shown["drop"].min()), float(shown["drop"].max())
     margin = 0.05 * (high - low) or 0.05
     grid[0, 0].set_ylim(low - margin, high + margin)
-    add_title(figure, title)
+    style.add_title(figure, title)
     handles = _handles(shown)
     legend_below(figure, handles, len(handles) if columns > 2 else 3, handletextpad=0.1)
     return figure
@@ -208,7 +200,7 @@ def _shared_domain(cells: pd.DataFrame) -> pd.Series:
 
 def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
     domains = _shared_domain(cells)
-    groups = [CROSS, *ordered_domains(set(domains) - {CROSS})]
+    groups = [CROSS, *style.ordered_domains(set(domains) - {CROSS})]
     # Where few values recur groups would hide each other: they stand side by side, off by some points.
     crowded = 2 * len(cells[["overlap", "drop"]].drop_duplicates()) < len(cells)
     for number, domain in enumerate(groups):
@@ -229,16 +221,16 @@ def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
 
 def _look(domain: str) -> dict[str, Any]:
     if domain == CROSS:
-        return {"marker": "x", "s": 5, "linewidths": 0.5, "color": NEUTRAL, "alpha": 0.6}
-    look = {"marker": domain_marker(domain), "color": domain_colour(domain)}
+        return {"marker": "x", "s": 5, "linewidths": 0.5, "color": style.NEUTRAL, "alpha": 0.6}
+    look = {"marker": style.domain_marker(domain), "color": style.domain_colour(domain)}
     return {**look, "s": 7, "linewidths": 0, "alpha": 0.75}
 
 
 def _handles(cells: pd.DataFrame) -> list[Line2D]:
     domains = set(_shared_domain(cells))
-    handles = [domain_dot(name) for name in ordered_domains(domains - {CROSS})]
+    handles = [domain_dot(name) for name in style.ordered_domains(domains - {CROSS})]
     if CROSS in domains:
-        handles.append(dot(CROSS, NEUTRAL, "x"))
+        handles.append(dot(CROSS, style.NEUTRAL, "x"))
     if cells.duplicated(["model", "overlap", "drop"]).any():
         handles.append(Line2D([], [], ls="", label="larger: more pairs"))
     return handles

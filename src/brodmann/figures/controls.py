@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,16 +11,9 @@ from matplotlib.lines import Line2D
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.stages.ablation import COLUMNS
+from brodmann.figures import style
 from brodmann.figures.panels import domain_axis, dot, legend_below, open_frame
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    NEUTRAL,
-    SINGLE,
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-)
+from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
 
 GROUPS = {
@@ -38,7 +28,7 @@ CONTROLS = ("layer_matched", "random")
 OPEN = "other_domains"
 
 
-def of_lesions(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_lesions(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model."""
     lesions = zip(asked["tasks"], files["lesions"], strict=True)
     summary = control_summary({task: read_table(path, COLUMNS) for task, path in lesions})
@@ -51,10 +41,10 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
     ``summary``: the columns domain, group, mean, sem of ``circuits.against_controls.control_summary``.
     """
     if not np.isfinite(summary["mean"].to_numpy(dtype=float)).any():
-        return empty_figure(title, "no ablation is included")
-    domains = ordered_domains(summary["domain"])
+        return style.empty_figure(title, "no ablation is included")
+    domains = style.ordered_domains(summary["domain"])
     groups = [group for group in GROUPS if group in set(summary["group"])]
-    figure, axes = plt.subplots(figsize=(SINGLE, 3.0), layout="constrained")
+    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.0), layout="constrained")
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     cells = summary.set_index(["domain", "group"])
     for place, domain in enumerate(domains):
@@ -67,20 +57,20 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
     domain_axis(axes, domains, _colour)
     axes.set(xlabel="domain of the tested task", ylabel="accuracy lost (mean ± s.e.m.)")
     open_frame(axes)
-    add_title(figure, title)
+    style.add_title(figure, title)
     legend_below(figure, [_handle(group) for group in groups], 2, handletextpad=0.2)
     return figure
 
 
 def _colour(domain: str) -> str:
-    return "#222222" if domain == "all" else domain_colour(domain)
+    return "#222222" if domain == "all" else style.domain_colour(domain)
 
 
 def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> None:
     mean, sem = float(cell["mean"]), float(cell["sem"])
     if not np.isfinite(mean):
         return
-    colour = NEUTRAL if group in CONTROLS else _colour(domain)
+    colour = style.NEUTRAL if group in CONTROLS else _colour(domain)
     axes.errorbar(
         x,
         mean,
@@ -96,6 +86,6 @@ def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> No
 
 
 def _handle(group: str) -> Line2D:
-    colour = NEUTRAL if group in CONTROLS else "#222222"
+    colour = style.NEUTRAL if group in CONTROLS else "#222222"
     face = "white" if group == OPEN else colour
     return dot(GROUPS[group], colour, MARKERS[group], mfc=face)

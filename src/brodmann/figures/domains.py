@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,15 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from brodmann.figures import style
 from brodmann.figures.panels import domain_axis, grid, head, legend_below, open_frame
-from brodmann.figures.registry import Files, called
-from brodmann.figures.style import (
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-    state_empty,
-)
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.inventory import AVERAGE
 
@@ -42,7 +35,7 @@ PANELS_PER_ROW = 3
 PANEL_HEIGHT = 2.0  # inches
 
 
-def of_study(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_study(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """The average (or the only model) and each control, of overlap or of ablations (``drop``)."""
     drop = asked["drop"]
     table = at_size(long_table(files, asked, "domain_modularity"), asked, drop=drop)
@@ -89,9 +82,9 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
     Columns: domain, pairs (within | to_others | from_others, the latter two seen from the source circuit; a
     kind that no table has is left out), mean, sem (NaN: no error bar), n. A bar without a mean is a dash.
     """
-    domains = ordered_domains(name for table in panels.values() for name in table["domain"])
+    domains = style.ordered_domains(name for table in panels.values() for name in table["domain"])
     if not domains:
-        return empty_figure(title)
+        return style.empty_figure(title)
     present = {kind for table in panels.values() for kind in table["pairs"]}
     kinds = [kind for kind in PAIRS if kind in present]
     columns = min(PANELS_PER_ROW, len(panels))
@@ -102,12 +95,12 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
         head(axes, name)
         open_frame(axes)
         if not np.isfinite(table["mean"].to_numpy(dtype=float)).any():
-            state_empty(axes)
+            style.state_empty(axes)
             continue
         _bars(axes, table, domains, kinds, size)
     for axes in places[::columns]:
         axes.set_ylabel(ylabel)
-    add_title(figure, title)
+    style.add_title(figure, title)
     handles = [_patch(kind, kinds) for kind in kinds]
     legend_below(figure, handles, 3 if columns > 1 else 2, handlelength=1.6)
     return figure
@@ -149,10 +142,10 @@ def _bars(
 
 def _style(domain: str, kind: str) -> dict[str, object]:
     """Paler the further from the domain; the hatch is drawn in the edge's colour."""
-    style = STYLES[kind]
-    colour = domain_colour(domain)
-    faded = _fade(colour, float(style["alpha"]))
-    return {"facecolor": faded, "edgecolor": colour, "hatch": style["hatch"], "linewidth": 0.6}
+    look = STYLES[kind]
+    colour = style.domain_colour(domain)
+    faded = _fade(colour, float(look["alpha"]))
+    return {"facecolor": faded, "edgecolor": colour, "hatch": look["hatch"], "linewidth": 0.6}
 
 
 def _fade(colour: str, alpha: float) -> tuple[float, float, float]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from brodmann.figures.localizer import (
     draw_selectivity,
     draw_written,
 )
-from brodmann.figures.registry import Files, called
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.localizers.selection import read_pairs
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.store.tables import read_table
@@ -57,7 +56,7 @@ class Network:
         return min((float(self.t[unit]) for unit in self.units), default=float("nan"))
 
 
-def read_networks(files: Files, asked: Mapping[str, Any]) -> list[Network]:
+def read_networks(files: Files, asked: Asked) -> list[Network]:
     """Every network of every model, with the units of the selection that is shown."""
     found = []
     pairs = product(asked["models"], asked["networks"])
@@ -68,25 +67,25 @@ def read_networks(files: Files, asked: Mapping[str, Any]) -> list[Network]:
     return found
 
 
-def _title(asked: Mapping[str, Any]) -> str:
+def _title(asked: Asked) -> str:
     return f"{asked['selection']} units by Welch's t"
 
 
-def of_depth(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_depth(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Where selected units are."""
     networks = read_networks(files, asked)
     depth = {one.name: one.per_layer for one in networks}
     return draw_depth(depth, title=_title(asked)), _depth_table(networks)
 
 
-def of_selectivity(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_selectivity(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """How selective units are."""
     networks = read_networks(files, asked)
     shown = {one.name: (one.network, one.t, one.threshold) for one in networks}
     return draw_selectivity(shown, title=_title(asked)), _histograms(networks)
 
 
-def of_overlap(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_overlap(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """How far the networks of each model overlap."""
     overlaps = _overlaps(read_networks(files, asked))
     squares = {}
@@ -97,7 +96,7 @@ def of_overlap(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataF
     return draw_network_overlap(squares, title=_title(asked)), overlaps
 
 
-def of_doses(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_doses(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Perplexity and accuracy against how many units are silenced."""
     pairs = product(asked["models"], asked["networks"])
     parts = [
@@ -108,7 +107,7 @@ def of_doses(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFra
     return draw_dose(doses, title="units silenced"), doses
 
 
-def of_written(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """What circuits write on localized units."""
     tables = []
     pairs = product(asked["writing"], asked["networks"])

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from brodmann.figures import style
 from brodmann.figures.panels import (
     bare,
     colour_bar,
@@ -20,16 +21,6 @@ from brodmann.figures.panels import (
     number_cells,
     open_frame,
     plain_numbers,
-)
-from brodmann.figures.style import (
-    DOUBLE,
-    SINGLE,
-    add_title,
-    domain_colour,
-    domain_marker,
-    empty_figure,
-    ordered_domains,
-    state_empty,
 )
 
 NETWORK_NAMES = {
@@ -56,8 +47,8 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
     different depth are drawn on a common scale from first to last layer.
     """
     if not shares:
-        return empty_figure(title, "no network is localized")
-    width = max(SINGLE, min(DOUBLE, 1.0 + 0.55 * len(shares)))
+        return style.empty_figure(title, "no network is localized")
+    width = max(style.SINGLE, min(style.DOUBLE, 1.0 + 0.55 * len(shares)))
     figure, panels = plt.subplots(
         1, len(shares), figsize=(width, 3.0), sharey=True, layout="constrained", squeeze=False
     )
@@ -83,7 +74,7 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
     panels[0][0].set_ylabel("layer")
     where = {"fraction": 0.06, "pad": 0.03}
     colour_bar(image, list(panels[0]), "selected units (% of the layer)", **where)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -94,14 +85,14 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
     none).
     """
     if not values:
-        return empty_figure(title, "no network is localized")
+        return style.empty_figure(title, "no network is localized")
     figure, panels = grid(len(values), per_row=PANELS_PER_ROW, height=1.9)
     for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
         head(axes, name, 7.5)
         if not len(finite):
-            state_empty(axes)
+            style.state_empty(axes)
             continue
         axes.hist(finite, bins=80, color=NETWORK_COLOURS.get(network, RANDOM), log=True)
         if np.isfinite(threshold):
@@ -109,7 +100,7 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
         axes.set_xlabel("t")
         open_frame(axes)
     panels[0].set_ylabel("units")
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -117,7 +108,7 @@ def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> F
     """Shared units of the networks (Jaccard index), one square per model, values printed."""
     tables = {label: table for label, table in tables.items() if len(table)}
     if not tables:
-        return empty_figure(title, "no network is localized")
+        return style.empty_figure(title, "no network is localized")
     figure, panels = grid(len(tables), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
     for axes, (label, table) in zip(panels, tables.items(), strict=True):
         values = table.to_numpy(dtype=float)
@@ -128,7 +119,7 @@ def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> F
         bare(axes)
         head(axes, label)
         number_cells(axes, image, values, 7)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -140,7 +131,7 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     several seeds are drawn as points and their mean as a line; a band is the 95 % interval.
     """
     if table.empty:
-        return empty_figure(title, "no lesion was measured")
+        return style.empty_figure(title, "no lesion was measured")
     names = list(dict.fromkeys(table["panel"]))
     figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.2)
     for axes, name in zip(panels, names, strict=True):
@@ -148,7 +139,7 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
         _dose_panel(axes, own)
         head(axes, name, 7.5)
     legend_below(figure, panels[0].get_legend_handles_labels()[0], 3)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -211,22 +202,22 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     """
     names = list(dict.fromkeys(table["panel"]))
     if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
-        return empty_figure(title, "no circuit or no network to compare")
+        return style.empty_figure(title, "no circuit or no network to compare")
     figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
-    domains = ordered_domains(table["domain"])
+    domains = style.ordered_domains(table["domain"])
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
         for place, domain in enumerate(domains):
             some = own[own["domain"] == domain].dropna(subset=["ratio"])
             spread = np.linspace(-0.25, 0.25, len(some)) if len(some) > 1 else np.zeros(len(some))
-            colour = domain_colour(domain)
+            colour = style.domain_colour(domain)
             sure = some["q"].to_numpy(dtype=float) < 0.05
             for chosen, face in ((sure, colour), (~sure, "none")):
                 axes.scatter(
                     place + spread[chosen],
                     some["ratio"].to_numpy(dtype=float)[chosen],
                     s=16,
-                    marker=domain_marker(domain),
+                    marker=style.domain_marker(domain),
                     facecolors=face,
                     edgecolors=colour,
                     linewidths=0.8,
@@ -237,5 +228,5 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         head(axes, name, 7.5)
         open_frame(axes)
     panels[0].set_ylabel("written onto the network / chance")
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,22 +13,18 @@ from matplotlib.figure import Figure
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.figures.panels import head, open_frame
-from brodmann.figures.registry import Files
+from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
-SPACES = {
-    "units": "shared units (IoU)",
-    "written": "written by circuits",
-    "layers": "common depth",
-}
+SPACES = {"units": "shared units (IoU)", "written": "written by circuits", "layers": "common depth"}
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
 _STYLES = ("-", "--", ":", "-.")
 _SURE = 0.05
 
 
-def of_maps(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_maps(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model."""
     table = read_table(files["agreement"], COLUMNS)
     layers = read_table(files["layers"], SHARE_COLUMNS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,17 +12,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from brodmann.figures import style
 from brodmann.figures.panels import dot, grid, head, open_frame, plain_numbers
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    DOUBLE,
-    NEUTRAL,
-    add_title,
-    empty_figure,
-    save_figure,
-    text_width,
-    title_height,
-)
+from brodmann.figures.registry import Asked, Files
 from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.editing import COLUMNS as EDITING
@@ -34,20 +25,20 @@ _SIZE, _LINE = 7.5, 0.17  # points, inches
 COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
 
 
-def of_editing(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_editing(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Word perplexity under edits of one model's networks."""
     table = read_table(files["editing"], EDITING)
     table = table[table["metric"] == "word_perplexity"].reset_index(drop=True)
     return draw_editing(table, title=f"{asked['model']}: networks edited"), table
 
 
-def of_connectivity(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_connectivity(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model."""
     table = read_table(files["connectivity"], CONNECTIVITY_COLUMNS)
     return draw_connectivity(table, title=f"{asked['model']}: networks that go together"), table
 
 
-def of_every_two(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_every_two(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of every two models."""
     table = read_table(files["table"], ACROSS_COLUMNS)
     title = "Networks of different models that go together"
@@ -56,28 +47,28 @@ def of_every_two(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.Dat
 
 def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, path: str) -> None:
     """``draw_example`` into a file."""
-    save_figure(draw_example(pieces, courses, title=title), path)
+    style.save_figure(draw_example(pieces, courses, title=title), path)
 
 
 def draw_example(pieces: Sequence[Piece], courses: Sequence[Course], *, title: str) -> Figure:
     """The text once for each course, tokens highlighted; orange above zero, blue below."""
     if not pieces or not courses:
-        return empty_figure(title, "no network to follow")
-    cells = _layout(pieces, DOUBLE)
+        return style.empty_figure(title, "no network to follow")
+    cells = _layout(pieces, style.DOUBLE)
     lines = 1 + max(line for _, line, _, _ in cells)
     block = (lines + 1.7) * _LINE
-    above = title_height(title, DOUBLE) + 0.1
+    above = style.title_height(title, style.DOUBLE) + 0.1
     height = above + block * len(courses)
-    figure = plt.figure(figsize=(DOUBLE, height))
+    figure = plt.figure(figsize=(style.DOUBLE, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set(xlim=(0, DOUBLE), ylim=(height, 0))
+    axes.set(xlim=(0, style.DOUBLE), ylim=(height, 0))
     for number, course in enumerate(courses):
         top = above + number * block
         axes.text(0, top + _LINE, course.heading, fontsize=_SIZE, weight="bold", va="bottom")
         axes.text(0.75, top + _LINE, course.note, fontsize=6.5, color="#555555", va="bottom")
         _text(axes, pieces, cells, course.values, top + 1.2 * _LINE)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -87,7 +78,7 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
     for piece in pieces:
         shown = _drawable(visible(piece.text))
         # The width of a text leaves out the spaces around it.
-        wide = text_width(f".{shown}.", _SIZE) - text_width("..", _SIZE) + 0.012
+        wide = style.text_width(f".{shown}.", _SIZE) - style.text_width("..", _SIZE) + 0.012
         if left and left + wide > width:
             left, line = 0.0, line + 1
         cells.append((left, line, wide, shown))
@@ -130,12 +121,17 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     table = _with_lone_controls(table)
     own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
     if own.empty:
-        return empty_figure(title, "no network was edited")
+        return style.empty_figure(title, "no network was edited")
     edits = list(dict.fromkeys(zip(own["how"], own["amount"].fillna(""), strict=True)))
     rows = list(dict.fromkeys(zip(own["dataset"].fillna(""), own["condition"], strict=True)))
-    height = 0.85 + 0.16 * len(rows) + title_height(title, DOUBLE)
+    height = 0.85 + 0.16 * len(rows) + style.title_height(title, style.DOUBLE)
     figure, grid = plt.subplots(
-        1, len(edits), figsize=(DOUBLE, height), sharey=True, layout="constrained", squeeze=False
+        1,
+        len(edits),
+        figsize=(style.DOUBLE, height),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
     )
     intact = float(own["intact"].iloc[0])
     for axes, (how, amount) in zip(grid[0], edits, strict=True):
@@ -143,7 +139,9 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         dataset = here["dataset"].fillna("")
         for place, (name, condition) in enumerate(rows):
             random = here[(dataset == name) & (here["control_of"] == condition)]
-            axes.plot(random["value"], [place] * len(random), ".", color=NEUTRAL, ms=4, zorder=2)
+            axes.plot(
+                random["value"], [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2
+            )
             value = here[(dataset == name) & (here["condition"] == condition)]["value"]
             axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
         axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
@@ -169,11 +167,11 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     shown = [
         dot("edited", COLOURS[edits[0][0]]),
-        dot("as many random units", NEUTRAL, "."),
+        dot("as many random units", style.NEUTRAL, "."),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
     figure.legend(handles=shown, loc="outside lower right", ncols=3, frameon=False, fontsize=7)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure
 
 
@@ -218,7 +216,7 @@ def draw_connectivity_between(table: pd.DataFrame, *, title: str) -> Figure:
 def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = False) -> Figure:
     """Pearson's r, a panel each; ``named``: axes show whose networks they are."""
     if not squares:
-        return empty_figure(title, "no dataset")
+        return style.empty_figure(title, "no dataset")
     height = 2.9 if len(squares) == 1 else 2.3
     figure, panels = grid(len(squares), per_row=3, height=height, around=0.4)
     image = None
@@ -230,5 +228,5 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
             axes.set(xlabel=square.columns.name, ylabel=square.index.name)
         head(axes, name.partition(":")[0] if named else name)
     figure.colorbar(image, ax=figure.axes, shrink=0.7, label="Pearson's r of mean courses")
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure

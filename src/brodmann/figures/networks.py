@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brodmann.figures.panels import bare, colour_bar, grid, head, legend_below, open_frame
-from brodmann.figures.registry import Files
+from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
 from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
 from brodmann.store.tables import read_table
@@ -25,7 +22,7 @@ _PANELS = 2
 _BAR = {"fraction": 0.05, "pad": 0.02}  # of colour bars, in shares of the panels
 
 
-def of_consistency(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_consistency(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model's table."""
     table = read_table(files["consistency"], CONSISTENCY)
     return draw_consistency(
@@ -33,19 +30,19 @@ def of_consistency(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.D
     ), table
 
 
-def of_layers(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_layers(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model's table."""
     table = read_table(files["layers"], LAYERS)
     return draw_layers(table, title=f"{asked['label']}: networks by layer"), table
 
 
-def of_sizes(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_sizes(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model's table."""
     table = read_table(files["sizes"], SIZES)
     return draw_sizes(table, title=f"{asked['label']}: sizes of networks"), table
 
 
-def of_template_iou(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_template_iou(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of one model's table."""
     table = read_table(files["template_iou"], TEMPLATE_IOU)
     return draw_template_iou(table, title=f"{asked['label']}: templates against each other"), table

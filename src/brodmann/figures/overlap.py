@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,19 +16,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY
-from brodmann.figures.registry import Files
-from brodmann.figures.style import (
-    DOUBLE,
-    SINGLE,
-    add_title,
-    domain_colour,
-    empty_figure,
-    ordered_domains,
-    readable,
-    task_label,
-    text_width,
-    title_height,
-)
+from brodmann.figures import style
+from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -53,7 +41,7 @@ TITLES = {
 }
 
 
-def of_matrix(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_matrix(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """One measure of one model, or of the average; of models that were run with reliabilities."""
     measure = asked["measure"]
     table, rates = read_matrix(files[measure]), None
@@ -73,12 +61,12 @@ def draw_overlap(
     """
     tasks = list(table.index)
     if not tasks:
-        return empty_figure(title)
+        return style.empty_figure(title)
     values = table.to_numpy(dtype=float).copy()
     diagonal = [np.nan if reliability is None else reliability.get(task, np.nan) for task in tasks]
     np.fill_diagonal(values, diagonal)
     if not np.isfinite(values).any():
-        return empty_figure(title, "no two tasks have a value")
+        return style.empty_figure(title, "no two tasks have a value")
     corrected = measure == "noise_corrected"
     if corrected and reliability is not None:
         low = pair_ceilings(tasks, reliability) < LOW_CEILING
@@ -118,15 +106,15 @@ def draw_square(
     cells without a value are.
     """
     count, size = len(tasks), 5.5 if len(tasks) >= MANY else 6.5
-    labels = max(text_width(task_label(task), size) for task in tasks) + LABEL_GAP
+    labels = max(style.text_width(style.task_label(task), size) for task in tasks) + LABEL_GAP
     labels = max(labels, MIN_LABELS)
     near = labels + (AXIS_NAME if any(names) else 0)
     far = STRIP_GAP + STRIP + BAR_GAP + BAR_WIDTH + BAR_LABELS
-    cell = min(CELL, (DOUBLE - near - far) / count)
+    cell = min(CELL, (style.DOUBLE - near - far) / count)
     side = cell * count
     # The title and the colour bar's label need some room even beside a single cell.
-    width = max(near + side + far, SINGLE * 0.8)
-    head = title_height(title, width) + STRIP_GAP + STRIP + 0.08
+    width = max(near + side + far, style.SINGLE * 0.8)
+    head = style.title_height(title, width) + STRIP_GAP + STRIP + 0.08
     height = max(near + side, 1.7) + head
     figure = plt.figure(figsize=(width, height))
     bottom = height - head - side
@@ -146,7 +134,7 @@ def draw_square(
     bar.set_label(label if length > 2.2 else label.replace(" (", "\n("), fontsize=6.5)
     bar.ax.tick_params(labelsize=6)
     bar.outline.set_visible(False)
-    add_title(figure, title)
+    style.add_title(figure, title)
     return figure, image
 
 
@@ -168,8 +156,8 @@ def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: f
 def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
     """The domains in the order of the rows' strips, in the corner that labels leave free; ``missing``: what
     grey cells are."""
-    domains = ordered_domains(domain_of(task) for task in tasks)
-    handles = [Patch(color=domain_colour(domain), label=domain) for domain in domains]
+    domains = style.ordered_domains(domain_of(task) for task in tasks)
+    handles = [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
     if missing:
         handles.append(Patch(color=MISSING, label=textwrap.fill(missing, 14)))
     figure.legend(
@@ -188,13 +176,13 @@ def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
 
 def label_tasks(axes: Axes, tasks: Sequence[str], size: float) -> None:
     """Task names on both axes, in their domain's colour."""
-    names = [task_label(task) for task in tasks]
+    names = [style.task_label(task) for task in tasks]
     axes.set_xticks(range(len(tasks)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(tasks)), names, fontsize=size)
     axes.tick_params(length=0, pad=2)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, task in zip(ticks, tasks, strict=True):
-            tick.set_color(readable(domain_colour(domain_of(task))))
+            tick.set_color(style.readable(style.domain_colour(domain_of(task))))
 
 
 def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
@@ -215,7 +203,7 @@ def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
             ((start, -0.5 - gap - thickness), length, thickness),
             ((len(tasks) - 0.5 + gap, start), thickness, length),
         ):
-            colour = domain_colour(domain)
+            colour = style.domain_colour(domain)
             axes.add_patch(Rectangle(corner, width, height, fc=colour, lw=0, clip_on=False))
         start += length
     for spine in axes.spines.values():

@@ -14,14 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from brodmann.figures.style import (
-    DOUBLE,
-    SINGLE,
-    domain_colour,
-    domain_marker,
-    readable,
-    text_colour,
-)
+from brodmann.figures import style
 
 
 def grid(
@@ -30,7 +23,7 @@ def grid(
     """``number`` panels, at most ``per_row`` in a row, each ``height`` inches, and ``around`` them all."""
     columns = min(per_row, number)
     rows = -(-number // columns)
-    size = (SINGLE if columns == 1 else DOUBLE, around + height * rows)
+    size = (style.SINGLE if columns == 1 else style.DOUBLE, around + height * rows)
     shared = {"sharey": sharey, "layout": "constrained", "squeeze": False}
     figure, axes = plt.subplots(rows, columns, figsize=size, **shared)
     for empty in list(axes.flat)[number:]:
@@ -81,7 +74,7 @@ def number_cells(
     """Each finite value in its cell of ``image``, black or white as its colour wants."""
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            look = {"color": text_colour(image.cmap(image.norm(value))[:3]), "fontsize": size}
+            look = {"color": style.text_colour(image.cmap(image.norm(value))[:3]), "fontsize": size}
             axes.text(column, row, text(value), ha="center", va="center", **look)
 
 
@@ -94,17 +87,17 @@ def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
 
 def domain_dot(domain: str, **look: Any) -> Line2D:
     """The domain's colour and marker, for a legend."""
-    return dot(domain, domain_colour(domain), domain_marker(domain), **look)
+    return dot(domain, style.domain_colour(domain), style.domain_marker(domain), **look)
 
 
 def domain_axis(
-    axes: Axes, domains: Sequence[str], colour: Callable[[str], str] = domain_colour
+    axes: Axes, domains: Sequence[str], colour: Callable[[str], str] = style.domain_colour
 ) -> None:
     """A place on the x axis for each domain, its name in its colour."""
     axes.set_xticks(range(len(domains)), domains)
     axes.tick_params(axis="x", length=0)
     for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
-        tick.set_color(readable(colour(domain)))
+        tick.set_color(style.readable(colour(domain)))
     axes.set_xlim(-0.5, len(domains) - 0.5)
 
 

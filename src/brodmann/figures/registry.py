@@ -21,6 +21,7 @@ ENDINGS = (".png", ".pdf", ".csv")
 FOLDER = "results/figures"
 
 Files = Mapping[str, Any]  # name -> path or paths
+Asked = Mapping[str, Any]  # settings of the family with the options of the figure
 
 
 @dataclass(frozen=True)

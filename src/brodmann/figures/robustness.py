@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from brodmann.figures.panels import legend_below, open_frame
-from brodmann.figures.registry import Files, called
+from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, add_title, empty_figure
 from brodmann.figures.tables import long_table
 from brodmann.statistics.printed import without_lonely_average
@@ -33,7 +30,7 @@ MODELS_PER_ROW = 4
 LINE = 0.16  # inches, of the legend
 
 
-def of_sizes(files: Files, asked: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def of_sizes(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Every size of circuits of the sign that is shown."""
     table = long_table(files, asked, "threshold_robustness")
     sign = asked["overlap_sel"].partition("-")[0]

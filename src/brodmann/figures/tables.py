@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
-from brodmann.figures.registry import Files
+from brodmann.figures.registry import Asked, Files
 from brodmann.statistics.study_tables import read_statistics
 
 
-def long_table(files: Files, asked: Mapping[str, Any], name: str) -> pd.DataFrame:
+def long_table(files: Files, asked: Asked, name: str) -> pd.DataFrame:
     """The rows of one kind of unit."""
     table = read_statistics(files[name])
     return table[table["component"] == asked["component"]]
 
 
-def at_size(table: pd.DataFrame, asked: Mapping[str, Any], *, drop: bool) -> pd.DataFrame:
+def at_size(table: pd.DataFrame, asked: Asked, *, drop: bool) -> pd.DataFrame:
     """The rows of the overlap (containment), or of the ablation (``drop``), that figures show."""
     if drop:
         chosen = (

@@ -30,12 +30,7 @@ from brodmann.models.architecture import (
 )
 from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
-from brodmann.models.placement import (
-    compute_devices,
-    find_device,
-    input_device,
-    placement,
-)
+from brodmann.models.placement import compute_devices, find_device, input_device, placement
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.sites import COMPONENTS, HEADS, SITES
 

@@ -49,10 +49,7 @@ def _beside(sources: Sources, component: str) -> Iterator[story.Beside]:
     """Every untrained model with the same one trained."""
     study = sources.study
     for control, trained in study.trained_twins.items():
-        overlaps = (
-            sources.overlaps(control, component),
-            sources.overlaps(trained, component),
-        )
+        overlaps = (sources.overlaps(control, component), sources.overlaps(trained, component))
         same = study.lender(control) == trained
         yield story.Beside.of(control, trained, overlaps, same_items=same)
 

@@ -16,12 +16,7 @@ from brodmann.errors import UserError
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.scoring import Query, Scorer
 
-DUAL_SCORES = (
-    "clean_correct",
-    "clean_incorrect",
-    "corrupted_correct",
-    "corrupted_incorrect",
-)
+DUAL_SCORES = ("clean_correct", "clean_incorrect", "corrupted_correct", "corrupted_incorrect")
 SINGLE_SCORES = ("clean_answer", "corrupted_answer", "clean_joint", "corrupted_joint")
 
 

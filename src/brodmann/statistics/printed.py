@@ -93,6 +93,12 @@ def interval(low: float, high: float, digits: int) -> str:
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def estimate(row: pd.Series, digits: int = 3) -> tuple[str, ...]:
+    """A row's coefficient, its interval, p and q."""
+    between = interval(row["low"], row["high"], digits)
+    return number(row["coefficient"], digits), between, show_p(row["p"]), show_p(row["q"])
+
+
 def shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
     """The rows of overlap (containment) and of ablations at one size."""
     measured = table["measure"].isin(["containment", "accuracy_drop"])

@@ -16,10 +16,8 @@ from brodmann.statistics.modularity import Modularity, modularity
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
-KEYS = (
-    *("model", "control", "component", "sel", "measure", "kind"),
-    *("unit", "n", "n_models", "seed", "method"),
-)
+MATRIX = ("model", "control", "component", "sel", "measure", "kind")
+KEYS = (*MATRIX, "unit", "n", "n_models", "seed", "method")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +37,7 @@ class Tested:
     @property
     def keys(self) -> dict[str, Any]:
         """The columns that say which matrix it is."""
-        return {
-            "model": self.model,
-            "control": self.control,
-            "component": self.component,
-            "sel": self.sel,
-            "measure": self.measure,
-            "kind": self.kind,
-        }
+        return {name: getattr(self, name) for name in MATRIX}
 
     @property
     def unit(self) -> str:
@@ -66,14 +57,8 @@ class Tested:
     @property
     def shared(self) -> dict[str, Any]:
         """``keys``, and what every table of tests has."""
-        return {
-            **self.keys,
-            "unit": self.unit,
-            "n": len(self.table),
-            "n_models": self.n_models,
-            "permutations": self.settings.permutations,
-            "seed": self.settings.seed,
-        }
+        size = {"unit": self.unit, "n": len(self.table), "n_models": self.n_models}
+        return {**self.keys, **size, **self.settings.shuffling}
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -83,12 +68,12 @@ class Tested:
     @cached_property
     def modularity(self) -> Modularity:
         """Within against across domains."""
-        return modularity(self._values, self.domains, **self._options)
+        return modularity(self._values, self.domains, **self.settings.shuffling)
 
     @cached_property
     def recovery(self) -> Recovery:
         """Clusters against domains."""
-        return recover(self._values, self.domains, **self._options)
+        return recover(self._values, self.domains, **self.settings.shuffling)
 
     def test(self) -> None:
         """Make both now: it takes long."""
@@ -98,10 +83,6 @@ class Tested:
     def _values(self) -> np.ndarray:
         values: np.ndarray = self.table.to_numpy(dtype=float)
         return values
-
-    @property
-    def _options(self) -> dict[str, int]:
-        return {"permutations": self.settings.permutations, "seed": self.settings.seed}
 
 
 def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested, ...]:

@@ -298,7 +298,7 @@ def test_agreement_with_the_truth_is_measured(tmp_path, monkeypatch, root):
         **files,
     )
     assert json.loads((tmp_path / files["manifest"]).read_text())["model_loads"] == 1
-    compared = [task for task in tasks if task in study.attribution.agreement_tasks]
+    compared = [task for task in tasks if task in study.attribution.agreement.tasks]
     files["item_files"] = [f"results/items/{task}.json" for task in compared]
     files["baseline_files"] = [f"results/{MODEL}/baseline/{task}.json" for task in compared]
     write_agreement(study, component="neurons", table="table.csv", units="units.csv", **files)

@@ -135,8 +135,8 @@ class Stage:
             {
                 "of": self._basis(items, component),
                 "method": METHODS["agreement"],
-                "units": self.settings.agreement_units,
-                "items": self.settings.agreement_items,
+                "units": self.settings.agreement.units,
+                "items": self.settings.agreement.items,
                 "main": self.study.selection.main_name,
                 "steps": self.settings.ig_steps,
                 "seed": self.settings.seed,
@@ -209,7 +209,7 @@ def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]
 
     keys = {name: stage.key(items, component) for name, component in names.items()}
     yield Work(items.label, keys, attribute, items.label, steps=lambda *_: len(items.used))
-    if items.task in stage.settings.agreement_tasks and not items.second:
+    if items.task in stage.settings.agreement.tasks and not items.second:
         keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
         yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
 
@@ -297,9 +297,9 @@ class _Session:
         strong = select_units(attribution, main).units
         dice = np.random.default_rng([settings.seed, *canonical_json(task)])
         rest = np.setdiff1d(np.arange(attribution.size), strong)
-        drawn = dice.choice(rest, size=min(settings.agreement_units, len(rest)), replace=False)
+        drawn = dice.choice(rest, size=min(settings.agreement.units, len(rest)), replace=False)
         units = np.concatenate([strong, np.sort(drawn)])
-        some = list(used[: settings.agreement_items])
+        some = list(used[: settings.agreement.items])
         columns = {"unit": units.astype(np.int64), "in_mask": np.isin(units, strong)}
         for one in compared(settings):
             attributor = self._attributor((component,), one)

@@ -103,11 +103,7 @@ def _write_selection(
     bootstraps = {
         task: strongest_of(tensors, "bootstraps", n_units) for task, tensors in replicates.items()
     }
-    write_table(
-        f"{stem}.summary.csv",
-        _summary(selection, tables, corrected, bootstraps),
-        SUMMARY,
-    )
+    write_table(f"{stem}.summary.csv", _summary(selection, tables, corrected, bootstraps), SUMMARY)
 
 
 RELIABILITY = (

@@ -10,14 +10,7 @@ import pandas as pd
 
 from brodmann.circuits.against_controls import paired_p
 from brodmann.report.story.findings import Findings
-from brodmann.report.story.wording import (
-    called,
-    interval,
-    listed,
-    nothing_shared,
-    p_text,
-    share,
-)
+from brodmann.report.story.wording import called, interval, listed, nothing_shared, p_text, share
 from brodmann.statistics.inventory import ALL
 
 _CONTROLS = {

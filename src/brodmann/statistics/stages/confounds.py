@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import pandas as pd
 
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
-from brodmann.statistics.confounds import Term, regress_pairs, stratified
+from brodmann.statistics.confounds import regress_pairs, stratified
 from brodmann.statistics.inventory import Drop, Inventory, Overlap
-from brodmann.statistics.printed import Q_NOTE, Printed, interval, number, printed, show_p, shown
+from brodmann.statistics.printed import Q_NOTE, Printed, estimate, printed, shown
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.surface import SIMILARITIES
 from brodmann.store.progress import progress
@@ -73,19 +74,15 @@ def _rows(
     off = ~np.eye(len(tasks), dtype=bool)
     cells = int(np.isfinite(values[off]).sum())
     shared = {
-        "model": one.model,
-        "control": one.model in inventory.controls,
-        "component": one.component,
-        "sel": one.sel,
+        **{"model": one.model, "control": one.model in inventory.controls},
+        **{"component": one.component, "sel": one.sel},
         "measure": "accuracy_drop" if directed else "containment",
         "kind": one.kind if isinstance(one, Drop) else "",
         "unit": "accuracy lost" if directed else "shared units / circuit size",
         "n": cells if directed else cells // 2,
         "n_tasks": len(tasks),
-        "seed": settings.seed,
-        "permutations": settings.permutations,
+        **settings.shuffling,
     }
-    options = {"permutations": settings.permutations, "seed": settings.seed}
     names = np.array(domains)
     same = (names[:, None] == names[None, :]).astype(float) if tasks else np.zeros((0, 0))
     rivals = _similarities(surface, tasks)
@@ -94,36 +91,25 @@ def _rows(
         ("domain", {DOMAIN: same}),
         ("domain_and_surface", {DOMAIN: same, **rivals}),
     ):
-        terms = regress_pairs(values, chosen, directed=directed, **options)
+        terms = regress_pairs(values, chosen, directed=directed, **settings.shuffling)
         rows += [
-            {**shared, "predictors": predictors, "method": _REGRESSION, **_term(name, term)}
+            {
+                **shared,
+                "predictors": predictors,
+                "method": _REGRESSION,
+                "term": name,
+                **asdict(term),
+            }
             for name, term in terms.items()
         ]
     formats = dict(zip(surface["source"], surface["source_format"], strict=True))
-    within = stratified(values, domains, [formats.get(task, "") for task in tasks], **options)
+    strata = [formats.get(task, "") for task in tasks]
+    within = stratified(values, domains, strata, **settings.shuffling)
     if tasks and not within.n_movable:
         log.warning("%s: every surface format holds one domain: no test within formats", one.model)
+    own = {"predictors": "within_formats", "method": _STRATIFIED, "n_movable": within.n_movable}
     last = {"term": DOMAIN, "coefficient": within.difference, "p": within.p}
-    return [
-        *rows,
-        {
-            **shared,
-            "predictors": "within_formats",
-            "method": _STRATIFIED,
-            "n_movable": within.n_movable,
-            **last,
-        },
-    ]
-
-
-def _term(name: str, term: Term) -> dict[str, Any]:
-    return {
-        "term": name,
-        "coefficient": term.coefficient,
-        "low": term.low,
-        "high": term.high,
-        "p": term.p,
-    }
+    return [*rows, {**shared, **own, **last}]
 
 
 def _similarities(surface: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.ndarray]:
@@ -148,10 +134,7 @@ def confounds_table(table: pd.DataFrame, selection: str) -> list[Printed]:
             _PREDICTORS.get(row["predictors"], str(row["predictors"])),
             str(row["n_tasks"]),
             str(row["n"]),
-            number(row["coefficient"], 3),
-            interval(row["low"], row["high"], 3),
-            show_p(row["p"]),
-            show_p(row["q"]),
+            *estimate(row),
         ),
         name="confounds",
         note="Coefficient: what pairs of one domain have more. p: residuals (within formats: labels) "

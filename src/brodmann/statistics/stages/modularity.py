@@ -7,30 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from brodmann.statistics.modularity import Cells
-from brodmann.statistics.printed import (
-    Q_NOTE,
-    Printed,
-    number,
-    percent,
-    printed,
-    show_p,
-    shown,
-)
+from brodmann.statistics.modularity import Cells, Contrast
+from brodmann.statistics.printed import Q_NOTE, Printed, number, percent, printed, show_p, shown
 from brodmann.statistics.study_tables import Table
-from brodmann.statistics.tested import KEYS, Tested
+from brodmann.statistics.tested import KEYS, MATRIX, Tested
 
-MODULARITY = (
-    *KEYS,
-    *("within", "within_sd", "within_sem", "n_within", "cross", "cross_sd", "cross_sem", "n_cross"),
-    *("difference", "ratio", "permutations", "p", "q"),
+_MEANS = (
+    *("within", "within_sd", "within_sem", "n_within"),
+    *("cross", "cross_sd", "cross_sem", "n_cross"),
 )
+_TEST = ("difference", "ratio", "permutations", "p", "q")
+MODULARITY = (*KEYS, *_MEANS, *_TEST)
 DOMAINS = (
-    *("model", "control", "component", "sel", "measure", "kind", "domain"),
-    *("unit", "n", "n_domain", "seed", "method"),
-    *("within", "within_sd", "within_sem", "n_within", "cross", "cross_sd", "cross_sem", "n_cross"),
-    *("out", "out_sd", "out_sem", "n_out", "into", "into_sd", "into_sem", "n_into"),
-    *("difference", "ratio", "permutations", "p", "q"),
+    *(*MATRIX, "domain", "unit", "n", "n_domain", "seed", "method", *_MEANS),
+    *("out", "out_sd", "out_sem", "n_out", "into", "into_sd", "into_sem", "n_into", *_TEST),
 )
 _SHUFFLED = "mean(within) - mean(cross) of off-diagonal cells, domain labels shuffled, one-sided"
 P_NOTE = "p: shuffled domain labels, one-sided."
@@ -38,21 +28,7 @@ P_NOTE = "p: shuffled domain labels, one-sided."
 
 def modularity_rows(every: Sequence[Tested]) -> list[dict[str, Any]]:
     """A row per matrix."""
-    rows = []
-    for one in every:
-        found = one.modularity.overall
-        rows.append(
-            {
-                **one.shared,
-                "method": _SHUFFLED,
-                **_cells("within", found.within),
-                **_cells("cross", found.cross),
-                "difference": found.difference,
-                "ratio": found.ratio,
-                "p": found.p,
-            }
-        )
-    return rows
+    return [{**one.shared, **_contrast(one.modularity.overall)} for one in every]
 
 
 def domain_rows(every: Sequence[Tested]) -> list[dict[str, Any]]:
@@ -61,28 +37,26 @@ def domain_rows(every: Sequence[Tested]) -> list[dict[str, Any]]:
         {
             **one.shared,
             "domain": domain,
-            "method": _SHUFFLED,
             "n_domain": one.domains.count(domain),
-            **_cells("within", part.contrast.within),
-            **_cells("cross", part.contrast.cross),
+            **_contrast(part.contrast),
             **_cells("out", part.out),
             **_cells("into", part.into),
-            "difference": part.contrast.difference,
-            "ratio": part.contrast.ratio,
-            "p": part.contrast.p,
         }
         for one in every
         for domain, part in one.modularity.domains.items()
     ]
 
 
+def _contrast(found: Contrast) -> dict[str, Any]:
+    """A test, and the cells that it compares."""
+    means = {**_cells("within", found.within), **_cells("cross", found.cross)}
+    test = {"difference": found.difference, "ratio": found.ratio, "p": found.p}
+    return {"method": _SHUFFLED, **means, **test}
+
+
 def _cells(name: str, cells: Cells) -> dict[str, Any]:
-    return {
-        name: cells.mean,
-        f"{name}_sd": cells.sd,
-        f"{name}_sem": cells.sem,
-        f"n_{name}": cells.n,
-    }
+    spread = {f"{name}_sd": cells.sd, f"{name}_sem": cells.sem}
+    return {name: cells.mean, **spread, f"n_{name}": cells.n}
 
 
 def tested(row: pd.Series) -> tuple[str, str]:

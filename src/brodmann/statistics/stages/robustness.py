@@ -48,11 +48,8 @@ def robustness_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
         }
         if one.model == AVERAGE and one.group in between:
             first, found = between[one.group]
-            row |= {
-                "tau": found.mean(),
-                "tau_sd": spread(first, found),
-                "n_pairs": len(found.pairs),
-            }
+            row |= {"tau": found.mean(), "tau_sd": spread(first, found)}
+            row["n_pairs"] = len(found.pairs)
         rows.append(row)
     order = {name: n for n, name in enumerate(dict.fromkeys(row["model"] for row in rows))}
     by = ("component", "measure", "kind", "percent")

@@ -17,6 +17,7 @@ from brodmann.statistics.inventory import ALL, AVERAGE, Drop, Inventory
 from brodmann.statistics.printed import (
     Q_NOTE,
     Printed,
+    estimate,
     interval,
     number,
     printed,
@@ -90,12 +91,11 @@ def _function_row(
     settings: StatisticsSettings,
 ) -> dict[str, Any]:
     """One model, or the average: the regression, and the correlation of ranks."""
-    options = {"permutations": settings.permutations, "seed": settings.seed}
-    found = science.correlate(overlap, drop, **options)
+    found = science.correlate(overlap, drop, **settings.shuffling)
     return {
         **_regression(one, pairs, science.regress(pairs)),
         "method": f"{_REGRESSION}, t; Spearman with Mantel p, tasks resampled",
-        **options,
+        **settings.shuffling,
         "spearman": found.rho,
         "spearman_low": found.low,
         "spearman_high": found.high,
@@ -113,8 +113,7 @@ def _pooled_row(
         **_regression(one, pd.concat(used or list(tables.values())), fit),
         "control": False,
         "method": f"{_REGRESSION}, all by model; slopes by model, their mean with Hartung-Knapp t",
-        "permutations": settings.permutations,
-        "seed": settings.seed,
+        **settings.shuffling,
     }
 
 
@@ -125,11 +124,8 @@ def _regression(one: Drop, pairs: pd.DataFrame, fit: science.Regression) -> dict
     elif fit.note:
         log.warning("%s %s %s: of the fit: %s", one.model, one.sel, one.kind, fit.note)
     return {
-        "model": one.model,
-        "component": one.component,
-        "sel": one.sel,
+        **asdict(one),
         "measure": "containment",
-        "kind": one.kind,
         "unit": "accuracy lost per SD of overlap",
         "n": len(pairs),
         "n_tasks": len({*pairs["source"], *pairs["target"]}),
@@ -151,10 +147,7 @@ def structure_function_table(table: pd.DataFrame, selection: str) -> list[Printe
         ),
         lambda row: (
             str(row["n"]),
-            number(row["coefficient"], 3),
-            interval(row["low"], row["high"], 3),
-            show_p(row["p"]),
-            show_p(row["q"]),
+            *estimate(row),
             number(row["spearman"], 2),
             interval(row["spearman_low"], row["spearman_high"], 2),
             show_p(row["mantel_p"]),

@@ -263,12 +263,7 @@ def propositional_symbolic(
         given, wanted, not_ = (0, -1, "") if schema == "ponens" else (-1, 0, "not ")
         holds = "does not hold" if not_ else "holds"
         sides = [
-            side(
-                words,
-                f"{chain[given]} {holds}",
-                [*signs, f"{not_}{chain[given]}"],
-                not_.rstrip(),
-            )
+            side(words, f"{chain[given]} {holds}", [*signs, f"{not_}{chain[given]}"], not_.rstrip())
             for chain in chains
         ]
         answers = (chains[0][wanted], chains[1][wanted])

@@ -329,10 +329,7 @@ def number_sorting(
             return None
         asked, answers = _question(dice, ask, ranked)
         texts = [str(number) for number in numbers]
-        shared = {
-            "numbers": ", ".join(texts),
-            "listed": f"{', '.join(texts[:-1])} and {texts[-1]}",
-        }
+        shared = {"numbers": ", ".join(texts), "listed": f"{', '.join(texts[:-1])} and {texts[-1]}"}
         sides = [shared | {"number": str(number)} for number in asked]
         return Content(
             *sides,
