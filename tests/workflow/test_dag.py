@@ -12,6 +12,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 from brodmann.figures.declared import circuits, localizers
 from brodmann.figures.declared import study as across
+from brodmann.methods import METHODS
 
 N = len(TASKS)
 BASELINES = {
@@ -414,7 +415,9 @@ def test_prompting_reruns_the_model(study):
     ],
 )
 def test_a_new_method_version_reruns_that_method(study, method, rerun):
-    study.replace("src/brodmann/methods.py", f'"{method}": 1', f'"{method}": 2')
+    version = METHODS[method]
+    written = (f'"{method}": {number},' for number in (version, version + 1))
+    study.replace("src/brodmann/methods.py", *written)
     planned = set(study.planned())
     assert planned & {"fetch_model", "check_model", "expand_items"} == set()
     model_work = {"settings", "baseline_pass", "baseline", "attribution_pass", "attribution"}
