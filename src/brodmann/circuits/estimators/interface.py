@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ SiteValues = dict[tuple[str, int], Any]
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(ABC):
     """One way to score units: a subclass in a file of this folder is a value of ``attribution.estimator``.
 
     Its fields are the settings that it alone has. Importing it loads no torch: config, plans and the report
@@ -36,26 +37,26 @@ class Estimator:
         """What attributions depend on beside the name and the gradient: part of their store key."""
         return {}
 
+    @abstractmethod
     def sentence(self) -> str:
         """How scores are made, with citations; goes on "A unit's score is its mean over items by"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, layers: int, components: int) -> int:
         """Rows over one answer that an item needs, forward and backward, for both of its answers."""
-        raise NotImplementedError
 
     @property
     def at_once(self) -> int:
         """Rows that one answer of one item takes in a pass with gradients."""
         return 1
 
+    @abstractmethod
     def contributions(self, run: Any, chunk: Any, tails: Any) -> SiteValues:
         """What every unit contributes to the metric of some answers, float32 [answers, width] of each site.
 
         ``run``: the ``circuits.attribution.Attributor`` with the model and its sites; ``chunk``: items with
         their clean activations and corrupted contexts; ``tails``: the answers.
         """
-        raise NotImplementedError
 
     def refined(self, run: Any, component: str, found: Any, items: Any) -> Any:
         """What is stored in the end: an ``Accumulator``, from the one that holds all contributions."""
