@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,8 +104,7 @@ class Measured:
 
     seconds: float
     work: WorkDone
-    tasks: int
-    prompts: int = 0  # tokens of the clean prompts of the items that it was about
+    tasks: list[str]
 
     def share(self, setting: Any) -> float:
         """Of the device's matmul rate."""
@@ -117,30 +115,32 @@ def measured(subject: Subject, run: Any, tasks: Sequence[str]) -> Measured:
     """Run a pass over tasks; count what the model runs."""
     with counted(subject.model.hf, subject.shape) as work:
         _, seconds = timed(lambda: run(tasks))
-    return Measured(seconds, work, len(tasks))
+    return Measured(seconds, work, list(tasks))
 
 
 def in_chunks(subject: Subject, run: Any, after: Any, tasks: Sequence[str], budget: Budget) -> Measured:
-    """A pass over more and more tasks at once, as long as the budget lasts. The first warms up, uncounted."""
-    total = Measured(0.0, WorkDone(subject.shape), 0)
+    """A pass over more and more tasks at once, as long as the budget lasts. The first warms up: it is counted
+    only where it is the only one."""
     first = measured(subject, run, tasks[:1])
     after(tasks[:1])
     print(f"  first task: {first.seconds:.2f} s", flush=True)
+    total = Measured(0.0, WorkDone(subject.shape), [])
     done, size, each = 1, 3, first.seconds
     while done < len(tasks):
-        fit = min(size, len(tasks) - done, int(budget.left / each)) if total.tasks else size
-        if fit < 1:
+        fit = min(size, len(tasks) - done)
+        if total.tasks:
+            fit = min(fit, int(budget.left / each))
+        if fit < 1 or budget.left <= 0:
             break
         some = tasks[done : done + fit]
         found = measured(subject, run, some)
         after(some)
         total.seconds += found.seconds
-        total.tasks += len(some)
-        for key in ("block_tokens", "differentiated", "positions", "passes"):
-            setattr(total.work, key, getattr(total.work, key) + getattr(found.work, key))
-        done, size, each = done + fit, size * 3, total.seconds / total.tasks
+        total.tasks += some
+        total.work.add(found.work)
+        done, size, each = done + fit, size * 3, total.seconds / len(total.tasks)
         print(f"  {done} tasks, {each:.2f} s each", flush=True)
-    return total
+    return total if total.tasks else first
 
 
 def spread_tasks(tasks: Sequence[str]) -> list[str]:
@@ -165,13 +165,12 @@ def baselines(report: Report, subject: Subject, budget: Budget, setting: Any) ->
             found = in_chunks(subject, subject.baseline, after, tasks, budget)
         # A task without an aligned item has no circuit.
         _HELD["included"] = [task for task in have if subject.target(task) is not None]
-        if found.tasks:
-            name, seconds = "attribution", found.seconds
-            report.add(name, "baseline: tasks", len(have), f"of {len(tasks)}")
-            report.add(name, "tasks with aligned items", len(_HELD["included"]))
-            report.add(name, "baseline: a task", seconds / found.tasks, "s")
-            report.add(name, "baseline: tokens run", found.work.tokens / seconds, "tokens/s")
-            report.add(name, "baseline: share of the matmul rate", found.share(setting))
+        name, seconds = "attribution", found.seconds
+        report.add(name, "baseline: tasks", len(have), f"of {len(tasks)}")
+        report.add(name, "tasks with aligned items", len(_HELD["included"]))
+        report.add(name, "baseline: a task", seconds / len(found.tasks), "s")
+        report.add(name, "baseline: tokens run", found.work.tokens / seconds, "tokens/s")
+        report.add(name, "baseline: share of the matmul rate", found.share(setting))
     return _HELD["included"]
 
 
@@ -193,19 +192,35 @@ def attribution(report: Report, budget: Budget, setting: Any) -> None:
     own = budget.part(budget.left - PLAIN_SHARE * budget.seconds)
     with stage("attribution"):
         found = in_chunks(subject, subject.attribution, after, tasks, own)
-    counted_tasks = tasks[1 : 1 + found.tasks]
-    items = {task: subject.encoded(task) for task in (compared, *counted_tasks)}
-    n_items = sum(len(items[task]) for task in counted_tasks)
-    prompts = sum(len(item.clean) for task in counted_tasks for item in items[task])
-    report.add(name, "tasks attributed", found.tasks + 1, f"of {len(tasks)}")
+    items = {task: subject.encoded(task) for task in (compared, *found.tasks)}
+    n_items = sum(len(items[task]) for task in found.tasks)
+    prompts = sum(len(item.clean) for task in found.tasks for item in items[task])
+    report.add(name, "tasks attributed", len(items), f"of {len(tasks)}")
     report.add(name, "items", n_items / found.seconds, "items/s")
     report.add(name, "tokens of the items' clean prompts", prompts / found.seconds, "tokens/s")
     report.add(name, "tokens run", found.work.tokens / found.seconds, "tokens/s")
     report.add(name, "passes with a head, each", found.seconds / max(1, found.work.passes), "s")
     least = None if setting.small else 0.4
     report.add(name, "share of the matmul rate", found.share(setting), least=least)
-    _against_plain(report, subject, budget, setting, items, counted_tasks, found.seconds / prompts)
+    _without_replicates(report, subject, found.tasks[:3], setting)
+    _against_plain(report, subject, budget, setting, items, found.tasks, found.seconds / prompts)
     _same(report, subject, items[compared], theirs[compared])
+
+
+def _without_replicates(report: Report, subject: Subject, tasks: Sequence[str], setting: Any) -> None:
+    """The same of some tasks with and without halves and bootstraps, which are the host's work."""
+    settings = {**subject.settings["attribution"], "splits": 0, "bootstraps": 0}
+    for what, more in (("with replicates", {}), ("without", {"attribution": settings})):
+        study, store = subject.with_settings(more), f"-{what.replace(' ', '-')}"
+
+        def run(some: Sequence[str], study: Any = study, store: str = store) -> None:
+            subject.attribution(some, store=store, study=study)
+
+        with stage(f"{len(tasks)} tasks {what}"):
+            found = measured(subject, run, tasks)
+        name = f"{len(tasks)} tasks {what}"
+        report.add("attribution", f"{name}: a task", found.seconds / len(tasks), "s")
+        report.add("attribution", f"{name}: share of the matmul rate", found.share(setting))
 
 
 def _against_plain(
@@ -281,8 +296,7 @@ def ablation(report: Report, budget: Budget, setting: Any) -> None:
         with stage(f"{target}, {count} items"), counted(subject.model.hf, subject.shape) as work:
             rows, seconds = timed(lambda target=target: subject.ablation(target, tasks, full))
         total, spent = total + rows, spent + seconds
-        for key in ("block_tokens", "differentiated", "positions", "passes"):
-            setattr(done, key, getattr(done, key) + getattr(work, key))
+        done.add(work)
         report.add(name, f"{target}: rows", rows / seconds, "rows/s")
     report.add(name, f"sources with controls ({count} items of a target)", len(tasks))
     report.add(name, "rows (lesion, item)", total / spent, "rows/s")

@@ -258,9 +258,11 @@ def compare(cpu: Path, device: Path) -> Compared:
 
 
 def _discrete(name: str) -> bool:
-    """Names of arrays that are chosen by ranks or by thresholds: a tie may fall to either side."""
+    """Names of arrays that are chosen by ranks or by thresholds, where a tie may fall to either side; and of
+    what an iteration is stopped at (ICA of a single text)."""
     last = name.rsplit("/")[-1]
-    return last.endswith((".units", ".scores")) or last in ("units", "starts", "p", "p_fdr")
+    found = ("units", "starts", "p", "p_fdr", "explained", "stability")
+    return last.endswith((".units", ".scores")) or last in found
 
 
 def _same_maps(one: np.ndarray, other: np.ndarray) -> float:
@@ -297,7 +299,7 @@ Figure = tuple[str, float | int | str, dict[str, float]]  # what, its value, its
 
 def right(report: Report, budget: Budget, device: str, small: bool) -> None:
     """All families, several at a time, as far as the budget goes."""
-    families = FAMILIES[:2] if small else FAMILIES
+    families = FAMILIES[:1] if small else FAMILIES
     workers = max(1, min(len(families), (os.cpu_count() or 1) // 2))
     done = 0
     with tempfile.TemporaryDirectory(prefix="brodmann-right-") as place:

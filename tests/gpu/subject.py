@@ -149,13 +149,13 @@ class Subject:
                     output=self.baseline_file(task),
                 )
 
-    def attribution(self, tasks: Sequence[str], store: str = "") -> None:
-        """The pass over some tasks, which have baselines."""
+    def attribution(self, tasks: Sequence[str], store: str = "", study: Any | None = None) -> None:
+        """The pass over some tasks, which have baselines; ``study``: with other settings."""
         from brodmann.circuits.stages import attribution
 
         with self._running():
             attribution.run_pass(
-                self.study,
+                study or self.study,
                 item_files=[self.items_file(task) for task in tasks],
                 second_files=[],
                 baseline_files=[self.baseline_file(task) for task in tasks],

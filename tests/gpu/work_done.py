@@ -20,6 +20,13 @@ class WorkDone:
     positions: int = 0
     passes: int = 0
 
+    def add(self, other: WorkDone) -> None:
+        """What another run did."""
+        self.block_tokens += other.block_tokens
+        self.differentiated += other.differentiated
+        self.positions += other.positions
+        self.passes += other.passes
+
     @property
     def tokens(self) -> float:
         """Through the whole model, on average over its blocks."""
