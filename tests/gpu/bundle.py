@@ -2,9 +2,9 @@
 
     make gpu-bundle        (or: python tests/gpu/bundle.py gpu-wheels)
 
-``gpu-wheels/*.whl`` are what such an image (Python 3.12, torch, transformers, numpy, scipy, scikit-learn, pandas)
-lacks, in the versions of ``locks/``. ``gpu-wheels/tokenizer`` is the embedded model's tokenizer with its chat
-template: the check's large models have random weights, but read real prompts.
+``gpu-wheels/*.whl`` are what such an image (Python 3.12, torch, transformers, numpy, scipy, scikit-learn,
+pandas) lacks, in the versions of ``locks/``. ``gpu-wheels/tokenizer`` is the embedded model's tokenizer with
+its chat template: the check's large models have random weights, but read real prompts.
 """
 
 from __future__ import annotations

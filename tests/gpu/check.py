@@ -94,7 +94,7 @@ def ingredients(report: Report, budget: Budget, setting: Setting) -> None:
     section.ingredients(report, budget, setting)
 
 
-# In the order of their importance, each with its share of the time. Sections that use one model stand together.
+# In the order of their importance, each with its share of the time; those of one model stand together.
 SECTIONS = {
     right: 90,
     attribution: 110,
@@ -165,7 +165,11 @@ def _options() -> argparse.Namespace:
     options.sections = tuple(name for name in options.sections.split(",") if name)
     if unknown := set(options.sections) - set(NAMES):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    if not options.small and options.tokenizer is None and (ROOT / "gpu-wheels" / "tokenizer").is_dir():
+    if (
+        not options.small
+        and options.tokenizer is None
+        and (ROOT / "gpu-wheels" / "tokenizer").is_dir()
+    ):
         options.tokenizer = ROOT / "gpu-wheels" / "tokenizer"
     if options.tokenizer is None and not options.small:
         parser.error("no tokenizer: make gpu-bundle, and carry gpu-wheels along")

@@ -1,4 +1,4 @@
-"""Sections *attribution* and *ablation*: an 8 B shape with random weights, against the published procedures."""
+"""Sections *attribution* and *ablation*: random weights of an 8 B shape, against the published way."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def measured(subject: Subject, run: Any, tasks: Sequence[str]) -> Measured:
     return Measured(seconds, work, list(tasks))
 
 
-def in_chunks(subject: Subject, run: Any, after: Any, tasks: Sequence[str], budget: Budget) -> Measured:
+def in_chunks(
+    subject: Subject, run: Any, after: Any, tasks: Sequence[str], budget: Budget
+) -> Measured:
     """A pass over more and more tasks at once, as long as the budget lasts. The first warms up: it is counted
     only where it is the only one."""
     first = measured(subject, run, tasks[:1])
@@ -207,7 +209,9 @@ def attribution(report: Report, budget: Budget, setting: Any) -> None:
     _same(report, subject, items[compared], theirs[compared])
 
 
-def _without_replicates(report: Report, subject: Subject, tasks: Sequence[str], setting: Any) -> None:
+def _without_replicates(
+    report: Report, subject: Subject, tasks: Sequence[str], setting: Any
+) -> None:
     """The same of some tasks with and without halves and bootstraps, which are the host's work."""
     settings = {**subject.settings["attribution"], "splits": 0, "bootstraps": 0}
     for what, more in (("with replicates", {}), ("without", {"attribution": settings})):

@@ -65,7 +65,7 @@ def _profiles(report: Report, subject: Subject, tasks: list[str], setting: Any) 
 
 
 def _forwards(report: Report, subject: Subject, setting: Any, budget: Budget) -> None:
-    """One sequence through the decoder, without a head: how its attention is masked, and by whom it is run."""
+    """One sequence through the decoder, without a head: how attention is masked, and who runs it."""
     model = subject.model
     trunk = model.hf.base_model
     for length in SMALL_LENGTHS if setting.small else LENGTHS:
@@ -76,7 +76,7 @@ def _forwards(report: Report, subject: Subject, setting: Any, budget: Budget) ->
         places = torch.arange(length, device=setting.device)[None] % 64
         runs: dict[str, Callable[[], object]] = {
             "causal": lambda: trunk(input_ids=ids, use_cache=False),  # noqa: B023
-            "dense mask": lambda: trunk(  # noqa: B023
+            "dense mask": lambda: trunk(
                 input_ids=ids,  # noqa: B023
                 attention_mask=mask,  # noqa: B023
                 position_ids=places,  # noqa: B023
@@ -90,7 +90,9 @@ def _forwards(report: Report, subject: Subject, setting: Any, budget: Budget) ->
                 seconds = median_seconds(run, rounds=3, warm=1)
             what = f"{length} tokens, {name}"
             report.add("ingredients", what, seconds * 1e3, "ms")
-            report.add("ingredients", f"{what}: share of the rate", operations / seconds / rate(setting))
+            report.add(
+                "ingredients", f"{what}: share of the rate", operations / seconds / rate(setting)
+            )
         _attentions(report, subject, setting, length)
 
 
@@ -127,7 +129,9 @@ def _attentions(report: Report, subject: Subject, setting: Any, length: int) -> 
         except Exception as problem:  # compiling it needs more than every image has
             print(f"  FlexAttention: {type(problem).__name__}: {problem}"[:300], flush=True)
     for name, seconds in times.items():
-        report.add("ingredients", f"attention of a layer, {length} tokens, {name}", seconds * 1e3, "ms")
+        report.add(
+            "ingredients", f"attention of a layer, {length} tokens, {name}", seconds * 1e3, "ms"
+        )
 
 
 def _flex(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, length: int) -> float:

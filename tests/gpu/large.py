@@ -29,7 +29,12 @@ def large(report: Report, budget: Budget, setting: Any) -> None:
     cuda = setting.device.type == "cuda"
     total = torch.cuda.get_device_properties(setting.device).total_memory if cuda else 80e9
     if cuda and not setting.small and total < NEEDED:
-        report.add(name, f"left out: needs a card of {NEEDED / 1e9:.0f} GB, this one has", total / 1e9, "GB")
+        report.add(
+            name,
+            f"left out: needs a card of {NEEDED / 1e9:.0f} GB, this one has",
+            total / 1e9,
+            "GB",
+        )
         return
     shape = shape_of(QWEN, setting)
     with stage(f"{shape.name}: drawing weights"):
@@ -53,7 +58,11 @@ def large(report: Report, budget: Budget, setting: Any) -> None:
         subject.random_masks(subject.tasks)
         tasks = [task for task in subject.tasks if subject.target(task) is not None]
         target = targets_of(subject, tasks)[0]
-        few = {"max_items": 2 if setting.small else 32, "layer_matched_trials": 3, "random_trials": 3}
+        few = {
+            "max_items": 2 if setting.small else 32,
+            "layer_matched_trials": 3,
+            "random_trials": 3,
+        }
         planned = plan_of(subject, total, cuda)
         for stage_, run in (
             ("attribution", lambda: subject.attribution(tasks)),
@@ -63,7 +72,6 @@ def large(report: Report, budget: Budget, setting: Any) -> None:
                 break
             with stage(stage_):
                 _measure(report, subject, setting, stage_, run, planned[stage_], cuda)
-    del subject, model
 
 
 def plan_of(subject: Subject, total: float, cuda: bool) -> dict[str, float]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,18 @@ def loading(report: Report, budget: Budget, setting: Any) -> None:
         shape = _affordable(report, folder, full, setting, WRITING * budget.left)
         hf = draw(shape, setting.device, torch.bfloat16)
         with stage(f"writing {shape.name}"):
-            size, seconds = timed(lambda: write(hf, shape, folder))
+            size, seconds = timed(partial(write, hf, shape, folder))
         del hf
         if setting.device.type == "cuda":
             torch.cuda.empty_cache()
-        report.add("loading", f"{size / 1e9:.2f} GB written to local disk", size / seconds / 1e9, "GB/s")
+        report.add(
+            "loading", f"{size / 1e9:.2f} GB written to local disk", size / seconds / 1e9, "GB/s"
+        )
         _save_tokenizer(folder, setting)
-        for what, cold in (("from disk (caches asked to let go)", True), ("from the file cache", False)):
+        for what, cold in (
+            ("from disk (caches asked to let go)", True),
+            ("from the file cache", False),
+        ):
             if cold:
                 forget(folder)
             seconds = _load(folder, setting)
@@ -57,7 +63,9 @@ def _start(report: Report, setting: Any) -> None:
     environment = {**os.environ, "PYTHONPATH": path}
     for what in ("start-up to the first product", "the same again")[: 1 if setting.small else 2]:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, check=True, capture_output=True
+        )
         report.add("loading", what, time.perf_counter() - start, "s")
 
 
@@ -80,7 +88,9 @@ def _affordable(report: Report, folder: Path, shape: Shape, setting: Any, second
     layers = int((room - rest) // (2 * shape.block_parameters))
     if layers >= shape.layers:
         return shape
-    report.add("loading", "the disk is slow or small: layers written", max(1, layers), f"of {shape.layers}")
+    report.add(
+        "loading", "the disk is slow or small: layers written", max(1, layers), f"of {shape.layers}"
+    )
     return shape.with_layers(max(1, layers))
 
 
@@ -100,7 +110,9 @@ def write(hf: Any, shape: Shape, folder: Path) -> int:
     places, total = {}, 0
     for number, own in enumerate(shards, 1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        save_file({name: value.cpu() for name, value in own.items()}, folder / file, {"format": "pt"})
+        save_file(
+            {name: value.cpu() for name, value in own.items()}, folder / file, {"format": "pt"}
+        )
         descriptor = os.open(folder / file, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gpu.circuits import shape_of, shared
+from gpu.circuits import shared
 from gpu.clock import Budget, stage, timed
 from gpu.report import Report
 
@@ -88,7 +88,7 @@ def _decompositions(report: Report, budget: Budget, setting: Any) -> None:
 
 
 def _full(report: Report, budget: Budget, setting: Any) -> None:
-    """The large matrix is drawn on the device, block by block, and as large as there is time and memory for."""
+    """The large matrix is drawn on the device, block by block, as large as there is memory for."""
     import torch
 
     from brodmann.networks.decompose import decompose
@@ -115,7 +115,9 @@ def _full(report: Report, budget: Budget, setting: Any) -> None:
     what = f"canica of {tokens:,} tokens x {units:,} units, on {setting.device}"
     signals = ArraySignals.of(values)
     with stage(what):
-        found, seconds = timed(lambda: decompose(signals, K, method="canica", device=setting.device))
+        found, seconds = timed(
+            lambda: decompose(signals, K, method="canica", device=setting.device)
+        )
     report.add("maps", what, seconds, "s")
     from planted import matching
 

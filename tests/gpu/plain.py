@@ -34,11 +34,15 @@ def batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[start : start + BATCH]
 
 
-def padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(
+    rows: Sequence[Sequence[int]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(ids, mask), int64 [rows, longest]."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
-    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
+    mask = torch.tensor(
+        [[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device
+    )
     return ids, mask
 
 
@@ -81,8 +85,8 @@ def answer_log_probs(
 
 
 def attribution(model: Any, items: Sequence[Any]) -> torch.Tensor:
-    """Mean attribution [layers, neurons]: per batch a clean run, then for either answer a forward and a backward
-    pass over the whole corrupted sequence."""
+    """Mean attribution [layers, neurons]: per batch a clean run, then for either answer a forward and a
+    backward pass over the whole corrupted sequence."""
     modules, device = hidden_modules(model), model.device
     total = torch.zeros(model.n_layers, model.neurons_per_layer, device=device)
     kept: dict[int, torch.Tensor] = {}

@@ -29,7 +29,9 @@ class Line:
         shown = self.value
         if isinstance(shown, float):
             small = 0 < abs(shown) < 0.01
-            shown = f"{shown:.1e}" if small else f"{shown:,.3g}" if shown < 1000 else f"{shown:,.0f}"
+            shown = (
+                f"{shown:.1e}" if small else f"{shown:,.3g}" if shown < 1000 else f"{shown:,.0f}"
+            )
         verdict = "" if self.met is None else OK if self.met else MISSED
         wanted = f"{self.target} {verdict}".strip()
         return f"{self.section:<12} {self.what:<66} {shown!s:>12} {self.unit:<9} {wanted}".rstrip()
@@ -60,7 +62,9 @@ class Report:
         if least is not None or most is not None:
             ends = ((">=", least), ("<=", most))
             target = ", ".join(f"{sign} {end:g}" for sign, end in ends if end is not None)
-            met = (least is None or float(value) >= least) and (most is None or float(value) <= most)
+            met = (least is None or float(value) >= least) and (
+                most is None or float(value) <= most
+            )
         line = Line(section, what, value, unit, target, met)
         self.lines.append(line)
         print(line.text, flush=True)
@@ -100,4 +104,8 @@ class Report:
 def _finite(line: dict[str, Any]) -> dict[str, Any]:
     """JSON knows no NaN."""
     value = line["value"]
-    return {**line, "value": str(value)} if isinstance(value, float) and not math.isfinite(value) else line
+    return (
+        {**line, "value": str(value)}
+        if isinstance(value, float) and not math.isfinite(value)
+        else line
+    )

@@ -1,7 +1,7 @@
 """A study of one model that is in memory already: its files, and its passes run as their rules run them.
 
-Only the stages' own entry points are used (``run_pass``, ``works``, the light jobs), so that the check measures
-what users get, whatever the wings look like inside.
+Only the stages' own entry points are used (``run_pass``, ``works``, the light jobs), so that the check
+measures what users get, whatever the wings look like inside.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def at_hand(model: Any) -> Iterator[None]:
 
 
 class Subject:
-    """A model, and a folder with a study of it. ``manifests``: pass -> its manifest, where its store is, too."""
+    """A model, and a folder with a study of it."""
 
     def __init__(self, folder: Path, shape: Shape, model: Any, settings: dict[str, Any]) -> None:
         from brodmann.files import write_json
@@ -200,7 +200,7 @@ class Subject:
     def ablation(
         self, target: str, sources: Sequence[str], settings: dict[str, Any], store: str = ""
     ) -> int:
-        """One target's lesions by the circuits of ``sources`` and their controls; returns (lesion, item) rows."""
+        """One target's lesions by the circuits of ``sources`` and their controls: how many rows it took."""
         from brodmann.circuits.stages.ablation import AblationStage
         from brodmann.runner.bench import Bench
         from brodmann.store.work import Pass

@@ -1,4 +1,4 @@
-"""How much a model really ran, whoever ran it: counted at the last matrix of every MLP, and at the LM head."""
+"""How much a model really ran, whoever ran it: counted at the last matrix of every MLP and at the head."""
 
 from __future__ import annotations
 
