@@ -83,7 +83,8 @@ def shared(report: Report, setting: Any) -> Subject:
         include = [*TARGETS, "formal/number_sequence"] if setting.small else ["*"]
         settings = {
             "tasks": {"include": include, "items": 3 if setting.small else ITEMS, "min_items": 1},
-            "attribution": {"second_seed": False},
+            # Halves and bootstraps are the host's work, and timed apart.
+            "attribution": {"second_seed": False, "splits": 0, "bootstraps": 0},
             "execution": {"device": setting.device.type},
         }
         _HELD["subject"] = Subject(Path(_HELD["folder"].name) / "study", shape, model, settings)
@@ -204,27 +205,24 @@ def attribution(report: Report, budget: Budget, setting: Any) -> None:
     report.add(name, "passes with a head, each", found.seconds / max(1, found.work.passes), "s")
     least = None if setting.small else 0.4
     report.add(name, "share of the matmul rate", found.share(setting), least=least)
-    _without_replicates(report, subject, found.tasks[:3], setting)
+    each = found.seconds / len(found.tasks)
+    report.add(name, "a task without halves and bootstraps (all of the above)", each, "s")
+    _with_replicates(report, subject, found.tasks[:1])
     _against_plain(report, subject, budget, setting, items, found.tasks, found.seconds / prompts)
     _same(report, subject, items[compared], theirs[compared])
 
 
-def _without_replicates(
-    report: Report, subject: Subject, tasks: Sequence[str], setting: Any
-) -> None:
-    """The same of some tasks with and without halves and bootstraps, which are the host's work."""
-    settings = {**subject.settings["attribution"], "splits": 0, "bootstraps": 0}
-    for what, more in (("with replicates", {}), ("without", {"attribution": settings})):
-        study, store = subject.with_settings(more), f"-{what.replace(' ', '-')}"
+def _with_replicates(report: Report, subject: Subject, tasks: Sequence[str]) -> None:
+    """The same with the halves and bootstraps of a usual study, which are the host's work."""
+    study = subject.with_settings({"attribution": {"second_seed": False}})
 
-        def run(some: Sequence[str], study: Any = study, store: str = store) -> None:
-            subject.attribution(some, store=store, study=study)
+    def run(some: Sequence[str]) -> None:
+        subject.attribution(some, store="-replicates", study=study)
 
-        with stage(f"{len(tasks)} tasks {what}"):
-            found = measured(subject, run, tasks)
-        name = f"{len(tasks)} tasks {what}"
-        report.add("attribution", f"{name}: a task", found.seconds / len(tasks), "s")
-        report.add("attribution", f"{name}: share of the matmul rate", found.share(setting))
+    with stage(f"{len(tasks)} tasks with replicates"):
+        found = measured(subject, run, tasks)
+    each = found.seconds / len(tasks)
+    report.add("attribution", "a task with halves and bootstraps (defaults)", each, "s")
 
 
 def _against_plain(

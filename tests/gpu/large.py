@@ -47,7 +47,7 @@ def large(report: Report, budget: Budget, setting: Any) -> None:
             "items": 3 if setting.small else 200,
             "min_items": 1,
         },
-        "attribution": {"second_seed": False},
+        "attribution": {"second_seed": False, "splits": 0, "bootstraps": 0},
         "execution": {"device": setting.device.type},
     }
     with tempfile.TemporaryDirectory(prefix="brodmann-32b-") as folder:

@@ -226,7 +226,7 @@ class Subject:
         """The items (an ``EffectTarget``) on which a task's lesions are measured; None if it is excluded."""
         from brodmann.circuits.stages.ablation import AblationStage
 
-        study = self.with_settings({"ablation": settings or {}})
+        study = self.with_settings({"ablation": settings}) if settings else self.study
         with self._running():
             files = [self.items_file(task)], [self.baseline_file(task)]
             return AblationStage.open(study, self.card, *files).targets[task]
