@@ -17,11 +17,13 @@ from brodmann.tasks.items import TaskItems
 if TYPE_CHECKING:
     from brodmann.runner.activations import Activations
     from brodmann.runner.encode import EncodedItem, Encoder, Ids
+    from brodmann.runner.engine import Engine
     from brodmann.runner.scoring import Scorer
 
 
 class _Counting(Protocol):
-    forward_passes: int
+    @property
+    def forward_passes(self) -> int: ...
 
 
 Counter = TypeVar("Counter", bound=_Counting)
@@ -60,6 +62,13 @@ class Bench:
         """``counter``, whose forward passes are from now on counted as this pass's."""
         self._counters.append(counter)
         return counter
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Runs whatever is asked of the model's tokens."""
+        from brodmann.runner.engine import Engine
+
+        return self.counted(Engine(self.model, self.batch_tokens))
 
     @cached_property
     def scorer(self) -> Scorer:

@@ -1,7 +1,7 @@
 """Runs whatever is asked of a model's tokens: packs where the model takes them, else row by row.
 
 Callers put *entries* (an item, a text, a lesion on an item) into a tree and ask a query of it. ``each`` does
-this for a list of entries: it fills trees up to a bound of nodes, and takes fewer where memory did not suffice.
+this for a list of entries: it fills trees up to a bound of nodes, and takes fewer if memory does not suffice.
 """
 
 from __future__ import annotations

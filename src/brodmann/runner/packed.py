@@ -133,6 +133,7 @@ class Packed:
         packs = self._blocks_put_out_tuples() if floor else False
         with model.nn.trace(inputs) as tracer:
             for block in skipped:
+                assert below is not None
                 block.skip(below, returns_tuple=packs)
             for place, site in sites:
                 taken.touch(place, site)
@@ -199,7 +200,7 @@ def _grad(query: Query) -> Any:
     return torch.no_grad() if query.gradient is None else torch.enable_grad()
 
 
-def _windows(model: LoadedModel) -> int | None | dict[str, int | None]:
+def _windows(model: LoadedModel) -> int | dict[str, int | None] | None:
     """The sliding window of all layers, or those of each type of layer where the model tells them apart.
 
     A model that has types of layers takes a mask for each of them.
@@ -211,4 +212,3 @@ def _windows(model: LoadedModel) -> int | None | dict[str, int | None]:
         window = getattr(config, "sliding_window", None)
         return {kind: window if kind == SLIDING else None for kind in dict.fromkeys(types)}
     return layers[0] if layers else None
-

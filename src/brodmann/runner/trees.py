@@ -1,8 +1,8 @@
 """Prefix trees of tokens: rows that begin alike share what they begin with.
 
 A node is a token after its parent. A row is a path; where two rows have the same tokens they have the same
-nodes, as long as the same edit applies to them (its *colour*). A tree may go on from nodes of another one that
-has been read before, its *past*. Nodes lie in *lanes*, sequences that are run side by side: a row lies in
+nodes, as long as the same edit applies to them (its *colour*). A tree may go on from nodes of another one,
+its *past*, which has been read before. Nodes lie in *lanes*, sequences that are run side by side: a row lies in
 one lane, and shares nodes with rows of its lane only. Light: no torch.
 """
 
@@ -41,9 +41,9 @@ class Layout:
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Values of nodes as [lanes, length], 0 where there is no node."""
-        found = np.zeros(self.lanes * self.length, dtype=values.dtype)
-        found[self.flat] = values
-        return found.reshape(self.lanes, self.length)
+        found = np.zeros((self.lanes, self.length), dtype=values.dtype)
+        found[self.lane, self.position] = values
+        return found
 
 
 class Tree:

@@ -86,8 +86,9 @@ def _batches(tree: Tree, batch_tokens: int) -> Iterator[_Batch]:
         rows.sort(key=lambda row: row[:2])
         at_once = max(1, batch_tokens // (past_length + length))
         for start in range(0, len(rows), at_once):
-            before, ids, nodes = zip(*rows[start : start + at_once], strict=True)
-            yield _Batch(list(before), list(ids), np.array(nodes, dtype=np.int64))
+            some = rows[start : start + at_once]
+            nodes = np.array([own for _, _, own in some], dtype=np.int64)
+            yield _Batch([before for before, _, _ in some], [ids for _, ids, _ in some], nodes)
 
 
 @dataclass
