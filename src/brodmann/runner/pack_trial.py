@@ -1,8 +1,10 @@
 """Whether a model takes packs: tried once, by comparing logits with those of whole sequences.
 
 Masks by ancestry and positions by depth suit models whose attention is transformers' own. Models with
-recurrent states or convolutions, with position biases (ALiBi) or attention code of their own take none. The trial runs a small tree in two lanes, then one that goes on from it, within sliding windows and
-beyond the shortest.
+recurrent states or convolutions, with position biases (ALiBi) or attention code of their own take none.
+
+The trial runs a small tree in two lanes, then one that goes on from it, within sliding windows and beyond the
+shortest.
 """
 
 from __future__ import annotations
