@@ -73,11 +73,9 @@ class Bench:
     @cached_property
     def scorer(self) -> Scorer:
         """Log-probabilities of answers and passages."""
-        from brodmann.runner.context import Reader
         from brodmann.runner.scoring import Scorer
 
-        model = self.model
-        return self.counted(Scorer(model.hf, model.device, self.batch_tokens, Reader(model)))
+        return Scorer(self.model, engine=self.engine)
 
     @cached_property
     def encoder(self) -> Encoder:

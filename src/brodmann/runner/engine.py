@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from brodmann.errors import UserError
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
 from brodmann.runner.pack_trial import refusal
@@ -127,8 +128,14 @@ class Engine:
         try:
             return (run(tree, held),)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(held) == 1:
+            if not out_of_memory(error):
                 raise
+            if len(held) == 1:
+                raise UserError.at(
+                    "execution",
+                    f"not enough memory for {len(tree)} tokens at once",
+                    "use a device with more memory, device_map: auto, or a smaller dtype",
+                ) from None
         self.nodes = halved(min(self.nodes, len(tree)), self.model.device)
         return None
 

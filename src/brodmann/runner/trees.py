@@ -4,8 +4,8 @@ A node is a token after its parent. A row is a path; where two rows have the sam
 nodes, as long as the same edit applies to them (its *colour*). A tree may go on from nodes of another one,
 its *past*, which has been read before.
 
-Nodes lie in *lanes*, sequences that are run side by side: a row lies in one lane, and shares nodes with rows of
-its lane only. Light: no torch.
+Nodes lie in *lanes*, sequences that are run side by side: a row lies in one lane, and shares nodes with
+rows of its lane only. Light: no torch.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Layout:
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Values of nodes as [lanes, length], 0 where there is no node."""
-        found: np.ndarray = np.zeros((self.lanes, self.length), dtype=values.dtype)
+        found = np.zeros((self.lanes, self.length), dtype=values.dtype)
         found[self.lane, self.position] = values
-        return found
+        return np.asarray(found)
 
 
 class Tree:
