@@ -228,8 +228,6 @@ class _Session:
     def __init__(self, bench: Bench, stage: Stage) -> None:
         self.bench, self.study, self.model = bench, bench.study, bench.model
         self.stage = stage
-        self.forward_passes = 0
-        bench.counted(self)
 
     def _made_with(self) -> dict[str, Any]:
         return {"computed_with": self.bench.made_with}
@@ -242,7 +240,7 @@ class _Session:
             components=components,
             gradient=self.stage.settings.gradient,
             estimator=estimator,
-            batch_tokens=self.study.execution.batch_tokens,
+            engine=self.bench.engine,
         )
 
     def _weights(self, items: ItemList) -> np.ndarray:
@@ -270,7 +268,6 @@ class _Session:
             for component, values in part.values.items():
                 sums[component].add(part.numbers, values.numpy())
         sums = {c: chosen.refined(attributor, c, found, used) for c, found in sums.items()}
-        self.forward_passes += attributor.reader.forward_passes
         return sums
 
     def _record(self, items: ItemList, sums: Accumulator) -> bytes:
@@ -307,11 +304,9 @@ class _Session:
             for part in attributor.contributions(task, some):
                 sums.add(part.numbers, part.values[component].numpy())
             columns[one.name] = sums.mean.reshape(-1)[units]
-            self.forward_passes += attributor.reader.forward_passes
-        places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
+            places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
         attributor = self._attributor((component,), estimator(settings, "patching"))
         effects = attributor.exact_effects(some, component, places)
-        self.forward_passes += attributor.reader.forward_passes
         columns["exact"] = effects.mean(0).numpy()
         columns["in_mask"] = columns["in_mask"].astype(np.int8)
         return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})
