@@ -7,7 +7,6 @@ from reference import log_probability, naive_attribution, naive_lesion
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
 from brodmann.runner.answers import score_items
-from brodmann.runner.context import Reader
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.scoring import Scorer
 
@@ -40,7 +39,7 @@ SHARED = items(LONG) + items(LONG[:30]) + items()
 
 def agrees(model, some, component):
     """Baseline, attribution and ablation of ``some`` items against the naive reference, to 1e-4."""
-    whole = Scorer(model.hf, model.device, reader=Reader(model))
+    whole = Scorer(model)
     scores = score_items("t", some, whole).log_probs
     for name, answer in (("clean_correct", "correct"), ("clean_incorrect", "incorrect")):
         expected = [log_probability(model.hf, it.clean, getattr(it, answer)) for it in some]

@@ -16,7 +16,6 @@ from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
-from brodmann.runner.context import Reader
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.scoring import Query, Scorer
 
@@ -47,7 +46,7 @@ def work(model, stage: str) -> None:
     elif stage == "check":
         self_check(model)
     elif stage == "baseline":
-        score_items("t", items(), Scorer(model.hf, model.device, None, Reader(model)))
+        score_items("t", items(), Scorer(model))
     elif stage == "attribution":
         for _ in Attributor(model).contributions("t", items()):
             pass
@@ -59,7 +58,7 @@ def work(model, stage: str) -> None:
         measure(Activations(model), rows(64, 32, 0), rows(64, 32, 1), "mean")
     elif stage == "lesion":
         texts = [Query(row[:1], row[1:]) for row in rows(8, PASSAGE, 0)]
-        Scorer(model.hf, model.device, None, Reader(model)).log_probabilities(texts)
+        Scorer(model).log_probabilities(texts)
     else:
         raise ValueError(stage)
 

@@ -110,7 +110,7 @@ def ours(model, items, plan):
     """(item, side) -> lp(right) - lp(wrong) by brodmann's own scoring; aligned or not."""
     encoded = Encoder(model.tokenizer, "smollm2").encode(items, plan)
     queries = [query for item in encoded for query in queries_of(item)]
-    values = iter(Scorer(model.hf, model.device).log_probabilities(queries))
+    values = iter(Scorer(model).log_probabilities(queries))
     margins = {}
     for number in range(len(encoded)):
         row = {name: next(values) for name in DUAL_SCORES}
@@ -172,7 +172,7 @@ def test_completion_scores_are_ours(root, study, harness, weights, model, tmp_pa
         assert shares.n_items == len(items)
         assert shares.both_correct_accuracy == sum(both) / len(both)
         encoded = Encoder(model.tokenizer, "smollm2").encode(items, COMPLETION)
-        scores = score_items(task, encoded, Scorer(model.hf, model.device))
+        scores = score_items(task, encoded, Scorer(model))
         baseline = baseline_of(vars(scores), study.model("smollm2").inclusion)
         aligned = [s for s in samples if s["doc"]["item"] not in baseline.misaligned_ids]
         found = pair_shares(aligned)

@@ -9,7 +9,6 @@ from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.models.selfcheck import self_check
 from brodmann.runner.answers import DUAL_SCORES, score_items
-from brodmann.runner.context import Reader
 from brodmann.runner.encode import Encoder
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.scoring import Scorer
@@ -35,7 +34,7 @@ def test_scores_equal_the_reference(root, study, model):
     for domain in DOMAINS:
         task = next(task for task in study.tasks.selected if domain_of(task) == domain)
         encoded = Encoder(model.tokenizer, "smollm2").encode(items_of(root, task, 6), RAW)
-        scores = score_items(task, encoded, Scorer(model.hf, model.device))
+        scores = score_items(task, encoded, Scorer(model))
         for n, item in enumerate(encoded):
             if item.aligned:
                 expected = [
@@ -55,7 +54,7 @@ def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
         if passed[domain_of(task)] >= 2:
             continue
         encoded = Encoder(model.tokenizer, "smollm2").encode(items_of(root, task, 40), RAW)
-        scorer = Scorer(model.hf, model.device, reader=Reader(model))
+        scorer = Scorer(model)
         scores = score_items(task, encoded, scorer)
         passed[domain_of(task)] += baseline_of(vars(scores), inclusion).included
     assert passed == dict.fromkeys(DOMAINS, 2)

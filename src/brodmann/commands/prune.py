@@ -157,14 +157,13 @@ class _Perplexity:
     """Of the editing corpus, with some neurons inhibited or held at their means."""
 
     def __init__(self, study: Study, model: Any) -> None:
-        from brodmann.runner.context import Reader
         from brodmann.runner.perplexity import read_passages
         from brodmann.runner.scoring import Scorer
 
         editing = study.networks.use.editing
         self.model = model
         self.passages = read_passages(editing.corpus)[: editing.passages]
-        self.scorer = Scorer(model.hf, model.device, study.execution.batch_tokens, Reader(model))
+        self.scorer = Scorer(model, study.execution.batch_tokens)
 
     def __call__(self, removed: np.ndarray | None, means: np.ndarray | None) -> dict[str, float]:
         from brodmann.runner.edits import edited

@@ -17,11 +17,13 @@ from brodmann.tasks.items import TaskItems
 if TYPE_CHECKING:
     from brodmann.runner.activations import Activations
     from brodmann.runner.encode import EncodedItem, Encoder, Ids
+    from brodmann.runner.engine import Engine
     from brodmann.runner.scoring import Scorer
 
 
 class _Counting(Protocol):
-    forward_passes: int
+    @property
+    def forward_passes(self) -> int: ...
 
 
 Counter = TypeVar("Counter", bound=_Counting)
@@ -62,13 +64,18 @@ class Bench:
         return counter
 
     @cached_property
+    def engine(self) -> Engine:
+        """Runs whatever is asked of the model's tokens."""
+        from brodmann.runner.engine import Engine
+
+        return self.counted(Engine(self.model, self.batch_tokens))
+
+    @cached_property
     def scorer(self) -> Scorer:
         """Log-probabilities of answers and passages."""
-        from brodmann.runner.context import Reader
         from brodmann.runner.scoring import Scorer
 
-        model = self.model
-        return self.counted(Scorer(model.hf, model.device, self.batch_tokens, Reader(model)))
+        return Scorer(self.model, engine=self.engine)
 
     @cached_property
     def encoder(self) -> Encoder:

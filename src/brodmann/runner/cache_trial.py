@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 # How far logits may differ: r.m.s. of the difference, as a share of the r.m.s. of a position's logits
 # about their mean. A context that is not the right one makes it about 1.
-_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
 _TEXT = "The old map of the city shows nine bridges, and the new one shows eleven of them; two are gone."
 # Tokens that all rows of the trial begin with, and that each goes on with on its own.
-_SHARED, _OWN, _NEXT = 9, 5, 2
+SHARED, _OWN, _NEXT = 9, 5, 2
 # Longer windows are not filled, as it would take long, and few texts do. It is the same class of layers, and
 # tests fill those of every family that has them.
-_LONGEST_WINDOW = 512
+LONGEST = 512
 
 
 def new_cache(model: LoadedModel) -> Any:
@@ -63,12 +63,12 @@ def passes(reader: Reader) -> bool:
     """Whether all that is done with the caches of ``reader`` leaves the logits what they are."""
     model = reader.model
     # A context within the windows of all layers, and one beyond some of them.
-    beyond = [window + 1 for window in _windows(model) if window <= _LONGEST_WINDOW]
-    lengths = [_SHARED, *beyond[:1]]
+    beyond = [window + 1 for window in windows(model) if window <= LONGEST]
+    lengths = [SHARED, *beyond[:1]]
     before = reader.forward_passes
     try:
         works = all(
-            _close(found, expected, _TOLERANCE[model.dtype])
+            _close(found, expected, TOLERANCE[model.dtype])
             for shared in lengths
             for found, expected in _comparisons(reader, shared)
         )
@@ -84,7 +84,7 @@ def passes(reader: Reader) -> bool:
 
 def _comparisons(reader: Reader, shared: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(with a cache, without) logits [rows, next, vocabulary]; the context's first tokens are ``shared``."""
-    text = _tokens(reader.model, shared + 6 * (_OWN + _NEXT))
+    text = tokens(reader.model, shared + 6 * (_OWN + _NEXT))
     start, rest = text[:shared], text[shared:]
     parts = [rest[n * (_OWN + _NEXT) :][: _OWN + _NEXT] for n in range(6)]
     own = [part[:_OWN] for part in parts]
@@ -129,13 +129,13 @@ def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> boo
     return bool((error <= tolerance * size + 1e-12).all())
 
 
-def _windows(model: LoadedModel) -> list[int]:
+def windows(model: LoadedModel) -> list[int]:
     """Tokens of the sliding windows that the cache's layers have, the shortest first."""
     windows = {getattr(layer, "sliding_window", None) for layer in new_cache(model).layers}
     return sorted(window for window in windows if window)
 
 
-def _tokens(model: LoadedModel, count: int) -> Ids:
+def tokens(model: LoadedModel, count: int) -> Ids:
     """Tokens of an ordinary text, repeated; those of images and the like are none of it."""
     ids = list(model.tokenizer(_TEXT, add_special_tokens=False)["input_ids"])
     # A tokenizer that swallows whole sentences still leaves something to look at.

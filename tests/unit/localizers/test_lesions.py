@@ -158,7 +158,7 @@ def test_scoring_with_a_shared_prefix_is_lesioned_throughout(models, family):
     prefix = tuple(model.tokenizer("of all the things that could be said here, ")["input_ids"])
     answers = [tuple(model.tokenizer(w)["input_ids"]) for w in ("ab", "cd", "ef", "gh", "ijk")]
     queries = [Query(prefix + answer[:1], answer[1:]) for answer in answers]
-    scorer = Scorer(model.hf, model.device, reader=Reader(model))
+    scorer = Scorer(model)
     intact = scorer.log_probabilities(queries)
     with lesion(model, UNITS):
         found = scorer.log_probabilities(queries)
@@ -224,7 +224,7 @@ def test_perplexity_is_that_of_its_definition(models, tmp_path):
     path.write_text("One day it rained.\nThen it\n  stopped.\n\n\n \nThe sun rose.\n\n")
     passages = read_passages(path)
     assert passages == ["One day it rained. Then it stopped.", "The sun rose."]
-    found = score_passages(Scorer(model.hf, model.device), model.tokenizer, passages)
+    found = score_passages(Scorer(model), model.tokenizer, passages)
     rows = [model.tokenizer(text)["input_ids"] for text in passages]
     expected = [log_probability(model.hf, row[:1], row[1:]) for row in rows]
     assert_same(found.log_probs, expected)

@@ -8,7 +8,6 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES
 
 from brodmann.errors import UserError
-from brodmann.runner.context import Reader
 from brodmann.runner.edits import HOWS, edited
 from brodmann.runner.scoring import Query, Scorer
 from brodmann.sites import UNIT_SITES
@@ -107,8 +106,8 @@ def test_scoring_with_a_cache_is_edited_throughout(models):
     answers = [tuple(model.tokenizer(w)["input_ids"]) for w in ("ab", "cd", "ef", "gh", "ijk")]
     queries = [Query(prefix + answer[:1], answer[1:]) for answer in answers]
     shared, plain = (
-        Scorer(model.hf, model.device, reader=Reader(model)),
-        Scorer(model.hf, model.device),
+        Scorer(model),
+        Scorer(model),
     )
     with edited(model, UNITS, "multiply", 3.0):
         found, expected = (scorer.log_probabilities(queries) for scorer in (shared, plain))

@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 
 def baseline(model):
-    scorer = Scorer(model.hf, model.device, None, Reader(model))
+    scorer = Scorer(model)
     both = [score_items("language/t", items, scorer) for items in (ITEMS, SINGLE)]
     return [column for found in both for column in found.log_probs.values()]
 

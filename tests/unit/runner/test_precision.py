@@ -16,7 +16,6 @@ from brodmann.circuits.estimators.patching import Patching
 from brodmann.circuits.stages.ablation import EffectTarget
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
-from brodmann.runner.context import Reader
 from brodmann.runner.scoring import Query, Scorer
 
 NARROW = (torch.bfloat16, torch.float16)
@@ -88,8 +87,9 @@ def exact(model, family, hidden, target):
 def test_log_probabilities_are_those_of_a_float64_head(family, dtype):
     model = wrap_model(plain(family, dtype), tiny_tokenizer(), name=family)
     row, target = ids("the cat sat"), ids(" on the mat, and the dog")
+    scorer = Scorer(model)
     with heard(model) as passes:
-        (found,) = Scorer(model.hf, model.device).log_probabilities([Query(row, target)])
+        (found,) = scorer.log_probabilities([Query(row, target)])
     [hidden] = passes
     assert hidden.dtype == dtype
     assert found == pytest.approx(exact(model, family, hidden[0], target), abs=SUMMED)
@@ -146,7 +146,7 @@ def test_answers_that_a_narrow_head_cannot_tell_apart_are_told_apart(dtype):
     assert sum(ties(values.tolist()) for values in narrow) > 20
     model = model_of("llama", dtype)
     queries = [Query(row, (token,)) for token in range(VOCABULARY)]
-    found = Scorer(model.hf, model.device, None, Reader(model)).log_probabilities(queries)
+    found = Scorer(model).log_probabilities(queries)
     assert ties(found) <= 1  # two of 33930 pairs may fall together in float32, too
 
 

@@ -1,0 +1,151 @@
+"""Runs whatever is asked of a model's tokens: packs where the model takes them, else row by row.
+
+Callers put *entries* (an item, a text, a lesion on an item) into a tree and ask a query of it. ``each`` does
+this for a list of entries: it fills trees up to a bound of nodes, and takes fewer if memory does not suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from brodmann.errors import UserError
+from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
+from brodmann.runner.memory import halved, out_of_memory
+from brodmann.runner.pack_trial import refusal
+from brodmann.runner.packed import Packed
+from brodmann.runner.trees import Tree
+from brodmann.runner.unrolled import Unrolled
+
+if TYPE_CHECKING:
+    from brodmann.models.load import LoadedModel
+    from brodmann.runner.queries import Answer, Past, Query
+
+Entry = TypeVar("Entry")
+Added = TypeVar("Added")
+Found = TypeVar("Found")
+
+# Attention of a node costs this share of its products with weights, at most.
+_ATTENTION = 0.2
+# A lane is never shorter: below, reading the weights costs more than computing with them.
+_LEAST, _MOST = 384, 4096
+
+
+class Engine:
+    """Runs queries on one model and counts its forward passes."""
+
+    def __init__(self, model: LoadedModel, batch_tokens: int | None = None) -> None:
+        """``batch_tokens``: nodes of a tree, if the user says so."""
+        self.model = model
+        self.refusal = refusal(model)
+        self._packed = None if self.refusal else Packed(model)
+        self._unrolled = Unrolled(model) if self.refusal else None
+        kind = model.device.type
+        self.lane_nodes = lane_nodes(model)
+        if batch_tokens is None:
+            batch_tokens = AUTO_BATCH_TOKENS.get(kind, 2048)
+            if self.packs and kind == "cpu":
+                batch_tokens = self.lane_nodes
+        self.nodes = batch_tokens
+        self.lane_nodes = min(self.lane_nodes, batch_tokens)
+        # Logits of a run are float32 [scored nodes, vocabulary].
+        self.scored = max(1, MAX_LOGITS // model.vocabulary_size)
+
+    @property
+    def packs(self) -> bool:
+        """Whether trees are run as they are."""
+        return self._packed is not None
+
+    @property
+    def forward_passes(self) -> int:
+        """So far."""
+        return sum(own.forward_passes for own in (self._packed, self._unrolled) if own is not None)
+
+    def run(self, query: Query) -> Answer:
+        """Everything that is asked; memory may run out."""
+        if self._packed is not None:
+            return self._packed.run(query)
+        assert self._unrolled is not None
+        return self._unrolled.run(query, self.nodes)
+
+    def each(
+        self,
+        entries: Sequence[Entry],
+        add: Callable[[Tree, Entry], Added],
+        run: Callable[[Tree, list[tuple[Entry, Added]]], Found],
+        *,
+        past: Past | None = None,
+        share: float = 1.0,
+        scored: Callable[[Entry], int] = lambda _: 0,
+    ) -> Iterator[Found]:
+        """What ``run`` gives of tree after tree, entries in order.
+
+        ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
+        may have (a run with gradients holds more of each). ``scored``: how many nodes of an entry are scored.
+        Trees are about equally large.
+        """
+        waiting = list(entries)
+        while waiting:
+            tree, held = self._filled(waiting, add, past, share, scored)
+            found = self._run(tree, held, run)
+            if found is None:  # out of memory: fewer nodes now
+                continue
+            yield found[0]
+            del waiting[: len(held)]
+
+    def _filled(
+        self,
+        entries: Sequence[Entry],
+        add: Callable[[Tree, Entry], Added],
+        past: Past | None,
+        share: float,
+        scored: Callable[[Entry], int],
+    ) -> tuple[Tree, list[tuple[Entry, Added]]]:
+        """A tree with the first of the entries, at least one."""
+        limit, lane = self.nodes * share, max(1, int(self.lane_nodes * share))
+        tree = Tree(None if past is None else past.tree, lane if past is None else None)
+        held: list[tuple[Entry, Added]] = []
+        logits = 0
+        for entry in entries:
+            size = len(tree)
+            tree.open_lane()
+            added = add(tree, entry)
+            logits += scored(entry)
+            if held and (len(tree) > limit or logits > self.scored):
+                tree.take_back(size)
+                break
+            held.append((entry, added))
+        return tree, held
+
+    def _run(
+        self,
+        tree: Tree,
+        held: list[tuple[Entry, Added]],
+        run: Callable[[Tree, list[tuple[Entry, Added]]], Found],
+    ) -> tuple[Found] | None:
+        """What ``run`` gives; None if memory ran out."""
+        try:
+            return (run(tree, held),)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if len(held) == 1:
+                raise UserError.at(
+                    "execution",
+                    f"not enough memory for {len(tree)} tokens at once",
+                    "use a device with more memory, device_map: auto, or a smaller dtype",
+                ) from None
+        self.nodes = halved(min(self.nodes, len(tree)), self.model.device)
+        return None
+
+
+def lane_nodes(model: LoadedModel) -> int:
+    """Nodes of a lane: attention, which grows with them, stays a small share of the work.
+
+    A block's products with weights are about twice its parameters for each node; attention's, four times the
+    heads' width for each node and key.
+    """
+    own = model.widths
+    weights = 3 * own.neurons * own.hidden_size + 3 * own.hidden_size**2
+    best = _ATTENTION * weights / (2 * own.heads * own.head_dim)
+    return max(_LEAST, min(_MOST, 128 * round(best / 128)))

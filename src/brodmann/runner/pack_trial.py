@@ -1,0 +1,121 @@
+"""Whether a model takes packs: tried once, by comparing logits with those of whole sequences.
+
+Masks by ancestry and positions by depth suit models whose attention is transformers' own. Models with
+recurrent states or convolutions, with position biases (ALiBi) or attention code of their own take none.
+
+The trial runs a small tree in two lanes, then one that goes on from it, within sliding windows and beyond the
+shortest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+
+from brodmann.runner import cache_trial
+from brodmann.runner.queries import Query, Scores
+from brodmann.runner.trees import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from brodmann.models.load import LoadedModel
+    from brodmann.runner.encode import Ids
+    from brodmann.runner.packed import Packed
+
+log = logging.getLogger(__name__)
+
+# Model -> why it takes no packs; nothing if it does.
+_VERDICTS: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+_BRANCH = 4
+
+
+def refusal(model: LoadedModel) -> str:
+    """Why a model takes no packs; nothing if it does."""
+    if model.hf not in _VERDICTS:
+        reason = _before_running(model) or _by_running(model)
+        if reason:
+            log.info("%s: rows are run whole, as %s", model.name, reason)
+        _VERDICTS[model.hf] = reason
+    return _VERDICTS[model.hf]
+
+
+def _before_running(model: LoadedModel) -> str:
+    if not cache_trial.may_be_kept(model):
+        return "its layers are not all attention with a cache of its own"
+    accepted = inspect.signature(model.hf.forward).parameters
+    needed = ("attention_mask", "position_ids", "past_key_values")
+    if missing := [name for name in needed if name not in accepted]:
+        return f"its code takes no {' and no '.join(missing)}"
+    types = set(getattr(model.hf.config.get_text_config(), "layer_types", None) or ())
+    if other := types - {"full_attention", "sliding_attention"}:
+        return f"it has layers of {', '.join(sorted(other))}"
+    return ""
+
+
+def _by_running(model: LoadedModel) -> str:
+    from brodmann.runner.packed import Packed
+
+    try:
+        works = all(_close(model, *pair) for pair in _comparisons(model, Packed(model)))
+    except Exception as error:  # a model's own code may fail in any way
+        first = (str(error).strip().splitlines() or [""])[0]
+        return f"it fails with a mask by ancestry ({type(error).__name__}: {first[:120]})"
+    return "" if works else "a mask by ancestry changes its logits"
+
+
+def _comparisons(model: LoadedModel, packed: Packed) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """(log-probabilities of next tokens in a pack, those of whole sequences)."""
+    beyond = [window + 1 for window in cache_trial.windows(model) if window <= cache_trial.LONGEST]
+    for shared in (cache_trial.SHARED, *beyond[:1]):
+        text = cache_trial.tokens(model, shared + 6 * _BRANCH)
+        parts = [text[shared + n * _BRANCH :][:_BRANCH] for n in range(6)]
+        tree = Tree(lane_nodes=1)
+        rows: list[Ids] = []
+        ends: list[list[int]] = []
+        for lane in range(2):
+            tree.open_lane()
+            start = text[lane : shared + lane // 2]
+            for part in parts[lane : lane + 2]:
+                rows.append(start + part)
+                ends.append(tree.add(rows[-1]))
+        first = packed.run(Query(tree, scores=_scores(rows, ends, len(rows)), keep=True))
+        yield first.scores, _expected(model, rows)
+        more = Tree(past=tree)
+        longer: list[Ids] = []
+        tips: list[list[int]] = []
+        for row, nodes in zip(rows, ends, strict=True):
+            for part in parts[4:]:
+                hang = len(row) - 2
+                longer.append(row[: hang + 1] + part)
+                tips.append(more.add(part, hangs=nodes[hang]))
+        second = packed.run(Query(more, past=first.past, scores=_scores(longer, tips, len(longer))))
+        yield second.scores, _expected(model, longer)
+
+
+def _scores(rows: list[Ids], nodes: list[list[int]], count: int) -> Scores:
+    """The last token of each row, and what a row's second last node predicts."""
+    last = [own[-2] for own in nodes[:count]]
+    return Scores(last, [row[-1] for row in rows])
+
+
+def _expected(model: LoadedModel, rows: list[Ids]) -> torch.Tensor:
+    """The same by whole sequences, one after another."""
+    found = []
+    for row in rows:
+        ids = torch.tensor([row], device=model.device)
+        with torch.no_grad():
+            logits = model.hf(input_ids=ids, use_cache=False).logits[0, -2].double().cpu()
+        found.append(logits.log_softmax(-1)[row[-1]])
+    return torch.stack(found)
+
+
+def _close(model: LoadedModel, found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return bool(
+        (found - expected).abs().max()
+        <= cache_trial.TOLERANCE[model.dtype] * expected.abs().max().clamp_min(1.0)
+    )

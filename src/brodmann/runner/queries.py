@@ -1,0 +1,119 @@
+"""What is asked of a model about the nodes of a prefix tree, and what it answers.
+
+A query says everything that one run of a tree is to do: which units are edited where, which next tokens are
+scored, which activations are read, what is differentiated. How the tree is run is the engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from brodmann.runner.trees import Tree
+
+# (name of a site, layer)
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Log-probabilities that are asked for: of ``tokens[i]`` after ``nodes[i]``."""
+
+    nodes: Sequence[int]
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Activations that are asked for: of ``nodes``, at one site in some layers.
+
+    ``units``: layer -> dimensions, if not all. ``rows`` and ``weights``: what is given is not each node's
+    value but weighted sums in float64, [max(rows) + 1, width]; node i is added to row ``rows[i]``.
+    """
+
+    site: str
+    layers: Sequence[int]
+    nodes: Sequence[int]
+    units: Mapping[int, Sequence[int]] | None = None
+    rows: Sequence[int] | None = None
+    weights: Sequence[float] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many sums are asked for."""
+        return 1 + max(self.rows or (), default=-1)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Values that a site is given: ``values[i]`` at dimension ``dimensions[i]`` of ``nodes[i]``.
+
+    Without ``dimensions``, at all of them: ``values`` is [edits, width].
+    """
+
+    site: str
+    layer: int
+    nodes: torch.Tensor  # int64 [edits]
+    dimensions: torch.Tensor | None  # int64 [edits]
+    values: torch.Tensor  # [edits]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The metric, a signed sum of the query's scores, is differentiated with respect to activations.
+
+    ``signs``: one per score. ``nodes``: at which activations of ``places`` the gradient is given.
+    """
+
+    signs: Sequence[float]
+    places: Sequence[Place]
+    nodes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Blocks below ``layer`` need not be run: what the last of them puts out is known.
+
+    ``hidden`` [nodes of the tree, hidden].
+    """
+
+    layer: int
+    hidden: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Query:
+    """One run of a tree. ``past``: what the engine gave of the tree that it goes on from. ``keep``: whether
+    it will be gone on from."""
+
+    tree: Tree
+    past: Past | None = None
+    scores: Scores = field(default_factory=lambda: Scores((), ()))
+    reads: Sequence[Read] = ()
+    edits: Sequence[Edit] = ()
+    gradient: Gradient | None = None
+    start: Start | None = None
+    keep: bool = False
+
+
+@dataclass
+class Past:
+    """A tree that has been read: what the engine needs to go on from it."""
+
+    tree: Tree
+
+
+@dataclass
+class Answer:
+    """``scores`` float64 [scores], on the host. ``reads``: per read, layer -> [nodes or rows, width].
+
+    ``values`` and ``gradients`` [nodes, width] are those of the query's gradient, in float32, by place.
+    """
+
+    scores: torch.Tensor
+    reads: list[dict[int, torch.Tensor]] = field(default_factory=list)
+    values: dict[Place, torch.Tensor] = field(default_factory=dict)
+    gradients: dict[Place, torch.Tensor] = field(default_factory=dict)
+    past: Past | None = None

@@ -1,0 +1,123 @@
+"""What a query does inside one forward pass: it edits, watches and reads sites, scores and differentiates.
+
+Common to both ways of running trees (``packed``, ``unrolled``), which only differ in where nodes lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from brodmann.runner.queries import Answer, Edit, Place, Query, Read
+from brodmann.sites import SITES
+
+if TYPE_CHECKING:
+    from brodmann.models.load import LoadedModel, UnitSite
+    from brodmann.runner.trees import Layout
+
+_ORDER = list(SITES)
+
+
+class Taken:
+    """One query on its way through the model; ``layout`` says where its nodes lie at every site."""
+
+    def __init__(self, query: Query, layout: Layout) -> None:
+        self.query, self.layout = query, layout
+        self.scored, self.which = np.unique(
+            np.asarray(query.scores.nodes, dtype=np.int64), return_inverse=True
+        )
+        self._edits: dict[Place, list[Edit]] = {}
+        for edit in query.edits:
+            self._edits.setdefault((edit.site, edit.layer), []).append(edit)
+        self._reads: dict[Place, list[int]] = {}
+        for number, read in enumerate(query.reads):
+            for layer in read.layers:
+                self._reads.setdefault((read.site, layer), []).append(number)
+        self._watches = set(() if query.gradient is None else query.gradient.places)
+        self._watched: dict[Place, torch.Tensor] = {}
+        self._metric: torch.Tensor | None = None
+        self.answer = Answer(torch.zeros(0, dtype=torch.float64), [{} for _ in query.reads])
+
+    def sites(self, model: LoadedModel) -> list[tuple[Place, UnitSite]]:
+        """All sites that are touched, in the order in which the model runs them."""
+        places = self._edits.keys() | self._reads.keys() | self._watches
+        order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
+        return [(place, model.module(*place)) for place in order]
+
+    def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """(lanes, positions) of nodes."""
+        nodes = np.asarray(nodes, dtype=np.int64)
+        lane, position = self.layout.lane[nodes], self.layout.position[nodes]
+        return torch.from_numpy(lane).to(device), torch.from_numpy(position).to(device)
+
+    def touch(self, place: Place, site: UnitSite) -> None:
+        """Within a trace: edit a site, then watch it, then read it."""
+        value = site.get()
+        edits, watched = self._edits.get(place, ()), place in self._watches
+        if edits:
+            value = value.clone()
+            for edit in edits:
+                given = edit.values.to(value.device, value.dtype)
+                at: tuple[torch.Tensor, ...] = self.at(edit.nodes, value.device)
+                if edit.dimensions is not None:
+                    at = (*at, edit.dimensions.to(value.device))
+                value[at] = given
+        if watched:
+            if not value.requires_grad:
+                value = value.detach().requires_grad_(True)
+            self._watched[place] = value
+        if edits or watched:
+            # A clone, as some models change an output in place, which a leaf does not allow.
+            site.set(value.clone() if watched and site.side == "output" else value)
+        for number in self._reads.get(place, ()):
+            read = self.query.reads[number]
+            own = value.detach()[self.at(read.nodes, value.device)]
+            self.answer.reads[number][place[1]] = _reduced(own, read, place[1])
+
+    def score(self, logits: torch.Tensor) -> None:
+        """Log-probabilities off the logits [scored nodes, vocabulary]."""
+        values = log_probabilities(logits, self.which, self.query.scores.tokens)
+        if self.query.gradient is not None:
+            signs = torch.tensor(self.query.gradient.signs, device=values.device)
+            self._metric = (values * signs).sum()
+        self.answer.scores = values.detach().double().cpu()
+
+    def differentiate(self) -> None:
+        """The metric with respect to what was watched."""
+        asked = self.query.gradient
+        if asked is None or self._metric is None:
+            return
+        found = torch.autograd.grad(self._metric, [self._watched[p] for p in asked.places])
+        for place, gradient in zip(asked.places, found, strict=True):
+            at = self.at(asked.nodes, gradient.device)
+            self.answer.values[place] = self._watched[place].detach()[at].float()
+            self.answer.gradients[place] = gradient[at].float()
+
+
+def _reduced(value: torch.Tensor, read: Read, layer: int) -> torch.Tensor:
+    """What a read keeps of its nodes' values [nodes, width], which are a copy already."""
+    if read.units is not None:
+        units = torch.as_tensor(read.units[layer], dtype=torch.long, device=value.device)
+        value = value[:, units]
+    if read.rows is None:
+        return value
+    # Apple's devices have no float64.
+    wide = (value.cpu() if value.device.type == "mps" else value).double()
+    if read.weights is not None:
+        weights = torch.tensor(read.weights, dtype=torch.float64, device=wide.device)
+        wide = wide * weights[:, None]
+    total = wide.new_zeros(read.n_rows, wide.shape[1])
+    return total.index_add_(0, torch.tensor(read.rows, device=wide.device), wide)
+
+
+def log_probabilities(
+    logits: torch.Tensor, which: np.ndarray, tokens: Sequence[int]
+) -> torch.Tensor:
+    """float32 (or float64) [scores]: of ``tokens[i]`` under logits [nodes, vocabulary] of ``which[i]``."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    rows = torch.from_numpy(which).to(logits.device)
+    columns = torch.tensor(tokens, dtype=torch.long, device=logits.device)
+    return logits[rows, columns] - logits.logsumexp(-1)[rows]

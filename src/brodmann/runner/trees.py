@@ -1,0 +1,201 @@
+"""Prefix trees of tokens: rows that begin alike share what they begin with.
+
+A node is a token after its parent. A row is a path; where two rows have the same tokens they have the same
+nodes, as long as the same edit applies to them (its *colour*). A tree may go on from nodes of another one,
+its *past*, which has been read before.
+
+Nodes lie in *lanes*, sequences that are run side by side: a row lies in one lane, and shares nodes with
+rows of its lane only. Light: no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from brodmann.runner.encode import Ids
+
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the nodes of a tree lie when it is run: arrays over its nodes, in the order of their making.
+
+    ``position`` counts within the ``lane``; a parent lies before its children. ``depth`` counts the tokens
+    before a node, its past included.
+    """
+
+    tokens: np.ndarray
+    lane: np.ndarray
+    position: np.ndarray
+    depth: np.ndarray
+    lanes: int
+    length: int  # of the longest lane
+
+    @cached_property
+    def flat(self) -> np.ndarray:
+        """The place of each node in a [lanes * length] array."""
+        return np.asarray(self.lane * self.length + self.position)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Values of nodes as [lanes, length], 0 where there is no node."""
+        found = np.zeros((self.lanes, self.length), dtype=values.dtype)
+        found[self.lane, self.position] = values
+        return found
+
+
+class Tree:
+    """Grows by rows; a node is a number that stays valid until it is taken back."""
+
+    def __init__(self, past: Tree | None = None, lane_nodes: int | None = None) -> None:
+        """``lane_nodes``: from how many nodes on a new row opens a new lane (not beside a past, whose lanes
+        are kept); None for a single lane."""
+        self.past = past
+        self.tokens: list[int] = []
+        self.parents: list[int] = []
+        self.depths: list[int] = []
+        # Node of the past that a node hangs on; its lane.
+        self.roots: list[int] = []
+        self.lanes: list[int] = []
+        self._lane_nodes = lane_nodes
+        self._lane, self._in_lane = 0, 0
+        self._keys: list[tuple[int, int, int, Hashable]] = []
+        self._index: dict[tuple[int, int, int, Hashable], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def open_lane(self) -> None:
+        """Called before an entry's rows are added: these go into one lane."""
+        if self._lane_nodes is not None and self._in_lane >= self._lane_nodes:
+            self._lane, self._in_lane = self._lane + 1, 0
+
+    def add(
+        self,
+        ids: Ids,
+        *,
+        after: int = NONE,
+        hangs: int = NONE,
+        colours: Sequence[Hashable] | None = None,
+    ) -> list[int]:
+        """The nodes of a row's tokens.
+
+        ``after``: the node of this tree that it goes on from; ``hangs``: else, the node of the past. At a
+        position with another colour begins another node, in which nothing is shared with the uncoloured one.
+        """
+        nodes = []
+        parent = after
+        for place, token in enumerate(ids):
+            colour = None if colours is None else colours[place]
+            root = hangs if parent == NONE else NONE
+            if parent != NONE:
+                lane = self.lanes[parent]
+            elif root != NONE:
+                assert self.past is not None
+                lane = self.past.lanes[root]
+            else:
+                lane = self._lane
+            # A parent or a root lies in one lane alone; without either the lane decides.
+            key = (parent, root if root != NONE else NONE - 1 - lane, token, colour)
+            node = self._index.get(key)
+            if node is None:
+                node = len(self.tokens)
+                self._index[key] = node
+                self._keys.append(key)
+                self.tokens.append(token)
+                self.parents.append(parent)
+                self.roots.append(root)
+                self.lanes.append(lane)
+                self.depths.append(self._depth(parent, root))
+                self._in_lane += 1
+            nodes.append(node)
+            parent = node
+        return nodes
+
+    def _depth(self, parent: int, root: int) -> int:
+        if parent != NONE:
+            return self.depths[parent] + 1
+        if root != NONE:
+            assert self.past is not None
+            return self.past.depths[root] + 1
+        return 0
+
+    def take_back(self, size: int) -> None:
+        """Forget all nodes but the first ``size``; the lane that is being filled stays open."""
+        for key in self._keys[size:]:
+            del self._index[key]
+        for values in (
+            self.tokens,
+            self.parents,
+            self.depths,
+            self.roots,
+            self.lanes,
+            self._keys,
+        ):
+            del values[size:]
+        self._lane = self.lanes[-1] if self.lanes else 0
+        self._in_lane = self.lanes.count(self._lane)
+
+    def layout(self) -> Layout:
+        """Where its nodes lie."""
+        lane = np.array(self.lanes, dtype=np.int64)
+        lanes = 1 + max(int(lane.max(initial=0)), self._past_lanes() - 1)
+        counts = np.zeros(lanes, dtype=np.int64)
+        position = np.zeros(len(lane), dtype=np.int64)
+        for node, own in enumerate(self.lanes):
+            position[node] = counts[own]
+            counts[own] += 1
+        return Layout(
+            tokens=np.array(self.tokens, dtype=np.int64),
+            lane=lane,
+            position=position,
+            depth=np.array(self.depths, dtype=np.int64),
+            lanes=lanes,
+            length=int(counts.max(initial=0)),
+        )
+
+    def _past_lanes(self) -> int:
+        return 1 if self.past is None or not self.past.lanes else 1 + max(self.past.lanes)
+
+    def ancestry(self, layout: Layout, past: np.ndarray | None = None) -> np.ndarray:
+        """bool [lanes, length, past length + length]: which keys each node sees.
+
+        A node sees its ancestors and itself. ``past``: the ancestry of the past's tree. A place without a
+        node sees itself, so that no row of the mask is empty.
+        """
+        before = 0 if past is None else past.shape[2]
+        seen = np.zeros((layout.lanes, layout.length, before + layout.length), dtype=bool)
+        own = np.arange(layout.length)
+        seen[:, own, before + own] = True
+        there = None if self.past is None else self.past.layout()
+        for node, parent in enumerate(self.parents):
+            lane, position = self.lanes[node], layout.position[node]
+            row = seen[lane, position]
+            if parent != NONE:
+                row |= seen[lane, layout.position[parent]]
+                row[before + position] = True
+            elif (root := self.roots[node]) != NONE:
+                assert past is not None and there is not None
+                row[:before] = past[lane, there.position[root]]
+        return seen
+
+    def path(self, node: int) -> tuple[list[int], list[int]]:
+        """(nodes of the past, own nodes) from a row's first token to ``node``."""
+        own = [node]
+        while self.parents[own[-1]] != NONE:
+            own.append(self.parents[own[-1]])
+        own.reverse()
+        root = self.roots[own[0]]
+        if root == NONE:
+            return [], own
+        assert self.past is not None
+        return self.past.path(root)[1], own
+
+    def leaves(self) -> list[int]:
+        """Nodes that nothing of this tree goes on from, in order."""
+        inner = set(self.parents)
+        return [node for node in range(len(self)) if node not in inner]
