@@ -70,7 +70,7 @@ class Subject:
         """The study, with some sections replaced."""
         from brodmann.config.load import load_config
 
-        entry = {"source": "path:weights", "filter": "aligned", "format": "chat"}
+        entry = {"source": "path:weights", "filter": "aligned", "control": True, "format": "chat"}
         config = {"models": {NAME: entry}, **self.settings, **more}
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
