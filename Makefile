@@ -108,6 +108,7 @@ test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluati
 
 bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_attribution.py
+	@$(BIN)/python tests/bench/bench_ablation.py
 	@$(BIN)/python tests/bench/bench_localizer.py
 	@$(BIN)/python tests/bench/bench_networks.py
 
