@@ -111,6 +111,7 @@ gpu-bundle: setup-dev ## Collect what tests/gpu/check.py needs on a machine with
 
 bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_attribution.py
+	@$(BIN)/python tests/bench/bench_ablation.py
 	@$(BIN)/python tests/bench/bench_localizer.py
 	@$(BIN)/python tests/bench/bench_networks.py
 

@@ -6,7 +6,7 @@ this for a list of entries: it fills trees up to a bound of nodes, and takes few
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
@@ -14,12 +14,15 @@ from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
 from brodmann.runner.pack_trial import refusal
 from brodmann.runner.packed import Packed
+from brodmann.runner.queries import Past
 from brodmann.runner.trees import Tree
 from brodmann.runner.unrolled import Unrolled
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from brodmann.models.load import LoadedModel
-    from brodmann.runner.queries import Answer, Past, Query
+    from brodmann.runner.queries import Answer, Query
 
 Entry = TypeVar("Entry")
 Added = TypeVar("Added")
@@ -68,6 +71,16 @@ class Engine:
         assert self._unrolled is not None
         return self._unrolled.run(query, self.nodes)
 
+    def narrowed(self, past: Past, nodes: Iterable[int]) -> tuple[Past, np.ndarray]:
+        """A past of ``nodes`` and their ancestors alone: what goes on from it does not see the others.
+
+        Also which of its nodes each node of ``past`` is, see ``Tree.narrowed``.
+        """
+        if self._packed is not None:
+            return self._packed.narrowed(past, nodes)
+        tree, number = past.tree.narrowed(nodes)
+        return Past(tree), number
+
     def each(
         self,
         entries: Sequence[Entry],
@@ -76,17 +89,18 @@ class Engine:
         *,
         past: Past | None = None,
         share: float = 1.0,
+        spread: int | None = None,
         scored: Callable[[Entry], int] = lambda _: 0,
     ) -> Iterator[Found]:
         """What ``run`` gives of tree after tree, entries in order.
 
         ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
-        may have (a run with gradients holds more of each). ``scored``: how many nodes of an entry are scored.
-        Trees are about equally large.
+        may have (a run with gradients holds more of each). ``spread``: over how many lanes entries are spread
+        evenly. ``scored``: how many nodes of an entry are scored. Trees are about equally large.
         """
         waiting = list(entries)
         while waiting:
-            tree, held = self._filled(waiting, add, past, share, scored)
+            tree, held = self._filled(waiting, add, past, share, spread, scored)
             found = self._run(tree, held, run)
             if found is None:  # out of memory: fewer nodes now
                 continue
@@ -99,11 +113,13 @@ class Engine:
         add: Callable[[Tree, Entry], Added],
         past: Past | None,
         share: float,
+        spread: int | None,
         scored: Callable[[Entry], int],
     ) -> tuple[Tree, list[tuple[Entry, Added]]]:
         """A tree with the first of the entries, at least one."""
         limit, lane = self.nodes * share, max(1, int(self.lane_nodes * share))
-        tree = Tree(None if past is None else past.tree, lane if past is None else None)
+        tree = Tree(None if past is None else past.tree, lane if past is None else None, spread)
+        even = past is not None or spread is not None  # else, only the last lane is shorter
         held: list[tuple[Entry, Added]] = []
         logits = 0
         for entry in entries:
@@ -111,7 +127,8 @@ class Engine:
             tree.open_lane()
             added = add(tree, entry)
             logits += scored(entry)
-            if held and (len(tree) > limit or logits > self.scored):
+            run = tree.places if even else len(tree)
+            if held and (run > limit or logits > self.scored):
                 tree.take_back(size)
                 break
             held.append((entry, added))
@@ -140,12 +157,17 @@ class Engine:
 
 
 def lane_nodes(model: LoadedModel) -> int:
-    """Nodes of a lane: attention, which grows with them, stays a small share of the work.
+    """Nodes of a lane: attention, which grows with them, stays a small share of the work."""
+    best = _ATTENTION * keys_per_node(model)
+    return max(_LEAST, min(_MOST, 128 * round(best / 128)))
+
+
+def keys_per_node(model: LoadedModel) -> float:
+    """Attention to so many keys costs a node as much as a block's weights.
 
     A block's products with weights are about twice its parameters for each node; attention's, four times the
     heads' width for each node and key.
     """
     own = model.widths
     weights = 3 * own.neurons * own.hidden_size + 3 * own.hidden_size**2
-    best = _ATTENTION * weights / (2 * own.heads * own.head_dim)
-    return max(_LEAST, min(_MOST, 128 * round(best / 128)))
+    return weights / (2 * own.heads * own.head_dim)
