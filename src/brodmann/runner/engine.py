@@ -20,6 +20,7 @@ from brodmann.runner.unrolled import Unrolled
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
+    from brodmann.runner.encode import Ids
     from brodmann.runner.queries import Answer, Past, Query
 
 Entry = TypeVar("Entry")
@@ -69,6 +70,13 @@ class Engine:
         assert self._unrolled is not None
         return self._unrolled.run(query, self.nodes)
 
+    def in_order(self, rows: Sequence[Ids]) -> list[int]:
+        """Numbers of rows in the order in which trees hold them best: those that begin alike side by side,
+        or, where rows are run one by one, those that are equally long."""
+        if self.packs:
+            return sorted(range(len(rows)), key=lambda number: rows[number])
+        return sorted(range(len(rows)), key=lambda number: (len(rows[number]), rows[number]))
+
     def each(
         self,
         entries: Sequence[Entry],
@@ -78,17 +86,19 @@ class Engine:
         past: Past | None = None,
         share: float = 1.0,
         scored: Callable[[Entry], int] = lambda _: 0,
+        most: int | None = None,
     ) -> Iterator[Found]:
         """What ``run`` gives of tree after tree, entries in order.
 
         ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
         may have (a run with gradients holds more of each). ``scored``: how many nodes of an entry are scored.
+        ``most``: entries of a tree, where what is found of each takes room.
         Trees are about equally large.
         """
         waiting = list(entries)
         while waiting:
-            tree, held = self._filled(waiting, add, past, share, scored)
-            found = self._run(tree, held, run)
+            tree, held = self._filled(waiting[:most], add, past, share, scored)
+            found = self.attempt(tree, held, run)
             if found is None:  # out of memory: fewer nodes now
                 continue
             yield found[0]
@@ -118,13 +128,13 @@ class Engine:
             held.append((entry, added))
         return tree, held
 
-    def _run(
+    def attempt(
         self,
         tree: Tree,
         held: list[tuple[Entry, Added]],
         run: Callable[[Tree, list[tuple[Entry, Added]]], Found],
     ) -> tuple[Found] | None:
-        """What ``run`` gives; None if memory ran out."""
+        """What ``run`` gives; None if memory ran out, for trees of fewer nodes to be filled."""
         try:
             return (run(tree, held),)
         except (RuntimeError, MemoryError) as error:
