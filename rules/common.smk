@@ -10,11 +10,12 @@ from brodmann.capacity import resources
 from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
-from brodmann.pipeline.driver import wait_for_jobs_only
+from brodmann.pipeline.driver import tell_what_is_asked, wait_for_jobs_only
 from brodmann.pipeline.workspace import Workspace
 
 workspace = Workspace.open(workflow, config)
 study = workspace.study
+tell_what_is_asked(workflow)
 
 
 wildcard_constraints:

@@ -89,6 +89,11 @@ class Accumulator:
         self.n_items += len(numbers)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether every sum is."""
+        return bool(np.isfinite(self.total).all())
+
+    @property
     def mean(self) -> np.ndarray:
         """Attribution [layers, units], float32."""
         return (self.total / max(1, self.n_items)).astype(np.float32).reshape(self.shape)

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
+
+from brodmann.runner import asked
+
+# Rules at which a run may end without asking for an attribution.
+_BEFORE = frozenset({"models", "items", "baselines", "fetch_model", "check_model", "expand_items"})
+_BEFORE |= {"expand_second_items", "settings", "baseline_pass", "baseline"}
+
+
+def tell_what_is_asked(workflow: Any) -> None:
+    """Let the jobs of this run know whether attributions are asked for, beside baselines."""
+    if workflow.is_main_process and workflow.dag_settings is not None:  # there is none to be linted
+        asked.tell(_asks_for_attributions(workflow.dag_settings))
+
+
+def _asks_for_attributions(settings: Any) -> bool:
+    ends = set(settings.until or settings.targets)
+    return not ends or any(_is_beyond(str(end)) for end in ends)
+
+
+def _is_beyond(target: str) -> bool:
+    """Whether a rule or file is made of attributions, for all that its name says."""
+    parts = PurePath(target).parts
+    if len(parts) < 2:
+        return target not in _BEFORE
+    return not ({"baseline", "items"} & set(parts) or parts[-1] in ("model.json", "baseline.json"))
 
 
 def wait_for_jobs_only(workflow: Any) -> None:

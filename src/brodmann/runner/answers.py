@@ -9,7 +9,7 @@ Items whose prompts differ in their number of tokens are not aligned and are not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brodmann.errors import UserError
@@ -55,21 +55,28 @@ def score_items(
     on_batch: Callable[[int], object] | None = None,
 ) -> BaselineScores:
     """Score all aligned items of a task."""
-    single = any(item.incorrect is None for item in items)
     aligned = [number for number, item in enumerate(items) if item.aligned]
     queries = [query for number in aligned for query in queries_of(items[number])]
-    values: Iterator[float] = iter(scorer.log_probabilities(queries, on_batch))
-    names = SINGLE_SCORES if single else DUAL_SCORES
-    columns: dict[str, list[float | None]] = {name: [None] * len(items) for name in names}
-    for number in aligned:
-        for name in names:
-            value = next(values)
+    values = iter(scorer.log_probabilities(queries, on_batch))
+    rows = {number: [next(values) for _ in range(4)] for number in aligned}
+    for number, row in rows.items():
+        for value in row:
             if not math.isfinite(value):
                 raise UserError.at(
                     f"{task}, item {number}",
                     f"the model gives a log-probability of {value}",
                     "its weights or dtype are at fault; try dtype: float32",
                 )
+    return gathered(items, rows)
+
+
+def gathered(items: list[EncodedItem], rows: Mapping[int, Sequence[float]]) -> BaselineScores:
+    """The scores of a task: ``rows`` holds those of every aligned item, in the order of ``queries_of``."""
+    single = any(item.incorrect is None for item in items)
+    names = SINGLE_SCORES if single else DUAL_SCORES
+    columns: dict[str, list[float | None]] = {name: [None] * len(items) for name in names}
+    for number, row in rows.items():
+        for name, value in zip(names, row, strict=True):
             columns[name][number] = value
     return BaselineScores(
         single_answer=single,

@@ -6,7 +6,6 @@ this for a list of entries: it fills trees up to a bound of nodes, and takes few
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -159,4 +158,4 @@ def lane_nodes(model: LoadedModel) -> int:
     own = model.widths
     weights = 3 * own.neurons * own.hidden_size + 3 * own.hidden_size**2
     best = _ATTENTION * weights / (2 * own.heads * own.head_dim)
-    return max(_LEAST, min(_MOST, 1 << round(math.log2(max(1.0, best)))))
+    return max(_LEAST, min(_MOST, 128 * round(best / 128)))

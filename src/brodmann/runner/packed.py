@@ -191,14 +191,18 @@ class Packed:
 
     @contextmanager
     def _head_at(self, taken: Taken) -> Iterator[None]:
-        """Within it, the head makes logits of the scored nodes alone: [1, scored, vocabulary]."""
-        if self.head is None or not len(taken.scored):
+        """Within it, the head makes logits of the scored nodes alone: [1, scored, vocabulary].
+
+        Of a single node where none is scored, as the model runs to its end to fill its cache.
+        """
+        if self.head is None:
             yield
             return
+        nodes = taken.scored if len(taken.scored) else np.zeros(1, np.int64)
 
         def gather(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
             hidden = inputs[0]
-            return (hidden[taken.at(taken.scored, hidden.device)][None], *inputs[1:])
+            return (hidden[taken.at(nodes, hidden.device)][None], *inputs[1:])
 
         handle = self.head.register_forward_pre_hook(gather)
         try:

@@ -50,12 +50,15 @@ class Read:
 
 @dataclass(frozen=True)
 class Edit:
-    """Values that a site is given: ``values[i]`` at dimension ``dimensions[i]`` of ``nodes[i]``."""
+    """Values that a site is given: ``values[i]`` at dimension ``dimensions[i]`` of ``nodes[i]``.
+
+    Without ``dimensions``, at all of them: ``values`` is [edits, width].
+    """
 
     site: str
     layer: int
     nodes: torch.Tensor  # int64 [edits]
-    dimensions: torch.Tensor  # int64 [edits]
+    dimensions: torch.Tensor | None  # int64 [edits]
     values: torch.Tensor  # [edits]
 
 

@@ -18,10 +18,10 @@ from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
 from brodmann.runner.queries import Query as TreeQuery
 from brodmann.runner.queries import Scores
+from brodmann.runner.trees import Tree
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
-    from brodmann.runner.trees import Tree
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,13 @@ class Scorer:
                 for number in waiting[row]:
                     asked.add(next(places), path, queries[number].target)
             found = self.engine.run(TreeQuery(tree, scores=asked.scores)).scores.numpy()
-            return numbers, asked.sums(found, len(numbers))
+            sums = asked.sums(found, len(numbers))
+            if len(held) > 1 and not np.isfinite(sums).all():
+                # Keys that are not finite reach all rows of a tree: whose they are, each row tells alone.
+                trees = [(Tree(), row) for row, _ in held]
+                alone = [run(own, [(row, own.add(row))]) for own, row in trees]
+                sums = np.concatenate([values for _, values in alone])
+            return numbers, sums
 
         answers = np.full(len(queries), np.nan)
         # Rows that begin alike lie side by side.

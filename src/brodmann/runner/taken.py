@@ -66,8 +66,10 @@ class Taken:
             value = value.clone()
             for edit in edits:
                 given = edit.values.to(value.device, value.dtype)
-                dimensions = edit.dimensions.to(value.device)
-                value[(*self.at(edit.nodes, value.device), dimensions)] = given
+                at: tuple[torch.Tensor, ...] = self.at(edit.nodes, value.device)
+                if edit.dimensions is not None:
+                    at = (*at, edit.dimensions.to(value.device))
+                value[at] = given
         if watched:
             if not value.requires_grad:
                 value = value.detach().requires_grad_(True)

@@ -39,13 +39,13 @@ class Layout:
     @cached_property
     def flat(self) -> np.ndarray:
         """The place of each node in a [lanes * length] array."""
-        return self.lane * self.length + self.position
+        return np.asarray(self.lane * self.length + self.position)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Values of nodes as [lanes, length], 0 where there is no node."""
         found = np.zeros((self.lanes, self.length), dtype=values.dtype)
         found[self.lane, self.position] = values
-        return np.asarray(found)
+        return found
 
 
 class Tree:

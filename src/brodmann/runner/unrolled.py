@@ -163,7 +163,7 @@ class _Part:
         return replace(
             edit,
             nodes=torch.tensor([place for _, place in pairs], dtype=torch.long),
-            dimensions=edit.dimensions[which.to(edit.dimensions.device)],
+            dimensions=None if edit.dimensions is None else edit.dimensions[which],
             values=edit.values[which.to(edit.values.device)],
         )
 

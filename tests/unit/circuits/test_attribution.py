@@ -5,13 +5,14 @@ import gc
 import pytest
 import torch
 from example_items import ITEMS, SINGLE, attribute, item
-from reference import naive_attribution, naive_metric, naive_patched_metric
+from reference import log_probability, naive_attribution, naive_metric, naive_patched_metric
 from rounding import assert_same
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.models.load import wrap_model
+from brodmann.runner.answers import queries_of
 from brodmann.runner.context import common_prefix
 
 
@@ -54,23 +55,25 @@ def test_does_not_depend_on_the_batch(models, family):
             assert_same(other[key], first)
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "falcon"])
-def test_both_prompts_in_one_pass_are_as_two(models, family):
-    """One pass less for every batch; Gemma's windows cannot forget a token, and are read as before."""
-    items = ITEMS[:7]
-    runs = []
-    for joins in (True, False):
-        attributor = Attributor(models(family), components=("neurons", "heads"))
-        attributor._joins = joins
-        parts = list(attributor.contributions("language/t", items))
-        runs.append((parts, attributor.reader.forward_passes, attributor._joins))
-    for one, other in zip(runs[0][0], runs[1][0], strict=True):
-        for component, values in one.values.items():
-            close(values, other.values[component])
-    if family != "gemma2":
-        assert runs[0][2] and runs[0][1] < runs[1][1]
-    else:
-        assert not runs[0][2]
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "bloom", "chatglm"])
+@pytest.mark.parametrize("items", [ITEMS, SINGLE])
+@pytest.mark.parametrize("gradient", ["both_answers", "correct_answer"])
+def test_a_baseline_is_read_on_the_way(models, family, items, gradient):
+    """Scores are those of whole sequences, contributions those without scores."""
+    model = models(family)
+    attributor = Attributor(model, components=("neurons", "heads"), gradient=gradient)
+    items = [items[0], *items]  # the same item twice: its tails share no node
+    alone = attribute(model, items, gradient=gradient)
+    seen = []
+    for part in attributor.with_scores(items):
+        for row, number in enumerate(part.numbers):
+            queries = queries_of(items[number])
+            expected = [log_probability(model.hf, q.context, q.target) for q in queries]
+            assert_same(part.scores[row], expected)
+            for component, values in part.values.items():
+                close(values[row], alone[component, number])
+            seen.append(number)
+    assert sorted(seen) == list(range(len(items)))
 
 
 def test_equals_the_true_effect_where_the_model_is_linear():
@@ -139,22 +142,23 @@ def test_values_that_are_not_finite_name_task_and_item():
         list(Attributor(model).contributions("physical/t", [fine, ITEMS[0]]))
 
 
-def test_running_out_of_memory_halves_the_batch(models, monkeypatch):
-    model = models("llama")
-    attributor = Attributor(model, components=("neurons", "heads"))
-    whole, calls = attributor._attribute, []
+def test_running_out_of_memory_halves_the_tree(monkeypatch):
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="scarce")
+    attributor, calls = Attributor(model, components=("neurons", "heads")), []
 
-    def scarce(items, numbers):
-        calls.append(len(numbers))
-        if len(numbers) > 1:
+    def check(_, args, kwargs):
+        calls.append(kwargs.get("input_ids", *args[:1]).numel())
+        if calls[-1] > 20:
             raise torch.OutOfMemoryError("out of memory")
-        return whole(items, numbers)
 
-    monkeypatch.setattr(attributor, "_attribute", scarce)
-    items = [ITEMS[0]] * 4
+    handle = model.hf.register_forward_pre_hook(check, with_kwargs=True)
+    items = [ITEMS[0], ITEMS[2], ITEMS[3], ITEMS[4]]
     parts = list(attributor.contributions("language/t", items))
-    assert sorted(n for part in parts for n in part.numbers) == [0, 1, 2, 3] and max(calls) == 4
-    close(parts[0].values["neurons"][0], naive_attribution(model, ITEMS[0], "neurons"))
+    handle.remove()
+    assert sorted(n for part in parts for n in part.numbers) == [0, 1, 2, 3] and max(calls) > 20
+    for part in parts:
+        for row, number in enumerate(part.numbers):
+            close(part.values["neurons"][row], naive_attribution(model, items[number], "neurons"))
 
 
 def test_no_memory_is_kept(models):

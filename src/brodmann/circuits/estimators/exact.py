@@ -49,6 +49,11 @@ class Exact(Patching):
         """Those of the first order, then both answers of every unit."""
         return super().rows(layers, components) + 2 * self.units * components
 
+    @property
+    def scores_answers(self) -> bool:
+        """Its contributions are not known before all of them are."""
+        return False
+
     def refined(
         self, run: Attributor, component: str, found: Accumulator, items: Sequence[EncodedItem]
     ) -> Accumulator:

@@ -6,6 +6,7 @@ the effect of patching the whole layer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from brodmann.circuits.estimators.interface import Estimator, SiteValues
 
 if TYPE_CHECKING:
     from brodmann.circuits.attribution import Attributor, Chunk, Tail
+    from brodmann.runner.queries import Edit
 
 
 @dataclass(frozen=True)
@@ -50,34 +52,38 @@ class Integrated(Estimator):
         """One row per step."""
         return self.steps
 
-    def contributions(self, run: Attributor, chunk: Chunk, tails: list[Tail]) -> SiteValues:
+    def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
         """See ``Estimator``."""
-        import nnsight
         import torch
 
-        steps, rows = self.steps, [tail.row for tail in tails]
-        keep = 1 + len(tails[0].more)
-        metric_of = run.metric_of(tails, repeat=steps)
-        result = {}
-        for site in run.sites:
-            context, ids = run.start(chunk, tails, repeat=steps)
-            at = run.reader.offset(context)
-            clean = chunk.clean[site.name, site.layer][rows].repeat_interleave(steps, dim=0)
-            way = (torch.arange(steps, device=clean.device) + 0.5) / steps
-            way = way.repeat(len(tails))[:, None]
-            with run.reader.trace(context, ids, keep=keep):
-                value = site.get().detach().clone()
-                # In float32: halfway between two neighbours there is no number of a narrow dtype.
-                wide = torch.promote_types(value.dtype, torch.float32)
-                start = value[:, at].to(wide)
-                difference = clean.to(wide) - start
-                moved = (start + way * difference).to(value.dtype).requires_grad_(True)
-                # Put in by a product with an indicator, not in place: the rest stays constant.
-                here = torch.zeros_like(value)
-                here[:, at] = 1
-                site.set(value * (1 - here) + here * moved[:, None])
-                metric = metric_of.rows(run.model.nn.output.logits).sum()
-                (gradient,) = torch.autograd.grad(metric, [moved])
-                product = nnsight.save(difference * gradient.float())
-            result[site.name, site.layer] = product.unflatten(0, (len(tails), steps)).mean(1)
+        from brodmann.runner.queries import Edit
+
+        steps = self.steps
+        # In float32: halfway between two neighbours there is no number of a narrow dtype.
+        wide = torch.promote_types(run.model.dtype, torch.float32)
+        start = {place: value.to(wide) for place, value in run.corrupted_values(chunk).items()}
+        difference = {place: chunk.clean[place].to(wide) - start[place] for place in start}
+
+        def moved(tails: Sequence[Tail]) -> list[Edit]:
+            """Each tail's layer, on the way at its step."""
+            found = []
+            for place in dict.fromkeys(tail.colour[0] for tail in tails):
+                own = [tail for tail in tails if tail.colour[0] == place]
+                rows = [tail.row for tail in own]
+                way = torch.tensor([(tail.colour[1] + 0.5) / steps for tail in own], dtype=wide)
+                values = start[place][rows]
+                values = values + way.to(values.device)[:, None] * difference[place][rows]
+                nodes = torch.tensor([tail.last for tail in own])
+                site, layer = place
+                found.append(Edit(site, layer, nodes, None, values))
+            return found
+
+        result = {place: torch.zeros_like(v, dtype=torch.float32) for place, v in start.items()}
+        # Layer by layer, so that a tree holds few of them: all of these are watched at all its nodes.
+        for place in run.places:
+            entries = [(row, (place, n)) for row in range(len(chunk.items)) for n in range(steps)]
+            for part in run.edited_gradients(chunk, entries, [place], moved):
+                rows = torch.tensor(part.rows)
+                product = difference[place][part.rows].float() * part.gradients[place] / steps
+                result[place].index_add_(0, rows.to(product.device), product)
         return result

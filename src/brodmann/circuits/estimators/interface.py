@@ -50,12 +50,18 @@ class Estimator(ABC):
         """Rows that one answer of one item takes in a pass with gradients."""
         return 1
 
+    @property
+    def scores_answers(self) -> bool:
+        """Whether it runs the untouched corrupted prompts with all answers, so that a baseline can be read on
+        the way, and nothing is left to be refined."""
+        return False
+
     @abstractmethod
-    def contributions(self, run: Any, chunk: Any, tails: Any) -> SiteValues:
-        """What every unit contributes to the metric of some answers, float32 [answers, width] of each site.
+    def contributions(self, run: Any, chunk: Any) -> SiteValues:
+        """What every unit contributes to the metric, float32 [items, width] of each site.
 
         ``run``: the ``circuits.attribution.Attributor`` with the model and its sites; ``chunk``: items with
-        their clean activations and corrupted contexts; ``tails``: the answers.
+        their clean activations and corrupted contexts.
         """
 
     def refined(self, run: Any, component: str, found: Any, items: Any) -> Any:

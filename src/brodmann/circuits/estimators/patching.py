@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from brodmann.circuits.estimators.interface import Estimator, SiteValues
 
 if TYPE_CHECKING:
-    from brodmann.circuits.attribution import Attributor, Chunk, Tail
+    from brodmann.circuits.attribution import Attributor, Chunk
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,22 @@ class Patching(Estimator):
         """Both answers, there and back."""
         return 4
 
-    def contributions(self, run: Attributor, chunk: Chunk, tails: list[Tail]) -> SiteValues:
+    @property
+    def scores_answers(self) -> bool:
         """See ``Estimator``."""
-        import nnsight
+        return True
+
+    def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
+        """See ``Estimator``."""
         import torch
 
-        context, ids = run.start(chunk, tails)
-        at, sites, keep = run.reader.offset(context), run.sites, ids.shape[1]
-        metric_of = run.metric_of(tails)
-        rows = [tail.row for tail in tails]
-        clean = chunk.clean
-        with run.reader.trace(context, ids, keep=keep):
-            watched = [site.watch() for site in sites]
-            metric = metric_of.rows(run.model.nn.output.logits).sum()
-            gradients = torch.autograd.grad(metric, watched)
-            found = nnsight.save({})
-            for site, value, gradient in zip(sites, watched, gradients, strict=True):
-                key = site.name, site.layer
-                difference = clean[key][rows].float() - value.detach()[:, at].float()
-                found[key] = difference * gradient[:, at].float()
-        return dict(found)
+        found = {
+            place: torch.zeros_like(value, dtype=torch.float32)
+            for place, value in chunk.clean.items()
+        }
+        for part in run.differentiated(chunk):
+            rows = part.rows
+            for place, gradient in part.gradients.items():
+                difference = chunk.clean[place][rows].float() - part.values[place]
+                found[place][rows] = difference * gradient
+        return found

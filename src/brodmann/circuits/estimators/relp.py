@@ -27,7 +27,7 @@ from brodmann.circuits.estimators.patching import Patching
 if TYPE_CHECKING:
     import torch
 
-    from brodmann.circuits.attribution import Attributor, Chunk, Tail
+    from brodmann.circuits.attribution import Attributor, Chunk
     from brodmann.circuits.estimators.interface import SiteValues
     from brodmann.models.load import LoadedModel
 
@@ -60,10 +60,10 @@ class Relp(Patching):
             "activation functions' gates were held constant and each factor of a product got half"
         )
 
-    def contributions(self, run: Attributor, chunk: Chunk, tails: list[Tail]) -> SiteValues:
+    def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
         """See ``Estimator``."""
         with relevance_rules(run.model):
-            return super().contributions(run, chunk, tails)
+            return super().contributions(run, chunk)
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import Selection, select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
-from brodmann.circuits.stages.baseline import scoring
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.config.selection import KEPT_PERCENT
 from brodmann.config.study import Study
@@ -79,10 +78,15 @@ class Stage:
 
     def own_list(self, items: TaskItems, baseline: Baseline) -> ItemList | None:
         """The items that find a task's circuit; None for an excluded task."""
-        if self.excluded(items, baseline):
-            return None
+        return self.list_of(items, baseline)
+
+    def list_of(
+        self, items: TaskItems, baseline: Baseline, *, second: bool = False
+    ) -> ItemList | None:
+        """The same; ``second``: of the second seed's items, if the task would be included by them."""
         used = circuit_items(baseline.used_ids, items.groups, self.study.tasks.split)
-        return ItemList(items, self.plan(items), tuple(used), second=False)
+        out = not (baseline.included and used) if second else self.excluded(items, baseline)
+        return None if out else ItemList(items, self.plan(items), tuple(used), second)
 
     def excluded(self, items: TaskItems, baseline: Baseline) -> str:
         """Why a task has no circuit; nothing if it has one."""
@@ -96,14 +100,10 @@ class Stage:
         """The same of the second seed's items, if the task would be included by them."""
         if not len(items):
             return None  # the material gave no second list
-        plan = self.plan(items)
         what = f"the stored baseline of {items.task} (second seed)"
-        payload = scores.require(baseline_key(self.card, items, plan), what, manifest)
-        found = baseline_of(json.loads(payload), self.entry.inclusion)
-        used = circuit_items(found.used_ids, items.groups, self.study.tasks.split)
-        if not found.included or not used:
-            return None
-        return ItemList(items, plan, tuple(used), second=True)
+        key = baseline_key(self.card, items, self.plan(items))
+        found = baseline_of(json.loads(scores.require(key, what, manifest)), self.entry.inclusion)
+        return self.list_of(items, found, second=True)
 
     def key(self, items: ItemList, component: str) -> str:
         """Hash of everything that the attribution of one list depends on."""
@@ -163,6 +163,8 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
+    from brodmann.circuits.stages import survey
+
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
     seconds = {items.task: items for items in map(read_items, second_files)}
@@ -173,8 +175,9 @@ def run_pass(
     with Pass("attribution", stage.card.name, manifest, load) as this:
         # Circuits need the items that the model has right: of the second seed's they are not known yet.
         again = [seconds[own.task] for own in wanted if own.task in seconds]
+        surveyed = survey.Survey(stage, this.store(), second=True)
         this.make(
-            [scoring(stage.card, one, stage.plan(one), passes=False) for one in again if len(one)],
+            [surveyed.work(one, passes=False) for one in again if len(one)],
             bar="second items",
             unit="answer",
             store="baseline",
@@ -195,17 +198,17 @@ def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]
     def attribute(
         bench: Bench, lacking: Sequence[str], on_step: OnStep
     ) -> Iterator[dict[str, bytes]]:
-        session = _Session(bench, stage)
+        session = Session(bench, stage)
         piece = _Piece(items, tuple(names[name] for name in lacking))
-        found = session._estimate(piece, bench.encoded(items), on_step)
+        found = session.estimate(piece, bench.encoded(items), on_step)
         for name in lacking:
-            yield {name: session._record(items, found[names[name]])}
+            yield {name: session.record(items, found[names[name]])}
 
     def compare(bench: Bench, lacking: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
-        session = _Session(bench, stage)
+        session = Session(bench, stage)
         for name in lacking:
             used = bench.encoded(items)
-            yield {name: session._compare(items, used, compared[name], store)}
+            yield {name: session.compare(items, used, compared[name], store)}
 
     keys = {name: stage.key(items, component) for name, component in names.items()}
     yield Work(items.label, keys, attribute, items.label, steps=lambda *_: len(items.used))
@@ -222,19 +225,18 @@ class _Piece:
     components: tuple[str, ...]
 
 
-class _Session:
+class Session:
     """How a loaded model's attributions are computed."""
 
     def __init__(self, bench: Bench, stage: Stage) -> None:
         self.bench, self.study, self.model = bench, bench.study, bench.model
         self.stage = stage
-        self.forward_passes = 0
-        bench.counted(self)
 
     def _made_with(self) -> dict[str, Any]:
         return {"computed_with": self.bench.made_with}
 
-    def _attributor(self, components: Sequence[str], estimator: Estimator) -> Any:
+    def attributor(self, components: Sequence[str], estimator: Estimator) -> Any:
+        """What attributes to the units of these components."""
         from brodmann.circuits.attribution import Attributor
 
         return Attributor(
@@ -242,7 +244,7 @@ class _Session:
             components=components,
             gradient=self.stage.settings.gradient,
             estimator=estimator,
-            batch_tokens=self.study.execution.batch_tokens,
+            engine=self.bench.engine,
         )
 
     def _weights(self, items: ItemList) -> np.ndarray:
@@ -258,22 +260,24 @@ class _Session:
             ]
         )
 
-    def _estimate(
-        self, piece: _Piece, used: Sequence[Any], on_items: Any
-    ) -> dict[str, Accumulator]:
+    def sums(self, items: ItemList, components: Sequence[str]) -> dict[str, Accumulator]:
+        """What contributions of the used items are added to."""
+        weights = self._weights(items)
+        return {c: Accumulator(weights, self.stage.shape(c)) for c in components}
+
+    def estimate(self, piece: _Piece, used: Sequence[Any], on_items: Any) -> dict[str, Accumulator]:
         """Mean and replicates of every missing component."""
         chosen, task = estimator(self.stage.settings), piece.items.items.task
-        weights = self._weights(piece.items)
-        sums = {c: Accumulator(weights, self.stage.shape(c)) for c in piece.components}
-        attributor = self._attributor(piece.components, chosen)
+        sums = self.sums(piece.items, piece.components)
+        attributor = self.attributor(piece.components, chosen)
         for part in attributor.contributions(task, used, on_items=on_items):
             for component, values in part.values.items():
                 sums[component].add(part.numbers, values.numpy())
         sums = {c: chosen.refined(attributor, c, found, used) for c, found in sums.items()}
-        self.forward_passes += attributor.reader.forward_passes
         return sums
 
-    def _record(self, items: ItemList, sums: Accumulator) -> bytes:
+    def record(self, items: ItemList, sums: Accumulator) -> bytes:
+        """What is stored of a list's sums: the mean, and the strongest units of the replicates."""
         tensors = {"attribution": sums.mean}
         if not items.second:
             wanted = self.stage.replication
@@ -286,7 +290,7 @@ class _Session:
         facts = {"n_items": sums.n_items, **self._made_with()}
         return pack(tensors, metadata={"facts": json.dumps(facts)})
 
-    def _compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
+    def compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
         """Estimates and the truth, of the main mask's units and of random ones."""
         settings, task = self.stage.settings, items.items.task
         record = store.get(self.stage.key(items, component))
@@ -302,16 +306,14 @@ class _Session:
         some = list(used[: settings.agreement.items])
         columns = {"unit": units.astype(np.int64), "in_mask": np.isin(units, strong)}
         for one in compared(settings):
-            attributor = self._attributor((component,), one)
+            attributor = self.attributor((component,), one)
             sums = Accumulator(np.zeros((0, len(some)), np.float32), shape)
             for part in attributor.contributions(task, some):
                 sums.add(part.numbers, part.values[component].numpy())
             columns[one.name] = sums.mean.reshape(-1)[units]
-            self.forward_passes += attributor.reader.forward_passes
-        places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
-        attributor = self._attributor((component,), estimator(settings, "patching"))
+            places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
+        attributor = self.attributor((component,), estimator(settings, "patching"))
         effects = attributor.exact_effects(some, component, places)
-        self.forward_passes += attributor.reader.forward_passes
         columns["exact"] = effects.mean(0).numpy()
         columns["in_mask"] = columns["in_mask"].astype(np.int8)
         return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})

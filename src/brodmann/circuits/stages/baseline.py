@@ -16,6 +16,7 @@ from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.runner.asked import attributions_are_asked
 from brodmann.runner.bench import Bench
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import plan_of
@@ -46,11 +47,18 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
+    from brodmann.circuits.stages import survey
+    from brodmann.circuits.stages.attribution import Stage
+
     card = ModelCard.read(model_json)
     load = Bench.opener(study, card.name, record_file, threads)
     tasks = [read_items(path) for path in item_files]
     with Pass("baseline", card.name, manifest, load) as this:
-        works = [scoring(card, items, plan_of(study, card, items), items.task) for items in tasks]
+        if attributions_are_asked():
+            surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"))
+            works = [surveyed.work(items, items.task) for items in tasks]
+        else:
+            works = [scoring(card, one, plan_of(study, card, one), one.task) for one in tasks]
         this.make(works, bar="baseline", unit="answer")
 
 
@@ -62,11 +70,11 @@ def scoring(
     def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
         from brodmann.runner.answers import score_items
 
-        before = bench.scorer.forward_passes
+        before = bench.engine.forward_passes
         found = score_items(items.task, bench.encode(items, plan), bench.scorer, on_batch=on_step)
         record = {**asdict(found), "computed_with": bench.made_with}
         if passes:
-            record["forward_passes"] = bench.scorer.forward_passes - before
+            record["forward_passes"] = bench.engine.forward_passes - before
         yield {name: canonical_json(record) for name in names}
 
     def answers(bench: Bench, _: Sequence[str]) -> int:
