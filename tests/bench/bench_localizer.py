@@ -1,24 +1,30 @@
-"""Localizers: ours against the published way of running them, side by side on the embedded model.
+"""Localizers and their lesions: ours against the published way of running them, on the embedded model.
 
-    make bench            (or: python tests/bench/bench_localizer.py --texts 100)
+    make bench            (or: python tests/bench/bench_localizer.py --texts 20 --rounds 1 language)
 
 The published way runs one text at a time, every logit computed, and keeps every block's output of every
-text until all have been run. Both ways give the same t, which is checked; rounds alternate, and the ratio of
-each round is reported.
+text until all have been run; a lesioned model is asked in padded batches of 8, every logit computed. Both
+ways give the same t and the same log-probabilities, which is checked; rounds alternate, and the ratio of each
+round is reported.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import time
 from functools import partial
-from pathlib import Path
 
+import numpy as np
 import torch
-
-ROOT = Path(__file__).resolve().parents[2]
+from common import (
+    ROOT,
+    items_of,
+    matmul_rate,
+    operations,
+    padded_scores,
+    report,
+    rounds_of,
+    smollm2,
+)
 
 
 def published(model, sides, pooling):
@@ -55,57 +61,102 @@ def published(model, sides, pooling):
 def ours(activations, sides, pooling):
     from brodmann.localizers.selectivity import measure
 
-    return measure(activations, *sides, pooling).t
+    return measure(activations, *sides, pooling)
+
+
+def lesions_of(found, settings):
+    """Units [n, 2] of every lesion, random ones included, from below; none of the intact model."""
+    from brodmann.localizers.selection import random_units, select
+
+    every = []
+    for size in settings.lesioned:
+        own = select(found, size, range=settings.range, seed=settings.seed)
+        every += [own, *(random_units(found, own, seed) for seed in settings.lesion.seeds)]
+    return [[], *sorted((sorted(units.pairs) for units in every), key=lambda pairs: pairs[0])]
+
+
+def plainly_lesioned(model, queries, lesions, site):
+    from brodmann.localizers.lesion import lesion
+
+    found = []
+    for units in lesions:
+        with lesion(model, units, site=site):
+            found.append(padded_scores(model, queries))
+    return np.array(found)
+
+
+def our_lesions(model, queries, lesions, site):
+    from brodmann.localizers.lesion import lesion
+    from brodmann.runner.engine import Engine
+    from brodmann.runner.repeated import Scored
+
+    scored, found = Scored(Engine(model), queries), []
+    for units in lesions:
+        with lesion(model, units, site=site):
+            found.append(scored.log_probabilities(units[0][0] if units else 0))
+    return np.array(found)
 
 
 def main():
-    from brodmann.config.load import load_config
-    from brodmann.models.cache import Cache
-    from brodmann.models.load import load_model
-    from brodmann.models.sources import fetch, locate
     from brodmann.runner.activations import Activations
+    from brodmann.runner.answers import queries_of
+    from brodmann.runner.perplexity import passage_queries, read_passages
     from brodmann.runner.texts import encode_texts
     from brodmann.stimuli.reader import load_contrast
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--texts", type=int, default=100, help="of each kind")
+    parser.add_argument("--texts", type=int, help="of each kind; all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("networks", nargs="*", default=["language", "multiple_demand"])
+    parser.add_argument("networks", nargs="*", help="all")
     options = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
-    study = load_config([ROOT / "config.yaml"], root=ROOT).study
-    entry, cache = study.model("smollm2"), Cache()
-    model = load_model(locate(entry, cache, fetch(entry, cache)), name="smollm2")
-    activations = Activations(model)
-    for network in options.networks:
-        contrast = load_contrast(network, ROOT / "stimuli", seed=42)
-        pooling, truncate = ("last-token", 12) if network == "language" else ("mean", None)
+    study, model = smollm2()
+    settings = study.localizer
+    activations = Activations(model, site=settings.site)
+    rate = matmul_rate(model)
+    lesioned = settings.lesion
+    queries = passage_queries(model.tokenizer, read_passages(lesioned.corpus)[: lesioned.passages])
+    for task in lesioned.tasks:
+        for item in items_of(model, task, lesioned.items):
+            if item.incorrect is not None or item.aligned:
+                queries += queries_of(item)[:2] if item.incorrect else queries_of(item)[2:]
+    rows, scored = [query.row for query in queries], sum(len(query.target) for query in queries)
+    for network in options.networks or settings.networks:
+        contrast = load_contrast(network, ROOT / "stimuli", seed=settings.seed)
+        wanted = settings.stimulation(network)
         sides = [
-            encode_texts(model.tokenizer, texts[: options.texts], truncate=truncate)
+            encode_texts(model.tokenizer, texts[: options.texts], truncate=wanted["truncate"])
             for texts in (contrast.positive, contrast.negative)
         ]
-        rounds = []
-        for _ in range(options.rounds):
-            times, results = [], []
-            for run in (
-                partial(published, model, sides, pooling),
-                partial(ours, activations, sides, pooling),
-            ):
-                start = time.perf_counter()
-                results.append(run())
-                times.append(time.perf_counter() - start)
-            rounds.append(times)
-        error = float(abs(results[0] - results[1]).max() / abs(results[0]).max())
-        ratios = sorted(slow / fast for slow, fast in rounds)
-        best = [min(column) for column in zip(*rounds, strict=True)]
-        print(
-            f"{network}: published {best[0]:.2f} s, brodmann {best[1]:.2f} s for "
-            f"{sum(map(len, sides))} texts; ratio {ratios[0]:.1f} to {ratios[-1]:.1f}; "
-            f"largest difference of t {error:.1e} of the maximum",
-            flush=True,
+        seconds, (plain, own) = rounds_of(
+            partial(published, model, sides, wanted["pooling"]),
+            partial(ours, activations, sides, wanted["pooling"]),
+            options.rounds,
         )
-        if error > 1e-5:
-            sys.exit("the two do not agree")
+        texts = [row for side in sides for row in side]
+        bound = sum(operations(model, side) for side in sides) / rate
+        error = np.abs(plain - own.t).max() / np.abs(plain).max()
+        what = f"{network}, {len(texts)} texts of {sum(map(len, texts))} tokens"
+        report(f"localizer.{network}", what, seconds, bound, error, matmul_rate=rate)
+
+        lesions = lesions_of(own, settings)
+        seconds, results = rounds_of(
+            partial(plainly_lesioned, model, queries, lesions, settings.site),
+            partial(our_lesions, model, queries, lesions, settings.site),
+            options.rounds,
+        )
+        floors = [units[0][0] if units else 0 for units in lesions]
+        bound = sum(operations(model, rows, scored, floor) for floor in floors) / rate
+        error = np.abs(results[0] - results[1]).max() / np.abs(results[0]).max()
+        what = f"lesions of {network}, {len(lesions)} models on {len(queries)} rows"
+        report(
+            f"lesions.{network}",
+            what,
+            seconds,
+            bound,
+            error,
+            matmul_rate=rate,
+            lowest_layers=floors,
+        )
 
 
 if __name__ == "__main__":

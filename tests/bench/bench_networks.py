@@ -1,9 +1,12 @@
-"""Functional networks: ours against scikit-learn and nilearn on one matrix, and IoU against the plain loop.
+"""Functional networks: ours against scikit-learn and nilearn on one matrix, IoU against the plain loop, and
+edits of the embedded model against padded batches.
 
     make bench            (or: python tests/bench/bench_networks.py --tokens 1600)
 
 The matrix has the shape of SmolLM2's signals over 100 texts of 64 tokens (6,400 x 17,280), with planted
 networks, so that it can be checked that everyone finds them. nilearn is left out where it is not installed.
+Edits change as many units as a network has, in all layers, and are measured on as much as
+config/networks.yaml says.
 """
 
 from __future__ import annotations
@@ -18,10 +21,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from planted import matching, planted  # noqa: E402
+from common import (
+    ROOT,
+    items_of,
+    matmul_rate,
+    operations,
+    padded_scores,
+    report,
+    rounds_of,
+    smollm2,
+)
+from planted import matching, planted
 
 K = 10
 
@@ -101,11 +113,57 @@ def compare_iou(networks, templates, units, looped):
     )
 
 
+def edits(count, rounds):
+    """Perplexity and accuracy of edited models: 1 % of all units, of all layers, multiplied by 1.02."""
+    from brodmann.runner.answers import queries_of
+    from brodmann.runner.edits import edited
+    from brodmann.runner.engine import Engine
+    from brodmann.runner.perplexity import passage_queries, read_passages
+    from brodmann.runner.repeated import Scored
+
+    study, model = smollm2()
+    passages = read_passages(study.networks.use.editing.corpus or ROOT / "stimuli/corpus/prose.txt")
+    queries = passage_queries(model.tokenizer, passages[:8])
+    for task in ("language/subject_verb_agreement", "formal/number_sequence"):
+        for item in items_of(model, task, 16):
+            queries += queries_of(item)
+    dice, width = np.random.default_rng(0), model.hidden_size
+    total = model.n_layers * width
+    chosen = [
+        [divmod(unit, width) for unit in dice.choice(total, total // 100, replace=False).tolist()]
+        for _ in range(count)
+    ]
+
+    def every(score):
+        found = []
+        for units in chosen:
+            with edited(model, units, "multiply", 1.02):
+                found.append(score(min(units)[0]))
+        return np.array(found)
+
+    scored = Scored(Engine(model), queries)
+    scored.log_probabilities()  # trees and masks are made once for all edits
+    seconds, results = rounds_of(
+        lambda: every(lambda _: padded_scores(model, queries)),
+        lambda: every(scored.log_probabilities),
+        rounds,
+    )
+    rate, rows = matmul_rate(model), [query.row for query in queries]
+    tokens = sum(len(query.target) for query in queries)
+    bound = sum(operations(model, rows, tokens, min(units)[0]) for units in chosen) / rate
+    error = np.abs(results[0] - results[1]).max() / np.abs(results[0]).max()
+    what = f"an edit, on {len(queries)} rows"
+    report("editing", what, seconds / count, bound / count, error, matmul_rate=rate, edits=count)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tokens", type=int, default=6400)
     parser.add_argument("--units", type=int, default=17280)
+    parser.add_argument("--edits", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    edits(options.edits, options.rounds)
     torch.set_num_threads(os.cpu_count() or 1)
     warnings.simplefilter("ignore")
     compare_iou(6400, 40, 100_352, 60)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from brodmann.errors import UserError
 from brodmann.files import write_json
 from brodmann.stimuli.corpora import load_corpus
 from brodmann.store.tables import write_table
+
+if TYPE_CHECKING:
+    from brodmann.runner.engine import Engine
 
 SITE = "mlp_hidden"
 COLUMNS = ("condition", "ratio", "seed", "removed", "perplexity", "word_perplexity")
@@ -91,13 +94,16 @@ def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
 
     _free(wish.out)
     model, record = open_model(study, name, SITE)
-    networks = _networks(study, model, wish)
+    from brodmann.runner.engine import Engine
+
+    engine = Engine(model, study.execution.batch_tokens)
+    networks = _networks(study, engine, wish)
     height = np.abs(networks.maps).max(0)
     kept = {
         ratio: kept_neurons(height, ratio, whole_ends=wish.whole_ends)
         for ratio in (*wish.also, wish.ratio)
     }
-    score = _Perplexity(study, model)
+    score = _Perplexity(study, engine)
     rows = [{"condition": "intact", "removed": 0, **score(None, None)}]
     yield rows[-1]
     means = networks.mean if wish.compensate else None
@@ -130,14 +136,14 @@ def _free(folder: Path) -> None:
         raise UserError.at(str(folder), "is there already", "choose a new or empty folder")
 
 
-def _networks(study: Study, model: Any, wish: Wish) -> Any:
+def _networks(study: Study, engine: Engine, wish: Wish) -> Any:
     from brodmann.networks.decompose import decompose
     from brodmann.networks.extraction import Extractor
     from brodmann.runner.texts import encode_texts
 
     settings = study.networks
-    rows = encode_texts(model.tokenizer, wish.texts, truncate=settings.max_tokens)
-    extractor = Extractor(model, site=SITE, batch_tokens=study.execution.batch_tokens)
+    rows = encode_texts(engine.model.tokenizer, wish.texts, truncate=settings.max_tokens)
+    extractor = Extractor(engine.model, site=SITE, engine=engine)
     with (
         tempfile.TemporaryDirectory(prefix="brodmann-") as folder,
         extractor.concatenated(rows, folder) as signals,
@@ -156,23 +162,26 @@ def _networks(study: Study, model: Any, wish: Wish) -> Any:
 class _Perplexity:
     """Of the editing corpus, with some neurons inhibited or held at their means."""
 
-    def __init__(self, study: Study, model: Any) -> None:
-        from brodmann.runner.perplexity import read_passages
-        from brodmann.runner.scoring import Scorer
+    def __init__(self, study: Study, engine: Engine) -> None:
+        from brodmann.runner.perplexity import passage_queries, read_passages
+        from brodmann.runner.repeated import Scored
 
         editing = study.networks.use.editing
-        self.model = model
+        self.model = engine.model
         self.passages = read_passages(editing.corpus)[: editing.passages]
-        self.scorer = Scorer(model, study.execution.batch_tokens)
+        self.queries = passage_queries(self.model.tokenizer, self.passages)
+        self.scored = Scored(engine, self.queries)
 
     def __call__(self, removed: np.ndarray | None, means: np.ndarray | None) -> dict[str, float]:
         from brodmann.runner.edits import edited
-        from brodmann.runner.perplexity import score_passages
+        from brodmann.runner.perplexity import Passages
 
         units = removed if removed is not None else []
         how = "inhibit" if means is None or removed is None else "hold"
+        floor = 0 if removed is None else int(np.argmax(removed.any(1)))
         with edited(self.model, units, how, means if how == "hold" else None, site=SITE):
-            found = score_passages(self.scorer, self.model.tokenizer, self.passages)
+            values = self.scored.log_probabilities(floor)
+        found = Passages.of(self.passages, self.queries, values)
         return {"perplexity": found.perplexity, "word_perplexity": found.word_perplexity}
 
 

@@ -103,7 +103,7 @@ def measure(
         moments = Moments(activations.shape)
         for numbers, values in activations.pooled(rows, pooling, on_texts):
             if not np.isfinite(values).all():
-                bad = numbers[int(np.argwhere(~np.isfinite(values))[0][0])]
+                bad = activations.first_not_finite(rows, sorted(numbers), pooling)
                 raise UserError.at(
                     f"{activations.model.name}, {name} text {bad + 1}",
                     "an activation is not finite",

@@ -210,6 +210,16 @@ class LoadedModel:
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
 
+    def features(self) -> UnitSite:
+        """What enters the final norm, whatever is edited below: it stands above all layers."""
+        return UnitSite(
+            name="features",
+            layer=self.n_layers,
+            envoy=envoy_at(self.nn, self.architecture.final_norm),
+            side="input",
+            sequence_first=self.architecture.layout == SEQUENCE_FIRST,
+        )
+
     def require(self, site: str) -> None:
         """An error that says why, if the model has no such site."""
         if site in self.missing:

@@ -108,6 +108,4 @@ class Bench:
         """Reads the activations of a site."""
         from brodmann.runner.activations import Activations
 
-        found = Activations(self.model, site=site, batch_tokens=self.batch_tokens)
-        self.counted(found.reader)
-        return found
+        return Activations(self.model, site=site, engine=self.engine)

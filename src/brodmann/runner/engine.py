@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from brodmann.models.load import LoadedModel
+    from brodmann.runner.encode import Ids
     from brodmann.runner.queries import Answer, Query
 
 Entry = TypeVar("Entry")
@@ -81,6 +82,13 @@ class Engine:
         tree, number = past.tree.narrowed(nodes)
         return Past(tree), number
 
+    def in_order(self, rows: Sequence[Ids]) -> list[int]:
+        """Numbers of rows in the order in which trees hold them best: those that begin alike side by side,
+        or, where rows are run one by one, those that are equally long."""
+        if self.packs:
+            return sorted(range(len(rows)), key=lambda number: rows[number])
+        return sorted(range(len(rows)), key=lambda number: (len(rows[number]), rows[number]))
+
     def each(
         self,
         entries: Sequence[Entry],
@@ -91,17 +99,19 @@ class Engine:
         share: float = 1.0,
         spread: int | None = None,
         scored: Callable[[Entry], int] = lambda _: 0,
+        most: int | None = None,
     ) -> Iterator[Found]:
         """What ``run`` gives of tree after tree, entries in order.
 
         ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
         may have (a run with gradients holds more of each). ``spread``: over how many lanes entries are spread
-        evenly. ``scored``: how many nodes of an entry are scored. Trees are about equally large.
+        evenly. ``scored``: how many nodes of an entry are scored. ``most``: entries of a tree, where what is
+        found of each takes room. Trees are about equally large.
         """
         waiting = list(entries)
         while waiting:
-            tree, held = self._filled(waiting, add, past, share, spread, scored)
-            found = self._run(tree, held, run)
+            tree, held = self._filled(waiting[:most], add, past, share, spread, scored)
+            found = self.attempt(tree, held, run)
             if found is None:  # out of memory: fewer nodes now
                 continue
             yield found[0]
@@ -134,13 +144,13 @@ class Engine:
             held.append((entry, added))
         return tree, held
 
-    def _run(
+    def attempt(
         self,
         tree: Tree,
         held: list[tuple[Entry, Added]],
         run: Callable[[Tree, list[tuple[Entry, Added]]], Found],
     ) -> tuple[Found] | None:
-        """What ``run`` gives; None if memory ran out."""
+        """What ``run`` gives; None if memory ran out, for trees of fewer nodes to be filled."""
         try:
             return (run(tree, held),)
         except (RuntimeError, MemoryError) as error:

@@ -23,6 +23,7 @@ from brodmann.store.work import OnStep, Records, Work
 
 if TYPE_CHECKING:
     from brodmann.runner.bench import Bench
+    from brodmann.runner.measures import Questions
 
 CORPUS = ""  # in place of a task
 Test = Callable[[np.ndarray, Sequence[np.ndarray]], float]
@@ -68,6 +69,16 @@ def applied(
         yield
 
 
+def floor_of(bench: Bench, edit: Edit, site: str) -> int:
+    """The lowest layer that an edit changes; 0 of the intact model, which is run as a whole."""
+    return int(edit.units.min()) // bench.model.width(site) if edit.edits else 0
+
+
+def from_below(edits: Sequence[Edit]) -> list[Edit]:
+    """The intact model first, then by the lowest layer that is changed: what lies below it is run once."""
+    return sorted(edits, key=lambda edit: int(edit.units.min()) if edit.edits else -1)
+
+
 def require_finite(
     values: Sequence[float] | np.ndarray, place: Callable[[int], str], what: str, fix: str
 ) -> None:
@@ -96,6 +107,9 @@ class Experiment:
     fix: str
     both_prompts: bool = False
     amount: Callable[[Bench, Edit], np.ndarray | None] = lambda _, __: None
+    _kept: dict[tuple[tuple[str, ...], Bench], Questions] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -108,50 +122,45 @@ class Experiment:
 
         def compute(bench: Bench, names: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
             amount = self.amount(bench, edit)
-            for name in names:
-                with applied(bench, edit, self.site, amount):
-                    measure = measures[name]
-                    found = self._task(bench, measure) if measure else self._corpus(bench)
-                yield {name: canonical_json({**found, "computed_with": bench.made_with})}
+            questions = self._questions(bench, tuple(measures[name] for name in names))
+            what = f"{self.under} {bench.model.name} gives a log-probability of"
+            with applied(bench, edit, self.site, amount):
+                found = questions.records(floor_of(bench, edit, self.site), what, self.fix)
+            yield {
+                name: canonical_json({**found[measures[name]], "computed_with": bench.made_with})
+                for name in names
+            }
 
         keys = {name: self.key(edit, measure) for name, measure in measures.items()}
         return Work(edit.label, keys, compute, group)
 
-    def _corpus(self, bench: Bench) -> dict[str, Any]:
-        from brodmann.runner.perplexity import score_passages
+    def works(
+        self, edits: Sequence[Edit], group: Callable[[Edit], str] = lambda _: ""
+    ) -> list[Work[Bench]]:
+        """Every edit on every measure, in the order that spares most work."""
+        return [self.work(edit, group(edit)) for edit in from_below(edits)]
 
-        found = score_passages(bench.scorer, bench.model.tokenizer, self.passages)
-        self._require_finite(bench, found.log_probs, "the corpus, passage")
-        return asdict(found)
+    def _questions(self, bench: Bench, measures: tuple[str, ...]) -> Questions:
+        """Made once for edits that the store lacks the same measures of."""
+        from brodmann.runner.measures import CorpusMeasure, Questions, TaskMeasure
 
-    def _task(self, bench: Bench, task: str) -> Mapping[str, Any]:
-        """What is kept of each used item's log-probabilities: None of an item that cannot be asked.
-
-        Dual: both answers after the prompt. Single: the answer's two prompts, read as a whole, which must be
-        equally long.
-        """
-        from brodmann.runner.answers import queries_of
-
-        items = bench.encoded(self.targets[task])
-        asked = [n for n, item in enumerate(items) if item.incorrect is not None or item.aligned]
-        each = [
-            queries_of(items[n])[2:]
-            if items[n].incorrect is None
-            else queries_of(items[n])[: 4 if self.both_prompts else 2]
-            for n in asked
-        ]
-        values = bench.scorer.log_probabilities([query for own in each for query in own])
-        self._require_finite(bench, values, f"{task}, answer")
-        rows: list[list[float] | None] = [None] * len(items)
-        start = 0
-        for n, own in zip(asked, each, strict=True):
-            rows[n] = values[start : start + len(own)]
-            start += len(own)
-        return self.record(rows)
-
-    def _require_finite(self, bench: Bench, values: Sequence[float], where: str) -> None:
-        what = f"{self.under} {bench.model.name} gives a log-probability of"
-        require_finite(values, lambda number: f"{where} {number + 1}", what, self.fix)
+        if (measures, bench) not in self._kept:
+            self._kept.clear()
+            self._kept[measures, bench] = Questions(
+                bench,
+                {
+                    measure: TaskMeasure(
+                        measure,
+                        bench.encoded(self.targets[measure]),
+                        self.both_prompts,
+                        self.record,
+                    )
+                    if measure != CORPUS
+                    else CorpusMeasure(bench.model.tokenizer, self.passages)
+                    for measure in measures
+                },
+            )
+        return self._kept[measures, bench]
 
 
 def name_of(edit: Edit, measure: str) -> str:

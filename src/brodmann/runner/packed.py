@@ -15,6 +15,7 @@ import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import nnsight
 import numpy as np
@@ -30,8 +31,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from brodmann.models.load import LoadedModel
+    from brodmann.runner.trees import Tree
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+# Bytes of masks that are kept of trees that are run again.
+_MOST_LAID = 1 << 28
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Where a tree's nodes lie and what they see, as the model takes it."""
+
+    layout: Layout
+    ancestry: np.ndarray  # bool [lanes, nodes, keys]
+    ids: torch.Tensor
+    options: dict[str, Any]  # position ids and masks
+
+    @property
+    def size(self) -> int:
+        """Bytes, about: of its masks."""
+        masks = self.options["attention_mask"]
+        every = masks.values() if isinstance(masks, dict) else (masks,)
+        return int(sum(mask.nbytes for mask in every) + self.ancestry.nbytes)
 
 
 @dataclass
@@ -52,24 +73,18 @@ class Packed:
         self.head = module_at(model.hf, path) if path else None
         self.windows = _windows(model)
         self.forward_passes = 0
+        self._kept: WeakKeyDictionary[Tree, _Laid] = WeakKeyDictionary()
         self._block_puts_out_tuple: bool | None = None
 
     def run(self, query: Query) -> Answer:
         """Everything that is asked, in one forward pass (and one backward pass)."""
-        tree, past = query.tree, query.past
-        assert past is None or isinstance(past, PackedPast)
-        layout = tree.layout()
-        ancestry = tree.ancestry(layout, None if past is None else past.ancestry)
+        laid = self._laid(query)
         cache = _cache_of(query)
-        inputs = {"input_ids": self._tensor(layout.spread(layout.tokens))}
-        options: dict[str, Any] = {
-            "position_ids": self._tensor(layout.spread(layout.depth)),
-            "attention_mask": self._mask(layout, ancestry, past),
-            "use_cache": cache is not None,
-        }
+        inputs = {"input_ids": laid.ids}
+        options = {**laid.options, "use_cache": cache is not None}
         if cache is not None:
             options["past_key_values"] = cache
-        taken = Taken(query, layout)
+        taken = Taken(query, laid.layout)
         # Found before the options are given, as it runs the model.
         packs = query.start is not None and self._blocks_put_out_tuples()
         self.forward_passes += 1
@@ -80,7 +95,7 @@ class Packed:
                 self._trunk(**inputs, **options)
         answer = taken.answer
         if query.keep:
-            answer.past = PackedPast(tree, cache, layout, ancestry)
+            answer.past = PackedPast(query.tree, cache, laid.layout, laid.ancestry)
         return answer
 
     def narrowed(self, past: Past, nodes: Iterable[int]) -> tuple[Past, np.ndarray]:
@@ -102,6 +117,23 @@ class Packed:
                 layer.keys = layer.keys[lane, :, place].transpose(1, 2)
                 layer.values = layer.values[lane, :, place].transpose(1, 2)
         return PackedPast(tree, cache, layout, ancestry), number
+
+    def _laid(self, query: Query) -> _Laid:
+        tree, past = query.tree, query.past
+        assert past is None or isinstance(past, PackedPast)
+        if query.again and tree in self._kept:
+            return self._kept[tree]
+        layout = tree.layout()
+        ancestry = tree.ancestry(layout, None if past is None else past.ancestry)
+        options = {
+            "position_ids": self._tensor(layout.spread(layout.depth)),
+            "attention_mask": self._mask(layout, ancestry, past),
+        }
+        laid = _Laid(layout, ancestry, self._tensor(layout.spread(layout.tokens)), options)
+        held = sum(kept.size for kept in self._kept.values())
+        if query.again and held + laid.size <= _MOST_LAID:
+            self._kept[tree] = laid
+        return laid
 
     @property
     def _trunk(self) -> torch.nn.Module:
@@ -132,10 +164,12 @@ class Packed:
         keys = own
         if past is not None:
             keys = np.concatenate([past.layout.spread(past.layout.depth), own], axis=1)
-        distance = self._tensor(own)[:, :, None] - self._tensor(keys)[:, None, :]
 
         def additive(window: int | None) -> torch.Tensor:
-            visible = seen if window is None else seen & (distance < window)
+            visible = seen
+            if window is not None:
+                distance = self._tensor(own)[:, :, None] - self._tensor(keys)[:, None, :]
+                visible = seen & (distance < window)
             mask = torch.zeros(visible.shape, dtype=self.model.dtype, device=visible.device)
             return mask.masked_fill_(~visible, torch.finfo(mask.dtype).min)[:, None]
 

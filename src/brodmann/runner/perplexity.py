@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from brodmann.errors import UserError
 from brodmann.runner.texts import encode_texts
 
 if TYPE_CHECKING:
-    from brodmann.runner.scoring import Scorer
+    from brodmann.runner.scoring import Query
 
 
 def read_passages(path: str | Path) -> list[str]:
@@ -40,6 +40,17 @@ class Passages:
     tokens: tuple[int, ...]
     words: tuple[int, ...]
 
+    @classmethod
+    def of(
+        cls, passages: Sequence[str], queries: Sequence[Query], values: Sequence[float]
+    ) -> Passages:
+        """Of the log-probabilities of the passages' queries."""
+        return cls(
+            tuple(values),
+            tuple(len(query.target) for query in queries),
+            tuple(len(passage.split()) for passage in passages),
+        )
+
     @property
     def perplexity(self) -> float:
         """Of a token."""
@@ -59,12 +70,7 @@ def perplexity(log_prob: float, count: int) -> float:
         return math.inf
 
 
-def score_passages(
-    scorer: Scorer,
-    tokenizer: Any,
-    passages: Sequence[str],
-    on_batch: Callable[[int], object] | None = None,
-) -> Passages:
+def passage_queries(tokenizer: Any, passages: Sequence[str]) -> list[Query]:
     """Every token but the first of each passage, given all tokens before it."""
     # Imported here: passages are also read where no model is.
     from brodmann.runner.scoring import Query
@@ -73,10 +79,4 @@ def score_passages(
     for number, row in enumerate(rows):
         if len(row) < 2:
             raise UserError.at("the corpus", f"passage {number + 1} has a single token")
-    queries = [Query(row[:1], row[1:]) for row in rows]
-    found = scorer.log_probabilities(queries, on_batch)
-    return Passages(
-        tuple(found),
-        tuple(len(row) - 1 for row in rows),
-        tuple(len(passage.split()) for passage in passages),
-    )
+    return [Query(row[:1], row[1:]) for row in rows]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
 from brodmann.config.localizer import POOLINGS
+from brodmann.runner.queries import Read
 
 
-def pool(values: torch.Tensor, pooling: str) -> torch.Tensor:
-    """float64 [texts, units] of activations [texts, tokens, units]; every position is a token of the text.
+def pooled(site: str, layers: Sequence[int], texts: Sequence[Sequence[int]], pooling: str) -> Read:
+    """Asks for a row per text, in float64; ``texts``: the nodes of each text's tokens.
 
     Pooling comes before the absolute value: of a mean, the units' signs count.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"unknown pooling '{pooling}'")
-    # Apple's devices have no float64.
-    values = values.cpu() if values.device.type == "mps" else values
-    if pooling == "last-token":
-        # A copy: some models go on to change the activations in place.
-        return values[:, -1].to(torch.float64, copy=True)
-    return values.double().mean(1) if pooling == "mean" else values.double().sum(1)
+    counted = [nodes[-1:] if pooling == "last-token" else nodes for nodes in texts]
+    return Read(
+        site,
+        layers,
+        nodes=[node for nodes in counted for node in nodes],
+        rows=[row for row, nodes in enumerate(counted) for _ in nodes],
+        weights=[1 / len(nodes) for nodes in counted for _ in nodes] if pooling == "mean" else None,
+    )

@@ -15,6 +15,8 @@ from brodmann.runner.trees import Tree
 
 # (name of a site, layer)
 Place = tuple[str, int]
+# In place of a site: what enters the model's final norm. It stands above all layers, at the number of them.
+FEATURES = "features"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Start:
 @dataclass(frozen=True)
 class Query:
     """One run of a tree. ``past``: what the engine gave of the tree that it goes on from. ``keep``: whether
-    it will be gone on from."""
+    it will be gone on from. ``again``: whether the same tree will be run again, so that what says where its
+    nodes lie and what they see may be kept as long as the tree."""
 
     tree: Tree
     past: Past | None = None
@@ -96,6 +99,7 @@ class Query:
     gradient: Gradient | None = None
     start: Start | None = None
     keep: bool = False
+    again: bool = False
 
 
 @dataclass

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from brodmann.runner.queries import Answer, Edit, Place, Query, Read
+from brodmann.runner.queries import FEATURES, Answer, Edit, Place, Query, Read
 from brodmann.sites import SITES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel, UnitSite
     from brodmann.runner.trees import Layout
 
-_ORDER = list(SITES)
+_ORDER = [*SITES, FEATURES]
+# Nodes whose values are summed at once: texts that share a beginning name its nodes again and again.
+_SUMMED = 4096
 
 
 class Taken:
@@ -45,7 +47,10 @@ class Taken:
         """All sites that are touched, in the order in which the model runs them."""
         places = self._edits.keys() | self._reads.keys() | self._watches
         order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
-        return [(place, model.module(*place)) for place in order]
+        return [
+            (place, model.features() if place[0] == FEATURES else model.module(*place))
+            for place in order
+        ]
 
     def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """(lanes, positions) of nodes."""
@@ -74,8 +79,35 @@ class Taken:
             site.set(value.clone() if watched and site.side == "output" else value)
         for number in self._reads.get(place, ()):
             read = self.query.reads[number]
-            own = value.detach()[self.at(read.nodes, value.device)]
-            self.answer.reads[number][place[1]] = _reduced(own, read, place[1])
+            self.answer.reads[number][place[1]] = self._read(value.detach(), read, place[1])
+
+    def _read(self, value: torch.Tensor, read: Read, layer: int) -> torch.Tensor:
+        """What a read keeps of a site's value: a copy, as some models go on to change it in place."""
+
+        def of(nodes: Sequence[int]) -> torch.Tensor:
+            own = value[self.at(nodes, value.device)]
+            if read.units is None:
+                return own
+            return own[:, torch.as_tensor(read.units[layer], device=value.device)]
+
+        if read.rows is None:
+            return of(read.nodes)
+        # Apple's devices have no float64.
+        device = torch.device("cpu") if value.device.type == "mps" else value.device
+        rows = torch.tensor(read.rows, dtype=torch.long, device=device)
+        weights = None
+        if read.weights is not None:
+            weights = torch.tensor(read.weights, dtype=torch.float64, device=device)[:, None]
+        total: torch.Tensor | None = None
+        for start in range(0, len(read.nodes), _SUMMED):
+            some = slice(start, start + _SUMMED)
+            wide = of(read.nodes[some]).to(device).double()
+            if weights is not None:
+                wide *= weights[some]
+            if total is None:
+                total = wide.new_zeros(read.n_rows, wide.shape[1])
+            total.index_add_(0, rows[some], wide)
+        return of(()).double() if total is None else total
 
     def score(self, logits: torch.Tensor) -> None:
         """Log-probabilities off the logits [scored nodes, vocabulary]."""
@@ -95,22 +127,6 @@ class Taken:
             at = self.at(asked.nodes, gradient.device)
             self.answer.values[place] = self._watched[place].detach()[at].float()
             self.answer.gradients[place] = gradient[at].float()
-
-
-def _reduced(value: torch.Tensor, read: Read, layer: int) -> torch.Tensor:
-    """What a read keeps of its nodes' values [nodes, width], which are a copy already."""
-    if read.units is not None:
-        units = torch.as_tensor(read.units[layer], dtype=torch.long, device=value.device)
-        value = value[:, units]
-    if read.rows is None:
-        return value
-    # Apple's devices have no float64.
-    wide = (value.cpu() if value.device.type == "mps" else value).double()
-    if read.weights is not None:
-        weights = torch.tensor(read.weights, dtype=torch.float64, device=wide.device)
-        wide = wide * weights[:, None]
-    total = wide.new_zeros(read.n_rows, wide.shape[1])
-    return total.index_add_(0, torch.tensor(read.rows, device=wide.device), wide)
 
 
 def log_probabilities(

@@ -17,7 +17,7 @@ from brodmann.runner import generation
 from brodmann.runner.activations import Activations
 from brodmann.runner.context import Context, Reader
 from brodmann.runner.generation import continuation
-from brodmann.runner.perplexity import read_passages, score_passages
+from brodmann.runner.perplexity import Passages, passage_queries, read_passages
 from brodmann.runner.scoring import Query, Scorer
 from brodmann.sites import UNIT_SITES
 
@@ -224,7 +224,8 @@ def test_perplexity_is_that_of_its_definition(models, tmp_path):
     path.write_text("One day it rained.\nThen it\n  stopped.\n\n\n \nThe sun rose.\n\n")
     passages = read_passages(path)
     assert passages == ["One day it rained. Then it stopped.", "The sun rose."]
-    found = score_passages(Scorer(model), model.tokenizer, passages)
+    queries = passage_queries(model.tokenizer, passages)
+    found = Passages.of(passages, queries, Scorer(model).log_probabilities(queries))
     rows = [model.tokenizer(text)["input_ids"] for text in passages]
     expected = [log_probability(model.hf, row[:1], row[1:]) for row in rows]
     assert_same(found.log_probs, expected)

@@ -16,7 +16,7 @@ from brodmann.localizers.selection import random_units, read_pairs, select, writ
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
 from brodmann.models.load import wrap_model
 from brodmann.runner.activations import Activations
-from brodmann.runner.pooling import POOLINGS, pool
+from brodmann.runner.pooling import POOLINGS, pooled
 from brodmann.runner.texts import encode_texts
 from brodmann.sites import UNIT_SITES
 
@@ -105,13 +105,21 @@ def test_padding_would_change_the_mean_but_is_never_there(exact_models):
 
 
 def test_pooling():
-    values = torch.tensor([[[1.0, -3.0], [2.0, 1.0], [6.0, -1.0]]])
-    assert pool(values, "last-token").tolist() == [[6, -1]]
-    assert pool(values, "mean").tolist() == [[3, -1]]
-    assert pool(values, "sum").tolist() == [[9, -3]]
-    assert pool(values.bfloat16(), "sum").dtype == torch.float64
+    """Two texts that share their first node."""
+    values = np.array([[1.0, -3.0], [2.0, 1.0], [6.0, -1.0], [5.0, 7.0]])
+
+    def pool(pooling):
+        read = pooled("block_output", [0], [[0, 1, 2], [0, 3]], pooling)
+        found = np.zeros((read.n_rows, 2))
+        for n, (row, node) in enumerate(zip(read.rows, read.nodes, strict=True)):
+            found[row] += values[node] * (1 if read.weights is None else read.weights[n])
+        return found
+
+    assert pool("last-token").tolist() == [[6, -1], [5, 7]]
+    assert pool("mean").round(12).tolist() == [[3, -1], [3, 2]]
+    assert pool("sum").tolist() == [[9, -3], [6, 4]]
     with pytest.raises(ValueError, match="orig"):
-        pool(values, "orig")
+        pool("orig")
 
 
 def test_truncation_counts_special_tokens(models):
@@ -271,12 +279,12 @@ def test_running_out_of_memory_halves_the_batch(exact_models, monkeypatch):
     rows = rows_of(model, POSITIVE * 2)
     activations = Activations(model)
     expected = activations.means(rows)
-    whole = activations._forward
+    run = activations.engine.run
 
-    def scarce(ids, pooling):
-        if len(ids) > 1:
+    def scarce(query):
+        if len(query.tree) > max(map(len, rows)):
             raise torch.OutOfMemoryError("out of memory")
-        return whole(ids, pooling)
+        return run(query)
 
-    monkeypatch.setattr(activations, "_forward", scarce)
+    monkeypatch.setattr(activations.engine, "run", scarce)
     assert_same(activations.means(rows), expected, computes_in(model))

@@ -50,9 +50,7 @@ def test_signals_are_what_the_modules_put_out(models, family, site):
     model = models(family)
     extractor = Extractor(model, site=site, batch_tokens=8)
     assert extractor.layout.n_columns == model.n_layers * model.width(site)
-    seen = {}
-    for numbers, values in extractor.runs(ROWS):
-        seen |= dict(zip(numbers, values, strict=True))
+    seen = dict(extractor.runs(ROWS))
     assert sorted(seen) == list(range(len(ROWS)))
     for number, row in enumerate(ROWS):
         expected = hooked(model, site, row)
@@ -93,23 +91,24 @@ def test_texts_are_concatenated_in_their_order(models, tmp_path, monkeypatch, on
 def test_out_of_memory_halves_the_batch(models, monkeypatch):
     model = models("llama")
     extractor = Extractor(model, batch_tokens=100)
-    forward, sizes = extractor._forward, []
+    run, sizes = extractor.engine.run, []
 
-    def scarce(ids):
-        sizes.append(len(ids))
-        if len(ids) > 1:
+    def scarce(query):
+        sizes.append(len(query.tree))
+        if len(query.tree) > 3:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(ids)
+        return run(query)
 
-    monkeypatch.setattr(extractor, "_forward", scarce)
-    assert len([n for numbers, _ in extractor.runs([(1, 2, 3)] * 4) for n in numbers]) == 4
-    assert sizes == [4, 2, 1, 1, 1, 1]
+    monkeypatch.setattr(extractor.engine, "run", scarce)
+    texts = [(n, 2, 3) for n in range(5, 9)]
+    assert sorted(number for number, _ in extractor.runs(texts)) == [0, 1, 2, 3]
+    assert sizes == [12, 6, 3, 3, 3, 3]
 
 
 def test_a_text_without_tokens_has_no_signals(models):
     extractor = Extractor(models("llama"), drop_first=True)
     assert extractor.one((7,)).shape == (0, 3, 32)
-    assert [numbers for numbers, _ in extractor.runs([(7,), (3, 4)])] == [[1]]
+    assert [number for number, _ in extractor.runs([(7,), (3, 4)])] == [1]
 
 
 def test_texts_longer_than_the_table_of_positions_are_refused(models):

@@ -141,11 +141,8 @@ class LesionStage:
 
     def works(self) -> list[Work[Bench]]:
         """Every lesion of every network on every measure."""
-        return [
-            self.experiment.work(edit, group=network)
-            for network, localized in self.localized.items()
-            for edit in lesions_of(localized)
-        ]
+        edits = [edit for own in self.localized.values() for edit in lesions_of(own)]
+        return self.experiment.works(edits, group=lambda edit: edit.of.network)
 
     def _amount(self, bench: Bench, edit: Edit) -> np.ndarray | None:
         """Of a lesion to the mean: [layers, units], the means over the network's texts."""

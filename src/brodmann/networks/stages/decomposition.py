@@ -155,12 +155,11 @@ class _Decomposer:
             if not self.extractor.tokens(row):  # not run at all
                 yield name, self._none(0)
         with progress(len(rows), f"networks {dataset} {self.model.name}", unit="text") as bar:
-            for numbers, values in self.extractor.runs(rows):
-                for number, value in zip(numbers, values, strict=True):
-                    found = self._sample(value)
-                    unconverged += not found.facts["converged"]
-                    yield names[number], found
-                    bar.update(1)
+            for number, value in self.extractor.runs(rows):
+                found = self._sample(value)
+                unconverged += not found.facts["converged"]
+                yield names[number], found
+                bar.update(1)
         if unconverged:
             log.warning(
                 "%s: ICA did not converge for %d of %d samples", dataset, unconverged, len(rows)

@@ -160,7 +160,7 @@ class Editing:
 
     def works(self, conditions: Sequence[Condition]) -> list[Work[Bench]]:
         """Every edit on every measure."""
-        return [self.experiment.work(edit) for edit in self.edits(conditions)]
+        return self.experiment.works(self.edits(conditions))
 
     # Tables
 

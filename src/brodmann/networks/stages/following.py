@@ -127,17 +127,24 @@ class Following:
             extractor = Extractor.of(bench)
             mean, sd = networks.moments
             spread = np.where(sd > 0, sd, 1.0)
-            parts: dict[str, list[np.ndarray]] = {"raw": [], "standard": [], "text": [], "end": []}
-            limit = self.stage.settings.max_tokens
-            for number, ids in enumerate(bench.texts(texts, truncate=limit)):
-                signals = extractor.one(ids).astype(np.float64)
+            rows = bench.texts(texts, truncate=self.stage.settings.max_tokens)
+
+            def part(number: int, values: np.ndarray) -> dict[str, np.ndarray]:
+                signals = extractor.layout.place(values).astype(np.float64)
                 standard = (signals - mean) / spread
-                parts["raw"].append(tracks.mean_courses(signals, networks.members))
-                parts["standard"].append(tracks.mean_courses(standard, networks.members))
-                parts["text"].append(np.full(len(signals), number))
-                places = ends(bench.model.tokenizer, texts[number], ids)[self._first :]
-                parts["end"].append(np.array(places, dtype=np.int64))
-            return save({name: np.concatenate(own) for name, own in parts.items()})
+                places = ends(bench.model.tokenizer, texts[number], rows[number])[self._first :]
+                return {
+                    "raw": tracks.mean_courses(signals, networks.members),
+                    "standard": tracks.mean_courses(standard, networks.members),
+                    "text": np.full(len(signals), number),
+                    "end": np.array(places, dtype=np.int64),
+                }
+
+            # Of a text of which no token is kept there is nothing.
+            nothing = np.zeros((0, extractor.layout.n_columns), np.float32)
+            found = {number: part(number, values) for number, values in extractor.runs(rows)}
+            parts = [found.get(n) or part(n, nothing) for n in range(len(rows))]
+            return save({name: np.concatenate([own[name] for own in parts]) for name in parts[0]})
 
         return compute
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +13,14 @@ from brodmann.networks.conditions import Condition
 from brodmann.networks.stages.editing import INTACT, Editing, edit_of
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.runner.bench import Bench
-from brodmann.runner.experiment import Edit, applied
+from brodmann.runner.experiment import Edit, applied, floor_of, from_below
 from brodmann.runner.target import Target
 from brodmann.store.tables import write_table
-from brodmann.store.work import Records, Work
+from brodmann.store.work import OnStep, Records, Work
 from brodmann.tasks.catalogue import domain_of
+
+if TYPE_CHECKING:
+    from brodmann.runner.repeated import Features
 
 COLUMNS = (
     *("dataset", "condition", "control_of", "seed", "how", "amount", "n_units", "label", "task"),
@@ -35,6 +37,7 @@ class Probing:
         self.stage = stage
         self.settings = stage.use.probing
         self.targets = stage.targets(item_files, self.settings.items, "probing")
+        self._kept: dict[tuple[tuple[str, ...], Bench], Features] = {}
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
         """Intact, and every edit of sets of networks and of what they are compared with."""
@@ -57,26 +60,39 @@ class Probing:
         return self.stage.key("probing", **shown, **self.stage.edit_inputs(edit))
 
     def works(self, conditions: Sequence[Condition]) -> list[Work[Bench]]:
-        """Every edit on every task."""
-        return [
-            Work.one(
-                features_name(edit, task),
-                self.key(edit, task),
-                partial(self._features, edit=edit, task=task),
-            )
-            for edit in self.edits(conditions)
-            for task in self.targets
-        ]
+        """Every edit on all tasks, a record each."""
+        return [self._work(edit) for edit in from_below(self.edits(conditions))]
 
-    def _features(self, bench: Bench, edit: Edit, task: str) -> bytes:
-        from safetensors.numpy import save
+    def _work(self, edit: Edit) -> Work[Bench]:
+        tasks = {features_name(edit, task): task for task in self.targets}
 
-        from brodmann.runner.features import last_features
+        def compute(bench: Bench, names: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
+            from safetensors.numpy import save
 
-        items = bench.encoded(self.targets[task])
-        rows = [prompt for item in items for prompt in (item.clean, item.corrupted)]
-        with applied(bench, edit, self.stage.settings.site):
-            return save({"features": last_features(bench.model, rows, bench.batch_tokens)})
+            prompts = self._prompts_of(bench, tuple(tasks[name] for name in names))
+            site = self.stage.settings.site
+            with applied(bench, edit, site):
+                found = prompts.last(floor_of(bench, edit, site))
+            ends = np.cumsum([2 * len(self.targets[tasks[name]].used) for name in names])
+            parts = np.split(found, ends[:-1])
+            yield {
+                name: save({"features": np.ascontiguousarray(own)})
+                for name, own in zip(names, parts, strict=True)
+            }
+
+        keys = {name: self.key(edit, task) for name, task in tasks.items()}
+        return Work(f"features: {edit.label}", keys, compute)
+
+    def _prompts_of(self, bench: Bench, tasks: tuple[str, ...]) -> Features:
+        """Both prompts of every item; made once for edits that the store lacks the same tasks of."""
+        from brodmann.runner.repeated import Features
+
+        if (tasks, bench) not in self._kept:
+            items = [item for task in tasks for item in bench.encoded(self.targets[task])]
+            rows = [prompt for item in items for prompt in (item.clean, item.corrupted)]
+            self._kept.clear()
+            self._kept[tasks, bench] = Features(bench.engine, rows)
+        return self._kept[tasks, bench]
 
 
 def features_name(edit: Edit, task: str) -> str:
