@@ -69,6 +69,16 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
     write_text(path, text + "\n")
 
 
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """The text of a file; an error that names it if there is none to be had."""
+    try:
+        return Path(path).read_text(encoding=encoding)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; a damaged one is named, with the way out."""
     try:

@@ -25,9 +25,8 @@ _share = number("a share above 0 and below 1", lambda value: 0 < value < 1)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, model=True)
     add = parser.add_argument
-    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
     add("--ratio", type=_share, required=True, help="share of neurons that goes")
     add("--out", required=True, metavar="DIR", help="new or empty")
     add("--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts")

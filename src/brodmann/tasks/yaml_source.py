@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import Problem, UserError
+from brodmann.files import read_text
 
 # More than any file that is written by hand, or by a script, holds.
 MOST_VALUES = 3_000_000
@@ -80,14 +81,17 @@ def _refuse_surrogates(node: yaml.ScalarNode, path: str | Path) -> None:
 
 def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file; every error names the file and, where known, the line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError.at(str(path), "the file does not exist") from None
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError.at(str(path), "not a UTF-8 text file") from None
+    value, _, repeated = read_nodes(path)
+    if repeated:
+        what = "the key '{}' stands twice in one mapping"
+        problems = [Problem(f"{path}:{n}", what.format(key), "keep one") for n, key in repeated]
+        raise UserError(*problems)
+    return value
+
+
+def read_nodes(path: str | Path) -> tuple[Any, yaml.Node | None, list[tuple[int, str]]]:
+    """The content of a YAML file, its nodes, and the keys that a mapping repeats: (line, key)."""
+    text = read_text(path)
     loader = None
     try:
         refuse_depth(text, path)
@@ -95,30 +99,20 @@ def read_yaml(path: str | Path) -> Any:
         node = loader.get_single_node()
         refuse_explosion(node, path)
         value = None if node is None else loader.construct_document(node)
-    except yaml.constructor.ConstructorError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UserError.at(
-            f"{path}:{line}",
-            f"not plain data: {error.problem}",
-            "write text, numbers and lists only",
-        ) from None
+        return value, node, sorted(set(loader.repeated))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError.at(where, f"not valid YAML: {getattr(error, 'problem', error)}") from None
+        # What is not closed is missed behind the last line.
+        where = f"{path}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(path)
+        what, fix = getattr(error, "problem", None) or error, ""
+        if isinstance(error, yaml.constructor.ConstructorError):
+            what, fix = f"not plain data: {what}", "write text, numbers and lists only"
+        else:
+            what = f"not valid YAML: {what}"
+        raise UserError.at(where, what, fix) from None
     # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.
     except (ValueError, RecursionError) as error:
         raise UserError.at(str(path), f"not valid YAML: {error}") from None
     finally:
         if loader is not None:
             loader.dispose()
-    if loader.repeated:
-        raise UserError(
-            *(
-                Problem(
-                    f"{path}:{line}", f"the key '{key}' stands twice in one mapping", "keep one"
-                )
-                for line, key in sorted(set(loader.repeated))
-            )
-        )
-    return value
