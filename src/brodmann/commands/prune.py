@@ -14,7 +14,7 @@ import numpy as np
 from brodmann.commands.common import chosen, number, open_model, positive, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import write_json
+from brodmann.files import atomic_folder, write_json
 from brodmann.stimuli.corpora import load_corpus
 from brodmann.store.tables import write_table
 
@@ -179,16 +179,12 @@ class _Perplexity:
 def _save(model: Any, folder: Path, facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     """All or nothing: the folder appears when it is complete."""
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        staging = Path(aside, "new")
-        try:
+    try:
+        with atomic_folder(folder) as staging:
             model.hf.save_pretrained(staging)
             model.tokenizer.save_pretrained(staging)
             write_json(staging / "pruning.json", facts)
             write_table(staging / "pruning.csv", rows, COLUMNS)
-            if folder.exists():
-                folder.rmdir()  # empty, as was checked
-            staging.rename(folder)
-        except OSError as error:
-            raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None
+            _free(folder)  # as it was before the work began
+    except OSError as error:
+        raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None

@@ -27,9 +27,9 @@ class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                self.repeated.append((key.start_mark.line + 1, key.value))
             if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.repeated.append((key.start_mark.line + 1, key.value))
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
