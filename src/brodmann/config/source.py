@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import UserError
-from brodmann.tasks.yaml_source import read_nodes
+from brodmann.tasks.yaml_source import PlainLoader, read_nodes
 
 KeyPath = tuple[Any, ...]
 
@@ -61,7 +61,7 @@ class ConfigSource:
     def add(self, path: str | Path) -> dict[str, Any]:
         """Read one YAML file, note its lines, and return its content."""
         path = Path(path)
-        content, root, _ = read_nodes(path)
+        content, root, _ = read_nodes(path, PlainLoader)
         if content is None:
             content = {}
         if not isinstance(content, dict):

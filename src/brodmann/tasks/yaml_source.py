@@ -17,11 +17,11 @@ MOST_LEVELS = 50
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
-    """The safe loader, noting keys that a mapping repeats."""
+class _Noting:
+    """A safe loader that notes keys that a mapping repeats: (line, key)."""
 
     def __init__(self, stream: str) -> None:
-        super().__init__(stream)
+        super().__init__(stream)  # type: ignore[call-arg]
         self.repeated: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -31,7 +31,15 @@ class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
                 if key.value in seen:
                     self.repeated.append((key.start_mark.line + 1, key.value))
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return super().construct_mapping(node, deep)  # type: ignore[misc]
+
+
+class _Loader(_Noting, _SafeLoader):  # type: ignore[misc,valid-type]
+    """The fast one."""
+
+
+class PlainLoader(_Noting, yaml.SafeLoader):
+    """Slower; it takes halves of characters, of which others say where they are."""
 
 
 def refuse_depth(text: str, path: str | Path) -> None:
@@ -89,13 +97,15 @@ def read_yaml(path: str | Path) -> Any:
     return value
 
 
-def read_nodes(path: str | Path) -> tuple[Any, yaml.Node | None, list[tuple[int, str]]]:
+def read_nodes(
+    path: str | Path, loading: Any = _Loader
+) -> tuple[Any, yaml.Node | None, list[tuple[int, str]]]:
     """The content of a YAML file, its nodes, and the keys that a mapping repeats: (line, key)."""
     text = read_text(path)
     loader = None
     try:
         refuse_depth(text, path)
-        loader = _Loader(text)
+        loader = loading(text)
         node = loader.get_single_node()
         refuse_explosion(node, path)
         value = None if node is None else loader.construct_document(node)
