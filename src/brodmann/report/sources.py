@@ -13,6 +13,7 @@ from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
 from brodmann.figures.registry import Scene, called, families
 from brodmann.report.page import Picture, Table
+from brodmann.report.prose import Prose
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.printed import Printed
 from brodmann.store.tables import read_matrix, read_table
@@ -26,6 +27,7 @@ class Sources:
     inventory: Inventory
     results: Path
     planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
+    say: Prose
 
     def figures(
         self, section: str, model: str = "", component: str = "", **told: object
