@@ -6,7 +6,6 @@ the same edit spoils, and what as many random units do.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from brodmann.files import write_text
-from brodmann.networks.page import visible
+from brodmann.networks.page import document
 from brodmann.networks.stages.editing import Editing
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.store.tables import write_table
@@ -128,46 +127,6 @@ def write_corrected(
     editing = Editing(stage, item_files)
     rows = best_first(list(corrections(editing, manifest)))
     write_table(table, rows, COLUMNS)
-    write_text(output, _page(stage.card.name, rows))
-
-
-def _page(model: str, rows: Sequence[dict[str, Any]]) -> str:
-    from brodmann.networks.page import document
-
-    title = f"{model}: a prediction corrected by amplifying a network"
-    if not rows:
-        said = (
-            "None: no choice that the intact model gets wrong is put right by any single network at any "
-            "factor or value that was tried."
-        )
-        return document(title, f'<p class="note">{said}</p>\n')
-    row = rows[0]
-    sign = "×" if row["how"] == "multiply" else "+"
-
-    def text(key: str) -> str:
-        return html.escape(visible(str(row[key])))
-
-    def line(name: str, right: float, wrong: float) -> str:
-        cells = "".join(f"<td>{value:.4f}</td>" for value in (right, wrong, right - wrong))
-        return f"<tr><td>{name}</td>{cells}</tr>\n"
-
-    asked = f'<p class="text" dir="auto">{text("prompt")}</p>\n' if row["prompt"] else ""
-    return document(
-        title,
-        f'<p class="note">{html.escape(row["task"])}, item {row["item"]}, {row["side"]} prompt. '
-        f"Right: <b>{text('right')}</b>; wrong: <b>{text('wrong')}</b>.</p>\n{asked}"
-        "<table>\n<tr><th>log-probability</th><th>right</th><th>wrong</th><th>difference</th></tr>\n"
-        + line("intact", row["right_intact"], row["wrong_intact"])
-        + line(
-            f"{html.escape(row['dataset'])} {html.escape(row['network'])} {sign} {row['amount']:g} "
-            f"({row['n_units']} units)",
-            row["right_edited"],
-            row["wrong_edited"],
-        )
-        + "</table>\n"
-        f'<p class="note">As many random units, edited alike, correct it in {row["random_corrects"]} of '
-        f"{row['random_controls']} draws (mean difference {row['margin_random']:.4f}). Of all "
-        f"{row['choices']} choices that were asked this edit corrects {row['corrected_by_edit']} and spoils "
-        f"{row['spoiled_by_edit']}: an example, not evidence that the network does this in general. "
-        f"It is the clearest of {len(rows)} corrections found.</p>\n",
-    )
+    title = f"{stage.card.name}: a prediction corrected by amplifying a network"
+    best = rows[0] if rows else None
+    write_text(output, document("corrected", title=title, best=best, found=len(rows)))
