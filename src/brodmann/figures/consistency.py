@@ -25,7 +25,7 @@ from brodmann.figures.panels import (
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
-from brodmann.statistics.inventory import ALL, Drop, Inventory
+from brodmann.statistics.inventory import ALL, Inventory, Matrix
 from brodmann.statistics.structure_function import pair_table
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -77,13 +77,13 @@ def _cells(
             continue
         if one.overlap not in inventory.overlaps:
             continue
-        cells = pair_table(read_matrix(one.overlap.path("containment")), read_matrix(one.path))
+        cells = pair_table(read_matrix(one.overlap.path()), read_matrix(one.path()))
         parts.append(cells.assign(model=one.model, rho=_rho(statistics, one)))
     columns = ["model", "source", "target", "overlap", "drop", "rho"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _rho(statistics: pd.DataFrame, one: Drop) -> str:
+def _rho(statistics: pd.DataFrame, one: Matrix) -> str:
     """Spearman's rho of a model, as it stands in the figure."""
     own = statistics[
         (statistics["model"] == one.model)

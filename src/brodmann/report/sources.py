@@ -14,7 +14,7 @@ from brodmann.config.study import Study
 from brodmann.figures.registry import Scene, called, families
 from brodmann.report.page import Picture, Table
 from brodmann.report.prose import Prose
-from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.statistics.inventory import AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import Printed
 from brodmann.store.tables import read_matrix, read_table
 
@@ -62,9 +62,7 @@ class Sources:
         """Containment of a model's circuits of the main sign: size in per cent -> tasks by tasks."""
         sign = self.study.selection.main_name.partition("-")[0]
         return {
-            float(one.sel.partition("-")[2].removesuffix("pct")): read_matrix(
-                str(self.results / Path(one.path("containment")).relative_to("results"))
-            )
+            float(one.sel.partition("-")[2].removesuffix("pct")): self._read(one)
             for one in self.inventory.overlaps
             if (one.model, one.component) == (name, component) and one.sel.startswith(f"{sign}-")
         }
@@ -76,9 +74,11 @@ class Sources:
 
     def drops(self, name: str, component: str) -> pd.DataFrame:
         """A model's (or the average's) accuracy lost: rows the silenced circuit, columns the task."""
-        folder = self.results / name / "ablation" / component
         sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
-        return read_matrix(f"{folder}/{sel}.{kind}.accuracy_drop.csv")
+        return self._read(Matrix(name, component, sel, kind))
+
+    def _read(self, one: Matrix) -> pd.DataFrame:
+        return read_matrix(self.results / Path(one.path()).relative_to("results"))
 
     def lesions(self, name: str, component: str) -> dict[str, pd.DataFrame]:
         """Of a model that was run: task -> the table of all lesions that it was tested under."""

@@ -254,11 +254,11 @@ def test_every_matter_that_is_spoken_about_has_its_words(root):
 def structure(tmp_path, monkeypatch, models, controls=()):
     """Findings on made-up matrices: model -> table of overlaps."""
     from brodmann.config.statistics import StatisticsSettings
-    from brodmann.statistics.inventory import Inventory, Overlap
+    from brodmann.statistics.inventory import Inventory, Matrix
     from brodmann.store.tables import read_table, write_matrix
 
     monkeypatch.chdir(tmp_path)
-    overlaps = tuple(Overlap(model, "neurons", "positive-0.1pct") for model in models)
+    overlaps = tuple(Matrix(model, "neurons", "positive-0.1pct") for model in models)
     inventory = Inventory(overlaps, (), tuple(controls))
     for one in inventory.all_overlaps:
         table = models.get(one.model, next(iter(models.values())))

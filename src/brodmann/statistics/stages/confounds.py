@@ -13,7 +13,7 @@ import pandas as pd
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics.confounds import regress_pairs, stratified
-from brodmann.statistics.inventory import Drop, Inventory, Overlap
+from brodmann.statistics.inventory import Inventory, Matrix
 from brodmann.statistics.printed import Q_NOTE, Printed, estimate, printed, shown
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.surface import SIMILARITIES
@@ -48,26 +48,25 @@ def write_confounds(
     surfaces: Mapping[str, str],
 ) -> None:
     """Rule ``confounds``. ``surfaces``: model -> its similarities; other models have no prompts here."""
-    every: list[Overlap | Drop] = [*inventory.overlaps, *inventory.drops]
+    every = [*inventory.overlaps, *inventory.drops]
     tested = [one for one in every if one.model in surfaces]
     rows: list[dict[str, Any]] = []
     with progress(len(tested), "confounds", "matrix") as bar:
         for one in tested:
-            matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
             surface = read_table(surfaces[one.model], ("source", "target", *SIMILARITIES))
-            rows += _rows(one, matrix, surface, inventory, settings)
+            rows += _rows(one, read_matrix(one.path()), surface, inventory, settings)
             bar.update()
     write_table(outputs["confounds"], with_q(rows), COLUMNS)
 
 
 def _rows(
-    one: Overlap | Drop,
+    one: Matrix,
     matrix: pd.DataFrame,
     surface: pd.DataFrame,
     inventory: Inventory,
     settings: StatisticsSettings,
 ) -> list[dict[str, Any]]:
-    directed = isinstance(one, Drop)
+    directed = bool(one.kind)
     tasks = list(matrix.index)
     values = matrix.to_numpy(dtype=float)
     domains = [domain_of(task) for task in tasks]
@@ -76,8 +75,7 @@ def _rows(
     shared = {
         **{"model": one.model, "control": one.model in inventory.controls},
         **{"component": one.component, "sel": one.sel},
-        "measure": "accuracy_drop" if directed else "containment",
-        "kind": one.kind if isinstance(one, Drop) else "",
+        **{"measure": one.measures[0], "kind": one.kind},
         "unit": "accuracy lost" if directed else "shared units / circuit size",
         "n": cells if directed else cells // 2,
         "n_tasks": len(tasks),

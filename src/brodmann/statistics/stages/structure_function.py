@@ -13,7 +13,7 @@ import pandas as pd
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics import structure_function as science
-from brodmann.statistics.inventory import ALL, AVERAGE, Drop, Inventory
+from brodmann.statistics.inventory import ALL, AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import (
     Q_NOTE,
     Printed,
@@ -47,26 +47,23 @@ def write_structure_function(
     pooled: dict[tuple[str, ...], dict[str, pd.DataFrame]] = {}
     with progress(len(drops), "structure and function", "matrix") as bar:
         for one in drops:
-            overlap = read_matrix(one.overlap.path("containment"))
-            drop = read_matrix(one.path)
+            overlap, drop = read_matrix(one.overlap.path()), read_matrix(one.path())
             pairs = science.pair_table(overlap, drop)
             control = one.model in inventory.controls
             n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
             own = {"control": control, "n_models": n_models}
             rows.append({**_function_row(one, pairs, overlap, drop, settings), **own})
             if one.model != AVERAGE and not control:
-                key = (one.component, one.sel, one.kind)
-                pooled.setdefault(key, {})[one.model] = pairs
+                pooled.setdefault(one.group, {})[one.model] = pairs
             bar.update()
-    for (component, sel, kind), tables in pooled.items():
+    for group, tables in pooled.items():
         if len(tables) > 1:
-            one = Drop(ALL, component, sel, kind)
-            rows.append(_pooled_row(one, tables, settings))
+            rows.append(_pooled_row(Matrix(ALL, *group), tables, settings))
     rows = with_q(with_q(rows), p="mantel_p", q="mantel_q")
     write_table(outputs["structure_function"], rows, STRUCTURE_FUNCTION)
 
 
-def _comparable(one: Drop, inventory: Inventory) -> bool:
+def _comparable(one: Matrix, inventory: Inventory) -> bool:
     """Whether there are overlaps to go with the drops; averages must be over the same models."""
     if one.overlap not in inventory.all_overlaps:
         return False
@@ -84,7 +81,7 @@ _REGRESSION = "mixed effects, REML: drop ~ overlap (z) + (1|source) + (1|target)
 
 
 def _function_row(
-    one: Drop,
+    one: Matrix,
     pairs: pd.DataFrame,
     overlap: pd.DataFrame,
     drop: pd.DataFrame,
@@ -104,7 +101,7 @@ def _function_row(
 
 
 def _pooled_row(
-    one: Drop, tables: Mapping[str, pd.DataFrame], settings: StatisticsSettings
+    one: Matrix, tables: Mapping[str, pd.DataFrame], settings: StatisticsSettings
 ) -> dict[str, Any]:
     """All models together; a correlation of ranks is one model's."""
     fit = science.regress_over_models(tables)
@@ -117,7 +114,7 @@ def _pooled_row(
     }
 
 
-def _regression(one: Drop, pairs: pd.DataFrame, fit: science.Regression) -> dict[str, Any]:
+def _regression(one: Matrix, pairs: pd.DataFrame, fit: science.Regression) -> dict[str, Any]:
     """What every row has; warns of what was not fitted."""
     if not np.isfinite(fit.coefficient):
         log.warning("%s %s %s: %s", one.model, one.sel, one.kind, fit.note)
