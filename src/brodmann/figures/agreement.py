@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages import agreement
-from brodmann.figures.panels import dot, open_frame
+from brodmann.figures.panels import dot
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
 from brodmann.store.tables import read_table
@@ -48,7 +48,7 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
         dot(domain, DOMAIN_COLOURS[domain]) for domain in domains if domain in DOMAIN_COLOURS
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=7)
+        figure.legend(handles=handles, loc="outside right center")
         figure.subplots_adjust(right=0.82)
     return figure
 
@@ -74,7 +74,6 @@ def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
     ticks = [-_round_down(limit), 0, _round_down(limit)]
     axes.set_xticks(ticks)
     axes.set_yticks(ticks)
-    open_frame(axes)
 
 
 def _round_down(value: float) -> float:

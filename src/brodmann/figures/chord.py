@@ -262,8 +262,6 @@ def _lay_out(
         loc="lower center",
         bbox_to_anchor=(0.5, 0.22 / height),
         ncols=columns,
-        frameon=False,
-        fontsize=7,
         handlelength=1.2,
         borderaxespad=0,
     )

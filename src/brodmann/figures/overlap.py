@@ -164,7 +164,6 @@ def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0, 0),
-        frameon=False,
         fontsize=6,
         handlelength=1,
         handleheight=0.8,
@@ -206,5 +205,4 @@ def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
             colour = style.domain_colour(domain)
             axes.add_patch(Rectangle(corner, width, height, fc=colour, lw=0, clip_on=False))
         start += length
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)

@@ -7,7 +7,7 @@ the same edit spoils, and what as many random units do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -80,32 +80,19 @@ def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
             continue
         mended = (margins[0] <= 0) & (margins[number] > 0)
         spoiled = (margins[0] > 0) & (margins[number] <= 0)
-        random = [
-            margins[n]
-            for n, other in enumerate(edits)
-            if other.control and other.group == edit.group
-        ]
+        alike = [n for n, two in enumerate(edits) if two.control and two.group == edit.group]
+        random = [margins[n] for n in alike]
         for at in np.flatnonzero(mended):
             task, choice = asked[at]
-            beside = [float(own[at]) for own in random]
-            yield {
-                "dataset": one.dataset,
-                "network": one.name,
-                "how": edit.how,
-                "amount": edit.amount,
-                "n_units": len(one),
-                "task": task,
-                "item": choice.item,
-                "side": choice.side,
-                "prompt": choice.prompt,
-                "right": choice.right,
-                "wrong": choice.wrong,
-                "right_intact": float(values[0][at, 0]),
-                "wrong_intact": float(values[0][at, 1]),
-                "right_edited": float(values[number][at, 0]),
-                "wrong_edited": float(values[number][at, 1]),
-                "margin_intact": float(margins[0][at]),
-                "margin_edited": float(margins[number][at]),
+            own: dict[str, Any] = {"dataset": one.dataset, "network": one.name, "n_units": len(one)}
+            own |= {"how": edit.how, "amount": edit.amount, "task": task, **asdict(choice)}
+            for when, of in (("intact", 0), ("edited", number)):
+                own |= dict(
+                    zip((f"right_{when}", f"wrong_{when}"), values[of][at].tolist(), strict=True)
+                )
+                own[f"margin_{when}"] = float(margins[of][at])
+            beside = [float(margin[at]) for margin in random]
+            yield own | {
                 "margin_random": float(np.mean(beside)) if beside else float("nan"),
                 "random_controls": len(beside),
                 "random_corrects": sum(value > 0 for value in beside),

@@ -38,15 +38,11 @@ class Probing:
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
         """Intact, and every edit of sets of networks and of what they are compared with."""
-        wanted = (sets.ALL, sets.TOP)
-        chosen = [
-            one
-            for one in conditions
-            if one.name in wanted
-            or one.name.startswith(sets.LOCALIZER)
-            or one.control_of in wanted
-            or one.control_of.startswith(sets.LOCALIZER)
-        ]
+
+        def is_set(name: str) -> bool:
+            return name in (sets.ALL, sets.TOP) or name.startswith(sets.LOCALIZER)
+
+        chosen = [one for one in conditions if is_set(one.name) or is_set(one.control_of)]
         each = product(chosen, self.stage.use.editing.edits)
         n_units = self.stage.n_units
         return [INTACT, *[edit_of(own, how, amount, n_units) for own, (how, amount) in each]]
@@ -58,15 +54,11 @@ class Probing:
 
     def works(self, conditions: Sequence[Condition]) -> list[Work[Bench]]:
         """Every edit on every task."""
-        return [
-            Work.one(
-                features_name(edit, task),
-                self.key(edit, task),
-                partial(self._features, edit=edit, task=task),
-            )
-            for edit in self.edits(conditions)
-            for task in self.targets
-        ]
+        works = []
+        for edit, task in product(self.edits(conditions), self.targets):
+            compute = partial(self._features, edit=edit, task=task)
+            works.append(Work.one(features_name(edit, task), self.key(edit, task), compute))
+        return works
 
     def _features(self, bench: Bench, edit: Edit, task: str) -> bytes:
         from safetensors.numpy import save
@@ -137,14 +129,14 @@ def _stored(records: Records, edit: Edit, task: str) -> np.ndarray:
 
 def _readings(probing: Probing, features: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     found = [
-        _read(probing, own, answer_labels(target), groups_of(target), ANSWER, task)
+        _read(probing, own, answer_labels(target), groups_of(target), label=ANSWER, task=task)
         for (task, own), target in zip(features.items(), probing.targets.values(), strict=True)
     ]
     domains = [domain_of(task) for task, own in features.items() for _ in range(len(own))]
     if len(set(domains)) > 1:
         whole = np.concatenate(list(features.values()))
         groups = [name for target in probing.targets.values() for name in groups_of(target)]
-        found.append(_read(probing, whole, np.array(domains), groups, DOMAIN, ""))
+        found.append(_read(probing, whole, np.array(domains), groups, label=DOMAIN, task=""))
     return found
 
 
@@ -153,20 +145,13 @@ def _read(
     features: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],
-    label: str,
-    task: str,
+    **keys: str,
 ) -> dict[str, Any]:
     from brodmann.networks.probing import probe
 
     settings = probing.settings
     found = probe(features, labels, np.array(groups), folds=settings.folds, seed=settings.seed)
-    several = len(found.accuracies) > 1
-    return {
-        "label": label,
-        "task": task,
-        "n": found.n,
-        "folds": len(found.accuracies),
-        "accuracy": found.accuracy,
-        "sd": float(np.std(found.accuracies, ddof=1)) if several else float("nan"),
-        "chance": found.chance,
-    }
+    folds = len(found.accuracies)
+    sd = float(np.std(found.accuracies, ddof=1)) if folds > 1 else float("nan")
+    scores = {"accuracy": found.accuracy, "sd": sd, "chance": found.chance}
+    return {**keys, "n": found.n, "folds": folds, **scores}
