@@ -30,7 +30,7 @@ from brodmann.provenance import package_versions
 from brodmann.report.prose import environment, joined
 from brodmann.runner.perplexity import read_passages
 from brodmann.sites import COMPONENTS, SITES
-from brodmann.statistics.structure_function import BOOTSTRAPS
+from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.tasks.catalogue import domain_of
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")

@@ -16,6 +16,7 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
 from brodmann.statistics.modularity import label_codes, shuffles
+from brodmann.statistics.resampling import cells_of, p_value
 
 NEIGHBOURS = 5
 CLUSTERS = 4
@@ -45,29 +46,27 @@ def recover(
     )
 
     names, codes = label_codes(domains)
-    undefined = float("nan")
-    if len(codes) < 2 or not np.isfinite(_off_diagonal(matrix)).any():
-        return Recovery((0,) * len(codes), *[undefined] * 6)
+    nan = float("nan")
+    off = cells_of(len(codes), directed=True)
+    if len(codes) < 2 or not np.isfinite(np.asarray(matrix, dtype=float)[off]).any():
+        return Recovery((0,) * len(codes), *[nan] * 6)
     weights = symmetrised(matrix)
     labels = clusters(knn_graph(weights))
+    numbers = tuple(int(label) for label in labels)
     # Of one domain, or of no more tasks than clusters, there is nothing to find.
     if len(names) < 2 or len(codes) <= CLUSTERS:
-        return Recovery(tuple(int(label) for label in labels), *[undefined] * 6)
+        return Recovery(numbers, *[nan] * 6)
     observed = float(adjusted_rand(codes[None, :], labels)[0])
     null = adjusted_rand(shuffles(codes, permutations, seed), labels)
     return Recovery(
-        labels=tuple(int(label) for label in labels),
+        labels=numbers,
         ari=observed,
         nmi=float(normalized_mutual_info_score(codes, labels)),
         ami=float(adjusted_mutual_info_score(codes, labels)),
         v_measure=float(v_measure_score(codes, labels)),
-        silhouette=_silhouette(weights, codes) if 1 < len(names) < len(codes) else undefined,
-        p=float((1 + (null >= observed - 1e-12).sum()) / (1 + permutations)),
+        silhouette=_silhouette(weights, codes) if 1 < len(names) < len(codes) else nan,
+        p=float(p_value(null, observed)),
     )
-
-
-def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
-    return np.asarray(matrix, dtype=float)[~np.eye(len(matrix), dtype=bool)]
 
 
 def symmetrised(matrix: np.ndarray) -> np.ndarray:

@@ -19,11 +19,10 @@ from scipy.stats import t as student
 
 from brodmann.statistics.mixed import PairFit, degrees_of_freedom, fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
+from brodmann.statistics.resampling import LEVEL, cells_of, interval, p_value, resampled
 
-BOOTSTRAPS = 1000
 # With fewer tasks resamples that hold several of them are too alike to say anything.
 MIN_TASKS = 5
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -186,16 +185,14 @@ def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: in
     n = len(first)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(permutations)]
-    off = ~np.eye(n, dtype=bool)
+    off = cells_of(n, directed=True)
     if np.isfinite(first[off]).all() and np.isfinite(second[off]).all():
         null = _permuted_rank_correlations(first, second, orders, off)
     else:
         # Missing cells move with the tasks: which pairs count differs from one order to the next.
         moved = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
         null = np.array(moved)
-    observed = _spearman(first[off], second[off])
-    null = null[np.isfinite(null)]
-    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
+    return float(p_value(null, _spearman(first[off], second[off])))
 
 
 def _permuted_rank_correlations(
@@ -213,21 +210,12 @@ def _permuted_rank_correlations(
 
 def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, float]:
     """Percentile interval: tasks drawn with replacement; a task never meets itself."""
-    rng = np.random.default_rng(seed)
-    n = len(first)
-    if n < MIN_TASKS:
+    if len(first) < MIN_TASKS:
         return float("nan"), float("nan")
-    rhos = []
-    for _ in range(BOOTSTRAPS):
-        drawn = rng.integers(n, size=n)
-        use = drawn[:, None] != drawn[None, :]
-        grid = np.ix_(drawn, drawn)
-        rhos.append(_spearman(first[grid][use], second[grid][use]))
-    found = np.array(rhos)[np.isfinite(rhos)]
-    if len(found) < 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    draws = resampled(len(first), seed)
+    return interval(
+        np.array([_spearman(first[grid][use], second[grid][use]) for grid, use in draws])
+    )
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:

@@ -15,12 +15,11 @@ from brodmann.significance.fdr import with_q
 from brodmann.statistics import structure_function as science
 from brodmann.statistics.inventory import ALL, AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import (
-    Q_NOTE,
-    Printed,
-    estimate,
-    interval,
-    number,
-    printed,
+    INTERVAL,
+    P_AND_Q,
+    Printing,
+    between,
+    decimals,
     show_p,
     without_lonely_average,
 )
@@ -130,34 +129,28 @@ def _regression(one: Matrix, pairs: pd.DataFrame, fit: science.Regression) -> di
     }
 
 
-def structure_function_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Overlap against accuracy lost, a row per model, without intervals of fits that did not converge."""
+def _shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
+    """A row per model, without intervals of fits that did not converge."""
     own = table[table["sel"] == selection].copy()
     own.loc[~own["converged"].astype(bool), ["low", "high", "p", "q"]] = float("nan")
-    own = without_lonely_average(own)
-    return printed(
-        own.assign(measure="accuracy_drop"),
-        f"Overlap against accuracy lost: {{what}}, {selection}",
-        (
-            *("model", "pairs", "per SD of overlap", "95 % interval", "p", "q"),
-            *("rho", "rho, 95 % interval", "Mantel p", "Mantel q"),
-        ),
-        lambda row: (
-            str(row["n"]),
-            *estimate(row),
-            number(row["spearman"], 2),
-            interval(row["spearman_low"], row["spearman_high"], 2),
-            show_p(row["mantel_p"]),
-            show_p(row["mantel_q"]),
-        ),
-        name="structure_function",
-        note="Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
-        "(t with as many degrees of freedom as models less one); "
-        "–: not fitted, or not converged (note in the CSV file). "
-        "rho: Spearman, tasks resampled, Mantel one-sided."
-        + Q_NOTE.format(name="structure_function"),
-    )
+    return without_lonely_average(own).assign(measure="accuracy_drop")
 
+
+structure_function_table = Printing(
+    "structure_function",
+    "Overlap against accuracy lost: {what}, {selection}",
+    {
+        **{"pairs": ("n", str), "per SD of overlap": ("coefficient", decimals(3))},
+        **{**INTERVAL, **P_AND_Q, "rho": ("spearman", decimals(2))},
+        "rho, 95 % interval": ("spearman_low", "spearman_high", between(2)),
+        **{"Mantel p": ("mantel_p", show_p), "Mantel q": ("mantel_q", show_p)},
+    },
+    "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
+    "(t with as many degrees of freedom as models less one); "
+    "–: not fitted, or not converged (note in the CSV file). "
+    "rho: Spearman, tasks resampled, Mantel one-sided.",
+    rows=_shown,
+)
 
 TABLES = {
     "structure_function": Table(
