@@ -38,7 +38,7 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
     values = drops.to_numpy(dtype=float)
     if not np.isfinite(values).any():
         return style.empty_figure(title, "no lesion was measured")
-    figure, _ = draw_square(
+    return draw_square(
         values,
         tasks,
         limits=(0, 1),
@@ -47,7 +47,6 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
         title=title,
         names=("silenced circuit", "tested task"),
     )
-    return figure
 
 
 def pairs(forecast: pd.DataFrame, scores: pd.DataFrame, drops: pd.DataFrame) -> pd.DataFrame:

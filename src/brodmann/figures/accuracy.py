@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from brodmann.figures import style
+from brodmann.figures.panels import distinct, side_bar
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.accuracy import accuracy_table, imported_accuracies, joined
 from brodmann.store.tables import read_matrix
@@ -50,7 +51,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     """
     if table.empty:
         return style.empty_figure("Both-correct accuracy", "no model and task are included")
-    models, tasks = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["task"]))
+    models, tasks = distinct(table["model"]), distinct(table["task"])
     values = 100 * table["both_correct_accuracy"].to_numpy(dtype=float)
     values = values.reshape(len(models), len(tasks))
     included = table["included"].to_numpy(dtype=bool).reshape(values.shape)
@@ -74,36 +75,23 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     width, height = left + heat[0] + right, bottom + heat[1] + top
     figure = plt.figure(figsize=(width, height))
 
-    def place(x: float, y: float, across: float, up: float) -> Axes:
-        return figure.add_axes((x / width, y / height, across / width, up / height))
+    def place(x: float, y: float, across: float, up: float) -> tuple[float, ...]:
+        return x / width, y / height, across / width, up / height
 
-    strip = place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP)
-    axes = place(left, bottom, *heat)
+    strip = figure.add_axes(place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP))
+    axes = figure.add_axes(place(left, bottom, *heat))
     text = np.vectorize(lambda value: "–" if np.isnan(value) else f"{value:.0f}")(values)
-    sns.heatmap(
-        np.where(np.isnan(values), 0, values),
-        mask=np.isnan(values),
-        annot=text,
-        fmt="",
-        annot_kws={"size": 5, "rotation": 90} if narrow else {"size": 6},
-        vmin=50,
-        vmax=100,
-        cmap="viridis",
-        linewidths=0.4,
-        linecolor="white",
-        cbar=False,
-        ax=axes,
-    )
+    numbers = {"size": 5, "rotation": 90} if narrow else {"size": 6}
+    numbers = {"annot": text, "fmt": "", "annot_kws": numbers, "mask": np.isnan(values)}
+    look = {"cmap": "viridis", "vmin": 50, "vmax": 100, "linewidths": 0.4, "linecolor": "white"}
+    sns.heatmap(np.nan_to_num(values), cbar=False, ax=axes, **numbers, **look)
     axes.set_facecolor("#E4E4E4")
     _cross_out(axes, np.argwhere(~included))
     _label_axes(axes, tasks, names, label_size, upright=narrow)
     _draw_domains(strip, tasks, cell)
-    bar_axes = place(left + heat[0] + BAR_GAP, bottom + heat[1] - bar_length, BAR_WIDTH, bar_length)
-    below = bool((values < 50).any())
-    bar = figure.colorbar(axes.collections[0], cax=bar_axes, extend="min" if below else "neither")
-    bar.set_label("both-correct accuracy (%)", fontsize=7)
-    bar.ax.tick_params(labelsize=6)
-    bar.outline.set_visible(False)
+    beside = place(left + heat[0] + BAR_GAP, bottom + heat[1] - bar_length, BAR_WIDTH, bar_length)
+    extend = "min" if (values < 50).any() else "neither"
+    side_bar(figure, axes.collections[0], beside, "both-correct accuracy (%)", 7, extend)
     if not included.all():
         figure.text(0, 0, "crossed out: not included", fontsize=6, ha="left", va="bottom")
     return figure
@@ -119,13 +107,11 @@ def _cross_out(axes: Axes, cells: np.ndarray) -> None:
 def _label_axes(
     axes: Axes, tasks: Sequence[str], names: Sequence[str], size: float, *, upright: bool
 ) -> None:
-    axes.set_xticks(np.arange(len(tasks)) + 0.5)
-    turn = (
-        {"rotation": 90} if upright else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-    )
-    axes.set_xticklabels([style.task_label(task) for task in tasks], fontsize=size, **turn)
-    axes.set_yticks(np.arange(len(names)) + 0.5)
-    axes.set_yticklabels(names, rotation=0)
+    slanted = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+    turn = {"rotation": 90} if upright else slanted
+    labels = [style.task_label(task) for task in tasks]
+    axes.set_xticks(np.arange(len(tasks)) + 0.5, labels, fontsize=size, **turn)
+    axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
     axes.tick_params(length=0, pad=2)
     axes.set(xlabel="", ylabel="")
 
@@ -141,20 +127,10 @@ def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
         colour = style.domain_colour(domain)
         strip.add_patch(Rectangle((start, 0), stop - start - 0.06, 1, color=colour, linewidth=0))
         # A name that is wider than its bar is turned, so that it does not run into the next one.
-        fits = style.text_width(domain, 7) * 1.2 < (stop - start) * cell or (
-            start == 0 and stop == len(tasks)
-        )
-        strip.annotate(
-            domain,
-            ((start + stop) / 2, 1),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center" if fits else "left",
-            va="bottom",
-            rotation=0 if fits else 35,
-            rotation_mode="anchor",
-            color=style.readable(colour),
-            fontweight="bold",
-            fontsize=7,
-        )
+        alone = start == 0 and stop == len(tasks)
+        fits = alone or style.text_width(domain, 7) * 1.2 < (stop - start) * cell
+        turn = {"rotation": 0 if fits else 35, "ha": "center" if fits else "left", "va": "bottom"}
+        turn |= {"rotation_mode": "anchor", "xytext": (0, 2), "textcoords": "offset points"}
+        look = {"color": style.readable(colour), "fontweight": "bold", "fontsize": 7}
+        strip.annotate(domain, ((start + stop) / 2, 1), **turn, **look)
         start = stop

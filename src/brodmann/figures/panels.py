@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from brodmann.figures import style
+from brodmann.tasks.catalogue import domain_of
 
 
 def single(height: float, width: float = style.SINGLE) -> tuple[Figure, Axes]:
@@ -78,6 +81,27 @@ def colour_bar(
     bar.set_label(label, fontsize=size)
     bar.outline.set_visible(False)
     return bar
+
+
+def side_bar(
+    figure: Figure,
+    image: ScalarMappable,
+    place: tuple[float, ...],
+    label: str,
+    size: float,
+    extend: str,
+) -> None:
+    """The same in a place of its own; ``extend`` as in matplotlib's colour bars."""
+    bar = figure.colorbar(image, cax=figure.add_axes(place), extend=extend)
+    bar.set_label(label, fontsize=size)
+    bar.ax.tick_params(labelsize=6)
+    bar.outline.set_visible(False)
+
+
+def domain_patches(tasks: Iterable[str]) -> list[Patch]:
+    """The domains of these tasks in their colours, for a legend."""
+    domains = style.ordered_domains(domain_of(task) for task in tasks)
+    return [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
 
 
 def number_cells(
