@@ -10,8 +10,7 @@ import pandas as pd
 from brodmann.circuits.against_controls import own_against_random, paired_p
 from brodmann.report.findings import Findings
 from brodmann.report.page import Group, Section
-from brodmann.report.sources import Sources, printed_tables
-from brodmann.statistics.stages.modularity import domain_table, modularity_table
+from brodmann.report.sources import Sources, contrasts
 
 # Figures of more models than that are folded.
 UNFOLDED = 4
@@ -25,10 +24,6 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
     if not sources.inventory.drops:
         return Section(title, lead)
     drawn = sources.shown if sources.inventory.average_drops else sources.inventory.drops[0].model
-    printed = [
-        *modularity_table(findings.tables["modularity"], findings.drop_sel),
-        *domain_table(findings.tables["domain_modularity"], findings.drop_sel),
-    ]
     figures = sources.figures("function", drawn, component)
     own = [
         picture
@@ -48,7 +43,7 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
             *say("function.predicted", findings, cells, study.ablation.max_items),
         ],
         figures if folded else [*figures, *own],
-        printed_tables(printed, "ablation", component),
+        contrasts(findings, "ablation"),
         [Group("Random lesions and forecasts of every model", figures=own)] if folded else [],
     )
 

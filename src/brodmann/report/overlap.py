@@ -12,9 +12,8 @@ from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY, SUMMARY
 from brodmann.report.findings import Findings
 from brodmann.report.page import Group, Section
-from brodmann.report.sources import Sources, printed_tables
+from brodmann.report.sources import Sources, contrasts, printed_tables
 from brodmann.statistics.modularity import gap
-from brodmann.statistics.stages.modularity import domain_table, modularity_table
 from brodmann.statistics.stages.robustness import robustness_table
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
@@ -22,11 +21,7 @@ from brodmann.tasks.catalogue import domain_of
 
 def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """Overlap within against across domains."""
-    component, tables, say = findings.component, findings.tables, sources.say
-    printed = [
-        *modularity_table(tables["modularity"], findings.overlap_sel),
-        *domain_table(tables["domain_modularity"], findings.overlap_sel),
-    ]
+    component, say = findings.component, sources.say
     main = sources.study.selection.main
     return Section(
         f"Do tasks of one domain share units?{suffix}",
@@ -38,7 +33,7 @@ def overlap_section(sources: Sources, findings: Findings, suffix: str) -> Sectio
             *say("overlap.clustering", findings),
         ],
         sources.figures("overlap", sources.shown, component),
-        printed_tables(printed, "overlap", component),
+        contrasts(findings, "overlap"),
     )
 
 

@@ -12,10 +12,12 @@ from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
 from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
 from brodmann.figures.registry import Scene, called, families
+from brodmann.report.findings import Findings
 from brodmann.report.page import Picture, Table
 from brodmann.report.prose import Prose
 from brodmann.statistics.inventory import AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import Printed
+from brodmann.statistics.stages.modularity import domain_table, modularity_table
 from brodmann.store.tables import read_matrix, read_table
 
 
@@ -86,6 +88,15 @@ class Sources:
         folder = self.results / name / "ablation" / component / sel / kind
         found = {task: folder / f"{task}.csv" for task in self.study.tasks.selected}
         return {task: read_table(path, LESIONS) for task, path in found.items() if path.is_file()}
+
+
+def contrasts(findings: Findings, what: str) -> list[Table]:
+    """Within and across domains, and each domain, as printed: of overlap, or of ablation."""
+    sel = findings.overlap_sel if what == "overlap" else findings.drop_sel
+    tables = findings.tables
+    printed = modularity_table(tables["modularity"], sel)
+    printed += domain_table(tables["domain_modularity"], sel)
+    return printed_tables(printed, what, findings.component)
 
 
 def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
@@ -27,12 +28,12 @@ class Recovery:
     """Agreement of the clusters with the domains; NaN where it is not defined."""
 
     labels: tuple[int, ...]  # each task's cluster, numbered as they appear
-    ari: float
-    nmi: float
-    ami: float
-    v_measure: float
-    silhouette: float
-    p: float  # shuffles of the domain labels that reach the ARI
+    ari: float = nan
+    nmi: float = nan
+    ami: float = nan
+    v_measure: float = nan
+    silhouette: float = nan
+    p: float = nan  # shuffles of the domain labels that reach the ARI
 
 
 def recover(
@@ -46,16 +47,15 @@ def recover(
     )
 
     names, codes = label_codes(domains)
-    nan = float("nan")
     off = cells_of(len(codes), directed=True)
     if len(codes) < 2 or not np.isfinite(np.asarray(matrix, dtype=float)[off]).any():
-        return Recovery((0,) * len(codes), *[nan] * 6)
+        return Recovery((0,) * len(codes))
     weights = symmetrised(matrix)
     labels = clusters(knn_graph(weights))
     numbers = tuple(int(label) for label in labels)
     # Of one domain, or of no more tasks than clusters, there is nothing to find.
     if len(names) < 2 or len(codes) <= CLUSTERS:
-        return Recovery(numbers, *[nan] * 6)
+        return Recovery(numbers)
     observed = float(adjusted_rand(codes[None, :], labels)[0])
     null = adjusted_rand(shuffles(codes, permutations, seed), labels)
     return Recovery(

@@ -47,16 +47,13 @@ def composition(attributions: Mapping[str, np.ndarray], percent: float) -> pd.Da
 
 def domain_strengths(attributions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Domain -> float64 [layers, units], |mean attribution over its tasks|; domains in their order."""
-    sums: dict[str, np.ndarray] = {}
-    sizes: dict[str, int] = {}
+    own: dict[str, list[np.ndarray]] = {}
     for task in sorted(attributions, key=sort_key):
         values = np.asarray(attributions[task], dtype=np.float64)
         if np.isnan(values).any():
             raise UserError.at(task, "the attribution holds NaN")
-        domain = domain_of(task)
-        sums[domain] = sums[domain] + values if domain in sums else values
-        sizes[domain] = sizes.get(domain, 0) + 1
-    return {domain: np.abs(total / sizes[domain]) for domain, total in sums.items()}
+        own.setdefault(domain_of(task), []).append(values)
+    return {domain: np.abs(np.mean(tasks, axis=0)) for domain, tasks in own.items()}
 
 
 def _strongest(strength: np.ndarray, percent: float) -> np.ndarray:

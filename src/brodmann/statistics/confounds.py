@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
@@ -32,10 +33,10 @@ class Term:
     """One predictor's coefficient: the value that goes with 1 of it, the others held; NaN if it is constant,
     or the sum of others (each domain in a format of its own)."""
 
-    coefficient: float
-    low: float
-    high: float
-    p: float
+    coefficient: float = nan
+    low: float = nan
+    high: float = nan
+    p: float = nan
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,12 @@ def regress_pairs(
     where = cells_of(len(values), directed=directed) & np.isfinite(values)
     y = values[where]
     varied = {name: x for name, x in predictors.items() if len(np.unique(x[where])) > 1}
-    undefined = Term(*[float("nan")] * 4)
     if len(y) < len(varied) + 3 or len(np.unique(y)) < 2:
-        return dict.fromkeys(predictors, undefined)
+        return dict.fromkeys(predictors, Term())
     design = np.column_stack([np.ones(len(y)), *[x[where] for x in varied.values()]])
     fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     drawn = _resampled(values, list(varied.values()), directed, rank, seed)
-    found = dict.fromkeys(predictors, undefined)
+    found = dict.fromkeys(predictors, Term())
     for number, name in enumerate(varied):
         others = [x for other, x in varied.items() if other != name]
         if np.linalg.matrix_rank(np.delete(design, number + 1, axis=1)) == rank:

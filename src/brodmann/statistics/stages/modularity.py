@@ -12,15 +12,18 @@ from brodmann.statistics.printed import P_AND_Q, Columns, Printing, decimals, pe
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.tested import KEYS, MATRIX, Tested
 
-_MEANS = (
-    *("within", "within_sd", "within_sem", "n_within"),
-    *("cross", "cross_sd", "cross_sem", "n_cross"),
-)
+
+def _spread(*names: str) -> tuple[str, ...]:
+    """The columns that tell of sets of cells."""
+    return tuple(c for name in names for c in (name, f"{name}_sd", f"{name}_sem", f"n_{name}"))
+
+
+_MEANS = _spread("within", "cross")
 _TEST = ("difference", "ratio", "permutations", "p", "q")
 MODULARITY = (*KEYS, *_MEANS, *_TEST)
 DOMAINS = (
     *(*MATRIX, "domain", "unit", "n", "n_domain", "seed", "method", *_MEANS),
-    *("out", "out_sd", "out_sem", "n_out", "into", "into_sd", "into_sem", "n_into", *_TEST),
+    *(*_spread("out", "into"), *_TEST),
 )
 _SHUFFLED = "mean(within) - mean(cross) of off-diagonal cells, domain labels shuffled, one-sided"
 P_NOTE = "p: shuffled domain labels, one-sided."
@@ -55,8 +58,7 @@ def _contrast(found: Contrast) -> dict[str, Any]:
 
 
 def _cells(name: str, cells: Cells) -> dict[str, Any]:
-    spread = {f"{name}_sd": cells.sd, f"{name}_sem": cells.sem}
-    return {name: cells.mean, **spread, f"n_{name}": cells.n}
+    return dict(zip(_spread(name), (cells.mean, cells.sd, cells.sem, cells.n), strict=True))
 
 
 def tested(table: pd.DataFrame) -> pd.DataFrame:
