@@ -38,11 +38,15 @@ class Probing:
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
         """Intact, and every edit of sets of networks and of what they are compared with."""
-
-        def is_set(name: str) -> bool:
-            return name in (sets.ALL, sets.TOP) or name.startswith(sets.LOCALIZER)
-
-        chosen = [one for one in conditions if is_set(one.name) or is_set(one.control_of)]
+        wanted = (sets.ALL, sets.TOP)
+        chosen = [
+            one
+            for one in conditions
+            if one.name in wanted
+            or one.name.startswith(sets.LOCALIZER)
+            or one.control_of in wanted
+            or one.control_of.startswith(sets.LOCALIZER)
+        ]
         each = product(chosen, self.stage.use.editing.edits)
         n_units = self.stage.n_units
         return [INTACT, *[edit_of(own, how, amount, n_units) for own, (how, amount) in each]]
@@ -54,11 +58,15 @@ class Probing:
 
     def works(self, conditions: Sequence[Condition]) -> list[Work[Bench]]:
         """Every edit on every task."""
-        works = []
-        for edit, task in product(self.edits(conditions), self.targets):
-            compute = partial(self._features, edit=edit, task=task)
-            works.append(Work.one(features_name(edit, task), self.key(edit, task), compute))
-        return works
+        return [
+            Work.one(
+                features_name(edit, task),
+                self.key(edit, task),
+                partial(self._features, edit=edit, task=task),
+            )
+            for edit in self.edits(conditions)
+            for task in self.targets
+        ]
 
     def _features(self, bench: Bench, edit: Edit, task: str) -> bytes:
         from safetensors.numpy import save
