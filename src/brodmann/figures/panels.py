@@ -46,7 +46,7 @@ def grid(
     shared |= {"figsize": (width, around + height * rows), "layout": "constrained"}
     figure, axes = plt.subplots(rows, columns, squeeze=False, **shared)
     for empty in list(axes.flat)[number:]:
-        empty.set_axis_off()
+        empty.set_visible(False)
     return figure, list(axes.flat)[:number]
 
 
