@@ -1,8 +1,8 @@
 """``results/methods.md`` and ``.bib``: a methods section to paste, written from the config.
 
 The words are templates in ``workflow/report/methods``, one for each subsection; this module supplies their
-values. Every sentence says what this study did, cites the method's own paper, and every setting that is not the
-default is listed. Numbers of results do not stand here: they are in the report.
+values. Every sentence says what this study did and cites the method's own paper; every setting that is not
+the default is listed. Numbers of results do not stand here: they are in the report.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -28,17 +29,15 @@ def networks_section(sources: Sources) -> Section:
         found += _sentences(sources, name)
         figures += sources.figures("networks", name, draws=draws)
     figures += sources.figures("networks_across")
-    courses = [
-        Picture(
-            sources.results / name / "networks" / "interpretation" / f"course.{dataset}.png",
-            f"Networks over a text: {name}, {dataset}",
-            "Each network's course over the tokens of an example, by which its function may be read. As a page of highlighted "
-            f"tokens: results/{name}/networks/interpretation/course.{dataset}.html.",
+    courses = []
+    for name, dataset in product(study.network_models, settings.names):
+        folder, title = (
             f"{name}/networks/interpretation",
+            f"Networks over a text: {name}, {dataset}",
         )
-        for name in study.network_models
-        for dataset in settings.names
-    ]
+        [caption] = sources.say("networks.course", f"results/{folder}/course.{dataset}.html")
+        path = sources.results / folder / f"course.{dataset}.png"
+        courses.append(Picture(path, title, caption, folder))
     return Section(
         "Functional networks",
         sources.say("networks.lead", settings),

@@ -1,7 +1,7 @@
-"""The words of the report and of the methods section: templates in ``workflow/report``, and what they may use.
+"""The words of the report and of the methods section: templates in ``workflow/report``, and what they use.
 
-Lines of a paragraph are joined, so that templates can be wrapped anywhere. In ``story`` a template's macro holds
-what is said on one matter, a sentence after every ``- ``; see ``Prose``.
+Lines of a paragraph are joined, so that templates can be wrapped anywhere. In ``story`` a macro holds what is
+said on one matter, a sentence after every ``- `` at the start of a line; see ``Prose``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from brodmann.store.tables import read_table
 
 
 def summary_section(sources: Sources, findings: Findings) -> Section:
-    """Overlap, surface, ablation, localizers and networks, a line each; of several kinds of unit the first."""
+    """Overlap, surface, ablation, localizers and networks, a line each; of kinds of unit the first."""
     study, results, say = sources.study, sources.results, sources.say
     lesions = []
     for name in study.run_models:
