@@ -75,8 +75,9 @@ def page(study):
     from brodmann.report.compose import compose
     from brodmann.statistics.inventory import Inventory
 
-    composed = compose(study, Inventory.from_params(asked.matrices), asked.figures)
-    return {"page": composed, "template": workflow / "report" / "report.html.j2"}
+    words = workflow / "report"
+    composed = compose(study, Inventory.from_params(asked.matrices), asked.figures, words)
+    return {"page": composed, "template": words / "report.html.j2"}
 
 
 MORE = {
@@ -110,7 +111,6 @@ MORE = {
     "written": masks,
     "provenance": lambda _: {"items": given.item_files},
     "methods": lambda _: {
-        "schema_file": workflow / "schemas" / "config.schema.yaml",
         "bibliography_file": workflow / "report" / "methods.bib",
         "outputs": made,
     },
