@@ -11,24 +11,12 @@ from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import wait_for_jobs_only
-from brodmann.pipeline.workspace import Workspace
+from brodmann.pipeline.stages import MAPS, STAGES
+from brodmann.pipeline.workspace import Workspace, alternatives
+from brodmann.statistics.inventory import AVERAGE
 
 workspace = Workspace.open(workflow, config)
 study = workspace.study
-
-
-wildcard_constraints:
-    model=workspace.model_pattern,
-    imported=workspace.imported_pattern,
-    shown=workspace.shown_pattern,
-    sel=workspace.selection_pattern,
-    task=workspace.task_pattern,
-    stage=workspace.stage_pattern,
-    component="neurons|heads",
-    kind="corrupted|zero|mean",
-    value="accuracy_drop|score",
-    measure="containment|jaccard|doubly_stochastic|noise_corrected",
-
 
 # Models that are run, and those of which only results are at hand.
 MODELS = list(study.run_models)
@@ -47,6 +35,19 @@ STATISTICS = workspace.statistics_settings
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
+
+
+wildcard_constraints:
+    model=alternatives(MODELS),
+    imported=alternatives(IMPORTED),
+    shown=alternatives([*study.models, AVERAGE]),
+    sel=alternatives([*SELECTIONS, *study.ablated_selections]),
+    task=alternatives(study.tasks.selected),
+    stage=alternatives(name for name, stage in STAGES.items() if stage.methods),
+    component="neurons|heads",
+    kind="corrupted|zero|mean",
+    value="accuracy_drop|score",
+    measure="containment|jaccard|doubly_stochastic|noise_corrected",
 
 
 def needs(job):
