@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
 from brodmann.report.function import function_section
-from brodmann.report.localizers import localizers_section
-from brodmann.report.networks import networks_section
 from brodmann.report.overlap import certainty_section, overlap_section, surface_section
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
@@ -50,11 +51,7 @@ def compose(
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
         sections += _component(sources, findings, findings.component if len(every) > 1 else "")
-    if study.run_models and study.localizer.networks:
-        sections.append(localizers_section(sources))
-    if study.network_models:
-        sections.append(networks_section(sources))
-    sections.append(behind_section(sources))
+    sections += [*_maps(sources), behind_section(sources)]
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
     return Page(
@@ -62,6 +59,15 @@ def compose(
         f"{names}: {count} tasks. Written by brodmann.",
         sections,
     )
+
+
+def _maps(sources: Sources) -> Iterator[Section]:
+    """The sections of the other maps that the study has: ``{map}_section`` of brodmann.report.{map}."""
+    study = sources.study
+    there = {stage.map for model in study.run_models for stage in passes_of(study, model)}
+    for name in MAPS:
+        if name in there and find_spec(place := f"brodmann.report.{name}"):
+            yield getattr(import_module(place), f"{name}_section")(sources)
 
 
 def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
