@@ -62,12 +62,15 @@ def compose(
 
 
 def _maps(sources: Sources) -> Iterator[Section]:
-    """The sections of the other maps that the study has: ``{map}_section`` of brodmann.report.{map}."""
+    """The other maps that the study has: ``{map}_section`` of brodmann.report.{map}; without one, its figures."""
     study = sources.study
     there = {stage.map for model in study.run_models for stage in passes_of(study, model)}
     for name in MAPS:
         if name in there and find_spec(place := f"brodmann.report.{name}"):
             yield getattr(import_module(place), f"{name}_section")(sources)
+        elif name in there and name != "circuits":
+            figures = [one for model in study.run_models for one in sources.figures(name, model)]
+            yield Section(name.capitalize(), [], [], figures)
 
 
 def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:

@@ -22,7 +22,7 @@ def test_every_stage_is_a_rule_of_its_map(root):
 
 def test_maps_are_found_by_their_stages():
     """In the order in which they run: maps, then what compares and tests them."""
-    assert MAPS == ("circuits", "localizers", "networks")
+    assert {"circuits", "localizers", "networks"} <= set(MAPS)
     wings = [stage.map for stage in STAGES.values()]
     assert list(dict.fromkeys(wings)) == ["models", *MAPS, "comparison", "statistics"]
 
