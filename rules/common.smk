@@ -23,6 +23,8 @@ MODELS = list(study.run_models)
 IMPORTED = list(study.imported_models)
 # Without a model to run no item is needed.
 TASKS = list(study.tasks.selected) if MODELS else []
+# In outputs: a rule that nobody needs has some, too.
+MADE_TASKS = TASKS or ["none"]
 # Tasks that have items of a second seed.
 SECOND_TASKS = list(study.second_tasks)
 AGREEMENT_TASKS = list(study.attribution.agreement.tasks)
@@ -87,13 +89,6 @@ def expansion_settings(wildcards):
 
 def second_expansion_settings(wildcards):
     return study.tasks.expansion_settings(wildcards.task, second=True)
-
-
-def second_item_file(wildcards):
-    """The task's items of the second seed, where it has some."""
-    if wildcards.task not in SECOND_TASKS:
-        return {}
-    return {"second_file": f"results/items/.second/{wildcards.task}.json"}
 
 
 def definition_files(wildcards):

@@ -1,7 +1,8 @@
 """Tasks to items.
 
-results/items/{domain}/{task}.json   all items of a task, in each of its wordings, prompts composed
-Config: tasks.published, tasks.items, tasks.seed, tasks.rename, tasks.difficulty
+results/items/{domain}/{task}.json           all items of a task, in each of its wordings, prompts composed
+results/items/.second/{domain}/{task}.json   items of the next seed, for reliability
+Config: tasks.published, tasks.items, tasks.seed, tasks.rename, tasks.difficulty, attribution.second_seed
 """
 
 
@@ -26,5 +27,24 @@ rule expand_items:
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items"
+    script:
+        "../workflow/scripts/job.py"
+
+
+rule expand_second_items:
+    input:
+        definition_files,
+    output:
+        output="results/items/.second/{task}.json",
+    log:
+        "logs/items/second/{task}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        expansion=second_expansion_settings,
+        method=METHODS["items"],
+    message:
+        "{wildcards.task}: writing the items of the second seed"
     script:
         "../workflow/scripts/job.py"

@@ -35,6 +35,21 @@ def masks(_):
     return {"mask_files": dict(zip(asked.tasks, given.masks, strict=True))}
 
 
+def each_mask():
+    """Every task's attribution, and the files of its masks."""
+    number = len(asked.selections)
+    files = [made[start : start + number] for start in range(0, len(made), number)]
+    return each(task=asked.tasks, attribution=given.attributions, outputs=files)
+
+
+def each(**arguments):
+    """The arguments of every task; those of which there are none are None."""
+    lists = {name: list(values) for name, values in arguments.items()}
+    count = max(map(len, lists.values()))
+    columns = [values or [None] * count for values in lists.values()]
+    return [dict(zip(lists, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def use(study):
     """What networks do, as pages show it."""
     from brodmann.figures.network_use import save_example
@@ -70,7 +85,15 @@ MORE = {
     "expand_second_items": lambda _: {"definition": given[0], "second": True},
     "fetch_model": lambda _: {"name": here.model},
     "check_model": lambda _: {"name": here.model},
-    "attribution": lambda _: {"second_file": given.get("second_file")},
+    "baseline": lambda _: each(items_file=given.item_files, output=made, lender=given.lenders),
+    "attribution": lambda _: each(
+        items_file=given.item_files,
+        second_file=given.second_files,
+        baseline_file=given.baseline_files,
+        output=made.outputs,
+        replicates=made.all_replicates,
+    ),
+    "circuit_masks": lambda _: each_mask(),
     "overlap": lambda _: {
         "mask_folder": f"results/{here.model}/masks/{here.component}",
         "folder": f"results/{here.model}/overlap/{here.component}",

@@ -192,10 +192,11 @@ class Workspace:
         """File and column of a results-only model's accuracies."""
         return self.study.model(wildcards.imported).accuracies
 
-    def lent_baseline(self, wildcards: Any) -> dict[str, str]:
-        """The baseline of the trained model that an untrained one has its items of."""
+    def lent_baselines(self, wildcards: Any) -> list[str]:
+        """The baselines of the trained model that an untrained one has its items of."""
         name = self.study.lender(wildcards.model)
-        return {"lender": f"results/{name}/baseline/{wildcards.task}.json"} if name else {}
+        tasks = self.study.tasks.selected if name else ()
+        return [f"results/{name}/baseline/{task}.json" for task in tasks]
 
     def imported_baselines(self, wildcards: Any) -> dict[str, str]:
         """Task -> baseline file, where the folder of results has them."""
