@@ -38,7 +38,7 @@ def run(
     """Do a rule's job: ``jobs`` names its function (``module:function``), ``more`` its further arguments.
 
     The others are what the rule names as the function does. Where ``more`` has a sequence, the function is
-    called for each of its members, and what is wrong with any of them is told at the end.
+    called for each of its members.
     """
     with running(snakemake) as study:
         module, _, name = jobs[snakemake.rule].partition(":")
@@ -48,14 +48,8 @@ def run(
             arguments |= dict(part.items())
         further = more[snakemake.rule](study) if snakemake.rule in more else {}
         taken = inspect.signature(function).parameters
-        problems: list[Problem | str] = []
         for one in [further] if isinstance(further, Mapping) else further:
-            try:
-                function(**{key: value for key, value in (arguments | one).items() if key in taken})
-            except UserError as error:
-                problems += error.problems
-        if problems:
-            raise UserError(*problems)
+            function(**{key: value for key, value in {**arguments, **one}.items() if key in taken})
 
 
 @contextlib.contextmanager

@@ -51,14 +51,3 @@ def test_a_function_is_called_for_each_member_of_a_sequence(called, tmp_path):
     more = [{"path": file, "value": n} for n, file in enumerate(files)]
     job.run(called, WRITE, {"settings": lambda _: more})
     assert [read_json(file) for file in files] == [0, 1, 2]
-
-
-def test_every_member_says_what_is_wrong_with_it(called, tmp_path, capsys):
-    """One that is damaged keeps no other from being made."""
-    files = [tmp_path / f"{n}.json" for n in range(3)]
-    files[1].write_text("1")
-    with pytest.raises(SystemExit):
-        more = [{"path": str(file)} for file in files]
-        job.run(called, {"settings": "brodmann.files:read_json"}, {"settings": lambda _: more})
-    told = capsys.readouterr().err
-    assert [file.name in told for file in files] == [True, False, True]
