@@ -14,7 +14,7 @@ rule items:
 
 rule expand_items:
     input:
-        definition_files,
+        lambda wildcards: workspace.definition_files(wildcards.task),
     output:
         output="results/items/{task}.json",
     log:
@@ -23,7 +23,7 @@ rule expand_items:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        expansion=expansion_settings,
+        expansion=lambda wildcards: study.tasks.expansion_settings(wildcards.task),
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items"
@@ -33,7 +33,7 @@ rule expand_items:
 
 rule expand_second_items:
     input:
-        definition_files,
+        lambda wildcards: workspace.definition_files(wildcards.task),
     output:
         output="results/items/.second/{task}.json",
     log:
@@ -42,7 +42,7 @@ rule expand_second_items:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        expansion=second_expansion_settings,
+        expansion=lambda wildcards: study.tasks.expansion_settings(wildcards.task, second=True),
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items of the second seed"

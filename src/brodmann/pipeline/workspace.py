@@ -17,7 +17,7 @@ from brodmann.figures.registry import Family, Scene, families, family_of, files_
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline.stages import STAGES
+from brodmann.pipeline.stages import PASSES, STAGES
 from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
@@ -25,6 +25,8 @@ from brodmann.tasks import catalogue, published
 DEFAULT_CONFIG = "config.yaml"
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
+# Version of what manifests hold: where it is raised, passes run again, and find their records.
+_MANIFEST = 2
 
 
 class Workspace:
@@ -87,7 +89,8 @@ class Workspace:
     def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
         """All config values and method versions that ``stage`` depends on, for one model."""
         versions = {method: METHODS[method] for method in STAGES[stage].methods}
-        return {**self.study.stage_settings(model, stage), "methods": versions}
+        manifest = {"manifest": _MANIFEST} if stage in PASSES else {}
+        return {**self.study.stage_settings(model, stage), "methods": versions, **manifest}
 
     @property
     def network_inputs(self) -> list[str]:
