@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
 from brodmann.report.findings import Findings
 from brodmann.report.function import function_section
-from brodmann.report.localizers import localizers_section
-from brodmann.report.networks import networks_section
 from brodmann.report.overlap import certainty_section, overlap_section, surface_section
 from brodmann.report.overview import overview_section
-from brodmann.report.page import Page
+from brodmann.report.page import Page, Section
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
 from brodmann.report.summary import summary_section
@@ -47,15 +48,23 @@ def compose(
         of = sources, findings, f" ({findings.component})" if len(every) > 1 else ""
         sections += [overlap_section(*of), certainty_section(*of)]
         sections += [surface_section(*of), function_section(*of)]
-    if study.run_models and study.localizer.networks:
-        sections.append(localizers_section(sources))
-    if study.network_models:
-        sections.append(networks_section(sources))
-    sections.append(behind_section(sources))
+    sections += [*_maps(sources), behind_section(sources)]
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
     subtitle = f"{names}: {count} tasks. Written by brodmann."
     return Page("Functional map of language models", subtitle, sections)
+
+
+def _maps(sources: Sources) -> Iterator[Section]:
+    """The study's other maps: ``{map}_section`` of brodmann.report.{map}; without one, its figures."""
+    study = sources.study
+    there = {stage.map for model in study.run_models for stage in passes_of(study, model)}
+    for name in MAPS:
+        if name in there and find_spec(place := f"brodmann.report.{name}"):
+            yield getattr(import_module(place), f"{name}_section")(sources)
+        elif name in there and name != "circuits":
+            figures = [one for model in study.run_models for one in sources.figures(name, model)]
+            yield Section(name.capitalize(), figures=figures)
 
 
 def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:

@@ -26,6 +26,7 @@ from brodmann.localizers.contrasts import contrast_of
 from brodmann.models.card import ModelCard
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
+from brodmann.pipeline.stages import MAPS
 from brodmann.provenance import package_versions
 from brodmann.report.prose import environment, joined
 from brodmann.runner.perplexity import read_passages
@@ -126,6 +127,7 @@ def methods_text(
     words.filters["cell"] = _cell
     text = words.get_template("methods.md.j2").render(
         study=study,
+        maps=MAPS,
         counts=counts,
         software=[f"{name} {version}" for name, version in software.items()],
         version=brodmann.__version__,
