@@ -2,8 +2,8 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, baselines, attributions, masks, overlaps, ablations, localizers, networks, averages,
-statistics, figures, report. Without a target everything is made.
+needs: models, items, circuits (or of them baselines, attributions, masks, overlaps, ablations), localizers,
+networks, averages, statistics, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -15,22 +15,15 @@ include: "rules/common.smk"
 include: "rules/settings.smk"
 include: "rules/models.smk"
 include: "rules/items.smk"
-include: "rules/circuits/baseline.smk"
-include: "rules/circuits/attribution.smk"
-include: "rules/circuits/agreement.smk"
-include: "rules/circuits/overlap.smk"
-include: "rules/circuits/ablation.smk"
-include: "rules/circuits/ablation_matrices.smk"
-include: "rules/localizers/localizer.smk"
-include: "rules/networks/networks.smk"
-include: "rules/comparison/network_use.smk"
-include: "rules/comparison/network_agreement.smk"
-include: "rules/statistics/imports.smk"
-include: "rules/statistics/average.smk"
-include: "rules/statistics/surface.smk"
-include: "rules/statistics/statistics.smk"
-include: "rules/comparison/written.smk"
-include: "rules/figures/figures.smk"
+
+
+# A map's rules are those in its folder.
+for wing in (*MAPS, "comparison", "statistics", "figures"):
+    for file in sorted(Path(workflow.basedir, "rules", wing).glob("*.smk")):
+
+        include: str(file)
+
+
 include: "rules/report.smk"
 
 
@@ -40,18 +33,23 @@ onstart:
     cancel_leftovers(Path.cwd())
 
 
-rule all:
-    default_target: True
+rule circuits:
+    """Everything about circuits."""
     input:
-        rules.models.input,
-        rules.items.input,
         rules.baselines.input,
         rules.attributions.input,
         rules.masks.input,
         rules.overlaps.input,
         rules.ablations.input,
-        rules.localizers.input,
-        rules.networks.input,
+
+
+# Every map has a target of its name.
+rule all:
+    default_target: True
+    input:
+        rules.models.input,
+        rules.items.input,
+        [getattr(rules, name).input for name in MAPS],
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

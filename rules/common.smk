@@ -11,31 +11,21 @@ from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import tell_what_is_asked, wait_for_jobs_only
-from brodmann.pipeline.workspace import Workspace
+from brodmann.pipeline.stages import MAPS, STAGES
+from brodmann.pipeline.workspace import Workspace, alternatives
+from brodmann.statistics.inventory import AVERAGE
 
 workspace = Workspace.open(workflow, config)
 study = workspace.study
 tell_what_is_asked(workflow)
-
-
-wildcard_constraints:
-    model=workspace.model_pattern,
-    imported=workspace.imported_pattern,
-    shown=workspace.shown_pattern,
-    sel=workspace.selection_pattern,
-    task=workspace.task_pattern,
-    stage=workspace.stage_pattern,
-    component="neurons|heads",
-    kind="corrupted|zero|mean",
-    value="accuracy_drop|score",
-    measure="containment|jaccard|doubly_stochastic|noise_corrected",
-
 
 # Models that are run, and those of which only results are at hand.
 MODELS = list(study.run_models)
 IMPORTED = list(study.imported_models)
 # Without a model to run no item is needed.
 TASKS = list(study.tasks.selected) if MODELS else []
+# In outputs: a rule that nobody needs has some, too.
+MADE_TASKS = TASKS or ["none"]
 # Tasks that have items of a second seed.
 SECOND_TASKS = list(study.second_tasks)
 AGREEMENT_TASKS = list(study.attribution.agreement.tasks)
@@ -50,52 +40,19 @@ STATISTICS = workspace.statistics_settings
 MODEL_THREADS = 8
 
 
+wildcard_constraints:
+    model=alternatives(MODELS),
+    imported=alternatives(IMPORTED),
+    shown=alternatives([*study.models, AVERAGE]),
+    sel=alternatives([*SELECTIONS, *study.ablated_selections]),
+    task=alternatives(study.tasks.selected),
+    stage=alternatives(name for name, stage in STAGES.items() if stage.methods),
+    component="neurons|heads",
+    kind="corrupted|zero|mean",
+    value="accuracy_drop|score",
+    measure="containment|jaccard|doubly_stochastic|noise_corrected",
+
+
 def needs(job):
     """What a job that loads a model asks for: GPUs, memory, time."""
     return resources.needs(study, job, workspace.root / "data")
-
-
-def weights_settings(wildcards):
-    return study.model(wildcards.model).weights_settings()
-
-
-def loading_settings(wildcards):
-    return workspace.loading_settings(wildcards.model)
-
-
-def check_method(wildcards):
-    return card_method(f"results/{wildcards.model}/model.json")
-
-
-def stage_settings(wildcards):
-    settings = workspace.stage_settings(wildcards.model, wildcards.stage)
-    if not wildcards.stage.endswith("_pass"):
-        return settings
-    # Raised when manifests change: passes run again, and find their records.
-    # 2: light jobs look keys up in them.
-    return {**settings, "manifest": 2}
-
-
-def weights_files(wildcards):
-    """Files of a local source, so that new weights in the same place are noticed."""
-    return workspace.weights_files(wildcards.model)
-
-
-def expansion_settings(wildcards):
-    return study.tasks.expansion_settings(wildcards.task)
-
-
-def second_expansion_settings(wildcards):
-    return study.tasks.expansion_settings(wildcards.task, second=True)
-
-
-def second_item_file(wildcards):
-    """The task's items of the second seed, where it has some."""
-    if wildcards.task not in SECOND_TASKS:
-        return {}
-    return {"second_file": f"results/items/.second/{wildcards.task}.json"}
-
-
-def definition_files(wildcards):
-    """The file or files that define a task."""
-    return workspace.definition_files(wildcards.task)

@@ -1,7 +1,8 @@
 """Tasks to items.
 
-results/items/{domain}/{task}.json   all items of a task, in each of its wordings, prompts composed
-Config: tasks.published, tasks.items, tasks.seed, tasks.rename, tasks.difficulty
+results/items/{domain}/{task}.json           all items of a task, in each of its wordings, prompts composed
+results/items/.second/{domain}/{task}.json   items of the next seed, for reliability
+Config: tasks.published, tasks.items, tasks.seed, tasks.rename, tasks.difficulty, attribution.second_seed
 """
 
 
@@ -13,7 +14,7 @@ rule items:
 
 rule expand_items:
     input:
-        definition_files,
+        lambda wildcards: workspace.definition_files(wildcards.task),
     output:
         output="results/items/{task}.json",
     log:
@@ -22,9 +23,28 @@ rule expand_items:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        expansion=expansion_settings,
+        expansion=lambda wildcards: study.tasks.expansion_settings(wildcards.task),
         method=METHODS["items"],
     message:
         "{wildcards.task}: writing the items"
+    script:
+        "../workflow/scripts/job.py"
+
+
+rule expand_second_items:
+    input:
+        lambda wildcards: workspace.definition_files(wildcards.task),
+    output:
+        output="results/items/.second/{task}.json",
+    log:
+        "logs/items/second/{task}.log",
+    localrule: True
+    conda:
+        "../workflow/envs/brodmann.yaml"
+    params:
+        expansion=lambda wildcards: study.tasks.expansion_settings(wildcards.task, second=True),
+        method=METHODS["items"],
+    message:
+        "{wildcards.task}: writing the items of the second seed"
     script:
         "../workflow/scripts/job.py"

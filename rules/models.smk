@@ -15,7 +15,7 @@ rule models:
 # Runs on the submitting host: compute nodes often have no internet.
 rule fetch_model:
     input:
-        weights_files,
+        lambda wildcards: workspace.weights_files(wildcards.model),
     output:
         output="results/{model}/.source.json",
     log:
@@ -24,7 +24,7 @@ rule fetch_model:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        weights=weights_settings,
+        weights=lambda wildcards: study.model(wildcards.model).weights_settings(),
         method=METHODS["weights"],
     message:
         "{wildcards.model}: finding the weights"
@@ -46,8 +46,8 @@ rule check_model:
         **needs("check_model"),
     params:
         store="results/{model}/.store",
-        loading=loading_settings,
-        method=check_method,
+        loading=lambda wildcards: workspace.loading_settings(wildcards.model),
+        method=lambda wildcards: card_method(f"results/{wildcards.model}/model.json"),
     message:
         "{wildcards.model}: proving which units are which"
     script:

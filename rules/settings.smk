@@ -16,7 +16,7 @@ rule settings:
     conda:
         "../workflow/envs/brodmann.yaml"
     params:
-        settings=stage_settings,
+        settings=lambda wildcards: workspace.stage_settings(wildcards.model, wildcards.stage),
     message:
         "{wildcards.model}: noting the settings of {wildcards.stage}"
     script:

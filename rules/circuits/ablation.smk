@@ -75,16 +75,17 @@ rule ablation:
         manifest="results/{model}/.store/ablation.json",
     output:
         outputs=collect(
-            "results/{{model}}/ablation/{{component}}/{sel}/{kind}/{{task}}.csv",
+            "results/{{model}}/ablation/{{component}}/{sel}/{kind}/{task}.csv",
             sel=ABLATED,
             kind=KINDS,
+            task=MADE_TASKS,
         ),
     log:
-        "logs/{model}/ablation/{component}/{task}.log",
+        "logs/{model}/ablation/{component}.tables.log",
     localrule: True
     conda:
         "../../workflow/envs/brodmann.yaml"
     message:
-        "{wildcards.model}: every circuit on {wildcards.task}"
+        "{wildcards.model}: every circuit on every task, {wildcards.component}"
     script:
         "../../workflow/scripts/job.py"

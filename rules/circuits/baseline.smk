@@ -38,24 +38,23 @@ rule baseline_pass:
         "../../workflow/scripts/job.py"
 
 
-# An untrained model has the items of its trained one, hence that one's baseline as input. After a pass the light jobs of
-# all tasks run again, in a second each. (As ancient() input the manifest would spare those whose task did not change,
-# but then Snakemake also leaves out jobs that have a reason of their own.)
+# One job for all tasks: each takes a fraction of what it takes to start one. An untrained model has the items of its
+# trained one, hence that one's baselines as input.
 rule baseline:
     input:
-        unpack(workspace.lent_baseline),
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/baseline.settings.json",
-        items_file="results/items/{task}.json",
+        item_files=collect("results/items/{task}.json", task=TASKS),
+        lenders=workspace.lent_baselines,
         manifest="results/{model}/.store/baseline.json",
     output:
-        output="results/{model}/baseline/{task}.json",
+        outputs=collect("results/{{model}}/baseline/{task}.json", task=MADE_TASKS),
     log:
-        "logs/{model}/baseline/{task}.log",
+        "logs/{model}/baseline.log",
     localrule: True
     conda:
         "../../workflow/envs/brodmann.yaml"
     message:
-        "{wildcards.model}: baseline of {wildcards.task}"
+        "{wildcards.model}: baselines of all tasks"
     script:
         "../../workflow/scripts/job.py"

@@ -8,14 +8,8 @@ results/{model}/networks/connectivity.csv                   Pearson's r of netwo
 results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
 results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
 results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
-results/statistics/fingerprint.csv                          rank correlation of two models' networks
-results/statistics/network_connectivity.csv                 Pearson's r of the same
 Config: networks.editing, networks.probing, networks.following
 """
-
-# Networks of several models are set side by side.
-FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
-INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
 
 
 rule network_use_pass:
@@ -71,30 +65,5 @@ rule network_use:
         datasets=DATASETS,
     message:
         "{wildcards.model}: what its networks do"
-    script:
-        "../../workflow/scripts/job.py"
-
-
-rule fingerprint:
-    input:
-        collect(
-            "results/{model}/networks/{dataset}/courses.safetensors",
-            model=FINGERPRINTED,
-            dataset=DATASETS,
-        ),
-    output:
-        output="results/statistics/fingerprint.csv",
-        across="results/statistics/network_connectivity.csv",
-    log:
-        "logs/statistics/fingerprint.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        models=FINGERPRINTED,
-        datasets=DATASETS,
-        method=METHODS["following"],
-    message:
-        "Setting the networks of models side by side"
     script:
         "../../workflow/scripts/job.py"

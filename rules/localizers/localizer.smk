@@ -13,7 +13,7 @@ LESIONED_TASKS = list(study.localizer.lesion.tasks) if MODELS else []
 
 
 wildcard_constraints:
-    network=workspace.network_pattern,
+    network=alternatives(NETWORKS),
 
 
 rule localizers:

@@ -5,17 +5,22 @@ results/{model}/networks/{dataset}/templates.safetensors      tensor `maps` [com
 results/{model}/networks/{dataset}/templates.json             sizes, explained variance, stability, how it went
 results/{model}/networks/consistency.csv                      templates found in the networks of single texts
 results/{model}/networks/{template_iou,sizes,layers}.csv      templates against each other; sizes; where they lie
+results/statistics/fingerprint.csv                            rank correlation of two models' networks
+results/statistics/network_connectivity.csv                   Pearson's r of the same
 Config: networks
 """
 
 DATASETS = list(study.networks.names)
 # Without datasets no networks are sought.
 NETWORK_MODELS = list(study.network_models)
+# Networks of several models are set side by side.
+FINGERPRINTED = NETWORK_MODELS if len(NETWORK_MODELS) > 1 else []
+INTERPRETATIONS = [f"course.{name}" for name in DATASETS]
 NETWORK_TABLES = ("consistency", "template_iou", "sizes", "layers")
 
 
 wildcard_constraints:
-    dataset=workspace.dataset_pattern,
+    dataset=alternatives(DATASETS),
 
 
 rule network_maps:
@@ -74,5 +79,30 @@ rule network_tables:
         tables=NETWORK_TABLES,
     message:
         "{wildcards.model}: its networks, and how consistent they are"
+    script:
+        "../../workflow/scripts/job.py"
+
+
+rule fingerprint:
+    input:
+        collect(
+            "results/{model}/networks/{dataset}/courses.safetensors",
+            model=FINGERPRINTED,
+            dataset=DATASETS,
+        ),
+    output:
+        output="results/statistics/fingerprint.csv",
+        across="results/statistics/network_connectivity.csv",
+    log:
+        "logs/statistics/fingerprint.log",
+    localrule: True
+    conda:
+        "../../workflow/envs/brodmann.yaml"
+    params:
+        models=FINGERPRINTED,
+        datasets=DATASETS,
+        method=METHODS["following"],
+    message:
+        "Setting the networks of models side by side"
     script:
         "../../workflow/scripts/job.py"

@@ -30,4 +30,4 @@ rule average:
     message:
         "Averaging over models"
     script:
-        "../../workflow/scripts/average.py"
+        "../../workflow/scripts/job.py"

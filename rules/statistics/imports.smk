@@ -24,14 +24,14 @@ rule import_overlap:
     message:
         "{wildcards.imported}: taking over the overlaps of {wildcards.sel}"
     script:
-        "../../workflow/scripts/import_overlap.py"
+        "../../workflow/scripts/job.py"
 
 
 rule import_drop:
     input:
         workspace.imported_drop,
     output:
-        "results/{imported}/ablation/{component}/{sel}.{kind}.accuracy_drop.csv",
+        output="results/{imported}/ablation/{component}/{sel}.{kind}.accuracy_drop.csv",
     log:
         "logs/{imported}/import/ablation.{component}.{sel}.{kind}.log",
     localrule: True
@@ -42,14 +42,14 @@ rule import_drop:
     message:
         "{wildcards.imported}: taking over the ablations of {wildcards.sel}, {wildcards.kind}"
     script:
-        "../../workflow/scripts/import_drop.py"
+        "../../workflow/scripts/job.py"
 
 
 rule import_accuracies:
     input:
         workspace.imported_accuracies,
     output:
-        "results/{imported}/accuracy.csv",
+        output="results/{imported}/accuracy.csv",
     log:
         "logs/{imported}/import/accuracy.log",
     localrule: True
@@ -62,4 +62,4 @@ rule import_accuracies:
     message:
         "{wildcards.imported}: taking over the accuracies"
     script:
-        "../../workflow/scripts/import_accuracies.py"
+        "../../workflow/scripts/job.py"

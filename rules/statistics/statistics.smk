@@ -56,4 +56,4 @@ rule printed_tables:
     message:
         "Writing the tables for a paper"
     script:
-        "../../workflow/scripts/printed_tables.py"
+        "../../workflow/scripts/job.py"

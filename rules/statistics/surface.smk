@@ -6,12 +6,12 @@ results/{model}/surface.csv          answers, final token, prompt tokens, format
 
 rule surface:
     input:
-        record="results/{model}/.source.json",
-        model="results/{model}/model.json",
+        record_file="results/{model}/.source.json",
+        model_json="results/{model}/model.json",
         settings="results/{model}/.store/surface.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
     output:
-        "results/{model}/surface.csv",
+        output="results/{model}/surface.csv",
     log:
         "logs/{model}/surface.log",
     localrule: True
@@ -20,4 +20,4 @@ rule surface:
     message:
         "{wildcards.model}: what the prompts have in common"
     script:
-        "../../workflow/scripts/surface.py"
+        "../../workflow/scripts/job.py"

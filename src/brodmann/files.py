@@ -46,6 +46,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a path beside ``folder`` for a new folder, which takes its place only if the block succeeds."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        staging, earlier = Path(aside, "new"), Path(aside, "earlier")
+        yield staging
+        if folder.exists():
+            folder.rename(earlier)
+        try:
+            staging.rename(folder)
+        except BaseException:
+            if earlier.exists():
+                earlier.rename(folder)
+            raise
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
@@ -67,6 +84,16 @@ def write_json(path: str | Path, value: Any, indent: int | None = 1) -> None:
     """Write ``value`` as JSON, atomically; numbers that are not finite become null."""
     text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """The text of a file; an error that names it if there is none to be had."""
+    try:
+        return Path(path).read_text(encoding=encoding)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
 
 
 def read_json(path: str | Path) -> Any:

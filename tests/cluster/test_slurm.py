@@ -87,9 +87,9 @@ def eventful(slurm, fresh):
     clone = fresh("eventful")
     clone.hold(*STAGES)
     lost = {}
-    # Not by --set-resources: on the command line it would replace all of the profile's.
-    line = "attribution_pass: {slurm_partition: gpu, slot: 1"
-    clone.replace("profiles/slurm/config.yaml", line, line + ", runtime: 4 * attempt - 3")
+    lines = "# set-resources:\n#   ablation_pass: {runtime: 720}"
+    own = "set-resources:\n  attribution_pass: {runtime: 4 * attempt - 3}"
+    clone.replace("profiles/slurm/config.yaml", lines, own)
     driver = clone.start("ablations")
 
     def held(stage):

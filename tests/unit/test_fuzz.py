@@ -373,6 +373,7 @@ def test_task_files(tmp_path, content):
 @example(b"a: !!python/object/apply:os.system ['touch poisoned']")
 @example(b"a: 2001-99-99")
 @example(b"a: " + b"1" * 5000)
+@example(b"? [a, b]\n: c")
 @example(b"a: &a [*a]")
 def test_task_files_of_any_bytes(tmp_path, content):
     path = tmp_path / "language" / "t.yaml"

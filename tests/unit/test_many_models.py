@@ -14,7 +14,7 @@ from brodmann.figures.consistency import draw_consistency, draw_structure_functi
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import LARGEST, MARGIN, MOST_PIXELS, SINGLE, plt, save_figure
 from brodmann.report.page import MOST_BYTES, Group, Page, Picture, Section, Table, write_page
-from brodmann.statistics.accuracy import Accuracy, AccuracyTable
+from brodmann.statistics.accuracy import COLUMNS
 
 MODELS = [f"organisation_Model-{number}-7B-Instruct" for number in range(50)]
 DOMAINS = ("language", "formal", "physical", "social")
@@ -30,13 +30,11 @@ def consistency(models=MODELS):
 
 
 def accuracy():
-    cells = {}
+    rows = []
     for model, task in product(MODELS, TASKS):
         share, domain = RNG.uniform(0.3, 1), task.partition("/")[0]
-        cells[model, task] = Accuracy(
-            *(model, domain, task, share, share, share, 200, 200, 150, share > 0.4, "")
-        )
-    return draw_accuracy(AccuracyTable(MODELS, TASKS, cells))
+        rows.append((model, domain, task, share, share, share, 200, 200, 150, share > 0.4, ""))
+    return draw_accuracy(pd.DataFrame(rows, columns=COLUMNS))
 
 
 def structure_function():

@@ -21,21 +21,21 @@ BASELINES = {
     "expand_items": N,
     "settings": 2,
     "baseline_pass": 1,
-    "baseline": N,
+    "baseline": 1,
 }
 ATTRIBUTIONS = {
     **BASELINES,
     "expand_second_items": N,
     "settings": 4,
     "attribution_pass": 1,
-    "attribution": N,
+    "attribution": 1,
 }
-MASKS = {**ATTRIBUTIONS, "circuit_masks": N}
+MASKS = {**ATTRIBUTIONS, "circuit_masks": 1}
 ABLATIONS = {
     **MASKS,
     "settings": 6,
     "ablation_pass": 1,
-    "ablation": N,
+    "ablation": 1,
     "ablation_matrices": 1,
     "forecast": 1,
 }
@@ -399,7 +399,7 @@ def test_prompting_reruns_the_model(study):
     assert study.planned("baselines") == {
         "settings": 2,
         "baseline_pass": 1,
-        "baseline": N,
+        "baseline": 1,
         "baselines": 1,
     }
 
@@ -546,12 +546,12 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "expand_second_items": 46,
         "settings": 77,
         "baseline_pass": 7,
-        "baseline": 322,
+        "baseline": 7,
         "attribution_pass": 7,
-        "attribution": 322,
-        "circuit_masks": 322,
+        "attribution": 7,
+        "circuit_masks": 7,
         "ablation_pass": 7,
-        "ablation": 322,
+        "ablation": 7,
         "ablation_matrices": 7,
         "forecast": 7,
         "overlap": 7,

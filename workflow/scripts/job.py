@@ -7,39 +7,18 @@ rule names as the function does (and ``study`` and ``threads``); ``MORE`` are th
 from itertools import product
 from pathlib import Path
 
-from brodmann.pipeline import job
+from brodmann.pipeline import job, stages
 
 given, made, asked, here = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
 workflow = Path(snakemake.config["snakefile"]).parent / "workflow"
 
 JOBS = {
+    **stages.JOBS,
     "settings": "brodmann.files:write_json",
     "expand_items": "brodmann.pipeline.items:expand_task",
     "expand_second_items": "brodmann.pipeline.items:expand_task",
     "fetch_model": "brodmann.pipeline.models:fetch_weights",
-    "check_model": "brodmann.pipeline.models:check_model",
-    "baseline_pass": "brodmann.circuits.stages.baseline:run_pass",
-    "baseline": "brodmann.circuits.stages.baseline:write_baseline",
-    "attribution_pass": "brodmann.circuits.stages.attribution:run_pass",
-    "attribution": "brodmann.circuits.stages.attribution:write_attribution",
-    "circuit_masks": "brodmann.circuits.stages.attribution:write_masks",
-    "agreement": "brodmann.circuits.stages.agreement:write_agreement",
-    "overlap": "brodmann.circuits.stages.overlap:write_overlaps",
-    "ablation_pass": "brodmann.circuits.stages.ablation:run_pass",
-    "ablation": "brodmann.circuits.stages.ablation:write_tables",
-    "ablation_matrices": "brodmann.circuits.stages.ablation:write_matrices",
-    "forecast": "brodmann.circuits.stages.forecast:write_forecasts",
-    "localizer_pass": "brodmann.localizers.stages.localizer:run_pass",
-    "localizer": "brodmann.localizers.stages.localizer:write_localizer",
-    "lesion_pass": "brodmann.localizers.stages.lesion:run_pass",
-    "lesion": "brodmann.localizers.stages.lesion:write_table_of",
-    "networks_pass": "brodmann.networks.stages.decomposition:run_pass",
-    "network_tables": "brodmann.networks.stages.decomposition:write_networks",
-    "fingerprint": "brodmann.networks.stages.following:write_fingerprint",
-    "network_use_pass": "brodmann.comparison.stages.network_use:run_pass",
-    "network_use": "brodmann.comparison.stages.network_use:write_all",
-    "network_agreement": "brodmann.comparison.stages.maps:write_agreement",
-    "written": "brodmann.comparison.stages.written:write_written",
+    "printed_tables": "brodmann.statistics.study_tables:write_printed",
     "provenance": "brodmann.pipeline.record:write_provenance",
     "methods": "brodmann.report.methods:write_methods",
     "write_report": "brodmann.report.page:write_page",
@@ -56,6 +35,21 @@ def masks(_):
     return {"mask_files": dict(zip(asked.tasks, given.masks, strict=True))}
 
 
+def each_mask():
+    """Every task's attribution, and the files of its masks."""
+    number = len(asked.selections)
+    files = [made[start : start + number] for start in range(0, len(made), number)]
+    return each(task=asked.tasks, attribution=given.attributions, outputs=files)
+
+
+def each(**arguments):
+    """The arguments of every task; those of which there are none are None."""
+    lists = {name: list(values) for name, values in arguments.items()}
+    count = max(map(len, lists.values()))
+    columns = [values or [None] * count for values in lists.values()]
+    return [dict(zip(lists, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def use(study):
     """What networks do, as pages show it."""
     from brodmann.figures.network_use import save_example
@@ -70,13 +64,20 @@ def maps(study):
     return {**masks(study), "stage": use_stage(study, given.model_json, **templates(study))}
 
 
+def inventory():
+    """The matrices of the study."""
+    from brodmann.statistics.inventory import Inventory
+
+    return Inventory.from_params(asked.matrices)
+
+
 def page(study):
     """The report."""
     from brodmann.report.compose import compose
-    from brodmann.statistics.inventory import Inventory
 
-    composed = compose(study, Inventory.from_params(asked.matrices), asked.figures)
-    return {"page": composed, "template": workflow / "report" / "report.html.j2"}
+    words = workflow / "report"
+    composed = compose(study, inventory(), asked.figures, words)
+    return {"page": composed, "template": words / "report.html.j2"}
 
 
 MORE = {
@@ -85,7 +86,15 @@ MORE = {
     "expand_second_items": lambda _: {"definition": given[0], "second": True},
     "fetch_model": lambda _: {"name": here.model},
     "check_model": lambda _: {"name": here.model},
-    "attribution": lambda _: {"second_file": given.get("second_file")},
+    "baseline": lambda _: each(items_file=given.item_files, output=made, lender=given.lenders),
+    "attribution": lambda _: each(
+        items_file=given.item_files,
+        second_file=given.second_files,
+        baseline_file=given.baseline_files,
+        output=made.outputs,
+        replicates=made.all_replicates,
+    ),
+    "circuit_masks": lambda _: each_mask(),
     "overlap": lambda _: {
         "mask_folder": f"results/{here.model}/masks/{here.component}",
         "folder": f"results/{here.model}/overlap/{here.component}",
@@ -108,9 +117,12 @@ MORE = {
     "network_use": use,
     "network_agreement": maps,
     "written": masks,
+    "import_overlap": lambda _: {"source": given[0], "outputs": dict(made.items())},
+    "import_drop": lambda _: {"source": given[0]},
+    "average": lambda _: {"inventory": inventory()},
+    "printed_tables": lambda _: {"inputs": given, "outputs": made},
     "provenance": lambda _: {"items": given.item_files},
     "methods": lambda _: {
-        "schema_file": workflow / "schemas" / "config.schema.yaml",
         "bibliography_file": workflow / "report" / "methods.bib",
         "outputs": made,
     },

@@ -120,11 +120,11 @@ def find_size(entry: ModelEntry, cache: Cache, results: Path) -> ModelSize:
     try:
         return model_size(entry, *files)
     except FileNotFoundError:
-        raise UserError.at(
-            f"models.{entry.name}",
-            "its size is not known: it has not been fetched",
-            "run 'snakemake models' first, or give a folder with its config.json: source: path:DIR",
-        ) from None
+        what = "its size is not known: it has not been fetched"
+        fix = (
+            "run 'snakemake models' first, or give a folder with its config.json: source: path:DIR"
+        )
+        raise UserError.at(f"models.{entry.name}", what, fix) from None
 
 
 def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
@@ -137,9 +137,8 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
     for need in sites.needs(study, name):
         if need.site == "mlp_hidden" or (need.site == "heads" and size.stateful):
             other = need.advice(works) or "leave the model out"
-            found.append(
-                f"not supported (mixture of experts): no {need.site} for {need.key}; {other}"
-            )
+            what = f"not supported (mixture of experts): no {need.site} for {need.key}"
+            found.append(f"{what}; {other}")
     return tuple(found)
 
 
@@ -174,11 +173,9 @@ def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
     """How many GPUs of this size hold the weights, each with room for its work on one row at least."""
     room = gpu_bytes * _USABLE - CUDA_CONTEXT - memory.least
     if room <= 0:
-        raise UserError.at(
-            f"models.{name}",
-            f"the work on a single text takes {memory.least / GB:.1f} GB in {memory.rule}",
-            f"it does not fit a GPU of {gpu_bytes / GB:g} GB, however many there are",
-        )
+        what = f"the work on a single text takes {memory.least / GB:.1f} GB in {memory.rule}"
+        fix = f"it does not fit a GPU of {gpu_bytes / GB:g} GB, however many there are"
+        raise UserError.at(f"models.{name}", what, fix)
     return max(1, math.ceil(memory.weights / room))
 
 

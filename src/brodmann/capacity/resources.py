@@ -82,7 +82,9 @@ def tokens(
     return PASSES[rule].tokens(Job(study, size.widths, size.stateful, lengths or {}))
 
 
-def needs(study: Study, rule: str, data: str | Path | None = None) -> dict[str, Callable[..., int]]:
+def needs(
+    study: Study, rule: str, data: str | Path | None = None
+) -> dict[str, Callable[..., int] | int]:
     """The ``resources:`` of a rule that loads a model: functions that Snakemake calls for each job.
 
     They are called when the job is about to be submitted, too: what was not known before is known then.
@@ -113,4 +115,5 @@ def needs(study: Study, rule: str, data: str | Path | None = None) -> dict[str, 
         work = tokens(study, rule, found, prompt_lengths(study, data))
         return runtime_minutes(found, work, on_gpu=gpu(wildcards) > 0, attempt=attempt)
 
-    return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime}
+    # Jobs that share an allocation take turns (profiles/slurm): each takes its one slot.
+    return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime, "slot": 1}

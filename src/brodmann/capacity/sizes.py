@@ -23,15 +23,7 @@ WIDTHS = {
 _USUAL_WIDTH = 2
 # MLPs without a gate have two matrices, those with one have three.
 _UNGATED = (
-    "gpt2",
-    "gpt_neox",
-    "gptj",
-    "gpt_bigcode",
-    "codegen",
-    "bloom",
-    "falcon",
-    "phi",
-    "starcoder2",
+    *("gpt2", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "bloom", "falcon", "phi", "starcoder2"),
 )
 
 

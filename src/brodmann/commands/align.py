@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from brodmann.commands.common import chosen, open_model, positive, study_arguments
+from brodmann.commands.common import chosen, masked, open_model, others, positive, study_arguments
 from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import write_text
-from brodmann.localizers.selection import read_pairs
+from brodmann.files import read_text, write_text
 from brodmann.store.tables import write_table
 
 COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
@@ -25,9 +24,8 @@ COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, model=True)
     add = parser.add_argument
-    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME)")
     add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
     add("--stimuli", required=True, help=".txt, or .csv with text (and group)")
     add("--voxels", metavar="CSV", help="recordings: a row per stimulus")
@@ -39,18 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables; a line for each result."""
-    study, name = chosen(options)
-    request = Request(
-        options.mask,
-        options.stimuli,
-        options.voxels,
-        options.out,
-        options.pooling,
-        study.localizer.site,
-        options.folds,
-        tuple(dict.fromkeys(options.seeds)),
-    )
-    for line in align(study, name, request):
+    for line in align(*chosen(options), options):
         print(line, flush=True)
     print(f"The tables are in {options.out}")
     return 0
@@ -72,23 +59,9 @@ class Recordings:
     values: np.ndarray  # float64 [stimuli, voxels]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is to be exported, and how the prediction is tested."""
-
-    mask: str  # a file
-    stimuli: str  # a file
-    voxels: str | None  # a file
-    out: str  # a folder
-    pooling: str
-    site: str
-    folds: int
-    seeds: tuple[int, ...]  # of the random units; the first one's folds are everybody's
-
-
 def read_stimuli(path: str | Path) -> Stimuli:
     """A text a line, or a CSV file with a column ``text`` and, if it likes, ``group``."""
-    content = _text(path)
+    content = read_text(path, "utf-8-sig")
     if not str(path).lower().endswith(".csv"):
         texts = [line.strip() for line in content.splitlines() if line.strip()]
         return _stimuli(path, texts, None)
@@ -113,7 +86,7 @@ def _stimuli(path: str | Path, texts: list[str], groups: list[str] | None) -> St
 
 def read_recordings(path: str | Path, n_stimuli: int) -> Recordings:
     """A CSV file with a header: a row per stimulus, a column per voxel; a column ``stimulus`` is left out."""
-    rows = list(csv.reader(io.StringIO(_text(path))))
+    rows = list(csv.reader(io.StringIO(read_text(path, "utf-8-sig"))))
     header = rows[0] if rows else []
     kept = [number for number, name in enumerate(header) if name.strip() not in ("", "stimulus")]
     if not kept:
@@ -135,61 +108,57 @@ def read_recordings(path: str | Path, n_stimuli: int) -> Recordings:
     return Recordings(tuple(header[number] for number in kept), values)
 
 
-def _text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]:
+    """Write activations.*.csv and, with recordings, alignment.csv; yields a line for each result.
 
-
-def align(study: Study, name: str, request: Request) -> Iterator[str]:
-    """Write activations.*.csv and, with recordings, alignment.csv; yields a line for each result."""
-    stimuli = read_stimuli(request.stimuli)
+    ``options``: which units and stimuli, and how the prediction is tested. Folds are everybody's, drawn with
+    the first seed.
+    """
+    stimuli = read_stimuli(options.stimuli)
     recordings = None
-    if request.voxels is not None:
-        recordings = read_recordings(request.voxels, len(stimuli.texts))
+    if options.voxels is not None:
+        recordings = read_recordings(options.voxels, len(stimuli.texts))
     n_groups = len(set(stimuli.groups))
-    if recordings is not None and n_groups < max(2, request.folds):
-        what = f"{n_groups} stimuli (or groups) cannot make {request.folds} folds"
-        raise UserError.at(request.stimuli, what, "at least two folds, each with one of its own")
-    units = read_pairs(request.mask)
-    if not units:
-        raise UserError.at(request.mask, "the mask has no units")
-    activations, width = _activations(study, name, request, stimuli, units)
+    if recordings is not None and n_groups < max(2, options.folds):
+        what = f"{n_groups} stimuli (or groups) cannot make {options.folds} folds"
+        raise UserError.at(options.stimuli, what, "at least two folds, each with one of its own")
+    units = masked(options.mask)
+    activations, width = _activations(study, name, options, stimuli, units)
     chosen = np.array([layer * width + unit for layer, unit in units])
-    rest = np.setdiff1d(np.arange(activations.shape[1]), chosen)
-    count = min(len(chosen), len(rest))
     conditions: list[tuple[str, Any, np.ndarray]] = [("localized", "", chosen)]
-    for seed in request.seeds:
-        drawn = np.sort(np.random.default_rng(seed).choice(rest, size=count, replace=False))
-        conditions.append(("random", seed, drawn))
-    yield from _written(request, conditions, activations, width, stimuli, recordings)
+    for seed in dict.fromkeys(options.seeds):
+        drawn = others(chosen.tolist(), activations.shape[1], seed)
+        conditions.append(("random", seed, np.sort(drawn)))
+    yield from _written(options, conditions, activations, width, stimuli, recordings)
 
 
 def _activations(
-    study: Study, name: str, request: Request, stimuli: Stimuli, units: Sequence[tuple[int, int]]
+    study: Study,
+    name: str,
+    options: argparse.Namespace,
+    stimuli: Stimuli,
+    units: Sequence[tuple[int, int]],
 ) -> tuple[np.ndarray, int]:
     """Of all units, pooled over each stimulus: float64 [stimuli, layers * units], and units per layer."""
-    model, _ = open_model(study, name, request.site)
+    site = study.localizer.site
+    model, _ = open_model(study, name, site)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.activations import Activations
     from brodmann.runner.texts import encode_texts
 
-    with lesion(model, units, site=request.site):
+    with lesion(model, units, site=site):
         pass  # a mask that does not fit the model is named at once
-    rows = encode_texts(model.tokenizer, stimuli.texts, where=request.stimuli)
-    source = Activations(model, site=request.site, batch_tokens=study.execution.batch_tokens)
+    rows = encode_texts(model.tokenizer, stimuli.texts, where=options.stimuli)
+    source = Activations(model, site=site, batch_tokens=study.execution.batch_tokens)
     values = np.empty((len(rows), *source.shape))
-    for numbers, some in source.pooled(rows, request.pooling):
+    for numbers, some in source.pooled(rows, options.pooling):
         values[numbers] = some
     return values.reshape(len(rows), -1), source.shape[1]
 
 
 def _written(
-    request: Request,
+    options: argparse.Namespace,
     conditions: list[tuple[str, Any, np.ndarray]],
     activations: np.ndarray,
     width: int,
@@ -198,7 +167,7 @@ def _written(
 ) -> Iterator[str]:
     from brodmann.localizers.alignment import folds, predict
 
-    out, rows = Path(request.out), []
+    out, rows = Path(options.out), []
     for condition, seed, units in conditions:
         label = condition if seed == "" else f"{condition}-seed{seed}"
         table = io.StringIO()
@@ -212,10 +181,10 @@ def _written(
         if recordings is None:
             yield f"{label}: {len(units)} units, {len(stimuli.texts)} stimuli"
             continue
-        fold = folds(stimuli.groups, request.folds, request.seeds[0])
+        fold = folds(stimuli.groups, options.folds, options.seeds[0])
         found = predict(activations[:, units], recordings.values, fold)
         common = {"condition": condition, "seed": seed, "n_units": len(units)}
-        common |= {"n": len(stimuli.texts), "folds": request.folds}
+        common |= {"n": len(stimuli.texts), "folds": options.folds}
         rows += [
             {**common, "voxel": voxel, "r": float(r), "penalty": float(penalty)}
             for voxel, r, penalty in zip(recordings.names, found.r, found.penalty, strict=True)

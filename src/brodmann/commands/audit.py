@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from brodmann.errors import UserError
 from brodmann.files import write_text
 from brodmann.models.cache import Cache
 from brodmann.models.sources import fetch, locate
-from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, audit
+from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, Score, audit
 from brodmann.tasks.catalogue import LEXICON_FOLDER, select, task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -73,15 +73,11 @@ def audits(
     names = [entry[0] for entry in people["entries"]]
     for task in tasks:
         items = expand(task, load_definition(task_path(data, task)), seed=seed, count=count)
-        yield (
-            task,
-            {
-                wording: audit(
-                    items, wording, encoders, names=names, classifier=wording == "completion"
-                )
-                for wording in items.wordings
-            },
-        )
+        found = {}
+        for wording in items.wordings:
+            known = wording == "completion"
+            found[wording] = audit(items, wording, encoders, names=names, classifier=known)
+        yield task, found
 
 
 def problems(task: str, found: dict[str, Audit]) -> list[str]:
@@ -111,34 +107,39 @@ class Tables:
 
 def tables(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> Tables:
     """What the audits found, a line a task."""
-    cells = [
-        [task, str(a.n_items), str(a.n_units), str(a.n_contents)]
-        + [_both(found, name) for name in encoders]
-        for task, found, a in _completion(rows)
-    ]
-    size = _markdown(["task", "items", "units", "contents", *encoders], cells)
-    cells = [
-        [task]
-        + [
-            f"{score.accuracy:.2f} / {score.both_correct:.2f}"
-            if (score := a.shortcuts.get(rule))
-            else "-"
-            for rule in _RULES
-        ]
-        for task, _, a in _completion(rows)
-    ]
-    shortcuts = _markdown(["task", *(rule.replace("_", " ") for rule in _RULES)], cells)
-    cells = [
-        [task] + [f"{a.formats[name]:.2f}" if a.formats[name] else "" for name in SURFACE_FORMATS]
-        for task, _, a in _completion(rows)
-    ]
-    return Tables(size, shortcuts, _markdown(["task", *SURFACE_FORMATS], cells))
+
+    def table(head: Sequence[str], cells: Callable[[dict[str, Audit], Audit], list[object]]) -> str:
+        lines = [["task", *head], ["---"] * (1 + len(head))]
+        lines += [[task, *map(str, cells(found, found["completion"]))] for task, found in rows]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    return Tables(
+        table(
+            ["items", "units", "contents", *encoders],
+            lambda found, a: [
+                a.n_items,
+                a.n_units,
+                a.n_contents,
+                *(_both(found, e) for e in encoders),
+            ],
+        ),
+        table(
+            [rule.replace("_", " ") for rule in _RULES],
+            lambda _, a: [_shown(a.shortcuts.get(rule)) for rule in _RULES],
+        ),
+        table(
+            SURFACE_FORMATS,
+            lambda _, a: [
+                f"{a.formats[name]:.2f}" if a.formats[name] else "" for name in SURFACE_FORMATS
+            ],
+        ),
+    )
 
 
 def document(rows: Sequence[tuple[str, dict[str, Audit]]], encoders: Sequence[str]) -> str:
     """docs/tasks/audit.md."""
     parts = tables(rows, encoders)
-    fixed = ", ".join(task for task, _, a in _completion(rows) if a.fixed_contrast)
+    fixed = ", ".join(task for task, found in rows if found["completion"].fixed_contrast)
     return f"""# Audit of the shipped tasks
 
 Written by `brodmann audit --table docs/tasks/audit.md`; `tests/unit/tasks/test_audit.py` holds the limits.
@@ -173,15 +174,9 @@ Share of the items (completion wording). An item may have several.
 """
 
 
-def _completion(rows):
-    for task, found in rows:
-        yield task, found, found["completion"]
+def _shown(score: Score | None) -> str:
+    return "-" if score is None else f"{score.accuracy:.2f} / {score.both_correct:.2f}"
 
 
 def _both(found: dict[str, Audit], name: str) -> str:
     return " / ".join(f"{result.alignment[name]:.2f}" for result in found.values())
-
-
-def _markdown(header: list[str], cells: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

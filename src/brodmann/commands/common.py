@@ -51,14 +51,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def study_arguments(parser: argparse.ArgumentParser, *, tasks: bool = False) -> None:
-    """Of a command that reads a config. One that names ``tasks`` takes a file after each --configfile."""
+def study_arguments(
+    parser: argparse.ArgumentParser, *, tasks: bool = False, model: bool = False
+) -> None:
+    """Of a command that reads a config. One that names ``tasks`` takes a file after each --configfile;
+    ``model``: of one that is about a single model."""
     action, nargs = ("append", None) if tasks else ("extend", "+")
     says = f"as for snakemake{'; several: once for each' if tasks else ''}"
     for option, value in (("--configfile", "FILE"), ("--config", "KEY=VALUE")):
         parser.add_argument(
             option, action=action, nargs=nargs, default=[], metavar=value, help=says
         )
+    if model:
+        says = "of the config, or a source (hf:ORG/NAME, ...)"
+        parser.add_argument("--model", required=True, help=says)
 
 
 def loaded(options: argparse.Namespace) -> LoadedConfig:
@@ -115,6 +121,23 @@ def chosen(options: argparse.Namespace) -> tuple[Study, str]:
     if name not in study.models:
         raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
     return study, name
+
+
+def masked(path: str) -> list[tuple[int, int]]:
+    """The units (layer, unit) of a mask; an error if it has none."""
+    from brodmann.localizers.selection import read_pairs  # numpy, which not every command needs
+
+    if not (units := read_pairs(path)):
+        raise UserError.at(path, "the mask has no units")
+    return units
+
+
+def others(units: Sequence[int], n_units: int, seed: int) -> Any:
+    """As many of a model's other units, drawn at random; or all of them, if there are not so many."""
+    import numpy as np
+
+    rest = np.setdiff1d(np.arange(n_units), units)
+    return np.random.default_rng(seed).choice(rest, size=min(len(units), len(rest)), replace=False)
 
 
 def open_model(study: Study, name: str, site: str) -> tuple[Any, WeightsRecord]:

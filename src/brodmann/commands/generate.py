@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import numpy as np
-
-from brodmann.commands.common import chosen, number, open_model, positive, study_arguments
+from brodmann.commands.common import (
+    chosen,
+    masked,
+    number,
+    open_model,
+    others,
+    positive,
+    study_arguments,
+)
 from brodmann.config.study import Study
-from brodmann.errors import UserError
-from brodmann.localizers.selection import read_pairs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, model=True)
     add = parser.add_argument
-    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
     add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
     add("--prompt", required=True)
     add("--tokens", type=positive, default=20, metavar="N", help="default 20")
@@ -30,61 +32,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """The three continuations, each as soon as it is there."""
-    study, name = chosen(options)
-    site = study.localizer.site
-    wish = Wish(
-        options.prompt, options.mask, options.tokens, options.temperature, options.seed, site
-    )
-    for condition, text in continuations(study, name, wish):
+    for condition, text in continuations(*chosen(options), options):
         print(f"{condition}:\n  {options.prompt}|{text}", flush=True)
     return 0
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is to be continued, and how. At temperature 0 always the likeliest token follows."""
+def continuations(study: Study, name: str, wish: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """(condition, text) of the three conditions, each as soon as it is there.
 
-    prompt: str
-    mask: str  # a file
-    tokens: int
-    temperature: float
-    seed: int  # of sampling and of the random lesion
-    site: str
-
-
-def continuations(study: Study, name: str, wish: Wish) -> Iterator[tuple[str, str]]:
-    """(condition, text) of the three conditions, each as soon as it is there."""
-    units = read_pairs(wish.mask)
-    if not units:
-        raise UserError.at(wish.mask, "the mask has no units")
-    model, _ = open_model(study, name, wish.site)
+    ``wish``: the options. At temperature 0 always the likeliest token follows.
+    """
+    units, site = masked(wish.mask), study.localizer.site
+    model, _ = open_model(study, name, site)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.context import Reader
     from brodmann.runner.generation import continuation
 
     reader = Reader(model)
-    width = model.width(wish.site)
-    chosen = {layer * width + unit for layer, unit in units}
-    rest = np.setdiff1d(np.arange(model.n_layers * width), list(chosen))
-    count = min(len(chosen), len(rest))
-    drawn = np.random.default_rng(wish.seed).choice(rest, size=count, replace=False)
+    width = model.width(site)
+    lesioned = sorted({layer * width + unit for layer, unit in units})
+    drawn = others(lesioned, model.n_layers * width, wish.seed)
     conditions = {
         "intact": [],
-        f"lesioned ({len(chosen)} units)": units,
-        f"random ({count} units, seed {wish.seed})": [divmod(n, width) for n in drawn.tolist()],
+        f"lesioned ({len(lesioned)} units)": units,
+        f"random ({len(drawn)} units, seed {wish.seed})": [
+            divmod(n, width) for n in drawn.tolist()
+        ],
     }
-    with lesion(model, units, site=wish.site):
+    with lesion(model, units, site=site):
         pass  # a mask that does not fit the model is named before anything is printed
+    how = {"tokens": wish.tokens, "temperature": wish.temperature, "seed": wish.seed}
     for condition, own in conditions.items():
-        with lesion(model, own, site=wish.site):
-            yield (
-                condition,
-                continuation(
-                    reader,
-                    wish.prompt,
-                    tokens=wish.tokens,
-                    temperature=wish.temperature,
-                    seed=wish.seed,
-                ),
-            )
+        with lesion(model, own, site=site):
+            yield condition, continuation(reader, wish.prompt, **how)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from brodmann.commands.common import chosen, number, open_model, positive, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import write_json
+from brodmann.files import atomic_folder, write_json
 from brodmann.stimuli.corpora import load_corpus
 from brodmann.store.tables import write_table
 
@@ -28,9 +27,8 @@ _share = number("a share above 0 and below 1", lambda value: 0 < value < 1)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, model=True)
     add = parser.add_argument
-    add("--model", required=True, help="of the config, or a source (hf:ORG/NAME, ...)")
     add("--ratio", type=_share, required=True, help="share of neurons that goes")
     add("--out", required=True, metavar="DIR", help="new or empty")
     add("--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts")
@@ -52,17 +50,8 @@ def run(options: argparse.Namespace) -> int:
         fix = "give a corpus, a file or a folder"
         raise UserError.at("--dataset", "a task's prompts are not text to prune by", fix)
     corpus = load_corpus(source, stimuli=settings.stimuli, seed=settings.seed)
-    wish = Wish(
-        ratio=options.ratio,
-        also=tuple(dict.fromkeys(r for r in options.also if r != options.ratio)),
-        texts=corpus.require(options.samples).samples[: options.samples],
-        components=options.components,
-        whole_ends=options.whole_ends,
-        compensate=options.compensate,
-        seeds=tuple(options.seeds),
-        out=Path(options.out),
-    )
-    for row in pruned(study, name, wish):
+    texts = corpus.require(options.samples).samples[: options.samples]
+    for row in pruned(study, name, options, texts):
         ratio = f"{row['ratio']:.2f}" if "ratio" in row else "    "
         seed = f" seed {row['seed']}" if row.get("seed", "") != "" else ""
         print(
@@ -74,35 +63,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is to be pruned, and how. ``also``: ratios that are measured but not saved."""
+def pruned(
+    study: Study, name: str, wish: argparse.Namespace, texts: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Rows of what it costs, each as soon as it is there; at last the checkpoint is in ``wish.out``.
 
-    ratio: float
-    also: tuple[float, ...]
-    texts: Sequence[str]  # that networks are found in
-    components: int
-    whole_ends: bool
-    compensate: bool
-    seeds: tuple[int, ...]
-    out: Path
-
-
-def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
-    """Rows of what it costs, each as soon as it is there; at last the checkpoint is in ``wish.out``."""
+    ``wish``: the options. ``texts``: those that networks are found in.
+    """
     from brodmann.networks.pruning import kept_neurons, prune, random_kept
 
-    _free(wish.out)
+    out = Path(wish.out)
+    _free(out)
     model, record = open_model(study, name, SITE)
     from brodmann.runner.engine import Engine
 
     engine = Engine(model, study.execution.batch_tokens)
-    networks = _networks(study, engine, wish)
+    networks = _networks(study, engine, texts, wish.components)
     height = np.abs(networks.maps).max(0)
-    kept = {
-        ratio: kept_neurons(height, ratio, whole_ends=wish.whole_ends)
-        for ratio in (*wish.also, wish.ratio)
-    }
+    others = [ratio for ratio in dict.fromkeys(wish.also) if ratio != wish.ratio]
+    ends = wish.whole_ends
+    kept = {r: kept_neurons(height, r, whole_ends=ends) for r in (*others, wish.ratio)}
     score = _Perplexity(study, engine)
     rows = [{"condition": "intact", "removed": 0, **score(None, None)}]
     yield rows[-1]
@@ -125,10 +105,10 @@ def pruned(study: Study, name: str, wish: Wish) -> Iterator[dict[str, Any]]:
         # |z| of the last neuron that stays: what the ratio came to.
         "thresholds": [float(z[stay].min()) for z, stay in zip(height, final, strict=True)],
         "in_a_network": int(networks.members.any(0).sum()),
-        "whole_ends": wish.whole_ends,
+        "whole_ends": ends,
         "compensated": wish.compensate,
     }
-    _save(model, wish.out, facts, rows)
+    _save(model, out, facts, rows)
 
 
 def _free(folder: Path) -> None:
@@ -136,13 +116,13 @@ def _free(folder: Path) -> None:
         raise UserError.at(str(folder), "is there already", "choose a new or empty folder")
 
 
-def _networks(study: Study, engine: Engine, wish: Wish) -> Any:
+def _networks(study: Study, engine: Engine, texts: Sequence[str], components: int) -> Any:
     from brodmann.networks.decompose import decompose
     from brodmann.networks.extraction import Extractor
     from brodmann.runner.texts import encode_texts
 
     settings = study.networks
-    rows = encode_texts(engine.model.tokenizer, wish.texts, truncate=settings.max_tokens)
+    rows = encode_texts(engine.model.tokenizer, texts, truncate=settings.max_tokens)
     extractor = Extractor(engine.model, site=SITE, engine=engine)
     with (
         tempfile.TemporaryDirectory(prefix="brodmann-") as folder,
@@ -150,7 +130,7 @@ def _networks(study: Study, engine: Engine, wish: Wish) -> Any:
     ):
         return decompose(
             signals,
-            wish.components,
+            components,
             method=settings.method,
             scope="layer",
             restarts=settings.restarts,
@@ -188,16 +168,12 @@ class _Perplexity:
 def _save(model: Any, folder: Path, facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     """All or nothing: the folder appears when it is complete."""
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        staging = Path(aside, "new")
-        try:
+    try:
+        with atomic_folder(folder) as staging:
             model.hf.save_pretrained(staging)
             model.tokenizer.save_pretrained(staging)
             write_json(staging / "pruning.json", facts)
             write_table(staging / "pruning.csv", rows, COLUMNS)
-            if folder.exists():
-                folder.rmdir()  # empty, as was checked
-            staging.rename(folder)
-        except OSError as error:
-            raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None
+            _free(folder)  # as it was before the work began
+    except OSError as error:
+        raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None

@@ -44,11 +44,5 @@ class AblationSettings(Section):
 
     def measurement(self) -> dict[str, Any]:
         """What decides the measured numbers, beside the circuits."""
-        return {
-            "kinds": list(self.kinds),
-            "percents": list(self.percents or ()),
-            "max_items": self.max_items,
-            "layer_matched_trials": self.layer_matched_trials,
-            "random_trials": self.random_trials,
-            "seed": self.seed,
-        }
+        own = self.model_dump(mode="json", exclude={"forecast_only"})
+        return {**own, "percents": own["percents"] or []}

@@ -13,11 +13,8 @@ from brodmann.config.stages import ABLATION, ATTRIBUTION
 from brodmann.sites import COMPONENTS
 
 # Each estimator says itself what it is.
-_KNOWN = (
-    "How units are scored. "
-    + "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
-    + "."
-)
+_SUMMARIES = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
+_KNOWN = f"How units are scored. {_SUMMARIES}."
 
 
 class Agreement(Section):
@@ -81,13 +78,8 @@ class AttributionSettings(Section):
 
     def comparison(self) -> dict[str, Any]:
         """What decides the comparison of estimators with true patching."""
-        return {
-            "tasks": list(self.agreement.tasks),
-            "units": self.agreement.units,
-            "items": self.agreement.items,
-            "steps": self.ig_steps,
-        }
+        return {**self.agreement.model_dump(mode="json"), "steps": self.ig_steps}
 
     def replication(self) -> dict[str, Any]:
         """What decides the replicates that go with them."""
-        return {"splits": self.splits, "bootstraps": self.bootstraps, "seed": self.seed}
+        return self.part("splits", "bootstraps", "seed")

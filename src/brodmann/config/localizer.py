@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
@@ -50,11 +51,8 @@ def parse_range(text: str) -> tuple[float, float]:
     if low > high:
         raise UserError.at(where, f"'{text}' runs backwards", f"write {match[2]}-{match[1]}")
     if low == high and low not in (0.0, 100.0):
-        raise UserError.at(
-            where,
-            f"'{text}' is empty",
-            "100-100 takes the most selective units, 0-0 the least; else give two bounds",
-        )
+        fix = "100-100 takes the most selective units, 0-0 the least; else give two bounds"
+        raise UserError.at(where, f"'{text}' is empty", fix)
     return low, high
 
 
@@ -223,13 +221,7 @@ class LocalizerSettings(LocalizerKeys):
             found["selections"] = [*self.selections]
         if stage in LESION:
             found["selections"] = [*self.selections_of(self.lesioned)]
-            lesion = self.lesion
-            found |= {
-                "kinds": list(lesion.kinds),
-                "tasks": list(lesion.tasks),
-                "items": lesion.items,
-                "passages": lesion.passages,
-            }
+            found |= self.lesion.part("kinds", "tasks", "items", "passages")
         if stage == "network_agreement":
             found["localizers"] = localized
             found["size"] = self.sizes[0].name
@@ -240,7 +232,7 @@ class LocalizerSettings(LocalizerKeys):
 
     def generation(self) -> dict[str, Any]:
         """What decides the texts, beside the files that they are read from."""
-        return {"demand": self.demand, "answers": self.answers, "seed": self.seed}
+        return self.part("demand", "answers", "seed")
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -276,19 +268,14 @@ class LocalizerSettings(LocalizerKeys):
 
     def selections_of(self, sizes: tuple[Size, ...]) -> tuple[str, ...]:
         """The selections of these sizes, each with its random controls."""
-        names = []
-        for size in sizes:
-            names.append(self.selection_name(size))
-            names += [self.control_name(size, seed) for seed in self.lesion.seeds]
-        return tuple(names)
+        seeds = self.lesion.seeds
+        each = ([self.selection_name(s), *(self.control_name(s, n) for n in seeds)] for s in sizes)
+        return tuple(chain.from_iterable(each))
 
     def stimulation(self, network: str) -> dict[str, Any]:
         """What decides a network's responses, beside the texts."""
-        return {
-            "site": self.site,
-            "pooling": self.pooling[network],
-            "truncate": self.truncate[network],
-        }
+        how = {"pooling": self.pooling[network], "truncate": self.truncate[network]}
+        return {"site": self.site, **how}
 
 
 def network_name(text: str) -> str:

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from brodmann.config.resolve import Resolver
+from brodmann.config.resolve import FOLDER_NAME, IN_NAMES, Resolver
 from brodmann.config.section import BY_KIND, Count, Section, Share, SomeText, Text, Truth, Whole
 from brodmann.config.stages import ABLATION, ATTRIBUTION, LESION, NETWORK_USE, NETWORKS
 from brodmann.config.tasks import Filter, TaskKeys
 from brodmann.errors import did_you_mean
 
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # These folders under results/ are not models.
 RESERVED_NAMES = frozenset(
     {
@@ -187,13 +186,8 @@ class ModelEntry(ModelKeys):
 
     def weights_settings(self) -> dict[str, Any]:
         """What decides which weights are meant; ``source`` as written, so that it travels."""
-        return {
-            "source": self.source,
-            "revision": self.revision,
-            "untrained": self.untrained,
-            "seed": self.seed if self.untrained else None,
-            "allow_pickle": self.allow_pickle,
-        }
+        own = self.part("source", "revision", "untrained", "seed", "allow_pickle")
+        return {**own, "seed": self.seed if self.untrained else None}
 
     def loading_settings(self) -> dict[str, Any]:
         """What else decides the numbers that the loaded model computes."""
@@ -234,30 +228,23 @@ def _check_folders(entries: Mapping[str, ModelEntry], here: Resolver) -> None:
             continue
         folder = Path(entry.location).resolve()  # links lead to the same results, too
         if (first := holders.setdefault(folder, name)) != name:
-            here.problem(
-                ("models", name, "source"),
-                f"is the results folder of '{first}', too: {folder}",
-                f"remove '{first}' or '{name}': one model's results would count twice",
-            )
+            fix = f"remove '{first}' or '{name}': one model's results would count twice"
+            what = f"is the results folder of '{first}', too: {folder}"
+            here.problem(("models", name, "source"), what, fix)
 
 
 def _check_name(name: str, spelled: dict[str, str], here: Resolver) -> None:
     path = ("models", name)
-    if not MODEL_NAME.fullmatch(name):
-        here.problem(
-            path,
-            f"{name!r} cannot be a folder name under results/",
-            "letters, digits, '.', '_' and '-', starting with a letter or digit",
-        )
+    if not FOLDER_NAME.fullmatch(name):
+        what = f"{name!r} cannot be a folder name under results/"
+        here.problem(path, what, IN_NAMES)
     if name.lower() in RESERVED_NAMES:
-        what = f"'{name}' is kept for another folder of results/"
-        here.problem(path, what, "choose another name")
-    if (other := spelled.setdefault(name.lower(), name)) != name:
         here.problem(
-            path,
-            f"differs from '{other}' only in upper and lower case",
-            "some file systems cannot keep the two apart; rename one",
+            path, f"'{name}' is kept for another folder of results/", "choose another name"
         )
+    if (other := spelled.setdefault(name.lower(), name)) != name:
+        fix = "some file systems cannot keep the two apart; rename one"
+        here.problem(path, f"differs from '{other}' only in upper and lower case", fix)
 
 
 def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:

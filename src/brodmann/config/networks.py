@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from brodmann.config.network_use import (
     NetworkUse,
     ProbingSettings,
 )
-from brodmann.config.resolve import Resolver
+from brodmann.config.resolve import FOLDER_NAME, IN_NAMES, Resolver
 from brodmann.config.section import (
     AS_WHOLE,
     Count,
@@ -35,7 +34,6 @@ from brodmann.sites import SITES, UNIT_SITES
 NETWORK_SITES = tuple(sorted(UNIT_SITES, key=lambda name: not SITES[name].named))
 Site = Literal[NETWORK_SITES]  # type: ignore[valid-type]
 # A dataset's name is a folder's; this one holds something else, and tables lie beside it.
-DATASET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_DATASETS = frozenset({"interpretation"})
 # Which networks of single samples are counted.
 IDENTIFIED_ONLY, ALL_FOUND = "identified", "all"
@@ -53,7 +51,7 @@ def keeps_signs(method: str, side: str) -> bool:
 def is_dataset_name(name: str) -> bool:
     """Whether a dataset's folder may be called so."""
     free = name not in RESERVED_DATASETS and not name.endswith(".csv")
-    return free and DATASET_NAME.fullmatch(name) is not None
+    return free and FOLDER_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -173,11 +171,7 @@ def _found(name: str, source: str, selected: tuple[str, ...], here: Resolver) ->
 
     path = ("networks", "datasets", name)
     if not is_dataset_name(name):
-        here.problem(
-            path,
-            f"{name!r} cannot be a dataset's folder",
-            "letters, digits, '.', '_' and '-', starting with a letter or digit",
-        )
+        here.problem(path, f"{name!r} cannot be a dataset's folder", IN_NAMES)
     kind, rest = source_kind(source)
     if kind == CORPUS and rest not in SHIPPED:
         here.problem(path, f"no shipped corpus '{rest}'", did_you_mean(rest, SHIPPED))
@@ -254,12 +248,7 @@ class NetworkSettings(NetworkKeys):
 
     def extraction(self) -> dict[str, Any]:
         """What decides the signals, beside the model and the texts."""
-        return {
-            "site": self.site,
-            "layers": None if self.layers is None else list(self.layers),
-            "drop_first": self.drop_first,
-            "max_tokens": self.max_tokens,
-        }
+        return self.part("site", "layers", "drop_first", "max_tokens")
 
     def decomposition(self) -> dict[str, Any]:
         """What decides the maps of given signals, beside how many there are."""

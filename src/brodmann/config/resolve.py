@@ -15,6 +15,9 @@ from brodmann.tasks import catalogue
 if TYPE_CHECKING:
     from brodmann.config.study import Config
 
+# Names of models and datasets are those of folders.
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+IN_NAMES = "letters, digits, '.', '_' and '-', starting with a letter or digit"
 # What Snakemake 9 replaces in every path; for the first there is no way to quote it.
 _REPLACED = re.compile(r"<[a-z][a-z0-9_]*>|\{[^{}]*\}")
 

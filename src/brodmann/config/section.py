@@ -60,6 +60,10 @@ class Section(BaseModel):
         """
         return {}
 
+    def part(self, *keys: str) -> dict[str, Any]:
+        """Some of its values, as JSON has them, in the order of its class."""
+        return self.model_dump(mode="json", include=set(keys))
+
     def but(self, **changes: Any) -> Self:
         """A copy with some values resolved: they are not checked again."""
         return self.model_copy(update=changes)
@@ -89,9 +93,9 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _kind(value: Any) -> str:
-    return (
-        "|mapping" if isinstance(value, dict) else "|text" if isinstance(value, str) else "|number"
-    )
+    if isinstance(value, dict):
+        return "|mapping"
+    return "|text" if isinstance(value, str) else "|number"
 
 
 T = TypeVar("T")

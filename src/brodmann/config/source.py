@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import UserError
-from brodmann.tasks.yaml_source import refuse_depth, refuse_explosion
+from brodmann.tasks.yaml_source import PlainLoader, read_nodes
 
 KeyPath = tuple[Any, ...]
 
@@ -61,25 +61,7 @@ class ConfigSource:
     def add(self, path: str | Path) -> dict[str, Any]:
         """Read one YAML file, note its lines, and return its content."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UserError.at(str(path), "is not UTF-8 text") from None
-        try:
-            refuse_depth(text, path)
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            refuse_explosion(root, path)
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f"{path}:{mark.line + 1}" if mark else str(path)
-            what = getattr(error, "problem", None) or str(error)
-            raise UserError.at(place, f"not valid YAML: {what}") from None
-        # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.
-        except (RecursionError, ValueError) as error:
-            raise UserError.at(str(path), f"not valid YAML: {error}") from None
+        content, root, _ = read_nodes(path, PlainLoader)
         if content is None:
             content = {}
         if not isinstance(content, dict):

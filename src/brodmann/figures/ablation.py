@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from scipy.stats import spearmanr
 
 from brodmann.figures import style
 from brodmann.figures.overlap import draw_square
-from brodmann.figures.panels import domain_dot, dot, head, legend_below, open_frame
+from brodmann.figures.panels import domain_dot, dot, head, legend_below, single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -37,7 +38,7 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
     values = drops.to_numpy(dtype=float)
     if not np.isfinite(values).any():
         return style.empty_figure(title, "no lesion was measured")
-    figure, _ = draw_square(
+    return draw_square(
         values,
         tasks,
         limits=(0, 1),
@@ -46,25 +47,15 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
         title=title,
         names=("silenced circuit", "tested task"),
     )
-    return figure
 
 
 def pairs(forecast: pd.DataFrame, scores: pd.DataFrame, drops: pd.DataFrame) -> pd.DataFrame:
     """source, target, forecast, measured (drop of the score), accuracy_drop: one row per cell."""
-    return pd.DataFrame(
-        [
-            {
-                "source": source,
-                "target": target,
-                "forecast": forecast.loc[source, target],
-                "measured": 1 - scores.loc[source, target],
-                "accuracy_drop": drops.loc[source, target],
-            }
-            for source in scores.index
-            for target in scores.columns
-        ],
-        columns=["source", "target", "forecast", "measured", "accuracy_drop"],
-    )
+    columns = ["source", "target", "forecast", "measured", "accuracy_drop"]
+    matrices = (forecast, 1 - scores, drops)
+    cells = product(scores.index, scores.columns)
+    rows = [(*cell, *(matrix.loc[cell] for matrix in matrices)) for cell in cells]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
@@ -75,27 +66,21 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
     finite = table[np.isfinite(table[["forecast", "measured"]].to_numpy(dtype=float)).all(axis=1)]
     if finite.empty:
         return style.empty_figure(title, "no lesion was measured")
-    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.4), layout="constrained")
+    figure, axes = single(3.4)
     domains = finite["target"].map(domain_of)
     own = finite["source"] == finite["target"]
     for chosen, filled in ((~own, False), (own, True)):
         for domain in style.ordered_domains(domains[chosen]):
             dots = finite[chosen & (domains == domain)]
             colour = style.domain_colour(domain)
-            axes.scatter(
-                dots["forecast"],
-                dots["measured"],
-                s=14 if filled else 8,
-                marker=style.domain_marker(domain),
-                linewidths=0.5,
-                edgecolors="black" if filled else colour,
-                facecolors=colour if filled else "none",
-            )
+            look = {"s": 14, "edgecolors": "black", "facecolors": colour}
+            look = look if filled else {"s": 8, "edgecolors": colour, "facecolors": "none"}
+            look |= {"marker": style.domain_marker(domain), "linewidths": 0.5}
+            axes.scatter(dots["forecast"], dots["measured"], **look)
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.set(xlabel="forecast (sum of attributions)", ylabel="measured drop of the metric")
     head(axes, _correlations(finite, own), 7)
-    open_frame(axes)
     style.add_title(figure, title)
     handles = _handles(style.ordered_domains(domains), bool(own.any()))
     legend_below(figure, handles, 3, handletextpad=0.1)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages import agreement
-from brodmann.figures.panels import dot, open_frame
+from brodmann.figures import style
+from brodmann.figures.panels import dot
 from brodmann.figures.registry import Asked, Files
-from brodmann.figures.style import DOMAIN_COLOURS, OTHER_COLOUR
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -29,9 +29,8 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
     estimators = [
         ESTIMATORS[name] for name in units if name in ESTIMATORS and not ESTIMATORS[name].measures
     ]
-    figure, panels = plt.subplots(
-        1, len(estimators), figsize=(2.6 * len(estimators), 2.7), sharey=True
-    )
+    size = (2.6 * len(estimators), 2.7)
+    figure, panels = plt.subplots(1, len(estimators), figsize=size, sharey=True)
     for axes, one in zip(panels, estimators, strict=True):
         _scatter(axes, units, one.name)
         own = summary[summary["estimator"] == one.name]
@@ -43,12 +42,10 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
         axes.set_xlabel(f"{one.label} (log-probability)")
     panels[0].set_ylabel("effect of patching the unit")
     figure.suptitle(title, x=0.02, ha="left", fontsize=9)
-    domains = sorted({domain_of(task) for task in units["task"]}, key=list(DOMAIN_COLOURS).index)
-    handles = [
-        dot(domain, DOMAIN_COLOURS[domain]) for domain in domains if domain in DOMAIN_COLOURS
-    ]
+    domains = style.ordered_domains(units["task"].map(domain_of))
+    handles = [dot(domain, style.domain_colour(domain)) for domain in domains]
     if handles:
-        figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=7)
+        figure.legend(handles=handles, loc="outside right center")
         figure.subplots_adjust(right=0.82)
     return figure
 
@@ -60,23 +57,14 @@ def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
     limit = float(positive.max()) * 1.5 if positive.size else 1.0
     threshold = max(limit * 1e-4, float(np.quantile(positive, 0.1)) if positive.size else limit)
     for task, own in units.groupby("task", sort=False):
-        colour = DOMAIN_COLOURS.get(domain_of(str(task)), OTHER_COLOUR)
-        for inside, marker in ((0, {"facecolors": "none"}), (1, {"facecolors": colour})):
+        colour = style.domain_colour(domain_of(str(task)))
+        for inside, face in enumerate(("none", colour)):
             some = own[own["in_mask"] == inside]
-            axes.scatter(
-                some[estimator], some["exact"], s=9, linewidths=0.6, edgecolors=colour, **marker
-            )
+            look = {"s": 9, "linewidths": 0.6, "edgecolors": colour, "facecolors": face}
+            axes.scatter(some[estimator], some["exact"], **look)
     axes.plot([-limit, limit], [-limit, limit], color="#999999", linewidth=0.6, zorder=0)
     for scale in (axes.set_xscale, axes.set_yscale):
         scale("symlog", linthresh=threshold)
-    axes.set_xlim(-limit, limit)
-    axes.set_ylim(-limit, limit)
-    ticks = [-_round_down(limit), 0, _round_down(limit)]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    open_frame(axes)
-
-
-def _round_down(value: float) -> float:
-    """The power of ten below."""
-    return float(10.0 ** np.floor(np.log10(value)))
+    below = float(10.0 ** np.floor(np.log10(limit)))  # the power of ten
+    ticks, ends = [-below, 0, below], (-limit, limit)
+    axes.set(xlim=ends, ylim=ends, xticks=ticks, yticks=ticks)

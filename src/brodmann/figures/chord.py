@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from pycirclize import Circos
 
 from brodmann.figures import style
+from brodmann.figures.panels import domain_patches
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of, sort_key
@@ -66,9 +67,8 @@ def subgroup(task: str) -> str:
     domain, _, name = task.partition("/")
     if domain != "formal":
         return domain
-    return next(
-        (group for group, stems in SUBGROUPS.items() if name.startswith(stems)), "other formal"
-    )
+    found = (group for group, stems in SUBGROUPS.items() if name.startswith(stems))
+    return next(found, "other formal")
 
 
 def circle_order(tasks: Sequence[str]) -> list[str]:
@@ -128,27 +128,22 @@ def draw_chord(matrix: pd.DataFrame, *, minimum: float = 0.05, title: str) -> Fi
     _add_rings(circos, tasks)
     _add_links(circos, tasks, links, sizes)
     for sector in circos.sectors:
-        sector.text(
-            style.task_label(sector.name),
-            r=LABEL_RADIUS,
-            orientation="vertical",
-            size=LABEL_SIZE,
-            color=style.readable(style.domain_colour(domain_of(sector.name))),
-        )
+        colour = style.readable(style.domain_colour(domain_of(sector.name)))
+        look = {"r": LABEL_RADIUS, "orientation": "vertical", "size": LABEL_SIZE, "color": colour}
+        sector.text(style.task_label(sector.name), **look)
     return _lay_out(circos, tasks, links, minimum, title)
 
 
 def _gaps(tasks: Sequence[str]) -> list[float]:
     """Degrees after each task's sector, a third of the circle at most."""
     following = [*tasks[1:], tasks[0]]
-    gaps = [
-        DOMAIN_GAP
-        if domain_of(a) != domain_of(b)
-        else GROUP_GAP
-        if subgroup(a) != subgroup(b)
-        else TASK_GAP
-        for a, b in zip(tasks, following, strict=True)
-    ]
+
+    def gap(a: str, b: str) -> float:
+        if domain_of(a) != domain_of(b):
+            return DOMAIN_GAP
+        return GROUP_GAP if subgroup(a) != subgroup(b) else TASK_GAP
+
+    gaps = list(map(gap, tasks, following))
     scale = min(1.0, 120 / sum(gaps))
     return [gap * scale for gap in gaps]
 
@@ -170,18 +165,11 @@ def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
         room = np.radians(end - start) * diameter / 2
         if room > style.text_width(domain, LABEL_SIZE) * 1.15:
             middle = (start + end) / 2 % 360
-            circos.text(
-                domain,
-                r=np.mean(DOMAIN_RING),
-                deg=middle,
-                rotation=180 - middle if 90 < middle < 270 else -middle,
-                rotation_mode="anchor",
-                va="center",
-                size=LABEL_SIZE,
-                # One colour on all four: black is the one that every domain leaves readable.
-                color="black",
-                fontweight="bold",
-            )
+            turn = {"rotation": 180 - middle if 90 < middle < 270 else -middle}
+            turn |= {"rotation_mode": "anchor", "va": "center"}
+            # One colour on all four: black is the one that every domain leaves readable.
+            look = {"size": LABEL_SIZE, "color": "black", "fontweight": "bold"}
+            circos.text(domain, r=np.mean(DOMAIN_RING), deg=middle, **turn, **look)
 
 
 def _add_links(
@@ -189,27 +177,15 @@ def _add_links(
 ) -> None:
     """Ribbons; within a sector in the order that crosses least, in its middle if it has more room."""
     places = _link_places(tasks, links, sizes)
-    same = [
-        domain_of(a) == domain_of(b) for a, b in zip(links["source"], links["target"], strict=True)
-    ]
+    same = links["source"].map(domain_of) == links["target"].map(domain_of)
     # Across domains first (beneath), then wide ones below narrow ones.
     order = sorted(links.index, key=lambda row: (same[row], -links.loc[row, "overlap"]))
     for row in order:
         source, target = links.loc[row, "source"], links.loc[row, "target"]
-        look = (
-            {"color": style.domain_colour(domain_of(source)), "alpha": 0.6}
-            if same[row]
-            else {"color": style.NEUTRAL, "alpha": CROSS_ALPHA}
-        )
-        circos.link(
-            (source, *places[source, row]),
-            (target, *places[target, row]),
-            r1=LINK_RADIUS,
-            r2=LINK_RADIUS,
-            allow_twist=False,
-            lw=0,
-            **look,
-        )
+        own = {"color": style.domain_colour(domain_of(source)), "alpha": 0.6}
+        look = own if same[row] else {"color": style.NEUTRAL, "alpha": CROSS_ALPHA}
+        ends = [(task, *places[task, row]) for task in (source, target)]
+        circos.link(*ends, r1=LINK_RADIUS, r2=LINK_RADIUS, allow_twist=False, lw=0, **look)
 
 
 def _link_places(
@@ -247,26 +223,16 @@ def _lay_out(
     # pyCirclize's axes go up to 105.
     outer = 1.05 * diameter
     x, y = (width + left - right) / 2, foot + bottom
-    axes = figure.add_axes(
-        ((x - outer / 2) / width, (y - outer / 2) / height, outer / width, outer / height),
-        projection="polar",
-    )
+    box = (x - outer / 2) / width, (y - outer / 2) / height, outer / width, outer / height
+    axes = figure.add_axes(box, projection="polar")
     circos.plotfig(ax=axes)
     # The extent of curves in polar axes is guessed far too large; the frame is the figure's.
     for artist in axes.collections:
         artist.set_in_layout(False)
     figure.add_artist(Rectangle((0, 0), 1, 1, transform=figure.transFigure, alpha=0))
     style.add_title(figure, title)
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 0.22 / height),
-        ncols=columns,
-        frameon=False,
-        fontsize=7,
-        handlelength=1.2,
-        borderaxespad=0,
-    )
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.22 / height), "borderaxespad": 0}
+    figure.legend(handles=handles, ncols=columns, handlelength=1.2, **place)
     figure.text(0.5, 0.04 / height, _scale_text(links, minimum), ha="center", fontsize=6.5)
     return figure
 
@@ -279,16 +245,14 @@ def _size(tasks: Sequence[str]) -> tuple[float, float]:
 def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float, float]]:
     """The largest diameter, and how far circle and labels then reach left, right, up and down."""
     angles = np.array([np.radians(np.mean(sector.deg_lim)) for sector in circos.sectors])
-    lengths = np.array(
-        [style.text_width(style.task_label(s.name), LABEL_SIZE) for s in circos.sectors]
-    )
+    labels = [style.task_label(sector.name) for sector in circos.sectors]
+    lengths = np.array([style.text_width(label, LABEL_SIZE) for label in labels])
 
     def reach(diameter: float) -> tuple[float, float, float, float]:
         ends = LABEL_RADIUS / 100 * diameter / 2 + lengths + 0.05
         across, up = ends * np.sin(angles), ends * np.cos(angles)
-        return tuple(
-            float(max(values.max(), diameter / 2 + 0.05)) for values in (-across, across, up, -up)
-        )
+        ways = (-across, across, up, -up)
+        return tuple(float(max(values.max(), diameter / 2 + 0.05)) for values in ways)
 
     diameters = np.linspace(LARGEST, SMALLEST, 60) * width
     fitting = (found for found in diameters if sum(reach(found)[:2]) <= width)
@@ -298,8 +262,7 @@ def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float
 
 def _legend(tasks: Sequence[str], links: pd.DataFrame) -> list[Patch]:
     groups = [group for group in SUBGROUP_COLOURS if group in {subgroup(task) for task in tasks}]
-    domains = style.ordered_domains(domain_of(task) for task in tasks)
-    handles = [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
+    handles = domain_patches(tasks)
     handles += [Patch(color=SUBGROUP_COLOURS[group], label=f"formal: {group}") for group in groups]
     crossing = links["source"].map(domain_of) != links["target"].map(domain_of)
     if crossing.any():

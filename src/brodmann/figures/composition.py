@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from brodmann.figures import style
-from brodmann.figures.panels import grid, head, open_frame
+from brodmann.figures.panels import grid, head
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.composition import binned, composition
 from brodmann.store.tensors import read_tensor
@@ -57,7 +57,6 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     figure, places = grid(len(panels), **shape, sharey=True)
     for axes, (name, table) in zip(places, panels.items(), strict=True):
         head(axes, name)
-        open_frame(axes)
         if not np.isfinite(table["log"].to_numpy(dtype=float)).any():
             style.state_empty(axes, "no layer")
             continue
@@ -67,11 +66,11 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     figure.supylabel("log10(neurons per layer + 1)", fontsize=8)
     style.add_title(figure, title)
     # The order of the legend is that of the stack, from the top.
-    handles = [_patch(owner) for owner in reversed(owners)]
+    handles = [Patch(label=owner, **_look(owner)) for owner in reversed(owners)]
     if any(table["log"].isna().any() for table in panels.values()):
         handles.append(Patch(facecolor=EMPTY_BIN, label="(no layer)"))
     named = {"title": "neurons of", "title_fontsize": 7}
-    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=7, **named)
+    figure.legend(handles=handles, loc="outside right upper", **named)
     return figure
 
 
@@ -80,19 +79,10 @@ def _stack(axes: Axes, table: pd.DataFrame, owners: list[str]) -> None:
     values = table.pivot_table(index="bin", columns="owner", values="log", dropna=False)
     count = int(table["bin"].max()) + 1
     values = values.reindex(index=range(count), columns=owners).astype(float).fillna(0.0)
-    base = np.zeros(count)
+    base, middles = np.zeros(count), (np.arange(count) + 0.5) / count
     for owner in owners:
         heights = values[owner].to_numpy()
-        axes.bar(
-            (np.arange(count) + 0.5) / count,
-            heights,
-            bottom=base,
-            width=0.92 / count,
-            color=style.domain_colour(owner),
-            hatch=_hatch(owner),
-            edgecolor="white",
-            linewidth=0,
-        )
+        axes.bar(middles, heights, bottom=base, width=0.92 / count, **_look(owner))
         base = base + heights
     filled = set(table.loc[np.isfinite(table["log"].astype(float)), "bin"])
     for number in set(range(count)) - filled:
@@ -101,15 +91,7 @@ def _stack(axes: Axes, table: pd.DataFrame, owners: list[str]) -> None:
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _hatch(owner: str) -> str:
-    return style.DOMAIN_HATCHES.get(owner, style.OTHER_HATCH)
-
-
-def _patch(owner: str) -> Patch:
-    return Patch(
-        facecolor=style.domain_colour(owner),
-        hatch=_hatch(owner),
-        edgecolor="white",
-        lw=0,
-        label=owner,
-    )
+def _look(owner: str) -> dict[str, object]:
+    hatch = style.DOMAIN_HATCHES.get(owner, style.OTHER_HATCH)
+    colour = style.domain_colour(owner)
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from brodmann.figures import style
-from brodmann.figures.panels import open_frame
+from brodmann.figures.panels import single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
@@ -51,7 +50,7 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     """
     if table.empty:
         return style.empty_figure(title)
-    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.2), layout="constrained")
+    figure, axes = single(3.2)
     for _, own in table.groupby("task", sort=False):
         colour = style.domain_colour(own["domain"].iloc[0])
         axes.plot(own["percent"], own["share"], color=colour, linewidth=0.5, alpha=0.35)
@@ -70,7 +69,6 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     axes.set(xscale="log", xlim=(min(percent, table["percent"].min()), 100), ylim=(0, 1.06))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set(xlabel="strongest units (% of all units)", ylabel="share of absolute attribution")
-    open_frame(axes)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7, handlelength=3.2)
+    figure.legend(loc="outside lower center", ncols=3, handlelength=3.2)
     style.add_title(figure, title)
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from brodmann.figures.panels import dot, head, legend_below
+from brodmann.figures.panels import distinct, dot, grid, head, legend_below
 from brodmann.figures.registry import Asked, Files, called
-from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure
+from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure, state
 from brodmann.figures.tables import at_size, long_table
 
 PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
@@ -44,39 +43,32 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
     """
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
         return empty_figure(title, "no model is included")
-    models = list(dict.fromkeys(table.sort_values("control", kind="stable")["model"]))
+    models = distinct(table.sort_values("control", kind="stable")["model"])
     outcomes = [name for name in OUTCOMES if name in set(table["outcome"])]
     outcomes += sorted(set(table["outcome"]) - set(outcomes))
-    figure, panels = plt.subplots(
-        1,
-        len(outcomes),
-        figsize=(
-            SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE,
-            min(LARGEST, 1.0 + ROW_HEIGHT * len(models)),
-        ),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axes, outcome in zip(panels.flat, outcomes, strict=True):
+    width = SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE
+    height = min(LARGEST, 1.0 + ROW_HEIGHT * len(models))
+    shape = {"height": height, "width": width, "around": 0, "sharey": True}
+    figure, panels = grid(len(outcomes), per_row=len(outcomes), **shape)
+    for axes, outcome in zip(panels, outcomes, strict=True):
         head(axes, OUTCOMES.get(outcome, outcome))
         axes.set_xlabel("same-domain coefficient and interval")
         _panel(axes, table[table["outcome"] == outcome], models)
     controls = set(table.loc[table["control"].astype(bool), "model"])
     names = [called(model, controls) for model in models]
-    panels[0, 0].set_yticks(range(len(models)), names)
-    panels[0, 0].set_ylim(len(models) - 0.5, -0.5)
+    panels[0].set_yticks(range(len(models)), names)
+    panels[0].set_ylim(len(models) - 0.5, -0.5)
     add_title(figure, title)
     legend_below(figure, [_handle(name) for name in PREDICTORS], 2)
     return figure
 
 
 def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
         axes.set_xticks([])
-        axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
+        state(axes)
         return
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.axvline(0, color="black", linewidth=0.7, zorder=1)

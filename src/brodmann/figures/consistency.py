@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,17 +14,19 @@ from matplotlib.transforms import ScaledTranslation
 from brodmann.figures import style
 from brodmann.figures.panels import (
     colour_bar,
+    distinct,
     domain_dot,
     dot,
+    grid,
     head,
     legend_below,
     number_cells,
-    open_frame,
+    single,
 )
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
-from brodmann.statistics.inventory import ALL, Drop, Inventory
+from brodmann.statistics.inventory import ALL, Inventory, Matrix
 from brodmann.statistics.structure_function import pair_table
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -59,12 +60,10 @@ def of_cells(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 def _tau(table: pd.DataFrame) -> pd.DataFrame:
     """Models by models, from the rows of consistency.csv."""
     pairs_only = table[table["model"] != ALL]
-    found = [
-        Tau(row["model"], row["other"], row["tau"], np.nan, int(row["n"]))  # the table has no p
-        for _, row in pairs_only.iterrows()
-    ]
-    models = dict.fromkeys([*pairs_only["model"], *pairs_only["other"]])
-    return tau_matrix(list(models), Consistency(tuple(found), ()))
+    columns = pairs_only[["model", "other", "tau", "n"]].itertuples(index=False)
+    found = [Tau(*names, tau, np.nan, int(n)) for *names, tau, n in columns]  # the table has no p
+    models = distinct([*pairs_only["model"], *pairs_only["other"]])
+    return tau_matrix(models, Consistency(tuple(found), ()))
 
 
 def _cells(
@@ -73,23 +72,17 @@ def _cells(
     """source, target, overlap and drop of every model, with its correlation as text."""
     parts = []
     for one in inventory.drops:
-        if (one.component, one.sel, one.kind) != (component, sel, kind):
-            continue
-        if one.overlap not in inventory.overlaps:
-            continue
-        cells = pair_table(read_matrix(one.overlap.path("containment")), read_matrix(one.path))
-        parts.append(cells.assign(model=one.model, rho=_rho(statistics, one)))
+        if one.group == (component, sel, kind) and one.overlap in inventory.overlaps:
+            cells = pair_table(read_matrix(one.overlap.path()), read_matrix(one.path()))
+            parts.append(cells.assign(model=one.model, rho=_rho(statistics, one)))
     columns = ["model", "source", "target", "overlap", "drop", "rho"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _rho(statistics: pd.DataFrame, one: Drop) -> str:
+def _rho(statistics: pd.DataFrame, one: Matrix) -> str:
     """Spearman's rho of a model, as it stands in the figure."""
-    own = statistics[
-        (statistics["model"] == one.model)
-        & (statistics["sel"] == one.sel)
-        & (statistics["kind"] == one.kind)
-    ]
+    cell = statistics[["model", "sel", "kind"]] == [one.model, one.sel, one.kind]
+    own = statistics[cell.all(axis=1)]
     value = own["spearman"].iloc[0] if len(own) else np.nan
     return "" if pd.isna(value) else f"rho = {value:.2f}"
 
@@ -109,9 +102,7 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     size, names_size = min(6.5, 6.5 * cell / CELL * 1.3), min(7.0, 0.8 * 72 * cell)
     side = cell * len(models)
     across, up = MARGINS
-    figure, axes = plt.subplots(
-        figsize=(max(style.SINGLE, side + across), side + up), layout="constrained"
-    )
+    figure, axes = single(side + up, max(style.SINGLE, side + across))
     low = min(0.0, float(np.nanmin(values)))
     # Negative values need a scale with a middle.
     limits, palette = ((0.0, 1.0), "viridis") if low == 0 else ((-1.0, 1.0), "RdBu_r")
@@ -138,47 +129,32 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     """
     shown = cells[cells["source"] != cells["target"]]
     shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
-    models = list(dict.fromkeys(cells["model"]))
+    models = distinct(cells["model"])
     if shown.empty:
         return style.empty_figure(title, "no pair of tasks has both values")
     per_row = PANELS_PER_ROW if len(models) <= PANELS_PER_ROW**2 else MOST_PER_ROW
     rows = -(-len(models) // per_row)
     columns = -(-len(models) // rows)
     height = min(1.75, (style.LARGEST - 0.75) / rows)
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(
-            max(style.SINGLE, min(style.DOUBLE, style.SINGLE * columns)),
-            0.75 + height * rows,
-        ),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for number, axes in enumerate(grid.flat):
-        open_frame(axes)
-        if number >= len(models):
-            axes.set_visible(False)
-    for axes, model in zip(grid.flat, models, strict=False):
+    shape = {"per_row": columns, "height": height, "around": 0.75, "sharex": True, "sharey": True}
+    figure, panels = grid(len(models), width=min(style.DOUBLE, style.SINGLE * columns), **shape)
+    for axes, model in zip(panels, models, strict=True):
         own = shown[shown["model"] == model]
         name = _name(cells[cells["model"] == model])
         head(axes, name, 7 if per_row == PANELS_PER_ROW else 4)
         if own.empty:
-            axes.text(0.5, 0.5, "no data", ha="center", color="#777777", transform=axes.transAxes)
+            style.state(axes)
             continue
         _scatter(axes, own)
     # Panels that share their axis show its numbers in the lowest of their column.
-    for column in range(columns):
-        lowest = max(row for row in range(rows) if row * columns + column < len(models))
-        grid[lowest, column].tick_params(labelbottom=True)
-        grid[lowest, column].set_xlabel("overlap")
-    for axes in grid[:, 0]:
+    for axes in panels[-columns:]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("overlap")
+    for axes in panels[::columns]:
         axes.set_ylabel("accuracy lost")
     low, high = float(shown["drop"].min()), float(shown["drop"].max())
     margin = 0.05 * (high - low) or 0.05
-    grid[0, 0].set_ylim(low - margin, high + margin)
+    panels[0].set_ylim(low - margin, high + margin)
     style.add_title(figure, title)
     handles = _handles(shown)
     legend_below(figure, handles, len(handles) if columns > 2 else 3, handletextpad=0.1)

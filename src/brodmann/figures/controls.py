@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.lines import Line2D
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.stages.ablation import COLUMNS
 from brodmann.figures import style
-from brodmann.figures.panels import domain_axis, dot, legend_below, open_frame
+from brodmann.figures.panels import domain_axis, dot, legend_below, single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
 
@@ -44,7 +43,7 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
         return style.empty_figure(title, "no ablation is included")
     domains = style.ordered_domains(summary["domain"])
     groups = [group for group in GROUPS if group in set(summary["group"])]
-    figure, axes = plt.subplots(figsize=(style.SINGLE, 3.0), layout="constrained")
+    figure, axes = single(3.0)
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     cells = summary.set_index(["domain", "group"])
     for place, domain in enumerate(domains):
@@ -56,7 +55,6 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
         axes.axvline(border - 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
     domain_axis(axes, domains, _colour)
     axes.set(xlabel="domain of the tested task", ylabel="accuracy lost (mean ± s.e.m.)")
-    open_frame(axes)
     style.add_title(figure, title)
     legend_below(figure, [_handle(group) for group in groups], 2, handletextpad=0.2)
     return figure
@@ -71,18 +69,9 @@ def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> No
     if not np.isfinite(mean):
         return
     colour = style.NEUTRAL if group in CONTROLS else _colour(domain)
-    axes.errorbar(
-        x,
-        mean,
-        sem if np.isfinite(sem) else None,
-        marker=MARKERS[group],
-        markersize=4,
-        markerfacecolor="white" if group == OPEN else colour,
-        markeredgewidth=0.9,
-        color=colour,
-        linewidth=0.8,
-        capsize=1.5,
-    )
+    face = "white" if group == OPEN else colour
+    look = {"marker": MARKERS[group], "ms": 4, "mfc": face, "mew": 0.9, "color": colour}
+    axes.errorbar(x, mean, sem if np.isfinite(sem) else None, lw=0.8, capsize=1.5, **look)
 
 
 def _handle(group: str) -> Line2D:

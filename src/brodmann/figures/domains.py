@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from brodmann.figures import style
-from brodmann.figures.panels import domain_axis, grid, head, legend_below, open_frame
+from brodmann.figures.panels import domain_axis, grid, head, legend_below
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.inventory import AVERAGE
@@ -26,11 +26,7 @@ NAMES = {
 # Of a symmetric measure there are two kinds only.
 ACROSS = "domain and others (across)"
 # The second cue beside how strong the colour is.
-STYLES: dict[str, dict[str, object]] = {
-    "within": {"alpha": 1.0, "hatch": ""},
-    "to_others": {"alpha": 0.55, "hatch": "//////"},
-    "from_others": {"alpha": 0.25, "hatch": "......"},
-}
+STYLES = {"within": (1.0, ""), "to_others": (0.55, "//////"), "from_others": (0.25, "......")}
 PANELS_PER_ROW = 3
 PANEL_HEIGHT = 2.0  # inches
 
@@ -60,20 +56,14 @@ def _panels(
             values = row[column], row[f"{column}_sem"], row[f"n_{column}"]
             rows.append((row["model"], row["domain"], pair, *values))
     data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
-    count = len([name for name in names if name != AVERAGE and name not in labels])
+    own = [name for name in names if name != AVERAGE and name not in labels]
     panels = {}
     for name in shown:
-        label = labels.get(
-            name, f"average of {count} models" if count > 1 else _only(names, labels)
-        )
-        own = data[data["model"] == name].drop(columns="model").reset_index(drop=True)
-        panels[label] = own
+        # An average of one model is that model.
+        average = f"average of {len(own)} models" if len(own) > 1 else [*own, AVERAGE][0]
+        rows = data[data["model"] == name].drop(columns="model").reset_index(drop=True)
+        panels[labels.get(name, average)] = rows
     return panels, data
-
-
-def _only(names: Sequence[str], labels: Mapping[str, str]) -> str:
-    """The one model that an average is made of."""
-    return next((name for name in names if name != AVERAGE and name not in labels), AVERAGE)
 
 
 def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:
@@ -93,7 +83,6 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
     size = 5.5 if columns * len(domains) * len(kinds) <= 24 else 4.5
     for axes, (name, table) in zip(places, panels.items(), strict=True):
         head(axes, name)
-        open_frame(axes)
         if not np.isfinite(table["mean"].to_numpy(dtype=float)).any():
             style.state_empty(axes)
             continue
@@ -122,30 +111,23 @@ def _bars(
             if not np.isfinite(mean):
                 axes.text(x, 0, "–", ha="center", va="bottom", fontsize=size)
                 continue
-            axes.bar(x, mean, width * 0.94, **_style(domain, kind))
+            axes.bar(x, mean, width * 0.94, **_look(style.domain_colour(domain), kind))
             if sem:
                 axes.errorbar(x, mean, sem, color="black", linewidth=0.7, capsize=1.5, capthick=0.7)
             up = mean >= 0
-            axes.annotate(
-                f"{int(cell['n'])}",
-                (x, mean + sem if up else mean - sem),
-                xytext=(0, 2 if up else -2),
-                textcoords="offset points",
-                ha="center",
-                va="bottom" if up else "top",
-                fontsize=size,
-                color="#444444",
-            )
+            look = {"ha": "center", "va": "bottom" if up else "top", "color": "#444444"}
+            aside = {"xytext": (0, 2 if up else -2), "textcoords": "offset points"}
+            top = (x, mean + sem if up else mean - sem)
+            axes.annotate(f"{int(cell['n'])}", top, fontsize=size, **look, **aside)
     domain_axis(axes, domains)
     axes.margins(y=0.12)
 
 
-def _style(domain: str, kind: str) -> dict[str, object]:
+def _look(colour: str, kind: str) -> dict[str, object]:
     """Paler the further from the domain; the hatch is drawn in the edge's colour."""
-    look = STYLES[kind]
-    colour = style.domain_colour(domain)
-    faded = _fade(colour, float(look["alpha"]))
-    return {"facecolor": faded, "edgecolor": colour, "hatch": look["hatch"], "linewidth": 0.6}
+    alpha, hatch = STYLES[kind]
+    faded = _fade(colour, alpha)
+    return {"facecolor": faded, "edgecolor": colour, "hatch": hatch, "linewidth": 0.6}
 
 
 def _fade(colour: str, alpha: float) -> tuple[float, float, float]:
@@ -156,6 +138,4 @@ def _fade(colour: str, alpha: float) -> tuple[float, float, float]:
 
 def _patch(kind: str, kinds: Sequence[str]) -> Patch:
     symmetric = "from_others" not in kinds and kind == "to_others"
-    faded = _fade("#555555", float(STYLES[kind]["alpha"]))
-    look = {"facecolor": faded, "edgecolor": "#555555", "hatch": STYLES[kind]["hatch"], "lw": 0.6}
-    return Patch(**look, label=ACROSS if symmetric else NAMES[kind])
+    return Patch(**_look("#555555", kind), label=ACROSS if symmetric else NAMES[kind])

@@ -12,11 +12,10 @@ from matplotlib import figure as matplotlib_figure
 
 from brodmann.figures.registry import FOLDER, Figure, Files, family_of
 from brodmann.figures.style import save_figure
-from brodmann.statistics.accuracy import AccuracyTable
 from brodmann.store.tables import write_frame, write_matrix
 
 # The picture, and what it shows.
-Drawn = tuple[matplotlib_figure.Figure, pd.DataFrame | AccuracyTable]
+Drawn = tuple[matplotlib_figure.Figure, pd.DataFrame]
 
 
 def draw_family(
@@ -41,12 +40,10 @@ def drawing(figure: Figure) -> Callable[[Files, Mapping[str, Any]], Drawn]:
     return getattr(import_module(f"brodmann.figures.{module}"), name)
 
 
-def save(figure: matplotlib_figure.Figure, stem: str, table: pd.DataFrame | AccuracyTable) -> None:
+def save(figure: matplotlib_figure.Figure, stem: str, table: pd.DataFrame) -> None:
     """``stem``.png, .pdf and .csv; a table with names on its rows is a matrix."""
     save_figure(figure, f"{stem}.png", f"{stem}.pdf")
-    if isinstance(table, AccuracyTable):
-        table.write_csv(f"{stem}.csv")
-    elif table.index.dtype.kind in "iu":
+    if table.index.dtype.kind in "iu":
         write_frame(f"{stem}.csv", table)
     else:
         write_matrix(f"{stem}.csv", table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from brodmann.figures.localizer import (
     draw_selectivity,
     draw_written,
 )
+from brodmann.figures.panels import square_of
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.localizers.selection import read_pairs
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
@@ -90,9 +91,7 @@ def of_overlap(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     overlaps = _overlaps(read_networks(files, asked))
     squares = {}
     for label, own in overlaps.groupby("label", sort=False):
-        names = list(dict.fromkeys(own["network"]))
-        square = own.pivot(index="network", columns="other", values="jaccard")
-        squares[label] = square.loc[names, names]
+        squares[label] = square_of(own, "network", "other", "jaccard")
     return draw_network_overlap(squares, title=_title(asked)), overlaps
 
 
@@ -125,7 +124,7 @@ def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 
 def _depth_table(networks: Sequence[Network]) -> pd.DataFrame:
     rows = [
-        {"model": one.model, "network": one.network, "layer": layer, "percent": value}
+        (one.model, one.network, layer, value)
         for one in networks
         for layer, value in enumerate(one.per_layer)
     ]
@@ -136,32 +135,23 @@ def _histograms(networks: Sequence[Network]) -> pd.DataFrame:
     rows = []
     for one in networks:
         counts, edges = np.histogram(one.t[np.isfinite(one.t)], bins=80)
-        for count, low, high in zip(counts, edges, edges[1:], strict=False):
-            row = {"model": one.model, "network": one.network, "t_from": low, "t_to": high}
-            rows.append({**row, "units": int(count), "threshold": one.threshold})
+        bins = zip(edges, edges[1:], counts.tolist(), strict=False)
+        rows += [(one.model, one.network, *own, one.threshold) for own in bins]
     columns = ["model", "network", "t_from", "t_to", "units", "threshold"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _overlaps(networks: Sequence[Network]) -> pd.DataFrame:
     """Jaccard index of every two networks of a model, with themselves included."""
-
-    def rows() -> Iterator[dict[str, object]]:
-        for one in networks:
-            for other in networks:
-                if other.model == one.model:
-                    a, b = set(one.units), set(other.units)
-                    yield {
-                        "model": one.model,
-                        "label": one.label,
-                        "network": one.network,
-                        "other": other.network,
-                        "shared": len(a & b),
-                        "jaccard": len(a & b) / len(a | b) if a | b else float("nan"),
-                    }
-
+    rows = []
+    for one, other in product(networks, repeat=2):
+        if other.model == one.model:
+            a, b = set(one.units), set(other.units)
+            jaccard = len(a & b) / len(a | b) if a | b else np.nan
+            names = one.model, one.label, one.network, other.network
+            rows.append((*names, len(a & b), jaccard))
     columns = ["model", "label", "network", "other", "shared", "jaccard"]
-    return pd.DataFrame(list(rows()), columns=columns)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
@@ -174,9 +164,8 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
     if len(kinds):
         lesions = lesions[lesions["kind"].isna() | (lesions["kind"] == kinds.iloc[0])]
     name = NETWORK_NAMES.get(network, network)
-    parts = []
     perplexity = lesions[lesions["measure"] == "perplexity"]
-    parts.append(perplexity.assign(panel=f"{label}\n{name}: perplexity"))
+    parts = [perplexity.assign(panel=f"{label}\n{name}: perplexity")]
     tasks = lesions[lesions["measure"] == "accuracy"]
     tasks = tasks.assign(domain=[domain_of(str(task)) for task in tasks["task"]])
     keys = ["condition", "percentage", "seed", "measure"]

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
 
 from brodmann.figures import style
 from brodmann.figures.panels import (
     bare,
     colour_bar,
+    distinct,
     grid,
     head,
     legend_below,
     number_cells,
-    open_frame,
-    plain_numbers,
+    size_axis,
+    wide_scale,
 )
 
 NETWORK_NAMES = {
@@ -49,31 +48,22 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
     if not shares:
         return style.empty_figure(title, "no network is localized")
     width = max(style.SINGLE, min(style.DOUBLE, 1.0 + 0.55 * len(shares)))
-    figure, panels = plt.subplots(
-        1, len(shares), figsize=(width, 3.0), sharey=True, layout="constrained", squeeze=False
-    )
+    shape = {"height": 3.0, "around": 0, "width": width, "sharey": True}
+    figure, panels = grid(len(shares), per_row=len(shares), **shape)
     top = max((float(np.nanmax(values)) for values in shares.values() if len(values)), default=1)
     image = None
-    for axes, (label, values) in zip(panels[0], shares.items(), strict=True):
-        image = axes.imshow(
-            np.asarray(values, dtype=float)[:, None],
-            cmap="magma_r",
-            vmin=0,
-            vmax=max(top, 1e-9),
-            aspect="auto",
-            extent=(0, 1, 1, 0),
-            interpolation="nearest",
-        )
-        if len(shares) <= FEW:
-            axes.set_xticks([0.5], [label.replace(": ", ":\n")], fontsize=7)
-        else:
-            angle = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-            axes.set_xticks([0.5], [label], fontsize=7, **angle)
+    for axes, (label, values) in zip(panels, shares.items(), strict=True):
+        look = {"cmap": "magma_r", "vmin": 0, "vmax": max(top, 1e-9), "interpolation": "nearest"}
+        column = np.asarray(values, dtype=float)[:, None]
+        image = axes.imshow(column, aspect="auto", extent=(0, 1, 1, 0), **look)
+        few = len(shares) <= FEW
+        angle = {} if few else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks([0.5], [label.replace(": ", ":\n") if few else label], fontsize=7, **angle)
         bare(axes)
-    panels[0][0].set_yticks([0, 0.5, 1], ["first", "", "last"])
-    panels[0][0].set_ylabel("layer")
+    panels[0].set_yticks([0, 0.5, 1], ["first", "", "last"])
+    panels[0].set_ylabel("layer")
     where = {"fraction": 0.06, "pad": 0.03}
-    colour_bar(image, list(panels[0]), "selected units (% of the layer)", **where)
+    colour_bar(image, panels, "selected units (% of the layer)", **where)
     style.add_title(figure, title)
     return figure
 
@@ -98,7 +88,6 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
         axes.set_xlabel("t")
-        open_frame(axes)
     panels[0].set_ylabel("units")
     style.add_title(figure, title)
     return figure
@@ -132,7 +121,7 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     """
     if table.empty:
         return style.empty_figure(title, "no lesion was measured")
-    names = list(dict.fromkeys(table["panel"]))
+    names = distinct(table["panel"])
     figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.2)
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
@@ -152,46 +141,20 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     colour = NETWORK_COLOURS.get(network, "#8E44AD")
     lesion = table[table["condition"] == "lesion"].sort_values("percentage")
     x = lesion["percentage"].to_numpy(dtype=float)
-    axes.plot(
-        x,
-        lesion["value"],
-        color=colour,
-        marker=NETWORK_MARKERS.get(network, "o"),
-        markersize=4,
-        linewidth=1.2,
-        label="network silenced",
-    )
+    look = {"color": colour, "marker": NETWORK_MARKERS.get(network, "o"), "ms": 4, "lw": 1.2}
+    axes.plot(x, lesion["value"], label="network silenced", **look)
     low, high = lesion["low"].to_numpy(dtype=float), lesion["high"].to_numpy(dtype=float)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     random = table[table["condition"] == "random"]
-    axes.plot(
-        random["percentage"],
-        random["value"],
-        ls="",
-        marker="o",
-        ms=3.5,
-        mfc="white",
-        mec=RANDOM,
-        mew=0.8,
-        zorder=3,
-        label="a random draw",
-    )
+    look = {"ls": "", "marker": "o", "ms": 3.5, "mfc": "white", "mec": RANDOM, "mew": 0.8}
+    axes.plot(random["percentage"], random["value"], zorder=3, label="a random draw", **look)
     means = random.groupby("percentage")["value"].mean()
-    axes.plot(
-        means.index, means.values, color=RANDOM, linewidth=1, ls="--", label="random units, mean"
-    )
-    axes.set_xscale("log")
+    look = {"color": RANDOM, "lw": 1, "ls": "--"}
+    axes.plot(means.index, means.values, label="random units, mean", **look)
     axes.set(xlabel="silenced units (%)", ylabel=measure)
-    ticks = sorted(set(table["percentage"].dropna()))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    values = table["value"].dropna()
-    # Within one power of ten a logarithmic axis has no labels to show.
-    if measure == "perplexity" and len(values) and values.max() > 10 * values.min() > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(plain_numbers())
-    open_frame(axes)
+    size_axis(axes, sorted(set(table["percentage"].dropna())))
+    if measure == "perplexity":
+        wide_scale(axes.yaxis, table["value"].dropna())
 
 
 def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
@@ -200,7 +163,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     Columns: panel (its heading), task, domain, ratio (written share over that of random neurons of the same
     layers), q. A dot per task, by domain; filled where q < 0.05.
     """
-    names = list(dict.fromkeys(table["panel"]))
+    names = distinct(table["panel"])
     if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         return style.empty_figure(title, "no circuit or no network to compare")
     figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
@@ -213,20 +176,14 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
             colour = style.domain_colour(domain)
             sure = some["q"].to_numpy(dtype=float) < 0.05
             for chosen, face in ((sure, colour), (~sure, "none")):
-                axes.scatter(
-                    place + spread[chosen],
-                    some["ratio"].to_numpy(dtype=float)[chosen],
-                    s=16,
-                    marker=style.domain_marker(domain),
-                    facecolors=face,
-                    edgecolors=colour,
-                    linewidths=0.8,
-                )
+                look = {"s": 16, "facecolors": face, "edgecolors": colour, "linewidths": 0.8}
+                ratios = some["ratio"].to_numpy(dtype=float)[chosen]
+                marker = style.domain_marker(domain)
+                axes.scatter(place + spread[chosen], ratios, marker=marker, **look)
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
         axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
         head(axes, name, 7.5)
-        open_frame(axes)
     panels[0].set_ylabel("written onto the network / chance")
     style.add_title(figure, title)
     return figure

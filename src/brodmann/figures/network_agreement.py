@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
-from brodmann.figures.panels import head, open_frame
+from brodmann.figures.panels import head
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
@@ -40,9 +41,7 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
     map, layer, share.
     """
     compared = table[table["space"].notna() & np.isfinite(table["ratio"].to_numpy(dtype=float))]
-    compared = compared[
-        _whole(compared, "method", "map") & _whole(compared, "other_method", "other_map")
-    ]
+    compared = compared[_whole(compared) & _whole(compared, "other_")]
     left_out = [str(note) for note in table["note"].dropna() if str(note).startswith("left out")]
     if compared.empty:
         return empty_figure(title, "; ".join(left_out) or "no two maps can be compared")
@@ -50,30 +49,28 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
     spaces = [space for space in SPACES if space in set(compared["space"])]
     height = 0.5 + 0.15 * len(names)
     depth = 1.9
-    figure = plt.figure(
-        figsize=(DOUBLE, height + depth + 0.6 + title_height(title, DOUBLE)), layout="constrained"
-    )
+    size = (DOUBLE, height + depth + 0.6 + title_height(title, DOUBLE))
+    figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, len(spaces), height_ratios=(height, depth))
     first = None
     for place, space in enumerate(spaces):
         axes = figure.add_subplot(grid[0, place], sharey=first)
         _ratios(axes, compared[compared["space"] == space], names)
         head(axes, SPACES[space])
-        if first is None:
-            first = axes
-            axes.set_yticks(range(len(names)), names, fontsize=6.5)
-            axes.set_ylim(len(names) - 0.5, -0.5)
-        else:
-            axes.tick_params(axis="y", labelleft=False)
+        axes.tick_params(axis="y", labelleft=first is None)
+        first = first or axes
+    first.set_yticks(range(len(names)), names, fontsize=6.5)
+    first.set_ylim(len(names) - 0.5, -0.5)
     _depth(figure.add_subplot(grid[1, :]), layers)
-    said = "; ".join([title, *left_out])
-    add_title(figure, said)
+    add_title(figure, "; ".join([title, *left_out]))
     return figure
 
 
-def _whole(table: pd.DataFrame, method: str, name: str) -> pd.Series:
-    single = (table[method] == "network") & ~table[name].astype(str).str.endswith(_ALL)
-    return ~single
+def _whole(table: pd.DataFrame, which: str = "") -> pd.Series:
+    """Rows of all networks of a dataset together, and of maps that are no networks."""
+    return (table[f"{which}method"] != "network") | table[f"{which}map"].astype(str).str.endswith(
+        _ALL
+    )
 
 
 def _called(method: str, name: str) -> str:
@@ -100,26 +97,18 @@ def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
     axes.set_xlabel("observed / chance")
     axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)
-    open_frame(axes)
 
 
 def _depth(axes: Axes, layers: pd.DataFrame) -> None:
-    single = ~_whole(layers, "method", "map")
-    seen: dict[str, int] = {}
-    for (method, name), own in layers[~single].groupby(["method", "map"], sort=False):
-        number = seen.setdefault(str(method), 0)
-        seen[str(method)] += 1
-        axes.plot(
-            own["layer"],
-            100 * own["share"],
-            color=COLOURS[str(method)],
-            linestyle=_STYLES[number % len(_STYLES)],
-            linewidth=1.2,
-            label=_called(str(method), str(name)),
-        )
+    seen: Counter[str] = Counter()
+    for (method, name), own in layers[_whole(layers)].groupby(["method", "map"], sort=False):
+        look = {
+            "color": COLOURS[str(method)],
+            "ls": _STYLES[seen[method] % len(_STYLES)],
+            "lw": 1.2,
+        }
+        seen[method] += 1
+        axes.plot(own["layer"], 100 * own["share"], label=_called(str(method), str(name)), **look)
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
-    open_frame(axes)
-    axes.legend(
-        fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6
-    )
+    axes.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)

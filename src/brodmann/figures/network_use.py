@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
 from brodmann.figures import style
-from brodmann.figures.panels import dot, grid, head, open_frame, plain_numbers
+from brodmann.figures.panels import distinct, dot, grid, head, square_of, wide_scale
 from brodmann.figures.registry import Asked, Files
+from brodmann.figures.tables import of_table
 from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.editing import COLUMNS as EDITING
@@ -30,19 +30,6 @@ def of_editing(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     table = read_table(files["editing"], EDITING)
     table = table[table["metric"] == "word_perplexity"].reset_index(drop=True)
     return draw_editing(table, title=f"{asked['model']}: networks edited"), table
-
-
-def of_connectivity(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of one model."""
-    table = read_table(files["connectivity"], CONNECTIVITY_COLUMNS)
-    return draw_connectivity(table, title=f"{asked['model']}: networks that go together"), table
-
-
-def of_every_two(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of every two models."""
-    table = read_table(files["table"], ACROSS_COLUMNS)
-    title = "Networks of different models that go together"
-    return draw_connectivity_between(table, title=title), table
 
 
 def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, path: str) -> None:
@@ -118,59 +105,43 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
     own edit, and (grey) its random controls.
     """
-    table = _with_lone_controls(table)
+    table = _with_lone_controls(table).fillna({"dataset": ""})
     own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
     if own.empty:
         return style.empty_figure(title, "no network was edited")
-    edits = list(dict.fromkeys(zip(own["how"], own["amount"].fillna(""), strict=True)))
-    rows = list(dict.fromkeys(zip(own["dataset"].fillna(""), own["condition"], strict=True)))
+    edits = distinct(zip(own["how"], own["amount"].fillna(""), strict=True))
+    sizes = own.groupby(["dataset", "condition"], sort=False)["n_units"].first()
+    rows = list(sizes.index)
     height = 0.85 + 0.16 * len(rows) + style.title_height(title, style.DOUBLE)
-    figure, grid = plt.subplots(
-        1,
-        len(edits),
-        figsize=(style.DOUBLE, height),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-    )
+    shape = {"height": height, "around": 0, "width": style.DOUBLE, "sharey": True}
+    figure, panels = grid(len(edits), per_row=len(edits), **shape)
     intact = float(own["intact"].iloc[0])
-    for axes, (how, amount) in zip(grid[0], edits, strict=True):
+    for axes, (how, amount) in zip(panels, edits, strict=True):
         here = table[(table["how"] == how) & (table["amount"].fillna("") == amount)]
-        dataset = here["dataset"].fillna("")
         for place, (name, condition) in enumerate(rows):
-            random = here[(dataset == name) & (here["control_of"] == condition)]
-            axes.plot(
-                random["value"], [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2
-            )
-            value = here[(dataset == name) & (here["condition"] == condition)]["value"]
+            same = here[here["dataset"] == name]
+            random = same[same["control_of"] == condition]["value"]
+            value = same[same["condition"] == condition]["value"]
+            axes.plot(random, [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2)
             axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
         axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
         values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
-        _scale(axes, values[np.isfinite(values)])
+        wide_scale(axes.xaxis, values[np.isfinite(values)], lambda text: text.replace("e+0", "e"))
+        axes.tick_params(axis="x", labelrotation=30)
         amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
         head(axes, amounts[how])
         axes.set_xlabel("perplexity per word")
-        open_frame(axes)
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
         axes.set_axisbelow(True)
-    sizes = {
-        (name, condition): int(some["n_units"].iloc[0])
-        for (name, condition), some in own.assign(dataset=own["dataset"].fillna("")).groupby(
-            ["dataset", "condition"], sort=False
-        )
-    }
-    names = [
-        f"{name} {condition.replace('-', ' ')} ({sizes[name, condition]})"
-        for name, condition in rows
-    ]
-    grid[0, 0].set_yticks(range(len(rows)), [name.strip() for name in names])
-    grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    names = [f"{a} {b.replace('-', ' ')} ({int(size)})" for (a, b), size in sizes.items()]
+    panels[0].set_yticks(range(len(rows)), [name.strip() for name in names])
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
     shown = [
         dot("edited", COLOURS[edits[0][0]]),
         dot("as many random units", style.NEUTRAL, "."),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
-    figure.legend(handles=shown, loc="outside lower right", ncols=3, frameon=False, fontsize=7)
+    figure.legend(handles=shown, loc="outside lower right", ncols=3)
     style.add_title(figure, title)
     return figure
 
@@ -183,22 +154,11 @@ def _with_lone_controls(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(condition=table["condition"].where(~lone, named))
 
 
-def _scale(axes, values: np.ndarray) -> None:
-    # Within one power of ten a logarithmic axis has no labels to show.
-    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(plain_numbers(lambda text: text.replace("e+0", "e")))
-    axes.tick_params(axis="x", labelrotation=30)
-
-
 def draw_connectivity(table: pd.DataFrame, *, title: str) -> Figure:
     """A heatmap of Pearson's r per dataset. Columns: dataset, network, other, r."""
     squares = {}
     for dataset, own in table.groupby("dataset", sort=False):
-        names = list(dict.fromkeys(own["network"]))
-        square = own.pivot(index="network", columns="other", values="r").loc[names, names]
-        squares[str(dataset)] = square
+        squares[str(dataset)] = square_of(own, "network", "other", "r")
     return _heatmaps(squares, title)
 
 
@@ -206,9 +166,8 @@ def draw_connectivity_between(table: pd.DataFrame, *, title: str) -> Figure:
     """The same of every two models. Columns: dataset, model, network, other, other_network, r."""
     squares = {}
     for (dataset, model, other), own in table.groupby(["dataset", "model", "other"], sort=False):
-        rows, columns = (list(dict.fromkeys(own[name])) for name in ("network", "other_network"))
-        square = own.pivot(index="network", columns="other_network", values="r")
-        square = square.loc[rows, columns].rename_axis(index=str(model), columns=str(other))
+        square = square_of(own, "network", "other_network", "r")
+        square = square.rename_axis(index=str(model), columns=str(other))
         squares[f"{dataset}: {model}, {other}"] = square
     return _heatmaps(squares, title, named=True)
 
@@ -222,6 +181,7 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
     image = None
     for axes, (name, square) in zip(panels, squares.items(), strict=True):
         image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
+        axes.spines[:].set_visible(True)
         for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
             place(range(len(labels)), [label.removeprefix("network-") for label in labels])
         if named:
@@ -230,3 +190,12 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
     figure.colorbar(image, ax=figure.axes, shrink=0.7, label="Pearson's r of mean courses")
     style.add_title(figure, title)
     return figure
+
+
+of_connectivity = of_table(
+    "connectivity", CONNECTIVITY_COLUMNS, draw_connectivity, "{model}: networks that go together"
+)
+of_every_two = of_table(
+    *("table", ACROSS_COLUMNS, draw_connectivity_between),
+    "Networks of different models that go together",
+)

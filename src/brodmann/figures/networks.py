@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brodmann.figures.panels import bare, colour_bar, grid, head, legend_below, open_frame
-from brodmann.figures.registry import Asked, Files
-from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
+from brodmann.figures.panels import (
+    bare,
+    colour_bar,
+    distinct,
+    grid,
+    head,
+    legend_below,
+    number_cells,
+    single,
+)
+from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty
+from brodmann.figures.tables import of_table
 from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
-from brodmann.store.tables import read_table
 
 _NOTHING = "no networks were found"
 _GROUP, _SINGLE = "#C0392B", "#7F8C8D"
@@ -20,32 +27,6 @@ _GROUP, _SINGLE = "#C0392B", "#7F8C8D"
 _PRINTED, _LABELLED = 14, 24
 _PANELS = 2
 _BAR = {"fraction": 0.05, "pad": 0.02}  # of colour bars, in shares of the panels
-
-
-def of_consistency(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of one model's table."""
-    table = read_table(files["consistency"], CONSISTENCY)
-    return draw_consistency(
-        table, title=f"{asked['label']}: templates in single texts (IoU > {asked['threshold']:g})"
-    ), table
-
-
-def of_layers(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of one model's table."""
-    table = read_table(files["layers"], LAYERS)
-    return draw_layers(table, title=f"{asked['label']}: networks by layer"), table
-
-
-def of_sizes(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of one model's table."""
-    table = read_table(files["sizes"], SIZES)
-    return draw_sizes(table, title=f"{asked['label']}: sizes of networks"), table
-
-
-def of_template_iou(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of one model's table."""
-    table = read_table(files["template_iou"], TEMPLATE_IOU)
-    return draw_template_iou(table, title=f"{asked['label']}: templates against each other"), table
 
 
 def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
@@ -60,18 +41,14 @@ def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
     totals = table.groupby("dataset", sort=False)["denominator"].first()
     shares = 100 * counts / totals.reindex(counts.columns).where(lambda n: n > 0)
     rows, columns = counts.shape
-    size = (max(SINGLE, min(DOUBLE, 1.6 + 0.5 * columns)), 1.1 + 0.2 * min(rows, 40))
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    size = (1.1 + 0.2 * min(rows, 40), max(SINGLE, min(DOUBLE, 1.6 + 0.5 * columns)))
+    figure, axes = single(*size)
     values = shares.to_numpy(dtype=float)
     top = np.nanmax(values) if np.isfinite(values).any() else 1.0
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9), aspect="auto")
     if rows <= 2 * _PRINTED:
-        for (row, column), count in np.ndenumerate(counts.to_numpy(dtype=float)):
-            if np.isfinite(count):
-                value = values[row, column]
-                face = image.cmap(image.norm(0 if np.isnan(value) else value))[:3]
-                style = {"color": text_colour(face), "fontsize": 7}
-                axes.text(column, row, f"{count:.0f}", ha="center", va="center", **style)
+        faces = np.nan_to_num(values)
+        number_cells(axes, image, counts.to_numpy(dtype=float), 7, "{:.0f}".format, faces)
     names = [f"{name}\n(of {totals[name]:.0f})" for name in counts.columns]
     axes.set_xticks(range(columns), names)
     _number(axes, rows, "y")
@@ -87,7 +64,7 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: dataset, level, template, layer, n_units, percent (of the network's units).
     """
-    names = list(dict.fromkeys(table["dataset"]))
+    names = distinct(table["dataset"])
     if not names:
         return empty_figure(title, _NOTHING)
     rows = table.groupby("dataset")["template"].nunique().max() + 1
@@ -97,14 +74,8 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
     image = None
     for axes, (name, square) in zip(panels, squares.items(), strict=True):
         head(axes, name)
-        image = axes.imshow(
-            square.to_numpy(dtype=float),
-            cmap="magma_r",
-            vmin=0,
-            vmax=max([*finite, 1e-9]),
-            aspect="auto",
-            interpolation="nearest",
-        )
+        look = {"cmap": "magma_r", "vmin": 0, "vmax": max([*finite, 1e-9]), "aspect": "auto"}
+        image = axes.imshow(square.to_numpy(dtype=float), interpolation="nearest", **look)
         templates = len(square) - 1
         axes.axhline(templates - 0.5, color="black", linewidth=0.6)
         _number(axes, templates, "y", more="single texts")
@@ -122,7 +93,7 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: dataset, level, n_units.
     """
-    names = list(dict.fromkeys(table["dataset"]))
+    names = distinct(table["dataset"])
     if not names:
         return empty_figure(title, _NOTHING)
     figure, panels = _panels(len(names), 1.7)
@@ -141,16 +112,12 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
             state_empty(axes)
             continue
         # Marks on the panel's upper edge: the heights of the histogram say nothing about templates.
-        axes.plot(
-            *(group, np.full(len(group), 0.95)),
-            transform=axes.get_xaxis_transform(),
-            **{"ls": "", "marker": "v", "ms": 4, "color": _GROUP, "alpha": 0.8},
-            label="templates",
-        )
+        look = {"ls": "", "marker": "v", "ms": 4, "color": _GROUP, "alpha": 0.8}
+        look |= {"transform": axes.get_xaxis_transform(), "label": "templates"}
+        axes.plot(group, np.full(len(group), 0.95), **look)
         axes.set_xlim(0, 1.02 * largest)
         axes.set_ylim(0, 1.12 * max(1, axes.get_ylim()[1]))
         axes.set_xlabel("units in a network")
-        open_frame(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("networks")
     if handles := panels[0].get_legend_handles_labels()[0]:
@@ -168,7 +135,7 @@ def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
         return empty_figure(title, "fewer than two templates")
     square = iou_square(table)
     size = len(square)
-    figure, axes = plt.subplots(figsize=(1.25 * SINGLE, 1.15 * SINGLE), layout="constrained")
+    figure, axes = single(1.15 * SINGLE, 1.25 * SINGLE)
     values = square.to_numpy(dtype=float, copy=True)
     np.fill_diagonal(values, np.nan)
     top = np.nanmax(values) if size > 1 else 1.0
@@ -206,7 +173,7 @@ def iou_square(table: pd.DataFrame) -> pd.DataFrame:
 def _square(table: pd.DataFrame, value: str) -> pd.DataFrame:
     """Templates x datasets, datasets in their order."""
     wide = table.pivot(index="template", columns="dataset", values=value)
-    return wide[list(dict.fromkeys(table["dataset"]))]
+    return wide[distinct(table["dataset"])]
 
 
 def _layer_square(own: pd.DataFrame) -> pd.DataFrame:
@@ -229,3 +196,14 @@ def _number(axes: Axes, count: int, axis: str, more: str = "") -> None:
     if more:
         places, labels = [*places, count], [*labels, more]
     getattr(axes, f"set_{axis}ticks")(places, labels)
+
+
+of_consistency = of_table(
+    *("consistency", CONSISTENCY, draw_consistency),
+    "{label}: templates in single texts (IoU > {threshold:g})",
+)
+of_layers = of_table("layers", LAYERS, draw_layers, "{label}: networks by layer")
+of_sizes = of_table("sizes", SIZES, draw_sizes, "{label}: sizes of networks")
+of_template_iou = of_table(
+    "template_iou", TEMPLATE_IOU, draw_template_iou, "{label}: templates against each other"
+)

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY
 from brodmann.figures import style
+from brodmann.figures.panels import domain_patches, side_bar
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
@@ -77,7 +77,7 @@ def draw_overlap(
     top = 1.0 if corrected else top
     beyond = np.nanmax(values) > top
     diagonal_label = " (diagonal: reliability)" if reliability is not None else ""
-    figure, _ = draw_square(
+    return draw_square(
         values,
         tasks,
         limits=(0, max(top, 1e-6)),
@@ -86,7 +86,6 @@ def draw_overlap(
         title=title,
         missing=f"no value, or ceiling < {LOW_CEILING:g}" if corrected else "no value",
     )
-    return figure
 
 
 def draw_square(
@@ -99,7 +98,7 @@ def draw_square(
     title: str,
     names: tuple[str, str] = ("", ""),
     missing: str = "no value",
-) -> tuple[Figure, AxesImage]:
+) -> Figure:
     """Tasks x tasks in colours, no wider than a page: labels, domain strips and legend, colour bar.
 
     ``names``: of the rows and of the columns; ``extend`` as in matplotlib's colour bars; ``missing``: what
@@ -130,12 +129,10 @@ def draw_square(
     left = near + side + STRIP_GAP + STRIP + BAR_GAP
     length = max(side, 1.2)
     place = (left / width, (height - head - length) / height, BAR_WIDTH / width, length / height)
-    bar = figure.colorbar(image, cax=figure.add_axes(place), extend=extend)
-    bar.set_label(label if length > 2.2 else label.replace(" (", "\n("), fontsize=6.5)
-    bar.ax.tick_params(labelsize=6)
-    bar.outline.set_visible(False)
+    label = label if length > 2.2 else label.replace(" (", "\n(")
+    side_bar(figure, image, place, label, 6.5, extend)
     style.add_title(figure, title)
-    return figure, image
+    return figure
 
 
 def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: float) -> None:
@@ -156,22 +153,12 @@ def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: f
 def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
     """The domains in the order of the rows' strips, in the corner that labels leave free; ``missing``: what
     grey cells are."""
-    domains = style.ordered_domains(domain_of(task) for task in tasks)
-    handles = [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
+    handles = domain_patches(tasks)
     if missing:
         handles.append(Patch(color=MISSING, label=textwrap.fill(missing, 14)))
-    figure.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0, 0),
-        frameon=False,
-        fontsize=6,
-        handlelength=1,
-        handleheight=0.8,
-        labelspacing=0.25,
-        borderpad=0,
-        borderaxespad=0,
-    )
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "borderaxespad": 0}
+    look = {"fontsize": 6, "handlelength": 1, "handleheight": 0.8, "labelspacing": 0.25}
+    figure.legend(handles=handles, **place, **look)
 
 
 def label_tasks(axes: Axes, tasks: Sequence[str], size: float) -> None:
@@ -206,5 +193,4 @@ def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
             colour = style.domain_colour(domain)
             axes.add_patch(Rectangle(corner, width, height, fc=colour, lw=0, clip_on=False))
         start += length
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from brodmann.figures import style
+from brodmann.tasks.catalogue import domain_of
+
+
+def single(height: float, width: float = style.SINGLE) -> tuple[Figure, Axes]:
+    """One panel, in inches."""
+    return plt.subplots(figsize=(width, height), layout="constrained")
 
 
 def grid(
-    number: int, *, per_row: int, height: float, around: float = 0.5, sharey: bool = False
+    number: int,
+    *,
+    per_row: int,
+    height: float,
+    around: float = 0.5,
+    width: float = 0,
+    **shared: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """``number`` panels, at most ``per_row`` in a row, each ``height`` inches, and ``around`` them all."""
+    """``number`` panels, at most ``per_row`` in a row, each ``height`` inches, and ``around`` them all.
+
+    ``width``: of the figure, if not a printed column for a single panel and else a page.
+    """
     columns = min(per_row, number)
     rows = -(-number // columns)
-    size = (style.SINGLE if columns == 1 else style.DOUBLE, around + height * rows)
-    shared = {"sharey": sharey, "layout": "constrained", "squeeze": False}
-    figure, axes = plt.subplots(rows, columns, figsize=size, **shared)
+    width = width or (style.SINGLE if columns == 1 else style.DOUBLE)
+    shared |= {"figsize": (width, around + height * rows), "layout": "constrained"}
+    figure, axes = plt.subplots(rows, columns, squeeze=False, **shared)
     for empty in list(axes.flat)[number:]:
-        empty.set_axis_off()
+        empty.set_visible(False)
     return figure, list(axes.flat)[:number]
 
 
-def open_frame(axes: Axes) -> None:
-    """Without the lines above and at the right."""
-    axes.spines[["top", "right"]].set_visible(False)
+def distinct(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in order."""
+    return list(dict.fromkeys(values))
 
 
 def bare(axes: Axes) -> None:
@@ -50,7 +69,7 @@ def head(axes: Axes, text: str, size: float = 8) -> None:
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int, **more: Any) -> None:
     """Under all panels, without a frame."""
     place = {"loc": "outside lower center", "ncols": columns}
-    figure.legend(handles=handles, **place, frameon=False, fontsize=7, **more)
+    figure.legend(handles=handles, **place, **more)
 
 
 def colour_bar(
@@ -64,18 +83,44 @@ def colour_bar(
     return bar
 
 
+def side_bar(
+    figure: Figure,
+    image: ScalarMappable,
+    place: tuple[float, ...],
+    label: str,
+    size: float,
+    extend: str,
+) -> None:
+    """The same in a place of its own; ``extend`` as in matplotlib's colour bars."""
+    bar = figure.colorbar(image, cax=figure.add_axes(place), extend=extend)
+    bar.set_label(label, fontsize=size)
+    bar.ax.tick_params(labelsize=6)
+    bar.outline.set_visible(False)
+
+
+def domain_patches(tasks: Iterable[str]) -> list[Patch]:
+    """The domains of these tasks in their colours, for a legend."""
+    domains = style.ordered_domains(domain_of(task) for task in tasks)
+    return [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
+
+
 def number_cells(
     axes: Axes,
     image: AxesImage,
     values: np.ndarray,
     size: float,
     text: Callable[[float], str] = "{:.2f}".format,
+    faces: np.ndarray | None = None,
 ) -> None:
-    """Each finite value in its cell of ``image``, black or white as its colour wants."""
-    for (row, column), value in np.ndenumerate(values):
+    """Each finite value in its cell of ``image``, black or white as the cell's colour wants.
+
+    ``faces``: what gives cells their colours, if not the values.
+    """
+    for place, value in np.ndenumerate(values):
         if np.isfinite(value):
-            look = {"color": style.text_colour(image.cmap(image.norm(value))[:3]), "fontsize": size}
-            axes.text(column, row, text(value), ha="center", va="center", **look)
+            face = image.cmap(image.norm(value if faces is None else faces[place]))[:3]
+            look = {"color": style.text_colour(face), "fontsize": size}
+            axes.text(*place[::-1], text(value), ha="center", va="center", **look)
 
 
 def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
@@ -101,6 +146,31 @@ def domain_axis(
     axes.set_xlim(-0.5, len(domains) - 0.5)
 
 
-def plain_numbers(short: Callable[[str], str] = str) -> FuncFormatter:
-    """Ticks as numbers with commas, from a million on by their power of ten."""
-    return FuncFormatter(lambda value, _: f"{value:,.0f}" if value < 1e6 else short(f"{value:.0e}"))
+def square_of(table: pd.DataFrame, rows: str, columns: str, value: str) -> pd.DataFrame:
+    """A column of a long table as a matrix, both axes in the table's order."""
+    wide = table.pivot(index=rows, columns=columns, values=value)
+    return wide.loc[distinct(table[rows]), distinct(table[columns])]
+
+
+def size_axis(axes: Axes, percents: Sequence[float]) -> None:
+    """A logarithmic x axis with ticks at the sizes that were computed."""
+    axes.set_xscale("log")
+    axes.set_xticks(percents, [f"{percent:g}" for percent in percents])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def wide_scale(
+    axis: Axis, values: Sequence[float], short: Callable[[str], str] = lambda text: text
+) -> None:
+    """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
+
+    Ticks are numbers with commas, from a million on powers of ten, which ``short`` may write otherwise.
+    """
+    if len(values) and 0 < 10 * min(values) < max(values):
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(
+            FuncFormatter(
+                lambda value, _: f"{value:,.0f}" if value < 1e6 else short(f"{value:.0e}")
+            )
+        )

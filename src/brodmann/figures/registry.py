@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from itertools import product
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from brodmann.config.statistics import PAIRWISE
@@ -255,11 +259,12 @@ def pooled(scene: Scene) -> list[str]:
     return [*scene.study.models, *([AVERAGE] if len(scene.compared) > 1 else [])]
 
 
+@cache
 def families() -> tuple[Family, ...]:
-    """All of them, in the order in which the report shows figures of one section."""
-    from brodmann.figures.declared import circuits, localizers, networks, study
-
-    return (*circuits.FAMILIES, *study.FAMILIES, *localizers.FAMILIES, *networks.FAMILIES)
+    """All that ``declared`` has, in the order in which the report shows figures of one section."""
+    names = sorted(one.name for one in iter_modules([str(Path(__file__).with_name("declared"))]))
+    modules = (import_module(f"{__package__}.declared.{name}") for name in names)
+    return tuple(family for module in modules for family in module.FAMILIES)
 
 
 def family_of(rule: str) -> Family:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator
 
-from brodmann.figures.panels import legend_below, open_frame
+from brodmann.figures.panels import distinct, grid, legend_below, size_axis
 from brodmann.figures.registry import Asked, Files, called
-from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, add_title, empty_figure
+from brodmann.figures.style import LARGEST, NEUTRAL, add_title, empty_figure
 from brodmann.figures.tables import long_table
 from brodmann.statistics.printed import without_lonely_average
 
@@ -49,7 +47,8 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     values = [name for names, _ in PANELS for name in names]
     if not np.isfinite(table[values].to_numpy(dtype=float)).any():
         return empty_figure(title, "no model is included")
-    models = list(dict.fromkeys(table.sort_values("control", kind="stable")["model"]))
+    models = distinct(table.sort_values("control", kind="stable")["model"])
+    percents = sorted(set(table["percent"]))
     # Last, hence on top.
     models.sort(key=lambda model: model == AVERAGE)
     controls = set(table.loc[table["control"].astype(bool), "model"])
@@ -57,7 +56,7 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     # The legend's further rows make the figure taller, not the panels smaller.
     lines = -(-len(models) // MODELS_PER_ROW)
     height = min(LARGEST, 2.6 + LINE * max(0, lines - 2))
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(DOUBLE, height), layout="constrained")
+    figure, panels = grid(len(PANELS), per_row=len(PANELS), height=height, around=0)
     for axes, (columns, label) in zip(panels, PANELS, strict=True):
         for model in models:
             own = table[table["model"] == model].sort_values("percent")
@@ -65,7 +64,8 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
                 dashes = {"linestyle": "--"} if column == DASHED else {}
                 axes.plot(own["percent"], own[column].astype(float), **{**looks[model], **dashes})
         axes.set(ylabel=label, xlabel="circuit size (% of all units)")
-        _size_axis(axes, sorted(set(table["percent"])))
+        size_axis(axes, percents)
+        axes.set_xlim(percents[0] / 1.4, percents[-1] * 1.4)
     if np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         panels[1].axhline(1, color="#BBBBBB", linewidth=0.6, zorder=0)
     panels[0].set_ylim(bottom=0)
@@ -87,27 +87,8 @@ def _look(model: str, number: int, controls: set[str]) -> dict[str, object]:
     return {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 3}
 
 
-def _size_axis(axes: Axes, percents: list[float]) -> None:
-    """Ticks at the sizes that were computed."""
-    axes.set_xscale("log")
-    axes.set_xticks(percents, [f"{percent:g}" for percent in percents])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(min(percents) / 1.4, max(percents) * 1.4)
-    open_frame(axes)
-
-
 def _kinds(axes: Axes) -> None:
-    axes.legend(
-        handles=[
-            Line2D([], [], color="#444444", lw=1, ls="-", label="within domains"),
-            Line2D([], [], color="#444444", lw=1, ls="--", label="across domains"),
-        ],
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=6.5,
-        borderaxespad=0.2,
-        columnspacing=1,
-    )
+    kinds = {"within domains": "-", "across domains": "--"}
+    handles = [Line2D([], [], color="#444444", lw=1, ls=ls, label=k) for k, ls in kinds.items()]
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2, "borderaxespad": 0.2}
+    axes.legend(handles=handles, fontsize=6.5, columnspacing=1, **place)

@@ -56,6 +56,10 @@ plt.rcParams.update(
         "font.family": "sans-serif",
         "font.size": 8,
         "axes.titlesize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.fontsize": 7,
         "axes.labelsize": 8,
         "xtick.labelsize": 7,
         "ytick.labelsize": 7,
@@ -119,7 +123,7 @@ def empty_figure(title: str, statement: str = "no task is included") -> Figure:
     figure, axes = plt.subplots(figsize=(SINGLE, 1.0))
     axes.set_axis_off()
     add_title(figure, title)
-    axes.text(0.5, 0.5, statement, ha="center", va="center", color="#777777")
+    state(axes, statement, va="center")
     return figure
 
 
@@ -150,9 +154,13 @@ def title_height(title: str, width: float) -> float:
 def state_empty(axes: Axes, statement: str = "no data") -> None:
     """The same for one panel of several; its ticks go."""
     axes.set(xticks=[], yticks=[])
-    axes.text(
-        0.5, 0.5, statement, ha="center", va="center", color="#777777", transform=axes.transAxes
-    )
+    state(axes, statement, va="center")
+
+
+def state(axes: Axes, statement: str = "no data", **place: str) -> None:
+    """The same in a panel that shares its ticks with others."""
+    look = {"ha": "center", "color": "#777777", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, statement, **look, **place)
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:

@@ -1,11 +1,27 @@
-"""What figures of the study show of the long tables of statistics."""
+"""Figures that show one table, and what figures of the study show of the long tables of statistics."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pandas as pd
+from matplotlib.figure import Figure
 
 from brodmann.figures.registry import Asked, Files
 from brodmann.statistics.study_tables import read_statistics
+from brodmann.store.tables import read_table
+
+
+def of_table(
+    name: str, columns: Iterable[str], draw: Callable[..., Figure], title: str
+) -> Callable[[Files, Asked], tuple[Figure, pd.DataFrame]]:
+    """A figure of the file ``name``, which has these columns; the settings fill the places of its title."""
+
+    def drawn(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
+        table = read_table(files[name], columns)
+        return draw(table, title=title.format(**asked)), table
+
+    return drawn
 
 
 def long_table(files: Files, asked: Asked, name: str) -> pd.DataFrame:

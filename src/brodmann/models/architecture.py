@@ -45,26 +45,18 @@ class Architecture:
     residual_scale: str = ""
 
 
+def _like(family: Architecture, name: str, types: str, **paths: str) -> Architecture:
+    """A family of these model types that differs from another one in some paths."""
+    return replace(family, name=name, model_types=tuple(types.split()), **paths)
+
+
+_LLAMA_TYPES = (
+    "llama mistral ministral qwen2 qwen3 olmo gemma phi3 glm cohere cohere2 stablelm smollm3 helium seed_oss "
+    "ernie4_5"
+)
 _LLAMA = Architecture(
     name="llama",
-    model_types=(
-        "llama",
-        "mistral",
-        "ministral",
-        "qwen2",
-        "qwen3",
-        "olmo",
-        "gemma",
-        "phi3",
-        "glm",
-        "cohere",
-        "cohere2",
-        "stablelm",
-        "smollm3",
-        "helium",
-        "seed_oss",
-        "ernie4_5",
-    ),
+    model_types=tuple(_LLAMA_TYPES.split()),
     blocks="model.layers",
     mlp_hidden="mlp.down_proj",
     heads="self_attn.o_proj",
@@ -73,99 +65,67 @@ _LLAMA = Architecture(
     final_norm="model.norm",
     head="lm_head",
 )
+_GPT2 = Architecture(
+    name="gpt2",
+    model_types=("gpt2", "gpt_bigcode"),
+    blocks="transformer.h",
+    mlp_hidden="mlp.c_proj",
+    heads="attn.c_proj",
+    mlp_output="mlp",
+    attention_output="attn",
+    final_norm="transformer.ln_f",
+    head="lm_head",
+)
+# Projections called alike, in blocks that may lie elsewhere.
+_FALCON = _like(
+    *(_GPT2, "falcon", "falcon"),
+    mlp_hidden="mlp.dense_4h_to_h",
+    heads="self_attention.dense",
+    attention_output="self_attention",
+)
 
 TABLE: tuple[Architecture, ...] = (
     _LLAMA,
-    replace(_LLAMA, name="granite", model_types=("granite",), residual_scale="residual_multiplier"),
+    _like(_LLAMA, "granite", "granite", residual_scale="residual_multiplier"),
     # These normalise a contribution once more before it is added.
-    replace(
-        _LLAMA,
-        name="post-norm",
-        model_types=("gemma2", "gemma3", "gemma3_text", "olmo2", "olmo3", "exaone4"),
+    _like(
+        *(_LLAMA, "post-norm", "gemma2 gemma3 gemma3_text olmo2 olmo3 exaone4"),
         mlp_output="post_feedforward_layernorm",
         attention_output="post_attention_layernorm",
     ),
-    replace(
-        _LLAMA,
-        name="glm4",
-        model_types=("glm4",),
+    _like(
+        *(_LLAMA, "glm4", "glm4"),
         mlp_output="post_mlp_layernorm",
         attention_output="post_self_attn_layernorm",
     ),
-    replace(_LLAMA, name="starcoder2", model_types=("starcoder2",), mlp_hidden="mlp.c_proj"),
-    replace(
-        _LLAMA,
-        name="phi",
-        model_types=("phi",),
+    _like(_LLAMA, "starcoder2", "starcoder2", mlp_hidden="mlp.c_proj"),
+    _like(
+        *(_LLAMA, "phi", "phi"),
         mlp_hidden="mlp.fc2",
         heads="self_attn.dense",
         final_norm="model.final_layernorm",
     ),
-    Architecture(
-        name="gpt2",
-        model_types=("gpt2", "gpt_bigcode"),
-        blocks="transformer.h",
-        mlp_hidden="mlp.c_proj",
-        heads="attn.c_proj",
-        mlp_output="mlp",
-        attention_output="attn",
-        final_norm="transformer.ln_f",
-        head="lm_head",
-    ),
-    Architecture(
-        name="gptj",
-        model_types=("gptj", "codegen"),
-        blocks="transformer.h",
-        mlp_hidden="mlp.fc_out",
-        heads="attn.out_proj",
-        mlp_output="mlp",
-        attention_output="attn",
-        final_norm="transformer.ln_f",
-        head="lm_head",
-    ),
-    Architecture(
-        name="gpt-neox",
-        model_types=("gpt_neox",),
+    _GPT2,
+    _like(_GPT2, "gptj", "gptj codegen", mlp_hidden="mlp.fc_out", heads="attn.out_proj"),
+    _FALCON,
+    _like(
+        *(_FALCON, "gpt-neox", "gpt_neox"),
         blocks="gpt_neox.layers",
-        mlp_hidden="mlp.dense_4h_to_h",
         heads="attention.dense",
-        mlp_output="mlp",
         attention_output="attention",
         final_norm="gpt_neox.final_layer_norm",
         head="embed_out",
     ),
-    Architecture(
-        name="falcon",
-        model_types=("falcon",),
-        blocks="transformer.h",
-        mlp_hidden="mlp.dense_4h_to_h",
-        heads="self_attention.dense",
-        mlp_output="mlp",
-        attention_output="self_attention",
-        final_norm="transformer.ln_f",
-        head="lm_head",
-    ),
     # In BLOOM the modules around the projections add the residual stream themselves.
-    Architecture(
-        name="bloom",
-        model_types=("bloom",),
-        blocks="transformer.h",
-        mlp_hidden="mlp.dense_4h_to_h",
-        heads="self_attention.dense",
-        mlp_output="mlp.dense_4h_to_h",
-        attention_output="self_attention.dense",
-        final_norm="transformer.ln_f",
-        head="lm_head",
+    _like(
+        *(_FALCON, "bloom", "bloom"),
+        mlp_output=_FALCON.mlp_hidden,
+        attention_output=_FALCON.heads,
     ),
     # Remote code, whose versions differ in layout: ChatGLM2 and 3 run with the sequence first.
-    Architecture(
-        name="chatglm",
-        model_types=("chatglm",),
+    _like(
+        *(_FALCON, "chatglm", "chatglm"),
         blocks="transformer.encoder.layers",
-        mlp_hidden="mlp.dense_4h_to_h",
-        heads="self_attention.dense",
-        mlp_output="mlp",
-        attention_output="self_attention",
         final_norm="transformer.encoder.final_layernorm",
         head="transformer.output_layer",
         layout=AUTO,
@@ -173,9 +133,7 @@ TABLE: tuple[Architecture, ...] = (
 )
 
 # What a user may set under ``units:``; every value is a string.
-OVERRIDES = tuple(
-    field.name for field in fields(Architecture) if field.name not in ("name", "model_types")
-)
+OVERRIDES = tuple(one.name for one in fields(Architecture)[2:])
 
 # Multimodal models carry their text model one level down.
 _PREFIXES = (("model.", "model.language_model."), ("model.", "language_model.model."))
@@ -195,6 +153,17 @@ class Unsupported(Problem):
 
 
 @dataclass
+class _Problems:
+    """What is wrong with keys of ``models.NAME.units``."""
+
+    where: str
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, key: str, what: str, fix: str = "", kind: type[Problem] = Problem) -> None:
+        self.found.append(kind(f"{self.where}.{key}", what, fix))
+
+
+@dataclass
 class Sites:
     """Which sites a model must have, and what stands in the way of those that it does without.
 
@@ -204,11 +173,11 @@ class Sites:
     wanted: frozenset[str] = frozenset(SITES)
     missing: dict[str, Problem] = field(default_factory=dict)
 
-    def settle(self, problems: Iterable[Problem], where: str) -> None:
+    def settle(self, problems: _Problems) -> None:
         """Note the problems of sites that nobody wants, and raise all others."""
         fatal = []
-        for problem in problems:
-            site = problem.where.removeprefix(f"{where}.")
+        for problem in problems.found:
+            site = problem.where.removeprefix(f"{problems.where}.")
             if site in SITES and site not in self.wanted:
                 self.missing.setdefault(site, problem)
             else:
@@ -240,31 +209,23 @@ def architecture_for(
     ``overrides`` (``models.{name}.units`` in the config) has the last word on any path. Every path
     of the result exists in the model; that of a site that is missing and not wanted is "".
     """
-    sites = sites or Sites()
-    where = f"models.{name}.units"
+    sites, problems = sites or Sites(), _Problems(f"models.{name}.units")
     overrides = dict(overrides or {})
-    problems = [
-        Problem(f"{where}.{key}", "unknown key", did_you_mean(key, OVERRIDES))
-        for key in overrides
-        if key not in OVERRIDES
-    ]
-    problems += [
-        Problem(f"{where}.{key}", f"must be a string, found {value!r}")
-        for key, value in overrides.items()
-        if key in OVERRIDES and not isinstance(value, str)
-    ]
+    for key, value in overrides.items():
+        if key not in OVERRIDES:
+            problems.add(key, "unknown key", did_you_mean(key, OVERRIDES))
+        elif not isinstance(value, str):
+            problems.add(key, f"must be a string, found {value!r}")
     layout = overrides.get("layout", AUTO)
     if layout not in LAYOUTS:
-        problems.append(
-            Problem(f"{where}.layout", f"unknown layout '{layout}'", did_you_mean(layout, LAYOUTS))
-        )
-    if problems:
-        raise UserError(*problems)
+        problems.add("layout", f"unknown layout '{layout}'", did_you_mean(layout, LAYOUTS))
+    if problems.found:
+        raise UserError(*problems.found)
     known = _from_table(model)
     if known is None:
         known = inspect_architecture(model, given=overrides, name=name, sites=sites)
     found = replace(known, **overrides)
-    _require_modules(model, found, where, sites)
+    _require_modules(model, found, problems, sites)
     return _without(found, sites)
 
 
@@ -302,29 +263,24 @@ def _from_table(model: Any) -> Architecture | None:
     return replace(entry, head=head) if head and find_module(model, entry.head) is None else entry
 
 
-def _require_modules(model: Any, architecture: Architecture, where: str, sites: Sites) -> None:
+def _require_modules(
+    model: Any, architecture: Architecture, problems: _Problems, sites: Sites
+) -> None:
     """Every path must lead to a module, in every block."""
-    problems = []
-    blocks = find_module(model, architecture.blocks)
+    blocks, expected = find_module(model, architecture.blocks), expected_layers(model)
     if blocks is None or not _is_list(blocks):
         what = "is no module" if blocks is None else "is not a list of blocks"
-        problems.append(Problem(f"{where}.blocks", f"'{architecture.blocks}' {what} of this model"))
+        problems.add("blocks", f"'{architecture.blocks}' {what} of this model")
         blocks = []
-    expected = expected_layers(model)
-    if problems == [] and expected is not None and len(blocks) != expected:
-        problems.append(
-            Problem(
-                f"{where}.blocks",
-                f"'{architecture.blocks}' has {len(blocks)} blocks, the model's configuration says "
-                f"{expected}",
-                "name the list of all decoder blocks",
-            )
-        )
+    elif expected is not None and len(blocks) != expected:
+        what = f"has {len(blocks)} blocks, the model's configuration says {expected}"
+        fix = "name the list of all decoder blocks"
+        problems.add("blocks", f"'{architecture.blocks}' {what}", fix)
     for key in ("final_norm", "head"):
         path = getattr(architecture, key)
         if not path or find_module(model, path) is None:
             what = f"this model has no module '{path}'" if path else "not found in this model"
-            problems.append(Problem(f"{where}.{key}", what, "give its path from the model"))
+            problems.add(key, what, "give its path from the model")
     for key in NAMED:
         if key in sites.missing:
             continue
@@ -337,20 +293,14 @@ def _require_modules(model: Any, architecture: Architecture, where: str, sites: 
             # What one block has instead is not in the others, either.
             has = next(n for n in range(len(blocks)) if n not in without)
             what += f", as block {has} has: the site is not the same module in every block"
-            problems.append(Unsupported(f"{where}.{key}", what))
-            continue
-        there = [name for name, _ in blocks[without[0]].named_modules() if name]
-        problems.append(Problem(f"{where}.{key}", what, did_you_mean(path, there)))
-    if architecture.residual_scale:
-        config = text_config(model)
-        if not isinstance(_setting(config, architecture.residual_scale), int | float):
-            problems.append(
-                Problem(
-                    f"{where}.residual_scale",
-                    f"the model's configuration has no number '{architecture.residual_scale}'",
-                )
-            )
-    sites.settle(problems, where)
+            problems.add(key, what, kind=Unsupported)
+        else:
+            there = [name for name, _ in blocks[without[0]].named_modules() if name]
+            problems.add(key, what, did_you_mean(path, there))
+    scale = architecture.residual_scale
+    if scale and not _has_number(model, scale):
+        problems.add("residual_scale", f"the model's configuration has no number '{scale}'")
+    sites.settle(problems)
 
 
 # -- finding the modules of an unknown model --
@@ -369,41 +319,37 @@ def inspect_architecture(
     missing and not wanted are noted there.
     """
     given, sites = dict(given or {}), sites or Sites()
-    where = f"models.{name}.units"
+    problems = _Problems(f"models.{name}.units")
     type_ = text_config(model).model_type
     blocks_path = given.get("blocks") or _blocks_path(model)
     blocks = find_module(model, blocks_path) if blocks_path else None
     if blocks is None or not _is_list(blocks) or len(blocks) == 0:
-        raise UserError.at(
-            f"{where}.blocks",
-            f"no list of decoder blocks found in a model of type '{type_}'",
-            "give the path of the list, e.g. model.layers",
-        )
+        what = f"no list of decoder blocks found in a model of type '{type_}'"
+        problems.add("blocks", what, "give the path of the list, e.g. model.layers")
+        raise UserError(*problems.found)
     anywhere, everywhere = _projections(blocks, hidden_size(model))
     experts = next((path for block in blocks if (path := _experts_path(block))), "")
-    problems: dict[str, Problem] = {}
     heads = given.get("heads")
     if heads is None:
         # Query, key and value projections come first, the output projection last.
-        attention = [path for path in everywhere if _ATTENTION.search(path)]
-        heads = attention[-1] if attention else ""
-        if not attention:
-            problems["heads"] = _no_heads(anywhere, everywhere, f"{where}.heads", type_)
+        heads = next((path for path in reversed(everywhere) if _ATTENTION.search(path)), "")
+        if not heads:
+            _no_heads(anywhere, everywhere, problems, type_)
     mlp_hidden = given.get("mlp_hidden")
     if mlp_hidden is None:
         mlp = [path for path in everywhere if not _ATTENTION.search(path)]
-        mlp_hidden, problem = _down_projection(model, blocks, mlp, experts, f"{where}.mlp_hidden")
-        if problem is not None:
-            problems["mlp_hidden"] = problem
+        mlp_hidden = _down_projection(model, blocks, mlp, experts, problems)
     inside = mlp_hidden or _sum_of_experts(blocks[0], experts, everywhere)
     mlp_output, attention_output = _contributions(blocks[0], inside, heads)
     outputs = {"mlp_output": mlp_output, "attention_output": attention_output}
-    for units, target in WRITES_TO.items():
+    for problem in list(problems.found):
         # Without the units there is no telling which module puts out what they write.
-        derived = not outputs[target] and target not in given and units in problems
+        units = problem.where.rpartition(".")[2]
+        target = WRITES_TO[units]
+        derived = not outputs[target] and target not in given
         if derived and not {units, target} <= sites.wanted:
-            problems[target] = replace(problems[units], where=f"{where}.{target}")
-    sites.settle(problems.values(), where)
+            problems.found.append(replace(problem, where=f"{problems.where}.{target}"))
+    sites.settle(problems)
     return Architecture(
         name=f"{type_} (by inspection)",
         model_types=(type_,),
@@ -444,17 +390,14 @@ def experts_of(model: Any, architecture: Architecture) -> str:
     return next((path for block in blocks if (path := _experts_path(block))), "")
 
 
-def _no_heads(anywhere: list[str], everywhere: list[str], where: str, type_: str) -> Problem:
+def _no_heads(anywhere: list[str], everywhere: list[str], problems: _Problems, type_: str) -> None:
     """Why there are no heads: blocks of different kinds, or none that looks like an attention."""
     if any(_ATTENTION.search(path) for path in anywhere) or (anywhere and not everywhere):
-        return Unsupported(
-            where, "not every block has attention of the same kind: its heads are not supported"
-        )
-    return Problem(
-        where,
-        f"no output projection of an attention found in the blocks of type '{type_}'",
-        "name the module whose input is the heads' outputs, e.g. self_attn.o_proj",
-    )
+        what = "not every block has attention of the same kind: its heads are not supported"
+        return problems.add("heads", what, kind=Unsupported)
+    what = f"no output projection of an attention found in the blocks of type '{type_}'"
+    fix = "name the module whose input is the heads' outputs, e.g. self_attn.o_proj"
+    return problems.add("heads", what, fix)
 
 
 def _blocks_path(model: Any) -> str | None:
@@ -469,30 +412,30 @@ def _blocks_path(model: Any) -> str | None:
 
 
 def _down_projection(
-    model: Any, blocks: Any, candidates: list[str], experts: str, where: str
-) -> tuple[str, Problem | None]:
-    """The MLP's one projection from its hidden neurons back to the residual stream.
+    model: Any, blocks: Any, candidates: list[str], experts: str, problems: _Problems
+) -> str:
+    """The MLP's one projection from its hidden neurons back to the residual stream; "" and a problem without.
 
     ``candidates`` are projections of every block outside the attention, ``experts`` the path of experts.
     """
-    fix = "name the module whose input is the MLP's hidden neurons, e.g. mlp.down_proj"
+    width, neurons, key = hidden_size(model), expected_neurons(model), "mlp_hidden"
     if experts:
-        return "", mixture_of_experts(where, experts)
-    width, neurons = hidden_size(model), expected_neurons(model)
+        problems.found.append(mixture_of_experts(f"{problems.where}.{key}", experts))
+        return ""
     read = {path: input_width(find_module(blocks[0], path)) for path in candidates}
     down = [path for path in candidates if read[path] == neurons]
-    if not down:
-        down = [path for path in candidates if read[path] != width]
+    down = down or [path for path in candidates if read[path] != width]
     if len(down) == 1:
-        return down[0], None
-    if not down:
-        what = "no projection from MLP neurons to the residual stream found"
-        if any(_projections([block], width)[0] for block in blocks):
-            return "", Unsupported(
-                where, "not every block has an MLP of the same kind: its neurons are not supported"
-            )
-        return "", Problem(where, what, fix)
-    return "", Problem(where, f"several projections could be meant: {', '.join(down)}", fix)
+        return down[0]
+    fix = "name the module whose input is the MLP's hidden neurons, e.g. mlp.down_proj"
+    if down:
+        problems.add(key, f"several projections could be meant: {', '.join(down)}", fix)
+    elif any(_projections([block], width)[0] for block in blocks):
+        what = "not every block has an MLP of the same kind: its neurons are not supported"
+        problems.add(key, what, kind=Unsupported)
+    else:
+        problems.add(key, "no projection from MLP neurons to the residual stream found", fix)
+    return ""
 
 
 def mixture_of_experts(where: str, experts: str) -> Unsupported:
@@ -570,65 +513,40 @@ def unit_widths(
 
     0 for the units of a site that is missing and not wanted; ``sites`` notes which.
     """
-    where = f"models.{name}.units"
-    sites = sites or Sites()
+    sites, problems = sites or Sites(), _Problems(f"models.{name}.units")
     blocks = find_module(model, architecture.blocks)
     width = hidden_size(model)
-    problems: list[Problem] = []
     for key in WRITES_TO:
         if key in sites.missing:
             continue
         path = getattr(architecture, key)
         into = {output_width(find_module(block, path)) for block in blocks}
         if into != {width}:
-            problems.append(
-                Problem(
-                    f"{where}.{key}",
-                    f"the output of '{path}' is {_listed(into)} wide, expected is the residual "
-                    f"stream's width, {width}",
-                    "name the projection back to the residual stream",
-                )
-            )
+            what = f"the output of '{path}' is {_listed(into)} wide"
+            what += f", expected is the residual stream's width, {width}"
+            problems.add(key, what, "name the projection back to the residual stream")
     neurons = concatenated = 0
     n_heads, head_dim = heads_of(model)
     if "mlp_hidden" not in sites.missing:
-        neurons, problem = _common_input_width(
-            blocks,
-            architecture.mlp_hidden,
-            expected_neurons(model),
-            f"{where}.mlp_hidden",
-            "neurons",
-        )
-        if problem is not None and (experts := experts_of(model, architecture)):
-            problem = mixture_of_experts(f"{where}.mlp_hidden", experts)
-        if problem is not None:
-            problems.append(problem)
+        before, expected = len(problems.found), expected_neurons(model)
+        neurons = _common_width(blocks, architecture, "mlp_hidden", expected, "neurons", problems)
+        if problems.found[before:] and (experts := experts_of(model, architecture)):
+            problems.found[before:] = [mixture_of_experts(f"{problems.where}.mlp_hidden", experts)]
     if "heads" not in sites.missing:
-        expected = n_heads * head_dim if n_heads and head_dim else None
-        concatenated, problem = _common_input_width(
-            blocks, architecture.heads, expected, f"{where}.heads", "heads x head dimension"
-        )
-        if problem is not None:
-            problems.append(problem)
-        elif not n_heads or concatenated % n_heads:
-            problems.append(
-                Problem(
-                    f"{where}.heads",
-                    f"the input of '{architecture.heads}' is {concatenated} wide, which is no "
-                    f"multiple of the {n_heads} heads in the model's configuration",
-                )
+        before, expected = len(problems.found), n_heads * head_dim if n_heads and head_dim else None
+        what = "heads x head dimension"
+        concatenated = _common_width(blocks, architecture, "heads", expected, what, problems)
+        if len(problems.found) == before and (not n_heads or concatenated % n_heads):
+            what = (
+                f"the input of '{architecture.heads}' is {concatenated} wide, which is no multiple "
             )
+            problems.add("heads", f"{what}of the {n_heads} heads in the model's configuration")
     head, vocabulary = find_module(model, architecture.head), text_config(model).vocab_size
     if (input_width(head), output_width(head)) != (width, vocabulary):
-        problems.append(
-            Problem(
-                f"{where}.head",
-                f"'{architecture.head}' is no projection from the residual stream ({width} wide) "
-                f"to the vocabulary ({vocabulary})",
-                "name the module that puts out the logits",
-            )
-        )
-    sites.settle(problems, where)
+        what = f"'{architecture.head}' is no projection from the residual stream ({width} wide)"
+        fix = "name the module that puts out the logits"
+        problems.add("head", f"{what} to the vocabulary ({vocabulary})", fix)
+    sites.settle(problems)
     has_neurons, has_heads = ("mlp_hidden" not in sites.missing), ("heads" not in sites.missing)
     return UnitWidths(
         n_layers=len(blocks),
@@ -640,30 +558,27 @@ def unit_widths(
     )
 
 
-def _common_input_width(
-    blocks: Iterable[Any], path: str, expected: int | None, where: str, what: str
-) -> tuple[int, Problem | None]:
-    """The input width of the module at ``path``: the same in all blocks, and as expected."""
+def _common_width(
+    blocks: Iterable[Any],
+    architecture: Architecture,
+    key: str,
+    expected: int | None,
+    units: str,
+    problems: _Problems,
+) -> int:
+    """The input width of a site's module: the same in all blocks, and as expected; 0 and a problem if not."""
+    path = getattr(architecture, key)
     widths = {input_width(find_module(block, path)) for block in blocks}
-    if len(widths) > 1:
-        return 0, Unsupported(
-            where,
-            f"the input width of '{path}' differs between blocks: {_listed(widths)}; "
-            "brodmann needs blocks of equal width",
-        )
-    width = widths.pop()
-    if width is None:
-        return 0, Problem(
-            where, f"'{path}' is not a linear projection", "name the projection itself"
-        )
-    if expected is not None and width != expected:
-        return 0, Problem(
-            where,
-            f"the input of '{path}' is {width} wide, the model's configuration says {expected} "
-            f"({what})",
-            "name the module whose input these units are",
-        )
-    return width, None
+    width = widths.pop() if len(widths) == 1 else 0
+    if widths:
+        what = f"the input width of '{path}' differs between blocks: {_listed(widths)}"
+        problems.add(key, f"{what}; brodmann needs blocks of equal width", kind=Unsupported)
+    elif width is None:
+        problems.add(key, f"'{path}' is not a linear projection", "name the projection itself")
+    elif expected is not None and width != expected:
+        what = f"the input of '{path}' is {width} wide, the model's configuration says {expected}"
+        problems.add(key, f"{what} ({units})", "name the module whose input these units are")
+    return width or 0
 
 
 def _listed(widths: Iterable[int | None]) -> str:

@@ -57,11 +57,9 @@ class Cache:
         try:
             yield
         except OSError as error:
-            raise UserError.at(
-                str(self.root),
-                f"the weights cache cannot be written: {error.strerror}",
-                "set execution.cache or BRODMANN_CACHE to a folder that can",
-            ) from None
+            what = f"the weights cache cannot be written: {error.strerror}"
+            fix = "set execution.cache or BRODMANN_CACHE to a folder that can"
+            raise UserError.at(str(self.root), what, fix) from None
 
     def file_hash(self, path: Path) -> str:
         """SHA-256 of a file, remembered by its path, size and time of change."""

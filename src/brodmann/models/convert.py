@@ -27,11 +27,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         raise UserError(problem) from None
     except (ValueError, KeyError, OSError, NotImplementedError, IndexError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError.at(
-            str(gguf),
-            f"cannot be converted: {reason[0]}",
-            "is it a GGUF file of a known architecture?",
-        ) from None
+        fix = "is it a GGUF file of a known architecture?"
+        raise UserError.at(str(gguf), f"cannot be converted: {reason[0]}", fix) from None
     # transformers refuses to save a model that remembers a quantised origin: the weights go into a
     # fresh model of the same architecture instead.
     config = source.config

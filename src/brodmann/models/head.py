@@ -37,9 +37,8 @@ def widen_head(hf: Any) -> None:
         return
     # The class, not the instance's ``forward``: of modules with accelerate's hooks, nnsight runs the class's.
     head.__class__ = WideLinear
-    if "_old_forward" in vars(
-        head
-    ):  # what accelerate's hooks, which bring weights that lie elsewhere, run
+    # What accelerate's hooks, which bring weights that lie elsewhere, run.
+    if "_old_forward" in vars(head):
         head._old_forward = MethodType(WideLinear.forward, head)
 
 

@@ -323,18 +323,16 @@ def _check_folder(directory: Path, where: str) -> None:
     if not directory.is_dir():
         raise UserError.at(f"{where}.source", f"{directory} is not a folder")
     if not (directory / "config.json").is_file():
-        raise UserError.at(
-            f"{where}.source", f"{directory} has no config.json", "is it a transformers checkpoint?"
-        )
+        fix = "is it a transformers checkpoint?"
+        raise UserError.at(f"{where}.source", f"{directory} has no config.json", fix)
 
 
 def _torch_dtype(dtype: str, where: str) -> torch.dtype | str:
     if dtype == "auto":
         return dtype
     if dtype not in DTYPES:
-        raise UserError.at(
-            f"{where}.dtype", f"unknown dtype '{dtype}'", did_you_mean(dtype, ["auto", *DTYPES])
-        )
+        hint = did_you_mean(dtype, ["auto", *DTYPES])
+        raise UserError.at(f"{where}.dtype", f"unknown dtype '{dtype}'", hint)
     return DTYPES[dtype]
 
 
@@ -353,16 +351,13 @@ def load_tokenizer(directory: Path, where: str, trust_remote_code: bool) -> PreT
         )
         ids = tokenizer("The cat sat.", add_special_tokens=False)["input_ids"]
     except Exception as error:  # whatever a damaged or foreign file makes a parser raise
-        raise UserError(
-            _loading_problem(error, where, f"the tokenizer in {directory} cannot be loaded")
-        ) from error
+        what = f"the tokenizer in {directory} cannot be loaded"
+        raise UserError(_loading_problem(error, where, what)) from error
     # Without any file, transformers makes a tokenizer that knows no word.
     if not ids:
-        raise UserError.at(
-            f"{where}.source",
-            f"the tokenizer in {directory} makes no tokens of a text",
-            "is its tokenizer.json or tokenizer.model there?",
-        )
+        what = f"the tokenizer in {directory} makes no tokens of a text"
+        fix = "is its tokenizer.json or tokenizer.model there?"
+        raise UserError.at(f"{where}.source", what, fix)
     return tokenizer
 
 
@@ -384,15 +379,11 @@ def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedMode
                 **options,
             )
     except (torch.OutOfMemoryError, MemoryError):
-        raise UserError.at(
-            where,
-            "the model does not fit into memory",
-            "set a smaller dtype, or device_map: auto to spread it over several devices",
-        ) from None
+        fix = "set a smaller dtype, or device_map: auto to spread it over several devices"
+        raise UserError.at(where, "the model does not fit into memory", fix) from None
     except Exception as error:  # whatever a damaged or foreign file makes a parser raise
-        raise UserError(
-            _loading_problem(error, where, f"the model in {directory} cannot be loaded")
-        ) from error
+        what = f"the model in {directory} cannot be loaded"
+        raise UserError(_loading_problem(error, where, what)) from error
     # transformers would go on with random numbers in their place.
     fix = "is the download complete, and does config.json belong to these weights?"
     problems = []
@@ -460,9 +451,7 @@ def _layout_by_running(model: LoadedModel) -> str:
     layouts = {(1, 3): BATCH_FIRST, (3, 1): SEQUENCE_FIRST}
     found = layouts.get(tuple(hidden.shape[:2]))
     if found is None or hidden.ndim != 3:
-        raise UserError.at(
-            f"models.{model.name}.units.blocks",
-            f"the blocks put out {list(hidden.shape)} for one row of 3 tokens",
-            "expected is [batch, length, width] or [length, batch, width]",
-        )
+        what = f"the blocks put out {list(hidden.shape)} for one row of 3 tokens"
+        fix = "expected is [batch, length, width] or [length, batch, width]"
+        raise UserError.at(f"models.{model.name}.units.blocks", what, fix)
     return found

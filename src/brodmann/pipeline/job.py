@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -33,11 +33,12 @@ _ADVICE = {
 def run(
     snakemake: Any,
     jobs: Mapping[str, str],
-    more: Mapping[str, Callable[[Study], Mapping[str, Any]]],
+    more: Mapping[str, Callable[[Study], Mapping[str, Any] | Sequence[Mapping[str, Any]]]],
 ) -> None:
     """Do a rule's job: ``jobs`` names its function (``module:function``), ``more`` its further arguments.
 
-    The others are what the rule names as the function does.
+    The others are what the rule names as the function does. Where ``more`` has a sequence, the function is
+    called for each of its members.
     """
     with running(snakemake) as study:
         module, _, name = jobs[snakemake.rule].partition(":")
@@ -45,10 +46,10 @@ def run(
         arguments = {"study": study, "threads": snakemake.threads}
         for part in (snakemake.params, snakemake.output, snakemake.input, snakemake.wildcards):
             arguments |= dict(part.items())
-        if snakemake.rule in more:
-            arguments |= more[snakemake.rule](study)
+        further = more[snakemake.rule](study) if snakemake.rule in more else {}
         taken = inspect.signature(function).parameters
-        function(**{key: value for key, value in arguments.items() if key in taken})
+        for one in [further] if isinstance(further, Mapping) else further:
+            function(**{key: value for key, value in {**arguments, **one}.items() if key in taken})
 
 
 @contextlib.contextmanager

@@ -1,20 +1,25 @@
-"""The stages of every map in one table: plans, requests to clusters, profiles, settings, drills read it.
+"""The stages of every map in one table, for plans, clusters, profiles, settings, jobs and drills.
 
-Light: the Snakefile reads it, too.
+Each map says which it has (``STAGES`` in ``brodmann.{map}.stages``), and is found by having them. Light: the
+Snakefile reads it, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
 
-from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE
+import brodmann
 from brodmann.config.study import Study
-from brodmann.localizers.costs import LESION, LOCALIZER
-from brodmann.networks.costs import NETWORK_USE, NETWORKS
 from brodmann.runner.costs import PROMPT, Batch, Cost, Job
 from brodmann.runner.footprint import Widths
+from brodmann.runner.stage import Stage
 
+# What sets maps beside each other, and tests them, runs after them.
+_AFTER = ("comparison", "statistics")
 # Rows and tokens of the self-check: every site in three layers, and the intact row.
 _CHECKED = 16 * 8
 
@@ -27,89 +32,36 @@ def _check(study: Study, widths: Widths, batch: Batch) -> int:
     return widths.block(_CHECKED) + 3 * widths.logits(_CHECKED)
 
 
-def _any_model(study: Study, model: str) -> bool:
-    return True
+def _maps() -> tuple[str, ...]:
+    """The wings that have ``stages``, a module or a folder (here and in the config it is another thing)."""
+    found = {place.parent.name for place in Path(brodmann.__file__).parent.glob("*/stages*")}
+    return tuple(sorted(found - {*_AFTER, "config", "pipeline"}))
 
 
-def _measured(study: Study, model: str) -> bool:
-    return model in study.measured_models
+def stages_of(wing: str) -> Iterator[Stage]:
+    """What a wing says of its stages, with the full names of their functions."""
+    place = f"brodmann.{wing}.stages"
+    for one in import_module(place).STAGES:
+        yield replace(one, map=wing, run=f"{place}.{one.run}".replace(".:", ":"))
 
 
-def _localized(study: Study, model: str) -> bool:
-    return bool(study.localizer.networks)
-
-
-def _decomposed(study: Study, model: str) -> bool:
-    return model in study.network_models
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a map.
-
-    ``methods``: whose versions its settings file (rules/settings.smk) carries; without any it has none.
-    ``cost``: of a pass, a rule of the stage's name that loads a model; other stages load none.
-    ``applies``: whether it is run for a model of the study.
-    """
-
-    name: str
-    map: str
-    methods: tuple[str, ...] = ()
-    cost: Cost | None = None
-    applies: Callable[[Study, str], bool] = _any_model
-
-    @property
-    def store(self) -> str:
-        """The folder of a pass's records in the model's store; what it is called in plans."""
-        return self.name.removesuffix("_pass").removesuffix("_model")
-
-
+# The wings that find units, each apart from the others.
+MAPS = _maps()
 # In the order in which they run.
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("check_model", "models", cost=Cost(_check_tokens, _check)),
-        Stage("baseline_pass", "circuits", ("baseline",), BASELINE),
-        Stage("baseline", "circuits", ("baseline", "inclusion")),
         Stage(
-            "attribution_pass", "circuits", ("baseline", "attribution", "agreement"), ATTRIBUTION
+            "check_model",
+            "brodmann.pipeline.models:check_model",
+            cost=Cost(_check_tokens, _check),
+            map="models",
         ),
-        Stage("attribution", "circuits", ("attribution",)),
-        Stage("agreement", "circuits", ("agreement",)),
-        Stage("ablation_pass", "circuits", ("ablation",), ABLATION, _measured),
-        Stage("ablation", "circuits", ("ablation",)),
-        Stage("localizer_pass", "localizers", ("localizer",), LOCALIZER, _localized),
-        Stage("localizer", "localizers", ("localizer", "localizer_selection")),
-        Stage(
-            "lesion_pass",
-            "localizers",
-            ("localizer_selection", "lesion", "written"),
-            LESION,
-            _localized,
-        ),
-        Stage("lesion", "localizers", ("lesion", "lesion_effects")),
-        Stage("networks_pass", "networks", ("networks",), NETWORKS, _decomposed),
-        Stage("networks", "networks", ("networks", "network_tables")),
-        Stage(
-            "network_use_pass",
-            "comparison",
-            ("editing", "probing", "following", "localizer", "written"),
-            NETWORK_USE,
-            _decomposed,
-        ),
-        Stage(
-            "network_use",
-            "comparison",
-            ("editing", "editing_effects", "probing", "following", "localizer"),
-        ),
-        Stage(
-            "network_agreement",
-            "comparison",
-            ("written", "network_agreement", "localizer_selection"),
-        ),
-        Stage("surface", "statistics", ("surface",)),
+        *chain.from_iterable(map(stages_of, (*MAPS, *_AFTER))),
     )
 }
+# Rule -> the function that does its job.
+JOBS = {stage.rule or stage.name: stage.run for stage in STAGES.values()}
 # The rules that load a model, and what each costs.
 PASSES = {name: stage.cost for name, stage in STAGES.items() if stage.cost is not None}
 

@@ -17,14 +17,16 @@ from brodmann.figures.registry import Family, Scene, families, family_of, files_
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
-from brodmann.pipeline.stages import STAGES
-from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.pipeline.stages import PASSES, STAGES
+from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
 
 DEFAULT_CONFIG = "config.yaml"
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
+# Version of what manifests hold: where it is raised, passes run again, and find their records.
+_MANIFEST = 2
 
 
 class Workspace:
@@ -84,40 +86,11 @@ class Workspace:
         config["overrides"] = overrides
         return workspace
 
-    @property
-    def model_pattern(self) -> str:
-        """Matches the models that are run and nothing else."""
-        return alternatives(self.study.run_models)
-
-    @property
-    def imported_pattern(self) -> str:
-        """Matches the models of which only results are at hand."""
-        return alternatives(self.study.imported_models)
-
-    @property
-    def shown_pattern(self) -> str:
-        """Matches what figures are drawn of: every model, and the average."""
-        return alternatives((*self.study.models, AVERAGE))
-
-    @property
-    def selection_pattern(self) -> str:
-        """Matches the selections of the study."""
-        return alternatives((*self.study.selection.names, *self.study.ablated_selections))
-
-    @property
-    def task_pattern(self) -> str:
-        """Matches the selected tasks and nothing else."""
-        return alternatives(self.study.tasks.selected)
-
-    @property
-    def stage_pattern(self) -> str:
-        """Matches the stages that take their settings from a file."""
-        return alternatives(name for name, stage in STAGES.items() if stage.methods)
-
     def stage_settings(self, model: str, stage: str) -> dict[str, Any]:
         """All config values and method versions that ``stage`` depends on, for one model."""
         versions = {method: METHODS[method] for method in STAGES[stage].methods}
-        return {**self.study.stage_settings(model, stage), "methods": versions}
+        manifest = {"manifest": _MANIFEST} if stage in PASSES else {}
+        return {**self.study.stage_settings(model, stage), "methods": versions, **manifest}
 
     @property
     def network_inputs(self) -> list[str]:
@@ -148,11 +121,6 @@ class Workspace:
         }
 
     @property
-    def dataset_pattern(self) -> str:
-        """Matches the datasets whose networks are sought."""
-        return alternatives(self.study.networks.names)
-
-    @property
     def network_use_files(self) -> list[str]:
         """The text whose perplexity is measured, and the example that is drawn, where networks are used."""
         found = self.study.networks
@@ -160,11 +128,6 @@ class Workspace:
             return []
         example = found.use.following.example or Path(found.stimuli) / "example" / "languages.txt"
         return [os.path.relpath(found.use.editing.corpus), os.path.relpath(example)]
-
-    @property
-    def network_pattern(self) -> str:
-        """Matches the networks that are localized."""
-        return alternatives(self.study.localizer.networks)
 
     @property
     def stimulus_files(self) -> list[str]:
@@ -232,10 +195,11 @@ class Workspace:
         """File and column of a results-only model's accuracies."""
         return self.study.model(wildcards.imported).accuracies
 
-    def lent_baseline(self, wildcards: Any) -> dict[str, str]:
-        """The baseline of the trained model that an untrained one has its items of."""
+    def lent_baselines(self, wildcards: Any) -> list[str]:
+        """The baselines of the trained model that an untrained one has its items of."""
         name = self.study.lender(wildcards.model)
-        return {"lender": f"results/{name}/baseline/{wildcards.task}.json"} if name else {}
+        tasks = self.study.tasks.selected if name else ()
+        return [f"results/{name}/baseline/{task}.json" for task in tasks]
 
     def imported_baselines(self, wildcards: Any) -> dict[str, str]:
         """Task -> baseline file, where the folder of results has them."""

@@ -31,10 +31,7 @@ def behind_section(sources: Sources) -> Section:
         raise incomplete(path)
     return Section(
         "Behind this report",
-        [
-            f"brodmann {record['brodmann']}, commit {record['git_commit'] or 'unknown'}. Versions, config, hashes of weights "
-            "and items: results/provenance.json. Every table of statistics: results/statistics."
-        ],
+        sources.say("overview.made", record),
         tables=[Table("Software", ("package", "version"), _versions(record), frozenset({0, 1}))],
         more=groups,
     )

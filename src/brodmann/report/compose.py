@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
+from brodmann.report.findings import Findings
 from brodmann.report.function import function_section
-from brodmann.report.localizers import localizers_section
-from brodmann.report.networks import networks_section
 from brodmann.report.overlap import certainty_section, overlap_section, surface_section
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
+from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
-from brodmann.report.story.findings import Findings
 from brodmann.report.summary import summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.registry import STATISTICS
@@ -27,41 +29,42 @@ def compose(
     study: Study,
     inventory: Inventory,
     figures: Iterable[str],
+    templates: str | Path,
     results: str | Path = "results",
 ) -> Page:
-    """The page of a finished study. ``figures``: names (without ending) of the figures that it has."""
-    sources = Sources(study, inventory, Path(results), frozenset(figures))
+    """The page of a finished study. ``figures``: names (without ending) of the figures that it has;
+    ``templates``: the folder of the report's words."""
+    sources = Sources(study, inventory, Path(results), frozenset(figures), Prose(templates))
     tables = {
         name: read_statistics(sources.results / "statistics" / f"{name}.csv")
         for name, one in STATISTICS.items()
         if one.reported
     }
-    components = study.attribution.components
-    every = [
-        Findings(
-            tables,
-            component,
-            study.selection.main_name,
-            study.ablated_selections[0],
-            study.ablation.kinds[0],
-        )
-        for component in components
-    ]
+    shown = study.selection.main_name, study.ablated_selections[0], study.ablation.kinds[0]
+    every = [Findings(tables, component, *shown) for component in study.attribution.components]
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
-        sections += _component(sources, findings, findings.component if len(every) > 1 else "")
-    if study.run_models and study.localizer.networks:
-        sections.append(localizers_section(sources))
-    if study.network_models:
-        sections.append(networks_section(sources))
-    sections.append(behind_section(sources))
+        # Tells sections apart where there are several kinds of unit.
+        of = sources, findings, f" ({findings.component})" if len(every) > 1 else ""
+        sections += [overlap_section(*of), certainty_section(*of)]
+        sections += [surface_section(*of), function_section(*of)]
+    sections += [*_maps(sources), behind_section(sources)]
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
-    return Page(
-        "Functional map of language models",
-        f"{names}: {count} tasks. Written by brodmann.",
-        sections,
-    )
+    subtitle = f"{names}: {count} tasks. Written by brodmann."
+    return Page("Functional map of language models", subtitle, sections)
+
+
+def _maps(sources: Sources) -> Iterator[Section]:
+    """The study's other maps: ``{map}_section`` of brodmann.report.{map}; without one, its figures."""
+    study = sources.study
+    there = {stage.map for model in study.run_models for stage in passes_of(study, model)}
+    for name in MAPS:
+        if name in there and find_spec(place := f"brodmann.report.{name}"):
+            yield getattr(import_module(place), f"{name}_section")(sources)
+        elif name in there and name != "circuits":
+            figures = [one for model in study.run_models for one in sources.figures(name, model)]
+            yield Section(name.capitalize(), figures=figures)
 
 
 def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
@@ -69,12 +72,3 @@ def _imported_tasks(tables: Mapping[str, pd.DataFrame]) -> int:
     averages = table[table["model"] == AVERAGE]["n"]
     counts = averages if len(averages) else table["n"]
     return int(counts.max()) if len(counts) else 0
-
-
-def _component(sources: Sources, findings: Findings, named: str) -> Iterator[Section]:
-    """The story of one kind of unit; ``named`` tells sections apart where there are several."""
-    suffix = f" ({named})" if named else ""
-    yield overlap_section(sources, findings, suffix)
-    yield certainty_section(sources, findings, suffix)
-    yield surface_section(sources, findings, suffix)
-    yield function_section(sources, findings, suffix)

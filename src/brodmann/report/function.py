@@ -2,73 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-from brodmann.circuits.against_controls import own_against_random
+import numpy as np
+import pandas as pd
+
+from brodmann.circuits.against_controls import own_against_random, paired_p
+from brodmann.report.findings import Findings
 from brodmann.report.page import Group, Section
-from brodmann.report.sources import Sources, printed_tables
-from brodmann.report.story import function as story
-from brodmann.report.story.findings import Findings
-from brodmann.statistics.stages.modularity import domain_table, modularity_table
+from brodmann.report.sources import Sources, contrasts
 
 # Figures of more models than that are folded.
 UNFOLDED = 4
-# Of a study without tasks.split.
-_SAME_ITEMS = (
-    " Circuits are tested on the items that they were found on, which flatters a task's own circuit: if it costs more than "
-    "random units, that is no finding, and has no p (tasks.split: half tests on other items)."
-)
 
 
 def function_section(sources: Sources, findings: Findings, suffix: str) -> Section:
     """What silencing circuits breaks, and whether overlap predicts it."""
-    component = findings.component
+    component, study, say = findings.component, sources.study, sources.say
+    title = f"What breaks when a circuit is silenced?{suffix}"
+    lead = say("function.lead", study, bool(sources.inventory.drops))
     if not sources.inventory.drops:
-        text = "No model of this study has ablations."
-        if sources.study.run_models:
-            text += " Forecasts from attributions are in results/NAME/ablation."
-        return Section(f"What breaks when a circuit is silenced?{suffix}", [text])
+        return Section(title, lead)
     drawn = sources.shown if sources.inventory.average_drops else sources.inventory.drops[0].model
-    printed = [
-        *modularity_table(findings.tables["modularity"], findings.drop_sel),
-        *domain_table(findings.tables["domain_modularity"], findings.drop_sel),
-    ]
     figures = sources.figures("function", drawn, component)
     own = [
         picture
-        for name in sources.study.measured_models
+        for name in study.measured_models
         for picture in sources.figures("lesions", name, component)
     ]
+    names = [one.model for one in sources.inventory.all_drops if one.component == component]
+    cells = {name: Cells.of(sources.drops(name, component)) for name in dict.fromkeys(names)}
     # Of many models, what is each one's own is opened on demand.
-    folded = len(sources.study.measured_models) > UNFOLDED
+    folded = len(study.measured_models) > UNFOLDED
     return Section(
-        f"What breaks when a circuit is silenced?{suffix}",
+        title,
+        lead,
         [
-            "Overlap is structure. Silencing each circuit while the model does every task shows function."
-            + ("" if sources.study.tasks.split else _SAME_ITEMS)
-        ],
-        [
-            *own_sentences(sources, component),
-            *story.ablation_sentences(findings),
-            *story.function_sentences(
-                findings, _cells(sources, component), sources.study.ablation.max_items
-            ),
+            *say("function.own", own_circuits(sources, component)),
+            *say("function.within", findings),
+            *say("function.predicted", findings, cells, study.ablation.max_items),
         ],
         figures if folded else [*figures, *own],
-        printed_tables(printed, "ablation", component),
+        contrasts(findings, "ablation"),
         [Group("Random lesions and forecasts of every model", figures=own)] if folded else [],
     )
 
 
-def own_sentences(sources: Sources, component: str) -> Iterator[str]:
-    """Own circuit against random units, of every model whose circuits were ablated here."""
-    for name in sources.study.measured_models:
-        tables = sources.lesions(name, component)
-        table = own_against_random(tables)
-        split = sources.study.tasks.split
-        yield from story.own_sentences(table, sources.called(name), split=split)
+@dataclass(frozen=True)
+class OwnCircuits:
+    """A model's own circuits against random units. ``table``: of ``against_controls.own_against_random``.
+
+    Only where items are ``split`` are circuits tested on other items than they were found on. Elsewhere
+    own circuits win by construction, so that a p would say nothing.
+    """
+
+    name: str
+    table: pd.DataFrame
+    split: bool
+
+    @property
+    def controls(self) -> list[str]:
+        """The kinds of random units that there are; the first is the one that is tested."""
+        return [name for name in ("layer_matched", "random") if self.table[name].notna().any()]
+
+    def mean(self, column: str) -> float:
+        """Over tasks."""
+        return float(self.table[column].mean())
+
+    @property
+    def p(self) -> float:
+        """Of own circuits against the first kind of random units."""
+        return paired_p(self.table["own"], self.table[self.controls[0]])
+
+    @property
+    def equal(self) -> list[str]:
+        """Tasks whose own circuit costs no more than random units."""
+        worst = self.table[self.controls].max(axis=1)
+        return list(self.table[self.table["own"] <= worst]["target"])
 
 
-def _cells(sources: Sources, component: str) -> dict[str, story.Cells]:
-    names = [one.model for one in sources.inventory.all_drops if one.component == component]
-    return {name: story.Cells.of(sources.drops(name, component)) for name in dict.fromkeys(names)}
+def own_circuits(sources: Sources, component: str) -> list[OwnCircuits]:
+    """Of every model whose circuits were ablated here."""
+    split = bool(sources.study.tasks.split)
+    return [
+        OwnCircuits(
+            sources.called(name), own_against_random(sources.lesions(name, component)), split
+        )
+        for name in sources.study.measured_models
+    ]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Off-diagonal cells of a drop matrix: how many there are, and how many are not 0."""
+
+    measured: int
+    not_zero: int
+
+    @classmethod
+    def of(cls, drops: pd.DataFrame) -> Cells:
+        """Count them."""
+        values = drops.to_numpy(dtype=float)
+        cells = values[~np.eye(len(values), dtype=bool)]
+        cells = cells[np.isfinite(cells)]
+        return cls(len(cells), int((cells != 0).sum()))

@@ -1,8 +1,8 @@
 """``results/methods.md`` and ``.bib``: a methods section to paste, written from the config.
 
 The words are templates in ``workflow/report/methods``, one for each subsection; this module supplies their
-values. Every sentence says what this study did, cites the method's own paper, and every setting that is not the
-default is listed. Numbers of results do not stand here: they are in the report.
+values. Every sentence says what this study did and cites the method's own paper; every setting that is not
+the default is listed. Numbers of results do not stand here: they are in the report.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 import brodmann
 from brodmann.circuits.estimators import ESTIMATORS, estimator
 from brodmann.config.localizer import Size
 from brodmann.config.networks import FILE, Dataset, keeps_signs, source_kind
-from brodmann.config.schema import load_schema
+from brodmann.config.schema import config_schema
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
@@ -28,31 +26,25 @@ from brodmann.localizers.contrasts import contrast_of
 from brodmann.models.card import ModelCard
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
+from brodmann.pipeline.stages import MAPS
 from brodmann.provenance import package_versions
-from brodmann.report.story.wording import listed, numbered
+from brodmann.report.prose import environment, joined
 from brodmann.runner.perplexity import read_passages
 from brodmann.sites import COMPONENTS, SITES
-from brodmann.statistics.structure_function import BOOTSTRAPS
+from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.tasks.catalogue import domain_of
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
 # Keys that say how a study is run, not what it computes.
-_HOW_IT_RUNS = (
-    "execution",
-    "results_from",
-    "device_map",
-    "max_memory",
-    "gpus",
-    "attn_implementation",
-)
+_HOW_IT_RUNS = {"execution", "results_from"}
+_HOW_IT_RUNS |= {"device_map", "max_memory", "gpus", "attn_implementation"}
 
 
 def write_methods(
     study: Study,
     *,
     config: Mapping[str, Any],
-    schema_file: str | Path,
     item_files: Sequence[str],
     cards: Sequence[str],
     bibliography_file: str | Path,
@@ -60,7 +52,7 @@ def write_methods(
 ) -> None:
     """Rule ``methods``. ``config``: the effective values; ``bibliography_file``: the templates' folder is
     beside it; ``outputs`` has ``text`` and ``bibliography``."""
-    settings = not_default(config, load_schema(schema_file))
+    settings = not_default(config, config_schema())
     counts = Counts.read(study, item_files, cards)
     templates = Path(bibliography_file).with_name("methods")
     text = methods_text(study, settings, package_versions(), counts, templates)
@@ -75,12 +67,10 @@ class Counts:
     """What the config does not say: how many there are of what was used."""
 
     items: Mapping[str, int]  # per task
-    units: Mapping[tuple[str, str], int] = field(
-        default_factory=dict
-    )  # (model, component) -> all units
-    texts: Mapping[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # network -> positive, negative
+    # (model, component) -> all units
+    units: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    # network -> positive, negative
+    texts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     passages: int | None = None  # of the corpus that lesions are measured on
 
     @classmethod
@@ -133,56 +123,30 @@ def methods_text(
     templates: str | Path,
 ) -> str:
     """The section in Markdown. ``settings``: (key, value, default) of what is not the default."""
-    text = (
-        _environment(templates)
-        .get_template("methods.md.j2")
-        .render(
-            study=study,
-            counts=counts,
-            software=[f"{name} {version}" for name, version in software.items()],
-            version=brodmann.__version__,
-            changed=settings,
-            domains=Counter(domain_of(task) for task in study.tasks.selected),
-            other_filters=_other_filters(study),
-            estimator=estimator(study.attribution).sentence(),
-            units={component: SITES[site].label for component, site in COMPONENTS.items()},
-            sites={name: site.label for name, site in SITES.items()},
-            place=_place,
-            keeps_signs=keeps_signs,
-            bootstraps=BOOTSTRAPS,
-            identified=IDENTIFIED,
-            individual_restarts=INDIVIDUAL_RESTARTS,
-        )
+    words = environment(templates)
+    words.filters["cell"] = _cell
+    text = words.get_template("methods.md.j2").render(
+        study=study,
+        maps=MAPS,
+        counts=counts,
+        software=[f"{name} {version}" for name, version in software.items()],
+        version=brodmann.__version__,
+        changed=settings,
+        domains=Counter(domain_of(task) for task in study.tasks.selected),
+        other_filters=_other_filters(study),
+        estimator=estimator(study.attribution).sentence(),
+        units={component: SITES[site].label for component, site in COMPONENTS.items()},
+        sites={name: site.label for name, site in SITES.items()},
+        place=_place,
+        keeps_signs=keeps_signs,
+        bootstraps=BOOTSTRAPS,
+        identified=IDENTIFIED,
+        individual_restarts=INDIVIDUAL_RESTARTS,
     )
     blocks = re.split(r"\n\s*\n", re.sub(r"^#.*$", r"\n\g<0>\n", text, flags=re.M))
-    return "\n\n".join(_joined(block) for block in blocks if block.strip()) + "\n"
-
-
-def _environment(templates: str | Path) -> Environment:
-    """Templates with filters for numbers and lists; what is written is Markdown, so nothing is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "listed": listed,
-        "numbered": numbered,
-        "word": lambda key, words: words.get(key, key),
-        "count": "{:,}".format,  # 46,080
-        "short": "{:g}".format,  # 0.1
-        "percent": "{:g} %".format,
-        "cell": _cell,
-    }
-    # What stands after one of several things in a loop: ", " or " and ".
-    environment.globals["joint"] = lambda loop: {1: "", 2: " and "}.get(loop.revindex, ", ")
-    return environment
-
-
-def _joined(block: str) -> str:
-    """The lines of a paragraph as one line; tables keep theirs."""
-    return block.strip() if block.lstrip().startswith("|") else " ".join(block.split())
+    # The lines of a table stay as they are.
+    lines = [one.strip() if one.lstrip().startswith("|") else joined(one) for one in blocks]
+    return "\n\n".join(filter(None, lines)) + "\n"
 
 
 def _other_filters(study: Study) -> list[str]:

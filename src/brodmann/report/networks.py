@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
 
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
@@ -10,8 +14,7 @@ from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.report.page import Group, Picture, Section
 from brodmann.report.sources import Sources
-from brodmann.report.story import networks as story
-from brodmann.report.story.wording import numbered
+from brodmann.report.wording import numbered
 from brodmann.store.tables import read_table
 
 
@@ -23,53 +26,83 @@ def networks_section(sources: Sources) -> Section:
     found: list[str] = []
     figures: list[Picture] = []
     for name in study.network_models:
-        folder, called = sources.results / name / "networks", sources.called(name)
-        found += _sentences(folder, called, settings.iou_threshold)
+        found += _sentences(sources, name)
         figures += sources.figures("networks", name, draws=draws)
     figures += sources.figures("networks_across")
-    courses = [
-        Picture(
-            sources.results / name / "networks" / "interpretation" / f"course.{dataset}.png",
-            f"Networks over a text: {name}, {dataset}",
-            "Each network's course over the tokens of an example, by which its function may be read. As a page of highlighted "
-            f"tokens: results/{name}/networks/interpretation/course.{dataset}.html.",
+    courses = []
+    for name, dataset in product(study.network_models, settings.names):
+        folder, title = (
             f"{name}/networks/interpretation",
+            f"Networks over a text: {name}, {dataset}",
         )
-        for name in study.network_models
-        for dataset in settings.names
-    ]
-    datasets = ", ".join(f"{one.name} ({one.shown})" for one in settings.datasets.values())
+        [caption] = sources.say("networks.course", f"results/{folder}/course.{dataset}.html")
+        path = sources.results / folder / f"course.{dataset}.png"
+        courses.append(Picture(path, title, caption, folder))
     return Section(
         "Functional networks",
-        [
-            "Without a task or a contrast: signals of all units over running text, decomposed by independent component analysis "
-            f"as those of a brain at rest. {settings.method}, {settings.group_components} templates of {settings.group_samples} "
-            f"samples of at most {settings.max_tokens} tokens of each of: {datasets}. Units: {settings.site}; a unit belongs to a "
-            f"network if its {settings.compared} is above {settings.threshold:g}."
-        ],
+        sources.say("networks.lead", settings),
         found,
         figures,
         more=[Group("Networks over an example text", figures=courses)],
     )
 
 
-def _sentences(folder: Path, called: str, iou: float) -> list[str]:
-    tables = {
-        name: read_table(folder / f"{name}.csv", columns)
-        for name, columns in (
-            ("consistency", CONSISTENCY),
-            ("template_iou", TEMPLATE_IOU),
-            ("editing", EDITING),
-            ("agreement", AGREEMENT),
-        )
-    }
+def _sentences(sources: Sources, model: str) -> list[str]:
+    folder, say = sources.results / model / "networks", sources.say
+    name, iou = sources.called(model), sources.study.networks.iou_threshold
+    inhibition = Inhibition.of(read_table(folder / "editing.csv", EDITING))
     corrected = read_table(folder / "interpretation" / "corrected.csv", CORRECTED)
-    sentences = [
-        story.consistency_sentence(tables["consistency"], called, iou),
-        story.shared_sentence(tables["template_iou"], called, iou),
-        *story.inhibition_sentences(tables["editing"], called),
-        story.agreement_sentence(tables["agreement"], called),
+    return [
+        *say(
+            "networks.consistency", read_table(folder / "consistency.csv", CONSISTENCY), name, iou
+        ),
+        *say("networks.shared", read_table(folder / "template_iou.csv", TEMPLATE_IOU), name, iou),
+        *say("networks.inhibition", inhibition, name),
+        *say("networks.agreement", read_table(folder / "agreement.csv", AGREEMENT), name),
+        *say("networks.corrected", corrected, name),
     ]
-    if len(corrected):
-        sentences.append(story.corrected_sentence(corrected, called))
-    return [sentence for sentence in sentences if sentence is not None]
+
+
+@dataclass(frozen=True)
+class Inhibition:
+    """What perplexity becomes without each network by itself. ``rows``: of ``editing.csv``, one a network."""
+
+    rows: pd.DataFrame
+    drawn: pd.DataFrame  # with random units instead: a row a draw
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Inhibition | None:
+        """From ``editing.csv``; None where no network was inhibited by itself."""
+        rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
+        own = rows[rows["condition"].astype(str).str.startswith("network-") & rows["value"].notna()]
+        return None if own.empty else cls(own, rows[rows["condition"] == "random"])
+
+    @property
+    def worst(self) -> dict[str, Any]:
+        """The network whose loss costs most."""
+        return self.rows.loc[self.rows["value"].idxmax()].to_dict()
+
+    @property
+    def random(self) -> pd.Series:
+        """Perplexities without the random units that the worst one is compared with."""
+        drawn, worst = self.drawn, self.worst
+        beside = drawn["dataset"] == worst["dataset"]
+        return drawn[beside & (drawn["control_of"] == worst["condition"])]["value"]
+
+    @property
+    def tested(self) -> pd.DataFrame:
+        """The networks that were set against random units."""
+        return self.rows[self.rows["q_random"].notna()]
+
+    @property
+    def passages(self) -> int:
+        """That they were tested over."""
+        return int(self.tested["n"].max())
+
+    def costly(self, alpha: float) -> int:
+        """Networks that cost more than each draw, and at q < ``alpha`` more than the draws' mean."""
+        # q is over passages: how much draws of random units differ is seen from the draws alone.
+        tested, most = self.tested, self.drawn.groupby(["dataset", "control_of"])["value"].max()
+        beside = pd.Series(zip(tested["dataset"], tested["condition"], strict=True)).map(most)
+        beyond = tested["value"].to_numpy() > beside.to_numpy()
+        return int(((tested["q_random"] < alpha) & beyond).sum())

@@ -1,4 +1,4 @@
-"""The report as parts (sections, figures, tables), and their HTML: one file, no script, nothing from a net."""
+"""The report as parts (sections, figures, tables), and their HTML: one file, no script, no request."""
 
 from __future__ import annotations
 

@@ -12,9 +12,12 @@ from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
 from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
 from brodmann.figures.registry import Scene, called, families
+from brodmann.report.findings import Findings
 from brodmann.report.page import Picture, Table
-from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.report.prose import Prose
+from brodmann.statistics.inventory import AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import Printed
+from brodmann.statistics.stages.modularity import domain_table, modularity_table
 from brodmann.store.tables import read_matrix, read_table
 
 
@@ -26,6 +29,7 @@ class Sources:
     inventory: Inventory
     results: Path
     planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
+    say: Prose
 
     def figures(
         self, section: str, model: str = "", component: str = "", **told: object
@@ -60,9 +64,7 @@ class Sources:
         """Containment of a model's circuits of the main sign: size in per cent -> tasks by tasks."""
         sign = self.study.selection.main_name.partition("-")[0]
         return {
-            float(one.sel.partition("-")[2].removesuffix("pct")): read_matrix(
-                str(self.results / Path(one.path("containment")).relative_to("results"))
-            )
+            float(one.sel.partition("-")[2].removesuffix("pct")): self._read(one)
             for one in self.inventory.overlaps
             if (one.model, one.component) == (name, component) and one.sel.startswith(f"{sign}-")
         }
@@ -74,9 +76,11 @@ class Sources:
 
     def drops(self, name: str, component: str) -> pd.DataFrame:
         """A model's (or the average's) accuracy lost: rows the silenced circuit, columns the task."""
-        folder = self.results / name / "ablation" / component
         sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
-        return read_matrix(f"{folder}/{sel}.{kind}.accuracy_drop.csv")
+        return self._read(Matrix(name, component, sel, kind))
+
+    def _read(self, one: Matrix) -> pd.DataFrame:
+        return read_matrix(self.results / Path(one.path()).relative_to("results"))
 
     def lesions(self, name: str, component: str) -> dict[str, pd.DataFrame]:
         """Of a model that was run: task -> the table of all lesions that it was tested under."""
@@ -84,6 +88,15 @@ class Sources:
         folder = self.results / name / "ablation" / component / sel / kind
         found = {task: folder / f"{task}.csv" for task in self.study.tasks.selected}
         return {task: read_table(path, LESIONS) for task, path in found.items() if path.is_file()}
+
+
+def contrasts(findings: Findings, what: str) -> list[Table]:
+    """Within and across domains, and each domain, as printed: of overlap, or of ablation."""
+    sel = findings.overlap_sel if what == "overlap" else findings.drop_sel
+    tables = findings.tables
+    printed = modularity_table(tables["modularity"], sel)
+    printed += domain_table(tables["domain_modularity"], sel)
+    return printed_tables(printed, what, findings.component)
 
 
 def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:

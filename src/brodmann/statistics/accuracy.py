@@ -1,125 +1,80 @@
-"""The accuracy table: every model on every task."""
+"""The accuracy table: every model on every task, a row each."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from brodmann.errors import UserError
-from brodmann.files import REBUILD, incomplete, read_dicts, read_json, write_text
+from brodmann.files import REBUILD, incomplete, read_dicts, read_json
 from brodmann.tasks.catalogue import domain_of, sort_key
 
-
-@dataclass(frozen=True)
-class Accuracy:
-    """One cell: shares are over the aligned items, None where there are none."""
-
-    model: str
-    domain: str
-    task: str
-    both_correct_accuracy: float | None
-    clean_accuracy: float | None
-    corrupted_accuracy: float | None
-    n_items: int | None
-    n_aligned: int | None
-    n_both_correct: int | None
-    included: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class AccuracyTable:
-    """Cells of all (model, task) pairs; models and tasks in the order in which they are shown."""
-
-    models: list[str]
-    tasks: list[str]
-    cells: dict[tuple[str, str], Accuracy]
-
-    def joined(self, other: AccuracyTable) -> AccuracyTable:
-        """Both tables' models over the tasks of either; a cell that neither has holds nothing."""
-        models = [*self.models, *other.models]
-        tasks = sorted({*self.tasks, *other.tasks}, key=sort_key)
-        cells = {**self.cells, **other.cells}
-        missing = {
-            (model, task): _unknown(model, task, "not run")
-            for model in models
-            for task in tasks
-            if (model, task) not in cells
-        }
-        return AccuracyTable(models, tasks, {**cells, **missing})
-
-    def write_csv(self, path: str | Path) -> None:
-        """Tidy: one row per cell."""
-        names = [field.name for field in fields(Accuracy)]
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, names, lineterminator="\n")
-        writer.writeheader()
-        for model in self.models:
-            for task in self.tasks:
-                writer.writerow(asdict(self.cells[model, task]))
-        write_text(path, stream.getvalue())
+# Shares are over the aligned items, None where there are none. These are read off baselines.
+_MEASURED = (
+    *("both_correct_accuracy", "clean_accuracy", "corrupted_accuracy", "n_items", "n_aligned"),
+    *("n_both_correct", "included", "reason"),
+)
+COLUMNS = ("model", "domain", "task", *_MEASURED)
 
 
 def accuracy_table(
     results: str | Path, models: Sequence[str], tasks: Sequence[str]
-) -> AccuracyTable:
+) -> pd.DataFrame:
     """Read the baselines under ``results``."""
-    taken = {field.name for field in fields(Accuracy)} - {"model", "domain", "task"}
-    cells = {}
-    for model in models:
-        for task in tasks:
-            path = Path(results) / model / "baseline" / f"{task}.json"
-            record = read_json(path)
-            try:
-                values = {name: record[name] for name in taken}
-            except (KeyError, TypeError):
-                raise incomplete(path) from None
-            cells[model, task] = Accuracy(model, domain_of(task), task, **values)
-    return AccuracyTable(list(models), list(tasks), cells)
+    rows = []
+    for model, task in product(models, tasks):
+        path = Path(results) / model / "baseline" / f"{task}.json"
+        record = read_json(path)
+        try:
+            rows.append(_row(model, task, **{name: record[name] for name in _MEASURED}))
+        except (KeyError, TypeError):
+            raise incomplete(path) from None
+    return _table(rows)
 
 
 def imported_accuracies(
     files: Mapping[str, str], included: Mapping[str, Sequence[str]]
-) -> AccuracyTable:
+) -> pd.DataFrame:
     """The accuracies of results-only models: model -> their table. Only the shares are known of these.
 
     ``included``: model -> the tasks that its matrices have.
     """
-    cells, tasks = {}, []
+    shares: dict[tuple[str, str], float | None] = {}
     for model, path in files.items():
         for row in read_dicts(path, ("task", "both_correct_accuracy")):
-            task, share = row["task"], row["both_correct_accuracy"]
-            tasks.append(task)
+            text = row["both_correct_accuracy"]
             try:
-                known = float(share) if share else None
+                shares[model, row["task"]] = float(text) if text else None
             except ValueError:
-                raise UserError.at(path, f"{share[:40]!r} is not a share", REBUILD) from None
-            unknown = _unknown(model, task, "taken over")
-            cells[model, task] = replace(unknown, both_correct_accuracy=known)
-    known_tasks = sorted(set(tasks), key=sort_key)
-    for model in files:
-        for task in known_tasks:
-            cell = cells.get((model, task), _unknown(model, task, "not known"))
-            there = task in included.get(model, ())
-            reason = cell.reason if there else "not in the matrices that were taken over"
-            cells[model, task] = replace(cell, included=there, reason=reason)
-    return AccuracyTable(list(files), known_tasks, cells)
+                raise UserError.at(path, f"{text[:40]!r} is not a share", REBUILD) from None
+    rows = []
+    for model, task in product(files, sorted({task for _, task in shares}, key=sort_key)):
+        there = task in included.get(model, ())
+        reason = "taken over" if (model, task) in shares else "not known"
+        reason = reason if there else "not in the matrices that were taken over"
+        share = shares.get((model, task))
+        rows.append(_row(model, task, both_correct_accuracy=share, included=there, reason=reason))
+    return _table(rows)
 
 
-def _unknown(model: str, task: str, reason: str) -> Accuracy:
-    return Accuracy(
-        model,
-        domain_of(task),
-        task,
-        both_correct_accuracy=None,
-        clean_accuracy=None,
-        corrupted_accuracy=None,
-        n_items=None,
-        n_aligned=None,
-        n_both_correct=None,
-        included=False,
-        reason=reason,
-    )
+def joined(tables: Sequence[pd.DataFrame], models: Sequence[str]) -> pd.DataFrame:
+    """All ``models`` over the tasks of any table; a cell that none has holds nothing."""
+    rows = [row for table in tables for row in table.to_dict("records")]
+    found = {(row["model"], row["task"]): row for row in rows}
+    tasks = sorted({task for _, task in found}, key=sort_key)
+    empty: dict[str, Any] = {"included": False, "reason": "not run"}
+    return _table([found.get(cell) or _row(*cell, **empty) for cell in product(models, tasks)])
+
+
+def _row(model: str, task: str, **known: Any) -> dict[str, Any]:
+    own = {"model": model, "domain": domain_of(task), "task": task}
+    return {**dict.fromkeys(COLUMNS), **own, **known}
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Of objects, so that counts stay whole where some are not known."""
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
 from brodmann.statistics.modularity import label_codes, shuffles
+from brodmann.statistics.resampling import cells_of, p_value
 
 NEIGHBOURS = 5
 CLUSTERS = 4
@@ -26,12 +28,12 @@ class Recovery:
     """Agreement of the clusters with the domains; NaN where it is not defined."""
 
     labels: tuple[int, ...]  # each task's cluster, numbered as they appear
-    ari: float
-    nmi: float
-    ami: float
-    v_measure: float
-    silhouette: float
-    p: float  # shuffles of the domain labels that reach the ARI
+    ari: float = nan
+    nmi: float = nan
+    ami: float = nan
+    v_measure: float = nan
+    silhouette: float = nan
+    p: float = nan  # shuffles of the domain labels that reach the ARI
 
 
 def recover(
@@ -45,29 +47,26 @@ def recover(
     )
 
     names, codes = label_codes(domains)
-    undefined = float("nan")
-    if len(codes) < 2 or not np.isfinite(_off_diagonal(matrix)).any():
-        return Recovery((0,) * len(codes), *[undefined] * 6)
+    off = cells_of(len(codes), directed=True)
+    if len(codes) < 2 or not np.isfinite(np.asarray(matrix, dtype=float)[off]).any():
+        return Recovery((0,) * len(codes))
     weights = symmetrised(matrix)
     labels = clusters(knn_graph(weights))
+    numbers = tuple(int(label) for label in labels)
     # Of one domain, or of no more tasks than clusters, there is nothing to find.
     if len(names) < 2 or len(codes) <= CLUSTERS:
-        return Recovery(tuple(int(label) for label in labels), *[undefined] * 6)
+        return Recovery(numbers)
     observed = float(adjusted_rand(codes[None, :], labels)[0])
     null = adjusted_rand(shuffles(codes, permutations, seed), labels)
     return Recovery(
-        labels=tuple(int(label) for label in labels),
+        labels=numbers,
         ari=observed,
         nmi=float(normalized_mutual_info_score(codes, labels)),
         ami=float(adjusted_mutual_info_score(codes, labels)),
         v_measure=float(v_measure_score(codes, labels)),
-        silhouette=_silhouette(weights, codes) if 1 < len(names) < len(codes) else undefined,
-        p=float((1 + (null >= observed - 1e-12).sum()) / (1 + permutations)),
+        silhouette=_silhouette(weights, codes) if 1 < len(names) < len(codes) else nan,
+        p=float(p_value(null, observed)),
     )
-
-
-def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
-    return np.asarray(matrix, dtype=float)[~np.eye(len(matrix), dtype=bool)]
 
 
 def symmetrised(matrix: np.ndarray) -> np.ndarray:

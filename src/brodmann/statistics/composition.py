@@ -6,7 +6,9 @@ domain's largest. A unit of one domain is owned by it; a unit of several is ``sh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -45,16 +47,13 @@ def composition(attributions: Mapping[str, np.ndarray], percent: float) -> pd.Da
 
 def domain_strengths(attributions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Domain -> float64 [layers, units], |mean attribution over its tasks|; domains in their order."""
-    sums: dict[str, np.ndarray] = {}
-    sizes: dict[str, int] = {}
+    own: dict[str, list[np.ndarray]] = {}
     for task in sorted(attributions, key=sort_key):
         values = np.asarray(attributions[task], dtype=np.float64)
         if np.isnan(values).any():
             raise UserError.at(task, "the attribution holds NaN")
-        domain = domain_of(task)
-        sums[domain] = sums[domain] + values if domain in sums else values
-        sizes[domain] = sizes.get(domain, 0) + 1
-    return {domain: np.abs(total / sizes[domain]) for domain, total in sums.items()}
+        own.setdefault(domain_of(task), []).append(values)
+    return {domain: np.abs(np.mean(tasks, axis=0)) for domain, tasks in own.items()}
 
 
 def _strongest(strength: np.ndarray, percent: float) -> np.ndarray:
@@ -72,23 +71,22 @@ def binned(tables: Sequence[pd.DataFrame], bins: int = 25) -> pd.DataFrame:
     bin 0. Columns: bin, owner, count (units of all models), layers (of all models in the bin), per_layer
     (count / layers) and log (log10(per_layer + 1)); the last two are NaN where no layer falls in the bin.
     """
-    owners: dict[str, None] = {}
-    counts: dict[tuple[int, str], int] = {}
-    layers = np.zeros(bins, dtype=np.int64)
+    counts: Counter[tuple[int, str]] = Counter()
+    layers: Counter[int] = Counter()
     for table in tables:
         depth = int(table["layer"].max()) + 1 if len(table) else 0
         places = [_bin(layer, depth, bins) for layer in range(depth)]
-        np.add.at(layers, places, 1)
-        owners |= dict.fromkeys(table["owner"])
+        layers.update(places)
         for layer, owner, count in table[COLUMNS].itertuples(index=False):
-            cell = places[layer], owner
-            counts[cell] = counts.get(cell, 0) + count
+            counts[places[layer], owner] += count
+    owners = {owner for table in tables for owner in table["owner"]}
+    order = sorted(owners, key=lambda name: (name == SHARED, sort_key(f"{name}/")))
     rows = []
-    for number in range(bins):
-        for owner in sorted(owners, key=lambda name: (name == SHARED, sort_key(f"{name}/"))):
-            count = counts.get((number, owner), 0)
-            mean = count / layers[number] if layers[number] else np.nan
-            rows.append((number, owner, count, int(layers[number]), mean, np.log10(mean + 1)))
+    for number, owner in product(range(bins), order):
+        mean = counts[number, owner] / layers[number] if layers[number] else np.nan
+        rows.append(
+            (number, owner, counts[number, owner], layers[number], mean, np.log10(mean + 1))
+        )
     return pd.DataFrame(rows, columns=BINNED_COLUMNS)
 
 

@@ -11,13 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
 from brodmann.statistics.modularity import differences, label_codes
+from brodmann.statistics.resampling import (
+    BOOTSTRAPS,
+    cells_of,
+    interval,
+    p_value,
+    reached,
+    resampled,
+)
 
-BOOTSTRAPS = 1000
-LEVEL = 0.95
 _CHUNK = 500  # permutations evaluated at once
 
 
@@ -26,10 +33,10 @@ class Term:
     """One predictor's coefficient: the value that goes with 1 of it, the others held; NaN if it is constant,
     or the sum of others (each domain in a format of its own)."""
 
-    coefficient: float
-    low: float
-    high: float
-    p: float
+    coefficient: float = nan
+    low: float = nan
+    high: float = nan
+    p: float = nan
 
 
 @dataclass(frozen=True)
@@ -51,31 +58,21 @@ def regress_pairs(
 ) -> dict[str, Term]:
     """``values`` and every predictor are [tasks, tasks]; pairs are all off-diagonal cells (``directed``)
     or the upper triangle, where the value is finite."""
-    n = len(values)
-    where = ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
-    where &= np.isfinite(values)
+    where = cells_of(len(values), directed=directed) & np.isfinite(values)
     y = values[where]
     varied = {name: x for name, x in predictors.items() if len(np.unique(x[where])) > 1}
-    undefined = Term(*[float("nan")] * 4)
     if len(y) < len(varied) + 3 or len(np.unique(y)) < 2:
-        return dict.fromkeys(predictors, undefined)
+        return dict.fromkeys(predictors, Term())
     design = np.column_stack([np.ones(len(y)), *[x[where] for x in varied.values()]])
     fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     drawn = _resampled(values, list(varied.values()), directed, rank, seed)
-    found = dict.fromkeys(predictors, undefined)
-    rng_seed = seed
+    found = dict.fromkeys(predictors, Term())
     for number, name in enumerate(varied):
         others = [x for other, x in varied.items() if other != name]
         if np.linalg.matrix_rank(np.delete(design, number + 1, axis=1)) == rank:
             continue
-        p = _mrqap(varied[name], others, values, where, permutations, rng_seed)
-        replicates = drawn[:, number][np.isfinite(drawn[:, number])]
-        low, high = (
-            np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-            if len(replicates) > 1
-            else (np.nan, np.nan)
-        )
-        found[name] = Term(float(fitted[number + 1]), float(low), float(high), p)
+        p = _mrqap(varied[name], others, values, where, permutations, seed)
+        found[name] = Term(float(fitted[number + 1]), *interval(drawn[:, number]), p)
     return found
 
 
@@ -107,14 +104,14 @@ def _mrqap(
 
     observed = t_values(np.arange(n)[None, :])[0]
     rng = np.random.default_rng(seed)
-    reached = 0
+    beyond = 0
     for start in range(0, permutations, _CHUNK):
         size = min(_CHUNK, permutations - start)
         orders = np.array([rng.permutation(n) for _ in range(size)])
-        reached += int((t_values(orders) >= observed - 1e-12 * max(1.0, abs(observed))).sum())
+        beyond += int(reached(t_values(orders), observed))
     if not np.isfinite(observed):
         return float("nan")
-    return (1 + reached) / (1 + permutations)
+    return (1 + beyond) / (1 + permutations)
 
 
 def _basis(columns: np.ndarray) -> np.ndarray:
@@ -138,15 +135,11 @@ def _resampled(
 
     NaN where the tasks drawn tell fewer predictors apart than all tasks do (``rank``).
     """
-    rng = np.random.default_rng(seed)
-    n = len(values)
-    half = np.ones((n, n), dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
+    half = cells_of(len(values), directed=directed)
     found = np.full((BOOTSTRAPS, len(predictors)), np.nan)
-    for number in range(BOOTSTRAPS):
-        drawn = rng.integers(n, size=n)
-        grid = np.ix_(drawn, drawn)
+    for number, (grid, pairs) in enumerate(resampled(len(values), seed)):
         y = values[grid]
-        use = (drawn[:, None] != drawn[None, :]) & half & np.isfinite(y)
+        use = pairs & half & np.isfinite(y)
         columns = [x[grid][use] for x in predictors]
         if use.sum() > len(predictors) + 1:
             design = np.column_stack([np.ones(use.sum()), *columns])
@@ -180,6 +173,4 @@ def stratified(
         for group in mixed:
             shuffled[group] = rng.permutation(shuffled[group])
     null = differences(values, usable, labels, len(names))[:, -1]
-    # As in statistics.modularity: a shuffle without a difference does not count.
-    reached, n = (null >= observed - 1e-12).sum(), np.isfinite(null).sum()
-    return Stratified(observed, float((1 + reached) / (1 + n)), movable)
+    return Stratified(observed, float(p_value(null, observed)), movable)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from brodmann.statistics.resampling import cells_of
 from brodmann.tasks.catalogue import sort_key
 
 # Fewer tasks have fewer than ten pairs: nothing to rank.
@@ -89,9 +90,8 @@ def consistency(
 
 
 def _cells(matrix: pd.DataFrame, tasks: Sequence[str], directed: bool) -> np.ndarray:
-    n = len(tasks)
-    chosen = ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
-    cells: np.ndarray = matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)[chosen]
+    values = matrix.reindex(index=tasks, columns=tasks).to_numpy(dtype=float)
+    cells: np.ndarray = values[cells_of(len(tasks), directed=directed)]
     return cells
 
 

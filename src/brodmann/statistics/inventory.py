@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import Any, overload
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 from brodmann.config.study import Study
 from brodmann.models.results_folder import ResultsFolder
 
 MEASURES = ("containment", "jaccard", "doubly_stochastic")
+DROP = "accuracy_drop"
 AVERAGE = "average"
 # All models together, in tables that have a row for each model otherwise.
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """The overlap matrices of one model (or ``average``) and selection."""
+class Matrix:
+    """The matrices of one model (or ``average``) and selection: overlaps, or drops of a kind of ablation."""
 
     model: str
     component: str
     sel: str
+    kind: str = ""  # of ablation; empty for overlaps
 
-    def path(self, measure: str) -> str:
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What there is a matrix of; the first is what figures and regressions take."""
+        return (DROP,) if self.kind else MEASURES
+
+    def path(self, measure: str = "") -> str:
         """Where the contract puts the matrix."""
-        return f"results/{self.model}/overlap/{self.component}/{self.sel}.{measure}.csv"
+        folder, stem = (
+            ("ablation", f"{self.sel}.{self.kind}") if self.kind else ("overlap", self.sel)
+        )
+        measure = measure or self.measures[0]
+        return f"results/{self.model}/{folder}/{self.component}/{stem}.{measure}.csv"
 
-    def count_path(self, measure: str) -> str:
+    def count_path(self, measure: str = "") -> str:
         """Beside an average: how many models each cell has."""
-        return f"results/{self.model}/overlap/{self.component}/{self.sel}.{measure}.count.csv"
-
-
-@dataclass(frozen=True)
-class Drop:
-    """The accuracy drops of one model (or ``average``), selection and kind of ablation."""
-
-    model: str
-    component: str
-    sel: str
-    kind: str
+        return f"{self.path(measure).removesuffix('.csv')}.count.csv"
 
     @property
-    def _stem(self) -> str:
-        return f"results/{self.model}/ablation/{self.component}/{self.sel}.{self.kind}"
-
-    @property
-    def path(self) -> str:
-        """Where the contract puts the matrix."""
-        return f"{self._stem}.accuracy_drop.csv"
-
-    @property
-    def count_path(self) -> str:
-        """Beside an average: how many models each cell has."""
-        return f"{self._stem}.accuracy_drop.count.csv"
-
-    @property
-    def overlap(self) -> Overlap:
+    def overlap(self) -> Matrix:
         """The overlap matrices that belong to it."""
-        return Overlap(self.model, self.component, self.sel)
+        return replace(self, kind="")
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """All but the model."""
+        return (self.component, self.sel, self.kind)
 
 
 @dataclass(frozen=True)
 class Inventory:
     """Per-model matrices in the order of the config, and the averages over the models that are none."""
 
-    overlaps: tuple[Overlap, ...]
-    drops: tuple[Drop, ...]
+    overlaps: tuple[Matrix, ...]
+    drops: tuple[Matrix, ...]
     controls: tuple[str, ...]
 
     @classmethod
@@ -77,20 +70,20 @@ class Inventory:
             for component in study.attribution.components:
                 for sel in selections:
                     if name not in folders or (component, sel) in folders[name].overlaps:
-                        overlaps.append(Overlap(name, component, sel))
+                        overlaps.append(Matrix(name, component, sel))
                 for sel in ablated:
                     for kind in study.ablation.kinds:
                         measured = name in study.measured_models
                         if name in folders:
                             measured = (component, sel, kind) in folders[name].drops
                         if measured:
-                            drops.append(Drop(name, component, sel, kind))
+                            drops.append(Matrix(name, component, sel, kind))
         return cls(tuple(overlaps), tuple(drops), study.controls)
 
     def to_params(self) -> dict[str, Any]:
         """Plain values, as rules carry them to their scripts."""
         return {
-            "overlaps": [astuple(one) for one in self.overlaps],
+            "overlaps": [astuple(one)[:3] for one in self.overlaps],
             "drops": [astuple(one) for one in self.drops],
             "controls": list(self.controls),
         }
@@ -99,74 +92,66 @@ class Inventory:
     def from_params(cls, values: dict[str, Any]) -> Inventory:
         """The inverse of ``to_params``."""
         return cls(
-            tuple(Overlap(*one) for one in values["overlaps"]),
-            tuple(Drop(*one) for one in values["drops"]),
+            tuple(Matrix(*one) for one in values["overlaps"]),
+            tuple(Matrix(*one) for one in values["drops"]),
             tuple(values["controls"]),
         )
 
     @property
     def files(self) -> list[str]:
         """Every matrix, averages included."""
-        overlaps = [one.path(measure) for one in self.all_overlaps for measure in MEASURES]
-        return overlaps + [one.path for one in self.all_drops]
+        return _paths(self.every)
 
-    @overload
-    def contributing(self, average: Overlap) -> list[Overlap]: ...
-    @overload
-    def contributing(self, average: Drop) -> list[Drop]: ...
-    def contributing(self, average: Overlap | Drop) -> list[Overlap] | list[Drop]:
+    def contributing(self, average: Matrix) -> list[Matrix]:
         """The per-model matrices that an average is taken over."""
-        if isinstance(average, Overlap):
-            return [one for one in self.overlaps if self._contributes(one, average)]
-        return [one for one in self.drops if self._contributes(one, average)]
-
-    def _contributes(self, one: Overlap | Drop, average: Overlap | Drop) -> bool:
-        return one.model not in self.controls and _unit(one) == _unit(average)
+        own = [one for one in (*self.overlaps, *self.drops) if one.model not in self.controls]
+        return [one for one in own if one.group == average.group]
 
     @property
-    def average_overlaps(self) -> tuple[Overlap, ...]:
+    def average_overlaps(self) -> tuple[Matrix, ...]:
         """One for each component and selection that a model that is no control has."""
-        keys = dict.fromkeys(_unit(one) for one in self.overlaps if one.model not in self.controls)
-        return tuple(Overlap(AVERAGE, *key) for key in keys)
+        return self._averages(self.overlaps)
 
     @property
-    def average_drops(self) -> tuple[Drop, ...]:
+    def average_drops(self) -> tuple[Matrix, ...]:
         """One for each component, selection and kind that a model that is no control has."""
-        keys = dict.fromkeys(_unit(one) for one in self.drops if one.model not in self.controls)
-        return tuple(Drop(AVERAGE, *key) for key in keys)
+        return self._averages(self.drops)
+
+    def _averages(self, matrices: tuple[Matrix, ...]) -> tuple[Matrix, ...]:
+        groups = dict.fromkeys(one.group for one in matrices if one.model not in self.controls)
+        return tuple(Matrix(AVERAGE, *group) for group in groups)
+
+    @property
+    def averages(self) -> tuple[Matrix, ...]:
+        """Of overlaps, then of drops."""
+        return self.average_overlaps + self.average_drops
 
     @property
     def averaged_files(self) -> list[str]:
         """The per-model matrices that averages are taken over."""
-        overlaps = [own for one in self.average_overlaps for own in self.contributing(one)]
-        drops = [own for one in self.average_drops for own in self.contributing(one)]
-        paths = [own.path(measure) for own in overlaps for measure in MEASURES]
-        return paths + [own.path for own in drops]
+        return _paths(own for one in self.averages for own in self.contributing(one))
 
     @property
     def average_files(self) -> list[str]:
         """The averages, and the counts beside them."""
-        files = []
-        for one in self.average_overlaps:
-            for measure in MEASURES:
-                files += [one.path(measure), one.count_path(measure)]
-        for drop in self.average_drops:
-            files += [drop.path, drop.count_path]
-        return files
+        places = [(one, measure) for one in self.averages for measure in one.measures]
+        return [file for one, m in places for file in (one.path(m), one.count_path(m))]
 
     @property
-    def all_overlaps(self) -> tuple[Overlap, ...]:
+    def all_overlaps(self) -> tuple[Matrix, ...]:
         """Per model, then the averages."""
         return self.overlaps + self.average_overlaps
 
     @property
-    def all_drops(self) -> tuple[Drop, ...]:
+    def all_drops(self) -> tuple[Matrix, ...]:
         """Per model, then the averages."""
         return self.drops + self.average_drops
 
+    @property
+    def every(self) -> tuple[Matrix, ...]:
+        """Overlaps, then drops."""
+        return self.all_overlaps + self.all_drops
 
-def _unit(one: Overlap | Drop) -> tuple[str, ...]:
-    """Everything but the model."""
-    if isinstance(one, Overlap):
-        return (one.component, one.sel)
-    return (one.component, one.sel, one.kind)
+
+def _paths(matrices: Iterable[Matrix]) -> list[str]:
+    return [one.path(measure) for one in matrices for measure in one.measures]

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brodmann.statistics.resampling import p_value
 from brodmann.tasks.catalogue import DOMAINS
-
-# A shuffle that changes nothing must count as equal, whatever the order of a sum's terms.
-_EQUAL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def modularity(
     same = codes[:, None] == codes[None, :]
     observed = differences(values, usable, codes[None, :], len(names))
     null = differences(values, usable, shuffles(codes, permutations, seed), len(names))
-    p = _p_values(observed[0], null)
+    p = p_value(null, observed[0]).tolist()
     parts = {}
     for number, name in enumerate(names):
         own = codes == number
@@ -154,10 +152,3 @@ def _sums(cells: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray
     within = (flat * (cells @ flat)).sum(0).reshape(n, domains)
     touching = ((cells.sum(0) + cells.sum(1)) @ flat).reshape(n, domains)
     return within, touching - 2 * within, float(cells.sum())
-
-
-def _p_values(observed: np.ndarray, null: np.ndarray) -> list[float]:
-    """One-sided, over the shuffles that have the statistic; NaN where the observed one is not defined."""
-    reached = (null >= observed - _EQUAL * np.maximum(1.0, np.abs(observed))).sum(0)
-    p = (1 + reached) / (1 + np.isfinite(null).sum(0))
-    return [float(value) for value in np.where(np.isfinite(observed), p, np.nan)]

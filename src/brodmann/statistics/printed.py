@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -19,8 +20,7 @@ _LATEX = {
     ">": r"\textgreater{}",
 }
 
-
-# What p and q are, below a table.
+# What q is, below a table.
 Q_NOTE = " q: false discovery rate (Benjamini-Hochberg) over all rows of statistics/{name}.csv."
 
 
@@ -76,27 +76,30 @@ def show_p(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def number(value: float, digits: int) -> str:
-    """``value`` with so many decimals, or a dash."""
-    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+def decimals(digits: int) -> Callable[[float], str]:
+    """Shows a value with so many decimals, or a dash."""
+    return lambda value: "–" if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def percent(value: float) -> str:
     """A share in per cent, one decimal."""
-    return number(100 * value, 1)
+    return decimals(1)(100 * value)
 
 
-def interval(low: float, high: float, digits: int) -> str:
-    """``[low, high]``, or a dash."""
-    if pd.isna(low) or pd.isna(high):
-        return "–"
-    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+def between(digits: int) -> Callable[[float, float], str]:
+    """Shows ``[low, high]``, or a dash."""
+
+    def show(low: float, high: float) -> str:
+        missing = pd.isna(low) or pd.isna(high)
+        return "–" if missing else f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+    return show
 
 
-def estimate(row: pd.Series, digits: int = 3) -> tuple[str, ...]:
-    """A row's coefficient, its interval, p and q."""
-    between = interval(row["low"], row["high"], digits)
-    return number(row["coefficient"], digits), between, show_p(row["p"]), show_p(row["q"])
+# Head -> what is shown below it: columns of the long table, and how.
+Columns = Mapping[str, tuple[Any, ...]]
+P_AND_Q: Columns = {"p": ("p", show_p), "q": ("q", show_p)}
+INTERVAL: Columns = {"95 % interval": ("low", "high", between(3))}
 
 
 def shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
@@ -112,41 +115,46 @@ def without_lonely_average(table: pd.DataFrame) -> pd.DataFrame:
     return table if own > 1 else table[~average]
 
 
-def _parts(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """(what it is, rows) for each component, measure and kind, in the order of the table."""
-    kinds = table["kind"].fillna("")
-    parts = []
-    for (component, measure, kind), rows in table.assign(kind=kinds).groupby(
-        ["component", "measure", "kind"], sort=False
-    ):
+@dataclass(frozen=True)
+class Printing:
+    """How a paper prints the long table ``name``: a table for each component, measure and kind of ablation.
+
+    ``caption``: with places for what it is of, the selection and its sign. ``rows`` chooses those of a
+    selection. Below the table stands ``note``, and what q is, if there is one.
+    """
+
+    name: str
+    caption: str
+    columns: Columns
+    note: str
+    rows: Callable[[pd.DataFrame, str], pd.DataFrame] = shown
+
+    def __call__(self, table: pd.DataFrame, selection: str) -> list[Printed]:
+        """At one size of circuits, in the order of the table."""
+        chosen = self.rows(table, selection).fillna({"kind": ""})
+        return [
+            self._part(selection, of, rows.to_dict("records"))
+            for of, rows in chosen.groupby(["component", "measure", "kind"], sort=False)
+        ]
+
+    def _part(self, selection: str, of: Any, rows: list[dict[str, Any]]) -> Printed:
+        component, measure, kind = of
         what = "overlap (containment)" if measure == "containment" else f"{kind} ablation"
-        parts.append((f"{what} of {component}", rows))
-    return parts
+        what = f"{what} of {component}"
+        sign = selection.partition("-")[0]
+        return Printed(
+            self.caption.format(what=what, selection=selection, sign=sign),
+            ("model", *self.columns),
+            tuple((_model(row), *self._cells(row)) for row in rows),
+            self.note + (Q_NOTE.format(name=self.name) if "q" in self.columns else ""),
+            re.sub(r"[^a-z0-9]+", "-", f"{self.name} {what}".lower()).strip("-"),
+        )
+
+    def _cells(self, row: Mapping[str, Any]) -> list[str]:
+        cells = self.columns.values()
+        return [show(*(row[name] for name in names)) for *names, show in cells]
 
 
-def model_name(row: pd.Series) -> str:
+def _model(row: Mapping[str, Any]) -> str:
     """A row's model, controls marked."""
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
-
-
-def printed(
-    table: pd.DataFrame,
-    caption: str,
-    heads: Sequence[str],
-    cells: Callable[[pd.Series], Sequence[str]],
-    *,
-    name: str,
-    note: str,
-) -> list[Printed]:
-    """A printed table for each part of ``table``; ``{what}`` in the caption says which. ``name``: of the long
-    table."""
-    return [
-        Printed(
-            caption.format(what=what),
-            tuple(heads),
-            tuple((model_name(row), *cells(row)) for _, row in rows.iterrows()),
-            note,
-            re.sub(r"[^a-z0-9]+", "-", f"{name} {what}".lower()).strip("-"),
-        )
-        for what, rows in _parts(table)
-    ]

@@ -10,7 +10,8 @@ interval from resampling tasks: pairs of a task are not independent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -19,61 +20,42 @@ from scipy.stats import t as student
 
 from brodmann.statistics.mixed import PairFit, degrees_of_freedom, fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
+from brodmann.statistics.resampling import LEVEL, cells_of, interval, p_value, resampled
 
-BOOTSTRAPS = 1000
 # With fewer tasks resamples that hold several of them are too alike to say anything.
 MIN_TASKS = 5
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Regression:
     """The drop in accuracy that goes with one SD of overlap; NaN with a note where it was not fitted."""
 
-    coefficient: float
-    se: float
-    df: float  # of its t
-    low: float
-    high: float
-    p: float
-    converged: bool
     note: str  # why it was not fitted, or what it lacks
+    converged: bool = False
+    coefficient: float = nan
+    se: float = nan
+    df: float = nan  # of its t
     n_models: int = 1
-    slope_sd: float = float("nan")  # of models' own slopes; of several models only
+    slope_sd: float = nan  # of models' own slopes; of several models only
+    low: float = nan
+    high: float = nan
+    p: float = nan
 
-    @classmethod
-    def undefined(cls, note: str) -> Regression:
-        """Not fitted, and why."""
-        nan = float("nan")
-        return cls(nan, nan, nan, nan, nan, nan, converged=False, note=note)
-
-    @classmethod
-    def tested(
-        cls,
-        coefficient: float,
-        se: float,
-        df: float,
-        converged: bool,
-        note: str,
-        *,
-        n_models: int = 1,
-        slope_sd: float = float("nan"),
-    ) -> Regression:
+    def tested(self) -> Regression:
         """With the interval and the two-sided p of its t."""
-        reach = float(student.ppf((1 + LEVEL) / 2, df)) * se
-        p = float(2 * student.sf(abs(coefficient) / se, df)) if se > 0 else 0.0
-        low, high = coefficient - reach, coefficient + reach
-        return cls(coefficient, se, df, low, high, p, converged, note, n_models, slope_sd)
+        reach = float(student.ppf((1 + LEVEL) / 2, self.df)) * self.se
+        p = float(2 * student.sf(abs(self.coefficient) / self.se, self.df)) if self.se > 0 else 0.0
+        return replace(self, low=self.coefficient - reach, high=self.coefficient + reach, p=p)
 
 
 @dataclass(frozen=True)
 class Correlation:
     """Spearman's rho over pairs; p from permuted tasks, interval from resampled tasks."""
 
-    rho: float
-    low: float
-    high: float
-    p: float
+    rho: float = nan
+    low: float = nan
+    high: float = nan
+    p: float = nan
 
 
 def pair_table(overlap: pd.DataFrame, drop: pd.DataFrame) -> pd.DataFrame:
@@ -97,10 +79,10 @@ def pair_table(overlap: pd.DataFrame, drop: pd.DataFrame) -> pd.DataFrame:
 def regress(pairs: pd.DataFrame) -> Regression:
     """drop ~ standardised overlap + (1 | source) + (1 | target) + (1 | unordered pair), of one model."""
     if why := why_not(pairs):
-        return Regression.undefined(why)
+        return Regression(why)
     found = _fit(pairs, pairs["overlap"].std(ddof=1))
     note = "" if found.converged else "the search for the variances did not converge"
-    return Regression.tested(found.slope, found.se, found.df, found.converged, note)
+    return Regression(note, found.converged, found.slope, found.se, found.df).tested()
 
 
 def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
@@ -113,7 +95,7 @@ def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
     used = {model: pairs for model, pairs in tables.items() if not why[model]}
     left_out = "; ".join(f"{model} left out: {what}" for model, what in why.items() if what)
     if len(used) < 2:
-        return Regression.undefined(left_out or f"too few models ({len(used)})")
+        return Regression(left_out or f"too few models ({len(used)})")
     unit = pd.concat([pairs["overlap"] for pairs in used.values()]).std(ddof=1)
     fits = {model: _fit(pairs, unit) for model, pairs in used.items()}
     shared = shared_errors({model: _parts(used[model], fit) for model, fit in fits.items()})
@@ -121,15 +103,9 @@ def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
     errors = np.array([fit.se for fit in fits.values()])
     found = pool(slopes, errors, shared, min(fit.df for fit in fits.values()))
     lost = [f"{model} did not converge" for model, fit in fits.items() if not fit.converged]
-    return Regression.tested(
-        found.mean,
-        found.se,
-        found.df,
-        converged=not lost,
-        note="; ".join([*([left_out] if left_out else []), *lost]),
-        n_models=len(used),
-        slope_sd=found.tau,
-    )
+    note = "; ".join([*([left_out] if left_out else []), *lost])
+    fit = found.mean, found.se, found.df
+    return Regression(note, not lost, *fit, n_models=len(used), slope_sd=found.tau).tested()
 
 
 def why_not(pairs: pd.DataFrame) -> str:
@@ -166,10 +142,9 @@ def correlate(
     overlap: pd.DataFrame, drop: pd.DataFrame, *, permutations: int, seed: int
 ) -> Correlation:
     """Spearman over the pairs of one model, with its interval and one-sided Mantel p."""
-    undefined = Correlation(*[float("nan")] * 4)
     pairs = pair_table(overlap, drop)
     if len(pairs) < 3 or pairs["overlap"].nunique() < 2 or pairs["drop"].nunique() < 2:
-        return undefined
+        return Correlation()
     rho = float(spearmanr(pairs["overlap"], pairs["drop"]).statistic)
     tasks = sorted({*pairs["source"], *pairs["target"]})
     first = overlap.loc[tasks, tasks].to_numpy(dtype=float)
@@ -186,16 +161,14 @@ def mantel(first: np.ndarray, second: np.ndarray, *, permutations: int, seed: in
     n = len(first)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(permutations)]
-    off = ~np.eye(n, dtype=bool)
+    off = cells_of(n, directed=True)
     if np.isfinite(first[off]).all() and np.isfinite(second[off]).all():
         null = _permuted_rank_correlations(first, second, orders, off)
     else:
         # Missing cells move with the tasks: which pairs count differs from one order to the next.
         moved = [_spearman(first[np.ix_(order, order)][off], second[off]) for order in orders]
         null = np.array(moved)
-    observed = _spearman(first[off], second[off])
-    null = null[np.isfinite(null)]
-    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
+    return float(p_value(null, _spearman(first[off], second[off])))
 
 
 def _permuted_rank_correlations(
@@ -213,21 +186,12 @@ def _permuted_rank_correlations(
 
 def _interval(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, float]:
     """Percentile interval: tasks drawn with replacement; a task never meets itself."""
-    rng = np.random.default_rng(seed)
-    n = len(first)
-    if n < MIN_TASKS:
-        return float("nan"), float("nan")
-    rhos = []
-    for _ in range(BOOTSTRAPS):
-        drawn = rng.integers(n, size=n)
-        use = drawn[:, None] != drawn[None, :]
-        grid = np.ix_(drawn, drawn)
-        rhos.append(_spearman(first[grid][use], second[grid][use]))
-    found = np.array(rhos)[np.isfinite(rhos)]
-    if len(found) < 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    if len(first) < MIN_TASKS:
+        return nan, nan
+    draws = resampled(len(first), seed)
+    return interval(
+        np.array([_spearman(first[grid][use], second[grid][use]) for grid, use in draws])
+    )
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:

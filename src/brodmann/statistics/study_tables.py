@@ -13,13 +13,10 @@ import pandas as pd
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.files import write_text
 from brodmann.statistics.inventory import Inventory
-from brodmann.statistics.printed import Printed
+from brodmann.statistics.printed import Printed, Printing
 from brodmann.statistics.registry import JOBS, STATISTICS
 from brodmann.statistics.tested import Tested
 from brodmann.store.tables import read_table
-
-# Of the long table, at one size of circuits.
-Printing = Callable[[pd.DataFrame, str], list[Printed]]
 
 
 @dataclass(frozen=True)
@@ -71,15 +68,11 @@ def write_printed(
 
     ``selection``: of the circuits that are compared; ``ablated``: of those that are silenced.
     """
-    for path in inputs:
-        name = Path(path).stem
-        found = printed_tables(name, read_statistics(path), selection, ablated)
-        for output in outputs:
-            if Path(output).stem == name:
-                tex = output.endswith(".tex")
-                write_text(
-                    output, "\n".join(one.latex() if tex else one.markdown() for one in found)
-                )
+    sources = {Path(path).stem: path for path in inputs}
+    for output in outputs:
+        name, tex = Path(output).stem, output.endswith(".tex")
+        found = printed_tables(name, read_statistics(sources[name]), selection, ablated)
+        write_text(output, "\n".join(one.latex() if tex else one.markdown() for one in found))
 
 
 def printed_tables(name: str, rows: pd.DataFrame, selection: str, ablated: str) -> list[Printed]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.statistics.clustering import Recovery, recover
-from brodmann.statistics.inventory import AVERAGE, MEASURES, Drop, Inventory, Overlap
+from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.modularity import Modularity, modularity
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -87,24 +87,20 @@ class Tested:
 
 def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested, ...]:
     """Read every matrix: overlap measures, then ablations; models first, averages last."""
-    found = []
-    for one in inventory.all_overlaps:
-        for measure in MEASURES:
-            found.append(_read(one, measure, "", one.path(measure), inventory, settings))
-    for drop in inventory.all_drops:
-        found.append(_read(drop, "accuracy_drop", drop.kind, drop.path, inventory, settings))
-    return tuple(found)
-
-
-def _read(
-    one: Overlap | Drop,
-    measure: str,
-    kind: str,
-    path: str,
-    inventory: Inventory,
-    settings: StatisticsSettings,
-) -> Tested:
-    control = one.model in inventory.controls
-    n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
-    keys = (one.model, control, one.component, one.sel, measure, kind, n_models)
-    return Tested(*keys, read_matrix(path), settings)
+    return tuple(
+        Tested(
+            *(
+                one.model,
+                one.model in inventory.controls,
+                one.component,
+                one.sel,
+                measure,
+                one.kind,
+            ),
+            n_models=len(inventory.contributing(one)) if one.model == AVERAGE else 1,
+            table=read_matrix(one.path(measure)),
+            settings=settings,
+        )
+        for one in inventory.every
+        for measure in one.measures
+    )

@@ -18,7 +18,7 @@ def maths_problems(seed: int, count: int = COUNT) -> tuple[Problem, ...]:
     while len(problems) < count:
         order = order or dice.shuffled(names)
         name = order[-1]
-        problem = STORIES[name](dice)
+        problem = Problem(name, *STORIES[name](dice))
         if problem.text not in problems:
             problems[problem.text] = problem
             order.pop()

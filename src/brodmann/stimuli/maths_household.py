@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from brodmann.stimuli.maths_problem import NAMES, Problem, story, two_names
+from brodmann.stimuli.maths_problem import NAMES, Told, story, two_names
 from brodmann.tasks.dice import Dice
 
 
 @story
-def shelves(dice: Dice) -> Problem:
+def shelves(dice: Dice) -> Told:
     """Full shelves and some left over."""
     name = dice.choice(NAMES)
     place = dice.choice(("a school library", "a second-hand shop", "a reading room"))
@@ -15,8 +15,7 @@ def shelves(dice: Dice) -> Problem:
     n["lent"] = dice.between(3, 30)
     full = n["shelves"] * n["each"]
     total = full + n["table"]
-    return Problem(
-        "shelves",
+    return (
         n,
         f"In {place}, {name} counts the books. There are {n['shelves']} shelves with {n['each']} books on "
         f"each of them, and {n['table']} more books lie on a table. In the course of the day, visitors "
@@ -29,15 +28,14 @@ def shelves(dice: Dice) -> Problem:
 
 
 @story
-def change(dice: Dice) -> Problem:
+def change(dice: Dice) -> Told:
     """Two kinds of goods and the change from a note."""
     name = dice.choice(NAMES)
     first, second = dice.shuffled(("notebooks", "pens", "candles", "postcards", "rulers"))[:2]
     n = {"a": dice.between(2, 6), "pa": dice.between(2, 7), "b": dice.between(2, 5)}
     n |= {"pb": dice.between(2, 6), "note": 100}
     one, other = n["a"] * n["pa"], n["b"] * n["pb"]
-    return Problem(
-        "change",
+    return (
         n,
         f"At a stationery shop, {name} buys {n['a']} {first} at {n['pa']} crowns each and {n['b']} "
         f"{second} at {n['pb']} crowns each. There is no discount, and {name} pays with a note of "
@@ -50,15 +48,14 @@ def change(dice: Dice) -> Problem:
 
 
 @story
-def journey(dice: Dice) -> Problem:
+def journey(dice: Dice) -> Told:
     """Two stretches at different speeds."""
     name = dice.choice(NAMES)
     n = {"h1": dice.between(2, 4), "v1": 5 * dice.between(12, 20), "h2": dice.between(1, 3)}
     n["v2"] = 5 * dice.between(7, 11)
     one, other = n["h1"] * n["v1"], n["h2"] * n["v2"]
     hours = "hour" if n["h2"] == 1 else "hours"
-    return Problem(
-        "journey",
+    return (
         n,
         f"{name} drives from the coast to a village in the hills. The first part is a motorway, on which "
         f"the car moves at {n['v1']} kilometres per hour for {n['h1']} hours. The second part is a narrow "
@@ -72,7 +69,7 @@ def journey(dice: Dice) -> Problem:
 
 
 @story
-def fence(dice: Dice) -> Problem:
+def fence(dice: Dice) -> Told:
     """A perimeter less a gate, in panels."""
     name = dice.choice(NAMES)
     # An even gate: else no number of panels of even length would do.
@@ -83,8 +80,7 @@ def fence(dice: Dice) -> Problem:
         width += 1
     n = {"length": length, "width": width, "gate": gate, "panel": panel}
     around = 2 * (length + width)
-    return Problem(
-        "fence",
+    return (
         n,
         f"A rectangular garden is {length} metres long and {width} metres wide. {name} wants to put a "
         f"fence all around it, except for a gate that is {gate} metres wide. The fence is sold in panels "
@@ -98,15 +94,14 @@ def fence(dice: Dice) -> Problem:
 
 
 @story
-def ages(dice: Dice) -> Problem:
+def ages(dice: Dice) -> Told:
     """A sum of ages in some years."""
     one, other = two_names(dice)
     n = {"young": dice.between(6, 15), "times": dice.between(2, 4), "years": dice.between(3, 12)}
     old = n["young"] * n["times"]
     later, older = n["young"] + n["years"], old + n["years"]
     factor = {2: "twice", 3: "three times", 4: "four times"}[n["times"]]
-    return Problem(
-        "ages",
+    return (
         n,
         f"{one} is {n['young']} years old today, and {other} is exactly {factor} as old as {one}. They "
         f"have agreed to make a long journey together in {n['years']} years, when both have enough time "
@@ -119,7 +114,7 @@ def ages(dice: Dice) -> Problem:
 
 
 @story
-def recipe(dice: Dice) -> Problem:
+def recipe(dice: Dice) -> Told:
     """Scaling a recipe, and what must still be bought."""
     name = dice.choice(NAMES)
     dish = dice.choice(("pancakes", "lentil soup", "flat bread", "rice pudding"))
@@ -131,8 +126,7 @@ def recipe(dice: Dice) -> Problem:
     }
     guests, need = n["people"] * n["times"], n["people"] * n["times"] * n["grams"]
     n |= {"guests": guests, "have": 10 * dice.between(10, need // 10 - 5)}
-    return Problem(
-        "recipe",
+    return (
         n,
         f"{name} cooks {dish} for {guests} guests. The recipe is written for {n['people']} people and "
         f"asks for {n['people'] * n['grams']} grams of {what}. In the cupboard there are {n['have']} "
@@ -146,7 +140,7 @@ def recipe(dice: Dice) -> Problem:
 
 
 @story
-def tank(dice: Dice) -> Problem:
+def tank(dice: Dice) -> Told:
     """Filling with a leak."""
     n = {
         "inflow": dice.between(18, 40),
@@ -158,8 +152,7 @@ def tank(dice: Dice) -> Problem:
     full = n["start"] + net * n["minutes"]
     n["full"] = full
     animal = dice.choice(("goats", "cattle", "horses", "sheep"))
-    return Problem(
-        "tank",
+    return (
         n,
         f"A water tank for {animal} holds {full} litres and contains {n['start']} litres in the morning. "
         f"A pump brings in {n['inflow']} litres each minute, but {n['leak']} litres each minute are lost "
@@ -172,7 +165,7 @@ def tank(dice: Dice) -> Problem:
 
 
 @story
-def wages(dice: Dice) -> Problem:
+def wages(dice: Dice) -> Told:
     """Ordinary hours, overtime and a deduction."""
     name = dice.choice(NAMES)
     job = dice.choice(("a bicycle workshop", "a bakery", "a garden centre", "a print shop"))
@@ -180,8 +173,7 @@ def wages(dice: Dice) -> Problem:
     n |= {"more": dice.between(3, 9), "clothes": dice.between(10, 40)}
     rate = n["pay"] + n["more"]
     base, over = n["hours"] * n["pay"], n["extra"] * rate
-    return Problem(
-        "wages",
+    return (
         n,
         f"In {job}, {name} earns {n['pay']} crowns an hour. For each hour of overtime there are "
         f"{n['more']} crowns on top of that. Last week {name} worked {n['hours']} ordinary hours and "
@@ -196,7 +188,7 @@ def wages(dice: Dice) -> Problem:
 
 
 @story
-def sharing(dice: Dice) -> Problem:
+def sharing(dice: Dice) -> Told:
     """Equal parts and a remainder."""
     name = dice.choice(NAMES)
     fruit = dice.choice(("apricots", "walnuts", "figs", "chestnuts", "plums"))
@@ -205,8 +197,7 @@ def sharing(dice: Dice) -> Problem:
     given = n["children"] * n["each"]
     n["picked"] = given + n["rest"] + n["eaten"]
     left = n["picked"] - n["eaten"]
-    return Problem(
-        "sharing",
+    return (
         n,
         f"{name} has picked {n['picked']} {fruit} and eats {n['eaten']} of them on the way home. The "
         f"others are shared among {n['children']} children, so that each child gets the same number and "
@@ -219,7 +210,7 @@ def sharing(dice: Dice) -> Problem:
 
 
 @story
-def discount(dice: Dice) -> Problem:
+def discount(dice: Dice) -> Told:
     """A percentage off, for several pieces."""
     name = dice.choice(NAMES)
     thing = dice.choice(("chair", "lamp", "rucksack", "blanket", "kettle"))
@@ -230,8 +221,7 @@ def discount(dice: Dice) -> Problem:
     }
     off = n["price"] * n["percent"] // 100
     new = n["price"] - off
-    return Problem(
-        "discount",
+    return (
         n,
         f"A {thing} usually costs {n['price']} crowns. During the summer sale, the shop takes "
         f"{n['percent']} per cent off the price of everything in the window. {name} has been waiting for "

@@ -27,7 +27,9 @@ class Problem:
         return f"{self.question}\nSolution: {self.solution} The answer is {self.answer}."
 
 
-Story = Callable[[Dice], Problem]
+# Its numbers, question, solution and answer.
+Told = tuple[dict[str, int], str, str, int]
+Story = Callable[[Dice], Told]
 STORIES: dict[str, Story] = {}
 
 _NAMES = (

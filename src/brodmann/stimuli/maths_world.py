@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from brodmann.stimuli.maths_problem import NAMES, Problem, story, two_names
+from brodmann.stimuli.maths_problem import NAMES, Told, story, two_names
 from brodmann.tasks.dice import Dice
 
 
 @story
-def orchard(dice: Dice) -> Problem:
+def orchard(dice: Dice) -> Told:
     """Rows of trees, some of which bear nothing, into crates."""
     name = dice.choice(NAMES)
     fruit = dice.choice(("apple", "cherry", "peach", "olive"))
@@ -16,8 +16,7 @@ def orchard(dice: Dice) -> Problem:
     planted = n["rows"] * n["trees"]
     bearing = planted - n["young"]
     crop = bearing * n["kilos"]
-    return Problem(
-        "orchard",
+    return (
         n,
         f"The {fruit} orchard of {name} has {n['rows']} rows with {n['trees']} trees in each. Of all "
         f"these trees, {n['young']} are still too young to bear fruit. Each of the remaining trees gives "
@@ -31,15 +30,14 @@ def orchard(dice: Dice) -> Problem:
 
 
 @story
-def average(dice: Dice) -> Problem:
+def average(dice: Dice) -> Told:
     """The score that is needed for a mean."""
     name = dice.choice(NAMES)
     sport = dice.choice(("an archery", "a diving", "a darts", "a gymnastics"))
     n = {"goal": dice.between(60, 80)}
     n |= {rnd: n["goal"] + dice.between(-8, 8) for rnd in "abc"}
     total, so_far = 4 * n["goal"], n["a"] + n["b"] + n["c"]
-    return Problem(
-        "average",
+    return (
         n,
         f"In {sport} contest, {name} takes part in four rounds. The first three rounds have brought "
         f"{n['a']}, {n['b']} and {n['c']} points. Only those whose average over all four rounds is at "
@@ -53,15 +51,14 @@ def average(dice: Dice) -> Problem:
 
 
 @story
-def animals(dice: Dice) -> Problem:
+def animals(dice: Dice) -> Told:
     """Heads and legs."""
     name = dice.choice(NAMES)
     bird, beast = dice.choice((("hens", "goats"), ("ducks", "sheep"), ("geese", "donkeys")))
     n = {"birds": dice.between(5, 30), "beasts": dice.between(3, 25)}
     heads, legs = n["birds"] + n["beasts"], 2 * n["birds"] + 4 * n["beasts"]
     n |= {"heads": heads, "legs": legs}
-    return Problem(
-        "animals",
+    return (
         n,
         f"On a small farm there are only {bird} and {beast}. From the gate, {name} counts {heads} heads, "
         f"and a friend who is lying in the grass counts {legs} legs. No animal has been missed or counted "
@@ -74,14 +71,13 @@ def animals(dice: Dice) -> Problem:
 
 
 @story
-def meeting(dice: Dice) -> Problem:
+def meeting(dice: Dice) -> Told:
     """Two who come towards each other."""
     one, other = two_names(dice)
     n = {"v1": dice.between(12, 22), "v2": dice.between(3, 6), "hours": dice.between(2, 5)}
     closing = n["v1"] + n["v2"]
     n["distance"] = closing * n["hours"]
-    return Problem(
-        "meeting",
+    return (
         n,
         f"{one} and {other} live at the two ends of a road that is {n['distance']} kilometres long. They "
         f"set out at the same moment and move towards each other without a rest. {one} rides a bicycle at "
@@ -95,14 +91,13 @@ def meeting(dice: Dice) -> Problem:
 
 
 @story
-def doubling(dice: Dice) -> Problem:
+def doubling(dice: Dice) -> Told:
     """Growth by doubling, with a loss at the end."""
     name = dice.choice(NAMES)
     n = {"start": dice.between(3, 15), "weeks": 3, "removed": dice.between(5, 20)}
     one, two, three = (n["start"] * 2**k for k in (1, 2, 3))
     plant = dice.choice(("water lilies", "duckweed plants", "floating ferns"))
-    return Problem(
-        "doubling",
+    return (
         n,
         f"{name} puts {n['start']} {plant} into a pond. They spread quickly, and at the end of every week "
         f"there are twice as many as at its beginning. After {n['weeks']} weeks, {name} takes out "
@@ -115,7 +110,7 @@ def doubling(dice: Dice) -> Problem:
 
 
 @story
-def floor(dice: Dice) -> Problem:
+def floor(dice: Dice) -> Told:
     """Tiles for a floor, some of them broken."""
     name = dice.choice(NAMES)
     room = dice.choice(("kitchen", "bathroom", "hall", "workshop"))
@@ -127,8 +122,7 @@ def floor(dice: Dice) -> Problem:
     n["broken"] = dice.between(2, 15)
     area = n["length"] * n["width"]
     tiles = area * n["per"]
-    return Problem(
-        "floor",
+    return (
         n,
         f"The floor of a {room} is a rectangle of {n['length']} metres by {n['width']} metres. {name} "
         f"covers it with square tiles, of which {n['per']} make up one square metre. While they are being "
@@ -142,7 +136,7 @@ def floor(dice: Dice) -> Problem:
 
 
 @story
-def fraction(dice: Dice) -> Problem:
+def fraction(dice: Dice) -> Told:
     """A part of a whole, and a part of what is left."""
     name = dice.choice(NAMES)
     words = {2: "half", 3: "one third", 4: "one quarter", 5: "one fifth"}
@@ -152,8 +146,7 @@ def fraction(dice: Dice) -> Problem:
     part = n["total"] // first
     left = n["total"] - part
     other = left // second
-    return Problem(
-        "fraction",
+    return (
         n,
         f"A path in the mountains is marked with {n['total']} poles, so that walkers find the way in the "
         f"snow. In spring, {name} has to paint them all anew. On the first day {words[first]} of the "
@@ -167,7 +160,7 @@ def fraction(dice: Dice) -> Problem:
 
 
 @story
-def machines(dice: Dice) -> Problem:
+def machines(dice: Dice) -> Told:
     """Output in proportion to machines and hours."""
     name = dice.choice(NAMES)
     thing = dice.choice(("bottles", "buttons", "screws", "pencils", "spoons"))
@@ -176,8 +169,7 @@ def machines(dice: Dice) -> Problem:
     made = n["few"] * n["h1"] * n["rate"]
     n["made"] = made
     each, hourly = made // n["few"], n["many"] * n["rate"]
-    return Problem(
-        "machines",
+    return (
         n,
         f"In a small factory, {n['few']} machines of the same kind turn out {made} {thing} in {n['h1']} "
         f"hours. {name}, who runs the factory, receives a large order and lets {n['many']} such machines "
@@ -191,15 +183,14 @@ def machines(dice: Dice) -> Problem:
 
 
 @story
-def stairs(dice: Dice) -> Problem:
+def stairs(dice: Dice) -> Told:
     """Steps up and down over several days."""
     name = dice.choice(NAMES)
     tower = dice.choice(("lighthouse", "fire tower", "church tower", "water tower"))
     n = {"steps": dice.between(80, 250), "daily": dice.between(2, 4), "days": dice.between(5, 12)}
     climb = 2 * n["steps"]
     daily = climb * n["daily"]
-    return Problem(
-        "stairs",
+    return (
         n,
         f"{name} works as a guide in an old {tower}, which has {n['steps']} steps from the door to the "
         f"platform at the top. On each working day there are {n['daily']} tours, and on every tour {name} "
@@ -213,7 +204,7 @@ def stairs(dice: Dice) -> Problem:
 
 
 @story
-def league(dice: Dice) -> Problem:
+def league(dice: Dice) -> Told:
     """Points from wins and draws."""
     name = dice.choice(NAMES)
     n = {"wins": dice.between(5, 16), "draws": dice.between(2, 9), "lost": dice.between(2, 10)}
@@ -222,8 +213,7 @@ def league(dice: Dice) -> Problem:
     n["points"] = from_wins + n["draws"]
     decided = n["played"] - n["lost"]
     extra = n["points"] - decided
-    return Problem(
-        "league",
+    return (
         n,
         "In a handball league a win counts three points, a draw one point and a defeat none. The team "
         f"that {name} trains has played {n['played']} matches, lost {n['lost']} of them and collected "

@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from brodmann.errors import UserError
-from brodmann.files import write_text
+from brodmann.files import read_text, write_text
 from brodmann.tasks.dice import Dice
 
 SENTENCES = "language/sentences.txt"
@@ -229,12 +229,7 @@ def make_nonwords(
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError.at(str(path), "the file does not exist") from None
-    except (OSError, UnicodeDecodeError):
-        raise UserError.at(str(path), "not a UTF-8 text file") from None
+    return read_text(path).splitlines()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

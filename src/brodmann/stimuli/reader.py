@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
-from brodmann.files import digest
+from brodmann.files import digest, read_text
 from brodmann.stimuli.demand import DEMANDS, demand_texts
 from brodmann.stimuli.nonwords import NONWORDS, SENTENCES
+from brodmann.stimuli.texts import plain
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.yaml_source import read_yaml
 
@@ -66,7 +67,7 @@ def load_contrast(
     """
     network = network.replace("-", "_")
     problems = [
-        Problem(where, f"no {where} '{_plain(value)}'", did_you_mean(value, known))
+        Problem(where, f"no {where} '{plain(value)}'", did_you_mean(value, known))
         for where, value, known in (
             ("network", network, NETWORKS),
             ("demand", demand, DEMANDS),
@@ -107,23 +108,19 @@ class _Reader:
     # Problems and files
 
     def problem(self, where: Path | str, what: str, fix: str = "") -> None:
-        self.problems.append(Problem(_plain(str(where)), what, fix))
+        self.problems.append(Problem(plain(where), what, fix))
 
     def text(self, path: Path) -> str | None:
         """The content of a file; None and a problem if there is none to be had."""
         try:
-            if not path.exists():
-                self.problem(path, "the file does not exist")
-            elif not path.is_file():
+            if path.exists() and not path.is_file():
                 self.problem(path, "is not a file")
-            elif path.stat().st_size > _LARGEST:
+            elif path.exists() and path.stat().st_size > _LARGEST:
                 self.problem(path, f"is larger than {_LARGEST} bytes", "is it the right file?")
             else:
-                return path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            self.problem(path, "not a UTF-8 text file", "save it as UTF-8")
-        except OSError as error:
-            self.problem(path, f"cannot be read: {error.strerror}")
+                return read_text(path, "utf-8-sig")
+        except UserError as error:
+            self.problems.extend(error.problems)
         return None
 
     def names(self, folder: Path) -> list[Path]:
@@ -139,8 +136,13 @@ class _Reader:
     def balanced(
         self, where: Path | str, positive: tuple[str, int], negative: tuple[str, int]
     ) -> None:
-        """A problem unless there are equally many texts of both kinds, and enough for a test."""
+        """A problem unless there are equally many texts of both kinds, and enough for a test.
+
+        Where something else is wrong with them, their number tells nothing.
+        """
         (name, count), (other, others) = positive, negative
+        if self.problems:
+            return
         if count != others:
             self.problem(where, f"{count} {name}, but {others} {other}", "give as many of both")
         elif count < 2:
@@ -154,9 +156,7 @@ class _Reader:
         if runs:
             return self.language_runs(folder, runs)
         sentences, nonwords = (self.lines(self.folder / name) for name in (SENTENCES, NONWORDS))
-        if not self.problems:
-            counts = ("sentences", len(sentences)), ("lists of non-words", len(nonwords))
-            self.balanced(folder, *counts)
+        self.balanced(folder, ("sentences", len(sentences)), ("lists of non-words", len(nonwords)))
         return sentences, nonwords, f"files: {SENTENCES}, {NONWORDS}"
 
     def lines(self, path: Path) -> list[str]:
@@ -176,30 +176,22 @@ class _Reader:
         texts: dict[str, list[str]] = {"S": [], "N": []}
         for path in runs:
             self.read_run(path, texts)
-        if not self.problems:
-            counts = ("sentences (S)", len(texts["S"])), ("lists of non-words (N)", len(texts["N"]))
-            self.balanced(folder, *counts)
+        kinds = ("sentences (S)", len(texts["S"])), ("lists of non-words (N)", len(texts["N"]))
+        self.balanced(folder, *kinds)
         return texts["S"], texts["N"], f"original files: language/, {len(runs)} runs"
 
     def check_runs(self, folder: Path, runs: list[Path]) -> None:
         """Where the names number runs and sets, each run is to be there in each set."""
-        found = {
-            (int(match[1]), int(match[2]))
-            for path in runs
-            if (match := _RUN_NAME.search(path.name))
-        }
+        matches = [match for path in runs if (match := _RUN_NAME.search(path.name))]
+        found = {(int(match[1]), int(match[2])) for match in matches}
         if not found:
             return
         highest, sets = (max(numbers) for numbers in zip(*found, strict=True))
         for run in range(1, max(_RUNS, highest) + 1):
             absent = [number for number in range(1, sets + 1) if (run, number) not in found]
             if absent:
-                listed = ", ".join(map(str, absent))
-                self.problem(
-                    folder,
-                    f"run {run} is missing in stim_set {listed}",
-                    "put its CSV file there",
-                )
+                what = f"run {run} is missing in stim_set {', '.join(map(str, absent))}"
+                self.problem(folder, what, "put its CSV file there")
 
     def read_run(self, path: Path, texts: dict[str, list[str]]) -> None:
         content = self.text(path)
@@ -208,30 +200,25 @@ class _Reader:
         try:
             rows = list(csv.reader(io.StringIO(content, newline="")))
         except csv.Error as error:
-            self.problem(path, f"not a CSV file: {error}")
-            return
+            return self.problem(path, f"not a CSV file: {error}")
         header = [cell.strip() for cell in rows[0]] if rows else []
-        absent = [name for name in (*_WORD_COLUMNS, _KIND_COLUMN) if name not in header]
-        if absent:
+        columns = (*_WORD_COLUMNS, _KIND_COLUMN)
+        if absent := [name for name in columns if name not in header]:
             fix = "the first row names the columns stim2 .. stim14"
-            self.problem(path, f"missing columns: {', '.join(absent)}", fix)
-            return
-        repeated = {name for name in (*_WORD_COLUMNS, _KIND_COLUMN) if header.count(name) > 1}
-        if repeated:
-            self.problem(path, f"columns named twice: {', '.join(sorted(repeated))}", "keep one")
-            return
-        places = [header.index(name) for name in _WORD_COLUMNS]
-        kind_place = header.index(_KIND_COLUMN)
+            return self.problem(path, f"missing columns: {', '.join(absent)}", fix)
+        if repeated := {name for name in columns if header.count(name) > 1}:
+            listed = ", ".join(sorted(repeated))
+            return self.problem(path, f"columns named twice: {listed}", "keep one")
+        places = [header.index(name) for name in columns]
         count = 0
         for number, row in enumerate(rows[1:], 2):
             if not any(cell.strip() for cell in row):
                 continue
             count += 1
             where = f"{path}: row {number}"
-            cells = [row[place].strip() if place < len(row) else "" for place in places]
-            kind = row[kind_place].strip() if kind_place < len(row) else ""
+            *cells, kind = [row[place].strip() if place < len(row) else "" for place in places]
             if kind not in texts:
-                self.problem(where, f"stim14 is '{_plain(kind)}'", "S: sentence, N: non-words")
+                self.problem(where, f"stim14 is '{plain(kind)}'", "S: sentence, N: non-words")
             empty = [name for name, cell in zip(_WORD_COLUMNS, cells, strict=True) if not cell]
             if empty:
                 self.problem(where, f"no word in {', '.join(empty)}")
@@ -246,20 +233,15 @@ class _Reader:
 
     def theory_of_mind(self, answers: str) -> _Texts:
         folder = self.folder / "theory_of_mind"
-        originals = {
-            path.name.lower(): path
-            for path in self.names(folder)
-            if _STORY_NAME.fullmatch(path.name)
-        }
+        found = {path.name.lower(): path for path in self.names(folder)}
+        originals = {name: path for name, path in found.items() if _STORY_NAME.fullmatch(name)}
         if originals:
             belief, photograph, given = self.original_stories(folder, originals)
             source = "original files: theory_of_mind/*_story.txt, *_question.txt"
         else:
             belief, photograph = (self.stories(self.folder / name) for name in (BELIEF, PHOTOGRAPH))
             given, source = True, f"files: {BELIEF}, {PHOTOGRAPH}"
-        if not self.problems:
-            counts = ("false-belief stories", len(belief)), ("others", len(photograph))
-            self.balanced(folder, *counts)
+        self.balanced(folder, ("false-belief stories", len(belief)), ("others", len(photograph)))
         if answers == "random" or not given:
             source += f"; answers drawn with seed {self.seed}"
             dice = Dice("answers", self.seed)
@@ -288,21 +270,16 @@ class _Reader:
             return []
         for key in raw:
             if key != "stories":
-                self.problem(path, f"unknown key '{_plain(str(key))}'", "allowed: stories")
-        return [
-            self.story(entry, f"{path}: stories[{index}]") for index, entry in enumerate(entries)
-        ]
+                self.problem(path, f"unknown key '{plain(key)}'", "allowed: stories")
+        return [self.story(entry, f"{path}: stories[{n}]") for n, entry in enumerate(entries)]
 
     def story(self, entry: Any, where: str) -> tuple[str, str, str]:
         keys = ("story", "question", "answer")
         if not isinstance(entry, dict):
             self.problem(where, "must be a mapping", f"with the keys {', '.join(keys)}")
             return "", "", ""
-        for key in entry:
-            if key not in keys:
-                self.problem(
-                    where, f"unknown key '{_plain(str(key))}'", did_you_mean(str(key), keys)
-                )
+        for key in (key for key in entry if key not in keys):
+            self.problem(where, f"unknown key '{plain(key)}'", did_you_mean(str(key), keys))
         texts = []
         for key in keys[:2]:
             value = entry.get(key)
@@ -312,7 +289,7 @@ class _Reader:
             texts.append(self.printable(value, f"{where}.{key}"))
         answer = entry.get("answer")
         if not isinstance(answer, bool):
-            what = f"must be true or false, found {_plain(repr(answer))}"
+            what = f"must be true or false, found {plain(repr(answer))}"
             self.problem(f"{where}.answer", what if "answer" in entry else "missing")
         return texts[0], texts[1], OPTIONS[0] if answer is True else OPTIONS[1]
 
@@ -343,7 +320,7 @@ class _Reader:
                 for number, (*_, answer) in enumerate(entries, 1):
                     if answer and answer.capitalize() not in OPTIONS:
                         name = f"{number}{letter}_answer.txt"
-                        self.problem(folder / name, f"'{_plain(answer)}' is neither True nor False")
+                        self.problem(folder / name, f"'{plain(answer)}' is neither True nor False")
         belief, photograph = (
             [(story, question, answer.capitalize()) for story, question, answer in stories[letter]]
             for letter in "bp"
@@ -378,9 +355,3 @@ def _story_text(story: str, question: str, answer: str) -> str:
     if not all(re.search(rf"\b{option}\b", question, re.I) for option in OPTIONS):
         question = f"{question} {' or '.join(OPTIONS)}?"
     return f"{INSTRUCTION}\nStory: {story}\nQuestion: {question}\nAnswer: {answer}"
-
-
-def _plain(text: str) -> str:
-    """A text from a file, fit for one line of a message."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= 300 else f"{shown[:300]}..."

@@ -62,9 +62,8 @@ def list_tasks(data_dir: str | Path) -> list[str]:
         if folder.name == LEXICON_FOLDER:
             continue
         if names and folder.name not in DOMAINS:
-            problems.append(
-                Problem(str(folder), "not a cognitive domain", did_you_mean(folder.name, DOMAINS))
-            )
+            hint = did_you_mean(folder.name, DOMAINS)
+            problems.append(Problem(str(folder), "not a cognitive domain", hint))
         tasks += [f"{folder.name}/{name}" for name in names]
     if problems:
         raise UserError(*problems)
@@ -77,13 +76,9 @@ def select(tasks: Iterable[str], globs: Sequence[str], where: str) -> list[str]:
     ``where`` names the config key for the error raised when a glob matches nothing.
     """
     tasks = sorted(set(tasks), key=sort_key)
-    problems = [
-        Problem(
-            where, f"{task!r} cannot be a path under results/", "letters, digits, '.', '_', '-'"
-        )
-        for task in tasks
-        if not TASK_NAME.fullmatch(task)
-    ]
+    what, fix = "{!r} cannot be a path under results/", "letters, digits, '.', '_', '-'"
+    odd = [task for task in tasks if not TASK_NAME.fullmatch(task)]
+    problems = [Problem(where, what.format(task), fix) for task in odd]
     chosen: set[str] = set()
     for glob in globs:
         matches = [task for task in tasks if fnmatchcase(task, glob)]

@@ -9,7 +9,7 @@ their words from a lexicon or from a generator. An explicit item is a frame with
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,24 +32,27 @@ DEFAULT_COUNT = 1000
 CONSTRAINTS = ("distinct", "same", "less")
 
 _KEYS = (
-    "description",
-    "measures",
-    "force_base_evaluation",
-    "single_answer",
-    "seed",
-    "count",
-    "prompt",
-    "lexicon",
-    "slots",
-    "constraints",
-    "contrast",
-    "answers",
-    "answer",
-    "units",
-    "frames",
-    "items",
-    "generator",
-    "difficulty",
+    *(
+        "description",
+        "measures",
+        "force_base_evaluation",
+        "single_answer",
+        "seed",
+        "count",
+        "prompt",
+    ),
+    *(
+        "lexicon",
+        "slots",
+        "constraints",
+        "contrast",
+        "answers",
+        "answer",
+        "units",
+        "frames",
+        "items",
+    ),
+    *("generator", "difficulty"),
 )
 _FRAME_KEYS = (*WORDINGS, "text", "contrast", "answers", "answer", "when", "unit")
 _PROMPT_KEYS = ("prefix", "concatenation", "suffix", "answer_prefix")
@@ -59,6 +62,7 @@ _ANSWER_PREFIX = {"completion": " ", "chat": ""}
 # A lexicon entry: the texts of its forms, "" being the only form of a plain word. Numbers serve
 # constraints.
 Entry = Mapping[str, "Template | float"]
+Pair = tuple[Template, Template]  # (clean, corrupted)
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class Frame:
     """A problem in its wordings; ``texts[w]`` is (clean, corrupted), the same text unless spelt out."""
 
     where: str
-    texts: Mapping[str, tuple[Template, Template]]
-    contrast: Mapping[str, tuple[Template, Template]]
+    texts: Mapping[str, Pair]
+    contrast: Mapping[str, Pair]
     answers: tuple[Template, ...]
     slots: tuple[str, ...]  # the lexicon slots it draws, sorted
     unit_slots: tuple[str, ...]  # those whose entries make an independent unit
@@ -149,23 +153,48 @@ class _Parser:
 
     def mapping(self, value: object, where: str, allowed: Iterable[str] | None = None) -> dict:
         """``value`` as a mapping with known text keys; empty if it is missing or something else."""
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
+        if value is not None and not isinstance(value, dict):
             self.problem(where, f"must be a mapping, found {_kind(value)}")
-            return {}
         result = {}
-        for key, item in value.items():
+        for key, item in value.items() if isinstance(value, dict) else ():
             if not isinstance(key, str):
-                self.problem(
-                    where, f"the key {key!r} is {_kind(key)}, not text", "put it in quotes"
-                )
+                what = f"the key {key!r} is {_kind(key)}, not text"
+                self.problem(where, what, "put it in quotes")
             elif allowed is not None and key not in allowed:
                 name = f"{where}.{key}" if where else key
                 self.problem(name, "unknown key", did_you_mean(key, allowed))
             else:
                 result[key] = item
         return result
+
+    def named(
+        self, value: object, where: str, taken: Iterable[str] = (), by: str = ""
+    ) -> Iterator[tuple[str, Any, str]]:
+        """(name, value, place) of a mapping whose keys may stand in braces; none may be ``taken``."""
+        for name, item in self.mapping(value, where).items():
+            here = f"{where}.{name}"
+            if not name.isidentifier() or name[0].isupper():
+                self.problem(here, "a name is made of letters, digits and _, its first one small")
+            elif name in OPTION_SLOTS:
+                self.problem(here, "the name is reserved for the listed options")
+            elif name in taken:
+                self.problem(here, f"a {by} has the same name", "rename one of them")
+            else:
+                yield name, item, here
+
+    def entries(self, value: object, where: str, of: str = "") -> list[Any]:
+        """``value`` as a list that holds something."""
+        if isinstance(value, list) and value:
+            return value
+        what = f"must be a list{of}, found {_kind(value)}" if value else "has no entries"
+        self.problem(where, what)
+        return []
+
+    def pair(self, value: object, where: str, of: str) -> bool:
+        if good := isinstance(value, list) and len(value) == 2:
+            return good
+        self.problem(where, f"must be a list of two{of}")
+        return False
 
     def text(self, value: object, where: str, *, empty: bool = False) -> str:
         """``value`` as text; an error unless it is one, and (unless ``empty``) says something."""
@@ -181,9 +210,10 @@ class _Parser:
             return value
         return ""
 
-    def flag(self, value: object, where: str) -> bool:
+    def flag(self, data: dict, key: str) -> bool:
+        value = data.get(key, False)
         if not isinstance(value, bool):
-            self.problem(where, f"must be true or false, found {value!r}")
+            self.problem(key, f"must be true or false, found {value!r}")
         return value is True
 
     def whole(self, value: object, where: str, lowest: int) -> int:
@@ -193,9 +223,8 @@ class _Parser:
         return value
 
     def template(self, value: object, where: str) -> Template:
-        text = self.text(value, where)
         try:
-            return parse_template(text)
+            return parse_template(self.text(value, where))
         except ValueError as error:
             self.problem(where, str(error))
             return Template("", ())
@@ -208,14 +237,14 @@ class _Parser:
         data = self.mapping(raw, "", _KEYS)
         if not isinstance(raw, dict):
             raise UserError(*self.problems)
-        single = self.flag(data.get("single_answer", False), "single_answer")
-        self.lexicon = self.read_lexicon(data.get("lexicon"))
-        generator, arguments = self.read_generator(data.get("generator"))
-        self.generator = generator
-        levels = self.read_levels(data.get("difficulty"), arguments)
-        self.slots = self.read_slots(data.get("slots"))
+        single = self.flag(data, "single_answer")
+        lexicon = dict(self.read_lexicon(data.get("lexicon")))
+        self.generator, arguments = self.read_generator(data.get("generator"))
+        self.generated = self.generator.slots if self.generator else ()
+        levels = dict(self.read_levels(data.get("difficulty"), arguments))
+        # Every lexicon is a slot of its own name.
+        self.slots = lexicon | dict(self.read_slots(data.get("slots"), lexicon))
         self.shared_contrast = self.read_contrast(data.get("contrast"), "contrast")
-        prompt = self.read_prompt(data.get("prompt"))
         explicit = "items" in data
         if explicit and "generator" in data:
             self.problem("items", "a task has either items or a generator", "remove one of them")
@@ -223,25 +252,22 @@ class _Parser:
             what = "missing" if not explicit else "a task has either frames or items"
             self.problem("frames", what, "write frames (with slots), or items (without)")
         frames = self.read_frames(data, single, explicit)
-        constraints = self.read_constraints(data.get("constraints"))
         if explicit:
             self.check_repeated_items(frames)
         definition = TaskDefinition(
             path=self.path,
             description=self.text(data.get("description"), "description"),
             measures=self.text(data.get("measures"), "measures"),
-            force_base_evaluation=self.flag(
-                data.get("force_base_evaluation", False), "force_base_evaluation"
-            ),
+            force_base_evaluation=self.flag(data, "force_base_evaluation"),
             single_answer=single,
             seed=self.whole(data.get("seed", 0), "seed", 0),
             count=self.whole(data.get("count", DEFAULT_COUNT), "count", 1),
-            prompt=prompt,
+            prompt=self.read_prompt(data.get("prompt")),
             slots=self.slots,
-            constraints=constraints,
+            constraints=tuple(self.read_constraints(data.get("constraints"))),
             frames=tuple(frames),
             explicit=explicit,
-            generator=generator,
+            generator=self.generator,
             arguments=arguments,
             levels=levels,
             sha256="" if self.problems else digest([raw, self.shared] if self.shared else raw),
@@ -255,38 +281,25 @@ class _Parser:
         prompt = {}
         for wording in WORDINGS:
             where = f"prompt.{wording}"
-            parts = self.mapping(given.get(wording), where, _PROMPT_KEYS)
-            texts = {"answer_prefix": _ANSWER_PREFIX[wording]} | {
-                key: self.text(part, f"{where}.{key}", empty=True) for key, part in parts.items()
-            }
-            for key, text in texts.items():
-                for slot in _fields(text):
-                    if key == "answer_prefix" or slot not in OPTION_SLOTS:
-                        self.problem(
-                            f"{where}.{key}",
-                            f"unknown slot {{{slot}}}",
-                            "a prompt part may hold {correct_answer} and {incorrect_answer}",
-                        )
+            texts = {"answer_prefix": _ANSWER_PREFIX[wording]}
+            for key, part in self.mapping(given.get(wording), where, _PROMPT_KEYS).items():
+                texts[key] = self.text(part, f"{where}.{key}", empty=True)
+                known = () if key == "answer_prefix" else OPTION_SLOTS
+                for slot in re.findall(r"\{([A-Za-z_]\w*)\}", texts[key]):  # other braces are text
+                    if slot not in known:
+                        fix = "a prompt part may hold {correct_answer} and {incorrect_answer}"
+                        self.problem(f"{where}.{key}", f"unknown slot {{{slot}}}", fix)
             prompt[wording] = PromptParts(**texts)
         return prompt
 
     # Words
 
-    def read_lexicon(self, value: object) -> dict[str, tuple[Entry, ...]]:
-        lexicon = {}
-        for name, entries in self.mapping(value, "lexicon").items():
-            where = f"lexicon.{name}"
-            if not name.isidentifier() or name[0].isupper():
-                self.problem(where, "a name is made of letters, digits and _, its first one small")
-                continue
-            if name in OPTION_SLOTS:
-                self.problem(where, "the name is reserved for the listed options")
-                continue
+    def read_lexicon(self, value: object) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+        for name, entries, where in self.named(value, "lexicon"):
             if isinstance(entries, str):
                 entries, where = self.shared_lexicon(entries, where)
             if entries is not None:
-                lexicon[name] = self.read_entries(entries, where)
-        return lexicon
+                yield name, self.read_entries(entries, where)
 
     def shared_lexicon(self, name: str, where: str) -> tuple[object, str]:
         """The content of a shared lexicon and its file's name; None and a problem if there is none."""
@@ -307,71 +320,46 @@ class _Parser:
         forms: list[str] = []
         if isinstance(value, dict):
             table = self.mapping(value, where, ("forms", "entries"))
-            value = table.get("entries")
-            forms = table.get("forms") or []
+            value, forms = table.get("entries"), table.get("forms") or []
             if not isinstance(forms, list) or not all(isinstance(form, str) for form in forms):
                 self.problem(f"{where}.forms", "must be a list of names")
                 return ()
             where = f"{where}.entries"
-        if not isinstance(value, list) or not value:
-            what = (
-                "has no entries" if value in (None, []) else f"must be a list, found {_kind(value)}"
-            )
-            self.problem(where, what)
-            return ()
-        entries: list[dict[str, Template | float]] = []
-        for number, item in enumerate(value):
+        entries: list[Entry] = []
+        seen: dict[tuple, int] = {}
+        for number, item in enumerate(self.entries(value, where)):
             here = f"{where}[{number}]"
             if forms and (not isinstance(item, list) or len(item) != len(forms)):
                 self.problem(here, f"must list {len(forms)} values: {', '.join(forms)}")
                 continue
             named = dict(zip(forms, item, strict=True)) if forms else item
-            if not isinstance(named, dict):
-                entries.append({"": self.template(named, here)})
-                continue
-            entries.append(
-                {
-                    form: text
-                    if isinstance(text, int | float) and not isinstance(text, bool)
-                    else self.template(text, f"{here}.{form}")
-                    for form, text in self.mapping(named, here).items()
-                }
-            )
-        self.check_entries(entries, where)
+            if isinstance(named, dict):
+                given = self.mapping(named, here).items()
+                entry = {form: self.form(text, f"{here}.{form}") for form, text in given}
+            else:
+                entry = {"": self.template(named, here)}
+            entries.append(entry)
+            if odd := set(entry) ^ set(entries[0]):
+                listed = ", ".join(sorted(form or "a plain word" for form in odd))
+                self.problem(here, f"its forms differ from the first entry's: {listed}")
+            texts = tuple(sorted((form, _written(text)) for form, text in entry.items()))
+            if texts in seen and any(text for _, text in texts):
+                self.problem(here, f"repeats entry {seen[texts]}", "remove one")
+            seen.setdefault(texts, len(entries) - 1)
         return tuple(entries)
 
-    def check_entries(self, entries: list[dict[str, Template | float]], where: str) -> None:
-        first = set(entries[0]) if entries else set()
-        seen: dict[tuple, int] = {}
-        for number, entry in enumerate(entries):
-            if set(entry) != first:
-                odd = ", ".join(sorted(form or "a plain word" for form in set(entry) ^ first))
-                self.problem(
-                    f"{where}[{number}]", f"its forms differ from the first entry's: {odd}"
-                )
-            key = tuple(
-                sorted((k, v.text if isinstance(v, Template) else str(v)) for k, v in entry.items())
-            )
-            if key in seen and any(text for _, text in key):
-                self.problem(f"{where}[{number}]", f"repeats entry {seen[key]}", "remove one")
-            seen.setdefault(key, number)
+    def form(self, value: object, where: str) -> Template | float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if number else self.template(value, where)  # type: ignore[return-value]
 
-    def read_slots(self, value: object) -> dict[str, tuple[Entry, ...]]:
-        """Slot -> entries: every lexicon is a slot of its own name, ``slots`` adds more."""
-        slots = dict(self.lexicon)
-        for name, source in self.mapping(value, "slots").items():
-            where = f"slots.{name}"
-            if not name.isidentifier() or name[0].isupper() or name in OPTION_SLOTS:
-                self.problem(where, "a name is made of letters, digits and _, its first one small")
-            elif name in self.lexicon:
-                self.problem(where, "a lexicon has the same name", "rename the slot")
-            elif not isinstance(source, str) or source not in self.lexicon:
-                self.problem(
-                    where, f"no lexicon '{source}'", did_you_mean(str(source), self.lexicon)
-                )
+    def read_slots(
+        self, value: object, lexicon: dict[str, tuple[Entry, ...]]
+    ) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+        for name, source, where in self.named(value, "slots", lexicon, "lexicon"):
+            if isinstance(source, str) and source in lexicon:
+                yield name, lexicon[source]
             else:
-                slots[name] = self.lexicon[source]
-        return slots
+                self.problem(where, f"no lexicon '{source}'", did_you_mean(str(source), lexicon))
 
     def read_generator(self, value: object) -> tuple[Generator | None, dict[str, object]]:
         if value is None:
@@ -384,91 +372,79 @@ class _Parser:
                 hint = did_you_mean(name, known)
                 self.problem("generator.function", f"no generator '{name}'", hint)
             return None, {}
-        arguments = self.mapping(given.get("args"), "generator.args", known[name].arguments)
+        return known[name], self.arguments(known[name], given.get("args"), {}, "generator.args")
+
+    def arguments(
+        self, generator: Generator, value: object, others: Mapping[str, object], where: str
+    ) -> dict[str, object]:
+        """Arguments of a generator, which must work together with ``others``."""
+        given = self.mapping(value, where, generator.arguments)
         try:
-            next(known[name].contents(Dice("check"), arguments), None)
+            next(generator.contents(Dice("check"), {**others, **given}), None)
         except (ValueError, TypeError) as error:
-            self.problem("generator.args", str(error))
-        return known[name], arguments
+            self.problem(where, str(error))
+        return given
 
     def read_levels(
         self, value: object, arguments: Mapping[str, object]
-    ) -> dict[str, dict[str, object]]:
+    ) -> Iterator[tuple[str, dict[str, object]]]:
         """Difficulty levels: generator arguments that replace those of the file."""
-        levels = {}
         for level, changes in self.mapping(value, "difficulty").items():
             where = f"difficulty.{level}"
             if self.generator is None:
                 self.problem(where, "only a generator has difficulties", "remove it")
-                continue
-            if level == DEFAULT_LEVEL:
+            elif level == DEFAULT_LEVEL:
                 self.problem(where, "the name stands for the file as it is", "rename it")
-                continue
-            changed = self.mapping(changes, where, self.generator.arguments)
-            try:
-                next(self.generator.contents(Dice("check"), {**arguments, **changed}), None)
-            except (ValueError, TypeError) as error:
-                self.problem(where, str(error))
-            levels[level] = changed
-        return levels
+            else:
+                yield level, self.arguments(self.generator, changes, arguments, where)
 
     # Frames
 
-    def read_contrast(self, value: object, where: str) -> dict[str, tuple[Template, Template]]:
+    def read_contrast(self, value: object, where: str) -> dict[str, Pair]:
         contrast = {}
-        for name, pair in self.mapping(value, where).items():
-            here = f"{where}.{name}"
-            if not name.isidentifier() or name[0].isupper() or name in OPTION_SLOTS:
-                self.problem(here, "a name is made of letters, digits and _, its first one small")
-            elif name in self.slots:
-                self.problem(here, "a slot has the same name", "rename one of them")
-            elif not isinstance(pair, list) or len(pair) != 2:
-                self.problem(here, "must be a list of two: the clean and the corrupted value")
-            elif pair[0] == pair[1]:
+        for name, pair, here in self.named(value, where, self.slots, "slot"):
+            if not self.pair(pair, here, ": the clean and the corrupted value"):
+                continue
+            if pair[0] == pair[1]:
                 self.problem(here, f"clean equals corrupted: {pair[0]!r}")
-            else:
-                # One side may be empty ("not" against nothing).
-                contrast[name] = tuple(
-                    Template("", ()) if text == "" else self.template(text, f"{here}[{side}]")
-                    for side, text in enumerate(pair)
-                )
+                continue
+            # One side may be empty ("not" against nothing).
+            clean, corrupted = (
+                Template("", ()) if text == "" else self.template(text, f"{here}[{side}]")
+                for side, text in enumerate(pair)
+            )
+            contrast[name] = clean, corrupted
         return contrast
 
     def read_frames(self, data: dict, single: bool, explicit: bool) -> list[Frame]:
         key = "items" if explicit else "frames"
-        given = data.get(key)
-        if key in data and (not isinstance(given, list) or not given):
-            self.problem(
-                key, "has no entries" if not given else f"must be a list, found {_kind(given)}"
-            )
-            return []
         units = self.read_units(data.get("units"))
         frames = []
-        for number, item in enumerate(given or []):
+        for number, item in enumerate(self.entries(data[key], key) if key in data else ()):
             where = f"{key}[{number}]"
+            before = len(self.problems)
             if not isinstance(item, dict):
                 self.problem(where, f"must be a mapping, found {_kind(item)}")
                 continue
-            before = len(self.problems)
             frame = self.read_frame(item, where, data, single, units)
             if len(self.problems) == before:
                 frames.append(frame)
         return frames
 
-    def read_units(self, value: object) -> tuple[str, ...] | None:
+    def read_units(self, value: object) -> list[str] | None:
         if value is None:
             return None
         if not isinstance(value, list):
             self.problem("units", f"must be a list of slots, found {_kind(value)}")
             return None
-        known = [isinstance(name, str) and name in self.slots for name in value]
-        for name, is_known in zip(value, known, strict=True):
-            if not is_known:
+        known = [name for name in value if isinstance(name, str) and name in self.slots]
+        for name in value:
+            if name not in known:
                 self.problem("units", f"no slot '{name}'", did_you_mean(str(name), self.slots))
-        return tuple(name for name, is_known in zip(value, known, strict=True) if is_known)
+        return known
 
     def read_frame(
-        self, item: dict, where: str, data: dict, single: bool, units: tuple[str, ...] | None
+        self, item: dict, where: str, data: dict, single: bool, units: list[str] | None
     ) -> Frame:
         given = self.mapping(item, where, _FRAME_KEYS)
         contrast = self.shared_contrast | self.read_contrast(
@@ -477,50 +453,41 @@ class _Parser:
         answers = self.read_answers(given, where, data, single)
         texts = {}
         for wording in WORDINGS:
-            if wording in given:
-                texts[wording] = self.read_text(given[wording], f"{where}.{wording}")
-            elif "text" in given:
-                texts[wording] = self.read_text(given["text"], f"{where}.text")
+            key = wording if wording in given else "text"
+            if key in given:
+                texts[wording] = self.read_text(given[key], f"{where}.{key}")
             else:
                 self.problem(f"{where}.{wording}", "missing", f"write {wording}, or text for both")
         if self.generator is None and "when" in given:
             self.problem(f"{where}.when", "only a generator's frames have conditions")
-        when = self.mapping(
-            given.get("when"),
-            f"{where}.when",
-            self.generator.conditions if self.generator else None,
-        )
+        conditions = self.generator.conditions if self.generator else None
+        when = self.mapping(given.get("when"), f"{where}.when", conditions)
         drawn: set[str] = set()
-        for wording, pair in texts.items():
-            used: set[str] = set()
-            for text in pair:
-                used |= self.follow(text, contrast, f"{where}.{wording}", drawn)
-            if pair[0].text == pair[1].text and not self.differs(used, contrast):
+        for wording, (clean, corrupted) in texts.items():
+            here = f"{where}.{wording}"
+            used = self.follow(clean, contrast, here, drawn)
+            used |= self.follow(corrupted, contrast, here, drawn)
+            if clean.text == corrupted.text and used.isdisjoint({*contrast, *self.generated}):
                 self.problem(
-                    f"{where}.{wording}",
+                    here,
                     "clean equals corrupted: the text holds nothing that differs",
                     f"use one of {', '.join(f'{{{name}}}' for name in contrast) or 'a contrast'}",
                 )
         content: set[str] = set()
         for answer in answers:
-            reached = self.follow(answer, {}, f"{where}.answers", drawn, hidden=contrast)
-            content |= reached & set(self.slots)
+            content |= self.follow(answer, {}, f"{where}.answers", drawn, hidden=contrast)
+        named = {one.slot for pair in texts.values() for text in pair for one in text.references}
         for name, pair in contrast.items():
             for text in pair:
                 reached = self.follow(text, {}, f"contrast.{name}", set(), hidden=contrast)
-                if any(
-                    reference.slot == name
-                    for texts_of in texts.values()
-                    for template in texts_of
-                    for reference in template.references
-                ):
-                    content |= reached & set(self.slots)
+                content |= reached if name in named else set()
         if drawn and where.startswith("items"):
             names = ", ".join(f"{{{name}}}" for name in sorted(drawn))
-            self.problem(
-                where, f"an item has no slots, found {names}", "write frames instead of items"
-            )
-        unit_slots = sorted(content) if units is None else [name for name in units if name in drawn]
+            fix = "write frames instead of items"
+            self.problem(where, f"an item has no slots, found {names}", fix)
+        own = (
+            sorted(content & set(self.slots)) if units is None else [n for n in units if n in drawn]
+        )
         unit = self.text(given.get("unit"), f"{where}.unit", empty=True)
         return Frame(
             where=where,
@@ -528,20 +495,19 @@ class _Parser:
             contrast=contrast,
             answers=answers,
             slots=tuple(sorted(drawn)),
-            unit_slots=() if unit else tuple(unit_slots),
+            unit_slots=() if unit else tuple(own),
             unit=unit or where,
             when=when,
         )
 
-    def read_text(self, value: object, where: str) -> tuple[Template, Template]:
+    def read_text(self, value: object, where: str) -> Pair:
         """One text for both sides, or ``{clean: ..., corrupted: ...}``."""
         if not isinstance(value, dict):
             template = self.template(value, where)
             return template, template
-        given = self.mapping(value, where, ("clean", "corrupted"))
-        clean, corrupted = (
-            self.template(given.get(side), f"{where}.{side}") for side in ("clean", "corrupted")
-        )
+        sides = ("clean", "corrupted")
+        given = self.mapping(value, where, sides)
+        clean, corrupted = (self.template(given.get(side), f"{where}.{side}") for side in sides)
         if clean.text and clean.text == corrupted.text:
             self.problem(where, f"clean equals corrupted: {clean.text!r}")
         return clean, corrupted
@@ -566,27 +532,20 @@ class _Parser:
             return ()
         if single:
             return (self.template(value, here),)
-        if not isinstance(value, list) or len(value) != 2:
-            self.problem(here, "must be a list of two: right after clean, right after corrupted")
+        if not self.pair(value, here, ": right after clean, right after corrupted"):
             return ()
         pair = tuple(self.template(text, f"{here}[{side}]") for side, text in enumerate(value))
-        texts = [template.text for template in pair]
-        if texts[0] and texts[0] == texts[1]:
-            self.problem(here, f"the answers are equal: {texts[0]!r}")
-        elif texts[0] and texts[0].split() == texts[1].split():
-            self.problem(
-                here, f"the answers differ only in white space: {texts[0]!r}, {texts[1]!r}"
-            )
+        one, two = (template.text for template in pair)
+        if one and one == two:
+            self.problem(here, f"the answers are equal: {one!r}")
+        elif one and one.split() == two.split():
+            self.problem(here, f"the answers differ only in white space: {one!r}, {two!r}")
         return pair
-
-    def differs(self, used: set[str], contrast: Mapping[str, object]) -> bool:
-        generated = self.generator.slots if self.generator else ()
-        return any(name in contrast or name in generated for name in used)
 
     def follow(
         self,
         template: Template,
-        contrast: Mapping[str, tuple[Template, Template]],
+        contrast: Mapping[str, Pair],
         where: str,
         drawn: set[str],
         hidden: Iterable[str] = (),
@@ -596,7 +555,6 @@ class _Parser:
 
         Lexicon slots are added to ``drawn``. ``hidden`` are the contrasts it must not name.
         """
-        generated = self.generator.slots if self.generator else ()
         reached: set[str] = set()
         for reference in template.references:
             name = reference.slot
@@ -611,14 +569,14 @@ class _Parser:
             elif name in self.slots:
                 drawn.add(name)
                 inner = self.check_form(reference, where)
-            elif name in generated or name in OPTION_SLOTS:
+            elif name in self.generated or name in OPTION_SLOTS:
                 self.check_formless(reference, where)
             elif name in hidden:
                 self.problem(
                     where, f"{{{name}}} differs between clean and corrupted", "use its parts"
                 )
             else:
-                known = {*contrast, *self.slots, *generated}
+                known = {*contrast, *self.slots, *self.generated}
                 self.problem(where, f"unknown slot {{{name}}}", did_you_mean(name, known))
             for text in inner:
                 reached |= self.follow(text, contrast, where, drawn, hidden, (*path, name))
@@ -650,50 +608,39 @@ class _Parser:
 
     # Constraints and repeated items
 
-    def read_constraints(self, value: object) -> tuple[tuple[str, Reference, Reference], ...]:
-        constraints = []
+    def read_constraints(self, value: object) -> Iterator[tuple[str, Reference, Reference]]:
         for kind, pairs in self.mapping(value, "constraints", CONSTRAINTS).items():
             if not isinstance(pairs, list):
-                self.problem(
-                    f"constraints.{kind}", f"must be a list of pairs, found {_kind(pairs)}"
-                )
+                what = f"must be a list of pairs, found {_kind(pairs)}"
+                self.problem(f"constraints.{kind}", what)
                 continue
             for number, pair in enumerate(pairs):
                 where = f"constraints.{kind}[{number}]"
-                if not isinstance(pair, list) or len(pair) != 2:
-                    self.problem(where, "must be a list of two slots or slot.form")
+                if not self.pair(pair, where, " slots or slot.form"):
                     continue
-                sides = [self.constraint_side(name, where, kind) for name in pair]
-                if None in sides:
+                left, right = (self.constraint_side(name, where, kind) for name in pair)
+                if left is None or right is None:
                     continue
-                left, right = sides
-                sizes = [len(self.slots[side.slot]) for side in sides]
-                same_words = self.slots[left.slot] is self.slots[right.slot]
-                if kind == "distinct" and same_words and max(sizes) < 2:
+                words = self.slots[left.slot]
+                if kind == "distinct" and words is self.slots[right.slot] and len(words) == 1:
                     self.problem(where, f"'{left.slot}' has a single entry: none is left for both")
-                constraints.append((kind, left, right))
-        return tuple(constraints)
+                yield kind, left, right
 
     def constraint_side(self, name: object, where: str, kind: str) -> Reference | None:
         try:
             reference = parse_reference(str(name))
         except ValueError as error:
-            self.problem(where, str(error))
-            return None
-        if reference.slot not in self.slots:
-            hint = did_you_mean(reference.slot, self.slots)
-            self.problem(where, f"no slot '{reference.slot}'", hint)
-            return None
-        entries = self.slots[reference.slot]
-        if reference.form and entries and reference.form not in entries[0]:
-            hint = did_you_mean(reference.form, (form for form in entries[0] if form))
-            self.problem(where, f"unknown form '{reference}'", hint)
-            return None
-        if kind == "less":
-            values = [entry.get(reference.form) for entry in entries]
-            if any(not isinstance(value, int | float) for value in values):
-                self.problem(where, f"'{reference}' is not a number in every entry")
-                return None
+            return self.problem(where, str(error))
+        slot, form = reference.slot, reference.form
+        if slot not in self.slots:
+            return self.problem(where, f"no slot '{slot}'", did_you_mean(slot, self.slots))
+        entries = self.slots[slot]
+        if form and entries and form not in entries[0]:
+            hint = did_you_mean(form, (one for one in entries[0] if one))
+            return self.problem(where, f"unknown form '{reference}'", hint)
+        values = [entry.get(form) for entry in entries]
+        if kind == "less" and any(not isinstance(value, int | float) for value in values):
+            return self.problem(where, f"'{reference}' is not a number in every entry")
         return reference
 
     def check_repeated_items(self, frames: list[Frame]) -> None:
@@ -701,27 +648,24 @@ class _Parser:
         for wording in WORDINGS:
             seen: dict[frozenset[str], str] = {}
             for frame in frames:
-                sides = tuple(_plain(frame, wording, side) for side in (0, 1))
-                key = frozenset(sides)
-                if key in seen:
-                    what = f"repeats {seen[key]} (or mirrors it)"
+                sides = frozenset(_plain(frame, wording, side) for side in (0, 1))
+                if (first := seen.setdefault(sides, frame.where)) != frame.where:
+                    what = f"repeats {first} (or mirrors it)"
                     self.problem(f"{frame.where}.{wording}", what, "remove one")
-                seen.setdefault(key, frame.where)
+
+
+def _written(value: Template | float) -> str:
+    return value.text if isinstance(value, Template) else str(value)
 
 
 def _plain(frame: Frame, wording: str, side: int) -> str:
     """The problem text of a frame without slots, options left as they are."""
-    value: Callable[[Reference], str] = lambda reference: (  # noqa: E731
-        frame.contrast[reference.slot][side].text
-        if reference.slot in frame.contrast
-        else f"{{{reference}}}"
-    )
+
+    def value(reference: Reference) -> str:
+        own = frame.contrast.get(reference.slot)
+        return own[side].text if own else f"{{{reference}}}"
+
     return frame.texts[wording][side].render(value)
-
-
-def _fields(text: str) -> list[str]:
-    """The ``{names}`` in a prompt part, where other braces are plain text."""
-    return re.findall(r"\{([A-Za-z_]\w*)\}", text)
 
 
 def _kind(value: Any) -> str:

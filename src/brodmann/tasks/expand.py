@@ -9,6 +9,7 @@ balanced in both jointly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -77,16 +78,11 @@ class _Draw:
 
     def keys(self) -> list[_Key]:
         """What makes the item the same as another one, or as its mirror: one key per wording."""
-        answers = self.answers
+        first, last = self.answers[0], self.answers[-1]
         return [
             (
                 wording,
-                frozenset(
-                    {
-                        (self.problem(wording, 0), answers[0]),
-                        (self.problem(wording, 1), answers[-1]),
-                    }
-                ),
+                frozenset({(self.problem(wording, 0), first), (self.problem(wording, 1), last)}),
             )
             for wording in WORDINGS
         ]
@@ -167,9 +163,8 @@ def expand(
         if len(draws) == wanted:
             break
     if not draws:
-        raise UserError.at(
-            definition.path, "no item can be made", "the lexicon is too small for the constraints"
-        )
+        fix = "the lexicon is too small for the constraints"
+        raise UserError.at(definition.path, "no item can be made", fix)
     _check_frames(definition, draws, exhausted=len(draws) < wanted)
     roles = _roles(Dice(task, definition.seed, seed, "roles"))
     wordings: dict[str, list[Item]] = {wording: [] for wording in WORDINGS}
@@ -253,10 +248,7 @@ def _lexicon_draws(definition: TaskDefinition, dice: Dice) -> Iterator[_Draw]:
 def _combinations(definition: TaskDefinition, frame: Frame, dice: Dice) -> Iterator[_Draw]:
     """Every possible filling of one frame's slots once, in random order."""
     sizes = [len(definition.slots[slot]) for slot in frame.slots]
-    total = 1
-    for size in sizes:
-        total *= size
-    for index in dice.permutation(total):
+    for index in dice.permutation(math.prod(sizes)):
         entries = {}
         for slot, size in zip(frame.slots, sizes, strict=True):
             index, place = divmod(index, size)
@@ -295,14 +287,10 @@ def _check_frames(definition: TaskDefinition, draws: list[_Draw], exhausted: boo
     if not exhausted or definition.explicit:
         return
     used = {draw.frame.where for draw in draws}
-    problems = [
-        Problem(
-            f"{definition.path}: {frame.where}",
-            "gives no item of its own",
-            "its constraints exclude every draw, or it repeats another frame",
-        )
-        for frame in definition.frames
-        if frame.where not in used
-    ]
-    if problems:
-        raise UserError(*problems)
+    idle = [frame.where for frame in definition.frames if frame.where not in used]
+    what, fix = (
+        "gives no item of its own",
+        "its constraints exclude every draw, or it repeats another frame",
+    )
+    if idle:
+        raise UserError(*(Problem(f"{definition.path}: {where}", what, fix) for where in idle))

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import yaml
 
 import brodmann
 from brodmann.errors import Problem, UserError
-from brodmann.files import write_text
+from brodmann.files import atomic_folder, read_text, write_text
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.items import TaskItems
 
@@ -57,7 +55,7 @@ def export(out: str | Path, tasks: Sequence[TaskItems], model_format: str) -> Pa
     _check_tasks(tasks)
     _check_folder(folder)
     try:
-        with _replacing(folder) as staging:
+        with atomic_folder(folder) as staging:
             for items in tasks:
                 _write_task(staging, folder, items, items.wording(model_format))
             _write_groups(staging, [items.task for items in tasks])
@@ -114,18 +112,13 @@ def pair_shares(samples: Iterable[Mapping[str, Any]]) -> PairShares:
 def read_samples(path: str | Path) -> list[dict[str, Any]]:
     """The samples of a ``samples_<task>_<date>.jsonl`` file, as ``--log_samples`` writes them."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-        samples = [json.loads(line) for line in lines if line.strip()]
+        samples = [json.loads(line) for line in read_text(path).split("\n") if line.strip()]
         for sample in samples:
             _ = sample["acc"], sample["doc"]["item"], sample["doc"]["side"]
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
-        raise UserError.at(
-            str(path),
-            "not the logged samples of an exported task",
-            "give the samples_brodmann_*.jsonl files that lm_eval --log_samples wrote",
-        ) from None
+        what = "not the logged samples of an exported task"
+        fix = "give the samples_brodmann_*.jsonl files that lm_eval --log_samples wrote"
+        raise UserError.at(str(path), what, fix) from None
     return samples
 
 
@@ -148,56 +141,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_tasks(tasks: Sequence[TaskItems]) -> None:
-    problems = [
-        Problem(
-            items.task,
-            "single-answer tasks cannot be exported",
-            "the harness compares answers to one prompt, never one answer to two prompts",
-        )
-        for items in tasks
-        if items.single_answer
-    ]
-    if problems:
+    what = "single-answer tasks cannot be exported"
+    fix = "the harness compares answers to one prompt, never one answer to two prompts"
+    if problems := [Problem(items.task, what, fix) for items in tasks if items.single_answer]:
         raise UserError(*problems)
 
 
 def _check_folder(folder: Path) -> None:
-    for sign in _PATTERN_SIGNS:
-        if sign in str(folder):
-            raise UserError.at(
-                str(folder),
-                f"the harness finds no documents below a path with '{sign}' in it",
-                "choose another folder",
-            )
+    where = str(folder)
+    if sign := next((sign for sign in _PATTERN_SIGNS if sign in where), ""):
+        what = f"the harness finds no documents below a path with '{sign}' in it"
+        raise UserError.at(where, what, "choose another folder")
     if folder.exists() and not folder.is_dir():
-        raise UserError.at(str(folder), "is not a folder")
-    if folder.is_dir():
-        names = {path.name for path in folder.iterdir()}
-        earlier = f"{_ALL}.yaml" in names and all(_FILES.fullmatch(name) for name in names)
-        if names and not earlier:
-            raise UserError.at(
-                str(folder),
-                "holds other things than an earlier export",
-                "choose a new or empty folder",
-            )
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Yield a folder that takes the place of ``folder`` as a whole if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        staging, earlier = Path(aside, "new"), Path(aside, "earlier")
-        staging.mkdir()
-        yield staging
-        if folder.exists():
-            folder.rename(earlier)
-        try:
-            staging.rename(folder)
-        except BaseException:
-            if earlier.exists():
-                earlier.rename(folder)
-            raise
+        raise UserError.at(where, "is not a folder")
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    earlier = f"{_ALL}.yaml" in names and all(_FILES.fullmatch(name) for name in names)
+    if names and not earlier:
+        fix = "choose a new or empty folder"
+        raise UserError.at(where, "holds other things than an earlier export", fix)
 
 
 def _write_task(staging: Path, folder: Path, items: TaskItems, wording: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,8 @@ def list_published(folder: str | Path, rename: bool = False) -> list[str]:
         for key in entries:
             task = our_label(f"{domain}/{key}", rename)
             if task in tasks:
-                problems.append(
-                    Problem(str(path), f"'{tasks[task]}' and '{key}' are both '{task}'")
-                )
+                what = f"'{tasks[task]}' and '{key}' are both '{task}'"
+                problems.append(Problem(str(path), what))
             tasks[task] = key
     if problems:
         raise UserError(*problems)
@@ -81,13 +81,12 @@ def read_published(folder: str | Path, task: str, count: int | None = None) -> T
     config, path, key, entry = _find(Path(folder), task)
     where = f"{config}: {key}"
     problems: list[Problem] = []
-    parts = {
-        name: _part(entry, name, where, problems) for name in ("prefix", "concatenation", "suffix")
-    }
-    flags = {
-        name: _flag(entry, name, where, problems)
-        for name in ("force_base_evaluation", "single_answer")
-    }
+    texts, truths = (
+        ("prefix", "concatenation", "suffix"),
+        ("force_base_evaluation", "single_answer"),
+    )
+    parts = {name: _setting(entry, name, str, "text or null", where, problems) for name in texts}
+    flags = {name: _setting(entry, name, bool, "true or false", where, problems) for name in truths}
     records = _read_json(path)
     if not isinstance(records, list) or not records:
         problems.append(Problem(str(path), "must be a list of items, and not an empty one"))
@@ -186,37 +185,30 @@ def _read_json(path: Path) -> Any:
         raise UserError.at(str(path), f"not valid JSON: {error}") from None
 
 
-def _part(entry: dict[str, Any], name: str, where: str, problems: list[Problem]) -> str:
+def _setting(
+    entry: dict[str, Any], name: str, kind: type, words: str, where: str, problems: list[Problem]
+) -> Any:
+    """A value of this kind; its empty one where there is none."""
     value = entry.get(name)
-    if value is not None and not isinstance(value, str):
-        problems.append(Problem(f"{where}.{name}", f"must be text or null, found {value!r}"))
-        return ""
-    return value or ""
+    if value is not None and not isinstance(value, kind):
+        problems.append(Problem(f"{where}.{name}", f"must be {words}, found {value!r}"))
+        return kind()
+    return value or kind()
 
 
-def _flag(entry: dict[str, Any], name: str, where: str, problems: list[Problem]) -> bool:
-    value = entry.get(name)
-    if value is not None and not isinstance(value, bool):
-        problems.append(Problem(f"{where}.{name}", f"must be true or false, found {value!r}"))
-    return value is True
-
-
-def _bad_items(path: Path, records: list[Any], required: tuple[str, ...]) -> list[Problem]:
-    problems = []
+def _bad_items(path: Path, records: list[Any], required: tuple[str, ...]) -> Iterator[Problem]:
     for number, record in enumerate(records):
         where = f"{path}: item {number}"
         if not isinstance(record, dict):
-            problems.append(Problem(where, "must be a mapping"))
+            yield Problem(where, "must be a mapping")
             continue
         for name in required:
-            value = record.get(name)
-            if value is None:
-                problems.append(Problem(f"{where}.{name}", "missing"))
+            if (value := record.get(name)) is None:
+                yield Problem(f"{where}.{name}", "missing")
             elif not isinstance(value, str):
-                problems.append(Problem(f"{where}.{name}", f"must be text, found {value!r}"))
+                yield Problem(f"{where}.{name}", f"must be text, found {value!r}")
             elif not value:
-                problems.append(Problem(f"{where}.{name}", "is empty"))
-    return problems
+                yield Problem(f"{where}.{name}", "is empty")
 
 
 def _report_ignored(
@@ -224,12 +216,8 @@ def _report_ignored(
 ) -> None:
     """One line in the log for all that the layout holds and brodmann does not use."""
     fields = {name for record in records for name in record} - set(required)
-    parts = [
-        f"{kind} {', '.join(sorted(names))}"
-        for kind, names in (("settings", settings), ("item fields", fields))
-        if names
-    ]
-    if parts:
+    kinds = (("settings", settings), ("item fields", fields))
+    if parts := [f"{kind} {', '.join(sorted(names))}" for kind, names in kinds if names]:
         logger.info("%s: ignored %s", task, "; ".join(parts))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from brodmann.errors import Problem, UserError
+from brodmann.files import read_text
 
 # More than any file that is written by hand, or by a script, holds.
 MOST_VALUES = 3_000_000
@@ -16,21 +17,29 @@ MOST_LEVELS = 50
 _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc,valid-type]
-    """The safe loader, noting keys that a mapping repeats."""
+class _Noting:
+    """A safe loader that notes keys that a mapping repeats: (line, key)."""
 
     def __init__(self, stream: str) -> None:
-        super().__init__(stream)
+        super().__init__(stream)  # type: ignore[call-arg]
         self.repeated: list[tuple[int, str]] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                self.repeated.append((key.start_mark.line + 1, key.value))
             if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    self.repeated.append((key.start_mark.line + 1, key.value))
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return super().construct_mapping(node, deep)  # type: ignore[misc]
+
+
+class _Loader(_Noting, _SafeLoader):  # type: ignore[misc,valid-type]
+    """The fast one."""
+
+
+class PlainLoader(_Noting, yaml.SafeLoader):
+    """Slower; it takes halves of characters, of which others say where they are."""
 
 
 def refuse_depth(text: str, path: str | Path) -> None:
@@ -80,45 +89,40 @@ def _refuse_surrogates(node: yaml.ScalarNode, path: str | Path) -> None:
 
 def read_yaml(path: str | Path) -> Any:
     """The content of a YAML file; every error names the file and, where known, the line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError.at(str(path), "the file does not exist") from None
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError.at(str(path), "not a UTF-8 text file") from None
+    value, _, repeated = read_nodes(path)
+    if repeated:
+        what = "the key '{}' stands twice in one mapping"
+        problems = [Problem(f"{path}:{n}", what.format(key), "keep one") for n, key in repeated]
+        raise UserError(*problems)
+    return value
+
+
+def read_nodes(
+    path: str | Path, loading: Any = _Loader
+) -> tuple[Any, yaml.Node | None, list[tuple[int, str]]]:
+    """The content of a YAML file, its nodes, and the keys that a mapping repeats: (line, key)."""
+    text = read_text(path)
     loader = None
     try:
         refuse_depth(text, path)
-        loader = _Loader(text)
+        loader = loading(text)
         node = loader.get_single_node()
         refuse_explosion(node, path)
         value = None if node is None else loader.construct_document(node)
-    except yaml.constructor.ConstructorError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UserError.at(
-            f"{path}:{line}",
-            f"not plain data: {error.problem}",
-            "write text, numbers and lists only",
-        ) from None
+        return value, node, sorted(set(loader.repeated))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError.at(where, f"not valid YAML: {getattr(error, 'problem', error)}") from None
+        # What is not closed is missed behind the last line.
+        where = f"{path}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(path)
+        what, fix = getattr(error, "problem", None) or error, ""
+        if isinstance(error, yaml.constructor.ConstructorError):
+            what, fix = f"not plain data: {what}", "write text, numbers and lists only"
+        else:
+            what = f"not valid YAML: {what}"
+        raise UserError.at(where, what, fix) from None
     # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.
     except (ValueError, RecursionError) as error:
         raise UserError.at(str(path), f"not valid YAML: {error}") from None
     finally:
         if loader is not None:
             loader.dispose()
-    if loader.repeated:
-        raise UserError(
-            *(
-                Problem(
-                    f"{path}:{line}", f"the key '{key}' stands twice in one mapping", "keep one"
-                )
-                for line, key in sorted(set(loader.repeated))
-            )
-        )
-    return value

@@ -157,7 +157,7 @@ def test_model_filter_overrides_the_tasks_filter(load):
         pytest.param("models: [", [":1: not valid YAML"], id="yaml"),
         pytest.param("- models", ["expected a mapping of keys"], id="list"),
         pytest.param(
-            "models: !!python/object/apply:os.system ['echo x']", ["not valid YAML"], id="yaml tag"
+            "models: !!python/object/apply:os.system ['echo x']", ["not plain data"], id="yaml tag"
         ),
         pytest.param(
             "models:\n  a: {source: 'hf:o/n'}\ntasks:\n  include: [langage/*]",

@@ -32,7 +32,7 @@ from brodmann.figures.style import (
     save_figure,
     text_colour,
 )
-from brodmann.statistics.accuracy import Accuracy, AccuracyTable
+from brodmann.statistics.accuracy import COLUMNS
 from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
 from brodmann.tasks.catalogue import DOMAINS, domain_of
 
@@ -164,16 +164,14 @@ def test_figures_of_many_tasks_are_no_wider_than_a_page(draw):
 
 def accuracy(tasks, models=2, value=None):
     names = [f"model-{n}" for n in range(models)]
-    cells = {}
+    rows = []
     for number, (model, task) in enumerate(product(names, tasks)):
         share = (number * 37 % 100) / 100 if value is None else value
         share = None if share != share else share
         included = share is not None and share >= 0.6
         counts = (90, 90, 50)
-        cells[model, task] = Accuracy(
-            model, domain_of(task), task, share, share, share, *counts, included, ""
-        )
-    return AccuracyTable(names, list(tasks), cells)
+        rows.append((model, domain_of(task), task, share, share, share, *counts, included, ""))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 @pytest.mark.parametrize("case", CASES)

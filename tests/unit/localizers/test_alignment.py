@@ -1,11 +1,12 @@
 """Ridge prediction of recordings: against a plain loop and planted responses; readers; files."""
 
 import csv
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
-from brodmann.commands.align import Request, _written, read_recordings, read_stimuli
+from brodmann.commands.align import _written, read_recordings, read_stimuli
 from brodmann.errors import UserError
 from brodmann.localizers.alignment import PENALTIES, folds, predict
 
@@ -119,7 +120,7 @@ def test_files_hold_activations_and_predictions(tmp_path):
     values = rng.normal(size=(30, 12))  # three layers of four units
     lines = [f"{n},{values[n, 5]},{values[n, 7]}" for n in range(30)]
     (tmp_path / "v.csv").write_text("\n".join(["stimulus,a,b", *lines]) + "\n")
-    request = Request("", "", "", str(tmp_path / "out"), "mean", "block_output", 5, (1,))
+    request = Namespace(out=str(tmp_path / "out"), folds=5, seeds=[1])
     conditions = [("localized", "", np.array([5, 7])), ("random", 1, np.array([0, 9]))]
     stimuli = read_stimuli(tmp_path / "s.txt")
     recordings = read_recordings(tmp_path / "v.csv", 30)

@@ -44,3 +44,10 @@ def test_further_arguments_come_first(called, root):
     study = load_config([root / "config.yaml"], root=root).study
     job.run(called, WRITE, {"settings": lambda own: {"value": list(own.models)}})
     assert read_json(called.output.path) == list(study.models)
+
+
+def test_a_function_is_called_for_each_member_of_a_sequence(called, tmp_path):
+    files = [str(tmp_path / f"{n}.json") for n in range(3)]
+    more = [{"path": file, "value": n} for n, file in enumerate(files)]
+    job.run(called, WRITE, {"settings": lambda _: more})
+    assert [read_json(file) for file in files] == [0, 1, 2]

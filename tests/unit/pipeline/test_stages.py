@@ -1,12 +1,12 @@
 """The table of stages, against the rules, the packages of the maps and the method versions."""
 
 import re
+from types import SimpleNamespace
 
 from brodmann.methods import METHODS
-from brodmann.pipeline.stages import PASSES, STAGES
-
-# The rule that a stage's settings file is read by, where it has another name.
-RULES = {"networks": "network_tables"}
+from brodmann.pipeline import stages
+from brodmann.pipeline.stages import MAPS, PASSES, STAGES
+from brodmann.runner.stage import Stage
 
 
 def test_every_stage_is_a_rule_of_its_map(root):
@@ -17,7 +17,22 @@ def test_every_stage_is_a_rule_of_its_map(root):
     for name, stage in STAGES.items():
         assert (root / "src/brodmann" / stage.map).is_dir()
         if stage.map != "models":
-            assert where[RULES.get(name, name)] == stage.map, name
+            assert where[stage.rule or name] == stage.map, name
+
+
+def test_maps_are_found_by_their_stages():
+    """In the order in which they run: maps, then what compares and tests them."""
+    assert {"circuits", "localizers", "networks"} <= set(MAPS)
+    wings = [stage.map for stage in STAGES.values()]
+    assert list(dict.fromkeys(wings)) == ["models", *MAPS, "comparison", "statistics"]
+
+
+def test_the_function_of_a_stage_may_stand_beside_it(monkeypatch):
+    """A small map has its stages and their functions in one module."""
+    small = SimpleNamespace(STAGES=(Stage("lone", ":run"), Stage("other", "place:run")))
+    monkeypatch.setattr(stages, "import_module", lambda name: small)
+    found = {stage.run for stage in stages.stages_of("atlas")}
+    assert found == {"brodmann.atlas.stages:run", "brodmann.atlas.stages.place:run"}
 
 
 def test_every_method_has_a_version():

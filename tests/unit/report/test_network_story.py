@@ -9,9 +9,14 @@ from brodmann.config.load import load_config
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.editing import COLUMNS as EDITING
-from brodmann.report.networks import networks_section
+from brodmann.report.networks import Inhibition, networks_section
+from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
-from brodmann.report.story import networks as story
+
+
+@pytest.fixture
+def say(root):
+    return Prose(root / "workflow" / "report")
 
 
 def table(columns, *rows):
@@ -47,8 +52,8 @@ EDITED = table(
 )
 
 
-def test_the_costliest_network_stands_beside_its_own_random_units():
-    first, second = story.inhibition_sentences(EDITED, "one")
+def test_the_costliest_network_stands_beside_its_own_random_units(say):
+    first, second = say("networks.inhibition", Inhibition.of(EDITED), "one")
     assert "network-1 of news (25 units)" in first
     assert "from 30.0 to 3,000, the most of 3 networks" in first
     assert "as many random units to 33.0 to 35.5 (2 draws)" in first
@@ -56,60 +61,61 @@ def test_the_costliest_network_stands_beside_its_own_random_units():
     # network-2 differs, too, but lowers the perplexity.
     assert "1 of 3 networks cost more" in second and "to 31.0" in second
     assert "(3 passages can give no p below 0.25)" in second
-    [*_, many] = story.inhibition_sentences(EDITED.assign(n=20), "one")
+    [*_, many] = say("networks.inhibition", Inhibition.of(EDITED.assign(n=20)), "one")
     assert "no p below" not in many
 
 
-def test_without_inhibition_there_is_nothing_to_say():
-    [sentence] = story.inhibition_sentences(EDITED[EDITED["how"] == "add"], "one")
+def test_without_inhibition_there_is_nothing_to_say(say):
+    [sentence] = say("networks.inhibition", Inhibition.of(EDITED[EDITED["how"] == "add"]), "one")
     assert sentence == "one: no network was inhibited by itself."
-    assert story.Inhibition.of(EDITED.iloc[:0]) is None
+    assert Inhibition.of(EDITED.iloc[:0]) is None
 
 
-def test_what_could_not_be_compared_is_not_counted():
+def test_what_could_not_be_compared_is_not_counted(say):
     compared = table(
         AGREEMENT,
         {"space": "layers", "q": 0.01},
         {"space": "layers", "q": 0.2},
         {"space": "units"},
     )
-    assert "layers 1 of 2." in story.agreement_sentence(compared, "one")
-    none = story.agreement_sentence(compared.iloc[2:], "one")
+    [said] = say("networks.agreement", compared, "one")
+    assert "layers 1 of 2." in said
+    [none] = say("networks.agreement", compared.iloc[2:], "one")
     assert "no two of the three maps" in none
 
 
-def test_templates_of_different_datasets():
+def test_templates_of_different_datasets(say):
     rows = [
         ("news", 0, "news", 1, 0.9, 1),
         ("news", 0, "code", 0, 0.5, 1),
         ("news", 1, "code", 0, 0.1, 0),
     ]
     found = table(TEMPLATE_IOU, *(dict(zip(TEMPLATE_IOU, row, strict=True)) for row in rows))
-    said = story.shared_sentence(found, "tiny", 0.2)
+    [said] = say("networks.shared", found, "tiny", 0.2)
     assert "of 2 pairs" in said and " 1 have an IoU above 0.2 (largest 0.50)" in said
-    assert story.shared_sentence(found[:1], "tiny", 0.2) is None
+    assert say("networks.shared", found[:1], "tiny", 0.2) == []
 
 
-def test_consistency():
+def test_consistency(say):
     own = {"dataset": "news", "denominator": 40, "found": 40, "identified": 1}
     rows = [{**own, "template": n, "count": n} for n in (0, 3)]
-    said = story.consistency_sentence(table(CONSISTENCY, *rows), "tiny", 0.2)
+    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2)
     assert "news: 1 of 2 templates" in said and "in 3 of 40" in said
     assert "depend on the start" not in said
 
 
-def test_what_depends_on_the_start_is_said():
+def test_what_depends_on_the_start_is_said(say):
     own = {"dataset": "news", "denominator": 40, "found": 100}
     rows = [{**own, "template": n, "count": n, "identified": n} for n in (0, 1)]
-    said = story.consistency_sentence(table(CONSISTENCY, *rows), "tiny", 0.2)
+    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2)
     assert "60 of the 100 networks found in single texts depend on the start" in said
     assert "1 of 2 templates depend on the start" in said
     none = [{**row, "denominator": 0} for row in rows]
-    said = story.consistency_sentence(table(CONSISTENCY, *none), "tiny", 0.2)
+    [said] = say("networks.consistency", table(CONSISTENCY, *none), "tiny", 0.2)
     assert "none of 100 networks of single texts is found from every start" in said
 
 
-def test_networks_that_cost_more_than_random_units():
+def test_networks_that_cost_more_than_random_units(say):
     """network-1 harms, but less than random units; network-2 more than their mean, not than each draw."""
     found = table(
         EDITING,
@@ -119,27 +125,27 @@ def test_networks_that_cost_more_than_random_units():
         *(edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1, 2)),
         edit("random", 70.0, control_of="network-2", seed=1),
     )
-    worst, count = story.inhibition_sentences(found, "tiny")
+    worst, count = say("networks.inhibition", Inhibition.of(found), "tiny")
     assert "network-0 of news (25 units) takes perplexity from 30.0 to 90.0" in worst
     assert "as many random units to 40.0 (1 draw); p = 0.01" in worst
     assert count.startswith("tiny: 1 of 3 networks cost more perplexity than each draw of random")
 
 
-def test_a_corrected_prediction():
+def test_a_corrected_prediction(say):
     row = {"dataset": "news", "network": "network-3", "how": "multiply", "amount": 1.02}
     row |= {"task": "language/npi", "margin_intact": -0.1, "margin_edited": 0.2, "choices": 8}
     row |= {"corrected_by_edit": 2, "spoiled_by_edit": 1}
-    said = story.corrected_sentence(table(CORRECTED, row), "tiny")
+    [said] = say("networks.corrected", table(CORRECTED, row), "tiny")
     assert "multiply 1.02 of network-3 of news puts right" in said
     assert "corrects 2 and spoils 1" in said
 
 
-def test_nothing_corrected():
-    assert "no prediction" in story.corrected_sentence(table(CORRECTED), "tiny")
+def test_nothing_corrected(say):
+    assert say("networks.corrected", table(CORRECTED), "tiny") == []
 
 
 @pytest.mark.parametrize(("side", "said"), [("both", "its |z| is above"), ("positive", "its z is")])
-def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, side, said):
+def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, say, side, said):
     config = tmp_path / "config.yaml"
     # No model takes part: no table is read.
     config.write_text(
@@ -148,5 +154,5 @@ def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, sid
         encoding="utf-8",
     )
     study = load_config([config], root=root).study
-    section = networks_section(Sources(study, None, tmp_path, frozenset()))
+    section = networks_section(Sources(study, None, tmp_path, frozenset(), say))
     assert said in str(section)

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,15 @@ import pytest
 from PIL import Image
 
 from brodmann.config.load import load_config
-from brodmann.config.schema import load_schema
+from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
+from brodmann.report.findings import Findings
+from brodmann.report.function import Cells, OwnCircuits
+from brodmann.report.localizers import Lesion, responding
 from brodmann.report.methods import Counts, bibliography, methods_text, not_default
+from brodmann.report.overlap import Beside
 from brodmann.report.page import Group, Page, Picture, Section, Table, unbroken, write_page
-from brodmann.report.story import function, localizers
-from brodmann.report.story import overlap as story
-from brodmann.report.story.findings import Findings
-from brodmann.report.story.surface import confound_sentences
+from brodmann.report.prose import STORY, Prose
 from brodmann.statistics.stages.structure import write_structure
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
@@ -25,6 +27,11 @@ HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
 @pytest.fixture
 def template(root):
     return root / "workflow" / "report" / "report.html.j2"
+
+
+@pytest.fixture
+def say(root):
+    return Prose(root / "workflow" / "report")
 
 
 @pytest.fixture
@@ -134,8 +141,7 @@ def written(root, tmp_path):
         path = tmp_path / "config.yaml"
         path.write_text(text, encoding="utf-8")
         loaded = load_config([path], root=root)
-        schema = load_schema(root / "workflow" / "schemas" / "config.schema.yaml")
-        settings = not_default(loaded.config, schema)
+        settings = not_default(loaded.config, config_schema())
         counts = Counts(
             dict.fromkeys(loaded.study.tasks.selected, 20),
             {("a", "neurons"): 46080},
@@ -230,14 +236,29 @@ def test_an_unknown_citation_is_an_error(bib):
 # Sentences
 
 
+def test_every_matter_that_is_spoken_about_has_its_words(root):
+    """Sections name macros as text: each is there, and none is left over but what other macros use."""
+    sections = (root / "src" / "brodmann" / "report").glob("*.py")
+    asked = set(re.findall(r'\bsay\(\s*"([\w.]+)"', "".join(map(Path.read_text, sections))))
+    there, within = set(), set()
+    for path in (root / "workflow" / "report" / STORY).glob("*.md.j2"):
+        words, name = path.read_text(encoding="utf-8"), path.name.partition(".")[0]
+        macros = re.findall(r"{% macro (\w+)", words)
+        there |= {f"{name}.{macro}" for macro in macros}
+        within |= {
+            f"{name}.{one}" for one in macros if re.search(rf"{{{{-? {one}\(|\({one}\(", words)
+        }
+    assert asked == there - within
+
+
 def structure(tmp_path, monkeypatch, models, controls=()):
     """Findings on made-up matrices: model -> table of overlaps."""
     from brodmann.config.statistics import StatisticsSettings
-    from brodmann.statistics.inventory import Inventory, Overlap
+    from brodmann.statistics.inventory import Inventory, Matrix
     from brodmann.store.tables import read_table, write_matrix
 
     monkeypatch.chdir(tmp_path)
-    overlaps = tuple(Overlap(model, "neurons", "positive-0.1pct") for model in models)
+    overlaps = tuple(Matrix(model, "neurons", "positive-0.1pct") for model in models)
     inventory = Inventory(overlaps, (), tuple(controls))
     for one in inventory.all_overlaps:
         table = models.get(one.model, next(iter(models.values())))
@@ -258,16 +279,16 @@ def block(tasks, within=0.5, across=0.1):
     return pd.DataFrame(values, tasks, tasks)
 
 
-def test_the_agreement_says_which_tasks_it_is_over():
+def test_the_agreement_says_which_tasks_it_is_over(say):
     row = {"model": "all", "control": False, "component": "neurons", "sel": "s", "kind": np.nan}
     row |= {"measure": "containment", "tau": 0.5, "sd": 0.1, "n_pairs": 3, "n_tasks": 4}
     row |= {"most_tasks": 9, "note": "4 tasks are common to all models; pairwise helps"}
     findings = Findings({"consistency": pd.DataFrame([row])}, "neurons", "s", "s", "zero")
-    [common] = story.consistency_sentences(findings)
+    [common] = say("overlap.consistency", findings)
     assert "over 3 pairs of models and the 4 tasks common to all." in common
     assert "Take no number from it: 4 tasks are common to all models; pairwise helps." in common
     findings.tables["consistency"]["note"] = np.nan
-    [pairwise] = story.consistency_sentences(findings, pairwise=True)
+    [pairwise] = say("overlap.consistency", findings, pairwise=True)
     assert pairwise.endswith("and the tasks that the two of each pair include (4 to 9).")
 
 
@@ -280,51 +301,42 @@ def grown(table):
 TASKS = [f"{domain}/{n}" for domain in ("language", "formal", "social") for n in "abcd"]
 
 
-def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch):
+def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch, say):
     models = {"one": block(TASKS), "plain": block(TASKS, 0.2, 0.1)}
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
-    first, second = story.overlap_sentences(findings)
+    first, second = say("overlap.within", findings)
     assert "50.0 %" in first and "10.0 %" in first and "ratio 5.00" in first and "12 tasks" in first
     assert second.startswith("plain (control)") and "20.0 %" in second
     sizes = {name: {0.1: table, 2.0: table * 0.5} for name, table in models.items()}
     # What one model leaves out is left out of both: the task that would make the difference.
     sizes["one"] = {size: grown(table) for size, table in sizes["one"].items()}
     both = (sizes["plain"], sizes["one"])
-    [beside] = story.untrained_sentences(
-        [story.Beside.of("plain", "one", both, same_items=True)], 0.1
-    )
+    [beside] = say("overlap.untrained", [Beside.of("plain", "one", both, same_items=True)], 0.1)
     assert "on the 12 tasks that both include and the same items" in beside
     assert "at other sizes 2 %: 20.0 and 5.0." in beside
-    [apart] = story.untrained_sentences(
-        [story.Beside.of("plain", "one", both, same_items=False)], 0.1
-    )
+    [apart] = say("overlap.untrained", [Beside.of("plain", "one", both, same_items=False)], 0.1)
     assert "and each on items of its own" in apart
     assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
     # No share of one in the other: neither is known well enough.
     assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
-    assert any("language, formal, social" in text for text in story.domain_sentences(findings))
-    assert any("Fewer than two models" in text for text in story.consistency_sentences(findings))
+    assert any("language, formal, social" in text for text in say("overlap.domains", findings))
+    assert any("Fewer than two models" in text for text in say("overlap.consistency", findings))
 
 
-def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch):
+def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
     empty = pd.DataFrame(index=pd.Index([], dtype=object))
     for table in (empty, block(TASKS[:1]), block(TASKS[:4]), block(TASKS) * np.nan):
         findings = structure(tmp_path, monkeypatch, {"one": table})
-        sentences = [
-            *story.overlap_sentences(findings),
-            *story.domain_sentences(findings),
-            *story.clustering_sentences(findings),
-            *story.robustness_sentences(findings),
-            *story.consistency_sentences(findings),
-        ]
+        matters = ("within", "domains", "clustering", "robustness", "consistency")
+        sentences = [text for one in matters for text in say(f"overlap.{one}", findings)]
         assert "no pairs within and across" in sentences[0]
         assert not any("nan" in text for text in sentences)
 
 
-def test_the_average_speaks_for_several_models(tmp_path, monkeypatch):
+def test_the_average_speaks_for_several_models(tmp_path, monkeypatch, say):
     models = {"one": block(TASKS), "two": block(TASKS, 0.3)}
     findings = structure(tmp_path, monkeypatch, models)
-    [sentence] = story.overlap_sentences(findings)
+    [sentence] = say("overlap.within", findings)
     assert sentence.startswith("On average over 2 models")
 
 
@@ -363,7 +375,7 @@ def confound(predictors, coefficient, low, high, p, movable=np.nan):
         ),
     ],
 )
-def test_verdicts_on_the_domain_effect(alone, beside, verdict):
+def test_verdicts_on_the_domain_effect(alone, beside, verdict, say):
     table = pd.DataFrame(
         [
             confound("domain", *alone),
@@ -372,7 +384,7 @@ def test_verdicts_on_the_domain_effect(alone, beside, verdict):
         ]
     )
     findings = Findings({"confounds": table}, "neurons", "positive-0.1pct", "x", "zero")
-    [sentence] = confound_sentences(findings)
+    [sentence] = say("overlap.surface", findings)
     assert verdict in sentence
     assert "No surface format holds tasks of several domains" in sentence
 
@@ -386,7 +398,7 @@ def test_lines_do_not_part_numbers_from_their_signs():
 # Function
 
 
-def test_own_circuits_are_set_against_random_units():
+def test_own_circuits_are_set_against_random_units(say):
     table = pd.DataFrame(
         {
             "target": [f"language/{n}" for n in "abcdef"],
@@ -396,17 +408,21 @@ def test_own_circuits_are_set_against_random_units():
             "random": [0.0] * 6,
         }
     )
-    first, second = function.own_sentences(table, "one", split=True)
+
+    def own(table, split=True):
+        return say("function.own", [OwnCircuits("one", table, split)])
+
+    first, second = own(table)
     assert "60.0 % accuracy" in first and "same layers 3.3 %" in first
     # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
     assert "p = 0.0625" in first
     assert "language 60.0 % against 3.3 %" in second
     assert "no more than random units for language/f." in second
-    [_, other] = function.own_sentences(table.iloc[:5], "one", split=True)
+    [_, other] = own(table.iloc[:5])
     assert "more for every task" in other
-    assert list(function.own_sentences(table.iloc[:0], "one", split=True)) == []
+    assert own(table.iloc[:0]) == []
     # Circuits that were found on the items that they are tested on win beforehand: no p.
-    first, second = function.own_sentences(table, "one", split=False)
+    first, second = own(table, split=False)
     assert "not tested, as circuits were found on the items that they are tested on" in first
     assert (
         "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
@@ -422,10 +438,9 @@ def fitted(**other):
     }
 
 
-def test_a_fit_that_did_not_converge_has_no_interval():
-    cells = {
-        "one": function.Cells.of(pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]]))
-    }
+def test_a_fit_that_did_not_converge_has_no_interval(say):
+    drops = pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]])
+    cells = {"one": Cells.of(drops)}
     notes = {
         np.nan: "0.020 [0.010, 0.030]",
         "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
@@ -435,20 +450,20 @@ def test_a_fit_that_did_not_converge_has_no_interval():
         own = fitted(note=note, converged="not converge" not in str(note))
         tables = {"structure_function": pd.DataFrame([own])}
         findings = Findings(tables, "neurons", "s", "s", "zero")
-        [sentence] = function.function_sentences(findings, cells, 3)
+        [sentence] = say("function.predicted", findings, cells, 3)
         assert said in sentence
         assert ("[0.010" in sentence) == own["converged"]
         assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
 
 
-def test_models_together_are_a_mean_of_their_slopes():
+def test_models_together_are_a_mean_of_their_slopes(say):
     rows = [
         fitted(),
         fitted(model="two"),
         fitted(model="all", n=24, n_models=2, slope_sd=0.004, df=1),
     ]
     findings = Findings({"structure_function": pd.DataFrame(rows)}, "neurons", "s", "s", "zero")
-    [sentence] = function.function_sentences(findings, {}, None)
+    [sentence] = say("function.predicted", findings, {}, None)
     assert sentence == (
         "Over all models: one SD of overlap goes with 0.020 [0.010, 0.030] more accuracy lost "
         "(mean of 2 models' slopes, whose own SD is 0.004; 24 pairs, mixed-effects regression, "
@@ -459,7 +474,7 @@ def test_models_together_are_a_mean_of_their_slopes():
 # Localizers
 
 
-def test_a_p_that_could_not_be_smaller_is_said_to_be_so():
+def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
     rows = [
         {"condition": "intact", "measure": "perplexity", "value": 30.0},
         {
@@ -472,15 +487,15 @@ def test_a_p_that_could_not_be_smaller_is_said_to_be_so():
         {"condition": "random", "measure": "perplexity", "value": 40.0},
     ]
     table = pd.DataFrame(rows).assign(selection="top", kind="zero", k=9, n=6, task=np.nan)
-    [sentence] = localizers.lesion_sentences(table, "one", "language")
+    [sentence] = say("localizers.lesions", Lesion.all_of(table), "one", "language")
     assert "3e7" in sentence and "(1 draw)" in sentence
     assert "p = 0.0312 (the smallest that 6 passages can give), q = 0.0900" in sentence
     table.loc[1, "p_random"] = 0.0625
-    [sentence] = localizers.lesion_sentences(table, "one", "language")
+    [sentence] = say("localizers.lesions", Lesion.all_of(table), "one", "language")
     assert "p = 0.0625, q = 0.0900, 6 passages" in sentence
 
 
-def test_units_count_that_respond_more_and_pass():
+def test_units_count_that_respond_more_and_pass(say):
     t, q = np.array([[5.0, -5.0, 4.0]]), np.array([[0.01, 0.01, 0.2]])
-    text = localizers.responding_sentence(t, q, "one", "language")
+    [text] = say("localizers.responding", responding(t, q), t.size, "one", "language")
     assert text.startswith("one: 1 of 3 units respond more to sentences than to lists of non-words")

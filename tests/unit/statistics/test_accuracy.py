@@ -8,6 +8,7 @@ import pytest
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.style import DOMAIN_COLOURS, readable, save_figure
 from brodmann.statistics.accuracy import accuracy_table
+from brodmann.store.tables import write_frame
 
 TASKS = ["language/npi", "language/wug", "formal/logic", "social/agent"]
 
@@ -40,7 +41,7 @@ def table(results):
 
 
 def test_csv_holds_every_cell(table, tmp_path):
-    table.write_csv(tmp_path / "t.csv")
+    write_frame(tmp_path / "t.csv", table)
     rows = list(csv.DictReader((tmp_path / "t.csv").open()))
     assert [(row["model"], row["task"]) for row in rows] == [
         (model, task) for model in ("big", "small") for task in TASKS

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from brodmann.statistics.consistency import common_tasks, consistency, tau_matrix
-from brodmann.statistics.inventory import Drop, Inventory, Overlap
+from brodmann.statistics.inventory import Inventory, Matrix
 from brodmann.statistics.stages.structure import write_structure
 from brodmann.store.tables import read_table, write_matrix
 
@@ -120,7 +120,7 @@ def test_the_table_says_where_too_few_tasks_are_left(tmp_path, monkeypatch, capl
     monkeypatch.chdir(tmp_path)
     tasks = [f"{domain}/{n}" for n in "abcd" for domain in ("language", "formal")][:7]
     models = {"a": tasks, "b": tasks, "few": tasks[:4]}
-    overlaps = tuple(Overlap(name, "neurons", "positive-0.1pct") for name in models)
+    overlaps = tuple(Matrix(name, "neurons", "positive-0.1pct") for name in models)
     for seed, one in enumerate(overlaps):
         for measure in ("containment", "jaccard", "doubly_stochastic"):
             write_matrix(one.path(measure), random_table(seed, models[one.model]))
@@ -183,8 +183,8 @@ def tables(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     names = ["a", "b", "c", "untrained"]
-    overlaps = tuple(Overlap(name, "neurons", "positive-0.1pct") for name in names)
-    drops = tuple(Drop(name, "neurons", "positive-0.1pct", "corrupted") for name in names)
+    overlaps = tuple(Matrix(name, "neurons", "positive-0.1pct") for name in names)
+    drops = tuple(Matrix(name, "neurons", "positive-0.1pct", "corrupted") for name in names)
     inventory = Inventory(overlaps, drops, ("untrained",))
     written = {}
     for seed, name in enumerate(names):
@@ -192,11 +192,11 @@ def tables(tmp_path, monkeypatch):
         written[name] = random_table(seed, tasks)
         for measure in ("containment", "jaccard", "doubly_stochastic"):
             write_matrix(overlaps[seed].path(measure), written[name])
-        write_matrix(drops[seed].path, written[name] - 0.5)
+        write_matrix(drops[seed].path(), written[name] - 0.5)
     for one in inventory.average_overlaps:
         for measure in ("containment", "jaccard", "doubly_stochastic"):
             write_matrix(one.path(measure), written["a"])
-    write_matrix(inventory.average_drops[0].path, written["a"])
+    write_matrix(inventory.average_drops[0].path(), written["a"])
     outputs = {
         name: f"{name}.csv"
         for name in (

@@ -244,3 +244,9 @@ def test_a_wrong_difficulty_is_named(changes, message):
 def test_only_generators_have_difficulties():
     with pytest.raises(UserError, match="only a generator has difficulties"):
         parse_definition({**GOOD, "difficulty": {"hard": {}}}, "data/language/t.yaml")
+
+
+def test_an_empty_lexicon_is_not_blamed_for_a_constraint():
+    lexicon = {**GOOD["lexicon"], "city": []}
+    found = problems(lexicon=lexicon, constraints={"distinct": [["city", "town"]]})
+    assert found == ["data/language/t.yaml: lexicon.city: has no entries"]

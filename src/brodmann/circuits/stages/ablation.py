@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -297,21 +298,19 @@ def write_tables(
     baseline_files: Sequence[str],
     mask_folder: str,
     manifest: str,
-    task: str,
     component: str,
     outputs: Sequence[str],
 ) -> None:
-    """Rule ``ablation``: one target's tables, for each selection and kind, from the store."""
+    """Rule ``ablation``: every target's table, for each selection and kind, from the store."""
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     records = Records(manifest, "ablation")
-    target = ablation.targets[task]
     settings = study.ablation
     places = iter(outputs)
     for selection in _selections(ablation.study):
-        for kind in settings.kinds:
+        circuits = ablation.circuits(mask_folder, component, selection)
+        for kind, (task, target) in product(settings.kinds, ablation.targets.items()):
             rows = []
             if target is not None:
-                circuits = ablation.circuits(mask_folder, component, selection)
                 lines = circuits.lines(ablation.stage.card.name, task, settings)
                 rows = _table(ablation, target, component, kind, lines, records)
             write_table(next(places), rows, COLUMNS)

@@ -352,7 +352,7 @@ def write_attribution(
     output: str,
     replicates: str,
 ) -> None:
-    """Rule ``attribution``: one task's stored attribution as the files of the results contract.
+    """Rule ``attribution``, for each task: its stored attribution as the files of the results contract.
 
     An excluded task gets a [0, 0] tensor whose metadata say why.
     """
@@ -410,7 +410,7 @@ def _stored(
 def write_masks(
     study: Study, *, attribution: str, outputs: Sequence[str], task: str, model: str
 ) -> None:
-    """Rule ``masks``: every selection's mask of one attribution; only a header for an excluded task."""
+    """Rule ``circuit_masks``, for each task: a mask of every selection; an excluded one has a header only."""
     values = read_tensor(attribution, "attribution")
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):

@@ -1,4 +1,4 @@
-"""Baseline stage: one pass per model that does the model work, one light job per task that reads it.
+"""Baseline stage: one pass per model that does the model work, one light job that reads it.
 
 The pass loads the model only if some task's scores are not in the store, and puts each task's scores
 there as soon as they are known; a killed pass loses one task at most. The light job applies the
@@ -95,7 +95,7 @@ def write_baseline(
     output: str,
     lender: str | None = None,
 ) -> None:
-    """Rule ``baseline``: one task's entry of the store as the JSON of the results contract.
+    """Rule ``baseline``, for each task: its entry of the store as the JSON of the results contract.
 
     ``lender``: of an untrained model, the trained one's baseline of the same task.
     """

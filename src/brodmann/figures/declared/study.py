@@ -23,7 +23,7 @@ def _imported_overlaps(scene: Scene) -> dict[str, str]:
     """Model -> overlaps that were taken over, of the main size: they say which tasks the model has."""
     main = scene.study.attribution.components[0], scene.selection
     return {
-        one.model: one.path("containment")
+        one.model: one.path()
         for one in scene.inventory.overlaps
         if one.model in scene.study.imported_models and (one.component, one.sel) == main
     }

@@ -1,1 +1,23 @@
-"""Jobs of the localizers."""
+"""Jobs of the localizers, in the order in which they run."""
+
+from brodmann.config.study import Study
+from brodmann.localizers.costs import LESION, LOCALIZER
+from brodmann.runner.stage import Stage
+
+
+def _localized(study: Study, model: str) -> bool:
+    return bool(study.localizer.networks)
+
+
+STAGES = (
+    Stage("localizer_pass", "localizer:run_pass", ("localizer",), LOCALIZER, _localized),
+    Stage("localizer", "localizer:write_localizer", ("localizer", "localizer_selection")),
+    Stage(
+        "lesion_pass",
+        "lesion:run_pass",
+        ("localizer_selection", "lesion", "written"),
+        LESION,
+        _localized,
+    ),
+    Stage("lesion", "lesion:write_table_of", ("lesion", "lesion_effects")),
+)

@@ -6,15 +6,14 @@ the same edit spoils, and what as many random units do.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from brodmann.files import write_text
-from brodmann.networks.page import visible
+from brodmann.networks.page import document
 from brodmann.networks.stages.editing import Editing
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.store.tables import write_table
@@ -81,32 +80,19 @@ def corrections(editing: Editing, manifest: str) -> Iterator[dict[str, Any]]:
             continue
         mended = (margins[0] <= 0) & (margins[number] > 0)
         spoiled = (margins[0] > 0) & (margins[number] <= 0)
-        random = [
-            margins[n]
-            for n, other in enumerate(edits)
-            if other.control and other.group == edit.group
-        ]
+        alike = [n for n, two in enumerate(edits) if two.control and two.group == edit.group]
+        random = [margins[n] for n in alike]
         for at in np.flatnonzero(mended):
             task, choice = asked[at]
-            beside = [float(own[at]) for own in random]
-            yield {
-                "dataset": one.dataset,
-                "network": one.name,
-                "how": edit.how,
-                "amount": edit.amount,
-                "n_units": len(one),
-                "task": task,
-                "item": choice.item,
-                "side": choice.side,
-                "prompt": choice.prompt,
-                "right": choice.right,
-                "wrong": choice.wrong,
-                "right_intact": float(values[0][at, 0]),
-                "wrong_intact": float(values[0][at, 1]),
-                "right_edited": float(values[number][at, 0]),
-                "wrong_edited": float(values[number][at, 1]),
-                "margin_intact": float(margins[0][at]),
-                "margin_edited": float(margins[number][at]),
+            own: dict[str, Any] = {"dataset": one.dataset, "network": one.name, "n_units": len(one)}
+            own |= {"how": edit.how, "amount": edit.amount, "task": task, **asdict(choice)}
+            for when, of in (("intact", 0), ("edited", number)):
+                own |= dict(
+                    zip((f"right_{when}", f"wrong_{when}"), values[of][at].tolist(), strict=True)
+                )
+                own[f"margin_{when}"] = float(margins[of][at])
+            beside = [float(margin[at]) for margin in random]
+            yield own | {
                 "margin_random": float(np.mean(beside)) if beside else float("nan"),
                 "random_controls": len(beside),
                 "random_corrects": sum(value > 0 for value in beside),
@@ -128,46 +114,6 @@ def write_corrected(
     editing = Editing(stage, item_files)
     rows = best_first(list(corrections(editing, manifest)))
     write_table(table, rows, COLUMNS)
-    write_text(output, _page(stage.card.name, rows))
-
-
-def _page(model: str, rows: Sequence[dict[str, Any]]) -> str:
-    from brodmann.networks.page import document
-
-    title = f"{model}: a prediction corrected by amplifying a network"
-    if not rows:
-        said = (
-            "None: no choice that the intact model gets wrong is put right by any single network at any "
-            "factor or value that was tried."
-        )
-        return document(title, f'<p class="note">{said}</p>\n')
-    row = rows[0]
-    sign = "×" if row["how"] == "multiply" else "+"
-
-    def text(key: str) -> str:
-        return html.escape(visible(str(row[key])))
-
-    def line(name: str, right: float, wrong: float) -> str:
-        cells = "".join(f"<td>{value:.4f}</td>" for value in (right, wrong, right - wrong))
-        return f"<tr><td>{name}</td>{cells}</tr>\n"
-
-    asked = f'<p class="text" dir="auto">{text("prompt")}</p>\n' if row["prompt"] else ""
-    return document(
-        title,
-        f'<p class="note">{html.escape(row["task"])}, item {row["item"]}, {row["side"]} prompt. '
-        f"Right: <b>{text('right')}</b>; wrong: <b>{text('wrong')}</b>.</p>\n{asked}"
-        "<table>\n<tr><th>log-probability</th><th>right</th><th>wrong</th><th>difference</th></tr>\n"
-        + line("intact", row["right_intact"], row["wrong_intact"])
-        + line(
-            f"{html.escape(row['dataset'])} {html.escape(row['network'])} {sign} {row['amount']:g} "
-            f"({row['n_units']} units)",
-            row["right_edited"],
-            row["wrong_edited"],
-        )
-        + "</table>\n"
-        f'<p class="note">As many random units, edited alike, correct it in {row["random_corrects"]} of '
-        f"{row['random_controls']} draws (mean difference {row['margin_random']:.4f}). Of all "
-        f"{row['choices']} choices that were asked this edit corrects {row['corrected_by_edit']} and spoils "
-        f"{row['spoiled_by_edit']}: an example, not evidence that the network does this in general. "
-        f"It is the clearest of {len(rows)} corrections found.</p>\n",
-    )
+    title = f"{stage.card.name}: a prediction corrected by amplifying a network"
+    best = rows[0] if rows else None
+    write_text(output, document("corrected", title=title, best=best, found=len(rows)))

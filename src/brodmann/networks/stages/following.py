@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from brodmann.errors import UserError
 from brodmann.files import digest, incomplete, write_text
@@ -19,7 +20,7 @@ from brodmann.networks.page import Course, page, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.runner.bench import Bench
-from brodmann.store.tables import write_table
+from brodmann.store.tables import write_frame, write_table
 from brodmann.store.tensors import facts_of
 from brodmann.store.work import Work
 
@@ -168,19 +169,15 @@ def write_example(
     from safetensors.numpy import load
 
     stage = following.stage
-    what = f"the example with networks of {dataset}"
-    record = stored(manifest).get(example_name(dataset), what)
+    record = stored(manifest).get(example_name(dataset), f"the example with networks of {dataset}")
     values = load(record)["course"]
     pieces = [Piece(**one) for one in facts_of(record, "pieces")]
     title = f"{stage.card.name}: networks of {dataset} over a text"
     networks = stage.networks[dataset]
+    sizes = zip(networks.n_units, 100 * networks.explained, values.T, strict=True)
     shown = [
-        Course(
-            f"network {n}",
-            f"{networks.n_units[n]} units, {100 * networks.explained[n]:.2f} % of the variance",
-            values[:, n],
-        )
-        for n in range(len(networks))
+        Course(f"network {n}", f"{units} units, {share:.2f} % of the variance", course)
+        for n, (units, share, course) in enumerate(sizes)
     ]
     write_text(f"{stem}.html", page(title, _INTRO, pieces, shown))
     draw(pieces, shown, title, f"{stem}.png")
@@ -198,20 +195,12 @@ _INTRO = (
 def _example_rows(pieces: Sequence[Piece], values: np.ndarray) -> list[dict[str, Any]]:
     rows, start = [], 0
     for place, piece in enumerate(pieces):
+        shown = {"place": place, "piece": visible(piece.text), "tokens": piece.tokens}
+        shown["special"] = int(piece.special)
         own = values[start : start + piece.tokens]
         start += piece.tokens
-        for network in range(values.shape[1]):
-            for course in own[:, network]:
-                rows.append(
-                    {
-                        "place": place,
-                        "piece": visible(piece.text),
-                        "tokens": piece.tokens,
-                        "special": int(piece.special),
-                        "network": network_name(network),
-                        "course": float(course),
-                    }
-                )
+        for (network, _), course in np.ndenumerate(own.T):
+            rows.append({**shown, "network": network_name(network), "course": float(course)})
     return rows
 
 
@@ -219,28 +208,27 @@ def write_connectivity(following: Following, *, manifest: str, output: str) -> N
     """Of rule ``network_use``: Pearson's r of every two networks of each dataset."""
     from safetensors.numpy import load
 
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for dataset in following.stage.networks:
-        what = f"courses of the networks of {dataset}"
-        record = stored(manifest).get(courses_name(dataset), what)
-        values = load(record)["standard"]
-        r = tracks.connectivity(values)
-        for one in range(len(r)):
-            for other in range(len(r)):
-                names = {"network": network_name(one), "other": network_name(other)}
-                row = {"dataset": dataset, **names, "n_tokens": len(values)}
-                rows.append({**row, "r": float(r[one, other])})
-    write_table(output, rows, CONNECTIVITY_COLUMNS)
+        values = load(_courses_of(dataset, manifest))["standard"]
+        pairs = np.ndenumerate(tracks.connectivity(values))
+        rows += [
+            (dataset, network_name(one), network_name(other), len(values), float(r))
+            for (one, other), r in pairs
+        ]
+    write_frame(output, pd.DataFrame(rows, columns=CONNECTIVITY_COLUMNS))
+
+
+def _courses_of(dataset: str, manifest: str) -> bytes:
+    return stored(manifest).get(courses_name(dataset), f"courses of the networks of {dataset}")
 
 
 def write_courses(following: Following, *, dataset: str, manifest: str, output: str) -> None:
     """Of rule ``network_use``: mean courses over a dataset's samples, to set models side by side."""
     from brodmann.files import atomic_path
 
-    what = f"courses of the networks of {dataset}"
-    record = stored(manifest).get(courses_name(dataset), what)
     with atomic_path(output) as temporary:
-        temporary.write_bytes(record)
+        temporary.write_bytes(_courses_of(dataset, manifest))
 
 
 FINGERPRINT_COLUMNS = (
@@ -259,42 +247,27 @@ def write_fingerprint(files: dict[tuple[str, str], str], *, output: str, across:
     """
     from itertools import combinations
 
-    rows: list[dict[str, Any]] = []
-    between: list[dict[str, Any]] = []
-    datasets = list(dict.fromkeys(dataset for _, dataset in files))
-    for dataset in datasets:
+    rows: list[tuple[Any, ...]] = []
+    between: list[tuple[Any, ...]] = []
+    for dataset in dict.fromkeys(dataset for _, dataset in files):
         found = {m: _read_courses(path) for (m, name), path in files.items() if name == dataset}
         # A text of which one model keeps no token is a text all the same.
         count = max(int(own["text"].max(initial=-1)) + 1 for own in found.values())
-        followed = {model: _followed(own, count) for model, own in found.items()}
+        followed = {model: _followed(own, count, "raw") for model, own in found.items()}
         standard = {model: _followed(own, count, "standard") for model, own in found.items()}
         for one, other in combinations(followed, 2):
-            r, stretches = tracks.connectivity_between(standard[one], standard[other])
-            between += [
-                {
-                    **{"dataset": dataset, "model": one, "network": network_name(first)},
-                    **{"other": other, "other_network": network_name(second)},
-                    **{"n_stretches": stretches, "r": float(r[first, second])},
-                }
-                for first, second in np.ndindex(*r.shape)
-            ]
+            found_r, stretches = tracks.connectivity_between(standard[one], standard[other])
+            for (first, second), r in np.ndenumerate(found_r):
+                pair = one, network_name(first), other, network_name(second)
+                between.append((dataset, *pair, stretches, float(r)))
             shared = tracks.fingerprint(followed[one], followed[other])
             first, second, rho = shared.best
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "model": one,
-                    "other": other,
-                    "n_texts": shared.n_texts,
-                    "network": network_name(first) if first >= 0 else "",
-                    "other_network": network_name(second) if second >= 0 else "",
-                    "rho": rho,
-                    "above_half": shared.close,
-                    "pairs": int(np.isfinite(shared.rho).sum()),
-                }
-            )
-    write_table(output, rows, FINGERPRINT_COLUMNS)
-    write_table(across, between, ACROSS_COLUMNS)
+            closest = [network_name(number) if number >= 0 else "" for number in (first, second)]
+            pairs = int(np.isfinite(shared.rho).sum())
+            own = dataset, one, other, shared.n_texts, *closest, rho, shared.close, pairs
+            rows.append(own)
+    write_frame(output, pd.DataFrame(rows, columns=FINGERPRINT_COLUMNS))
+    write_frame(across, pd.DataFrame(between, columns=ACROSS_COLUMNS))
 
 
 def _read_courses(path: str) -> dict[str, np.ndarray]:
@@ -306,9 +279,7 @@ def _read_courses(path: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _followed(found: dict[str, np.ndarray], count: int, kind: str = "raw") -> list[tracks.Followed]:
+def _followed(found: dict[str, np.ndarray], count: int, kind: str) -> list[tracks.Followed]:
     """A model's courses, text by text."""
-    return [
-        tracks.Followed(found[kind][found["text"] == number], found["end"][found["text"] == number])
-        for number in range(count)
-    ]
+    texts = [found["text"] == number for number in range(count)]
+    return [tracks.Followed(found[kind][own], found["end"][own]) for own in texts]

@@ -153,14 +153,14 @@ def _stored(records: Records, edit: Edit, task: str) -> np.ndarray:
 
 def _readings(probing: Probing, features: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     found = [
-        _read(probing, own, answer_labels(target), groups_of(target), ANSWER, task)
+        _read(probing, own, answer_labels(target), groups_of(target), label=ANSWER, task=task)
         for (task, own), target in zip(features.items(), probing.targets.values(), strict=True)
     ]
     domains = [domain_of(task) for task, own in features.items() for _ in range(len(own))]
     if len(set(domains)) > 1:
         whole = np.concatenate(list(features.values()))
         groups = [name for target in probing.targets.values() for name in groups_of(target)]
-        found.append(_read(probing, whole, np.array(domains), groups, DOMAIN, ""))
+        found.append(_read(probing, whole, np.array(domains), groups, label=DOMAIN, task=""))
     return found
 
 
@@ -169,20 +169,13 @@ def _read(
     features: np.ndarray,
     labels: np.ndarray,
     groups: Sequence[str],
-    label: str,
-    task: str,
+    **keys: str,
 ) -> dict[str, Any]:
     from brodmann.networks.probing import probe
 
     settings = probing.settings
     found = probe(features, labels, np.array(groups), folds=settings.folds, seed=settings.seed)
-    several = len(found.accuracies) > 1
-    return {
-        "label": label,
-        "task": task,
-        "n": found.n,
-        "folds": len(found.accuracies),
-        "accuracy": found.accuracy,
-        "sd": float(np.std(found.accuracies, ddof=1)) if several else float("nan"),
-        "chance": found.chance,
-    }
+    folds = len(found.accuracies)
+    sd = float(np.std(found.accuracies, ddof=1)) if folds > 1 else float("nan")
+    scores = {"accuracy": found.accuracy, "sd": sd, "chance": found.chance}
+    return {**keys, "n": found.n, "folds": folds, **scores}

@@ -13,8 +13,8 @@ import pandas as pd
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics.confounds import regress_pairs, stratified
-from brodmann.statistics.inventory import Drop, Inventory, Overlap
-from brodmann.statistics.printed import Q_NOTE, Printed, estimate, printed, shown
+from brodmann.statistics.inventory import Inventory, Matrix
+from brodmann.statistics.printed import INTERVAL, P_AND_Q, Printing, decimals, shown
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.surface import SIMILARITIES
 from brodmann.store.progress import progress
@@ -48,26 +48,25 @@ def write_confounds(
     surfaces: Mapping[str, str],
 ) -> None:
     """Rule ``confounds``. ``surfaces``: model -> its similarities; other models have no prompts here."""
-    every: list[Overlap | Drop] = [*inventory.overlaps, *inventory.drops]
+    every = [*inventory.overlaps, *inventory.drops]
     tested = [one for one in every if one.model in surfaces]
     rows: list[dict[str, Any]] = []
     with progress(len(tested), "confounds", "matrix") as bar:
         for one in tested:
-            matrix = read_matrix(one.path("containment") if isinstance(one, Overlap) else one.path)
             surface = read_table(surfaces[one.model], ("source", "target", *SIMILARITIES))
-            rows += _rows(one, matrix, surface, inventory, settings)
+            rows += _rows(one, read_matrix(one.path()), surface, inventory, settings)
             bar.update()
     write_table(outputs["confounds"], with_q(rows), COLUMNS)
 
 
 def _rows(
-    one: Overlap | Drop,
+    one: Matrix,
     matrix: pd.DataFrame,
     surface: pd.DataFrame,
     inventory: Inventory,
     settings: StatisticsSettings,
 ) -> list[dict[str, Any]]:
-    directed = isinstance(one, Drop)
+    directed = bool(one.kind)
     tasks = list(matrix.index)
     values = matrix.to_numpy(dtype=float)
     domains = [domain_of(task) for task in tasks]
@@ -76,8 +75,7 @@ def _rows(
     shared = {
         **{"model": one.model, "control": one.model in inventory.controls},
         **{"component": one.component, "sel": one.sel},
-        "measure": "accuracy_drop" if directed else "containment",
-        "kind": one.kind if isinstance(one, Drop) else "",
+        **{"measure": one.measures[0], "kind": one.kind},
         "unit": "accuracy lost" if directed else "shared units / circuit size",
         "n": cells if directed else cells // 2,
         "n_tasks": len(tasks),
@@ -92,16 +90,8 @@ def _rows(
         ("domain_and_surface", {DOMAIN: same, **rivals}),
     ):
         terms = regress_pairs(values, chosen, directed=directed, **settings.shuffling)
-        rows += [
-            {
-                **shared,
-                "predictors": predictors,
-                "method": _REGRESSION,
-                "term": name,
-                **asdict(term),
-            }
-            for name, term in terms.items()
-        ]
+        own = {**shared, "predictors": predictors, "method": _REGRESSION}
+        rows += [{**own, "term": name, **asdict(term)} for name, term in terms.items()]
     formats = dict(zip(surface["source"], surface["source_format"], strict=True))
     strata = [formats.get(task, "") for task in tasks]
     within = stratified(values, domains, strata, **settings.shuffling)
@@ -123,24 +113,17 @@ def _similarities(surface: pd.DataFrame, tasks: Sequence[str]) -> dict[str, np.n
     return squares
 
 
-def confounds_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Same domain alone, beside surface similarity, and with labels shuffled within formats."""
-    rows = shown(table[table["term"] == "same_domain"], selection)
-    return printed(
-        rows,
-        f"Same domain beside surface similarity: {{what}}, {selection}",
-        ("model", "same domain", "tasks", "pairs", "coefficient", "95 % interval", "p", "q"),
-        lambda row: (
-            _PREDICTORS.get(row["predictors"], str(row["predictors"])),
-            str(row["n_tasks"]),
-            str(row["n"]),
-            *estimate(row),
-        ),
-        name="confounds",
-        note="Coefficient: what pairs of one domain have more. p: residuals (within formats: labels) "
-        "permuted by tasks, one-sided; interval: tasks resampled."
-        + Q_NOTE.format(name="confounds"),
-    )
-
+confounds_table = Printing(
+    "confounds",
+    "Same domain beside surface similarity: {what}, {selection}",
+    {
+        "same domain": ("predictors", lambda name: _PREDICTORS.get(name, name)),
+        **{"tasks": ("n_tasks", str), "pairs": ("n", str)},
+        **{"coefficient": ("coefficient", decimals(3)), **INTERVAL, **P_AND_Q},
+    },
+    "Coefficient: what pairs of one domain have more. p: residuals (within formats: labels) "
+    "permuted by tasks, one-sided; interval: tasks resampled.",
+    rows=lambda table, selection: shown(table[table["term"] == DOMAIN], selection),
+)
 
 TABLES = {"confounds": Table(COLUMNS, printed=confounds_table)}

@@ -8,19 +8,22 @@ from typing import Any
 import pandas as pd
 
 from brodmann.statistics.modularity import Cells, Contrast
-from brodmann.statistics.printed import Q_NOTE, Printed, number, percent, printed, show_p, shown
+from brodmann.statistics.printed import P_AND_Q, Columns, Printing, decimals, percent, shown
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.tested import KEYS, MATRIX, Tested
 
-_MEANS = (
-    *("within", "within_sd", "within_sem", "n_within"),
-    *("cross", "cross_sd", "cross_sem", "n_cross"),
-)
+
+def _spread(*names: str) -> tuple[str, ...]:
+    """The columns that tell of sets of cells."""
+    return tuple(c for name in names for c in (name, f"{name}_sd", f"{name}_sem", f"n_{name}"))
+
+
+_MEANS = _spread("within", "cross")
 _TEST = ("difference", "ratio", "permutations", "p", "q")
 MODULARITY = (*KEYS, *_MEANS, *_TEST)
 DOMAINS = (
     *(*MATRIX, "domain", "unit", "n", "n_domain", "seed", "method", *_MEANS),
-    *("out", "out_sd", "out_sem", "n_out", "into", "into_sd", "into_sem", "n_into", *_TEST),
+    *(*_spread("out", "into"), *_TEST),
 )
 _SHUFFLED = "mean(within) - mean(cross) of off-diagonal cells, domain labels shuffled, one-sided"
 P_NOTE = "p: shuffled domain labels, one-sided."
@@ -55,53 +58,39 @@ def _contrast(found: Contrast) -> dict[str, Any]:
 
 
 def _cells(name: str, cells: Cells) -> dict[str, Any]:
-    spread = {f"{name}_sd": cells.sd, f"{name}_sem": cells.sem}
-    return {name: cells.mean, **spread, f"n_{name}": cells.n}
+    return dict(zip(_spread(name), (cells.mean, cells.sd, cells.sem, cells.n), strict=True))
 
 
-def tested(row: pd.Series) -> tuple[str, str]:
-    """p and q; none where all cells are 0: there is no difference that a test could be about."""
-    if row["within"] == 0 and row["cross"] == 0:
-        return "–", "–"
-    return show_p(row["p"]), show_p(row.get("q", float("nan")))
+def tested(table: pd.DataFrame) -> pd.DataFrame:
+    """Without p and q where all cells are 0: there is no difference that a test could be about."""
+    zero = (table["within"] == 0) & (table["cross"] == 0)
+    return table.assign(**{name: table[name].mask(zero) for name in ("p", "q") if name in table})
 
 
-def modularity_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Within and across domains, a row per model."""
-    return printed(
-        shown(table, selection),
-        f"Within and across domains: {{what}}, {selection}",
-        ("model", "tasks", "within (%)", "across (%)", "ratio", "p", "q"),
-        lambda row: (
-            str(row["n"]),
-            percent(row["within"]),
-            percent(row["cross"]),
-            number(row["ratio"], 2),
-            *tested(row),
-        ),
-        name="modularity",
-        note=P_NOTE + Q_NOTE.format(name="modularity"),
-    )
+def _shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
+    return tested(shown(table, selection))
 
 
-def domain_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Each domain against the others, a row per model and domain."""
-    heads = ("model", "domain", "tasks", "within (%)", "across (%)")
-    return printed(
-        shown(table, selection),
-        f"Each domain against the others: {{what}}, {selection}",
-        (*heads, "to others (%)", "from others (%)", "p", "q"),
-        lambda row: (
-            str(row["domain"]),
-            str(row["n_domain"]),
-            *(percent(row[name]) for name in ("within", "cross", "out", "into")),
-            *tested(row),
-        ),
-        name="domain_modularity",
-        note=P_NOTE + Q_NOTE.format(name="domain_modularity"),
-    )
+CONTRAST: Columns = {"within (%)": ("within", percent), "across (%)": ("cross", percent)}
+RATIO: Columns = {"ratio": ("ratio", decimals(2))}
 
-
+modularity_table = Printing(
+    "modularity",
+    "Within and across domains: {what}, {selection}",
+    {"tasks": ("n", str), **CONTRAST, **RATIO, **P_AND_Q},
+    P_NOTE,
+    rows=_shown,
+)
+domain_table = Printing(
+    "domain_modularity",
+    "Each domain against the others: {what}, {selection}",
+    {
+        **{"domain": ("domain", str), "tasks": ("n_domain", str), **CONTRAST},
+        **{"to others (%)": ("out", percent), "from others (%)": ("into", percent), **P_AND_Q},
+    },
+    P_NOTE,
+    rows=_shown,
+)
 TABLES = {
     "modularity": Table(MODULARITY, modularity_rows, modularity_table),
     "domain_modularity": Table(DOMAINS, domain_rows, domain_table),

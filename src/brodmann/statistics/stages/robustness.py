@@ -7,17 +7,10 @@ from typing import Any
 import pandas as pd
 
 from brodmann.statistics.inventory import AVERAGE
-from brodmann.statistics.printed import (
-    Printed,
-    number,
-    percent,
-    printed,
-    show_p,
-    without_lonely_average,
-)
+from brodmann.statistics.printed import Printing, decimals, show_p, without_lonely_average
 from brodmann.statistics.stages.clustering import SCORES, scores
 from brodmann.statistics.stages.consistency import agreed, spread
-from brodmann.statistics.stages.modularity import P_NOTE, tested
+from brodmann.statistics.stages.modularity import CONTRAST, P_NOTE, RATIO, tested
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.tested import Tested
 
@@ -27,6 +20,7 @@ ROBUSTNESS = (
     *("within", "cross", "ratio", "p", "ari", "nmi", "ami", "v_measure", "silhouette", "ari_p"),
     *("tau", "tau_sd", "n_pairs"),
 )
+_SCORES = ("ARI", "NMI", "AMI", "V", "silhouette")
 
 
 def robustness_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
@@ -56,30 +50,24 @@ def robustness_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (order[row["model"]], *(row[name] for name in by)))
 
 
-def robustness_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Everything against circuit size, a row per model and size; ``selection`` gives the sign."""
-    sign = selection.partition("-")[0]
+def _of_sign(table: pd.DataFrame, selection: str) -> pd.DataFrame:
+    """Every size of the selection's sign."""
     measured = table["measure"].isin(["containment", "accuracy_drop"])
-    heads = ("model", "size (%)", "within (%)", "across (%)", "ratio", "p", "ARI", "NMI", "AMI")
-    return printed(
-        without_lonely_average(table[measured & table["sel"].str.startswith(f"{sign}-")]),
-        f"Size of the circuits: {{what}}, {sign} scores",
-        (*heads, "V", "silhouette", "p (ARI)", "tau"),
-        lambda row: (
-            f"{row['percent']:g}",
-            percent(row["within"]),
-            percent(row["cross"]),
-            number(row["ratio"], 2),
-            tested(row)[0],
-            *(number(row[name], 3) for name in SCORES),
-            show_p(row["ari_p"]),
-            number(row["tau"], 3),
-        ),
-        name="threshold_robustness",
-        note=f"{P_NOTE} p (ARI): the same shuffles against the clusters. p are not corrected.",
-    )
+    own = table[measured & table["sel"].str.startswith(f"{selection.partition('-')[0]}-")]
+    return tested(without_lonely_average(own))
 
 
+robustness_table = Printing(
+    "threshold_robustness",
+    "Size of the circuits: {what}, {sign} scores",
+    {
+        **{"size (%)": ("percent", "{:g}".format), **CONTRAST, **RATIO, "p": ("p", show_p)},
+        **dict(zip(_SCORES, [(name, decimals(3)) for name in SCORES], strict=True)),
+        **{"p (ARI)": ("ari_p", show_p), "tau": ("tau", decimals(3))},
+    },
+    f"{P_NOTE} p (ARI): the same shuffles against the clusters. p are not corrected.",
+    rows=_of_sign,
+)
 TABLES = {
     "threshold_robustness": Table(ROBUSTNESS, robustness_rows, robustness_table, size="overlap"),
 }

@@ -13,14 +13,13 @@ import pandas as pd
 from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics import structure_function as science
-from brodmann.statistics.inventory import ALL, AVERAGE, Drop, Inventory
+from brodmann.statistics.inventory import ALL, AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import (
-    Q_NOTE,
-    Printed,
-    estimate,
-    interval,
-    number,
-    printed,
+    INTERVAL,
+    P_AND_Q,
+    Printing,
+    between,
+    decimals,
     show_p,
     without_lonely_average,
 )
@@ -47,26 +46,23 @@ def write_structure_function(
     pooled: dict[tuple[str, ...], dict[str, pd.DataFrame]] = {}
     with progress(len(drops), "structure and function", "matrix") as bar:
         for one in drops:
-            overlap = read_matrix(one.overlap.path("containment"))
-            drop = read_matrix(one.path)
+            overlap, drop = read_matrix(one.overlap.path()), read_matrix(one.path())
             pairs = science.pair_table(overlap, drop)
             control = one.model in inventory.controls
             n_models = len(inventory.contributing(one)) if one.model == AVERAGE else 1
             own = {"control": control, "n_models": n_models}
             rows.append({**_function_row(one, pairs, overlap, drop, settings), **own})
             if one.model != AVERAGE and not control:
-                key = (one.component, one.sel, one.kind)
-                pooled.setdefault(key, {})[one.model] = pairs
+                pooled.setdefault(one.group, {})[one.model] = pairs
             bar.update()
-    for (component, sel, kind), tables in pooled.items():
+    for group, tables in pooled.items():
         if len(tables) > 1:
-            one = Drop(ALL, component, sel, kind)
-            rows.append(_pooled_row(one, tables, settings))
+            rows.append(_pooled_row(Matrix(ALL, *group), tables, settings))
     rows = with_q(with_q(rows), p="mantel_p", q="mantel_q")
     write_table(outputs["structure_function"], rows, STRUCTURE_FUNCTION)
 
 
-def _comparable(one: Drop, inventory: Inventory) -> bool:
+def _comparable(one: Matrix, inventory: Inventory) -> bool:
     """Whether there are overlaps to go with the drops; averages must be over the same models."""
     if one.overlap not in inventory.all_overlaps:
         return False
@@ -84,7 +80,7 @@ _REGRESSION = "mixed effects, REML: drop ~ overlap (z) + (1|source) + (1|target)
 
 
 def _function_row(
-    one: Drop,
+    one: Matrix,
     pairs: pd.DataFrame,
     overlap: pd.DataFrame,
     drop: pd.DataFrame,
@@ -104,7 +100,7 @@ def _function_row(
 
 
 def _pooled_row(
-    one: Drop, tables: Mapping[str, pd.DataFrame], settings: StatisticsSettings
+    one: Matrix, tables: Mapping[str, pd.DataFrame], settings: StatisticsSettings
 ) -> dict[str, Any]:
     """All models together; a correlation of ranks is one model's."""
     fit = science.regress_over_models(tables)
@@ -117,7 +113,7 @@ def _pooled_row(
     }
 
 
-def _regression(one: Drop, pairs: pd.DataFrame, fit: science.Regression) -> dict[str, Any]:
+def _regression(one: Matrix, pairs: pd.DataFrame, fit: science.Regression) -> dict[str, Any]:
     """What every row has; warns of what was not fitted."""
     if not np.isfinite(fit.coefficient):
         log.warning("%s %s %s: %s", one.model, one.sel, one.kind, fit.note)
@@ -133,34 +129,28 @@ def _regression(one: Drop, pairs: pd.DataFrame, fit: science.Regression) -> dict
     }
 
 
-def structure_function_table(table: pd.DataFrame, selection: str) -> list[Printed]:
-    """Overlap against accuracy lost, a row per model, without intervals of fits that did not converge."""
+def _shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:
+    """A row per model, without intervals of fits that did not converge."""
     own = table[table["sel"] == selection].copy()
     own.loc[~own["converged"].astype(bool), ["low", "high", "p", "q"]] = float("nan")
-    own = without_lonely_average(own)
-    return printed(
-        own.assign(measure="accuracy_drop"),
-        f"Overlap against accuracy lost: {{what}}, {selection}",
-        (
-            *("model", "pairs", "per SD of overlap", "95 % interval", "p", "q"),
-            *("rho", "rho, 95 % interval", "Mantel p", "Mantel q"),
-        ),
-        lambda row: (
-            str(row["n"]),
-            *estimate(row),
-            number(row["spearman"], 2),
-            interval(row["spearman_low"], row["spearman_high"], 2),
-            show_p(row["mantel_p"]),
-            show_p(row["mantel_q"]),
-        ),
-        name="structure_function",
-        note="Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
-        "(t with as many degrees of freedom as models less one); "
-        "–: not fitted, or not converged (note in the CSV file). "
-        "rho: Spearman, tasks resampled, Mantel one-sided."
-        + Q_NOTE.format(name="structure_function"),
-    )
+    return without_lonely_average(own).assign(measure="accuracy_drop")
 
+
+structure_function_table = Printing(
+    "structure_function",
+    "Overlap against accuracy lost: {what}, {selection}",
+    {
+        **{"pairs": ("n", str), "per SD of overlap": ("coefficient", decimals(3))},
+        **{**INTERVAL, **P_AND_Q, "rho": ("spearman", decimals(2))},
+        "rho, 95 % interval": ("spearman_low", "spearman_high", between(2)),
+        **{"Mantel p": ("mantel_p", show_p), "Mantel q": ("mantel_q", show_p)},
+    },
+    "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
+    "(t with as many degrees of freedom as models less one); "
+    "–: not fitted, or not converged (note in the CSV file). "
+    "rho: Spearman, tasks resampled, Mantel one-sided.",
+    rows=_shown,
+)
 
 TABLES = {
     "structure_function": Table(

@@ -12,7 +12,7 @@ Arguments it cannot work with are a ValueError whose message is for the author o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from brodmann.tasks.dice import Dice
@@ -88,6 +88,20 @@ def endless(draw: Callable[[], Content | None]) -> Iterator[Content]:
             if not some:
                 raise ValueError("nothing meets these limits")
             return
+
+
+def require_some(
+    argument: str, given: Sequence[str], known: Iterable[str], sep: str = ", "
+) -> None:
+    """A ValueError unless ``given`` names some of ``known``, and nothing else."""
+    if not given or any(name not in known for name in given):
+        raise ValueError(f"{argument} must be some of {sep.join(known)}, found {list(given)!r}")
+
+
+def require_whole(argument: str, given: object, low: int, high: int) -> None:
+    """A ValueError unless ``given`` is a whole number within these bounds."""
+    if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
+        raise ValueError(f"{argument} must be a whole number from {low} to {high}, found {given!r}")
 
 
 def generators() -> dict[str, Generator]:

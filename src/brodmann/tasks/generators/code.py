@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.generators import Content, endless, generator
+from brodmann.tasks.generators import Content, endless, generator, require_some, require_whole
 
 # Words that programs hold and print, in groups of one kind: short and frequent, one token after a quotation
 # mark in the vocabularies that brodmann knows.
@@ -65,6 +65,11 @@ class _Program:
 _Kind = Callable[[Dice, int], _Program]
 
 
+def _kinds(*draws: _Kind) -> dict[str, _Kind]:
+    """Each under its function's name."""
+    return {draw.__name__.removeprefix("_"): draw for draw in draws}
+
+
 def _pair(dice: Dice, low: int, high: int) -> tuple[int, int]:
     return dice.between(low, high), dice.between(low, high)
 
@@ -84,6 +89,12 @@ def _sized(dice: Dice, groups: Sequence[Sequence[str]], count: int) -> list[str]
     return dice.shuffled(dice.choice([group for group in groups if len(group) >= count]))[:count]
 
 
+def _two_groups(dice: Dice, count: int) -> list[list[str]]:
+    """``count`` words of one group, and as many of another."""
+    large = [group for group in _WORDS if len(group) >= count]
+    return [dice.shuffled(group)[:count] for group in dice.shuffled(large)[:2]]
+
+
 def _printed(code: str) -> str:
     """What a program of this module prints, its lines joined with a space."""
     lines: list[str] = []
@@ -98,8 +109,7 @@ def _draws(
     dice: Dice, kinds: Sequence[str], known: dict[str, _Kind], size: int
 ) -> Iterator[Content]:
     """Pairs of programs of these kinds that print different things, numbers equally many digits."""
-    if not kinds or any(kind not in known for kind in kinds):
-        raise ValueError(f"kinds must be some of {', '.join(known)}, found {list(kinds)!r}")
+    require_some("kinds", kinds, known)
 
     def draw() -> Content | None:
         kind = dice.choice(kinds)
@@ -134,11 +144,6 @@ def _content(code: str, names: dict[str, str]) -> dict[str, str]:
     return {"code": code, "lines": before, "value": value[:-1]}
 
 
-def _require(argument: str, given: object, low: int, high: int) -> None:
-    if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
-        raise ValueError(f"{argument} must be a whole number from {low} to {high}, found {given!r}")
-
-
 # Conditionals
 
 
@@ -164,11 +169,8 @@ def _equal(dice: Dice, branches: int) -> _Program:
     return _Program(f"X = @\n{lines}", _two(dice, values), _NAMES)
 
 
-def _word_equal(dice: Dice, branches: int) -> _Program:
-    first, second = (
-        dice.shuffled(group)[:branches]
-        for group in dice.shuffled([group for group in _WORDS if len(group) >= branches])[:2]
-    )
+def _word(dice: Dice, branches: int) -> _Program:
+    first, second = _two_groups(dice, branches)
     lines = _branching([f'X == "{word}"' for word in first[:-1]], second)
     return _Program(f'X = "@"\n{lines}', _two(dice, first), _WORD_NAMES)
 
@@ -204,23 +206,12 @@ def _call(dice: Dice, branches: int) -> _Program:
 
 
 def _word_call(dice: Dice, branches: int) -> _Program:
-    first, second = (
-        dice.shuffled(group)[:branches]
-        for group in dice.shuffled([group for group in _WORDS if len(group) >= branches])[:2]
-    )
+    first, second = _two_groups(dice, branches)
     lines = _called([f'X == "{word}"' for word in first], second)
     return _Program(lines, (f'"{first[0]}"', f'"{first[1]}"'), _WORD_NAMES)
 
 
-_CONDITIONAL: dict[str, _Kind] = {
-    "flag": _flag,
-    "equal": _equal,
-    "word": _word_equal,
-    "compare": _compare,
-    "operator": _operator,
-    "call": _call,
-    "word_call": _word_call,
-}
+_CONDITIONAL = _kinds(_flag, _equal, _word, _compare, _operator, _call, _word_call)
 
 
 @generator(slots=("code", "lines", "value"), conditions=("kind",))
@@ -233,7 +224,7 @@ def code_conditional(
     differs), ``operator`` (if x > 3, the operator differs), ``call`` and ``word_call`` (a function tests its
     argument against ``branches`` values; the argument differs). Slot: ``code``.
     """
-    _require("branches", branches, 2, 4)
+    require_whole("branches", branches, 2, 4)
     yield from _draws(dice, kinds, _CONDITIONAL, branches)
 
 
@@ -289,15 +280,7 @@ def _grow(dice: Dice, length: int) -> _Program:
     return _Program(lines, (first, second), _WORD_NAMES)
 
 
-_LOOP: dict[str, _Kind] = {
-    "repeat": _repeat,
-    "step": _step,
-    "total": _total,
-    "last": _last,
-    "last_word": _last_word,
-    "found": _found,
-    "grow": _grow,
-}
+_LOOP = _kinds(_repeat, _step, _total, _last, _last_word, _found, _grow)
 
 
 @generator(slots=("code", "lines", "value"), conditions=("kind",))
@@ -311,7 +294,7 @@ def code_loop(
     differs), ``found`` (the last number < or > a bound), ``grow`` (a letter is added to a text).
     Slots: ``code``; ``lines`` (all but the print at the end) and ``value`` (what it prints).
     """
-    _require("length", length, 3, 6)
+    require_whole("length", length, 3, 6)
     yield from _draws(dice, kinds, _LOOP, length)
 
 
@@ -372,16 +355,7 @@ def _length(dice: Dice, length: int) -> _Program:
     return _Program(lines, _pair(dice, 0, length - 1), _NAMES)
 
 
-_LIST: dict[str, _Kind] = {
-    "index": _index,
-    "word_index": _word_index,
-    "element": _element,
-    "append": _append,
-    "assign": _assign,
-    "extreme": _extreme,
-    "sum": _sum,
-    "length": _length,
-}
+_LIST = _kinds(_index, _word_index, _element, _append, _assign, _extreme, _sum, _length)
 
 
 @generator(slots=("code", "lines", "value"), conditions=("kind",))
@@ -394,7 +368,7 @@ def code_list(
     ``append`` (then the last one is printed), ``assign`` (x[1] = 7), ``extreme`` (max or min), ``sum``,
     ``length`` (of a slice). Slots: ``code``; ``lines`` (all but the print at the end) and ``value``.
     """
-    _require("length", length, 2, 6)
+    require_whole("length", length, 2, 6)
     yield from _draws(dice, kinds, _LIST, length)
 
 
@@ -446,14 +420,7 @@ def _equally_long(dice: Dice, low: int, high: int) -> tuple[int, int]:
     return first, dice.choice(same)
 
 
-_ARITHMETIC: dict[str, _Kind] = {
-    "remainder": _remainder,
-    "parity": _parity,
-    "divisible": _divisible,
-    "branch": _branch,
-    "assigned": _assigned,
-    "added": _added,
-}
+_ARITHMETIC = _kinds(_remainder, _parity, _divisible, _branch, _assigned, _added)
 
 
 @generator(slots=("code", "lines", "value"), conditions=("kind",))
@@ -466,16 +433,21 @@ def code_arithmetic(
     ``branch`` (adds or subtracts), ``assigned`` and ``added`` (y = x + 3; x or the other number differs).
     Slots: ``code``; ``lines`` (all but the print at the end) and ``value``, empty if it prints in a branch.
     """
-    _require("largest", largest, 9, 99)
+    require_whole("largest", largest, 9, 99)
     yield from _draws(dice, kinds, _ARITHMETIC, largest)
 
 
 # Strings
 
 
-def _upper(dice: Dice, words: int) -> _Program:
-    first, second = _sized(dice, _WORDS, 2)
-    return _Program('X = "@"\nprint(X.upper())', (first, second), _WORD_NAMES)
+def _of_word(value: str, groups: Sequence[Sequence[str]] = _WORDS) -> _Kind:
+    """A program that prints ``value``, an expression of a word X, which differs."""
+
+    def draw(dice: Dice, words: int) -> _Program:
+        first, second = _sized(dice, groups, 2)
+        return _Program(f'X = "@"\nprint({value})', (first, second), _WORD_NAMES)
+
+    return draw
 
 
 def _lower(dice: Dice, words: int) -> _Program:
@@ -494,12 +466,7 @@ def _letter(dice: Dice, words: int) -> _Program:
     return _Program(f'X = "{word}"\nprint(X[@])', _pair(dice, 0, len(word) - 1), _WORD_NAMES)
 
 
-def _plural(dice: Dice, words: int) -> _Program:
-    first, second = _sized(dice, _PLURALS, 2)
-    return _Program('X = "@"\nprint(X + "s")', (first, second), _WORD_NAMES)
-
-
-def _chosen(dice: Dice, words: int) -> _Program:
+def _concatenation(dice: Dice, words: int) -> _Program:
     """Two words with a space between; what is put in front differs."""
     colour, other = dice.shuffled(_COLOURS)[:2]
     [thing] = _sized(dice, _PLURALS, 1)
@@ -519,11 +486,6 @@ def _split(dice: Dice, words: int) -> _Program:
     return _Program(lines, _pair(dice, 0, words - 1), _WORD_NAMES)
 
 
-def _size(dice: Dice, words: int) -> _Program:
-    first, second = _sized(dice, _WORDS, 2)
-    return _Program('X = "@"\nprint(len(X))', (first, second), _WORD_NAMES)
-
-
 def _starts(dice: Dice, words: int) -> _Program:
     first, second = _sized(dice, _WORDS, 2)
     method = dice.choice(("startswith", "endswith"))
@@ -532,17 +494,13 @@ def _starts(dice: Dice, words: int) -> _Program:
     return _Program(lines, (first, second), _WORD_NAMES)
 
 
-_STRING: dict[str, _Kind] = {
-    "upper": _upper,
-    "lower": _lower,
-    "method": _method,
-    "letter": _letter,
-    "plural": _plural,
-    "concatenation": _chosen,
-    "replace": _replace,
-    "split": _split,
-    "size": _size,
-    "starts": _starts,
+_STRING = {
+    "upper": _of_word("X.upper()"),
+    **_kinds(_lower, _method, _letter),
+    "plural": _of_word('X + "s"', _PLURALS),
+    **_kinds(_concatenation, _replace, _split),
+    "size": _of_word("len(X)"),
+    **_kinds(_starts),
 }
 
 
@@ -557,5 +515,5 @@ def code_string(
     (the index differs), ``replace``, ``split`` (the index differs).
     Slots: ``code``; ``lines`` (all but the print at the end) and ``value``.
     """
-    _require("words", words, 2, 4)
+    require_whole("words", words, 2, 4)
     yield from _draws(dice, kinds, _STRING, words)

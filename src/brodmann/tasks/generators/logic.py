@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.generators import Content, endless, generator
+from brodmann.tasks.generators import Content, endless, generator, require_some, require_whole
 
 _FORMS = ("property", "denial")
 _LETTERS = "BCDEFGHJKLMNPQRSTUVWXYZ"  # without A and I, which are words
@@ -36,9 +36,9 @@ def syllogism(
     say ``All A are P`` and ``No B are P``, and the answers are yes and no to whether members are P
     (``property``). ``properties`` are groups of words, of which one group serves an item.
     """
-    _require_some("forms", forms, _FORMS)
-    _require_whole("rules", rules, 1, 4)
-    _require_whole("steps", steps, 1, 4)
+    require_some("forms", forms, _FORMS)
+    require_whole("rules", rules, 1, 4)
+    require_whole("steps", steps, 1, 4)
     if "denial" in forms and rules < 2:
         raise ValueError("the form denial needs at least two rules")
     groups = [list(group) for group in properties]
@@ -102,6 +102,9 @@ def syllogism(
 _SCHEMAS = ("ponens", "tollens", "disjunction", "conjunction", "connective")
 
 
+_Make = Callable[[str], Content]
+
+
 @generator(slots=("rules", "fact", "conclusion", "one", "other", "state"), conditions=("schema",))
 def propositional(
     dice: Dice,
@@ -127,8 +130,8 @@ def propositional(
 
     For the last two ``one``, ``other`` and ``state`` are what is asked; ``opposites`` are their states.
     """
-    _require_some("schemas", schemas, (*_SCHEMAS, "simplification"))
-    _require_whole("steps", steps, 1, 4)
+    require_some("schemas", schemas, (*_SCHEMAS, "simplification"))
+    require_whole("steps", steps, 1, 4)
     if len(set(subjects)) < steps + 1:
         raise ValueError(
             f"{steps} steps need at least {steps + 1} subjects, found {len(set(subjects))}"
@@ -210,15 +213,8 @@ def propositional(
         unit = f"{schema}: {_name((one, other))} {state}"
         return Content(*sides, ("yes", "no"), unit, {"schema": schema})
 
-    make = {
-        "ponens": conditional,
-        "tollens": conditional,
-        "disjunction": disjunction,
-        "simplification": simplification,
-        "conjunction": truth,
-        "connective": truth,
-    }
-    yield from _by_schema(dice, schemas, make)
+    make = dict(zip(_SCHEMAS, (conditional, conditional, disjunction, truth, truth), strict=True))
+    yield from _by_schema(dice, schemas, make | {"simplification": simplification})
 
 
 def _side(rules: str, fact: str, conclusion: str) -> dict[str, str]:
@@ -243,8 +239,8 @@ def propositional_symbolic(
     differs) and ``connective`` (which of these differs); then the answers are true and false, and ``fact``
     is empty. ``steps`` is the length of the chains; the other schemas have ``steps`` + 1 letters.
     """
-    _require_some("schemas", schemas, _SCHEMAS)
-    _require_whole("steps", steps, 1, 4)
+    require_some("schemas", schemas, _SCHEMAS)
+    require_whole("steps", steps, 1, 4)
     if len(set(letters)) < 2 * (steps + 1):
         raise ValueError(f"{steps} steps need at least {2 * (steps + 1)} letters")
 
@@ -309,19 +305,11 @@ def propositional_symbolic(
         unit = f"{schema} {words[0]}: {_name(names)}"
         return Content(*sides, ("true", "false"), unit, {"schema": schema})
 
-    make = {
-        "ponens": conditional,
-        "tollens": conditional,
-        "disjunction": disjunction,
-        "conjunction": truth,
-        "connective": truth,
-    }
+    make = dict(zip(_SCHEMAS, (conditional, conditional, disjunction, truth, truth), strict=True))
     yield from _by_schema(dice, schemas, make)
 
 
-def _by_schema(
-    dice: Dice, schemas: Sequence[str], make: Mapping[str, Callable[[str], Content]]
-) -> Iterator[Content]:
+def _by_schema(dice: Dice, schemas: Sequence[str], make: Mapping[str, _Make]) -> Iterator[Content]:
     """Contents of ``schemas``, each drawn with equal chance and made by its own function."""
 
     def draw() -> Content:
@@ -347,13 +335,3 @@ def _spread(dice: Dice, groups: Sequence[Sequence[str]], count: int) -> list[Seq
     while len(found) < count:
         found += dice.shuffled(groups)
     return found[:count]
-
-
-def _require_some(argument: str, given: Sequence[str], known: Sequence[str]) -> None:
-    if not given or any(name not in known for name in given):
-        raise ValueError(f"{argument} must be some of {', '.join(known)}, found {list(given)!r}")
-
-
-def _require_whole(argument: str, given: object, low: int, high: int) -> None:
-    if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
-        raise ValueError(f"{argument} must be a whole number from {low} to {high}, found {given!r}")

@@ -11,7 +11,7 @@ from itertools import product
 from typing import TypeVar
 
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.generators import Content, endless, generator
+from brodmann.tasks.generators import Content, endless, generator, require_some
 
 _APPLY: dict[str, Callable[[int, int], int]] = {
     "+": lambda left, right: left + right,
@@ -67,13 +67,8 @@ def arithmetic(
     """
     if not 2 <= operands <= 4:
         raise ValueError(f"operands must be 2, 3 or 4, found {operands!r}")
-    unknown = [sign for sign in operators if sign not in _APPLY]
-    if unknown or not operators:
-        raise ValueError(f"operators must be some of {' '.join(_APPLY)}, found {list(operators)!r}")
-    if not 0 <= low < high:
-        raise ValueError(
-            f"low and high must be numbers with 0 <= low < high, found {low!r}, {high!r}"
-        )
+    require_some("operators", operators, _APPLY, sep=" ")
+    _require_span(low, high)
     if highest_dividend is not None and highest_dividend < low:
         raise ValueError(
             f"highest_dividend must be a number from low on, found {highest_dividend!r}"
@@ -115,6 +110,13 @@ def arithmetic(
 
     kinds = list(product(product(operators, repeat=operands - 1), range(operands)))
     yield from _in_turn(dice, kinds, draw)
+
+
+def _require_span(low: int, high: int) -> None:
+    if not 0 <= low < high:
+        raise ValueError(
+            f"low and high must be numbers with 0 <= low < high, found {low!r}, {high!r}"
+        )
 
 
 def _results(operands: Sequence[int], operators: Sequence[str]) -> list[int | None]:
@@ -186,15 +188,10 @@ def number_sequence(
     Terms lie in 0 .. ``largest``; terms in the same place have the same number of digits. Slot:
     ``sequence``, the first ``length`` terms with commas between them.
     """
-    unknown = [rule for rule in rules if rule not in _RULES]
-    if unknown or not rules:
-        raise ValueError(f"rules must be some of {', '.join(_RULES)}, found {list(rules)!r}")
+    require_some("rules", rules, _RULES)
     if length < 3:
         raise ValueError(f"length must be at least 3, found {length!r}")
-    if not 0 <= low < high:
-        raise ValueError(
-            f"low and high must be numbers with 0 <= low < high, found {low!r}, {high!r}"
-        )
+    _require_span(low, high)
 
     def draw(rule: str) -> Content | None:
         terms_of, (lowest, highest) = _RULES[rule]
@@ -253,15 +250,10 @@ def equation(
     Slots: ``equation``, and ``letter``, the unknown in it, which is one of ``letters``. Conditions: ``form``,
     and ``changed``: ``a``, or ``b`` for the number after the equals sign.
     """
-    unknown = [form for form in forms if form not in _EQUATIONS]
-    if unknown or not forms:
-        raise ValueError(f"forms must be some of {', '.join(_EQUATIONS)}, found {list(forms)!r}")
+    require_some("forms", forms, _EQUATIONS)
     if not letters or not all(isinstance(letter, str) and letter for letter in letters):
         raise ValueError(f"letters must be names of the unknown, found {letters!r}")
-    if not 0 <= low < high:
-        raise ValueError(
-            f"low and high must be numbers with 0 <= low < high, found {low!r}, {high!r}"
-        )
+    _require_span(low, high)
 
     def draw(kind: tuple[str, str]) -> Content | None:
         form, changed = kind
@@ -311,16 +303,11 @@ def number_sorting(
     All numbers are ``low`` to ``high`` and equally long. Slots: ``number``; ``numbers`` (3, 1, 2) and
     ``listed`` (3, 1 and 2).
     """
-    unknown = [ask for ask in asks if ask not in _ASKS]
-    if unknown or not asks:
-        raise ValueError(f"asks must be some of {', '.join(_ASKS)}, found {list(asks)!r}")
+    require_some("asks", asks, _ASKS)
     shortest = 4 if {"larger", "smaller"} & set(asks) else 3
     if length < shortest:
         raise ValueError(f"length must be at least {shortest}, found {length!r}")
-    if not 0 <= low < high:
-        raise ValueError(
-            f"low and high must be numbers with 0 <= low < high, found {low!r}, {high!r}"
-        )
+    _require_span(low, high)
 
     def draw(ask: str) -> Content | None:
         numbers = [dice.between(low, high) for _ in range(length)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,17 +12,22 @@ import pandas as pd
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import show_p
 
+Row = Mapping[str, Any]  # of a table
 
-def called(row: pd.Series) -> str:
+
+def called(row: Row) -> str:
     """A model's name at the start of a sentence."""
     if row["model"] == AVERAGE:
         number = row.get("n_models")
-        return (
-            "On average over models" if pd.isna(number) else f"On average over {int(number)} models"
-        )
+        return f"On average over {'' if pd.isna(number) else f'{int(number)} '}models"
     if row["model"] == ALL:
         return "Over all models"
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
+
+
+def inside(name: str) -> str:
+    """What ``called`` gives, within a sentence."""
+    return name[0].lower() + name[1:] if name.startswith(("On average", "Over all")) else name
 
 
 def listed(words: Iterable[object]) -> str:
@@ -37,11 +43,10 @@ def share(value: float) -> str:
     return "–" if pd.isna(value) else f"{100 * value:.1f} %"
 
 
-def interval(row: pd.Series, digits: int = 3) -> str:
+def interval(row: Row) -> str:
     """The coefficient of a row and its interval, where it has one."""
-    if pd.isna(row["low"]):
-        return f"{row['coefficient']:.{digits}f}"
-    return f"{row['coefficient']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    between = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
+    return f"{row['coefficient']:.3f}{between}"
 
 
 def p_text(p: float, letter: str = "p") -> str:
@@ -59,7 +64,7 @@ def big(value: float) -> str:
     return re.sub(r"e\+0*", "e", f"{value:.2g}")
 
 
-def nothing_shared(row: pd.Series) -> bool:
+def nothing_shared(row: Row) -> bool:
     """Whether all cells within and across are 0: there is no difference that a test could be about."""
     return bool(row["within"] == 0 and row["cross"] == 0)
 

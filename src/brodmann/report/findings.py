@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -47,6 +49,14 @@ class Findings:
             & (table["measure"] == "containment")
             & table["sel"].str.startswith(f"{sign}-")
         ]
+
+    def regressions(self, *, drop: bool = False) -> Iterator[list[dict[str, Any]]]:
+        """Of each model, the coefficient of same domain: alone, beside surface similarity, within formats."""
+        rows = self.rows("confounds", drop=drop)
+        rows = rows[rows["term"] == "same_domain"]
+        for _, own in rows.groupby(["model", "control"], sort=False):
+            by = {row["predictors"]: row for row in own.to_dict("records")}
+            yield [by[name] for name in ("domain", "domain_and_surface", "within_formats")]
 
 
 def spoken(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,51 @@
+"""What tests over pairs of tasks share: which pairs there are, shuffled statistics, resampled tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+BOOTSTRAPS = 1000
+LEVEL = 0.95
+# A shuffle that changes nothing must count as equal, whatever the order of a sum's terms.
+_EQUAL = 1e-12
+
+
+def cells_of(n: int, *, directed: bool) -> np.ndarray:
+    """Which cells [n, n] are pairs of two tasks: all off the diagonal, or those above it."""
+    return ~np.eye(n, dtype=bool) if directed else np.triu(np.ones((n, n), dtype=bool), 1)
+
+
+def reached(null: np.ndarray, observed: np.ndarray | float) -> np.ndarray:
+    """How many of ``null`` [shuffles, ...] are as large as what was observed [...]."""
+    least = observed - _EQUAL * np.maximum(1.0, np.abs(observed))
+    count: np.ndarray = (null >= least).sum(0)
+    return count
+
+
+def p_value(null: np.ndarray, observed: np.ndarray | float) -> np.ndarray:
+    """(1 + #{null >= observed}) / (1 + n), one-sided, over the n shuffles that have the statistic.
+
+    NaN where the observed one is not defined. ``null``: [shuffles, ...], ``observed``: [...].
+    """
+    p = (1 + reached(null, observed)) / (1 + np.isfinite(null).sum(0))
+    return np.where(np.isfinite(observed), p, np.nan)
+
+
+def resampled(n: int, seed: int) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """``BOOTSTRAPS`` draws of n tasks with replacement: how to take the drawn cells out of a matrix, and
+    which of them are pairs: a task never meets itself."""
+    rng = np.random.default_rng(seed)
+    for _ in range(BOOTSTRAPS):
+        drawn = rng.integers(n, size=n)
+        yield np.ix_(drawn, drawn), drawn[:, None] != drawn[None, :]
+
+
+def interval(replicates: np.ndarray) -> tuple[float, float]:
+    """The percentile interval of those that are finite; NaN for fewer than two."""
+    found = replicates[np.isfinite(replicates)]
+    if len(found) < 2:
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
