@@ -32,7 +32,7 @@ Found = TypeVar("Found")
 # Attention of a node costs this share of its products with weights, at most.
 _ATTENTION = 0.2
 # A lane is never shorter: below, reading the weights costs more than computing with them.
-_LEAST, _MOST = 384, 4096
+_LEAST, _MOST = 384, 2048
 
 
 class Engine:

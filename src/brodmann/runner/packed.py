@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from brodmann.runner.trees import Tree
 
 FULL, SLIDING = "full_attention", "sliding_attention"
+# Attention with a mask has fast kernels for lengths that are multiples of 8, matrix products for those of 64.
+_ALIGNED = {"cuda": 64}
 # Bytes of masks that are kept of trees that are run again.
 _MOST_LAID = 1 << 28
 
@@ -72,6 +74,7 @@ class Packed:
         path = model.architecture.head
         self.head = module_at(model.hf, path) if path else None
         self.windows = _windows(model)
+        self.multiple = _ALIGNED.get(model.device.type, 1)
         self.forward_passes = 0
         self._kept: WeakKeyDictionary[Tree, _Laid] = WeakKeyDictionary()
         self._block_puts_out_tuple: bool | None = None
@@ -102,7 +105,7 @@ class Packed:
         """See ``Engine.narrowed``."""
         assert isinstance(past, PackedPast)
         tree, number = past.tree.narrowed(nodes)
-        layout = tree.layout()
+        layout = tree.layout(self.multiple)
         kept = np.flatnonzero(number >= 0)
         # [lanes, length]: where each place's node was; a place without a node repeats one that none sees.
         places, lanes = layout.spread(past.layout.position[kept]), np.arange(layout.lanes)[:, None]
@@ -123,7 +126,7 @@ class Packed:
         assert past is None or isinstance(past, PackedPast)
         if query.again and tree in self._kept:
             return self._kept[tree]
-        layout = tree.layout()
+        layout = tree.layout(self.multiple)
         ancestry = tree.ancestry(layout, None if past is None else past.ancestry)
         options = {
             "position_ids": self._tensor(layout.spread(layout.depth)),

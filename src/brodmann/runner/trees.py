@@ -164,8 +164,8 @@ class Tree:
         del self._sizes[max([self._past_lanes() - 1, *self.lanes]) + 1 :]
         self._lane = self.lanes[-1] if self.lanes else 0
 
-    def layout(self) -> Layout:
-        """Where its nodes lie."""
+    def layout(self, multiple: int = 1) -> Layout:
+        """Where its nodes lie, in lanes whose length is a multiple of a number."""
         lane = np.array(self.lanes, dtype=np.int64)
         lanes = 1 + max(int(lane.max(initial=0)), self._past_lanes() - 1)
         counts = np.zeros(lanes, dtype=np.int64)
@@ -179,7 +179,7 @@ class Tree:
             position=position,
             depth=np.array(self.depths, dtype=np.int64),
             lanes=lanes,
-            length=int(counts.max(initial=0)),
+            length=-(-int(counts.max(initial=0)) // multiple) * multiple,
         )
 
     def _past_lanes(self) -> int:
