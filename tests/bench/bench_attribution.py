@@ -5,8 +5,8 @@
 The plain procedure takes batches of 8 items, padded on the right, every logit computed: four forward passes
 for the baseline (either prompt with either answer); for the attribution a clean one, then for either answer a
 forward pass over the whole corrupted sequence, and one backward pass over it. It is timed on some items of
-every task, and its time extrapolated to all. Both ways give the same log-probabilities and the same attribution of
-these items, which is checked; rounds alternate.
+every task, and its time extrapolated to all. Both ways give the same log-probabilities and the same
+attribution of these items, which is checked; rounds alternate.
 """
 
 from __future__ import annotations
