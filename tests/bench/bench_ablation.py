@@ -2,8 +2,8 @@
 
     make bench            (or: python tests/bench/bench_ablation.py --items 2 --pairs 1 physical/buoyancy)
 
-The plain procedure takes one lesion of one target at a time, in padded batches of 8 items: for either answer a
-run on the corrupted prompt that gives the activations, an intact run, and a run with hooks that write them;
+The plain procedure takes one lesion of one target at a time, in padded batches of 8 items: for either answer
+a run on the corrupted prompt that gives the activations, an intact run, and a run with hooks that write them;
 every logit computed. It is timed on some lesions of every target, and its time extrapolated to all: it is the
 same for every lesion. Both ways give the same log-probabilities, which is checked on those lesions.
 """
