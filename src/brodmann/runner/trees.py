@@ -81,8 +81,11 @@ class Tree:
         """Called before an entry's rows are added: these go into one lane. ``lane``: which, if it matters."""
         if lane is not None:
             self._lane, self._uneven = lane, True
-        elif self._lane_nodes is not None and self._sizes[self._lane] >= self._lane_nodes:
+        elif self._lane_nodes is not None and self._nodes_in(self._lane) >= self._lane_nodes:
             self._lane += 1
+
+    def _nodes_in(self, lane: int) -> int:
+        return self._sizes[lane] if lane < len(self._sizes) else 0
 
     def add(
         self,

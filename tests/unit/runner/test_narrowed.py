@@ -60,6 +60,16 @@ def test_lanes_that_entries_choose_are_kept_when_one_is_taken_back():
     assert tree.lanes == [1] * 5 + [0] * 2
 
 
+def test_a_lane_that_is_full_is_left_once():
+    """However often a lane is asked for before anything is put into it."""
+    tree = Tree(lane_nodes=2)
+    for row in (ROWS[0], ROWS[2]):
+        tree.open_lane()
+        tree.open_lane()
+        tree.add(row)
+    assert tree.lanes == [0] * 5 + [1] * 2
+
+
 def test_a_narrowed_tree_has_the_same_paths():
     dice = torch.Generator().manual_seed(0)
     rows = torch.randint(0, 3, (20, 6), generator=dice).tolist()
