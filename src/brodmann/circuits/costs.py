@@ -99,7 +99,7 @@ def _ablation_tokens(job: Job) -> float:
 
 
 def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
-    """Outputs of the blocks below lesions, donors' activations, then a batch of lesioned rows."""
+    """Outputs of blocks below lesions, donors' activations, a first tree's cache; a tree of lesioned rows."""
     blocks = min(_LESIONS, widths.layers) * batch.tokens * widths.hidden * widths.dtype
     share = min(1.0, _LESIONS * max(study.ablation.percents or (), default=0.0) / 100)
     donors = int(share * widths.layers * widths.neurons * batch.tokens * widths.dtype)

@@ -9,6 +9,7 @@ lowest edit are skipped, their output being the intact one.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from brodmann.circuits.lesions import Lesion, Row, names_of, rows_of
-from brodmann.runner.encode import EncodedItem
+from brodmann.runner.encode import EncodedItem, Ids
 from brodmann.runner.engine import Engine, keys_per_node
 from brodmann.runner.queries import Edit, Past, Query, Read, Scores, Start
 from brodmann.runner.trees import NONE, Tree
@@ -89,6 +90,7 @@ class Measurement:
         self.kind, self.means = kind, means
         self.rows = [rows_of(item, kind) for item in items]
         self.found = np.zeros((len(lesions), len(items), len(names_of(items))))
+        self.lanes: dict[int, int] = {}  # see ``_in_lanes``
         self.intact = [n for n, lesion in enumerate(lesions) if not lesion.units]
         self.lowest = {n: lesion.lowest for n, lesion in enumerate(lesions) if lesion.units}
         # Lesions whose lowest edits lie close together make a tree, which can then skip the blocks below.
@@ -122,17 +124,8 @@ class Measurement:
 
     def run(self) -> Iterator[int]:
         """Measure everything; gives the number of (lesion, item) pairs as they are done."""
-        spread = self._lanes() if self.kind == "corrupted" and self.order else None
-
-        def place(number: int) -> tuple[object, ...]:
-            ids = self.rows[number][0].ids
-            # Over lanes, items of like length are dealt in turn; in one lane, those that begin alike share.
-            return (-len(ids), ids) if spread else (ids,)
-
-        order = sorted(range(len(self.rows)), key=place)
-        trees = self.engine.each(
-            order, self._add_first, self._run_first, spread=spread, scored=self._scored
-        )
+        order, self.lanes = self._in_lanes()
+        trees = self.engine.each(order, self._add_first, self._run_first, scored=self._scored)
         for first in trees:
             if self.intact:
                 yield len(self.intact) * len(first.items)
@@ -141,30 +134,44 @@ class Measurement:
     def _scored(self, number: int) -> int:
         return sum(len(row.scores) for row in self.rows[number])
 
-    def _lanes(self) -> int:
-        """Over how many lanes the items of a first tree are spread.
+    def _in_lanes(self) -> tuple[list[int], dict[int, int]]:
+        """The items in the order in which they are taken, and in which lane of its first tree each lies.
 
-        Attention is to nodes of the own lane, but what all prompts begin with is run in every lane.
+        Attention is to nodes of the own lane. But what all prompts begin with is run in every lane, and all
+        lanes are as long as the longest. No lanes where lesions begin with the first token: rows that begin
+        alike then share what they begin with.
         """
+        if self.kind != "corrupted" or not self.order:
+            return sorted(range(len(self.rows)), key=lambda n: self.rows[n][0].ids), {}
+        changed = [_changed(rows) for rows in self.rows]
+        order = sorted(range(len(self.rows)), key=lambda n: (-changed[n], self.rows[n][0].ids))
         rows = [own[0] for own in self.rows]
-        first, last = min(row.ids for row in rows), max(row.ids for row in rows)
-        pairs = enumerate(zip(first, last, strict=False))
-        header = min([next((n for n, (a, b) in pairs if a != b), 0), *(row.begin for row in rows)])
+        header = min([_alike([row.ids for row in rows]), *(row.begin for row in rows)])
         prefix = float(np.mean([row.begin for row in rows])) - header
-        changed = float(np.mean([len(row.changed) for row in rows]))
+        own = prefix + 2 * float(np.mean(changed))  # nodes of an item in a first tree
         worth, nodes = keys_per_node(self.model), self.engine.nodes
 
-        def cost(lanes: int) -> float:
-            """Of an item, in nodes that attend to nothing."""
-            own = prefix + 2 * changed
-            items = min(len(rows), max(lanes, (nodes - lanes * header) / own))
-            intact = (lanes * header + items * own) * (1 + (header + items / lanes * own) / worth)
-            seen = header + items / lanes * prefix + nodes / lanes
-            lesioned = items * len(self.order) * changed * (1 + seen / worth)
-            return (intact + lesioned) / items
+        def dealt(lanes: int) -> tuple[float, dict[int, int]]:
+            """(cost of all items in nodes that attend to nothing, their lanes)"""
+            at_once = max(lanes, int((nodes - lanes * header) / own))
+            found, intact, lesioned = {}, 0.0, 0.0
+            for start in range(0, len(order), at_once):
+                some = order[start : start + at_once]
+                loads = [0] * lanes
+                for item in some:
+                    lane = loads.index(min(loads))
+                    found[item] = lane
+                    loads[lane] += changed[item]
+                in_lane = len(some) / lanes
+                keys = header + in_lane * own
+                intact += lanes * keys * (1 + keys / worth)
+                keys = header + in_lane * prefix + min(nodes, len(self.order) * sum(loads)) / lanes
+                lesioned += len(self.order) * lanes * max(loads) * (1 + keys / worth)
+            return intact + lesioned, found
 
         most = max(1, min(len(rows), nodes // _LEAST_LANE))
-        return min((1 << n for n in range(most.bit_length())), key=cost)
+        _, lanes = min((dealt(1 << n) for n in range(most.bit_length())), key=lambda pair: pair[0])
+        return order, lanes
 
     # First trees
 
@@ -172,6 +179,7 @@ class Measurement:
         """Put an item's rows into a first tree."""
         whole = bool(self.intact or self.kept_blocks)
         seen = []
+        tree.open_lane(self.lanes.get(number))
         for row in self.rows[number]:
             own = tree.add(row.ids if whole else row.ids[: row.begin])
             donor = tree.add(row.donor) if self.kind == "corrupted" and self.order else []
@@ -240,6 +248,8 @@ class Measurement:
 
     def _lesioned(self, first: _First) -> Iterator[int]:
         """All lesions on the items of a first tree."""
+        if not self.order:
+            return
         slots = range(len(first.items))
         entries = [_Entry(lesion, slot) for lesion in self.order for slot in slots]
 
@@ -260,7 +270,14 @@ class Measurement:
         def scored(entry: _Entry) -> int:
             return self._scored(first.items[entry.slot])
 
-        yield from self.engine.each(entries, add, run, past=first.past, scored=scored)
+        # Trees of about one size: the last one, too, reads all weights.
+        of_lanes: dict[int, int] = defaultdict(int)
+        for item, rows in zip(first.items, first.rows, strict=True):
+            of_lanes[self.lanes.get(item, 0)] += _changed([own.row for own in rows])
+        all_nodes = len(of_lanes) * max(of_lanes.values()) * len(self.order)
+        each = all_nodes / math.ceil(all_nodes / self.engine.nodes)
+        share = min(1.0, 1.1 * each / self.engine.nodes)
+        yield from self.engine.each(entries, add, run, past=first.past, share=share, scored=scored)
 
     def _run_lesioned(
         self, first: _First, tree: Tree, held: list[tuple[_Entry, list[np.ndarray]]]
@@ -342,6 +359,20 @@ class _Coloured:
         return cls(
             {n: np.flatnonzero(lesion == n) for n in np.unique(lesion).tolist()}, donor, block
         )
+
+
+def _changed(rows: Sequence[Row]) -> int:
+    """Nodes of an item that are run under every lesion."""
+    tree = Tree()
+    for row in rows:
+        tree.add(row.changed)
+    return len(tree)
+
+
+def _alike(rows: Sequence[Ids]) -> int:
+    """How many tokens all rows begin with."""
+    pairs = zip(min(rows), max(rows), strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(map(len, rows)))
 
 
 def _lines(tree: Tree, nodes: Sequence[np.ndarray]) -> tuple[list[int], Lines]:

@@ -97,20 +97,18 @@ class Engine:
         *,
         past: Past | None = None,
         share: float = 1.0,
-        spread: int | None = None,
         scored: Callable[[Entry], int] = lambda _: 0,
         most: int | None = None,
     ) -> Iterator[Found]:
         """What ``run`` gives of tree after tree, entries in order.
 
         ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
-        may have (a run with gradients holds more of each). ``spread``: over how many lanes entries are spread
-        evenly. ``scored``: how many nodes of an entry are scored. ``most``: entries of a tree, where what is
-        found of each takes room. Trees are about equally large.
+        may have (a run with gradients holds more of each). ``scored``: how many nodes of an entry are scored.
+        ``most``: entries of a tree, where what is found of each takes room. Trees are about equally large.
         """
         waiting = list(entries)
         while waiting:
-            tree, held = self._filled(waiting[:most], add, past, share, spread, scored)
+            tree, held = self._filled(waiting[:most], add, past, share, scored)
             found = self.attempt(tree, held, run)
             if found is None:  # out of memory: fewer nodes now
                 continue
@@ -123,13 +121,11 @@ class Engine:
         add: Callable[[Tree, Entry], Added],
         past: Past | None,
         share: float,
-        spread: int | None,
         scored: Callable[[Entry], int],
     ) -> tuple[Tree, list[tuple[Entry, Added]]]:
         """A tree with the first of the entries, at least one."""
         limit, lane = self.nodes * share, max(1, int(self.lane_nodes * share))
-        tree = Tree(None if past is None else past.tree, lane if past is None else None, spread)
-        even = past is not None or spread is not None  # else, only the last lane is shorter
+        tree = Tree(None if past is None else past.tree, lane if past is None else None)
         held: list[tuple[Entry, Added]] = []
         logits = 0
         for entry in entries:
@@ -137,8 +133,7 @@ class Engine:
             tree.open_lane()
             added = add(tree, entry)
             logits += scored(entry)
-            run = tree.places if even else len(tree)
-            if held and (run > limit or logits > self.scored):
+            if held and (tree.size > limit or logits > self.scored):
                 tree.take_back(size)
                 break
             held.append((entry, added))

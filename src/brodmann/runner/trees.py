@@ -51,15 +51,9 @@ class Layout:
 class Tree:
     """Grows by rows; a node is a number that stays valid until it is taken back."""
 
-    def __init__(
-        self,
-        past: Tree | None = None,
-        lane_nodes: int | None = None,
-        spread: int | None = None,
-    ) -> None:
+    def __init__(self, past: Tree | None = None, lane_nodes: int | None = None) -> None:
         """``lane_nodes``: from how many nodes on a new row opens a new lane (not beside a past, whose lanes
-        are kept); None for a single lane. ``spread``: instead, over how many lanes entries are spread evenly.
-        """
+        are kept); None for a single lane."""
         self.past = past
         self.tokens: list[int] = []
         self.parents: list[int] = []
@@ -67,8 +61,9 @@ class Tree:
         # Node of the past that a node hangs on; its lane.
         self.roots: list[int] = []
         self.lanes: list[int] = []
-        self._lane_nodes, self._spread = lane_nodes, spread
+        self._lane_nodes = lane_nodes
         self._lane = 0
+        self._uneven = past is not None  # lanes are not filled one after another
         self._sizes = [0] * self._past_lanes()  # nodes of each lane
         self._keys: list[tuple[int, int, int, Hashable]] = []
         self._index: dict[tuple[int, int, int, Hashable], int] = {}
@@ -77,18 +72,19 @@ class Tree:
         return len(self.tokens)
 
     @property
-    def places(self) -> int:
-        """What is run: all lanes are as long as the longest."""
-        return len(self._sizes) * max(self._sizes)
+    def size(self) -> int:
+        """Nodes that are run. Where lanes may be uneven, all are as long as the longest."""
+        return len(self._sizes) * max(self._sizes) if self._uneven else len(self)
 
-    def open_lane(self) -> None:
-        """Called before an entry's rows are added: these go into one lane."""
-        if self._spread is not None:
-            if 0 not in self._sizes and len(self._sizes) < self._spread:
-                self._sizes.append(0)
-            self._lane = self._sizes.index(min(self._sizes))
-        elif self._lane_nodes is not None and self._sizes[self._lane] >= self._lane_nodes:
+    def open_lane(self, lane: int | None = None) -> None:
+        """Called before an entry's rows are added: these go into one lane. ``lane``: which, if it matters."""
+        if lane is not None:
+            self._lane, self._uneven = lane, True
+        elif self._lane_nodes is not None and self._nodes_in(self._lane) >= self._lane_nodes:
             self._lane += 1
+
+    def _nodes_in(self, lane: int) -> int:
+        return self._sizes[lane] if lane < len(self._sizes) else 0
 
     def add(
         self,
