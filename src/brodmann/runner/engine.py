@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
+from brodmann.runner import footprint
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
 from brodmann.runner.pack_trial import refusal
@@ -26,11 +27,6 @@ Entry = TypeVar("Entry")
 Added = TypeVar("Added")
 Found = TypeVar("Found")
 
-# Attention of a node costs this share of its products with weights, at most.
-_ATTENTION = 0.2
-# A lane is never shorter: below, reading the weights costs more than computing with them.
-_LEAST, _MOST = 384, 4096
-
 
 class Engine:
     """Runs queries on one model and counts its forward passes."""
@@ -44,9 +40,7 @@ class Engine:
         kind = model.device.type
         self.lane_nodes = lane_nodes(model)
         if batch_tokens is None:
-            batch_tokens = AUTO_BATCH_TOKENS.get(kind, 2048)
-            if self.packs and kind == "cpu":
-                batch_tokens = self.lane_nodes
+            batch_tokens = self.lane_nodes if kind == "cpu" else AUTO_BATCH_TOKENS.get(kind, 2048)
         self.nodes = batch_tokens
         self.lane_nodes = min(self.lane_nodes, batch_tokens)
         # Logits of a run are float32 [scored nodes, vocabulary].
@@ -150,12 +144,6 @@ class Engine:
 
 
 def lane_nodes(model: LoadedModel) -> int:
-    """Nodes of a lane: attention, which grows with them, stays a small share of the work.
-
-    A block's products with weights are about twice its parameters for each node; attention's, four times the
-    heads' width for each node and key.
-    """
+    """Nodes of a lane, by a model's widths."""
     own = model.widths
-    weights = 3 * own.neurons * own.hidden_size + 3 * own.hidden_size**2
-    best = _ATTENTION * weights / (2 * own.heads * own.head_dim)
-    return max(_LEAST, min(_MOST, 128 * round(best / 128)))
+    return footprint.lane_nodes(own.hidden_size, own.neurons, own.heads * own.head_dim)

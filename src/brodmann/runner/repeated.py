@@ -17,13 +17,11 @@ from brodmann.errors import UserError
 from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
+from brodmann.runner.footprint import MOST_KEPT
 from brodmann.runner.queries import FEATURES, Answer, Read, Start
 from brodmann.runner.queries import Query as TreeQuery
 from brodmann.runner.scoring import Asked, Query
 from brodmann.runner.trees import Tree
-
-# Bytes of block outputs that are kept of all trees together.
-MOST_KEPT = 1 << 28
 
 # Rows with the nodes of their tokens.
 Held = list[tuple[int, list[int]]]
