@@ -7,13 +7,15 @@ this for a list of entries: it fills trees up to a bound of nodes, and takes few
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
 from brodmann.runner import footprint
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
-from brodmann.runner.pack_trial import refusal
+from brodmann.runner.pack_trial import refusal, skips
 from brodmann.runner.packed import Packed
 from brodmann.runner.trees import Tree
 from brodmann.runner.unrolled import Unrolled
@@ -51,6 +53,12 @@ class Engine:
         """Whether trees are run as they are."""
         return self._packed is not None
 
+    @cached_property
+    def skips(self) -> bool:
+        """Whether blocks may be skipped: whether a query's start is heeded. To be asked first while the model
+        is not edited."""
+        return self.packs and skips(self.model)
+
     @property
     def forward_passes(self) -> int:
         """So far."""
@@ -59,6 +67,8 @@ class Engine:
     def run(self, query: Query) -> Answer:
         """Everything that is asked; memory may run out."""
         if self._packed is not None:
+            if query.start is not None and not self.skips:
+                query = replace(query, start=None)
             return self._packed.run(query)
         assert self._unrolled is not None
         return self._unrolled.run(query, self.nodes)
