@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo report test test-all test-portable test-cluster test-lm-eval bench lint format lock clean
+.PHONY: help setup setup-dev demo report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -106,8 +106,12 @@ test-cluster: setup-dev ## Run a study on a SLURM cluster that is started here (
 test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluation-harness (minutes)
 	@BRODMANN_LM_EVAL_PYTHON=$(LM_EVAL)/bin/python $(BIN)/python -m pytest tests/integration/test_lm_eval.py
 
+gpu-bundle: setup-dev ## Collect what tests/gpu/check.py needs on a machine without internet (gpu-wheels)
+	@$(BIN)/python tests/gpu/bundle.py gpu-wheels
+
 bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_attribution.py
+	@$(BIN)/python tests/bench/bench_ablation.py
 	@$(BIN)/python tests/bench/bench_localizer.py
 	@$(BIN)/python tests/bench/bench_networks.py
 

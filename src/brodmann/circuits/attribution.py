@@ -245,8 +245,11 @@ class Attributor:
             for site, values in zip(sites, found.reads, strict=True)
             for layer, value in values.items()
         }
-        hangs = [paths.corrupted[-1] if paths.corrupted else NONE for _, paths in held]
-        return Chunk([n for n, _ in held], items, clean, found.past, hangs, scores)
+        # Tails see what they hang on, not the clean prompts.
+        ends = [paths.corrupted[-1] for _, paths in held if paths.corrupted]
+        past, moved = self.engine.narrowed(found.past, ends)
+        hangs = [int(moved[p.corrupted[-1]]) if p.corrupted else NONE for _, p in held]
+        return Chunk([n for n, _ in held], items, clean, past, hangs, scores)
 
     # Tails
 

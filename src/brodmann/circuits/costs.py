@@ -86,9 +86,15 @@ def _ablation_tokens(job: Job) -> float:
     for task in study.tasks.selected:
         own = job.of(task)
         for kind in made.kinds:
-            # Lesions to corrupted activations begin where the prompts differ; others, with the prompt.
+            if job.stateful:  # every row is run whole
+                total += (2 * lesions + 2) * own.whole
+                continue
+            # Lesions to corrupted activations begin where the prompts differ; others, with the prompt. Both
+            # answers go on from one prompt; their last tokens are not run.
             once = own.shared if kind == "corrupted" else 0.0
-            total += once + 2 * lesions * (own.whole - once)
+            changed = own.shared + own.rest - once + 2 * max(0.0, own.answer - 1)
+            # Intact rows are run once, and so are donors.
+            total += once + (lesions + (kind == "corrupted")) * changed
     return used * variants * total
 
 

@@ -6,7 +6,7 @@ this for a list of entries: it fills trees up to a bound of nodes, and takes few
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -17,13 +17,16 @@ from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
 from brodmann.runner.pack_trial import refusal, skips
 from brodmann.runner.packed import Packed
+from brodmann.runner.queries import Past
 from brodmann.runner.trees import Tree
 from brodmann.runner.unrolled import Unrolled
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from brodmann.models.load import LoadedModel
     from brodmann.runner.encode import Ids
-    from brodmann.runner.queries import Answer, Past, Query
+    from brodmann.runner.queries import Answer, Query
 
 Entry = TypeVar("Entry")
 Added = TypeVar("Added")
@@ -73,6 +76,16 @@ class Engine:
         assert self._unrolled is not None
         return self._unrolled.run(query, self.nodes)
 
+    def narrowed(self, past: Past, nodes: Iterable[int]) -> tuple[Past, np.ndarray]:
+        """A past of ``nodes`` and their ancestors alone: what goes on from it does not see the others.
+
+        Also which of its nodes each node of ``past`` is, see ``Tree.narrowed``.
+        """
+        if self._packed is not None:
+            return self._packed.narrowed(past, nodes)
+        tree, number = past.tree.narrowed(nodes)
+        return Past(tree), number
+
     def in_order(self, rows: Sequence[Ids]) -> list[int]:
         """Numbers of rows in the order in which trees hold them best: those that begin alike side by side,
         or, where rows are run one by one, those that are equally long."""
@@ -88,19 +101,20 @@ class Engine:
         *,
         past: Past | None = None,
         share: float = 1.0,
+        spread: int | None = None,
         scored: Callable[[Entry], int] = lambda _: 0,
         most: int | None = None,
     ) -> Iterator[Found]:
         """What ``run`` gives of tree after tree, entries in order.
 
         ``add`` puts an entry's rows into a tree and says where they are. ``share``: of the nodes that a tree
-        may have (a run with gradients holds more of each). ``scored``: how many nodes of an entry are scored.
-        ``most``: entries of a tree, where what is found of each takes room.
-        Trees are about equally large.
+        may have (a run with gradients holds more of each). ``spread``: over how many lanes entries are spread
+        evenly. ``scored``: how many nodes of an entry are scored. ``most``: entries of a tree, where what is
+        found of each takes room. Trees are about equally large.
         """
         waiting = list(entries)
         while waiting:
-            tree, held = self._filled(waiting[:most], add, past, share, scored)
+            tree, held = self._filled(waiting[:most], add, past, share, spread, scored)
             found = self.attempt(tree, held, run)
             if found is None:  # out of memory: fewer nodes now
                 continue
@@ -113,11 +127,13 @@ class Engine:
         add: Callable[[Tree, Entry], Added],
         past: Past | None,
         share: float,
+        spread: int | None,
         scored: Callable[[Entry], int],
     ) -> tuple[Tree, list[tuple[Entry, Added]]]:
         """A tree with the first of the entries, at least one."""
         limit, lane = self.nodes * share, max(1, int(self.lane_nodes * share))
-        tree = Tree(None if past is None else past.tree, lane if past is None else None)
+        tree = Tree(None if past is None else past.tree, lane if past is None else None, spread)
+        even = past is not None or spread is not None  # else, only the last lane is shorter
         held: list[tuple[Entry, Added]] = []
         logits = 0
         for entry in entries:
@@ -125,7 +141,8 @@ class Engine:
             tree.open_lane()
             added = add(tree, entry)
             logits += scored(entry)
-            if held and (len(tree) > limit or logits > self.scored):
+            run = tree.places if even else len(tree)
+            if held and (run > limit or logits > self.scored):
                 tree.take_back(size)
                 break
             held.append((entry, added))
@@ -157,3 +174,9 @@ def lane_nodes(model: LoadedModel) -> int:
     """Nodes of a lane, by a model's widths."""
     own = model.widths
     return footprint.lane_nodes(own.hidden_size, own.neurons, own.heads * own.head_dim)
+
+
+def keys_per_node(model: LoadedModel) -> float:
+    """Attention to so many keys costs a node as much as a block's weights."""
+    own = model.widths
+    return footprint.keys_per_node(own.hidden_size, own.neurons, own.heads * own.head_dim)

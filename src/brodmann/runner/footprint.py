@@ -37,14 +37,18 @@ _ATTENTION = 0.2
 _LEAST, _MOST = 384, 4096
 
 
-def lane_nodes(hidden: int, neurons: int, heads: int) -> int:
-    """Nodes of a lane: attention, which grows with them, stays a small share of the work.
+def keys_per_node(hidden: int, neurons: int, heads: int) -> float:
+    """Attention to so many keys costs a node as much as a block's weights.
 
     A block's products with weights are about twice its parameters for each node; attention's, four times the
     heads' width for each node and key.
     """
-    weights = 3 * neurons * hidden + 3 * hidden**2
-    best = _ATTENTION * weights / (2 * heads)
+    return (3 * neurons * hidden + 3 * hidden**2) / (2 * heads)
+
+
+def lane_nodes(hidden: int, neurons: int, heads: int) -> int:
+    """Nodes of a lane: attention, which grows with them, stays a small share of the work."""
+    best = _ATTENTION * keys_per_node(hidden, neurons, heads)
     return max(_LEAST, min(_MOST, 128 * round(best / 128)))
 
 

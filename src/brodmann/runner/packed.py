@@ -28,7 +28,7 @@ from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from brodmann.models.load import LoadedModel
     from brodmann.runner.trees import Tree
@@ -85,18 +85,38 @@ class Packed:
         if cache is not None:
             options["past_key_values"] = cache
         taken = Taken(query, laid.layout)
+        # Found before the options are given, as it runs the model.
+        packs = query.start is not None and self._blocks_put_out_tuples()
         self.forward_passes += 1
-        if query.start is not None:
-            self._blocks_put_out_tuples()  # found before the model is given anything else
         with self._given(options), self._head_at(taken), _grad(query):
             if len(taken.scored) or query.reads or query.start:
-                self._trace(inputs, taken)
+                self._trace(inputs, taken, packs)
             else:
                 self._trunk(**inputs, **options)
         answer = taken.answer
         if query.keep:
             answer.past = PackedPast(query.tree, cache, laid.layout, laid.ancestry)
         return answer
+
+    def narrowed(self, past: Past, nodes: Iterable[int]) -> tuple[Past, np.ndarray]:
+        """See ``Engine.narrowed``."""
+        assert isinstance(past, PackedPast)
+        tree, number = past.tree.narrowed(nodes)
+        layout = tree.layout()
+        kept = np.flatnonzero(number >= 0)
+        # [lanes, length]: where each place's node was; a place without a node repeats one that none sees.
+        places, lanes = layout.spread(past.layout.position[kept]), np.arange(layout.lanes)[:, None]
+        ancestry = past.ancestry[lanes[:, :, None], places[:, :, None], places[:, None, :]]
+        ancestry &= layout.spread(np.ones(len(kept), dtype=bool))[:, None, :]
+        cache = copy.copy(past.cache)
+        cache.layers = [copy.copy(layer) for layer in past.cache.layers]
+        for layer in cache.layers:
+            if layer.keys is not None:
+                at = torch.from_numpy(lanes), torch.from_numpy(places)
+                lane, place = (index.to(layer.keys.device) for index in at)
+                layer.keys = layer.keys[lane, :, place].transpose(1, 2)
+                layer.values = layer.values[lane, :, place].transpose(1, 2)
+        return PackedPast(tree, cache, layout, ancestry), number
 
     def _laid(self, query: Query) -> _Laid:
         tree, past = query.tree, query.past
@@ -157,7 +177,7 @@ class Packed:
             return {kind: additive(window) for kind, window in self.windows.items()}
         return additive(self.windows)
 
-    def _trace(self, inputs: dict[str, torch.Tensor], taken: Taken) -> None:
+    def _trace(self, inputs: dict[str, torch.Tensor], taken: Taken, packs: bool) -> None:
         """Run the model within nnsight, as far up as anything is asked."""
         query, model = taken.query, self.model
         sites = taken.sites(model)
@@ -166,7 +186,6 @@ class Packed:
         floor = start.layer if start is not None else 0
         skipped = [model.module("block_output", layer) for layer in range(floor)]
         below = self._spread(start.hidden, taken.layout) if start is not None else None
-        packs = self._blocks_put_out_tuples() if floor else False
         with model.nn.trace(inputs) as tracer:
             for block in skipped:
                 assert below is not None

@@ -10,7 +10,7 @@ rows of its lane only. Light: no torch.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,9 +51,15 @@ class Layout:
 class Tree:
     """Grows by rows; a node is a number that stays valid until it is taken back."""
 
-    def __init__(self, past: Tree | None = None, lane_nodes: int | None = None) -> None:
+    def __init__(
+        self,
+        past: Tree | None = None,
+        lane_nodes: int | None = None,
+        spread: int | None = None,
+    ) -> None:
         """``lane_nodes``: from how many nodes on a new row opens a new lane (not beside a past, whose lanes
-        are kept); None for a single lane."""
+        are kept); None for a single lane. ``spread``: instead, over how many lanes entries are spread evenly.
+        """
         self.past = past
         self.tokens: list[int] = []
         self.parents: list[int] = []
@@ -61,18 +67,28 @@ class Tree:
         # Node of the past that a node hangs on; its lane.
         self.roots: list[int] = []
         self.lanes: list[int] = []
-        self._lane_nodes = lane_nodes
-        self._lane, self._in_lane = 0, 0
+        self._lane_nodes, self._spread = lane_nodes, spread
+        self._lane = 0
+        self._sizes = [0] * self._past_lanes()  # nodes of each lane
         self._keys: list[tuple[int, int, int, Hashable]] = []
         self._index: dict[tuple[int, int, int, Hashable], int] = {}
 
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def places(self) -> int:
+        """What is run: all lanes are as long as the longest."""
+        return len(self._sizes) * max(self._sizes)
+
     def open_lane(self) -> None:
         """Called before an entry's rows are added: these go into one lane."""
-        if self._lane_nodes is not None and self._in_lane >= self._lane_nodes:
-            self._lane, self._in_lane = self._lane + 1, 0
+        if self._spread is not None:
+            if 0 not in self._sizes and len(self._sizes) < self._spread:
+                self._sizes.append(0)
+            self._lane = self._sizes.index(min(self._sizes))
+        elif self._lane_nodes is not None and self._sizes[self._lane] >= self._lane_nodes:
+            self._lane += 1
 
     def add(
         self,
@@ -103,18 +119,24 @@ class Tree:
             key = (parent, root if root != NONE else NONE - 1 - lane, token, colour)
             node = self._index.get(key)
             if node is None:
-                node = len(self.tokens)
-                self._index[key] = node
-                self._keys.append(key)
-                self.tokens.append(token)
-                self.parents.append(parent)
-                self.roots.append(root)
-                self.lanes.append(lane)
-                self.depths.append(self._depth(parent, root))
-                self._in_lane += 1
+                node = self._append(key, root, lane, self._depth(parent, root))
             nodes.append(node)
             parent = node
         return nodes
+
+    def _append(self, key: tuple[int, int, int, Hashable], root: int, lane: int, depth: int) -> int:
+        node = len(self.tokens)
+        self._index[key] = node
+        self._keys.append(key)
+        self.tokens.append(key[2])
+        self.parents.append(key[0])
+        self.roots.append(root)
+        self.lanes.append(lane)
+        self.depths.append(depth)
+        while len(self._sizes) <= lane:
+            self._sizes.append(0)
+        self._sizes[lane] += 1
+        return node
 
     def _depth(self, parent: int, root: int) -> int:
         if parent != NONE:
@@ -128,6 +150,8 @@ class Tree:
         """Forget all nodes but the first ``size``; the lane that is being filled stays open."""
         for key in self._keys[size:]:
             del self._index[key]
+        for lane in self.lanes[size:]:
+            self._sizes[lane] -= 1
         for values in (
             self.tokens,
             self.parents,
@@ -137,8 +161,8 @@ class Tree:
             self._keys,
         ):
             del values[size:]
+        del self._sizes[max([self._past_lanes() - 1, *self.lanes]) + 1 :]
         self._lane = self.lanes[-1] if self.lanes else 0
-        self._in_lane = self.lanes.count(self._lane)
 
     def layout(self) -> Layout:
         """Where its nodes lie."""
@@ -194,6 +218,23 @@ class Tree:
             return [], own
         assert self.past is not None
         return self.past.path(root)[1], own
+
+    def narrowed(self, nodes: Iterable[int]) -> tuple[Tree, np.ndarray]:
+        """The tree of ``nodes`` and their ancestors alone, in the same lanes; which of its nodes each node is
+        (int64 [nodes], ``NONE`` for one that is left out)."""
+        assert self.past is None
+        kept: set[int] = set()
+        for node in nodes:
+            while node != NONE and node not in kept:
+                kept.add(node)
+                node = self.parents[node]
+        tree, number = Tree(), np.full(len(self), NONE, dtype=np.int64)
+        for node in sorted(kept):
+            parent, root, token, colour = self._keys[node]
+            parent = NONE if parent == NONE else int(number[parent])
+            lane, depth = self.lanes[node], self.depths[node]
+            number[node] = tree._append((parent, root, token, colour), NONE, lane, depth)
+        return tree, number
 
     def leaves(self) -> list[int]:
         """Nodes that nothing of this tree goes on from, in order."""

@@ -9,6 +9,7 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
+from brodmann.runner.context import common_prefix
 
 LESIONS = [
     [],
@@ -110,41 +111,50 @@ def test_blocks_below_the_lowest_edit_are_not_run(models, monkeypatch):
     ablator = Ablator(model)
     wide = model.neurons_per_layer
     high = [Lesion.of([2 * wide + unit], wide) for unit in range(6)]
-    calls = {layer: 0 for layer in range(3)}
+    tokens = {layer: 0 for layer in range(3)}
     for layer in range(3):
         block = model.hf.model.layers[layer].mlp
         forward = block.forward
 
         def counting(*args, layer=layer, forward=forward, **kwargs):
-            calls[layer] += args[0].shape[0]
+            tokens[layer] += args[0].shape[0] * args[0].shape[1]
             return forward(*args, **kwargs)
 
         monkeypatch.setattr(block, "forward", counting)
     ablator.scores(ITEMS[:1], high, "corrupted")
-    assert calls[2] >= 6 and calls[0] < 6 and calls[1] < 6
+    item = ITEMS[0]
+    changed = len(item.clean) - common_prefix((item.clean, item.corrupted))
+    assert tokens[2] == tokens[1] + len(high) * changed
+    # Below, donors and the intact rows alone (and one token that shows what a block puts out).
+    assert tokens[1] <= tokens[0] <= len(item.clean) + changed + 1
 
 
-def test_memory_is_budgeted_and_running_out_halves(models, monkeypatch):
+def test_running_out_of_memory_halves(models, monkeypatch):
+    """A tree of many (lesion, item) pairs is tried again with fewer nodes, in the end with one pair alone."""
     model = models("llama")
     expected = measure(model, ITEMS, "neurons", "corrupted")
     ablator = Ablator(model)
-    monkeypatch.setattr(ablator.budget, "free", lambda: 1)
-    sizes = []
-    forward = ablator._forward
+    run, sizes, done = ablator.engine.run, [], []
 
-    def counting(group, some, *rest):
-        sizes.append(len(some))
-        return forward(group, some, *rest)
-
-    monkeypatch.setattr(ablator, "_forward", counting)
-    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)
-    assert set(sizes) == {1}
-    ablator = Ablator(model)
-
-    def scarce(group, some, *rest):
-        if len(some) > 1:
+    def scarce(query):
+        sizes.append(len(query.tree))
+        if len(query.tree) > 40:
             raise torch.OutOfMemoryError("out of memory")
-        return Ablator._forward(ablator, group, some, *rest)
+        return run(query)
 
-    monkeypatch.setattr(ablator, "_forward", scarce)
-    assert_same(ablator.scores(ITEMS, lesions(model, "neurons"), "corrupted"), expected)
+    monkeypatch.setattr(ablator.engine, "run", scarce)
+    chosen = lesions(model, "neurons")
+    assert_same(ablator.scores(ITEMS, chosen, "corrupted", on_rows=done.append), expected)
+    assert max(sizes) > 80 and sizes[-1] <= 40
+    assert sum(done) == len(ITEMS) * len(chosen)
+
+
+def test_memory_for_not_even_one_item_is_an_error(models, monkeypatch):
+    ablator = Ablator(models("llama"))
+
+    def scarce(_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(ablator.engine, "run", scarce)
+    with pytest.raises(torch.OutOfMemoryError):
+        ablator.scores(ITEMS, lesions(ablator.model, "neurons"), "corrupted")

@@ -98,16 +98,14 @@ def test_log_probabilities_are_those_of_a_float64_head(family, dtype):
 @pytest.mark.parametrize("dtype", NARROW)
 def test_lesioned_log_probabilities_are_too(dtype):
     model = model_of("llama", dtype)
-    ablator = Ablator(model, batch_tokens=1)
-    ablator.reader.caches = False  # one whole sequence, as in the reference
-    item = ITEMS[2]
+    ablator, item = Ablator(model), ITEMS[2]
     with heard(model) as passes:
         found = ablator.scores([item], [Lesion.of([], 48)], "zero")[0, 0]
-    # A row for each answer, the shorter first.
-    short, long = (
-        exact(model, "llama", hidden[0], answer)
-        for hidden, answer in zip(passes, (item.incorrect, item.correct), strict=True)
-    )
+    # One tree: the prompt, then the longer answer without its last token.
+    [[hidden]] = passes
+    assert len(hidden) == len(item.clean) + len(item.correct) - 1
+    long = exact(model, "llama", hidden, item.correct)
+    short = exact(model, "llama", hidden[: len(item.clean)], item.incorrect)
     assert found == pytest.approx([long, short], abs=SUMMED)
 
 

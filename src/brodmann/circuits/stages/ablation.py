@@ -237,8 +237,7 @@ class Lesions:
         from brodmann.circuits.ablation import Ablator, Lesion
 
         target, items = self.target, bench.encoded(self.target)
-        ablator = Ablator(bench.model, component=self.component, batch_tokens=bench.batch_tokens)
-        bench.counted(ablator.reader)
+        ablator = Ablator(bench.model, component=self.component, engine=bench.engine)
         means = ablator.mean_activations(items) if self.kind == "mean" else None
         width = self.ablation.stage.shape(self.component)[1]
         for start in range(0, len(lesions), BLOCK):

@@ -1,0 +1,352 @@
+"""How lesions are run: a first tree of some items, intact, from which all lesions' trees go on.
+
+The first tree holds what no lesion touches, the donors' rows, and lesioned rows as they are without a lesion.
+It gives the donors' activations, the intact scores, and outputs of blocks. In the trees that go on from it a
+node has the colour of its lesion and of its donor's node, so that rows share what is the same under one
+lesion. They see the prefixes that they hang on and nothing else of the first tree. Blocks below a tree's
+lowest edit are skipped, their output being the intact one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from brodmann.circuits.lesions import Lesion, Row, names_of, rows_of
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.engine import Engine, keys_per_node
+from brodmann.runner.queries import Edit, Past, Query, Read, Scores, Start
+from brodmann.runner.trees import NONE, Tree
+from brodmann.sites import COMPONENTS
+
+# Lanes are not made shorter: little attention is left to be saved, and uneven lanes waste more.
+_LEAST_LANE = 64
+
+Lines = np.ndarray  # int64: which line of a tensor each token of a row has
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Nodes of a row in a first tree: its own, as far as they are run intact, and its donor's."""
+
+    own: np.ndarray
+    donor: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Hanging:
+    """A row, the node of the past that it hangs on, and where what its changed tokens need is found."""
+
+    row: Row
+    hangs: int
+    donor: Lines  # in ``_First.donors``
+    block: Lines  # in ``_First.blocks``
+
+
+@dataclass
+class _First:
+    """What lesions need of a first tree. ``rows``: of each of its items.
+
+    ``donors``: layer -> [nodes, all lesions' dimensions]. ``blocks``: layer -> [nodes, hidden].
+    """
+
+    items: list[int]
+    rows: list[list[_Hanging]]
+    past: Past | None
+    donors: dict[int, torch.Tensor]
+    blocks: dict[int, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An item under a lesion; ``slot``: which of its first tree's items it is."""
+
+    lesion: int
+    slot: int
+
+
+class Measurement:
+    """Lesions on items: what is known before anything is run, and what was found.
+
+    ``found`` is float64 [lesions, items, names].
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        component: str,
+        items: Sequence[EncodedItem],
+        lesions: Sequence[Lesion],
+        kind: str,
+        means: np.ndarray | None = None,
+    ) -> None:
+        self.engine, self.model = engine, engine.model
+        self.site, self.size = COMPONENTS[component], self.model.unit_size(component)
+        self.kind, self.means = kind, means
+        self.rows = [rows_of(item, kind) for item in items]
+        self.found = np.zeros((len(lesions), len(items), len(names_of(items))))
+        self.intact = [n for n, lesion in enumerate(lesions) if not lesion.units]
+        self.lowest = {n: lesion.lowest for n, lesion in enumerate(lesions) if lesion.units}
+        # Lesions whose lowest edits lie close together make a tree, which can then skip the blocks below.
+        self.order = sorted(self.lowest, key=lambda n: lesions[n].units)
+        # Lesion -> layer -> the dimensions that it edits; and those that any of them does.
+        self.dimensions = {n: self._dimensions(lesions[n]) for n in self.order}
+        edited: dict[int, list[np.ndarray]] = defaultdict(list)
+        for own in self.dimensions.values():
+            for layer, dimensions in own.items():
+                edited[layer].append(dimensions)
+        self.edited = {n: np.unique(np.concatenate(edited[n])) for n in sorted(edited)}
+        self.kept_blocks = self._worth_keeping()
+
+    def _dimensions(self, lesion: Lesion) -> dict[int, np.ndarray]:
+        """Layer -> the dimensions of the site that hold the lesion's units."""
+        within = np.arange(self.size)
+        return {
+            layer: (np.array(units)[:, None] * self.size + within).reshape(-1)
+            for layer, units in lesion.by_layer().items()
+        }
+
+    def _worth_keeping(self) -> list[int]:
+        """Blocks just below a lowest edit, if what is saved above them is more than what they cost.
+
+        They cost a run of the intact rows, unless that is wanted anyway.
+        """
+        runs_saved = sum(self.lowest.values()) / self.model.n_layers
+        if not self.engine.packs or not (self.intact or runs_saved > 1):
+            return []
+        return sorted({layer - 1 for layer in self.lowest.values() if layer > 0})
+
+    def run(self) -> Iterator[int]:
+        """Measure everything; gives the number of (lesion, item) pairs as they are done."""
+        spread = self._lanes() if self.kind == "corrupted" and self.order else None
+
+        def place(number: int) -> tuple[object, ...]:
+            ids = self.rows[number][0].ids
+            # Over lanes, items of like length are dealt in turn; in one lane, those that begin alike share.
+            return (-len(ids), ids) if spread else (ids,)
+
+        order = sorted(range(len(self.rows)), key=place)
+        trees = self.engine.each(
+            order, self._add_first, self._run_first, spread=spread, scored=self._scored
+        )
+        for first in trees:
+            if self.intact:
+                yield len(self.intact) * len(first.items)
+            yield from self._lesioned(first)
+
+    def _scored(self, number: int) -> int:
+        return sum(len(row.scores) for row in self.rows[number])
+
+    def _lanes(self) -> int:
+        """Over how many lanes the items of a first tree are spread.
+
+        Attention is to nodes of the own lane, but what all prompts begin with is run in every lane.
+        """
+        rows = [own[0] for own in self.rows]
+        first, last = min(row.ids for row in rows), max(row.ids for row in rows)
+        pairs = enumerate(zip(first, last, strict=False))
+        header = min([next((n for n, (a, b) in pairs if a != b), 0), *(row.begin for row in rows)])
+        prefix = float(np.mean([row.begin for row in rows])) - header
+        changed = float(np.mean([len(row.changed) for row in rows]))
+        worth, nodes = keys_per_node(self.model), self.engine.nodes
+
+        def cost(lanes: int) -> float:
+            """Of an item, in nodes that attend to nothing."""
+            own = prefix + 2 * changed
+            items = min(len(rows), max(lanes, (nodes - lanes * header) / own))
+            intact = (lanes * header + items * own) * (1 + (header + items / lanes * own) / worth)
+            seen = header + items / lanes * prefix + nodes / lanes
+            lesioned = items * len(self.order) * changed * (1 + seen / worth)
+            return (intact + lesioned) / items
+
+        most = max(1, min(len(rows), nodes // _LEAST_LANE))
+        return min((1 << n for n in range(most.bit_length())), key=cost)
+
+    # First trees
+
+    def _add_first(self, tree: Tree, number: int) -> list[_Seen]:
+        """Put an item's rows into a first tree."""
+        whole = bool(self.intact or self.kept_blocks)
+        seen = []
+        for row in self.rows[number]:
+            own = tree.add(row.ids if whole else row.ids[: row.begin])
+            donor = tree.add(row.donor) if self.kind == "corrupted" and self.order else []
+            seen.append(_Seen(np.array(own, np.int64), np.array(donor, np.int64)))
+        return seen
+
+    def _run_first(self, tree: Tree, held: list[tuple[int, list[_Seen]]]) -> _First:
+        """Run it as far as anything is asked of it."""
+        pairs = [
+            (row, seen)
+            for number, own in held
+            for row, seen in zip(self.rows[number], own, strict=True)
+        ]
+        hung = [int(seen.own[row.begin - 1]) for row, seen in pairs if row.begin and self.order]
+        donors, donor_lines = _lines(tree, [seen.donor[row.begin :] for row, seen in pairs])
+        own = [seen.own[row.begin :] for row, seen in pairs] if self.kept_blocks else []
+        blocks, block_lines = _lines(tree, own)
+        units = {layer: dimensions.tolist() for layer, dimensions in self.edited.items()}
+        reads = [
+            Read(self.site, list(units) if donors else (), donors, units),
+            Read("block_output", self.kept_blocks, blocks),
+        ]
+        scores, asked = self._first_scores(held)
+        past, number = None, np.full(len(tree), NONE)
+        found: list[dict[int, torch.Tensor]] = [{}, {}]
+        if scores.nodes or donors or blocks or hung:
+            answer = self.engine.run(Query(tree, scores=scores, reads=reads, keep=bool(hung)))
+            found = answer.reads
+            if hung:
+                assert answer.past is not None
+                past, number = self.engine.narrowed(answer.past, hung)
+            for (lesions, item, name), value in zip(asked, answer.scores.tolist(), strict=True):
+                self.found[lesions, item, name] += value
+
+        def hanging(row: Row, seen: _Seen) -> _Hanging:
+            hangs = int(number[seen.own[row.begin - 1]]) if row.begin else NONE
+            none = np.full(len(row.changed), NONE)
+            return _Hanging(
+                *(row, hangs),
+                donor_lines[seen.donor[row.begin :]] if donors else none,
+                block_lines[seen.own[row.begin :]] if blocks else none,
+            )
+
+        rows = [list(map(hanging, self.rows[item], own)) for item, own in held]
+        return _First([item for item, _ in held], rows, past, *found)
+
+    def _first_scores(
+        self, held: list[tuple[int, list[_Seen]]]
+    ) -> tuple[Scores, list[tuple[list[int], int, int]]]:
+        """What is scored intact; of each score, the (lesions, item, name) that it is added to.
+
+        What a row says before it is changed is the same under all lesions.
+        """
+        nodes, tokens, asked = [], [], []
+        for item, own in held:
+            for row, seen in zip(self.rows[item], own, strict=True):
+                for score in row.scores:
+                    lesions = self.intact + (self.order if score.place < row.begin else [])
+                    if lesions:
+                        nodes.append(int(seen.own[score.place]))
+                        tokens.append(score.token)
+                        asked.append((lesions, item, score.name))
+        return Scores(nodes, tokens), asked
+
+    # Lesions
+
+    def _lesioned(self, first: _First) -> Iterator[int]:
+        """All lesions on the items of a first tree."""
+        slots = range(len(first.items))
+        entries = [_Entry(lesion, slot) for lesion in self.order for slot in slots]
+
+        def add(tree: Tree, entry: _Entry) -> list[np.ndarray]:
+            nodes = []
+            for own in first.rows[entry.slot]:
+                changed = own.row.changed
+                colours: list[tuple[int, int]] = [(entry.lesion, NONE)] * len(changed)
+                if self.kind == "corrupted":
+                    colours = [(entry.lesion, line) for line in own.donor.tolist()]
+                nodes.append(np.array(tree.add(changed, hangs=own.hangs, colours=colours)))
+            return nodes
+
+        def run(tree: Tree, held: list[tuple[_Entry, list[np.ndarray]]]) -> int:
+            self._run_lesioned(first, tree, held)
+            return len(held)
+
+        def scored(entry: _Entry) -> int:
+            return self._scored(first.items[entry.slot])
+
+        yield from self.engine.each(entries, add, run, past=first.past, scored=scored)
+
+    def _run_lesioned(
+        self, first: _First, tree: Tree, held: list[tuple[_Entry, list[np.ndarray]]]
+    ) -> None:
+        """Run a tree of lesioned rows and add its scores to what was found."""
+        scored, tokens, at = [], [], []
+        for entry, nodes in held:
+            item = first.items[entry.slot]
+            for hanging, own in zip(first.rows[entry.slot], nodes, strict=True):
+                row = hanging.row
+                for score in row.scores:
+                    if score.place >= row.begin:
+                        scored.append(int(own[score.place - row.begin]))
+                        tokens.append(score.token)
+                        at.append((entry.lesion, item, score.name))
+        coloured = _Coloured.of(first, held)
+        floor = min(self.lowest[lesion] for lesion in coloured.nodes)
+        start = None
+        if floor - 1 in first.blocks:
+            below = first.blocks[floor - 1]
+            start = Start(floor, below[torch.from_numpy(coloured.block).to(below.device)])
+        query = Query(
+            tree,
+            past=first.past,
+            scores=Scores(scored, tokens),
+            edits=self._edits(first, coloured),
+            start=start,
+        )
+        answer = self.engine.run(query)
+        np.add.at(self.found, tuple(np.array(at).T), answer.scores.numpy())
+
+    def _edits(self, first: _First, coloured: _Coloured) -> list[Edit]:
+        """What each layer's nodes get: of every lesion, all its nodes at all its dimensions there."""
+        edits = []
+        for layer, edited in self.edited.items():
+            nodes, dimensions, lines = [], [], []
+            for lesion, own in coloured.nodes.items():
+                where = self.dimensions[lesion].get(layer)
+                if where is None:
+                    continue
+                nodes.append(np.repeat(own, len(where)))
+                lines.append(np.repeat(coloured.donor[own], len(where)))
+                dimensions.append(np.tile(where, len(own)))
+            if not nodes:
+                continue
+            node, dimension, line = map(np.concatenate, (nodes, dimensions, lines))
+            if self.kind == "corrupted":
+                given = first.donors[layer]
+                column = np.searchsorted(edited, dimension)
+                index = (torch.from_numpy(line), torch.from_numpy(column))
+                values = given[tuple(own.to(given.device) for own in index)]
+            elif self.kind == "mean":
+                assert self.means is not None
+                values = torch.from_numpy(self.means[layer][dimension])
+            else:
+                values = torch.zeros(len(node))
+            edits.append(
+                Edit(self.site, layer, torch.from_numpy(node), torch.from_numpy(dimension), values)
+            )
+        return edits
+
+
+@dataclass(frozen=True)
+class _Coloured:
+    """Nodes of a tree of lesioned rows. ``nodes``: by lesion. ``donor`` and ``block``: each node's lines."""
+
+    nodes: dict[int, np.ndarray]
+    donor: Lines
+    block: Lines
+
+    @classmethod
+    def of(cls, first: _First, held: list[tuple[_Entry, list[np.ndarray]]]) -> _Coloured:
+        size = 1 + max(int(own.max()) for _, nodes in held for own in nodes)
+        lesion, donor, block = (np.full(size, NONE) for _ in range(3))
+        for entry, nodes in held:
+            for hanging, own in zip(first.rows[entry.slot], nodes, strict=True):
+                lesion[own] = entry.lesion
+                donor[own], block[own] = hanging.donor, hanging.block
+        return cls(
+            {n: np.flatnonzero(lesion == n) for n in np.unique(lesion).tolist()}, donor, block
+        )
+
+
+def _lines(tree: Tree, nodes: Sequence[np.ndarray]) -> tuple[list[int], Lines]:
+    """All of ``nodes``, each once, and the place of each of the tree's nodes among them (or ``NONE``)."""
+    every = np.unique(np.concatenate([np.zeros(0, np.int64), *nodes]))
+    lines = np.full(len(tree), NONE)
+    lines[every] = np.arange(len(every))
+    return every.tolist(), lines
