@@ -11,15 +11,18 @@ import torch
 
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
+from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
 from brodmann.runner.encode import EncodedItem
+from brodmann.runner.engine import Engine
+from brodmann.runner.repeated import Scored
 from brodmann.runner.scoring import Query, Scorer
 
-LENGTH, ITEMS = 64, 32  # 2048 tokens: a batch on the CPU
+LENGTH, ITEMS = 64, 32  # 2048 tokens: more than a tree on the CPU
 PASSAGE = 256
 
 
@@ -58,7 +61,10 @@ def work(model, stage: str) -> None:
         measure(Activations(model), rows(64, 32, 0), rows(64, 32, 1), "mean")
     elif stage == "lesion":
         texts = [Query(row[:1], row[1:]) for row in rows(8, PASSAGE, 0)]
-        Scorer(model).log_probabilities(texts)
+        scored, top = Scored(Engine(model), texts), model.n_layers - 1
+        for layer in (0, top):
+            with lesion(model, [(layer, 0)]):
+                scored.log_probabilities(layer)
     else:
         raise ValueError(stage)
 

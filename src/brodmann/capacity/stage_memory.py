@@ -11,7 +11,6 @@ from brodmann.capacity.sizes import ModelSize
 from brodmann.config.study import Study
 from brodmann.pipeline.stages import PASSES
 from brodmann.runner.costs import LONGEST, Batch
-from brodmann.runner.footprint import AUTO_BATCH_TOKENS
 
 # A process with Python, torch and a model's code, before any weights; CUDA's own on the device.
 PROCESS = 550_000_000
@@ -37,7 +36,7 @@ class StageMemory:
 def stage_memory(study: Study, size: ModelSize, rule: str, device: str = "cpu") -> StageMemory:
     """The prediction for a rule on a device (cpu, cuda or mps)."""
     cost, widths = PASSES[rule], size.widths
-    tokens = study.execution.batch_tokens or AUTO_BATCH_TOKENS[device]
+    tokens = study.execution.batch_tokens or widths.nodes_at_once(device)
     usual = Batch(max(1, tokens // cost.length), cost.length)
     return StageMemory(
         rule,

@@ -24,12 +24,12 @@ def _lesion_tokens(job: Job) -> float:
 
 
 def _moments(study: Study, widths: Widths, batch: Batch) -> int:
-    """Five numbers of every unit for both kinds of text, the tests, and a batch's pooled activations."""
+    """Five numbers of every unit for both kinds of text, the tests, and a tree's pooled activations."""
     units = widths.layers * costs.units_of(widths, study.localizer.site)
-    # Short texts make large batches.
+    # Of short texts there are many in a tree.
     texts = max(1, min(batch.tokens // _SHORT, MOST_POOLED // units))
-    return costs.STATISTICS + (20 + 3 * texts) * units * costs.FLOAT64
+    return costs.STATISTICS + (20 + 4 * texts) * units * costs.FLOAT64
 
 
 LOCALIZER = Cost(_localizer_tokens, costs.read, _moments)
-LESION = Cost(_lesion_tokens, costs.scored, _moments, length=costs.PASSAGE)
+LESION = Cost(_lesion_tokens, costs.repeated, _moments, length=costs.PASSAGE)

@@ -7,7 +7,7 @@ import math
 from brodmann.config.study import Study
 from brodmann.runner import costs
 from brodmann.runner.costs import Batch, Cost, Job
-from brodmann.runner.footprint import Widths
+from brodmann.runner.footprint import MOST_READ, Widths
 
 # A block of signals as it is read, in float64, and a product of it; signals that are not put on disk.
 _BLOCK = 20 << 24
@@ -19,6 +19,16 @@ def _networks_tokens(job: Job) -> float:
     samples = len(found.datasets) * (found.group_samples + found.individual_samples)
     # Samples may be longer than prompts; decomposing one takes about as long as reading it.
     return costs.PROMPT * samples * 2 * math.ceil(found.max_tokens / costs.PROMPT)
+
+
+def _read(study: Study, widths: Widths, batch: Batch) -> int:
+    """Held by texts of which every layer is read, as the model has it and as float32."""
+    found = study.networks
+    layers = widths.layers if found.layers is None else len(found.layers)
+    values = batch.tokens * layers * costs.units_of(widths, found.site)
+    return costs.read(study, widths, batch) + min(MOST_READ, values) * (
+        widths.dtype + 2 * costs.FLOAT32
+    )
 
 
 def _decomposed(study: Study, widths: Widths, batch: Batch) -> int:
@@ -54,5 +64,5 @@ def _used(study: Study, widths: Widths, batch: Batch) -> int:
     return costs.STATISTICS + maps * max(widths.hidden, widths.neurons) * costs.FLOAT64
 
 
-NETWORKS = Cost(_networks_tokens, costs.read, _decomposed)
-NETWORK_USE = Cost(_use_tokens, costs.scored, _used)
+NETWORKS = Cost(_networks_tokens, _read, _decomposed)
+NETWORK_USE = Cost(_use_tokens, costs.repeated, _used)

@@ -21,11 +21,10 @@ from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
 from brodmann.runner.bench import Bench
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
+from brodmann.runner.footprint import MOST_READ
 from brodmann.runner.queries import Query, Read
 from brodmann.runner.trees import Tree
 
-# float32 values of a tree: 256 MiB.
-_MOST_KEPT = 1 << 26
 # What is found of a tree: its texts with their nodes, and values [nodes, columns].
 _Found = tuple[list[tuple[int, list[int]]], np.ndarray]
 
@@ -104,7 +103,7 @@ class Extractor:
             return held, values.flatten(1).numpy()
 
         numbers = [number for number in self.engine.in_order(rows) if self.tokens(rows[number]) > 0]
-        share = min(1.0, _MOST_KEPT / (self.engine.nodes * self.layout.n_columns))
+        share = min(1.0, MOST_READ / (self.engine.nodes * self.layout.n_columns))
         for held, values in self.engine.each(numbers, add, run, share=share):
             for number, nodes in held:
                 yield number, values[nodes[self.first :]]

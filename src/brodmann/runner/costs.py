@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from brodmann.config.study import Study
-from brodmann.runner.footprint import MAX_LOGITS, Widths
+from brodmann.runner.footprint import MAX_LOGITS, MOST_KEPT, Widths
 from brodmann.sites import SITES
 
 FLOAT32, FLOAT64 = 4, 8
@@ -22,6 +22,8 @@ LONGEST = 512
 TEXTS, PASSAGES = 500, 50
 # scipy's distributions, once imported.
 STATISTICS = 120_000_000
+# Trees of passages and items that are measured again and again, about.
+_TREES = 4
 # How many items a task without a number of its own may have.
 _ITEMS = 1000
 
@@ -110,12 +112,22 @@ class Cost:
 def scored(study: Study, widths: Widths, batch: Batch) -> int:
     """Held by a batch of texts of which every token is scored."""
     positions = min(batch.tokens, MAX_LOGITS // widths.vocabulary)
-    return widths.block(batch.tokens) + widths.logits(positions)
+    return widths.block(batch.tokens) + widths.masks(batch.tokens) + widths.logits(positions)
+
+
+def repeated(study: Study, widths: Widths, batch: Batch) -> int:
+    """The same of texts that are scored under one edit after another.
+
+    Masks, and what blocks below an edit put out, are kept of all their trees, of which there are few.
+    """
+    kept = min(MOST_KEPT, _TREES * batch.tokens * widths.hidden * widths.dtype)
+    return scored(study, widths, batch) + (_TREES - 1) * widths.masks(batch.tokens) + kept
 
 
 def read(study: Study, widths: Widths, batch: Batch) -> int:
     """Held by a batch of texts whose activations are read."""
-    return widths.block(batch.tokens) + batch.tokens * widths.hidden * FLOAT64
+    summed = batch.tokens * widths.hidden * FLOAT64
+    return widths.block(batch.tokens) + widths.masks(batch.tokens) + summed
 
 
 def units_of(widths: Widths, site: str) -> int:

@@ -7,12 +7,15 @@ this for a list of entries: it fills trees up to a bound of nodes, and takes few
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
+from brodmann.runner import footprint
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
-from brodmann.runner.pack_trial import refusal
+from brodmann.runner.pack_trial import refusal, skips
 from brodmann.runner.packed import Packed
 from brodmann.runner.queries import Past
 from brodmann.runner.trees import Tree
@@ -29,11 +32,6 @@ Entry = TypeVar("Entry")
 Added = TypeVar("Added")
 Found = TypeVar("Found")
 
-# Attention of a node costs this share of its products with weights, at most.
-_ATTENTION = 0.2
-# A lane is never shorter: below, reading the weights costs more than computing with them.
-_LEAST, _MOST = 384, 2048
-
 
 class Engine:
     """Runs queries on one model and counts its forward passes."""
@@ -47,9 +45,7 @@ class Engine:
         kind = model.device.type
         self.lane_nodes = lane_nodes(model)
         if batch_tokens is None:
-            batch_tokens = AUTO_BATCH_TOKENS.get(kind, 2048)
-            if self.packs and kind == "cpu":
-                batch_tokens = self.lane_nodes
+            batch_tokens = self.lane_nodes if kind == "cpu" else AUTO_BATCH_TOKENS.get(kind, 2048)
         self.nodes = batch_tokens
         self.lane_nodes = min(self.lane_nodes, batch_tokens)
         # Logits of a run are float32 [scored nodes, vocabulary].
@@ -60,6 +56,12 @@ class Engine:
         """Whether trees are run as they are."""
         return self._packed is not None
 
+    @cached_property
+    def skips(self) -> bool:
+        """Whether blocks may be skipped: whether a query's start is heeded. To be asked first while the model
+        is not edited."""
+        return self.packs and skips(self.model)
+
     @property
     def forward_passes(self) -> int:
         """So far."""
@@ -68,6 +70,8 @@ class Engine:
     def run(self, query: Query) -> Answer:
         """Everything that is asked; memory may run out."""
         if self._packed is not None:
+            if query.start is not None and not self.skips:
+                query = replace(query, start=None)
             return self._packed.run(query)
         assert self._unrolled is not None
         return self._unrolled.run(query, self.nodes)
@@ -162,17 +166,12 @@ class Engine:
 
 
 def lane_nodes(model: LoadedModel) -> int:
-    """Nodes of a lane: attention, which grows with them, stays a small share of the work."""
-    best = _ATTENTION * keys_per_node(model)
-    return max(_LEAST, min(_MOST, 128 * round(best / 128)))
+    """Nodes of a lane, by a model's widths."""
+    own = model.widths
+    return footprint.lane_nodes(own.hidden_size, own.neurons, own.heads * own.head_dim)
 
 
 def keys_per_node(model: LoadedModel) -> float:
-    """Attention to so many keys costs a node as much as a block's weights.
-
-    A block's products with weights are about twice its parameters for each node; attention's, four times the
-    heads' width for each node and key.
-    """
+    """Attention to so many keys costs a node as much as a block's weights."""
     own = model.widths
-    weights = 3 * own.neurons * own.hidden_size + 3 * own.hidden_size**2
-    return weights / (2 * own.heads * own.head_dim)
+    return footprint.keys_per_node(own.hidden_size, own.neurons, own.heads * own.head_dim)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from brodmann.models.precision import HEAD_CHUNK
 
 # Tokens in one forward pass when nothing is configured: enough to keep the cores (or the GPU) busy,
-# little enough that activations stay in fast memory.
+# little enough that activations stay in fast memory. On the CPU it is one lane of a tree.
 AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 # Logits of a batch are float32 [rows, positions, vocabulary]: keep them below this many values.
 MAX_LOGITS = 1 << 28
@@ -25,8 +25,31 @@ CARRIED = 4
 BATCH_SHARE = 0.4
 # float64 values of pooled activations that a batch of texts may leave behind: layers x units x texts.
 MOST_POOLED = 1 << 26
+# float32 values of all layers that are read of a tree at once.
+MOST_READ = 1 << 26
+# Bytes of block outputs that are kept of trees that are run again and again.
+MOST_KEPT = 1 << 28
 
 _FLOAT32 = 4
+# Attention of a node costs this share of its products with weights, at most.
+_ATTENTION = 0.2
+# A lane is never shorter: below, reading the weights costs more than computing with them.
+_LEAST, _MOST = 384, 2048
+
+
+def keys_per_node(hidden: int, neurons: int, heads: int) -> float:
+    """Attention to so many keys costs a node as much as a block's weights.
+
+    A block's products with weights are about twice its parameters for each node; attention's, four times the
+    heads' width for each node and key.
+    """
+    return (3 * neurons * hidden + 3 * hidden**2) / (2 * heads)
+
+
+def lane_nodes(hidden: int, neurons: int, heads: int) -> int:
+    """Nodes of a lane: attention, which grows with them, stays a small share of the work."""
+    best = _ATTENTION * keys_per_node(hidden, neurons, heads)
+    return max(_LEAST, min(_MOST, 128 * round(best / 128)))
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,17 @@ class Widths:
         """What the running block holds; the others hold nothing of a pass without gradients."""
         values = 6 * self.hidden + 3 * self.neurons + 4 * self.heads + 4 * self.keys
         return tokens * (values * self.dtype + 2 * self.hidden * _FLOAT32)
+
+    def nodes_at_once(self, device: str) -> int:
+        """Nodes of a tree when nothing is configured."""
+        if device != "cpu":
+            return AUTO_BATCH_TOKENS[device]
+        return lane_nodes(self.hidden, self.neurons, self.heads)
+
+    def masks(self, tokens: int) -> int:
+        """What says which keys each token sees, within its lane."""
+        lane = min(tokens, lane_nodes(self.hidden, self.neurons, self.heads))
+        return tokens * lane * (self.dtype + 1)
 
     def cache(self, tokens: int) -> int:
         """Keys and values of all layers."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -82,15 +81,10 @@ class Questions:
     """Some measures, asked together: their rows lie in the same trees."""
 
     def __init__(self, bench: Bench, measures: Mapping[str, Measure]) -> None:
+        """To be made while the model is not edited."""
         self.bench, self.measures = bench, measures
-
-    @cached_property
-    def _queries(self) -> list[Query]:
-        return [query for measure in self.measures.values() for query in measure.queries]
-
-    @cached_property
-    def _scored(self) -> Scored:
-        return Scored(self.bench.engine, self._queries)
+        self._queries = [query for measure in measures.values() for query in measure.queries]
+        self._scored = Scored(bench.engine, self._queries)
 
     def records(self, floor: int, what: str, fix: str) -> dict[str, Mapping[str, Any]]:
         """Each measure's record, of the model as it is now, which is intact below layer ``floor``.

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from brodmann.runner import cache_trial
-from brodmann.runner.queries import Query, Scores
+from brodmann.runner.queries import Query, Read, Scores, Start
 from brodmann.runner.trees import Tree
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # Model -> why it takes no packs; nothing if it does.
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+# Model -> whether its blocks may be skipped.
+_SKIPS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
 _BRANCH = 4
 
 
@@ -42,6 +44,45 @@ def refusal(model: LoadedModel) -> str:
             log.info("%s: rows are run whole, as %s", model.name, reason)
         _VERDICTS[model.hf] = reason
     return _VERDICTS[model.hf]
+
+
+def skips(model: LoadedModel) -> bool:
+    """Whether the blocks above go on from what those below have put out, and from nothing else of them.
+
+    Not so where blocks take keys and values, or a bias, from one of the first. Tried once on the model as it
+    is, which must not be edited then.
+    """
+    if model.hf not in _SKIPS:
+        try:
+            _SKIPS[model.hf] = _skipping_changes_nothing(model)
+        except Exception as error:  # a model's own code may fail in any way
+            log.info("%s: all blocks are run each time (%s)", model.name, error)
+            _SKIPS[model.hf] = False
+    return _SKIPS[model.hf]
+
+
+def _skipping_changes_nothing(model: LoadedModel) -> bool:
+    """From the second block on, from the middle, and at the last block alone."""
+    from brodmann.runner.packed import Packed
+
+    packed = Packed(model)
+    text = cache_trial.tokens(model, 4 * _BRANCH + 1)
+    tree, other = Tree(), Tree()
+    row = text[: 2 * _BRANCH]
+    nodes = [tree.add(row), tree.add(row[:_BRANCH] + text[-_BRANCH:])]
+    other.add(text[-2 * _BRANCH :])
+    scores = Scores([own[-2] for own in nodes], [tree.tokens[own[-1]] for own in nodes])
+    floors = sorted({1, model.n_layers // 2, model.n_layers - 1} - {0})
+    read = Read("block_output", [floor - 1 for floor in floors], range(len(tree)))
+    whole = packed.run(Query(tree, scores=scores, reads=[read]))
+    same = True
+    for floor in floors:
+        # Nothing that blocks may have kept of the tree may serve.
+        packed.run(Query(other, scores=Scores([0], [text[0]])))
+        start = Start(floor, whole.reads[0][floor - 1])
+        found = packed.run(Query(tree, scores=scores, start=start))
+        same = same and _close(model, found.scores, whole.scores)
+    return same
 
 
 def _before_running(model: LoadedModel) -> str:

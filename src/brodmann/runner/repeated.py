@@ -17,13 +17,11 @@ from brodmann.errors import UserError
 from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
+from brodmann.runner.footprint import MOST_KEPT
 from brodmann.runner.queries import FEATURES, Answer, Read, Start
 from brodmann.runner.queries import Query as TreeQuery
 from brodmann.runner.scoring import Asked, Query
 from brodmann.runner.trees import Tree
-
-# Bytes of block outputs that are kept of all trees together.
-MOST_KEPT = 1 << 28
 
 # Rows with the nodes of their tokens.
 Held = list[tuple[int, list[int]]]
@@ -50,12 +48,14 @@ class Repeated:
     def __init__(
         self, engine: Engine, rows: Sequence[Ids], scored: Callable[[int], int] = lambda _: 0
     ) -> None:
-        """``scored``: how many tokens of a row, by its number, are scored."""
+        """To be made while the model is not edited. ``scored``: how many tokens of a row, by its number, are
+        scored."""
         longest = max(map(len, rows), default=0)
         require_positions(
             learned_positions(engine.model.hf), longest, "texts", "give shorter texts"
         )
         self.engine, self.rows, self.scored = engine, rows, scored
+        self._skips = engine.skips  # asked here, where the model is not edited yet
         self._standing = self._planted(engine.in_order(rows))
 
     def _planted(self, numbers: Sequence[int]) -> list[_Standing]:
@@ -94,7 +94,7 @@ class Repeated:
 
     def _start(self, one: _Standing, floor: int) -> Start | None:
         """What the blocks below ``floor`` put out; None where they are to be run, too."""
-        if floor <= 0 or not self.engine.packs:  # rows that are run one by one have no start
+        if floor <= 0 or not self._skips:
             one.start = None
             return None
         if one.start is None or one.start.layer != floor:

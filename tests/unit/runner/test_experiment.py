@@ -12,8 +12,10 @@ import torch
 from reference import log_probability
 from rounding import assert_same
 from scipy.stats import binomtest, wilcoxon
+from tiny_models import tiny_model, tiny_tokenizer
 
 from brodmann.errors import UserError
+from brodmann.models.load import wrap_model
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import (
     CORPUS,
@@ -136,11 +138,79 @@ def naive(model, row, answer, units):
             handle.remove()
 
 
+def bench_of(model):
+    return Bench(SimpleNamespace(execution=SimpleNamespace(batch_tokens=None)), model)
+
+
+def experiment_on(passages, targets=None, **more):
+    return Experiment(
+        "mlp_output",
+        passages,
+        targets or {},
+        **{
+            "key": lambda *_: "",
+            "record": lambda rows: {"rows": rows},
+            "under": "edited,",
+            "fix": "do this",
+            **more,
+        },
+    )
+
+
+def test_edits_come_from_below():
+    edits = [edit("b", "", units=(40, 70)), edit("a", "", units=(64, 3)), INTACT]
+    works = experiment_on(["one"]).works(edits, group=lambda own: own.label)
+    assert [work.what for work in works] == ["intact", "a", "b"]
+    assert [work.group for work in works] == ["intact", "a", "b"]
+
+
+def test_all_measures_that_are_lacked_are_asked_together_and_anew_for_each_edit(models):
+    model = models("llama")
+    bench = bench_of(model)
+    pair = Item("the cat", "a dog", " sat", " ran")
+    targets = {
+        "formal/pairs": Target(TaskItems("formal/pairs", {"completion": [pair]}), PLAN, (0,))
+    }
+    experiment = experiment_on(["the cat sat", "a red dog ran"], targets)
+    own, other = edit("one", "a", units=[3]), edit("two", "a", units=[model.width("mlp_output")])
+    bench.engine  # noqa: B018  what it tries of the model is not counted
+    parts = []
+    for lacked in (slice(None), slice(None), slice(0, 1), slice(1, 2)):
+        for each in (own, other):
+            work, before = experiment.work(each), bench.forward_passes
+            found = list(work.compute(bench, list(work.keys)[lacked], print))
+            parts.append([{**part} for part in found])
+            assert len(found) == 1 and bench.forward_passes - before <= 2
+    both, again, corpus, task = (parts[n : n + 2] for n in range(0, 8, 2))
+    assert both[0] != both[1]
+    for n, whole in enumerate(both):
+        for name, record in {**corpus[n][0], **task[n][0]}.items():
+            for seen in (whole, again[n]):
+                expected = json.loads(seen[0][name])
+                for key, values in json.loads(record).items():
+                    if key in ("log_probs", "rows"):
+                        assert_same(values, expected[key])
+                    else:
+                        assert values == expected[key]
+
+
+def test_a_log_probability_that_is_none_is_named(models):
+    """It spreads to all that is in the tree with it, but is found where it comes from."""
+    hf = tiny_model("llama")
+    [bad] = tiny_tokenizer()("q")["input_ids"]
+    hf.model.embed_tokens.weight.data[bad] = float("nan")
+    broken = wrap_model(hf, tiny_tokenizer(), name="broken")
+    work = experiment_on(["the cat sat", "a red dog ran", "quick"]).work(edit("one", "a"))
+    message = r"the corpus, passage 3: edited, broken gives a log-probability of nan \(do this\)"
+    with pytest.raises(UserError, match=message):
+        list(work.compute(bench_of(broken), list(work.keys), print))
+
+
 @pytest.mark.parametrize("both", [False, True])
 def test_records_of_an_edited_model(models, both):
     """Against plain hooks, one query at a time: passages, and answers of both kinds of item."""
     model = models("llama")
-    bench = Bench(SimpleNamespace(execution=SimpleNamespace(batch_tokens=None)), model)
+    bench = bench_of(model)
     width = model.width("mlp_output")
     own = edit("lesion", "a", units=[3, 2 * width + 7, 2 * width + 1])
     silenced = {0: [3], 2: [7, 1]}
@@ -152,16 +222,7 @@ def test_records_of_an_edited_model(models, both):
             TaskItems("formal/alone", {"completion": alone}, single_answer=True), PLAN, (0,)
         ),
     }
-    experiment = Experiment(
-        "mlp_output",
-        ["the cat sat", "a red dog ran"],
-        targets,
-        key=lambda *_: "",
-        record=lambda rows: {"rows": rows},
-        under="edited,",
-        fix="",
-        both_prompts=both,
-    )
+    experiment = experiment_on(["the cat sat", "a red dog ran"], targets, both_prompts=both)
     work = experiment.work(own)
     found = [
         json.loads(v) for part in work.compute(bench, list(work.keys), print) for v in part.values()
@@ -191,14 +252,8 @@ def test_nothing_is_edited_without_units():
 
 def test_keys_and_names_of_all_measures():
     targets = {"formal/sums": Target(None, None, (0,))}
-    experiment = Experiment(
-        "mlp_output",
-        ["one", "two"],
-        targets,
-        key=lambda own, measure: f"{own.label}/{measure}",
-        record=lambda rows: {"rows": rows},
-        under="edited,",
-        fix="",
+    experiment = experiment_on(
+        ["one", "two"], targets, key=lambda own, measure: f"{own.label}/{measure}"
     )
     work = experiment.work(EDITS[1], group="language")
     assert work.keys == {

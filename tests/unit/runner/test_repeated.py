@@ -135,6 +135,28 @@ def test_trees_and_masks_are_made_once(models, monkeypatch):
     assert len(made) == trees
 
 
+def test_blocks_that_take_more_than_their_input_from_below_are_run(models):
+    """The last block adds what the first one's MLP put out; it is not to be had without running that."""
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="leaps")
+    layers, kept = model.hf.model.layers, []
+    layers[0].mlp.register_forward_hook(lambda _, __, output: kept.append(output))
+    layers[2].mlp.register_forward_hook(
+        lambda _, __, output: output + kept[-1][:, : output.shape[1]]
+    )
+    engine = Engine(model)
+    assert engine.packs and not engine.skips and Engine(models("llama")).skips
+    scored = Scored(engine, QUERIES)
+    with edited(model, [(2, 3)], "multiply", 3.0, site="mlp_output"):
+        found = scored.log_probabilities(floor=2)
+        assert_same(found, expected_scores(model))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_packs_may_skip_blocks(models, family):
+    engine = Engine(models(family))
+    assert engine.skips == engine.packs
+
+
 def test_without_room_for_what_is_known_everything_is_run(models, monkeypatch):
     model = models("llama")
     with edited(model, [(2, 3)], site="mlp_output"):
