@@ -558,8 +558,9 @@ import torch._dynamo, torch._dynamo.utils, transformers
 from transformers.utils import is_torchvision_available
 import transformers.image_utils, torchvision
 print(is_torchvision_available(), torchvision.is_compile_supported("cpu") in (True, False))
-print(torch._dynamo.utils is sys.modules["torch._dynamo.utils"])
-print(torch._dynamo.utils.__spec__.origin.endswith("utils.py"), len(torch._dynamo.utils.NP_SUPPORTED_MODULES) > 0)
+utils = sys.modules["torch._dynamo.utils"]
+print(torch._dynamo.utils is utils)
+print(utils.__spec__.origin.endswith("utils.py"), len(utils.NP_SUPPORTED_MODULES) > 0)
 print(torch.compile.__module__, torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item())
 from torch.nn.attention.flex_attention import create_block_mask
 print(create_block_mask(lambda b, h, q, k: q >= k, None, None, 128, 128, device="cpu").shape)
