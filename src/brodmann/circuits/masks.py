@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,11 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_rows, write_text
 
 SIGNS = ("positive", "negative", "absolute")
-_STRENGTH = {"positive": np.asarray, "negative": np.negative, "absolute": np.abs}
+_STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "positive": np.asarray,
+    "negative": np.negative,
+    "absolute": np.abs,
+}
 _LAST_PLACE = (1 << 31) - 1
 HEADER = ("layer", "unit", "score")
 # No model has as many: a larger number is damage.
