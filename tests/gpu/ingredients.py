@@ -13,6 +13,8 @@ from gpu.subject import Subject
 
 LENGTHS, SMALL_LENGTHS = (1024, 2048, 4096, 8192), (64, 128)
 POSITIONS = 512
+COMPARED = 64  # positions whose logits are compared with those of a float64 head
+REPLICATES = 120
 FLEX_LENGTH = 4096  # of one length: compiling takes longer than all the rest
 
 
@@ -24,6 +26,7 @@ def ingredients(report: Report, budget: Budget, setting: Any) -> None:
         lambda: _profiles(report, subject, tasks, setting),
         lambda: _forwards(report, subject, setting, budget),
         lambda: _head(report, subject, setting),
+        lambda: _sums(report, setting),
     ):
         try:  # each tells something by itself
             part()
@@ -155,5 +158,47 @@ def _head(report: Report, subject: Subject, setting: Any) -> None:
     with torch.no_grad():
         wide = median_seconds(lambda: head(hidden))
         narrow = median_seconds(lambda: torch.nn.functional.linear(hidden, head.weight))
+    watched = hidden.float().requires_grad_(
+        True
+    )  # its gradient is not rounded to the model's dtype
+    logits = head(watched)
+    upstream = torch.randn_like(logits)
+    back = median_seconds(lambda: torch.autograd.grad(logits, watched, upstream, retain_graph=True))
     report.add("ingredients", f"LM head of {POSITIONS} positions, float32", wide * 1e3, "ms")
     report.add("ingredients", f"LM head of {POSITIONS} positions, bf16", narrow * 1e3, "ms")
+    report.add(
+        "ingredients", f"LM head of {POSITIONS} positions, float32: gradient", back * 1e3, "ms"
+    )
+    gradient = torch.autograd.grad(logits, watched, upstream)[0][:COMPARED]
+    with torch.no_grad():
+        given, weight = hidden[:COMPARED], head.weight.double()
+        forwards = _apart(head(given), given.double() @ weight.T)
+        backwards = _apart(gradient, upstream[:COMPARED].double() @ weight)
+    for what, error in (("logits", forwards), ("gradient", backwards)):
+        report.add("ingredients", f"LM head, float32 against float64: {what}", error, most=1e-5)
+
+
+def _apart(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, relative to the largest value."""
+    return float((found.double() - expected).abs().max() / expected.abs().max())
+
+
+def _sums(report: Report, setting: Any) -> None:
+    """Replicates that are summed on the device, batch by batch, against float64."""
+    from brodmann.circuits.replicates import Accumulator
+
+    shape, items, batch = (4, 1000), 64, 16
+    weights = torch.rand(REPLICATES, items)
+    values = torch.randn(items, *shape, device=setting.device)
+    sums = Accumulator(weights.numpy(), shape, setting.device)
+    for start in range(0, items, batch):
+        numbers = list(range(start, start + batch))
+        sums.add(numbers, values[numbers])
+    flat = values.cpu().double().flatten(1)
+    found = {
+        "mean": (sums.mean.reshape(-1), flat.mean(0)),
+        "replicates": (sums.replicates, weights.double() @ flat),
+    }
+    for what, (own, expected) in found.items():
+        error = _apart(torch.as_tensor(own), expected)
+        report.add("ingredients", f"sums of items against float64: {what}", error, most=1e-5)

@@ -17,7 +17,10 @@ FIGURES = {
     "right": ("families compared", "largest of"),
     "attribution": ("share of the matmul rate", "times as fast", "same sign as the published"),
     "ablation": ("rows (lesion, item)", "times as fast"),
-    "ingredients": ("profile of attribution", "dense mask", "traced", "LM head"),
+    "ingredients": (
+        *("profile of attribution", "dense mask", "traced"),
+        *("against float64: gradient", "against float64: replicates"),
+    ),
     "large": ("attribution: planned", "ablation: planned"),
     "maps": ("canica", "IoU", "localizer pass", "networks pass"),
     "loading": ("start-up", "loaded from"),

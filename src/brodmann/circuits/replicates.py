@@ -13,12 +13,18 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from brodmann.circuits.masks import Mask, Selection, strongest
 from brodmann.config.selection import KEPT_PERCENT
+
+if TYPE_CHECKING:
+    import torch
 
 
 def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray:
@@ -71,32 +77,55 @@ def _mean_of(chosen: Sequence[int], n_items: int) -> np.ndarray:
 
 
 class Accumulator:
-    """Sums items' contributions: the mean over all items, and each replicate's."""
+    """Sums items' contributions, on a device: the mean over all items, and each replicate's."""
 
-    def __init__(self, weights: np.ndarray, shape: tuple[int, int]) -> None:
+    def __init__(
+        self, weights: np.ndarray, shape: tuple[int, int], device: torch.device | str = "cpu"
+    ) -> None:
         """``weights`` [replicates, items]; ``shape`` (layers, units)."""
+        import torch
+
         self.weights = weights
         self.shape = shape
-        self.total = np.zeros(shape[0] * shape[1], dtype=np.float64)
-        self.replicates = np.zeros((len(weights), shape[0] * shape[1]), dtype=np.float32)
         self.n_items = 0
+        self._device = torch.device(device)
+        self._weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+        n_units = shape[0] * shape[1]
+        self._total = torch.zeros(n_units, dtype=torch.float64, device=device)
+        self._replicates = torch.zeros(len(weights), n_units, device=device)
 
-    def add(self, numbers: Sequence[int], values: np.ndarray) -> None:
+    @staticmethod
+    def size(replicates: int, shape: tuple[int, int]) -> int:
+        """Bytes of the sums."""
+        return (4 * replicates + 8) * shape[0] * shape[1]
+
+    def add(self, numbers: Sequence[int], values: np.ndarray | torch.Tensor) -> None:
         """Add the contributions float32 [items, layers, units] of the items ``numbers``."""
-        flat = values.reshape(len(numbers), -1)
-        self.total += flat.sum(0, dtype=np.float64)
-        self.replicates += self.weights[:, list(numbers)] @ flat
+        import torch
+
+        flat = torch.as_tensor(values, dtype=torch.float32, device=self._device)
+        flat = flat.reshape(len(numbers), self.shape[0] * self.shape[1])
+        self._total += flat.sum(0, dtype=torch.float64)
+        # In place: a product of its own would be as large as all replicates, at every call.
+        self._replicates.addmm_(self._weights[:, list(numbers)], flat)
         self.n_items += len(numbers)
 
     @property
     def is_finite(self) -> bool:
         """Whether every sum is."""
-        return bool(np.isfinite(self.total).all())
+        return bool(self._total.isfinite().all())
 
     @property
     def mean(self) -> np.ndarray:
         """Attribution [layers, units], float32."""
-        return (self.total / max(1, self.n_items)).astype(np.float32).reshape(self.shape)
+        mean: np.ndarray = (self._total / max(1, self.n_items)).float().cpu().numpy()
+        return mean.reshape(self.shape)
+
+    @property
+    def replicates(self) -> np.ndarray:
+        """Attributions float32 [replicates, layers * units]; a copy where they were summed elsewhere."""
+        replicates: np.ndarray = self._replicates.cpu().numpy()
+        return replicates
 
 
 @dataclass(frozen=True)
@@ -111,18 +140,21 @@ class Strongest:
     n_units: int
 
     @classmethod
-    def of(cls, attributions: np.ndarray, percent: float = KEPT_PERCENT) -> Strongest:
-        """Of attributions [replicates, all units]."""
+    def of(
+        cls, attributions: np.ndarray, percent: float = KEPT_PERCENT, threads: int = 1
+    ) -> Strongest:
+        """Of attributions [replicates, all units], as many at a time as there are ``threads``."""
         n_units = attributions.shape[1]
         kept = Selection("positive", percent).size(n_units)
         units, scores = {}, {}
-        for sign in ("positive", "negative"):
-            units[sign] = np.full((len(attributions), kept), -1, dtype=np.int32)
-            scores[sign] = np.zeros((len(attributions), kept), dtype=np.float32)
-            for row, values in enumerate(attributions):
-                best = strongest(values, sign, kept)
-                units[sign][row, : len(best)] = best
-                scores[sign][row, : len(best)] = values[best]
+        with ThreadPoolExecutor(threads) as pool:
+            for sign in ("positive", "negative"):
+                units[sign] = np.full((len(attributions), kept), -1, dtype=np.int32)
+                scores[sign] = np.zeros((len(attributions), kept), dtype=np.float32)
+                found = pool.map(partial(strongest, sign=sign, count=kept), attributions)
+                for row, best in enumerate(found):
+                    units[sign][row, : len(best)] = best
+                    scores[sign][row, : len(best)] = attributions[row, best]
         return cls(units, scores, n_units)
 
     def __len__(self) -> int:

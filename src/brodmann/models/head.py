@@ -2,7 +2,8 @@
 
 A narrow head rounds every logit: in bf16 those between 16 and 32 lie 1/8 apart, and answers that differ by
 less come out as equal. What the head reads and its weights are narrow, too, but their products and sums need
-not be. What a model does to its logits afterwards (a scale, a soft cap) is then done in float32 by its own
+not be: the matrix units of a GPU add them in float32; elsewhere the matrix is made float32, some rows at a
+time. What a model does to its logits afterwards (a scale, a soft cap) is then done in float32 by its own
 code.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from brodmann.models import products
 from brodmann.models.precision import HEAD_CHUNK, NARROW
 
 
@@ -63,27 +65,52 @@ def _head(hf: Any) -> nn.Linear | None:
 class _WideProduct(torch.autograd.Function):
     """hidden [..., width] times a narrow matrix [vocabulary, width], in float32: [..., vocabulary].
 
-    The matrix is made float32 some rows at a time, in both directions: there is never a wide copy of it all.
+    There is never a wide copy of the whole matrix, in either direction.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(weight)
         ctx.dtype = hidden.dtype
-        rows = hidden.reshape(-1, hidden.shape[-1]).float()
-        logits = rows.new_empty(len(rows), len(weight))
-        for part in _parts(weight):
-            torch.mm(rows, weight[part].float().T, out=logits[:, part])
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        if hidden.dtype == weight.dtype and products.sums_in_float32(weight.device, weight.dtype):
+            logits = products.narrow_by_narrow(rows, weight, _held(weight))
+        else:
+            logits = _product(rows.float(), weight)
         return logits.view(*hidden.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (weight,) = ctx.saved_tensors
         rows = gradient.reshape(-1, gradient.shape[-1])
-        found = rows.new_zeros(len(rows), weight.shape[1])
-        for part in _parts(weight):
-            found.addmm_(rows[:, part], weight[part].float())
+        # fp16 has not the range of a gradient.
+        bf16 = weight.dtype == torch.bfloat16
+        if bf16 and products.sums_in_float32(weight.device, weight.dtype):
+            found = products.wide_by_narrow(rows, weight, _held(weight))
+        else:
+            found = _product_of_gradient(rows, weight)
         return found.view(*gradient.shape[:-1], -1).to(ctx.dtype), None
+
+
+def _product(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """float32 rows [n, width] times a matrix [vocabulary, width] that is made float32 in parts."""
+    logits = rows.new_empty(len(rows), len(weight))
+    for part in _parts(weight):
+        torch.mm(rows, weight[part].float().T, out=logits[:, part])
+    return logits
+
+
+def _product_of_gradient(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """float32 rows [n, vocabulary] times a matrix [vocabulary, width] that is made float32 in parts."""
+    found = rows.new_zeros(len(rows), weight.shape[1])
+    for part in _parts(weight):
+        found.addmm_(rows[:, part], weight[part].float())
+    return found
+
+
+def _held(weight: torch.Tensor) -> int:
+    """float32 values that a product may hold: as many as a part of the matrix has."""
+    return min(HEAD_CHUNK, weight.numel())
 
 
 def _parts(weight: torch.Tensor) -> list[slice]:

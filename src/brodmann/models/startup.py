@@ -15,10 +15,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 _COMPILER = "torch._dynamo"
+# What transformers imports of the compiler, and what works without the rest of it.
+_LIGHT = frozenset({"torch._dynamo._trace_wrapped_higher_order_op"})
 # What transformers' modules ask, while they are imported, to decide what they import themselves.
 _ABSENT = ("is_scipy_available", "is_torch_distributed_available")
 # What models of all families share; the families' own modules are imported when one is loaded.
@@ -72,7 +75,8 @@ def without_compiler() -> Iterator[None]:
     """Inside, a stand-in answers for torch's compiler, if that is not imported yet.
 
     Its decorators, which mark functions for a compiler that is never started, do nothing. Code that
-    asks for more (a model that compiles a part of itself) makes it give way to the real one.
+    asks for more (a model that compiles a part of itself, a package such as torchvision that imports a
+    module of the compiler) makes it give way to the real one.
     """
     import torch
 
@@ -82,8 +86,8 @@ def without_compiler() -> Iterator[None]:
         return
     stand_in = ModuleType(_COMPILER, "Stands in for torch's compiler while models are built.")
     stand_in.__spec__ = spec
-    # The real path: light submodules are found and imported for real, without the package's own
-    # __init__, which would import all of it.
+    # The real path: light modules are found and imported for real, without the package's own __init__,
+    # which would import all of it.
     stand_in.__path__ = list(spec.submodule_search_locations)
     for decorator in ("disable", "allow_in_graph", "assume_constant_result"):
         setattr(stand_in, decorator, _unchanged)
@@ -107,12 +111,51 @@ def without_compiler() -> Iterator[None]:
         return real_compile(*args, **options)
 
     stand_in.__getattr__ = answer
+    finder = _ModulesOfTheCompiler(give_way)
+    sys.meta_path.insert(0, finder)
     sys.modules[_COMPILER] = torch._dynamo = stand_in
     torch.compile = compile_for_real
     try:
         yield
     finally:
+        sys.meta_path.remove(finder)
         give_way()
+
+
+class _ModulesOfTheCompiler:
+    """Finds modules of the compiler that is a stand-in still: none but the light ones run without the rest.
+
+    When one is asked for, the compiler itself is imported first, and the module with it. (If the module ran
+    first, it would ask the stand-in for its neighbours, and be half imported when the compiler needs it.)
+    """
+
+    def __init__(self, give_way: Callable[[], None]) -> None:
+        self.give_way = give_way
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        """What Python's import asks first; None leaves it to the usual finders."""
+        if not name.startswith(f"{_COMPILER}.") or name in _LIGHT:
+            return None
+        self.give_way()
+        importlib.import_module(_COMPILER)
+        found = sys.modules.get(name)
+        return None if found is None else ModuleSpec(name, _Imported(found))
+
+
+class _Imported:
+    """Loads a module that was imported while it was looked for: hands it over as it is."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.spec = module.__spec__
+
+    def create_module(self, _: ModuleSpec) -> ModuleType:
+        """The module itself, not a second one."""
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has run; only its spec, which Python has replaced, is put back."""
+        module.__spec__ = self.spec
 
 
 def _unchanged(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:

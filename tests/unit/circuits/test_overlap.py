@@ -21,12 +21,7 @@ from brodmann.circuits.overlap import (
     shared_units,
     within_cross,
 )
-from brodmann.circuits.replicates import (
-    Accumulator,
-    Strongest,
-    bootstrap_weights,
-    half_weights,
-)
+from brodmann.circuits.replicates import Strongest, bootstrap_weights, half_weights
 from brodmann.config.selection import SelectionSettings
 from brodmann.errors import UserError
 
@@ -195,17 +190,6 @@ def test_bootstraps_draw_whole_groups():
     weights = bootstrap_weights(groups, 200, seed=0)
     assert np.allclose(weights.sum(1), 1) and (weights[:, ::2] == weights[:, 1::2]).all()
     assert np.allclose(weights.mean(0), 1 / 40, atol=0.01)
-
-
-def test_accumulator_equals_means_over_all_items_at_once():
-    contributions = RNG.normal(size=(11, 3, 8)).astype(np.float32)
-    weights = half_weights([str(n) for n in range(11)], 2, 0)
-    sums = Accumulator(weights, (3, 8))
-    for part in ([4, 0], [1, 2, 3], [10, 9, 8, 7, 6, 5]):
-        sums.add(part, contributions[part])
-    assert np.allclose(sums.mean, contributions.mean(0), atol=1e-6)
-    expected = np.einsum("ri,ilu->rlu", weights, contributions).reshape(4, -1)
-    assert np.allclose(sums.replicates, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("sign", ["positive", "negative", "absolute"])

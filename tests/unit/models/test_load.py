@@ -530,3 +530,61 @@ def test_a_model_that_compiles_a_part_of_itself_gets_the_compiler(code):
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == ["2.0 True", "torch"]
+
+
+# What transformers imports of torchvision, and what torchvision imports of the compiler before that.
+TORCHVISION = {
+    "__init__": """
+from torch._dynamo.utils import is_compile_supported
+__version__ = "0.26.0"
+from torchvision import io, transforms
+""",
+    "io": "class ImageReadMode: RGB = 'RGB'\ndef decode_image(*_): ...\n",
+    "transforms/__init__": """
+class InterpolationMode:
+    NEAREST, NEAREST_EXACT, BILINEAR, BICUBIC, BOX, HAMMING, LANCZOS = range(7)
+from torchvision.transforms import functional, v2
+""",
+    "transforms/functional": "def pil_to_tensor(*_): ...\n",
+    "transforms/v2/__init__": "from torchvision.transforms.v2 import functional\n",
+    "transforms/v2/functional": "from torchvision.transforms.functional import pil_to_tensor\n",
+}
+
+FOREIGN = """
+import sys, torch
+from brodmann.models.startup import import_model_code
+import_model_code()
+import torch._dynamo, torch._dynamo.utils, transformers
+from transformers.utils import is_torchvision_available
+import transformers.image_utils, torchvision
+print(is_torchvision_available(), torchvision.is_compile_supported("cpu") in (True, False))
+utils = sys.modules["torch._dynamo.utils"]
+print(torch._dynamo.utils is utils)
+print(utils.__spec__.origin.endswith("utils.py"), len(utils.NP_SUPPORTED_MODULES) > 0)
+print(torch.compile.__module__, torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item())
+from torch.nn.attention.flex_attention import create_block_mask
+print(create_block_mask(lambda b, h, q, k: q >= k, None, None, 128, 128, device="cpu").shape)
+"""
+
+
+def test_a_package_that_imports_a_module_of_the_compiler_gets_all_of_it(tmp_path):
+    """torchvision does: transformers imports it wherever it is installed, though no text model needs it."""
+    for name, text in TORCHVISION.items():
+        file = tmp_path / "torchvision" / f"{name}.py"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(text)
+    facts = tmp_path / "torchvision-0.26.0.dist-info" / "METADATA"
+    facts.parent.mkdir()
+    facts.write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.26.0\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ran = subprocess.run(
+        [sys.executable, "-c", FOREIGN],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": path},
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        *("True True", "True", "True True", "torch 2.0"),
+        "(1, 1, 128, 128)",
+    ]

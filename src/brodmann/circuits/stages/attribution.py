@@ -37,6 +37,9 @@ from brodmann.store.tensors import facts_of, read_tensor, write_tensors
 from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
 
+# Replicates are summed on the GPU if they take no larger share of what is free there: batches need the rest.
+_SUMS_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class ItemList(Target):
@@ -261,9 +264,18 @@ class Session:
         )
 
     def sums(self, items: ItemList, components: Sequence[str]) -> dict[str, Accumulator]:
-        """What contributions of the used items are added to."""
+        """What contributions of the used items are added to, beside the model where there is room."""
+        import torch
+
+        from brodmann.runner.memory import Budget
+
         weights = self._weights(items)
-        return {c: Accumulator(weights, self.stage.shape(c)) for c in components}
+        shapes = {c: self.stage.shape(c) for c in components}
+        size = sum(Accumulator.size(len(weights), shape) for shape in shapes.values())
+        device = self.model.device
+        there = device.type == "cuda" and size <= _SUMS_SHARE * Budget(device).free()
+        place = device if there else torch.device("cpu")
+        return {c: Accumulator(weights, shape, place) for c, shape in shapes.items()}
 
     def estimate(self, piece: _Piece, used: Sequence[Any], on_items: Any) -> dict[str, Accumulator]:
         """Mean and replicates of every missing component."""
@@ -272,21 +284,22 @@ class Session:
         attributor = self.attributor(piece.components, chosen)
         for part in attributor.contributions(task, used, on_items=on_items):
             for component, values in part.values.items():
-                sums[component].add(part.numbers, values.numpy())
+                sums[component].add(part.numbers, values)
         sums = {c: chosen.refined(attributor, c, found, used) for c, found in sums.items()}
         return sums
 
     def record(self, items: ItemList, sums: Accumulator) -> bytes:
         """What is stored of a list's sums: the mean, and the strongest units of the replicates."""
+        import torch
+
         tensors = {"attribution": sums.mean}
         if not items.second:
             wanted = self.stage.replication
-            halves = len(sums.replicates) - wanted["bootstraps"]
-            for name, own in (
-                ("halves", sums.replicates[:halves]),
-                ("bootstraps", sums.replicates[halves:]),
-            ):
-                tensors |= _strongest_tensors(name, Strongest.of(own, wanted["kept"]))
+            replicates, threads = sums.replicates, torch.get_num_threads()
+            halves = len(replicates) - wanted["bootstraps"]
+            for name, own in (("halves", replicates[:halves]), ("bootstraps", replicates[halves:])):
+                kept = Strongest.of(own, wanted["kept"], threads)
+                tensors |= _strongest_tensors(name, kept)
         facts = {"n_items": sums.n_items, **self._made_with()}
         return pack(tensors, metadata={"facts": json.dumps(facts)})
 
@@ -309,7 +322,7 @@ class Session:
             attributor = self.attributor((component,), one)
             sums = Accumulator(np.zeros((0, len(some)), np.float32), shape)
             for part in attributor.contributions(task, some):
-                sums.add(part.numbers, part.values[component].numpy())
+                sums.add(part.numbers, part.values[component])
             columns[one.name] = sums.mean.reshape(-1)[units]
             places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
         attributor = self.attributor((component,), estimator(settings, "patching"))

@@ -108,7 +108,7 @@ class Survey:
             rows = [row for row, n in enumerate(part.numbers) if aligned[n] in place]
             used = [place[aligned[part.numbers[row]]] for row in rows]
             for component, values in part.values.items():
-                sums[component].add(used, values[rows].numpy())
+                sums[component].add(used, values[rows])
         if not all(one.is_finite for one in sums.values()):
             return  # the attribution pass says whose
         keys = {component: self.stage.key(own, component) for component in sums}
