@@ -44,7 +44,7 @@ def large(report: Report, budget: Budget, setting: Any) -> None:
         "tasks": {
             "include": ["language/subject_verb_agreement"],
             # Enough to fill a batch.
-            "items": 3 if setting.small else 200,
+            "items": 24 if setting.small else 200,
             "min_items": 1,
         },
         "attribution": {"second_seed": False, "splits": 0, "bootstraps": 0},
