@@ -255,6 +255,8 @@ class Measurement:
 
         def add(tree: Tree, entry: _Entry) -> list[np.ndarray]:
             nodes = []
+            if first.past is None:
+                tree.open_lane(self.lanes.get(first.items[entry.slot]))
             for own in first.rows[entry.slot]:
                 changed = own.row.changed
                 colours: list[tuple[int, int]] = [(entry.lesion, NONE)] * len(changed)

@@ -55,6 +55,30 @@ def test_numbers_do_not_depend_on_company_order_or_size(models, kind, data):
     assert sum(done) == len(items) * len(lesions)
 
 
+def test_prompts_that_share_nothing_lie_in_lanes_too(models):
+    """Of 24 prompts of 40 tokens each, attention is not to all that is run."""
+    model = models("llama")
+    dice = np.random.default_rng(0)
+    items = [
+        EncodedItem(*(tuple(row) for row in dice.integers(5, 250, (2, 40)).tolist()), (7,), (8,))
+        for _ in range(24)
+    ]
+    ablator, lesions = Ablator(model), [Lesion.of(own, 48) for own in UNITS]
+    lanes, run = [], ablator.engine.run
+
+    def noting(query):
+        lanes.append(query.tree.layout().lanes)
+        return run(query)
+
+    ablator.engine.run = noting
+    found = ablator.scores(items, lesions, "corrupted")
+    assert min(lanes) > 1
+    for number in (0, 11, 23):
+        assert_same(
+            Ablator(model).scores([items[number]], lesions, "corrupted")[:, 0], found[:, number]
+        )
+
+
 def test_both_answers_share_the_lesioned_prompt(models):
     """Under each lesion: the changed tokens of the prompt once, and both answers' but the last."""
     model = models("llama")
