@@ -36,8 +36,8 @@ def localizers_section(sources: Sources) -> Section:
     return Section(
         "Functional localizers",
         [
-            "As in neuroscience: units that respond more to one kind of text than to another, and what breaks when they are "
-            f"silenced. Here: {story.contrasts_text(settings.networks)}."
+            "As in neuroscience, a localizer finds the units that respond more to one kind of text than to another, and a lesion "
+            f"shows what breaks when they are silenced. Texts of this study: {story.contrasts_text(settings.networks)}."
         ],
         findings,
         sources.figures(

@@ -42,10 +42,11 @@ def networks_section(sources: Sources) -> Section:
     return Section(
         "Functional networks",
         [
-            "Without a task or a contrast: signals of all units over running text, decomposed by independent component analysis "
-            f"as those of a brain at rest. {settings.method}, {settings.group_components} templates of {settings.group_samples} "
-            f"samples of at most {settings.max_tokens} tokens of each of: {datasets}. Units: {settings.site}; a unit belongs to a "
-            f"network if its {settings.compared} is above {settings.threshold:g}."
+            "Functional networks are found without a task or a contrast: the signals of units over running text are decomposed by "
+            "independent component analysis, as those of a brain at rest are. The networks of a whole dataset are called its "
+            f"templates. Method: {settings.method}; {settings.group_components} templates of each dataset, from "
+            f"{settings.group_samples} samples of at most {settings.max_tokens} tokens. Datasets: {datasets}. "
+            f"Units: {settings.site}; a unit belongs to a network if its {settings.compared} is above {settings.threshold:g}."
         ],
         found,
         figures,

@@ -71,7 +71,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
     ]
     return Section(
         f"How sure is that?{suffix}",
-        ["The same at other sizes of circuits, in other models, and on other items."],
+        ["Does the result hold at other sizes of circuits, in other models, and on other items?"],
         [
             *story.robustness_sentences(findings),
             *_reliability(sources, findings),

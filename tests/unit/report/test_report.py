@@ -299,7 +299,8 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
         [story.Beside.of("plain", "one", both, same_items=False)], 0.1
     )
     assert "and each on items of its own" in apart
-    assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
+    assert "share 40.0 percentage points more" in beside
+    assert "and 10.0 percentage points more in plain" in beside
     # No share of one in the other: neither is known well enough.
     assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
     assert any("language, formal, social" in text for text in story.domain_sentences(findings))

@@ -56,7 +56,7 @@ def shared_sentence(table: pd.DataFrame, name: str, iou: float) -> str | None:
         return None
     alike = across[across["iou"] > iou]
     return (
-        f"{name}: of {len(across):,} pairs of templates of different datasets {len(alike)} have an IoU above {iou:g} (largest "
+        f"{name}: {len(alike)} of {len(across):,} pairs of templates of different datasets have an IoU above {iou:g} (largest "
         f"{across['iou'].max():.2f})."
     )
 
@@ -113,7 +113,7 @@ def inhibition_sentences(table: pd.DataFrame, name: str) -> Iterator[str]:
         differ = tested[(tested["q_random"] < ALPHA) & costly]
         text = (
             f"{name}: {len(differ)} of {len(tested)} networks cost more perplexity than each draw of random units, and at q < {ALPHA} "
-            f"more than their mean; the median network takes it to {big(own['value'].median())}"
+            f"more than their mean; the median of perplexity over networks is {big(own['value'].median())}"
         )
         passages = int(tested["n"].max())
         if (floor := 2.0 ** (1 - passages)) > ALPHA:

@@ -83,8 +83,8 @@ def untrained_sentences(pairs: Iterable[Beside], main: float) -> Iterator[str]:
         items = "the same items" if both.same_items else "each on items of its own"
         text = (
             f"Beside the untrained control, on the {both.n_tasks} tasks that both include and {items}: tasks of one "
-            f"domain share {own} points more of their circuits' units than tasks of different domains in "
-            f"{both.trained}, and {other} points more in {both.control} (the same architecture, random weights), at "
+            f"domain share {own} percentage points more of their circuits' units than tasks of different domains in "
+            f"{both.trained}, and {other} percentage points more in {both.control} (the same architecture, random weights), at "
             f"{main:g} % of the units"
         )
         others = [f"{percent:g} %: {own} and {other}" for percent, (own, other) in points.items()]
