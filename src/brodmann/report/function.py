@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brodmann.circuits.against_controls import own_against_random
+from brodmann.config.study import Study
 from brodmann.report.page import Group, Section
 from brodmann.report.sources import Sources, printed_tables
 from brodmann.report.story import function as story
@@ -13,7 +14,7 @@ from brodmann.statistics.stages.modularity import domain_table, modularity_table
 
 # Figures of more models than that are folded.
 UNFOLDED = 4
-# Of a study without tasks.split.
+# Of models whose circuits are ablated here, without tasks.split.
 _SAME_ITEMS = (
     " Circuits are tested on the items that they were found on, which flatters a task's own circuit: if it costs more than "
     "random units, that is no finding, and has no p (tasks.split: half tests on other items)."
@@ -43,10 +44,7 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
     folded = len(sources.study.measured_models) > UNFOLDED
     return Section(
         f"What breaks when a circuit is silenced?{suffix}",
-        [
-            "Overlap is structure. Silencing each circuit while the model does every task shows function."
-            + ("" if sources.study.tasks.split else _SAME_ITEMS)
-        ],
+        [lead(sources.study)],
         [
             *own_sentences(sources, component),
             *story.ablation_sentences(findings),
@@ -58,6 +56,12 @@ def function_section(sources: Sources, findings: Findings, suffix: str) -> Secti
         printed_tables(printed, "ablation", component),
         [Group("Random lesions and forecasts of every model", figures=own)] if folded else [],
     )
+
+
+def lead(study: Study) -> str:
+    """What the section is about, and, where own circuits are tested, on which items."""
+    text = "Overlap is structure. Silencing each circuit while the model does every task shows function."
+    return text + (_SAME_ITEMS if study.measured_models and not study.tasks.split else "")
 
 
 def own_sentences(sources: Sources, component: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from PIL import Image
 from brodmann.config.load import load_config
 from brodmann.config.schema import load_schema
 from brodmann.errors import UserError
+from brodmann.report.function import lead
 from brodmann.report.methods import Counts, bibliography, methods_text, not_default
 from brodmann.report.page import Group, Page, Picture, Section, Table, unbroken, write_page
 from brodmann.report.story import function, localizers
@@ -412,6 +413,21 @@ def test_own_circuits_are_set_against_random_units():
     assert (
         "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "split", "said"),
+    [("hf:o/n", "none", True), ("hf:o/n", "half", False), ("results:one", "none", False)],
+)
+def test_who_is_tested_on_their_own_items_is_said_where_it_is_so(
+    root, tmp_path, source, split, said
+):
+    """Not of results that were taken over: their own circuits are not set against random units."""
+    (tmp_path / "one").mkdir()
+    config = tmp_path / "config.yaml"
+    config.write_text(f"models: {{a: {{source: '{source}'}}}}\ntasks: {{split: {split}}}\n")
+    text = lead(load_config([config], root=root).study)
+    assert ("tested on the items that they were found on" in text) == said
 
 
 def fitted(**other):
