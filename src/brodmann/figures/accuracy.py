@@ -78,7 +78,7 @@ def draw_accuracy(table: AccuracyTable, *, controls: Sequence[str] = ()) -> Figu
 
     strip = place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP)
     axes = place(left, bottom, *heat)
-    text = np.vectorize(lambda value: "–" if np.isnan(value) else f"{value:.0f}")(values)
+    text = np.vectorize(lambda value: "" if np.isnan(value) else f"{value:.0f}")(values)
     sns.heatmap(
         np.where(np.isnan(values), 0, values),
         mask=np.isnan(values),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
-from brodmann.figures.panels import head, open_frame
+from brodmann.figures.panels import head, open_frame, whole_numbers
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
@@ -119,6 +119,7 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
         )
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
+    whole_numbers(axes.xaxis)
     open_frame(axes)
     axes.legend(
         fontsize=6.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6

@@ -8,7 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brodmann.figures.panels import bare, colour_bar, grid, head, legend_below, open_frame
+from brodmann.figures.panels import (
+    bare,
+    colour_bar,
+    grid,
+    head,
+    legend_below,
+    open_frame,
+    whole_numbers,
+)
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty, text_colour
 from brodmann.networks.consistency import CONSISTENCY, LAYERS, SIZES, TEMPLATE_IOU
@@ -109,6 +117,7 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(templates - 0.5, color="black", linewidth=0.6)
         _number(axes, templates, "y", more="single texts")
         axes.set_xlabel("layer")
+        whole_numbers(axes.xaxis)
         bare(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("template")
