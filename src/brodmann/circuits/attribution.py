@@ -383,10 +383,13 @@ class Attributor:
     def _by_layer(self, totals: SiteValues, component: str) -> torch.Tensor:
         """[items, layers, units] on the host; a head's contribution is the sum over its dimensions."""
         site = COMPONENTS[component]
-        layers = [totals[site, layer].cpu() for layer in range(self.model.n_layers)]
+        layers = [totals[site, layer] for layer in range(self.model.n_layers)]
+        if len({values.device for values in layers}) > 1:
+            layers = [values.cpu() for values in layers]
+        found = torch.stack(layers, dim=1)
         if (size := self.model.unit_size(component)) > 1:
-            layers = [values.unflatten(-1, (-1, size)).sum(-1) for values in layers]
-        return torch.stack(layers, dim=1)
+            found = found.unflatten(-1, (-1, size)).sum(-1)
+        return found.cpu()
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,21 @@ def layer_matched(
     drawn: list[int] = []
     missing = 0
     for layer in sorted(taken):
-        others = [unit for unit in range(width) if unit not in taken[layer]]
-        count = min(len(taken[layer]), len(others))
-        missing += len(taken[layer]) - count
-        places = dice.permutation(len(others))
-        drawn += [layer * width + others[next(places)] for _ in range(count)]
+        own = sorted(taken[layer])
+        count = min(len(own), width - len(own))
+        missing += len(own) - count
+        places = dice.permutation(width - len(own))
+        drawn += [layer * width + _beside(own, next(places)) for _ in range(count)]
     return sorted(drawn), missing
+
+
+def _beside(taken: Sequence[int], place: int) -> int:
+    """The unit at ``place`` of those that are not ``taken`` (in order): a layer may have too many to list."""
+    for unit in taken:
+        if unit > place:
+            break
+        place += 1
+    return place
 
 
 def truly_random(count: int, shape: tuple[int, int], *seed: object) -> list[int]:

@@ -273,6 +273,7 @@ def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:
         return kind, str(place)
     place = here.results_path(location, path)
     if here.sound("results_from"):
-        fix = "" if here.config.results_from else "results_from names another folder"
+        told = here.config.results_from or Path(location).expanduser().is_absolute()
+        fix = "" if told else "if it lies elsewhere, set results_from to the folder that holds it"
         here.needed(place, path, folder=True, fix=fix)
     return kind, str(place)

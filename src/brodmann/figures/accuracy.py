@@ -80,7 +80,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
 
     strip = figure.add_axes(place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP))
     axes = figure.add_axes(place(left, bottom, *heat))
-    text = np.vectorize(lambda value: "–" if np.isnan(value) else f"{value:.0f}")(values)
+    text = np.vectorize(lambda value: "" if np.isnan(value) else f"{value:.0f}")(values)
     numbers = {"size": 5, "rotation": 90} if narrow else {"size": 6}
     numbers = {"annot": text, "fmt": "", "annot_kws": numbers, "mask": np.isnan(values)}
     look = {"cmap": "viridis", "vmin": 50, "vmax": 100, "linewidths": 0.4, "linecolor": "white"}

@@ -63,7 +63,7 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
         _stack(axes, table, owners)
     places[0].set_ylim(0, max(axes.get_ylim()[1] for axes in places))
     figure.supxlabel("normalised depth (layer)", fontsize=8)
-    figure.supylabel("log10(neurons per layer + 1)", fontsize=8)
+    figure.supylabel("log10(count + 1)", fontsize=8)
     style.add_title(figure, title)
     # The order of the legend is that of the stack, from the top.
     handles = [Patch(label=owner, **_look(owner)) for owner in reversed(owners)]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures.localizer import NETWORK_NAMES
-from brodmann.figures.panels import head
+from brodmann.figures.panels import head, whole_numbers
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
@@ -111,4 +111,5 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
         axes.plot(own["layer"], 100 * own["share"], label=_called(str(method), str(name)), **look)
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
+    whole_numbers(axes.xaxis)
     axes.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)

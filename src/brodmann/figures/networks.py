@@ -16,6 +16,7 @@ from brodmann.figures.panels import (
     legend_below,
     number_cells,
     single,
+    whole_numbers,
 )
 from brodmann.figures.style import DOUBLE, SINGLE, add_title, empty_figure, state_empty
 from brodmann.figures.tables import of_table
@@ -80,6 +81,7 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(templates - 0.5, color="black", linewidth=0.6)
         _number(axes, templates, "y", more="single texts")
         axes.set_xlabel("layer")
+        whole_numbers(axes.xaxis)
         bare(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("template")

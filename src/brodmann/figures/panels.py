@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from brodmann.figures import style
 from brodmann.tasks.catalogue import domain_of
@@ -53,6 +53,11 @@ def grid(
 def distinct(values: Iterable[Any]) -> list[Any]:
     """Each value once, in order."""
     return list(dict.fromkeys(values))
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at integers only: there is no layer 0.5."""
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def bare(axes: Axes) -> None:

@@ -92,7 +92,7 @@ def certainty_section(sources: Sources, findings: Findings, suffix: str) -> Sect
         reliable += sources.figures("certainty", name, component, **told)
     return Section(
         f"How sure is that?{suffix}",
-        ["The same at other sizes of circuits, in other models, and on other items."],
+        ["Does the result hold at other sizes of circuits, in other models, and on other items?"],
         [
             *say("overlap.robustness", findings),
             *say("overlap.reliability", replicated),

@@ -5,6 +5,7 @@ Common to both ways of running trees (``packed``, ``unrolled``), which only diff
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,9 @@ class Taken:
         self._watches = set(() if query.gradient is None else query.gradient.places)
         self._watched: dict[Place, torch.Tensor] = {}
         self._metric: torch.Tensor | None = None
+        self._found: deque[tuple[Any, torch.device, tuple[torch.Tensor, torch.Tensor]]] = deque(
+            maxlen=4
+        )
         self.answer = Answer(torch.zeros(0, dtype=torch.float64), [{} for _ in query.reads])
 
     def sites(self, model: LoadedModel) -> list[tuple[Place, UnitSite]]:
@@ -53,10 +57,15 @@ class Taken:
         ]
 
     def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """(lanes, positions) of nodes."""
-        nodes = np.asarray(nodes, dtype=np.int64)
-        lane, position = self.layout.lane[nodes], self.layout.position[nodes]
-        return torch.from_numpy(lane).to(device), torch.from_numpy(position).to(device)
+        """(lanes, positions) of nodes; those of the last few lists are kept, as layer after layer asks for them."""
+        for known, there, found in self._found:
+            if known is nodes and there == device:
+                return found
+        numbers = np.asarray(nodes, dtype=np.int64)
+        places = self.layout.lane[numbers], self.layout.position[numbers]
+        lane, position = (torch.from_numpy(values).to(device) for values in places)
+        self._found.append((nodes, device, (lane, position)))
+        return lane, position
 
     def touch(self, place: Place, site: UnitSite) -> None:
         """Within a trace: edit a site, then watch it, then read it."""

@@ -390,6 +390,17 @@ def test_an_absolute_place_needs_no_results_from(load, results):
     assert load(text).study.model("a").location == str(results / "one")
 
 
+def test_results_from_is_the_advice_only_where_it_would_count(load, tmp_path):
+    [relative] = problems_of(load, "models:\n  a: {source: 'results:two'}")
+    assert "no such folder" in relative and "set results_from" in relative
+    for text in (
+        f"models:\n  a: {{source: 'results:{tmp_path / 'two'}'}}",
+        "results_from: .\nmodels:\n  a: {source: 'results:two'}",
+    ):
+        [other] = problems_of(load, text)
+        assert "no such folder" in other and "set results_from" not in other
+
+
 def test_a_results_model_can_be_a_control(load, results):
     study = load("models:\n  a: {source: 'results:one', control: true}").study
     assert study.controls == ("a",)

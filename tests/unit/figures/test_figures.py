@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from itertools import product
+from itertools import combinations, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 from brodmann.circuits.against_controls import COLUMNS as CONTROL_COLUMNS
 from brodmann.circuits.against_controls import GROUPS
+from brodmann.config.load import load_config
 from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.chord import chord_links, circle_order, draw_chord, sector_sizes, subgroup
@@ -20,6 +21,7 @@ from brodmann.figures.consistency import draw_consistency, draw_structure_functi
 from brodmann.figures.controls import draw_controls
 from brodmann.figures.domains import draw_domains
 from brodmann.figures.overlap import draw_overlap
+from brodmann.figures.registry import Scene, families
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import (
     DOMAIN_HATCHES,
@@ -265,6 +267,19 @@ def test_composition_panels(save, case):
     if case != "empty":
         assert len(figure.axes) == len(panels) and {*panels, "shared"} <= set(texts(figure))
     assert ("no layer" in texts(figure)) == (case in ("nan", "many"))
+
+
+def test_no_words_lie_on_each_other_where_there_is_one_panel(root):
+    """Of a study of one model, whose figure is a column wide, under the title that the pipeline gives it."""
+    config = root / "config.yaml"
+    scene = Scene(load_config([config], root=root).study, None, "", "neurons")
+    [composed] = [one for one in families() if one.rule == "composition_figure"]
+    title = composed.settings(scene)["title"]
+    figure = draw_composition({"average of 2 models": binned_of("many")}, title=title)
+    figure.draw_without_rendering()
+    boxes = [figure._suptitle, figure._supylabel, figure._supxlabel, *figure.legends]
+    boxes = [box.get_window_extent() for box in boxes]
+    assert not [1 for a, b in combinations(boxes, 2) if a.overlaps(b)]
 
 
 def test_a_stack_is_as_high_as_its_logs():

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.comparison.stages.maps import COLUMNS
 from brodmann.figures.draw import draw_family
+from brodmann.figures.network_agreement import draw_map_agreement
 from brodmann.figures.networks import (
     draw_consistency,
     draw_layers,
@@ -67,6 +69,21 @@ def test_layers_show_templates_and_single_texts():
     assert np.allclose(image[2], expected, equal_nan=True)
     single = table.query("dataset == 'news' and level == 'individual'").percent
     assert np.allclose(image[4], single)
+
+
+def test_no_tick_stands_between_two_layers():
+    """Of a model of few layers."""
+    shares = {"method": "network", "map": "news all", "layer": [0, 1, 2], "share": [0.2, 0.3, 0.5]}
+    layers = pd.DataFrame({"n_units": 9, **shares})
+    three = layers_table(made())
+    pair = {"space": "layers", "method": "circuit", "map": "language", "ratio": 1.0, "q": 0.5}
+    pair |= {"other_method": "network", "other_map": "news all"}
+    agreement = draw_map_agreement(pd.DataFrame([pair], columns=COLUMNS), layers, title="tiny")
+    for figure in (draw_layers(three[three["layer"] < 3], title="tiny"), agreement):
+        [axes, *_] = [one for one in figure.axes if one.get_xlabel() == "layer"]
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks == [0, 1, 2]
 
 
 def test_the_square_of_templates():

@@ -316,7 +316,8 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     assert "at other sizes 2 %: 20.0 and 5.0." in beside
     [apart] = say("overlap.untrained", [Beside.of("plain", "one", both, same_items=False)], 0.1)
     assert "and each on items of its own" in apart
-    assert "share 40.0 points more" in beside and "and 10.0 points more in plain" in beside
+    assert "share 40.0 percentage points more" in beside
+    assert "and 10.0 percentage points more in plain" in beside
     # No share of one in the other: neither is known well enough.
     assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
     assert any("language, formal, social" in text for text in say("overlap.domains", findings))
@@ -427,6 +428,21 @@ def test_own_circuits_are_set_against_random_units(say):
     assert (
         "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "split", "said"),
+    [("hf:o/n", "none", True), ("hf:o/n", "half", False), ("results:one", "none", False)],
+)
+def test_who_is_tested_on_their_own_items_is_said_where_it_is_so(
+    root, tmp_path, say, source, split, said
+):
+    """Not of results that were taken over: their own circuits are not set against random units."""
+    (tmp_path / "one").mkdir()
+    config = tmp_path / "config.yaml"
+    config.write_text(f"models: {{a: {{source: '{source}'}}}}\ntasks: {{split: {split}}}\n")
+    [text] = say("function.lead", load_config([config], root=root).study, True)
+    assert ("tested on the items that they were found on" in text) == said
 
 
 def fitted(**other):

@@ -47,13 +47,20 @@ class Patching(Estimator):
         """See ``Estimator``."""
         import torch
 
-        found = {
-            place: torch.zeros_like(value, dtype=torch.float32)
-            for place, value in chunk.clean.items()
-        }
+        found: SiteValues = {}
         for part in run.differentiated(chunk):
-            rows = part.rows
+            whole = part.rows == list(range(len(chunk.items)))
+            rows = {
+                gradient.device: torch.tensor(part.rows) for gradient in part.gradients.values()
+            }
+            rows = {device: own.to(device) for device, own in rows.items()}
             for place, gradient in part.gradients.items():
-                difference = chunk.clean[place][rows].float() - part.values[place]
-                found[place][rows] = difference * gradient
+                clean = chunk.clean[place]
+                if whole:
+                    found[place] = (clean.float() - part.values[place]) * gradient
+                    continue
+                own = rows[gradient.device]
+                if place not in found:
+                    found[place] = torch.zeros_like(clean, dtype=torch.float32)
+                found[place][own] = (clean[own].float() - part.values[place]) * gradient
         return found

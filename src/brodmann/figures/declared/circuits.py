@@ -75,7 +75,7 @@ FAMILIES = (
             "overlap.containment.{shown}.{component}",
             "overlap:of_matrix",
             "Overlap of all pairs of tasks",
-            overlap="{scene.model}: shared units over circuit size ({scene.main}). White lines part the domains.",
+            overlap="{scene.model}: shared units over circuit size ({scene.main}). White lines separate the domains.",
             behind="Shared units over circuit size, {scene.main}.",
             options={"measure": "containment"},
         ),

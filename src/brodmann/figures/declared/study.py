@@ -70,7 +70,7 @@ def _depth(scene: Scene) -> dict[str, Any]:
         "tasks": scene.tasks,
         "controls": scene.controls,
         "percent": percent,
-        "title": f"{scene.component}, top {percent:g} % of each domain's mean attribution",
+        "title": f"{scene.component}, top {percent:g} % of each domain",
     }
 
 
@@ -87,7 +87,7 @@ FAMILIES = (
             "Accuracy",
             overview="Share of token-aligned minimal pairs of which a model gets both the clean and the corrupted "
             "problem right; independent guesses reach 25 %. Colours run from 50 to 100 %. Crossed out: not included. "
-            "“–”: not known. {rule}",
+            "Grey: not known. {rule}",
         ),
         method="accuracy",
     ),
