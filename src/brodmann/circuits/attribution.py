@@ -139,15 +139,25 @@ class Attributor:
 
         ``contrast``: what the metric is divided by. A value that is not finite is an error.
         """
+        for part in self.of_all(items, lambda number: f"{task}, item {number}", on_items):
+            for values in part.values.values():
+                values /= contrast
+            yield part
+
+    def of_all(
+        self,
+        items: Sequence[EncodedItem],
+        where: Callable[[int], str],
+        on_items: Callable[[int], object] | None = None,
+    ) -> Iterator[Contributions]:
+        """The same of items of several tasks, undivided; ``where`` names an item in errors."""
         for part in self._chunks(items, self._attributed):
             if not part.is_finite:
                 # Keys that are not finite reach all rows of a tree: which item's they are, it tells alone.
                 for number in part.numbers:
                     [alone] = self._chunks([items[number]], self._attributed)
-                    refuse_non_finite(task, replace(alone, numbers=[number]))
-                refuse_non_finite(task, part)
-            for values in part.values.values():
-                values /= contrast
+                    refuse_non_finite(where, replace(alone, numbers=[number]))
+                refuse_non_finite(where, part)
             if on_items is not None:
                 on_items(len(part.numbers))
             yield part
@@ -467,14 +477,14 @@ class _UnitPatches:
         return found
 
 
-def refuse_non_finite(task: str, part: Contributions) -> None:
+def refuse_non_finite(where: Callable[[int], str], part: Contributions) -> None:
     """An error that names the first item with a value that is not finite."""
     for component, values in part.values.items():
         finite = torch.isfinite(values).flatten(1).all(1)
         if not bool(finite.all()):
             number = part.numbers[int((~finite).nonzero()[0])]
             raise UserError.at(
-                f"{task}, item {number}",
+                where(number),
                 f"the attribution of its {component} is not finite",
                 "the model's weights or dtype are at fault; try dtype: float32 or bfloat16",
             )

@@ -55,19 +55,35 @@ def score_items(
     on_batch: Callable[[int], object] | None = None,
 ) -> BaselineScores:
     """Score all aligned items of a task."""
-    aligned = [number for number, item in enumerate(items) if item.aligned]
-    queries = [query for number in aligned for query in queries_of(items[number])]
+    return score_lists([task], [items], scorer, on_batch)[0]
+
+
+def score_lists(
+    tasks: Sequence[str],
+    lists: Sequence[list[EncodedItem]],
+    scorer: Scorer,
+    on_batch: Callable[[int], object] | None = None,
+) -> list[BaselineScores]:
+    """The same of several tasks at once."""
+    places = [
+        (which, number)
+        for which, items in enumerate(lists)
+        for number, item in enumerate(items)
+        if item.aligned
+    ]
+    queries = [query for which, number in places for query in queries_of(lists[which][number])]
     values = iter(scorer.log_probabilities(queries, on_batch))
-    rows = {number: [next(values) for _ in range(4)] for number in aligned}
-    for number, row in rows.items():
-        for value in row:
+    rows: list[dict[int, list[float]]] = [{} for _ in lists]
+    for which, number in places:
+        rows[which][number] = own = [next(values) for _ in range(4)]
+        for value in own:
             if not math.isfinite(value):
                 raise UserError.at(
-                    f"{task}, item {number}",
+                    f"{tasks[which]}, item {number}",
                     f"the model gives a log-probability of {value}",
                     "its weights or dtype are at fault; try dtype: float32",
                 )
-    return gathered(items, rows)
+    return [gathered(items, own) for items, own in zip(lists, rows, strict=True)]
 
 
 def gathered(items: list[EncodedItem], rows: Mapping[int, Sequence[float]]) -> BaselineScores:

@@ -57,7 +57,7 @@ class Taken:
         ]
 
     def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """(lanes, positions) of nodes; those of the last few lists are kept, as layer after layer asks for them."""
+        """(lanes, positions) of nodes; the last few are kept, as layer after layer asks for the same."""
         for known, there, found in self._found:
             if known is nodes and there == device:
                 return found

@@ -51,6 +51,18 @@ class Reads(Protocol):
 B = TypeVar("B", bound=Counting)
 
 
+class Together(Protocol[B]):
+    """Computes several works at once, where one by one each would be too small for the machine."""
+
+    def fits(self, bench: B, works: Sequence[Missing[B]]) -> bool:
+        """Whether so many are still worth being computed at once."""
+
+    def compute(
+        self, bench: B, works: Sequence[Missing[B]], on_step: OnStep
+    ) -> Iterator[tuple[Work[B], Mapping[Any, bytes]]]:
+        """(work, its records) for each of the works, as soon as they are known."""
+
+
 @dataclass(frozen=True)
 class Work(Generic[B]):
     """One computation and the records that it makes.
@@ -58,7 +70,8 @@ class Work(Generic[B]):
     ``keys``: name of a record -> its key. ``compute`` is given what computes, the names of the records that
     the store lacks, and what moves the progress bar; it yields name -> payload, part by part. ``steps``: how
     far the bar goes for these names; without it the engine counts records. ``group``: what the ledger lists
-    as computed or reused (a task, a network); nothing if empty.
+    as computed or reused (a task, a network); nothing if empty. ``together``: what computes it with others
+    that name the same; all works of a batch have it.
     """
 
     what: str
@@ -66,6 +79,7 @@ class Work(Generic[B]):
     compute: Callable[[B, Sequence[Any], OnStep], Iterable[Mapping[Any, bytes]]]
     group: str = ""
     steps: Callable[[B, Sequence[Any]], int] | None = None
+    together: Together[B] | None = None
 
     @classmethod
     def one(cls, name: str, key: str, compute: Callable[[B], bytes], *, group: str = "") -> Work[B]:
@@ -191,15 +205,42 @@ class Pass(Generic[B]):
         bench = self.bench
         total = sum(one.steps(bench) for one in missing)
         with _bar(total, title, unit) as (on_step, on_work):
-            for one in missing:
-                on_work(one.work.what)
-                for part in one.work.compute(bench, one.names, on_step):
-                    store.put_many({one.work.keys[name]: own for name, own in part.items()})
+            for batch in _batches(bench, missing):
+                on_work(batch[0].work.what)
+                for work, part in _computed(bench, batch, on_step):
+                    store.put_many({work.keys[name]: own for name, own in part.items()})
                     self.made += len(part)
-                    if one.work.steps is None:
+                    if work.steps is None:
                         on_step(len(part))
-                if one.work.group:
-                    self._groups[one.work.group] = True
+                    if work.group:
+                        self._groups[work.group] = True
+
+
+def _batches(bench: B, missing: Sequence[Missing[B]]) -> Iterator[list[Missing[B]]]:
+    """Works that are computed at once, in order; most of them alone."""
+    batch: list[Missing[B]] = []
+    for one in missing:
+        together = batch[0].work.together if batch else None
+        joins = together is not None and one.work.together is together
+        if batch and not (joins and together is not None and together.fits(bench, [*batch, one])):
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _computed(
+    bench: B, batch: Sequence[Missing[B]], on_step: OnStep
+) -> Iterator[tuple[Work[B], Mapping[Any, bytes]]]:
+    """What a batch makes, part by part."""
+    together = batch[0].work.together
+    if len(batch) > 1 and together is not None:
+        yield from together.compute(bench, batch, on_step)
+        return
+    for one in batch:
+        for part in one.work.compute(bench, one.names, on_step):
+            yield one.work, part
 
 
 def _missing(works: Sequence[Work[B]], store: Store) -> list[Missing[B]]:

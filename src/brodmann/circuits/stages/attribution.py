@@ -24,6 +24,7 @@ from brodmann.circuits.masks import Selection, select_units, selections, write_m
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.circuits.stages.baseline import store_key as baseline_key
+from brodmann.circuits.stages.together import Joined, fit
 from brodmann.config.selection import KEPT_PERCENT
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
@@ -34,11 +35,15 @@ from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import Target, plan_of
 from brodmann.store.store import Store
 from brodmann.store.tensors import facts_of, read_tensor, write_tensors
-from brodmann.store.work import OnStep, Pass, Records, Work
+from brodmann.store.work import Missing, OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
 
 # Replicates are summed on the GPU if they take no larger share of what is free there: batches need the rest.
 _SUMS_SHARE = 0.1
+
+
+# Bytes of sums of lists that are attributed together.
+_MOST_HELD = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -188,12 +193,59 @@ def run_pass(
         )
         second = (stage.second_list(one, this.store("baseline"), manifest) for one in again)
         wanted += [own for own in second if own is not None]
-        works = [work for own in wanted for work in _works(stage, own, this.store())]
+        together = Attributions(stage)
+        works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
         this.make(works, bar="attribution", unit="item")
 
 
-def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]:
+class Attributions:
+    """Attributes the lists of several tasks together: their prompts and tails in common trees."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._lists: dict[str, ItemList] = {}
+
+    def enter(self, items: ItemList) -> None:
+        """What a work of this list's name is about."""
+        self._lists[items.label] = items
+
+    def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
+        """See ``store.work.Together``."""
+        lists = [self._lists[one.work.what] for one in works]
+        alike = len({self._components(one) for one in works}) == 1
+        if not alike or len(works) * self._held() > _MOST_HELD:
+            return False
+        return fit(bench, (bench.encoded(items) for items in lists))
+
+    def _held(self) -> int:
+        """Bytes of one list's sums."""
+        wanted = self.stage.replication
+        each = 8 + 4 * (2 * wanted["splits"] + wanted["bootstraps"])
+        shapes = [self.stage.shape(component) for component in self.stage.settings.components]
+        return each * sum(layers * units for layers, units in shapes)
+
+    def compute(
+        self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
+    ) -> Iterator[tuple[Work[Bench], dict[str, bytes]]]:
+        """See ``store.work.Together``."""
+        session = Session(bench, self.stage)
+        lists = [self._lists[one.work.what] for one in works]
+        components = self._components(works[0])
+        found = session.estimate(lists, components, on_step)
+        for one, items, sums in zip(works, lists, found, strict=True):
+            for component in components:
+                yield one.work, {items.named(component): session.record(items, sums[component])}
+
+    def _components(self, one: Missing[Bench]) -> tuple[str, ...]:
+        items = self._lists[one.work.what]
+        return tuple(c for c in self.stage.settings.components if items.named(c) in one.names)
+
+
+def _works(
+    stage: Stage, items: ItemList, store: Store, together: Attributions
+) -> Iterator[Work[Bench]]:
     """A list's attribution, and the comparison of estimators on it, which reads the attribution."""
+    together.enter(items)
     components = stage.settings.components
     names = {items.named(component): component for component in components}
     compared = {items.compared(component): component for component in components}
@@ -201,11 +253,8 @@ def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]
     def attribute(
         bench: Bench, lacking: Sequence[str], on_step: OnStep
     ) -> Iterator[dict[str, bytes]]:
-        session = Session(bench, stage)
-        piece = _Piece(items, tuple(names[name] for name in lacking))
-        found = session.estimate(piece, bench.encoded(items), on_step)
-        for name in lacking:
-            yield {name: session.record(items, found[names[name]])}
+        for _, part in together.compute(bench, [Missing(work, tuple(lacking))], on_step):
+            yield part
 
     def compare(bench: Bench, lacking: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
         session = Session(bench, stage)
@@ -214,18 +263,15 @@ def _works(stage: Stage, items: ItemList, store: Store) -> Iterator[Work[Bench]]
             yield {name: session.compare(items, used, compared[name], store)}
 
     keys = {name: stage.key(items, component) for name, component in names.items()}
-    yield Work(items.label, keys, attribute, items.label, steps=lambda *_: len(items.used))
+    work = Work(
+        *(items.label, keys, attribute, items.label),
+        steps=lambda *_: len(items.used),
+        together=together,
+    )
+    yield work
     if items.task in stage.settings.agreement.tasks and not items.second:
         keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
         yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Items, and the components that are attributed on them at once."""
-
-    items: ItemList
-    components: tuple[str, ...]
 
 
 class Session:
@@ -277,16 +323,27 @@ class Session:
         place = device if there else torch.device("cpu")
         return {c: Accumulator(weights, shape, place) for c, shape in shapes.items()}
 
-    def estimate(self, piece: _Piece, used: Sequence[Any], on_items: Any) -> dict[str, Accumulator]:
-        """Mean and replicates of every missing component."""
-        chosen, task = estimator(self.stage.settings), piece.items.items.task
-        sums = self.sums(piece.items, piece.components)
-        attributor = self.attributor(piece.components, chosen)
-        for part in attributor.contributions(task, used, on_items=on_items):
-            for component, values in part.values.items():
-                sums[component].add(part.numbers, values)
-        sums = {c: chosen.refined(attributor, c, found, used) for c, found in sums.items()}
-        return sums
+    def estimate(
+        self, lists: Sequence[ItemList], components: Sequence[str], on_items: Any
+    ) -> Iterator[dict[str, Accumulator]]:
+        """Mean and replicates of these components, list by list."""
+        chosen = estimator(self.stage.settings)
+        sums = [self.sums(items, components) for items in lists]
+        attributor = self.attributor(components, chosen)
+        encoded = [self.bench.encoded(items) for items in lists]
+        joined = Joined.of(encoded)
+
+        def where(number: int) -> str:
+            which, own = joined.place(number)
+            return f"{lists[which].items.task}, item {own}"
+
+        for part in attributor.of_all(joined.items, where, on_items):
+            for which, (rows, numbers) in joined.split(part.numbers).items():
+                for component, values in part.values.items():
+                    own = values if len(rows) == len(values) else values[rows]
+                    sums[which][component].add(numbers, own)
+        for own, used in zip(sums, encoded, strict=True):
+            yield {c: chosen.refined(attributor, c, found, used) for c, found in own.items()}
 
     def record(self, items: ItemList, sums: Accumulator) -> bytes:
         """What is stored of a list's sums: the mean, and the strongest units of the replicates."""

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from brodmann.circuits.inclusion import Baseline, Lent, baseline_of
+from brodmann.circuits.stages.together import fit
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner.asked import attributions_are_asked
 from brodmann.runner.bench import Bench
+from brodmann.runner.encode import EncodedItem
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import plan_of
-from brodmann.store.work import OnStep, Pass, Records, Work
+from brodmann.store.work import Missing, OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
 
 
@@ -58,24 +60,66 @@ def run_pass(
             surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"))
             works = [surveyed.work(items, items.task) for items in tasks]
         else:
-            works = [scoring(card, one, plan_of(study, card, one), one.task) for one in tasks]
+            together = Scorings()
+            works = [
+                scoring(card, one, plan_of(study, card, one), one.task, together=together)
+                for one in tasks
+            ]
         this.make(works, bar="baseline", unit="answer")
 
 
-def scoring(
-    card: ModelCard, items: TaskItems, plan: PromptPlan, group: str = "", *, passes: bool = True
-) -> Work[Bench]:
-    """The scores of one task, as a record; ``passes``: whether it says how many forward passes it took."""
+class Scorings:
+    """Scores tasks together: their answers in common trees."""
 
-    def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
-        from brodmann.runner.answers import score_items
+    def __init__(self) -> None:
+        self._tasks: dict[str, tuple[TaskItems, PromptPlan, bool]] = {}
+
+    def enter(self, items: TaskItems, plan: PromptPlan, passes: bool) -> None:
+        """What a work of this task's name is about."""
+        self._tasks[items.task] = items, plan, passes
+
+    def encoded(self, bench: Bench, works: Sequence[Missing[Bench]]) -> list[list[EncodedItem]]:
+        """The items of each work."""
+        return [bench.encode(*self._tasks[one.work.what][:2]) for one in works]
+
+    def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
+        """See ``store.work.Together``."""
+        return fit(bench, self.encoded(bench, works))
+
+    def compute(
+        self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
+    ) -> Iterator[tuple[Work[Bench], dict[str, bytes]]]:
+        """See ``store.work.Together``."""
+        from brodmann.runner.answers import score_lists
 
         before = bench.engine.forward_passes
-        found = score_items(items.task, bench.encode(items, plan), bench.scorer, on_batch=on_step)
-        record = {**asdict(found), "computed_with": bench.made_with}
-        if passes:
-            record["forward_passes"] = bench.engine.forward_passes - before
-        yield {name: canonical_json(record) for name in names}
+        tasks = [self._tasks[one.work.what] for one in works]
+        names = [items.task for items, _, _ in tasks]
+        found = score_lists(names, self.encoded(bench, works), bench.scorer, on_batch=on_step)
+        ran = bench.engine.forward_passes - before
+        for one, scores, (_, _, passes) in zip(works, found, tasks, strict=True):
+            record = {**asdict(scores), "computed_with": bench.made_with}
+            if passes:  # of all tasks that were run together
+                record["forward_passes"] = ran
+            yield one.work, dict.fromkeys(one.names, canonical_json(record))
+
+
+def scoring(
+    card: ModelCard,
+    items: TaskItems,
+    plan: PromptPlan,
+    group: str = "",
+    *,
+    passes: bool = True,
+    together: Scorings | None = None,
+) -> Work[Bench]:
+    """The scores of one task, as a record; ``passes``: whether it says how many forward passes it took."""
+    scorings = together or Scorings()
+    scorings.enter(items, plan, passes)
+
+    def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
+        for _, part in scorings.compute(bench, [Missing(work, tuple(names))], on_step):
+            yield part
 
     def answers(bench: Bench, _: Sequence[str]) -> int:
         from brodmann.runner.answers import count_queries
@@ -83,7 +127,8 @@ def scoring(
         return count_queries(bench.encode(items, plan))
 
     keys = {items.task: store_key(card, items, plan)}
-    return Work(items.task, keys, compute, group, steps=answers)
+    work = Work(items.task, keys, compute, group, steps=answers, together=together)
+    return work
 
 
 def write_baseline(

@@ -7,19 +7,21 @@ those of the passes alone, so that nothing hangs on which of them made a record.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from brodmann.circuits.estimators import estimator
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.stages.attribution import Session, Stage
-from brodmann.circuits.stages.baseline import scoring
+from brodmann.circuits.stages.baseline import Scorings, scoring
+from brodmann.circuits.stages.together import Joined, fit
 from brodmann.files import canonical_json
 from brodmann.runner.bench import Bench
 from brodmann.store.store import Store
-from brodmann.store.work import OnStep, Work
+from brodmann.store.work import Missing, OnStep, Work
 from brodmann.tasks.items import TaskItems
 
 if TYPE_CHECKING:
@@ -31,11 +33,13 @@ _MOST_HELD = 2 << 30
 
 @dataclass(frozen=True)
 class Survey:
-    """Baselines of one model, with their attributions in ``store``."""
+    """Baselines of one model, with their attributions in ``store``; tasks are surveyed together."""
 
     stage: Stage
     store: Store
     second: bool = False  # whether items are those of the second seed
+    _tasks: dict[str, tuple[TaskItems, bool]] = field(default_factory=dict)
+    _plain: Scorings = field(default_factory=Scorings)
 
     @property
     def applies(self) -> bool:
@@ -45,49 +49,63 @@ class Survey:
 
     def work(self, items: TaskItems, group: str = "", *, passes: bool = True) -> Work[Bench]:
         """The scores of one task, as ``baseline.scoring`` makes them."""
-        plain = scoring(self.stage.card, items, self.stage.plan(items), group, passes=passes)
+        plan = self.stage.plan(items)
+        plain = scoring(self.stage.card, items, plan, group, passes=passes, together=self._plain)
         if not self.applies or self._held(items) > _MOST_HELD:
             return plain
+        self._tasks[plain.what] = items, passes
 
         def compute(
             bench: Bench, names: Sequence[str], on_step: OnStep
-        ) -> Iterator[dict[str, bytes]]:
-            found = self._surveyed(bench, items, on_step, passes)
-            if found is not None:
-                yield dict.fromkeys(names, found)
-                return
-            for part in plain.compute(bench, names, on_step):  # says where a value is not finite
-                yield dict(part)
+        ) -> Iterator[Mapping[str, bytes]]:
+            for _, part in self.compute(bench, [Missing(plain, tuple(names))], on_step):
+                yield part
 
-        return Work(plain.what, plain.keys, compute, group, steps=plain.steps)
+        return Work(plain.what, plain.keys, compute, group, steps=plain.steps, together=self)
 
     def _held(self, items: TaskItems) -> int:
         """Bytes of all items' contributions."""
         shapes = [self.stage.shape(component) for component in self.stage.settings.components]
         return len(items) * sum(4 * layers * units for layers, units in shapes)
 
-    def _surveyed(
-        self, bench: Bench, items: TaskItems, on_step: OnStep, passes: bool
-    ) -> bytes | None:
-        """The baseline's record; the attribution's is put into its store."""
+    def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
+        """See ``store.work.Together``."""
+        tasks = [self._tasks[one.work.what][0] for one in works]
+        if sum(map(self._held, tasks)) > _MOST_HELD:
+            return False
+        return fit(bench, (bench.encode(items, self.stage.plan(items)) for items in tasks))
+
+    def compute(
+        self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
+    ) -> Iterator[tuple[Work[Bench], Mapping[str, bytes]]]:
+        """See ``store.work.Together``. The attributions are put into their store."""
         from brodmann.runner.answers import gathered
 
         session = Session(bench, self.stage)
-        encoded = bench.encode(items, self.stage.plan(items))
+        tasks = [self._tasks[one.work.what] for one in works]
+        encoded = [bench.encode(items, self.stage.plan(items)) for items, _ in tasks]
         before = bench.engine.forward_passes
         settings = self.stage.settings
         attributor = session.attributor(settings.components, estimator(settings))
-        aligned = [n for n, item in enumerate(encoded) if item.aligned]
-        some = [encoded[n] for n in aligned]
-        parts = list(attributor.with_scores(some, on_items=lambda count: on_step(4 * count)))
-        rows = {aligned[n]: row for part in parts for n, row in _scores(part)}
-        if not all(math.isfinite(value) for row in rows.values() for value in row):
-            return None
-        found = {**asdict(gathered(encoded, rows)), "computed_with": bench.made_with}
-        if passes:
-            found["forward_passes"] = bench.engine.forward_passes - before
-        self._keep(session, items, found, parts, aligned)
-        return canonical_json(found)
+        joined = Joined.of(encoded)
+        parts = list(attributor.with_scores(joined.items, lambda count: on_step(4 * count)))
+        if not all(np.isfinite(part.scores).all() for part in parts if part.scores is not None):
+            yield from self._plain.compute(bench, works, lambda _: None)  # says where
+            return
+        ran = bench.engine.forward_passes - before
+        for which, (one, (items, passes)) in enumerate(zip(works, tasks, strict=True)):
+            own = [of for part in parts if (of := _of(part, joined.split(part.numbers).get(which)))]
+            rows = {
+                number: row.tolist()
+                for part in own
+                if part.scores is not None
+                for number, row in zip(part.numbers, part.scores, strict=True)
+            }
+            found = {**asdict(gathered(encoded[which], rows)), "computed_with": bench.made_with}
+            if passes:  # of all tasks that were run together
+                found["forward_passes"] = ran
+            self._keep(session, items, found, own)
+            yield one.work, dict.fromkeys(one.names, canonical_json(found))
 
     def _keep(
         self,
@@ -95,7 +113,6 @@ class Survey:
         items: TaskItems,
         scores: dict[str, Any],
         parts: Sequence[Contributions],
-        aligned: Sequence[int],
     ) -> None:
         """Put the attribution of the used items into its store, if the task is included."""
         baseline = baseline_of(scores, self.stage.entry.inclusion)
@@ -105,8 +122,8 @@ class Survey:
         place = {number: n for n, number in enumerate(own.used)}
         sums = session.sums(own, self.stage.settings.components)
         for part in parts:
-            rows = [row for row, n in enumerate(part.numbers) if aligned[n] in place]
-            used = [place[aligned[part.numbers[row]]] for row in rows]
+            rows = [row for row, number in enumerate(part.numbers) if number in place]
+            used = [place[part.numbers[row]] for row in rows]
             for component, values in part.values.items():
                 sums[component].add(used, values[rows])
         if not all(one.is_finite for one in sums.values()):
@@ -121,6 +138,10 @@ class Survey:
         )
 
 
-def _scores(part: Contributions) -> Iterator[tuple[int, list[float]]]:
-    assert part.scores is not None
-    yield from zip(part.numbers, part.scores.tolist(), strict=True)
+def _of(part: Contributions, share: tuple[list[int], list[int]] | None) -> Contributions | None:
+    """What a part holds of one task: ``share`` are its rows, and which of the task's items they are."""
+    if share is None or part.scores is None:
+        return None
+    rows, numbers = share
+    values = {component: values[rows] for component, values in part.values.items()}
+    return replace(part, numbers=numbers, values=values, scores=part.scores[rows])

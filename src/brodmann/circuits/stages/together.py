@@ -1,0 +1,59 @@
+"""Items of several tasks that are run at once: each task alone would leave much of a GPU idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from brodmann.runner.bench import Bench
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.trees import Tree
+
+# Trees that a batch of tasks may fill: what a killed pass computes again at most.
+_TREES = 2
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The items of several lists, one after another; ``starts``: where each list begins, and the end."""
+
+    items: list[EncodedItem]
+    starts: list[int]
+
+    @classmethod
+    def of(cls, lists: Iterable[Sequence[EncodedItem]]) -> Joined:
+        """All of them, in order."""
+        items: list[EncodedItem] = []
+        starts = [0]
+        for own in lists:
+            items += own
+            starts.append(len(items))
+        return cls(items, starts)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """(which list, which of its items) an item is."""
+        which = next(n for n, end in enumerate(self.starts[1:]) if number < end)
+        return which, number - self.starts[which]
+
+    def split(self, numbers: Sequence[int]) -> dict[int, tuple[list[int], list[int]]]:
+        """List -> (rows of ``numbers`` that are of it, which of its items these are)."""
+        found: dict[int, tuple[list[int], list[int]]] = {}
+        for row, number in enumerate(numbers):
+            which, own = self.place(number)
+            rows, items = found.setdefault(which, ([], []))
+            rows.append(row)
+            items.append(own)
+        return found
+
+
+def fit(bench: Bench, lists: Iterable[Sequence[EncodedItem]]) -> bool:
+    """Whether the prompts of these lists fill few trees of the engine's size."""
+    tree = Tree()
+    for items in lists:
+        for item in items:
+            if item.aligned:
+                tree.add(item.clean)
+                tree.add(item.corrupted)
+        if len(tree) > _TREES * bench.engine.nodes:
+            return False
+    return True
