@@ -445,11 +445,12 @@ class _Prompts:
 def _complete(chunk: Chunk, rows: list[int], sums: np.ndarray) -> None:
     """Add what tails give, float64 [tails, (correct, incorrect)], to the scores of a chunk."""
     assert chunk.scores is not None
-    if chunk.items[rows[0]].incorrect is not None:
-        chunk.scores[rows, 2:] = sums
-        return
-    chunk.scores[rows, 1] = sums[:, 0]
-    chunk.scores[rows, 3] += sums[:, 0]
+    for row, (correct, incorrect) in zip(rows, sums, strict=True):
+        if chunk.items[row].incorrect is not None:
+            chunk.scores[row, 2:] = correct, incorrect
+        else:
+            chunk.scores[row, 1] = correct
+            chunk.scores[row, 3] += correct
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def keys_per_node(hidden: int, neurons: int, heads: int) -> float:
     """Attention to so many keys costs a node as much as a block's weights.
 
     A block's products with weights are about twice its parameters for each node; attention's, four times the
-    heads' width for each node and key.
+    heads' width for each node and key (of a model without known heads, as wide as the residual stream).
     """
-    return (3 * neurons * hidden + 3 * hidden**2) / (2 * heads)
+    return (3 * neurons * hidden + 3 * hidden**2) / (2 * (heads or hidden))
 
 
 def lane_nodes(hidden: int, neurons: int, heads: int) -> int:

@@ -56,7 +56,7 @@ def test_does_not_depend_on_the_batch(models, family):
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "bloom", "chatglm"])
-@pytest.mark.parametrize("items", [ITEMS, SINGLE])
+@pytest.mark.parametrize("items", [ITEMS, SINGLE, ITEMS[:2] + SINGLE])
 @pytest.mark.parametrize("gradient", ["both_answers", "correct_answer"])
 def test_a_baseline_is_read_on_the_way(models, family, items, gradient):
     """Scores are those of whole sequences, contributions those without scores."""

@@ -222,7 +222,7 @@ class Attributions:
         wanted = self.stage.replication
         each = 8 + 4 * (2 * wanted["splits"] + wanted["bootstraps"])
         shapes = [self.stage.shape(component) for component in self.stage.settings.components]
-        return each * sum(layers * units for layers, units in shapes)
+        return int(each * sum(layers * units for layers, units in shapes))
 
     def compute(
         self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
