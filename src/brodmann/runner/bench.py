@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -48,9 +48,9 @@ class Bench:
         """Tokens that are run at once, if the user says so."""
         return self.study.execution.batch_tokens
 
-    @property
-    def made_with(self) -> dict[str, Any]:
-        """For records: software and device."""
+    @cached_property
+    def made_with(self) -> Mapping[str, Any]:
+        """For records: software and device. Versions are read from files: once, not for every record."""
         return {**software(), "device": str(self.model.device)}
 
     @property

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 # Lesions that are measured between two writes to the store: what a killed job loses at most.
 BLOCK = 32
+# Trees of the engine's size that such a block fills at least.
+_TREES = 2
 
 CONDITIONS = ("intact", "circuit", "layer_matched", "random")
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
@@ -236,13 +238,16 @@ class Lesions:
     ) -> Iterator[dict[tuple[int, ...], bytes]]:
         """Lesion -> its record, block by block."""
         from brodmann.circuits.ablation import Ablator, Lesion
+        from brodmann.circuits.lesions import rows_of
 
         target, items = self.target, bench.encoded(self.target)
         ablator = Ablator(bench.model, component=self.component, engine=bench.engine)
         means = ablator.mean_activations(items) if self.kind == "mean" else None
         width = self.ablation.stage.shape(self.component)[1]
-        for start in range(0, len(lesions), BLOCK):
-            block = lesions[start : start + BLOCK]
+        nodes = sum(len(row.changed) for item in items for row in rows_of(item, self.kind))
+        at_once = max(BLOCK, _TREES * bench.engine.nodes // max(1, nodes))
+        for start in range(0, len(lesions), at_once):
+            block = lesions[start : start + at_once]
             chosen = [Lesion.of(units, width) for units in block]
             scores = ablator.scores(items, chosen, self.kind, means, on_step)
             _, n_items, n_names = scores.shape

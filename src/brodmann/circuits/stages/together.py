@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from brodmann.runner.bench import Bench
 from brodmann.runner.encode import EncodedItem
-from brodmann.runner.trees import Tree
 
-# Trees that a batch of tasks may fill: what a killed pass computes again at most.
+# Trees that a batch of tasks may fill, at two tokens for a node: what a killed pass computes again at most.
 _TREES = 2
 
 
@@ -47,13 +46,6 @@ class Joined:
 
 
 def fit(bench: Bench, lists: Iterable[Sequence[EncodedItem]]) -> bool:
-    """Whether the prompts of these lists fill few trees of the engine's size."""
-    tree = Tree()
-    for items in lists:
-        for item in items:
-            if item.aligned:
-                tree.add(item.clean)
-                tree.add(item.corrupted)
-        if len(tree) > _TREES * bench.engine.nodes:
-            return False
-    return True
+    """Whether the prompts of these lists fill few trees of the engine's size; what they share is not seen."""
+    aligned = (item for items in lists for item in items if item.aligned)
+    return sum(2 * len(item.clean) for item in aligned) <= 2 * _TREES * bench.engine.nodes
