@@ -301,7 +301,7 @@ def wrap_model(
     """
     hf.eval()
     hf.requires_grad_(False)
-    # cuDNN's attention plans every new shape for a tenth of a second; trees have nearly as many shapes as runs.
+    # cuDNN's attention plans every new shape for a tenth of a second, and trees have many shapes.
     torch.backends.cuda.enable_cudnn_sdp(False)
     widen_head(hf)
     # What the user names is meant to be there.

@@ -9,6 +9,7 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
+from brodmann.errors import UserError
 from brodmann.runner.context import common_prefix
 
 LESIONS = [
@@ -156,5 +157,5 @@ def test_memory_for_not_even_one_item_is_an_error(models, monkeypatch):
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(ablator.engine, "run", scarce)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(UserError, match="not enough memory"):
         ablator.scores(ITEMS, lesions(ablator.model, "neurons"), "corrupted")
