@@ -65,24 +65,6 @@ class UnitSite:
         value = _first(getattr(self.envoy, self.side))
         return value.transpose(0, 1) if self.sequence_first else value
 
-    def snapshot(self) -> torch.Tensor:
-        """A detached copy, to keep: some models go on to change the live value in place."""
-        return self.get().detach().clone()
-
-    def watch(self) -> torch.Tensor:
-        """The value that the model goes on with, ready to be differentiated with respect to.
-
-        Watch any number of sites in one trace, then call ``torch.autograd.grad(metric, watched)``
-        in it: watching one site does not cut the paths to it from those below.
-        """
-        value = self.get()
-        if not value.requires_grad:
-            value = value.detach().requires_grad_(True)
-        # A clone, as some models change an output in place, which a leaf does not allow. Put back
-        # in any case: in the other layout ``value`` is only a view of what the model has.
-        self.set(value.clone() if self.side == "output" else value)
-        return value
-
     def set(self, value: torch.Tensor) -> None:
         """Let the model go on with ``value`` instead."""
         if self.sequence_first:
@@ -225,10 +207,6 @@ class LoadedModel:
         if site in self.missing:
             works = [other for other in SITES if other not in self.missing]
             raise UserError(with_what_works(self.missing[site], works))
-
-    def split_heads(self, values: torch.Tensor) -> torch.Tensor:
-        """[..., heads * head_dim] -> [..., heads, head_dim]."""
-        return values.unflatten(-1, (self.widths.heads, self.widths.head_dim))
 
 
 def envoy_at(nn: TransformersModel, path: str) -> Envoy:
