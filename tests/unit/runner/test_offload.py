@@ -26,6 +26,7 @@ from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
 from brodmann.runner.context import Reader
 from brodmann.runner.generation import continuation
+from brodmann.runner.memory import Budget
 from brodmann.runner.scoring import Scorer
 from brodmann.runner.writing import written_share
 
@@ -185,3 +186,10 @@ def test_another_dtype_than_the_checkpoints_comes_from_disk(tmp_path):
     written = tiny_model("llama").model.layers[1].mlp.down_proj.weight
     with resident(model.hf.model.layers[1].mlp.down_proj) as here:
         assert torch.equal(here.weight, written.bfloat16())
+
+
+def test_a_budget_is_that_of_the_fullest_device(monkeypatch):
+    free = {CPU: 1000, torch.device("meta"): 400}
+    monkeypatch.setattr("brodmann.runner.memory._free", free.__getitem__)
+    assert Budget(CPU).free() == 1000
+    assert Budget(*free).free() == Budget(torch.device("meta")).free() == 400
