@@ -30,7 +30,7 @@ from brodmann.models.architecture import (
 )
 from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
-from brodmann.models.placement import compute_devices, find_device, input_device, placement
+from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.sites import COMPONENTS, HEADS, SITES
 
@@ -55,7 +55,6 @@ class UnitSite:
     """
 
     name: str
-    layer: int
     envoy: Envoy
     side: str  # input | output
     sequence_first: bool
@@ -143,11 +142,6 @@ class LoadedModel:
         return input_device(self.hf)
 
     @property
-    def devices(self) -> tuple[torch.device, ...]:
-        """Every device that the model computes on."""
-        return compute_devices(self.hf)
-
-    @property
     def n_parameters(self) -> int:
         """Numbers in the weights, those that modules share counted once.
 
@@ -186,7 +180,6 @@ class LoadedModel:
             path += f".{getattr(self.architecture, site)}"
         return UnitSite(
             name=site,
-            layer=layer,
             envoy=envoy_at(self.nn, path),
             side=SITES[site].side,
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
@@ -196,7 +189,6 @@ class LoadedModel:
         """What enters the final norm, whatever is edited below: it stands above all layers."""
         return UnitSite(
             name="features",
-            layer=self.n_layers,
             envoy=envoy_at(self.nn, self.architecture.final_norm),
             side="input",
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,

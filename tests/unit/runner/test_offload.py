@@ -20,7 +20,7 @@ from brodmann.circuits.estimators.relp import Relp
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model, wrap_model
-from brodmann.models.placement import offloaded, resident
+from brodmann.models.placement import compute_devices, offloaded, resident
 from brodmann.models.selfcheck import self_check
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
@@ -148,7 +148,7 @@ def test_every_measurement_is_that_of_a_plain_load(models, family, way, tmp_path
     plain, model = models(family), way(family, tmp_path)
     assert offloaded(model.hf)
     assert not offloaded(plain.hf)
-    assert (model.device, model.devices) == (CPU, (CPU,))
+    assert (model.device, compute_devices(model.hf)) == (CPU, (CPU,))
     # In this order on one model: what one measurement leaves behind must not disturb the next.
     for measured in MEASUREMENTS:
         same(measured(model), measured(plain))
