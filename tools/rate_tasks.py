@@ -31,7 +31,6 @@ def main() -> None:
     from brodmann.models.cache import Cache
     from brodmann.models.load import load_model
     from brodmann.models.sources import fetch, locate
-    from brodmann.runner.context import Reader
     from brodmann.runner.scoring import Scorer
     from brodmann.tasks.catalogue import list_tasks, select
 
@@ -40,7 +39,7 @@ def main() -> None:
     tasks = select(list_tasks(ROOT / "data"), options.tasks or ["*"], "the task")
     entry, cache = study.model(options.model), Cache()
     model = load_model(locate(entry, cache, fetch(entry, cache)), name=entry.name)
-    scorer = Scorer(model.hf, model.device, reader=Reader(model))
+    scorer = Scorer(model)
     rows = []
     for task in tasks:
         rates = [rate(task, seed, options.items, model, scorer) for seed in options.seeds]

@@ -35,7 +35,6 @@ from brodmann.runner.trees import NONE, Tree
 from brodmann.sites import COMPONENTS, SITES
 
 BOTH_ANSWERS = "both_answers"
-CORRECT_ANSWER = "correct_answer"
 
 Found = TypeVar("Found")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,12 +21,6 @@ def config_schema(section: type[Section] = Config) -> dict[str, Any]:
     """The schema, without references: one mapping of plain JSON types."""
     whole = section.model_json_schema(mode="validation")
     return _plain(whole, whole.get("$defs", {}))
-
-
-def load_schema(path: str | Path) -> dict[str, Any]:
-    """Read the schema file (YAML)."""
-    schema: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return schema
 
 
 def schema_page() -> str:

@@ -30,7 +30,7 @@ from brodmann.models.architecture import (
 )
 from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
-from brodmann.models.placement import compute_devices, find_device, input_device, placement
+from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.sites import COMPONENTS, HEADS, SITES
 
@@ -55,7 +55,6 @@ class UnitSite:
     """
 
     name: str
-    layer: int
     envoy: Envoy
     side: str  # input | output
     sequence_first: bool
@@ -64,24 +63,6 @@ class UnitSite:
         """The live value: what is written to it in place, the model goes on with."""
         value = _first(getattr(self.envoy, self.side))
         return value.transpose(0, 1) if self.sequence_first else value
-
-    def snapshot(self) -> torch.Tensor:
-        """A detached copy, to keep: some models go on to change the live value in place."""
-        return self.get().detach().clone()
-
-    def watch(self) -> torch.Tensor:
-        """The value that the model goes on with, ready to be differentiated with respect to.
-
-        Watch any number of sites in one trace, then call ``torch.autograd.grad(metric, watched)``
-        in it: watching one site does not cut the paths to it from those below.
-        """
-        value = self.get()
-        if not value.requires_grad:
-            value = value.detach().requires_grad_(True)
-        # A clone, as some models change an output in place, which a leaf does not allow. Put back
-        # in any case: in the other layout ``value`` is only a view of what the model has.
-        self.set(value.clone() if self.side == "output" else value)
-        return value
 
     def set(self, value: torch.Tensor) -> None:
         """Let the model go on with ``value`` instead."""
@@ -161,11 +142,6 @@ class LoadedModel:
         return input_device(self.hf)
 
     @property
-    def devices(self) -> tuple[torch.device, ...]:
-        """Every device that the model computes on."""
-        return compute_devices(self.hf)
-
-    @property
     def n_parameters(self) -> int:
         """Numbers in the weights, those that modules share counted once.
 
@@ -204,7 +180,6 @@ class LoadedModel:
             path += f".{getattr(self.architecture, site)}"
         return UnitSite(
             name=site,
-            layer=layer,
             envoy=envoy_at(self.nn, path),
             side=SITES[site].side,
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
@@ -214,7 +189,6 @@ class LoadedModel:
         """What enters the final norm, whatever is edited below: it stands above all layers."""
         return UnitSite(
             name="features",
-            layer=self.n_layers,
             envoy=envoy_at(self.nn, self.architecture.final_norm),
             side="input",
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
@@ -225,10 +199,6 @@ class LoadedModel:
         if site in self.missing:
             works = [other for other in SITES if other not in self.missing]
             raise UserError(with_what_works(self.missing[site], works))
-
-    def split_heads(self, values: torch.Tensor) -> torch.Tensor:
-        """[..., heads * head_dim] -> [..., heads, head_dim]."""
-        return values.unflatten(-1, (self.widths.heads, self.widths.head_dim))
 
 
 def envoy_at(nn: TransformersModel, path: str) -> Envoy:

@@ -59,14 +59,6 @@ class Standardised:
         parts = [self._times(start, block, scaled, shift) for start, block in self._blocks()]
         return torch.cat(parts)
 
-    def transposed(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Z^T Q [columns, n] of Q [tokens, n]."""
-        weighted = self.rows[:, None] * vectors
-        total = vectors.new_zeros(self.n_columns, vectors.shape[1])
-        for start, block in self._blocks():
-            total += block.T @ weighted[start : start + len(block)]
-        return self.scale[:, None] * (total - torch.outer(self.mean, weighted.sum(0)))
-
     def squared(self, vectors: torch.Tensor) -> torch.Tensor:
         """Z^T Z V [columns, n] of V [columns, n], in one pass."""
         scaled = self.scale[:, None] * vectors

@@ -1,12 +1,11 @@
 """Whether a model's KV cache may be used: by what its layers are, then by trying all that is done with it.
 
-Keys and values of attention can be shared between contexts, as they are never written to: a layer grows by
-concatenation. Recurrent states and convolutions are changed in place, so that two contexts would change
-each other's: a model with such a layer (Falcon-H1, Jamba, Qwen3-Next, ...) reads every sequence whole.
+Keys and values of attention are repeated for rows that begin alike. Recurrent states and convolutions hold
+a sum of what was read, and models differ in how they go on from it: a model with such a layer (Falcon-H1,
+Jamba, Qwen3-Next, ...) reads every sequence whole.
 
-The trial compares logits with those of whole sequences in one pass each: rows that begin alike and go on
-differently, copies of a context that are read on, rows that are picked and repeated, tokens that are taken
-back; and the same beyond the shortest sliding window.
+The trial compares logits with those of whole sequences in one pass each: of rows that are read once and go on
+differently, several tokens at a time and then one; and the same beyond the shortest sliding window.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import torch
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
-    from brodmann.runner.context import Context, Reader
+    from brodmann.runner.context import Reader
     from brodmann.runner.encode import Ids
 
 log = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ log = logging.getLogger(__name__)
 # about their mean. A context that is not the right one makes it about 1.
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
 _TEXT = "The old map of the city shows nine bridges, and the new one shows eleven of them; two are gone."
-# Tokens that all rows of the trial begin with, and that each goes on with on its own.
-SHARED, _OWN, _NEXT = 9, 5, 2
+# Tokens that rows of a trial begin with, and how many each then reads on at a time.
+SHARED, _STEPS = 9, (3, 1, 1)
 # Longer windows are not filled, as it would take long, and few texts do. It is the same class of layers, and
 # tests fill those of every family that has them.
 LONGEST = 512
@@ -83,42 +82,21 @@ def passes(reader: Reader) -> bool:
 
 
 def _comparisons(reader: Reader, shared: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(with a cache, without) logits [rows, next, vocabulary]; the context's first tokens are ``shared``."""
-    text = tokens(reader.model, shared + 6 * (_OWN + _NEXT))
-    start, rest = text[:shared], text[shared:]
-    parts = [rest[n * (_OWN + _NEXT) :][: _OWN + _NEXT] for n in range(6)]
-    own = [part[:_OWN] for part in parts]
-    following = [reader.tensor([part[_OWN:]]) for part in parts]
-
-    def compare(context: Context, *rows: Ids, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Go on from ``context``, whose rows have read ``rows``."""
-        more = following[tokens].repeat(len(rows), 1)
-        whole = torch.cat([reader.tensor(rows), more], dim=1)
-        options = {"logits_to_keep": _NEXT} if reader.keeps_logits else {}
+    """(with a cache, without) logits [rows, next, vocabulary]; rows have read ``shared`` tokens before."""
+    own = sum(_STEPS)
+    text = tokens(reader.model, shared + 4 * own)
+    a, b = text[:shared], text[1 : shared + 1]
+    # One row is read twice and goes on differently.
+    rows = [b, a, b]
+    more = [text[shared + n * own + 1 :][:own] for n in range(len(rows))]
+    context, following = reader.read(rows), reader.tensor(more)
+    for step in _STEPS:
+        ids, following = following[:, :step], following[:, step:]
+        found = reader.logits(context, ids, step)
+        options = {"logits_to_keep": step} if reader.keeps_logits else {}
         with torch.no_grad():
-            expected = reader.model.hf(input_ids=whole, **options).logits
-        return reader.logits(context, more, _NEXT)[:, -_NEXT:], expected[:, -_NEXT:]
-
-    a, b = start + own[0], start + own[1]
-    # What both rows begin with is read once, then each goes on.
-    context = reader.extend(reader.read([start] * 2, share=True), reader.tensor(own[:2]))
-    # A copy is read on, and leaves the original as it was; so do picked and repeated rows.
-    yield compare(reader.fork(context), a, b, tokens=2)
-    picked = torch.tensor([1, 0, 1, 1], device=context.ids.device)
-    chosen = reader.select(context, picked)
-    yield compare(reader.fork(chosen), b, a, b, b, tokens=3)
-    last = reader.tensor([own[4], own[5]])
-    longer = reader.extend(reader.fork(context), last)
-    if reader.forgets:
-        # Both prompts in one pass, of which the last token is taken back.
-        twice = reader.extend(reader.twice(context, last), last.repeat(2, 1))
-        if not reader.shortened(twice, twice.ids.shape[1] - 1):
-            raise RuntimeError("tokens cannot be taken back")
-        some = reader.select(twice, torch.tensor([2, 1], device=context.ids.device))
-        yield compare(some, a + own[4][:-1], b + own[5][:-1], tokens=2)
-    yield compare(chosen, b, a, b, b, tokens=2)
-    yield compare(longer, a + own[4], b + own[5], tokens=3)
-    yield compare(context, a, b, tokens=3)
+            expected = reader.model.hf(input_ids=context.ids, **options).logits
+        yield found[:, -step:], expected[:, -step:]
 
 
 def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from brodmann.errors import UserError
-from brodmann.runner.context import Context, Reader
+from brodmann.runner.context import Reader
 from brodmann.runner.texts import encode_texts
 
 
@@ -22,8 +22,7 @@ def continuation(
     context, last = reader.read([ids[:-1]]), reader.tensor([ids[-1:]])
     made: list[int] = []
     while len(made) < tokens:
-        logits = reader.logits(context, last, 1)[0, -1].double().cpu()
-        context = Context(torch.cat([context.ids, last], dim=1), context.cache)
+        logits = reader.logits(context, last)[0, -1].double().cpu()
         token = _choose(logits, temperature, dice)
         if token in ends:
             break

@@ -1,4 +1,4 @@
-"""How much memory there is for a batch: measured, not guessed; and what to do when it was too little."""
+"""How much memory there is: measured, not guessed; and what to do when it was too little for a batch."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ from pathlib import Path
 
 import torch
 
-from brodmann.runner.footprint import BATCH_SHARE
-
 log = logging.getLogger(__name__)
 
 
 class Budget:
-    """Bytes that a batch's rows may hold on each of the devices that a model runs on."""
+    """Memory of the devices that a model runs on."""
 
     def __init__(self, *devices: torch.device) -> None:
         self.devices = devices
-        self.share = BATCH_SHARE
 
     def free(self) -> int:
-        """Bytes that are free now, on the fullest device: which one a row's share falls on is not asked."""
+        """Bytes that are free now, on the fullest device."""
         return min(map(_free, self.devices))
-
-    def rows(self, bytes_per_row: int) -> int:
-        """How many rows of this size a batch may have."""
-        return max(1, int(self.free() * self.share) // max(1, bytes_per_row))
-
-    def shrink(self) -> None:
-        """After memory ran out all the same."""
-        self.share /= 2
 
 
 def _free(device: torch.device) -> int:

@@ -44,7 +44,7 @@ class Unrolled:
         asks = query.scores.nodes or query.reads or query.gradient
         for batch in _batches(query.tree, batch_tokens) if asks else ():
             context = self.reader.read(batch.before)
-            part = _Part(whole, batch, at=self.reader.offset(context))
+            part = _Part(whole, batch, at=context.again)
             taken = Taken(part.query, part.layout)
             sites = taken.sites(self.model)
             ids = self.reader.tensor(batch.ids)

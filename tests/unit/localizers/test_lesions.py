@@ -129,7 +129,7 @@ def test_a_continuation_stops_at_the_end_of_the_text(models, monkeypatch):
     reader = Reader(models("llama"))
     tokens = []
 
-    def scripted(context, ids, keep):
+    def scripted(context, ids):
         tokens.append(ids)
         logits = torch.zeros(1, 1, models("llama").vocabulary_size)
         logits[..., 2 if len(tokens) == 3 else 70] = 1

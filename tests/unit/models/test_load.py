@@ -15,6 +15,9 @@ from tiny_models import CHAT_TEMPLATE, FAMILIES, HIDDEN, save_tiny, tiny_model, 
 
 from brodmann.errors import UserError
 from brodmann.models.load import load_model, wrap_model
+from brodmann.runner.engine import Engine
+from brodmann.runner.queries import Gradient, Query, Scores
+from brodmann.runner.trees import Tree
 from brodmann.sites import SITES
 
 IDS = torch.tensor([[5, 17, 99, 200, 31, 64, 8], [260, 12, 45, 78, 150, 33, 7]])
@@ -60,7 +63,7 @@ class Hooked:
 def test_sites_hold_what_a_hook_on_the_module_sees(family):
     model = loaded(family)
     with torch.no_grad(), model.nn.trace({"input_ids": IDS}):
-        found = {site: model.module(site, LAYER).snapshot() for site in SITES}.save()
+        found = {site: model.module(site, LAYER).get().clone() for site in SITES}.save()
     oracle = Hooked(model, family)
     for site in SITES:
         seen = []
@@ -97,14 +100,17 @@ def test_edits_land_on_the_right_unit(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_of_all_sites_at_once_are_those_of_plain_autograd(family):
     model = loaded(family)
-    with torch.enable_grad(), model.nn.trace({"input_ids": IDS}):
-        watched = [
-            model.module(site, layer).watch() for layer in range(model.n_layers) for site in SITES
-        ]
-        logits = model.nn.output.logits
-        metric = (logits[:, -1, 40] - logits[:, -1, 41]).sum()
-        gradients = torch.autograd.grad(metric, watched).save()
-    found = dict(zip(SITES, gradients[LAYER * len(SITES) :], strict=False))
+    tree = Tree()
+    paths = [tree.add(tuple(row)) for row in IDS.tolist()]
+    ends = [path[-1] for path in paths]
+    places = [(site, layer) for layer in range(model.n_layers) for site in SITES]
+    found = Engine(model).run(
+        Query(
+            tree,
+            scores=Scores(ends * 2, [40, 40, 41, 41]),
+            gradient=Gradient([1, 1, -1, -1], places, [node for path in paths for node in path]),
+        )
+    )
     oracle = Hooked(model, family)
     for site in SITES:
         seen = []
@@ -121,22 +127,7 @@ def test_gradients_of_all_sites_at_once_are_those_of_plain_autograd(family):
         if oracle.sequence_first:
             expected = expected.transpose(0, 1)
         assert expected.abs().max() > 0
-        assert_same(found[site], expected)
-
-
-def test_gradients_through_nnsight_s_own_backward():
-    model = loaded("chatglm")
-    with torch.enable_grad(), model.nn.trace({"input_ids": IDS}):
-        value = model.module("mlp_hidden", LAYER).watch()
-        metric = model.nn.output.logits[:, -1, 40].sum()
-        with metric.backward():
-            gradient = value.grad.save()
-    with torch.enable_grad(), model.nn.trace({"input_ids": IDS}):
-        value = model.module("mlp_hidden", LAYER).watch()
-        metric = model.nn.output.logits[:, -1, 40].sum()
-        expected = torch.autograd.grad(metric, [value]).save()
-    assert gradient.shape == (*IDS.shape, model.neurons_per_layer)
-    assert_same(gradient, expected[0])
+        assert_same(found.gradients[site, LAYER].view(expected.shape), expected)
 
 
 def test_gradients_reach_an_edited_copy():
@@ -150,14 +141,6 @@ def test_gradients_reach_an_edited_copy():
     assert gradient[:, -1].abs().min() > 0
 
 
-def test_heads_are_split_side_by_side():
-    model = loaded("gemma2")
-    values = torch.arange(2 * model.width("heads")).view(2, -1)
-    split = model.split_heads(values)
-    assert split.shape == (2, model.heads_per_layer, model.head_dim) == (2, 4, 12)
-    assert torch.equal(split[1, 2], values[1, 24:36])
-
-
 def test_head_outputs_come_from_their_own_head():
     """Zeroing the value projection of one key-value group silences its heads, and no other."""
     model = loaded("llama")
@@ -165,7 +148,8 @@ def test_head_outputs_come_from_their_own_head():
     with torch.no_grad():
         value_projection[: model.head_dim] = 0  # group 0 serves heads 0 and 1
         with model.nn.trace({"input_ids": IDS}):
-            heads = model.split_heads(model.module("heads", LAYER).get()).save()
+            heads = model.module("heads", LAYER).get().save()
+    heads = heads.unflatten(-1, (model.heads_per_layer, model.head_dim))
     silent = (heads == 0).all(-1).all(0).all(0)
     assert silent.tolist() == [True, True, False, False]
 

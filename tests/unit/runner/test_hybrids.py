@@ -7,9 +7,10 @@ model either agrees with the naive reference or is refused with a clear line.
 import pytest
 import torch
 from naive_circuits import LONG, SHARED, agrees, items
+from rounding import assert_same
 from tiny_hybrids import HYBRIDS
 from tiny_models import tiny_model, tiny_tokenizer, with_window
-from transformers.cache_utils import DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
@@ -42,7 +43,7 @@ def test_a_recurrent_state_is_followed_in_generation(falcon_h1, monkeypatch):
 
 
 def test_the_trial_alone_finds_out_a_shared_state(falcon_h1, monkeypatch):
-    """Even where the kinds of layers told nothing: copies of a context and picked rows are tried."""
+    """Even where the kinds of layers told nothing: rows are repeated and read on."""
     assert not cache_trial.may_be_kept(falcon_h1)
     reader = Reader(falcon_h1)
     assert not reader.caches
@@ -51,31 +52,53 @@ def test_the_trial_alone_finds_out_a_shared_state(falcon_h1, monkeypatch):
     assert not cache_trial.passes(reader)
 
 
-@pytest.mark.parametrize("operation", ["fork", "select", "shortened", "extend"])
-def test_the_trial_finds_out_whatever_goes_wrong_with_a_context(
-    models, monkeypatch, caplog, operation
-):
-    """One operation that does not do what it is for is enough for the plain route."""
+@pytest.mark.parametrize("wrong", ["repeated", "read on"])
+def test_the_trial_finds_out_whatever_goes_wrong_with_a_cache(models, monkeypatch, caplog, wrong):
+    """One step that does not do what it is for is enough for the plain route."""
     reader = Reader(models("llama"))
     assert reader.caches and cache_trial.passes(reader)
-    real = getattr(reader, operation)
+    update, select = DynamicLayer.update, DynamicLayer.batch_select_indices
 
-    def wrong(context, *args):
-        if operation == "fork":
-            return context  # the original itself
-        if operation == "select":
-            return real(context, args[0].sort().values)  # the right rows in another order
-        if operation == "extend":
-            return real(context, args[0].flip(0))  # each row reads what belongs to another
-        for layer in context.cache.layers:  # the first token is forgotten, not the last
-            layer.keys, layer.values = layer.keys[:, :, 1:], layer.values[:, :, 1:]
-        context.ids = context.ids[:, :-1]
-        return True
+    def in_another_order(layer, rows):
+        select(layer, rows.flip(0).roll(1))
 
-    monkeypatch.setattr(reader, operation, wrong)
+    def without_the_last(layer, *args, **kwargs):
+        """What is read on is seen by its own run, and not kept."""
+        before = layer.keys, layer.values
+        found = update(layer, *args, **kwargs)
+        if before[0] is not None:
+            layer.keys, layer.values = before
+        return found
+
+    if wrong == "repeated":
+        monkeypatch.setattr(DynamicLayer, "batch_select_indices", in_another_order)
+    else:
+        monkeypatch.setattr(DynamicLayer, "update", without_the_last)
     with caplog.at_level("INFO"):
         assert not cache_trial.passes(reader)
     assert "its KV cache changes its logits" in caplog.text
+
+
+def test_equal_rows_are_read_once(models):
+    """In any order, with those of other rows between; each goes on on its own."""
+    model = models("llama")
+    reader, ran = Reader(model), []
+    rows = [(5, 6, 7), (8, 6, 7), (5, 6, 7), (9, 9, 9), (8, 6, 7)]
+    more = torch.tensor([[n, n + 1] for n in range(20, 25)])
+    handle = model.hf.register_forward_pre_hook(
+        lambda _, args, options: ran.append(options["input_ids"].tolist()), with_kwargs=True
+    )
+    try:
+        context = reader.read(rows)
+        found = [reader.logits(context, more[:, n : n + 1])[:, -1] for n in range(2)]
+    finally:
+        handle.remove()
+    assert ran[0] == [[5, 6, 7], [8, 6, 7], [9, 9, 9]]
+    for row, own in enumerate(rows):
+        whole = torch.tensor([[*own, *more[row].tolist()]])
+        with torch.no_grad():
+            expected = model.hf(whole).logits[0, 3:]
+        assert_same(torch.stack(found, dim=1)[row], expected)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from brodmann.circuits.estimators.relp import Relp
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model, wrap_model
-from brodmann.models.placement import offloaded, resident
+from brodmann.models.placement import compute_devices, offloaded, resident
 from brodmann.models.selfcheck import self_check
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
@@ -148,7 +148,7 @@ def test_every_measurement_is_that_of_a_plain_load(models, family, way, tmp_path
     plain, model = models(family), way(family, tmp_path)
     assert offloaded(model.hf)
     assert not offloaded(plain.hf)
-    assert (model.device, model.devices) == (CPU, (CPU,))
+    assert (model.device, compute_devices(model.hf)) == (CPU, (CPU,))
     # In this order on one model: what one measurement leaves behind must not disturb the next.
     for measured in MEASUREMENTS:
         same(measured(model), measured(plain))
@@ -191,5 +191,5 @@ def test_another_dtype_than_the_checkpoints_comes_from_disk(tmp_path):
 def test_a_budget_is_that_of_the_fullest_device(monkeypatch):
     free = {CPU: 1000, torch.device("meta"): 400}
     monkeypatch.setattr("brodmann.runner.memory._free", free.__getitem__)
-    assert Budget(CPU).rows(10) == 40
-    assert Budget(*free).rows(10) == Budget(torch.device("meta")).rows(10) == 16
+    assert Budget(CPU).free() == 1000
+    assert Budget(*free).free() == Budget(torch.device("meta")).free() == 400

@@ -22,9 +22,6 @@ from brodmann.tasks.catalogue import domain_of
 
 log = logging.getLogger(__name__)
 
-# Files of one selection beside its measures.
-EXTRAS = ("noise_corrected", "reliability", "summary")
-
 
 def write_overlaps(
     study: Study,
