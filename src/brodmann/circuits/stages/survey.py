@@ -106,6 +106,8 @@ class Survey:
         sums = session.sums(own, self.stage.settings.components)
         for part in parts:
             rows = [row for row, n in enumerate(part.numbers) if aligned[n] in place]
+            if not rows:
+                continue
             used = [place[aligned[part.numbers[row]]] for row in rows]
             for component, values in part.values.items():
                 sums[component].add(used, values[rows].numpy())
