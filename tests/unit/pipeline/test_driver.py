@@ -71,9 +71,3 @@ def test_jobs_are_told_whether_a_run_asks_for_attributions(targets, until, asked
     other = SimpleNamespace(targets=frozenset(["baselines" if asked_for else "all"]), until=())
     tell_what_is_asked(SimpleNamespace(is_main_process=False, dag_settings=other))
     assert asked.attributions_are_asked() == asked_for
-
-
-def test_a_workflow_that_is_only_linted_asks_for_nothing(monkeypatch):
-    monkeypatch.delenv(asked._ATTRIBUTIONS, raising=False)
-    tell_what_is_asked(SimpleNamespace(is_main_process=True, dag_settings=None))
-    assert not asked.attributions_are_asked()
