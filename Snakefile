@@ -29,6 +29,7 @@ include: "rules/report.smk"
 
 # On a cluster: jobs of a run that was killed would write the same files as this run's.
 onstart:
+    tell_what_is_asked(workflow)
     wait_for_jobs_only(workflow)
     cancel_leftovers(Path.cwd())
 

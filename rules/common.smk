@@ -17,7 +17,6 @@ from brodmann.statistics.inventory import AVERAGE
 
 workspace = Workspace.open(workflow, config)
 study = workspace.study
-tell_what_is_asked(workflow)
 
 # Models that are run, and those of which only results are at hand.
 MODELS = list(study.run_models)

@@ -43,15 +43,21 @@ class ModelCard:
     self_check: dict[str, Any]
     # The dtype of the logits it puts out; None on a card from before this was noted, when it was its own.
     logits: str | None = None
+    # How it is run: {"taken": whether it takes packed prefix trees, "reason": why not}; None on a card from
+    # before this was noted. Either way gives the same numbers, so that it is no part of an identity.
+    packs: dict[str, Any] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
-        write_json(path, {**asdict(self), "metadata": metadata})
+        facts = asdict(self)
+        if self.packs is None:  # as it was written before
+            del facts["packs"]
+        write_json(path, {**facts, "metadata": metadata})
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
-        return read_record(path, cls, optional=("logits",))
+        return read_record(path, cls, optional=("logits", "packs"))
 
     def units(self, component: str) -> int:
         """How many units of a circuit's component a block has."""

@@ -13,8 +13,11 @@ _BEFORE |= {"expand_second_items", "settings", "baseline_pass", "baseline"}
 
 
 def tell_what_is_asked(workflow: Any) -> None:
-    """Let the jobs of this run know whether attributions are asked for, beside baselines."""
-    if workflow.is_main_process and workflow.dag_settings is not None:  # there is none to be linted
+    """Let the jobs of this run know whether attributions are asked for, beside baselines.
+
+    When the run starts: while the Snakefile is read, Snakemake has not set its targets yet.
+    """
+    if workflow.is_main_process:
         asked.tell(_asks_for_attributions(workflow.dag_settings))
 
 

@@ -82,6 +82,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
 
     from brodmann.models.head import dtype_name
     from brodmann.models.selfcheck import self_check
+    from brodmann.runner.pack_trial import refusal
 
     outcome = self_check(model, sites.needs(study, name))
     if left_out := [site for site in SITES if site not in outcome.widths]:
@@ -89,6 +90,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
     with torch.inference_mode():
         logits = model.hf(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
     config = model.hf.config.get_text_config()
+    reason = refusal(model)
     return {
         "dtype": dtype_name(model.hf.dtype),
         "logits": dtype_name(logits.dtype),
@@ -103,6 +105,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "has_chat_template": model.tokenizer.chat_template is not None,
         "architecture": asdict(model.architecture),
         "self_check": asdict(outcome),
+        "packs": {"taken": not reason, "reason": reason},
         "metadata": {**software(), "device": str(model.device)},
     }
 

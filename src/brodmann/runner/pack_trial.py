@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
     from brodmann.runner.encode import Ids
     from brodmann.runner.packed import Packed
+    from brodmann.runner.queries import Answer
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
 # Model -> whether its blocks may be skipped.
 _SKIPS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
-_BRANCH = 4
+# Tokens of a branch; log-probabilities that are compared after each of them.
+_BRANCH, _TOKENS = 4, 200
 
 
 def refusal(model: LoadedModel) -> str:
@@ -86,13 +88,17 @@ def _skipping_changes_nothing(model: LoadedModel) -> bool:
 
 
 def _before_running(model: LoadedModel) -> str:
-    if not cache_trial.may_be_kept(model):
-        return "its layers are not all attention with a cache of its own"
+    config = model.hf.config.get_text_config()
+    # Said by Falcon's configurations; the code of models that always have such biases takes no positions.
+    if getattr(config, "alibi", False):
+        return "its attention is biased by distance (ALiBi)"
     accepted = inspect.signature(model.hf.forward).parameters
     needed = ("attention_mask", "position_ids", "past_key_values")
     if missing := [name for name in needed if name not in accepted]:
         return f"its code takes no {' and no '.join(missing)}"
-    types = set(getattr(model.hf.config.get_text_config(), "layer_types", None) or ())
+    if not cache_trial.may_be_kept(model):
+        return "its layers are not all attention with a cache of its own"
+    types = set(getattr(config, "layer_types", None) or ())
     if other := types - {"full_attention", "sliding_attention"}:
         return f"it has layers of {', '.join(sorted(other))}"
     return ""
@@ -102,7 +108,9 @@ def _by_running(model: LoadedModel) -> str:
     from brodmann.runner.packed import Packed
 
     try:
-        works = all(_close(model, *pair) for pair in _comparisons(model, Packed(model)))
+        tolerance = cache_trial.TOLERANCE[model.dtype]
+        pairs = _comparisons(model, Packed(model))
+        works = all(cache_trial.close(*pair, tolerance) for pair in pairs)
     except Exception as error:  # a model's own code may fail in any way
         first = (str(error).strip().splitlines() or [""])[0]
         return f"it fails with a mask by ancestry ({type(error).__name__}: {first[:120]})"
@@ -110,7 +118,7 @@ def _by_running(model: LoadedModel) -> str:
 
 
 def _comparisons(model: LoadedModel, packed: Packed) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(log-probabilities of next tokens in a pack, those of whole sequences)."""
+    """(log-probabilities of next tokens in a pack, those of whole sequences), both [nodes, tokens]."""
     beyond = [window + 1 for window in cache_trial.windows(model) if window <= cache_trial.LONGEST]
     for shared in (cache_trial.SHARED, *beyond[:1]):
         text = cache_trial.tokens(model, shared + 6 * _BRANCH)
@@ -124,8 +132,8 @@ def _comparisons(model: LoadedModel, packed: Packed) -> Iterator[tuple[torch.Ten
             for part in parts[lane : lane + 2]:
                 rows.append(start + part)
                 ends.append(tree.add(rows[-1]))
-        first = packed.run(Query(tree, scores=_scores(rows, ends, len(rows)), keep=True))
-        yield first.scores, _expected(model, rows)
+        first = packed.run(Query(tree, scores=_scores(model, ends), keep=True))
+        yield _by_node(model, first), _expected(model, rows)
         more = Tree(past=tree)
         longer: list[Ids] = []
         tips: list[list[int]] = []
@@ -134,14 +142,24 @@ def _comparisons(model: LoadedModel, packed: Packed) -> Iterator[tuple[torch.Ten
                 hang = len(row) - 2
                 longer.append(row[: hang + 1] + part)
                 tips.append(more.add(part, hangs=nodes[hang]))
-        second = packed.run(Query(more, past=first.past, scores=_scores(longer, tips, len(longer))))
-        yield second.scores, _expected(model, longer)
+        second = packed.run(Query(more, past=first.past, scores=_scores(model, tips)))
+        yield _by_node(model, second), _expected(model, longer)
 
 
-def _scores(rows: list[Ids], nodes: list[list[int]], count: int) -> Scores:
-    """The last token of each row, and what a row's second last node predicts."""
-    last = [own[-2] for own in nodes[:count]]
-    return Scores(last, [row[-1] for row in rows])
+def _looked_at(model: LoadedModel) -> list[int]:
+    """Tokens whose log-probabilities are compared."""
+    return list(range(0, model.vocabulary_size, max(1, model.vocabulary_size // _TOKENS)))
+
+
+def _scores(model: LoadedModel, nodes: list[list[int]]) -> Scores:
+    """After the last tokens of each row."""
+    tokens = _looked_at(model)
+    last = [node for own in nodes for node in own[-_BRANCH:]]
+    return Scores([node for node in last for _ in tokens], tokens * len(last))
+
+
+def _by_node(model: LoadedModel, answer: Answer) -> torch.Tensor:
+    return answer.scores.view(-1, len(_looked_at(model)))
 
 
 def _expected(model: LoadedModel, rows: list[Ids]) -> torch.Tensor:
@@ -150,13 +168,6 @@ def _expected(model: LoadedModel, rows: list[Ids]) -> torch.Tensor:
     for row in rows:
         ids = torch.tensor([row], device=model.device)
         with torch.no_grad():
-            logits = model.hf(input_ids=ids, use_cache=False).logits[0, -2].double().cpu()
-        found.append(logits.log_softmax(-1)[row[-1]])
-    return torch.stack(found)
-
-
-def _close(model: LoadedModel, found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return bool(
-        (found - expected).abs().max()
-        <= cache_trial.TOLERANCE[model.dtype] * expected.abs().max().clamp_min(1.0)
-    )
+            logits = model.hf(input_ids=ids, use_cache=False).logits[0, -_BRANCH:].double().cpu()
+        found.append(logits.log_softmax(-1)[:, _looked_at(model)])
+    return torch.cat(found)

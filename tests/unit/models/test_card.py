@@ -57,6 +57,17 @@ def test_earlier_cards_are_read_and_found_by_the_same_key(tmp_path):
     assert card.scoring_identity() == CARD.scoring_identity()
 
 
+def test_the_way_a_model_is_run_is_no_part_of_its_identity(tmp_path):
+    said = replace(CARD, packs={"taken": False, "reason": "its code takes no position_ids"})
+    assert (said.identity(), said.scoring_identity()) == (CARD.identity(), CARD.scoring_identity())
+    said.write(tmp_path / "said.json", {})
+    assert ModelCard.read(tmp_path / "said.json") == said
+    # A card from before is written as it was.
+    CARD.write(tmp_path / "before.json", {})
+    assert "packs" not in json.loads((tmp_path / "before.json").read_text())
+    assert ModelCard.read(tmp_path / "before.json") == CARD
+
+
 @pytest.mark.parametrize(("card", "stands"), [(CARD, True), (NARROW, False)])
 def test_an_earlier_card_of_a_float32_model_stands(tmp_path, card, stands):
     assert card_method(earlier(card, tmp_path / "old.json")) == (1 if stands else METHODS["check"])

@@ -123,6 +123,8 @@ class Survey:
         sums = session.sums(own, self.stage.settings.components)
         for part in parts:
             rows = [row for row, number in enumerate(part.numbers) if number in place]
+            if not rows:
+                continue
             used = [place[part.numbers[row]] for row in rows]
             for component, values in part.values.items():
                 sums[component].add(used, values[rows])
