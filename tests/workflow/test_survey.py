@@ -263,7 +263,7 @@ def test_contributions_that_are_not_finite_are_left_to_the_attribution_pass(kept
     def broken(self, *args, **options):
         for part in with_scores(self, *args, **options):
             for values in part.values.values():
-                values[0, 0] = float("nan")
+                values[:, 0] = float("nan")
             yield part
 
     with monkeypatch.context() as patched:

@@ -171,3 +171,9 @@ def _expected(model: LoadedModel, rows: list[Ids]) -> torch.Tensor:
             logits = model.hf(input_ids=ids, use_cache=False).logits[0, -_BRANCH:].double().cpu()
         found.append(logits.log_softmax(-1)[:, _looked_at(model)])
     return torch.cat(found)
+
+
+def _close(model: LoadedModel, found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether log-probabilities [scores] are the same but for rounding."""
+    largest = expected.abs().max().clamp_min(1.0)
+    return bool((found - expected).abs().max() <= cache_trial.TOLERANCE[model.dtype] * largest)

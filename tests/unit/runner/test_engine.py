@@ -493,8 +493,7 @@ def test_order_company_and_size_do_not_matter(wides, family, texts, data):
     order = data.draw(st.permutations(rows))
     some = order[: data.draw(st.integers(1, len(rows)))]
     size, lane = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
-    spread = data.draw(st.sampled_from([None, 1, 3]))
-    found = numbers_of(model, some, size, lane, spread=spread)
+    found = numbers_of(model, some, size, lane)
     assert found.keys() == {number for number, _ in some}
     for row in some:
         alone = numbers_of(model, [row], 100, 100)

@@ -15,9 +15,8 @@ PLACES = st.lists(st.tuples(TOKENS, COLOURS), min_size=1, max_size=5)
 # (what it goes on from: nothing | some node of the tree | some node of the past, tokens with colours)
 ADDED = st.tuples(st.sampled_from(["alone", "after", "hangs"]), st.integers(0, 99), PLACES)
 ROWS = st.lists(ADDED, min_size=1, max_size=8)
-WIDTHS = st.sampled_from(
-    [{}, {"lane_nodes": 1}, {"lane_nodes": 4}, {"spread": 1}, {"spread": 3}, {"spread": 20}]
-)
+# Lanes that rows open when the last is full, or that they choose in turn.
+WIDTHS = st.sampled_from([{}, {"lane_nodes": 1}, {"lane_nodes": 4}, {"turns": 1}, {"turns": 3}])
 
 FEW = settings(max_examples=40, deadline=None)
 
@@ -40,15 +39,15 @@ class Naive:
             assert self.prefixes[node] == prefix and self.lanes[node] == lane
 
 
-def grown(rows, past=None, **width):
+def grown(rows, past=None, turns=None, **width):
     """(tree, naive): rows after nothing, after earlier nodes, or after nodes of the past."""
     tree, naive = Tree(past, **width), Naive()
-    for kind, number, places in rows:
-        add(tree, naive, kind, number, places)
+    for turn, (kind, number, places) in enumerate(rows):
+        add(tree, naive, kind, number, places, turns and turn % turns)
     return tree, naive
 
 
-def add(tree, naive, kind, number, places):
+def add(tree, naive, kind, number, places, lane=None):
     ids, colours = zip(*places, strict=True)
     if kind == "after" and len(tree):
         node = number % len(tree)
@@ -60,7 +59,7 @@ def add(tree, naive, kind, number, places):
         nodes = tree.add(ids, hangs=root, colours=colours)
         naive.note((("hangs", root), ()), tree.past.lanes[root], places, nodes)
         return
-    tree.open_lane()
+    tree.open_lane(lane)
     nodes = tree.add(ids, colours=colours)
     lane = tree.lanes[nodes[0]]
     naive.note((("lane", lane), ()), lane, places, nodes)
@@ -107,7 +106,7 @@ def test_a_layout_gives_each_node_a_place_of_its_own(rows, width, more):
         places = set(zip(layout.lane.tolist(), layout.position.tolist(), strict=True))
         assert len(places) == len(tree) == len(set(layout.flat.tolist()))
         sizes = [tree.lanes.count(lane) for lane in range(layout.lanes)]
-        assert layout.length == max(sizes) and tree.places == layout.lanes * max(sizes)
+        assert layout.length == max(sizes) and tree.size in (len(tree), layout.lanes * max(sizes))
         assert all(position < sizes[lane] for lane, position in places)
         # Those of a past stay beside it.
         assert layout.lanes == (1 + max(past.lanes) if tree is not past else 1 + max(tree.lanes))
@@ -152,7 +151,7 @@ def test_what_is_taken_back_was_never_there(rows, width, more, on_a_past):
 
     def state():
         layout = tree.layout()
-        return len(tree), tree.places, layout.lanes, layout.length, layout.flat.tolist()
+        return len(tree), tree.size, layout.lanes, layout.length, layout.flat.tolist()
 
     before = state()
     scratch = Naive(list(naive.prefixes), list(naive.lanes))
@@ -196,10 +195,10 @@ def test_entries_share_nothing_across_lanes():
     tree.open_lane()
     second = tree.add((1, 2))
     assert not set(first) & set(second) and tree.lanes == [0, 0, 0, 1, 1]
-    # Entries that are spread go where there is least; they share what lies there.
-    tree = Tree(spread=2)
-    for ids in ((1, 2, 3), (1, 2), (1, 4), (1, 2, 3)):
-        tree.open_lane()
+    # Entries may choose their lane; they share what lies there.
+    tree = Tree()
+    for lane, ids in ((0, (1, 2, 3)), (1, (1, 2)), (1, (1, 4)), (0, (1, 2, 3))):
+        tree.open_lane(lane)
         tree.add(ids)
     assert tree.lanes == [0, 0, 0, 1, 1, 1]
 
@@ -207,4 +206,4 @@ def test_entries_share_nothing_across_lanes():
 @pytest.mark.parametrize("width", [{}, {"lane_nodes": 2}])
 def test_an_empty_row_has_no_nodes(width):
     tree = Tree(**width)
-    assert tree.add(()) == [] and len(tree) == 0 and tree.places == 0
+    assert tree.add(()) == [] and len(tree) == 0 and tree.size == 0
