@@ -56,7 +56,8 @@ def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
         rows = min(rows, int(batch.tokens * TAIL_SHARE), CARRIED * batch.rows)
     seen = rows * batch.length
     sites = len(found.components) * widths.layers * max(widths.neurons, widths.heads)
-    kept = batch.rows * sites * (widths.dtype + 2 * FLOAT32)
+    # Clean activations; then corrupted ones, gradients, their products, and these once more layer by layer.
+    kept = batch.rows * sites * (widths.dtype + 4 * FLOAT32)
     return (
         kept
         + widths.cache(batch.tokens)
