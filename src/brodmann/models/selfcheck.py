@@ -504,6 +504,8 @@ def _deviation_problem(
     if later:  # Gemma 4
         more = f"as the block adds more that is computed from it ('{later[0]}')"
         return Unsupported(key, f"{what}, {more}")
+    if (factor := _factor(model, edit, seen)) is not None:
+        return Unsupported(key, f"{what}, but by {factor:.3g} times it, as the model multiplies it")
     fix = "name the module whose output is added to the residual stream (a norm after it, perhaps)"
     return Problem(key, what, fix)
 
