@@ -109,6 +109,7 @@ def scripts_of(root: Path) -> dict[str, str]:
     found |= {job.rule: "statistic_tables.py" for job in JOBS}
     for path in sorted((root / "rules").rglob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            rule = re.split(r"\n(?=\S)", rule)[0]  # what follows unindented is not the rule's
             if script := re.search(r'script:\s+"(?:\.\./)+workflow/scripts/(\S+)"', rule):
                 found[rule.partition(":")[0]] = script[1]
     return found
