@@ -86,8 +86,8 @@ class Ablator:
             read = Read(site, layers, every, rows=[0] * len(tree), weights=weights.tolist())
             return self.engine.run(Query(tree, reads=[read]))
 
-        ordered = sorted(items, key=lambda item: item.clean)
-        for answer in self.engine.each(ordered, add, run):
+        order = self.engine.in_order([item.clean for item in items])
+        for answer in self.engine.each([items[place] for place in order], add, run):
             for layer, value in answer.reads[0].items():
                 total[layer] += value[0].cpu().numpy()
         return total / len(items)

@@ -219,23 +219,19 @@ class Attributor:
         corrupted prompt's last token.
         """
         prompts = _Prompts(items, scored)
-        numbers = [number for number, item in enumerate(items) if item.aligned]
-        # Prompts that begin alike lie side by side.
-        numbers.sort(key=lambda number: items[number].clean)
+        aligned = [number for number, item in enumerate(items) if item.aligned]
+        order = self.engine.in_order([items[number].clean for number in aligned])
+        numbers = [aligned[place] for place in order]
 
         def run(tree: Tree, held: list[tuple[int, _Paths]]) -> Found:
-            return use(self._read(tree, [items[n] for n, _ in held], held, prompts))
+            return use(self._read(tree, held, prompts))
 
         return self.engine.each(numbers, prompts.add, run, scored=prompts.scored)
 
-    def _read(
-        self,
-        tree: Tree,
-        items: list[EncodedItem],
-        held: list[tuple[int, _Paths]],
-        prompts: _Prompts,
-    ) -> Chunk:
+    def _read(self, tree: Tree, held: list[tuple[int, _Paths]], prompts: _Prompts) -> Chunk:
         """Run the first tree."""
+        numbers = [number for number, _ in held]
+        items = [prompts.items[number] for number in numbers]
         last = [paths.clean[-1] for _, paths in held]
         sites = dict.fromkeys(site for site, _ in self.places)
         reads = [Read(site, range(self.model.n_layers), last) for site in sites]
@@ -258,7 +254,7 @@ class Attributor:
         ends = [paths.corrupted[-1] for _, paths in held if paths.corrupted]
         past, moved = self.engine.narrowed(found.past, ends)
         hangs = [int(moved[p.corrupted[-1]]) if p.corrupted else NONE for _, p in held]
-        return Chunk([n for n, _ in held], items, clean, past, hangs, scores)
+        return Chunk(numbers, items, clean, past, hangs, scores)
 
     # Tails
 
@@ -327,11 +323,8 @@ class Attributor:
         ]
 
         def run(tree: Tree, tails: list[Tail]) -> Differentiated:
-            asked, signed = Asked(), list[float]()
-            for place, tail in enumerate(tails):
-                for column, (answer, path) in enumerate(tail.paths):
-                    asked.add(2 * place + column, path, answer)
-                    signed += [signs[column]] * len(answer)
+            asked = _asked(tails)
+            signed = [signs[number % 2] for number in asked.numbers]
             gradient = Gradient(signed, places, [tail.last for tail in tails])
             found = self.engine.run(
                 Query(tree, chunk.past, asked.scores, edits=edits(tails), gradient=gradient)
@@ -372,10 +365,7 @@ class Attributor:
         """(tails, their metrics, float64) of corrupted runs."""
 
         def run(tree: Tree, tails: list[Tail]) -> tuple[list[Tail], np.ndarray]:
-            asked = Asked()
-            for place, tail in enumerate(tails):
-                for column, (answer, path) in enumerate(tail.paths):
-                    asked.add(2 * place + column, path, answer)
+            asked = _asked(tails)
             query = Query(tree, chunk.past, asked.scores, edits=edits(tails))
             found = asked.sums(self.engine.run(query).scores.numpy(), 2 * len(tails))
             return tails, found[0::2] - found[1::2]
@@ -439,6 +429,15 @@ class _Prompts:
         if item.incorrect is None:
             return 2 * len(item.clean) + len(item.correct)
         return len(item.correct) + len(item.incorrect)
+
+
+def _asked(tails: Sequence[Tail]) -> Asked:
+    """The answers of all tails; the number of a tail's first one is even, of its second one odd."""
+    asked = Asked()
+    for place, tail in enumerate(tails):
+        for column, (answer, path) in enumerate(tail.paths):
+            asked.add(2 * place + column, path, answer)
+    return asked
 
 
 def _complete(chunk: Chunk, rows: list[int], sums: np.ndarray) -> None:

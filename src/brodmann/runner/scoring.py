@@ -107,13 +107,10 @@ class Scorer:
             return numbers, sums
 
         answers = np.full(len(queries), np.nan)
-        # Rows that begin alike lie side by side.
-        for numbers, sums in self.engine.each(sorted(waiting), _add, run, scored=scored):
+        rows = list(waiting)
+        ordered = [rows[place] for place in self.engine.in_order(rows)]
+        for numbers, sums in self.engine.each(ordered, Tree.add, run, scored=scored):
             answers[numbers] = sums
             if on_batch is not None:
                 on_batch(len(numbers))
         return [float(answer) for answer in answers]
-
-
-def _add(tree: Tree, row: Ids) -> list[int]:
-    return tree.add(row)

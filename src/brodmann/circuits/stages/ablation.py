@@ -42,7 +42,6 @@ BLOCK = 32
 # Trees of the engine's size that such a block fills at least.
 _TREES = 2
 
-CONDITIONS = ("intact", "circuit", "layer_matched", "random")
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
 
 

@@ -41,7 +41,7 @@ def write_agreement(
     summaries, parts = [], []
     for items_file, baseline_file in zip(item_files, baseline_files, strict=True):
         items = read_items(items_file)
-        own = stage.own_list(items, Baseline.read(baseline_file))
+        own = stage.list_of(items, Baseline.read(baseline_file))
         if own is None:
             continue
         what = f"the stored comparison of estimators on {items.task}"

@@ -84,14 +84,13 @@ class Stage:
         """How the model is shown a task."""
         return plan_of(self.study, self.card, items)
 
-    def own_list(self, items: TaskItems, baseline: Baseline) -> ItemList | None:
-        """The items that find a task's circuit; None for an excluded task."""
-        return self.list_of(items, baseline)
-
     def list_of(
         self, items: TaskItems, baseline: Baseline, *, second: bool = False
     ) -> ItemList | None:
-        """The same; ``second``: of the second seed's items, if the task would be included by them."""
+        """The items that find a task's circuit; None for an excluded task.
+
+        ``second``: of the second seed's items, if the task would be included by them.
+        """
         used = circuit_items(baseline.used_ids, items.groups, self.study.tasks.split)
         out = not (baseline.included and used) if second else self.excluded(items, baseline)
         return None if out else ItemList(items, self.plan(items), tuple(used), second)
@@ -177,7 +176,7 @@ def run_pass(
     tasks = [read_items(path) for path in item_files]
     seconds = {items.task: items for items in map(read_items, second_files)}
     baselines = [Baseline.read(path) for path in baseline_files]
-    lists = [stage.own_list(items, found) for items, found in zip(tasks, baselines, strict=True)]
+    lists = [stage.list_of(items, found) for items, found in zip(tasks, baselines, strict=True)]
     wanted = [own for own in lists if own is not None]
     load = Bench.opener(study, stage.card.name, record_file, threads)
     with Pass("attribution", stage.card.name, manifest, load) as this:
@@ -435,7 +434,7 @@ def write_attribution(
         "method": METHODS["attribution"],
         "model": stage.card.scoring_identity(),
     }
-    own = stage.own_list(items, baseline)
+    own = stage.list_of(items, baseline)
     if own is None:
         metadata["excluded"] = stage.excluded(items, baseline)
         write_tensors(output, {"attribution": np.zeros((0, 0), np.float32)}, metadata)

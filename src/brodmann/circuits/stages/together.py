@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Joined:
 
     def place(self, number: int) -> tuple[int, int]:
         """(which list, which of its items) an item is."""
-        which = next(n for n, end in enumerate(self.starts[1:]) if number < end)
+        which = bisect_right(self.starts, number) - 1
         return which, number - self.starts[which]
 
     def split(self, numbers: Sequence[int]) -> dict[int, tuple[list[int], list[int]]]:
