@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from common import items_of, matmul_rate, report, rounds_of, smollm2
+from common import items_of, matmul_rate, padded, report, rounds_of, smollm2
 
 BATCH = 8
 TASKS = (
@@ -47,9 +47,7 @@ def plainly(model, items, lesion):
         return hook
 
     def run(rows, hooks=()):
-        longest = max(map(len, rows))
-        ids = torch.tensor([row + (0,) * (longest - len(row)) for row in rows])
-        mask = torch.tensor([[int(n < len(row)) for n in range(longest)] for row in rows])
+        ids, mask = padded(rows, model.device)
         handles = [modules[layer].register_forward_pre_hook(hook) for layer, hook in hooks]
         try:
             with torch.no_grad():

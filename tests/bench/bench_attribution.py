@@ -15,7 +15,8 @@ import argparse
 
 import numpy as np
 import torch
-from common import ROOT, matmul_rate, report, rounds_of, smollm2
+from common import ROOT, matmul_rate, report, rounds_of, smollm2  # puts tests/ on the path
+from gpu.plain import answer_log_probs, padded
 
 BATCH = 8
 TASKS = (
@@ -24,23 +25,6 @@ TASKS = (
     *("physical/buoyancy", "physical/newton", "physical/brightness"),
     *("social/desires_goals", "social/social_relations", "social/norm_moral"),
 )
-
-
-def padded(rows):
-    """(ids, mask), int64 [rows, longest]."""
-    longest = max(map(len, rows))
-    ids = torch.tensor([row + (0,) * (longest - len(row)) for row in rows])
-    return ids, torch.tensor([[int(n < len(row)) for n in range(longest)] for row in rows])
-
-
-def answer_log_probs(logits, prompts, answers):
-    """float32 [rows]: of each answer after its prompt; every logit is normalised."""
-    log_probs = logits.float().log_softmax(-1)
-    found = []
-    for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-        places = torch.arange(len(prompt) - 1, len(prompt) - 1 + len(answer))
-        found.append(log_probs[row, places, torch.tensor(answer)].sum())
-    return torch.stack(found)
 
 
 def plainly(model, items):
@@ -63,7 +47,7 @@ def plainly(model, items):
 
     def run(prompts, answers, grad=False):
         rows = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
-        ids, mask = padded(rows)
+        ids, mask = padded(rows, model.device)
         with torch.set_grad_enabled(grad):
             logits = model.hf(input_ids=ids, attention_mask=mask, use_cache=False).logits
             return answer_log_probs(logits, prompts, answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,11 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+# The published procedures, as the GPU check times them.
+from gpu.plain import padded  # noqa: E402
+
 RESULTS = ROOT / "results" / "bench"
 
 
@@ -86,9 +92,7 @@ def padded_scores(model, queries, size=8):
     for start in range(0, len(queries), size):
         batch = queries[start : start + size]
         rows = [query.context + query.target for query in batch]
-        longest = max(map(len, rows))
-        ids = torch.tensor([row + (0,) * (longest - len(row)) for row in rows])
-        mask = torch.tensor([[int(n < len(row)) for n in range(longest)] for row in rows])
+        ids, mask = padded(rows, model.device)
         with torch.no_grad():
             log_probs = model.hf(input_ids=ids, attention_mask=mask).logits.log_softmax(-1)
         for own, query in zip(log_probs, batch, strict=True):
