@@ -112,7 +112,7 @@ gpu-bundle: setup-dev ## Collect what tests/gpu/check.py needs on a machine with
 bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_attribution.py
 	@$(BIN)/python tests/bench/bench_ablation.py
-	@$(BIN)/python tests/bench/bench_localizer.py
+	@$(BIN)/python tests/bench/bench_localizer.py language multiple_demand theory_of_mind
 	@$(BIN)/python tests/bench/bench_networks.py
 
 lint: setup-dev ## Style, types, layers, workflow lint
