@@ -6,6 +6,7 @@ page of them touched.
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -15,6 +16,8 @@ from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.models.load import load_model
 from brodmann.models.selfcheck import self_check
+from brodmann.networks.decompose import decompose
+from brodmann.networks.extraction import Extractor
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
 from brodmann.runner.encode import EncodedItem
@@ -24,6 +27,8 @@ from brodmann.runner.scoring import Query, Scorer
 
 LENGTH, ITEMS = 64, 32  # 2048 tokens: more than a tree on the CPU
 PASSAGE = 256
+# Of the group level of networks: texts, their tokens; networks.
+SAMPLES, COMPONENTS = (20, 256), 10
 
 
 def peak() -> int:
@@ -59,6 +64,13 @@ def work(model, stage: str) -> None:
         Ablator(model).scores(items(), lesions[:4], "corrupted")
     elif stage == "localizer":
         measure(Activations(model), rows(64, 32, 0), rows(64, 32, 1), "mean")
+    elif stage == "networks":
+        texts = rows(*SAMPLES, 0)
+        with (
+            TemporaryDirectory() as aside,
+            Extractor(model).concatenated(texts, aside) as signals,
+        ):
+            decompose(signals, COMPONENTS, restarts=2)
     elif stage == "lesion":
         texts = [Query(row[:1], row[1:]) for row in rows(8, PASSAGE, 0)]
         scored, top = Scored(Engine(model), texts), model.n_layers - 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import transformers
+from peak import COMPONENTS, SAMPLES
 from tiny_models import tiny_tokenizer
 
 from brodmann.capacity.sizes import size_of_folder
@@ -15,7 +16,8 @@ from brodmann.capacity.stage_memory import PROCESS, stage_memory
 from brodmann.config.load import load_config
 from brodmann.pipeline.stages import PASSES, STAGES
 
-RULES = {STAGES[rule].store: rule for rule in PASSES}
+# Edits of networks hold what lesions of localizers hold, by the same formula, and maps beside it.
+RULES = {STAGES[rule].store: rule for rule in PASSES if rule != "network_use_pass"}
 # layers, hidden, neurons, heads, key heads, vocabulary
 SHAPES = {
     "36M": (8, 384, 1024, 6, 2, 32_000),
@@ -50,7 +52,11 @@ def folder(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def predicted(folder, root, tmp_path_factory):
     config = tmp_path_factory.mktemp("study") / "study.json"
-    config.write_text(json.dumps({"models": {"m": {"source": f"path:{folder}"}}}))
+    texts, tokens = SAMPLES
+    networks = {"datasets": {"news": "corpus:news"}, "group_samples": texts, "max_tokens": tokens}
+    networks |= {"group_components": COMPONENTS, "individual_components": COMPONENTS}
+    whole = {"models": {"m": {"source": f"path:{folder}"}}, "networks": networks}
+    config.write_text(json.dumps(whole))
     study = load_config([config], root=root).study
     size = size_of_folder(folder, study.model("m"))
     found = {stage: stage_memory(study, size, rule).process for stage, rule in RULES.items()}

@@ -240,11 +240,11 @@ def test_a_damaged_second_score_is_no_silent_change(fresh):
     config["models"]["tiny"]["control"] = True  # included whatever its contrast
     fresh.write_config(config)
     fresh.snakemake("attributions")
-    for shard in (fresh.path / "results/tiny/.store/baseline").glob("*.shard"):
-        content = bytearray(shard.read_bytes())
-        if content.count(b"BRD1 ") == 1:
-            content[300] ^= 0xFF
-            shard.write_bytes(content)
+    shards = (fresh.path / "results/tiny/.store/baseline").glob("*.shard")
+    last = max(shards, key=lambda shard: shard.stat().st_mtime_ns)
+    content = bytearray(last.read_bytes())
+    content[content.rindex(b"BRD1 ") + 300] ^= 0xFF  # the second items come last
+    last.write_bytes(content)
     failed = fresh.snakemake("--forcerun", "attribution", "--", "attributions", check=False)
     assert failed.returncode != 0 and "gone or damaged" in failed.stdout
     fresh.snakemake("attributions")

@@ -262,8 +262,12 @@ def test_the_store_can_be_deleted(study):
     shutil.rmtree(study.path / "results/tiny/.store")
     study.snakemake("--forcerun", "baseline", "--", "baselines")
     for task in TASKS:
-        found = study.baseline(task)
-        assert found["items"] == expected[task]["items"]
+        rows = zip(study.baseline(task)["items"], expected[task]["items"], strict=True)
+        # In other company than before: its scores agree but for rounding.
+        for found, item in rows:
+            assert found.keys() == item.keys()
+            for name, value in item.items():
+                assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.slow

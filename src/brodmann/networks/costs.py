@@ -10,7 +10,7 @@ from brodmann.runner.costs import Batch, Cost, Job
 from brodmann.runner.footprint import MOST_READ, Widths
 
 # A block of signals as it is read, in float64, and a product of it; signals that are not put on disk.
-_BLOCK = 20 << 24
+_BLOCK = 24 << 24
 _IN_MEMORY = 1 << 30
 
 
