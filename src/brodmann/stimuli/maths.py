@@ -5,16 +5,13 @@ The stories are in ``maths.yaml``, which says how one is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from yaml import safe_load
-
 from brodmann.tasks.dice import Dice
+from brodmann.tasks.drawn import Drawn, read, text
 
 COUNT = 240
 _NAMES = (
@@ -22,7 +19,6 @@ _NAMES = (
     "Jamila Jonas Kamala Kofi Leila Liam Lucia Mateo Mei Nadia Nia Noor Olga Omar Paulo Priya Quang "
     "Ravi Rosa Samir Sanna Tariq Thandi Tomas Uma Viktor Wanja Yara Yusuf Zofia Zuri"
 )
-_WORDS = Environment(undefined=StrictUndefined, autoescape=False)
 
 
 @dataclass(frozen=True)
@@ -49,39 +45,20 @@ class Story:
 
     def __init__(self, name: str, written: Mapping[str, Any]) -> None:
         self.name, self.numbers = name, written["numbers"]
-        self._let = {key: _drawing(value) for key, value in written["let"].items()}
-        self._answer = _drawing(written["answer"])
-        self._question, self._solution = map(
-            _WORDS.from_string, (written["question"], written["solution"])
-        )
+        self._drawn = Drawn({**written["let"], "answer": written["answer"]})
+        self._question, self._solution = text(written["question"]), text(written["solution"])
 
     def told(self, dice: Dice) -> Problem:
         """The story with numbers of these dice."""
-        known = {
-            "names": _NAMES.split(),
-            "between": dice.between,
-            "choice": dice.choice,
-            "shuffled": dice.shuffled,
-        }
-        for name, drawing in self._let.items():
-            known[name] = drawing(known)
-        numbers = {name: known[name] for name in self.numbers}
-        texts = (one.render(known) for one in (self._question, self._solution))
-        return Problem(self.name, numbers, *texts, self._answer(known))
-
-
-def _drawing(written: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """What an entry of ``let`` becomes, given what stands above it."""
-    if isinstance(written, list):
-        return lambda known: known["choice"](written)
-    return _WORDS.compile_expression(str(written), undefined_to_none=False)
+        found = self._drawn.values(dice, names=_NAMES.split())
+        texts = self._question.render(found), self._solution.render(found)
+        return Problem(self.name, {n: found[n] for n in self.numbers}, *texts, found["answer"])
 
 
 @cache
 def stories() -> dict[str, Story]:
     """All of them by name, as they are written."""
-    written = safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-    return {name: Story(name, one) for name, one in written.items()}
+    return {name: Story(name, one) for name, one in read(__file__).items()}
 
 
 def maths_problems(seed: int, count: int = COUNT) -> tuple[Problem, ...]:
