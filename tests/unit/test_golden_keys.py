@@ -4,7 +4,7 @@ Every pass is run on small fixed studies with a store that says it holds whateve
 is loaded, and what was asked for is every key of the stage. For each key the golden file holds the value that
 is hashed, and those behind the hashes in it.
 
-Versions of methods stand as words: raising one in ``methods.py`` breaks nothing here, as it is meant to
+Versions of methods stand as words: raising one breaks nothing here, as it is meant to
 cost a run; another input of a hash does. Where things are in the package only ``golden/passes.py`` knows.
 
 After a deliberate change (say so in CHANGELOG.md: users compute these stages again) write the files anew and

@@ -18,7 +18,7 @@ from safetensors.numpy import load as unpack
 from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.stages.attribution import Stage
-from brodmann.circuits.stages.baseline import write_baseline
+from brodmann.circuits.stages.baseline import SCORINGS, write_baseline
 from brodmann.circuits.stages.survey import Survey
 from brodmann.errors import UserError
 from brodmann.runner import asked, bench
@@ -234,7 +234,7 @@ def test_an_untrained_twin_borrows_its_items(kept):
     twin.card = replace(twin.card, name="twin", untrained=True)
     assert not Survey(twin, store).applies
     work = Survey(twin, store).work(read_items(made.files.items[0]))
-    assert work.compute.__qualname__.startswith("scoring"), "it is scored as without a survey"
+    assert work.together is SCORINGS, "it is scored as without a survey"
 
 
 def test_values_that_are_not_finite_are_the_same_error(kept, monkeypatch):

@@ -28,19 +28,6 @@ class Mixture:
     neurons: int
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """What the formula is made of. ``width`` is one expert's, ``dense`` that of blocks without experts."""
-
-    layers: int
-    hidden: int
-    experts: int
-    chosen: int
-    width: int
-    shared: int
-    dense: int
-
-
 def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | None:
     """What the configuration of a language model says of its experts; None if it has none.
 
@@ -52,36 +39,22 @@ def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | No
         return None
     own = _number(config, ("moe_intermediate_size", "expert_ffn_hidden_size"))
     dense = _number(config, ("intermediate_size_mlp", "intermediate_size"))
-    width = own or _number(config, ("intermediate_size",))
-    sizes = _Sizes(
-        layers=int(config["num_hidden_layers"]),
-        hidden=int(config["hidden_size"]),
-        experts=experts,
-        chosen=min(experts, _number(config, _CHOSEN) or 1),
-        width=width,
-        shared=_shared(config, width),
-        dense=dense,
-    )
-    matrix = 3 * sizes.hidden
-    total = active = 0
-    for layer in range(sizes.layers):
-        attention = _attention(config, layer, heads, keys)
-        total += attention
-        active += attention
-        if _has_experts(config, layer):
-            router = sizes.hidden * sizes.experts
-            common = router + matrix * sizes.shared
-            total += common + matrix * sizes.experts * sizes.width
-            active += common + matrix * sizes.chosen * sizes.width
-        else:
-            total += matrix * sizes.dense
-            active += matrix * sizes.dense
-    tables = 1 if config.get("tie_word_embeddings", False) else 2
-    table = int(config["vocab_size"]) * sizes.hidden
+    width = own or _number(config, ("intermediate_size",))  # of one expert
+    hidden, shared = int(config["hidden_size"]), _shared(config, width)
+    chosen = min(experts, _number(config, _CHOSEN) or 1)
+    matrix = 3 * hidden
     # A token is looked up in the one table, and multiplied with the other.
-    return Mixture(
-        total + tables * table, active + tables * table, sizes.chosen * sizes.width + sizes.shared
-    )
+    tables = 1 if config.get("tie_word_embeddings", False) else 2
+    active = tables * int(config["vocab_size"]) * hidden
+    idle = 0
+    for layer in range(int(config["num_hidden_layers"])):
+        active += _attention(config, layer, heads, keys)
+        if _has_experts(config, layer):
+            active += hidden * experts + matrix * (shared + chosen * width)
+            idle += matrix * (experts - chosen) * width
+        else:
+            active += matrix * dense
+    return Mixture(active + idle, active, chosen * width + shared)
 
 
 def _shared(config: Mapping[str, Any], width: int) -> int:

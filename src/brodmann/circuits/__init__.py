@@ -1,1 +1,13 @@
 """Which units of a model serve which task."""
+
+# Versions (brodmann.methods).
+METHODS = {
+    "baseline": 1,  # log-probabilities of the answers
+    "inclusion": 2,  # what is computed from them: shares, baselines, decision
+    "attribution": 1,  # attributions and their replicates
+    "agreement": 1,  # comparison of the estimators
+    "masks": 1,  # which units make a circuit
+    "overlap": 1,  # overlap, its reliability and intervals
+    "ablation": 1,  # log-probabilities under lesions, and their tables
+    "forecast": 1,  # first-order forecast of ablations
+}

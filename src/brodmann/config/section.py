@@ -13,7 +13,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,10 @@ from pydantic import (
 from pydantic import Discriminator as _Discriminator
 from pydantic import WrapValidator as _Wrap
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from brodmann.config.resolve import Resolver
+    from brodmann.config.study import Study
 
 
 class Section(BaseModel):
@@ -67,6 +71,19 @@ class Section(BaseModel):
     def but(self, **changes: Any) -> Self:
         """A copy with some values resolved: they are not checked again."""
         return self.model_copy(update=changes)
+
+
+class MapSection(Section):
+    """The section that a map brings (``brodmann.maps``), as it is written and as it is resolved."""
+
+    def resolved(self, selected: tuple[str, ...], here: Resolver) -> Self:
+        """The section with its files and its globs among the ``selected`` tasks found."""
+        return self
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """This section of the study."""
+        return next(own for _, own in study if isinstance(own, cls))
 
 
 def _whole(value: Any) -> Any:

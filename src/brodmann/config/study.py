@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
@@ -13,7 +13,7 @@ from brodmann.config.localizer import LocalizerKeys, LocalizerSettings
 from brodmann.config.models import ModelEntry, ModelKeys, resolved_models
 from brodmann.config.networks import NetworkKeys, NetworkSettings
 from brodmann.config.resolve import Resolver
-from brodmann.config.section import Section, SomeText
+from brodmann.config.section import MapSection, Section, SomeText
 from brodmann.config.selection import SelectionSettings, selection_name
 from brodmann.config.statistics import (
     AverageKeys,
@@ -22,8 +22,23 @@ from brodmann.config.statistics import (
     StatisticsSettings,
 )
 from brodmann.config.tasks import TaskKeys, TaskSettings
+from brodmann.maps import what_maps_say
+
+# Map -> class of the section that it brings.
+_OF_MAPS: dict[str, type[MapSection]] = what_maps_say("Settings")
+_S = TypeVar("_S", bound=Section)
 
 
+def _with_sections_of_maps(sections: type[_S]) -> type[_S]:
+    """The same class with a field for each map that brings a section."""
+    fields: dict[str, Any] = {name: (own, own()) for name, own in _OF_MAPS.items()}
+    if not fields:
+        return sections
+    name, doc, module = sections.__name__, sections.__doc__, sections.__module__
+    return create_model(name, __base__=sections, __doc__=doc, __module__=module, **fields)
+
+
+@_with_sections_of_maps
 class Config(Section):
     """What a study computes. Every key that changes a number is here; how it runs (device, batches, cache)
     is under `execution`, cores and clusters are in profiles/. Unknown keys are errors. A key that is left
@@ -61,9 +76,11 @@ class Config(Section):
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
             figures=self.figures,
             execution=self.execution.resolved(here),
+            **{name: getattr(self, name).resolved(tasks.selected, here) for name in _OF_MAPS},
         )
 
 
+@_with_sections_of_maps
 class Study(Section):
     """Everything the config says."""
 

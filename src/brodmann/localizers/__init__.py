@@ -1,1 +1,10 @@
 """Functional localizers: units that respond more to one kind of text than to another, and lesions of them."""
+
+# Versions (brodmann.methods).
+METHODS = {
+    "localizer": 1,  # responses to a localizer's texts, and their tests
+    "localizer_selection": 1,  # which units are selected
+    "written": 1,  # what neurons write on localized units
+    "lesion": 1,  # perplexity and accuracy under lesions of selected units
+    "lesion_effects": 2,  # their tables: intervals and tests
+}

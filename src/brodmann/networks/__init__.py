@@ -1,1 +1,11 @@
 """Functional networks: independent components of a model's signals over texts."""
+
+# Versions (brodmann.methods).
+METHODS = {
+    "networks": 3,  # signals and their decomposition
+    "network_tables": 2,  # consistency, overlap, sizes and layers of networks
+    "editing": 1,  # log-probabilities of texts and items under edits of networks
+    "editing_effects": 2,  # their tables: metrics, intervals and tests
+    "probing": 1,  # features of prompts, and what is read off them
+    "following": 2,  # courses of networks over texts
+}

@@ -10,16 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import chain
-from pathlib import Path
 
-import brodmann
 from brodmann.config.study import Study
+from brodmann.maps import AFTER, MAPS
 from brodmann.runner.costs import PROMPT, Batch, Cost, Job
 from brodmann.runner.footprint import Widths
 from brodmann.runner.stage import Stage
 
-# What sets maps beside each other, and tests them, runs after them.
-_AFTER = ("comparison", "statistics")
 # Rows and tokens of the self-check: every site in three layers, and the intact row.
 _CHECKED = 16 * 8
 
@@ -32,12 +29,6 @@ def _check(study: Study, widths: Widths, batch: Batch) -> int:
     return widths.block(_CHECKED) + 3 * widths.logits(_CHECKED)
 
 
-def _maps() -> tuple[str, ...]:
-    """The wings that have ``stages``, a module or a folder (here and in the config it is another thing)."""
-    found = {place.parent.name for place in Path(brodmann.__file__).parent.glob("*/stages*")}
-    return tuple(sorted(found - {*_AFTER, "config", "pipeline"}))
-
-
 def stages_of(wing: str) -> Iterator[Stage]:
     """What a wing says of its stages, with the full names of their functions."""
     place = f"brodmann.{wing}.stages"
@@ -45,8 +36,6 @@ def stages_of(wing: str) -> Iterator[Stage]:
         yield replace(one, map=wing, run=f"{place}.{one.run}".replace(".:", ":"))
 
 
-# The wings that find units, each apart from the others.
-MAPS = _maps()
 # In the order in which they run.
 STAGES = {
     stage.name: stage
@@ -57,7 +46,7 @@ STAGES = {
             cost=Cost(_check_tokens, _check),
             map="models",
         ),
-        *chain.from_iterable(map(stages_of, (*MAPS, *_AFTER))),
+        *chain.from_iterable(map(stages_of, (*MAPS, *AFTER))),
     )
 }
 # Rule -> the function that does its job.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -29,12 +29,20 @@ class Target:
 
     @classmethod
     def drawn(
-        cls, study: Study, card: ModelCard, items_file: str, count: int, *, purpose: str, seed: int
-    ) -> Target:
-        """Some items of a task; ``purpose`` and ``seed`` decide which."""
-        items = read_items(items_file)
-        numbers = Dice(purpose, seed, items.task).shuffled(list(range(len(items))))[:count]
-        return cls(items, plan_of(study, card, items), tuple(sorted(numbers)))
+        cls,
+        study: Study,
+        card: ModelCard,
+        files: Iterable[str],
+        count: int,
+        purpose: str,
+        seed: int,
+    ) -> dict[str, Target]:
+        """Task -> some of its items; ``purpose`` and ``seed`` decide which."""
+        found = {}
+        for items in map(read_items, files):
+            numbers = Dice(purpose, seed, items.task).shuffled(list(range(len(items))))[:count]
+            found[items.task] = cls(items, plan_of(study, card, items), tuple(sorted(numbers)))
+        return found
 
     @property
     def task(self) -> str:

@@ -70,16 +70,17 @@ class Work(Generic[B]):
     ``keys``: name of a record -> its key. ``compute`` is given what computes, the names of the records that
     the store lacks, and what moves the progress bar; it yields name -> payload, part by part. ``steps``: how
     far the bar goes for these names; without it the engine counts records. ``group``: what the ledger lists
-    as computed or reused (a task, a network); nothing if empty. ``together``: what computes it with others
-    that name the same; all works of a batch have it.
+    as computed or reused (a task, a network); nothing if empty. ``together``: in place of ``compute``, what
+    computes it with others that name the same. ``about``: what it is about, for whoever computes it.
     """
 
     what: str
     keys: Mapping[Any, str]
-    compute: Callable[[B, Sequence[Any], OnStep], Iterable[Mapping[Any, bytes]]]
+    compute: Callable[[B, Sequence[Any], OnStep], Iterable[Mapping[Any, bytes]]] | None = None
     group: str = ""
     steps: Callable[[B, Sequence[Any]], int] | None = None
     together: Together[B] | None = None
+    about: Any = None
 
     @classmethod
     def one(cls, name: str, key: str, compute: Callable[[B], bytes], *, group: str = "") -> Work[B]:
@@ -234,13 +235,12 @@ def _computed(
     bench: B, batch: Sequence[Missing[B]], on_step: OnStep
 ) -> Iterator[tuple[Work[B], Mapping[Any, bytes]]]:
     """What a batch makes, part by part."""
-    together = batch[0].work.together
-    if len(batch) > 1 and together is not None:
-        yield from together.compute(bench, batch, on_step)
-        return
-    for one in batch:
-        for part in one.work.compute(bench, one.names, on_step):
-            yield one.work, part
+    work = batch[0].work
+    if work.together is not None:
+        yield from work.together.compute(bench, batch, on_step)
+    elif work.compute is not None:
+        for part in work.compute(bench, batch[0].names, on_step):
+            yield work, part
 
 
 def _missing(works: Sequence[Work[B]], store: Store) -> list[Missing[B]]:

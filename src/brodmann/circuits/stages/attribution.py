@@ -202,19 +202,13 @@ class Attributions:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self._lists: dict[str, ItemList] = {}
-
-    def enter(self, items: ItemList) -> None:
-        """What a work of this list's name is about."""
-        self._lists[items.label] = items
 
     def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
         """See ``store.work.Together``."""
-        lists = [self._lists[one.work.what] for one in works]
         alike = len({self._components(one) for one in works}) == 1
         if not alike or len(works) * self._held() > _MOST_HELD:
             return False
-        return fit(bench, (bench.encoded(items) for items in lists))
+        return fit(bench, (bench.encoded(one.work.about) for one in works))
 
     def _held(self) -> int:
         """Bytes of one list's sums."""
@@ -228,7 +222,7 @@ class Attributions:
     ) -> Iterator[tuple[Work[Bench], dict[str, bytes]]]:
         """See ``store.work.Together``."""
         session = Session(bench, self.stage)
-        lists = [self._lists[one.work.what] for one in works]
+        lists: list[ItemList] = [one.work.about for one in works]
         components = self._components(works[0])
         found = session.estimate(lists, components, on_step)
         for one, items, sums in zip(works, lists, found, strict=True):
@@ -236,7 +230,7 @@ class Attributions:
                 yield one.work, {items.named(component): session.record(items, sums[component])}
 
     def _components(self, one: Missing[Bench]) -> tuple[str, ...]:
-        items = self._lists[one.work.what]
+        items: ItemList = one.work.about
         return tuple(c for c in self.stage.settings.components if items.named(c) in one.names)
 
 
@@ -244,16 +238,8 @@ def _works(
     stage: Stage, items: ItemList, store: Store, together: Attributions
 ) -> Iterator[Work[Bench]]:
     """A list's attribution, and the comparison of estimators on it, which reads the attribution."""
-    together.enter(items)
     components = stage.settings.components
-    names = {items.named(component): component for component in components}
     compared = {items.compared(component): component for component in components}
-
-    def attribute(
-        bench: Bench, lacking: Sequence[str], on_step: OnStep
-    ) -> Iterator[dict[str, bytes]]:
-        for _, part in together.compute(bench, [Missing(work, tuple(lacking))], on_step):
-            yield part
 
     def compare(bench: Bench, lacking: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
         session = Session(bench, stage)
@@ -261,13 +247,15 @@ def _works(
             used = bench.encoded(items)
             yield {name: session.compare(items, used, compared[name], store)}
 
-    keys = {name: stage.key(items, component) for name, component in names.items()}
-    work = Work(
-        *(items.label, keys, attribute, items.label),
+    keys = {items.named(component): stage.key(items, component) for component in components}
+    yield Work(
+        items.label,
+        keys,
+        group=items.label,
         steps=lambda *_: len(items.used),
         together=together,
+        about=items,
     )
-    yield work
     if items.task in stage.settings.agreement.tasks and not items.second:
         keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
         yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from brodmann.circuits.inclusion import Baseline, Lent, baseline_of
 from brodmann.circuits.stages.together import fit
@@ -24,6 +25,9 @@ from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import plan_of
 from brodmann.store.work import Missing, OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
+
+if TYPE_CHECKING:
+    from brodmann.runner.answers import BaselineScores
 
 
 def store_key(card: ModelCard, items: TaskItems, plan: PromptPlan) -> str:
@@ -60,31 +64,36 @@ def run_pass(
             surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"))
             works = [surveyed.work(items, items.task) for items in tasks]
         else:
-            together = Scorings()
             works = [
-                scoring(card, one, plan_of(study, card, one), one.task, together=together)
-                for one in tasks
+                scoring(card, Scored(one, plan_of(study, card, one)), one.task) for one in tasks
             ]
         this.make(works, bar="baseline", unit="answer")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A task that is scored; ``passes``: whether its record says how many forward passes that took."""
+
+    items: TaskItems
+    plan: PromptPlan
+    passes: bool = True
+
+    def encoded(self, bench: Bench) -> list[EncodedItem]:
+        """Its items as token ids."""
+        return bench.encode(self.items, self.plan)
+
+    def record(self, scores: BaselineScores, bench: Bench, ran: int) -> bytes:
+        """What is stored; ``ran``: forward passes of all tasks that were run together."""
+        passes = {"forward_passes": ran} if self.passes else {}
+        return canonical_json({**asdict(scores), "computed_with": bench.made_with, **passes})
 
 
 class Scorings:
     """Scores tasks together: their answers in common trees."""
 
-    def __init__(self) -> None:
-        self._tasks: dict[str, tuple[TaskItems, PromptPlan, bool]] = {}
-
-    def enter(self, items: TaskItems, plan: PromptPlan, passes: bool) -> None:
-        """What a work of this task's name is about."""
-        self._tasks[items.task] = items, plan, passes
-
-    def encoded(self, bench: Bench, works: Sequence[Missing[Bench]]) -> list[list[EncodedItem]]:
-        """The items of each work."""
-        return [bench.encode(*self._tasks[one.work.what][:2]) for one in works]
-
     def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
         """See ``store.work.Together``."""
-        return fit(bench, self.encoded(bench, works))
+        return fit(bench, [one.work.about.encoded(bench) for one in works])
 
     def compute(
         self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
@@ -93,42 +102,27 @@ class Scorings:
         from brodmann.runner.answers import score_lists
 
         before = bench.engine.forward_passes
-        tasks = [self._tasks[one.work.what] for one in works]
-        names = [items.task for items, _, _ in tasks]
-        found = score_lists(names, self.encoded(bench, works), bench.scorer, on_batch=on_step)
+        tasks: list[Scored] = [one.work.about for one in works]
+        names, lists = [one.items.task for one in tasks], [one.encoded(bench) for one in tasks]
+        found = score_lists(names, lists, bench.scorer, on_batch=on_step)
         ran = bench.engine.forward_passes - before
-        for one, scores, (_, _, passes) in zip(works, found, tasks, strict=True):
-            record = {**asdict(scores), "computed_with": bench.made_with}
-            if passes:  # of all tasks that were run together
-                record["forward_passes"] = ran
-            yield one.work, dict.fromkeys(one.names, canonical_json(record))
+        for one, task, scores in zip(works, tasks, found, strict=True):
+            yield one.work, dict.fromkeys(one.names, task.record(scores, bench, ran))
 
 
-def scoring(
-    card: ModelCard,
-    items: TaskItems,
-    plan: PromptPlan,
-    group: str = "",
-    *,
-    passes: bool = True,
-    together: Scorings | None = None,
-) -> Work[Bench]:
-    """The scores of one task, as a record; ``passes``: whether it says how many forward passes it took."""
-    scorings = together or Scorings()
-    scorings.enter(items, plan, passes)
+SCORINGS = Scorings()
 
-    def compute(bench: Bench, names: Sequence[str], on_step: OnStep) -> Iterator[dict[str, bytes]]:
-        for _, part in scorings.compute(bench, [Missing(work, tuple(names))], on_step):
-            yield part
+
+def scoring(card: ModelCard, task: Scored, group: str = "") -> Work[Bench]:
+    """The scores of one task, as a record."""
 
     def answers(bench: Bench, _: Sequence[str]) -> int:
         from brodmann.runner.answers import count_queries
 
-        return count_queries(bench.encode(items, plan))
+        return count_queries(task.encoded(bench))
 
-    keys = {items.task: store_key(card, items, plan)}
-    work = Work(items.task, keys, compute, group, steps=answers, together=together)
-    return work
+    name, key = task.items.task, store_key(card, task.items, task.plan)
+    return Work(name, {name: key}, group=group, steps=answers, together=SCORINGS, about=task)
 
 
 def write_baseline(

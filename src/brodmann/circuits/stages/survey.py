@@ -8,7 +8,7 @@ those of the passes alone, so that nothing hangs on which of them made a record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,8 @@ import numpy as np
 from brodmann.circuits.estimators import estimator
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.stages.attribution import Session, Stage
-from brodmann.circuits.stages.baseline import Scorings, scoring
-from brodmann.circuits.stages.together import Joined, fit
-from brodmann.files import canonical_json
+from brodmann.circuits.stages.baseline import SCORINGS, Scored, scoring
+from brodmann.circuits.stages.together import Joined
 from brodmann.runner.bench import Bench
 from brodmann.store.store import Store
 from brodmann.store.work import Missing, OnStep, Work
@@ -38,8 +37,6 @@ class Survey:
     stage: Stage
     store: Store
     second: bool = False  # whether items are those of the second seed
-    _tasks: dict[str, tuple[TaskItems, bool]] = field(default_factory=dict)
-    _plain: Scorings = field(default_factory=Scorings)
 
     @property
     def applies(self) -> bool:
@@ -49,19 +46,11 @@ class Survey:
 
     def work(self, items: TaskItems, group: str = "", *, passes: bool = True) -> Work[Bench]:
         """The scores of one task, as ``baseline.scoring`` makes them."""
-        plan = self.stage.plan(items)
-        plain = scoring(self.stage.card, items, plan, group, passes=passes, together=self._plain)
+        task = Scored(items, self.stage.plan(items), passes)
+        plain = scoring(self.stage.card, task, group)
         if not self.applies or self._held(items) > _MOST_HELD:
             return plain
-        self._tasks[plain.what] = items, passes
-
-        def compute(
-            bench: Bench, names: Sequence[str], on_step: OnStep
-        ) -> Iterator[Mapping[str, bytes]]:
-            for _, part in self.compute(bench, [Missing(plain, tuple(names))], on_step):
-                yield part
-
-        return Work(plain.what, plain.keys, compute, group, steps=plain.steps, together=self)
+        return replace(plain, together=self)
 
     def _held(self, items: TaskItems) -> int:
         """Bytes of all items' contributions."""
@@ -70,10 +59,9 @@ class Survey:
 
     def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
         """See ``store.work.Together``."""
-        tasks = [self._tasks[one.work.what][0] for one in works]
-        if sum(map(self._held, tasks)) > _MOST_HELD:
-            return False
-        return fit(bench, (bench.encode(items, self.stage.plan(items)) for items in tasks))
+        tasks: list[Scored] = [one.work.about for one in works]
+        held = sum(self._held(task.items) for task in tasks)
+        return held <= _MOST_HELD and SCORINGS.fits(bench, works)
 
     def compute(
         self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep
@@ -82,18 +70,18 @@ class Survey:
         from brodmann.runner.answers import gathered
 
         session = Session(bench, self.stage)
-        tasks = [self._tasks[one.work.what] for one in works]
-        encoded = [bench.encode(items, self.stage.plan(items)) for items, _ in tasks]
+        tasks: list[Scored] = [one.work.about for one in works]
+        encoded = [task.encoded(bench) for task in tasks]
         before = bench.engine.forward_passes
         settings = self.stage.settings
         attributor = session.attributor(settings.components, estimator(settings))
         joined = Joined.of(encoded)
         parts = list(attributor.with_scores(joined.items, lambda count: on_step(4 * count)))
         if not all(np.isfinite(part.scores).all() for part in parts if part.scores is not None):
-            yield from self._plain.compute(bench, works, lambda _: None)  # says where
+            yield from SCORINGS.compute(bench, works, lambda _: None)  # says where
             return
         ran = bench.engine.forward_passes - before
-        for which, (one, (items, passes)) in enumerate(zip(works, tasks, strict=True)):
+        for which, (one, task) in enumerate(zip(works, tasks, strict=True)):
             own = [of for part in parts if (of := _of(part, joined.split(part.numbers).get(which)))]
             rows = {
                 number: row.tolist()
@@ -101,11 +89,9 @@ class Survey:
                 if part.scores is not None
                 for number, row in zip(part.numbers, part.scores, strict=True)
             }
-            found = {**asdict(gathered(encoded[which], rows)), "computed_with": bench.made_with}
-            if passes:  # of all tasks that were run together
-                found["forward_passes"] = ran
-            self._keep(session, items, found, own)
-            yield one.work, dict.fromkeys(one.names, canonical_json(found))
+            scores = gathered(encoded[which], rows)
+            self._keep(session, task.items, asdict(scores), own)
+            yield one.work, dict.fromkeys(one.names, task.record(scores, bench, ran))
 
     def _keep(
         self,

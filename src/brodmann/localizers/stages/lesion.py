@@ -93,14 +93,12 @@ class LesionStage:
         self.settings = study.localizer
         self.card = ModelCard.read(model_json)
         self.manifest = manifest  # of the localizer pass
-        lesioned, seed = self.settings.lesion, self.settings.seed
+        lesioned = self.settings.lesion
         assert lesioned.corpus is not None, "found when the config was resolved"
         self.passages = read_passages(lesioned.corpus)[: lesioned.passages]
-        found = [
-            Target.drawn(study, self.card, path, lesioned.items, purpose="lesion", seed=seed)
-            for path in item_files
-        ]
-        self.targets = {target.task: target for target in found}
+        self.targets = Target.drawn(
+            study, self.card, item_files, lesioned.items, "lesion", self.settings.seed
+        )
         self.experiment = Experiment(
             self.settings.site,
             self.passages,

@@ -60,6 +60,12 @@ def edit_of(condition: Condition, how: str, amount: float | None, n_units: int) 
     )
 
 
+def edits_of(stage: UseStage, conditions: Sequence[Condition]) -> list[Edit]:
+    """Intact first, then every edit of every condition."""
+    each = product(conditions, stage.use.editing.edits)
+    return [INTACT, *[edit_of(own, how, amount, stage.n_units) for own, (how, amount) in each]]
+
+
 class Editing:
     """The works of this part, and the tables made of them."""
 
@@ -148,10 +154,8 @@ class Editing:
         return [Condition("", f"{sets.LOCALIZER}:{own.localizer}", units)]
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
-        """Intact first, then every edit of every condition."""
-        n_units = self.stage.n_units
-        each = product(conditions, self.settings.edits)
-        return [INTACT, *[edit_of(own, how, amount, n_units) for own, (how, amount) in each]]
+        """See ``edits_of``."""
+        return edits_of(self.stage, conditions)
 
     def key(self, edit: Edit, task: str) -> str:
         """Hash of everything that one edit on one measure depends on."""

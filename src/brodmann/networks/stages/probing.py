@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
-from brodmann.networks.stages.editing import INTACT, Editing, edit_of
+from brodmann.networks.stages.editing import Editing, edits_of
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import Edit, applied, floor_of, from_below
@@ -41,18 +40,12 @@ class Probing:
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
         """Intact, and every edit of sets of networks and of what they are compared with."""
-        wanted = (sets.ALL, sets.TOP)
-        chosen = [
-            one
-            for one in conditions
-            if one.name in wanted
-            or one.name.startswith(sets.LOCALIZER)
-            or one.control_of in wanted
-            or one.control_of.startswith(sets.LOCALIZER)
-        ]
-        each = product(chosen, self.stage.use.editing.edits)
-        n_units = self.stage.n_units
-        return [INTACT, *[edit_of(own, how, amount, n_units) for own, (how, amount) in each]]
+
+        def wanted(name: str) -> bool:
+            return name in (sets.ALL, sets.TOP) or name.startswith(sets.LOCALIZER)
+
+        chosen = [one for one in conditions if wanted(one.name) or wanted(one.control_of)]
+        return edits_of(self.stage, chosen)
 
     def key(self, edit: Edit, task: str) -> str:
         """Hash of everything that the features of one task depend on."""

@@ -69,12 +69,7 @@ class UseStage:
 
     def targets(self, item_files: Sequence[str], count: int, purpose: str) -> dict[str, Target]:
         """Task -> some of its items, drawn with the networks' seed."""
-        seed = self.settings.seed
-        found = [
-            Target.drawn(self.study, self.card, path, count, purpose=purpose, seed=seed)
-            for path in item_files
-        ]
-        return {target.task: target for target in found}
+        return Target.drawn(self.study, self.card, item_files, count, purpose, self.settings.seed)
 
     def key(self, method: str, **more: Any) -> str:
         """Hash of the model and of what else a work depends on."""
