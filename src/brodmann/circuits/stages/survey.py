@@ -33,11 +33,15 @@ _MOST_HELD = 2 << 30
 
 @dataclass(frozen=True)
 class Survey:
-    """Baselines of one model, with their attributions in ``store``; tasks are surveyed together."""
+    """Baselines of one model, with their attributions in ``store``; tasks are surveyed together.
+
+    ``made``: labels of the lists whose attribution was put there.
+    """
 
     stage: Stage
     store: Store
     second: bool = False  # whether items are those of the second seed
+    made: list[str] = field(default_factory=list)
     _tasks: dict[str, tuple[TaskItems, bool]] = field(default_factory=dict)
     _plain: Scorings = field(default_factory=Scorings)
 
@@ -138,6 +142,7 @@ class Survey:
                 if key not in self.store
             }
         )
+        self.made.append(own.label)
 
 
 def _of(part: Contributions, share: tuple[list[int], list[int]] | None) -> Contributions | None:
