@@ -14,6 +14,7 @@ from tiny_hybrids import HYBRIDS
 from tiny_models import _WINDOWED as WINDOWED
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer, with_window
 
+from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.runner import cache_trial, pack_trial
 from brodmann.runner.engine import Engine
@@ -615,6 +616,26 @@ def forget_beyond(window):
                 layer.keys[:, :, :-window] = 0.0
 
     return change
+
+
+@pytest.mark.parametrize("unrolled", [False, True])
+def test_rows_longer_than_the_table_of_positions_are_refused(models, unrolled, monkeypatch):
+    """Also where only what goes on from a tree is too long."""
+    engine = Engine(models("gpt2"))
+    if unrolled:
+        monkeypatch.setattr(engine, "_packed", None)
+        monkeypatch.setattr(engine, "_unrolled", Unrolled(engine.model))
+    refused = pytest.raises(UserError, match="a text of 513 tokens; the model reads at most 512")
+    row = tokens(*range(513))
+    tree, ends = planted([row])
+    with refused:
+        engine.run(Query(tree, scores=Scores(ends[0][:1], row[1:2])))
+    tree, ends = planted([row[:512]])
+    first = engine.run(Query(tree, scores=Scores(ends[0][:1], row[1:2]), keep=True))
+    more = Tree(past=tree)
+    [node] = more.add(row[512:], hangs=ends[0][-1])
+    with refused:
+        engine.run(Query(more, past=first.past, scores=Scores([node], [5])))
 
 
 def test_a_cache_that_is_wrong_beyond_a_window_is_refused():
