@@ -252,9 +252,12 @@ class Lesions:
             # In a tree a value that is none spreads to other rows: each is measured alone.
             for lesion, item in np.argwhere(~np.isfinite(scores).all(-1)).tolist():
                 alone = ablator.scores([items[item]], [chosen[lesion]], self.kind, means)
-                where = f"{target.task}, item {target.used[item]}"
+
+                def place(_: int, number: int = target.used[item]) -> str:
+                    return f"{target.task}, item {number}"
+
                 fix = "the model's weights or dtype are at fault; try dtype: float32"
-                require_finite(alone, lambda _, w=where: w, "an ablated log-probability is", fix)
+                require_finite(alone, place, "an ablated log-probability is", fix)
                 scores[lesion, item] = alone[0, 0]
             yield {
                 units: canonical_json({"scores": own.tolist(), "computed_with": bench.made_with})
