@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from clone import SEED, TASKS, copy_workflow, task_yaml
@@ -224,6 +226,44 @@ def test_a_new_task_is_computed_alone(study):
     study.snakemake("baselines")
     [entry] = study.ledger()[before:]
     assert entry["computed"] == ["physical/weights"]
+
+
+# What a run of Snakemake tells its jobs when it starts; a dry run does not get that far.
+TOLD = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
+from brodmann.pipeline.driver import tell_what_is_asked
+from brodmann.runner import asked
+for of_run in json.loads(sys.argv[1]):
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        made = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+        settings = DAGSettings(**{key: set(names) for key, names in of_run.items()})
+        workflow = made.dag(settings).workflow_api._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
+        workflow._build_dag()
+        workflow.async_run(workflow.dag.postprocess(update_needrun=False, check_initial=True))
+    tell_what_is_asked(workflow)
+    print("told", asked.attributions_are_asked())
+"""
+RUNS = (
+    ({"targets": ["baselines"]}, False),
+    ({"targets": ["masks"]}, True),
+    # Made of baselines alone, whatever its name says.
+    ({"targets": ["results/figures/accuracy_heatmap.png"]}, False),
+    ({"targets": ["masks"], "until": ["baseline"]}, False),
+    ({"targets": ["masks"], "omit_from": ["attribution_pass"]}, False),
+)
+
+
+def test_jobs_are_told_whether_their_run_needs_attributions(fresh):
+    """Then they are made on the way of the baselines, which alone are to stay cheap."""
+    wanted = json.dumps([run for run, _ in RUNS])
+    command = [sys.executable, "-c", TOLD, wanted]
+    done = subprocess.run(command, cwd=fresh.path, capture_output=True, text=True, check=True)
+    told = [line == "told True" for line in done.stdout.splitlines() if line.startswith("told")]
+    assert told == [needs for _, needs in RUNS], done.stdout
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,11 @@ def test_second_items_and_comparisons_are_left_to_the_attribution_pass(kept):
     own = at_once.records("attribution")
     assert len(own) == len(TASKS) * 2  # both components, of the task's own items alone
     at_once.attribution()
+    # Made by this very pass, on the way of the second items' baselines: the ledger says so.
+    seconds = {f"{task} (second seed)" for task in TASKS}
+    assert seconds <= set(at_once.ledger()[1]["computed"])
+    at_once.attribution()
+    assert seconds <= set(at_once.ledger()[2]["reused"])
     steps = kept().baseline(attributions=False).attribution()
     for stage in ("baseline", "attribution"):
         assert_same_records(both(at_once), both(steps), stage)

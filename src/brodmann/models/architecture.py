@@ -687,6 +687,26 @@ def require_positions(room: int | None, tokens: int, where: str, fix: str) -> No
         raise UserError.at(where, f"a text of {tokens} tokens; the model reads at most {room}", fix)
 
 
+def rescaled_positions(model: Any) -> int | None:
+    """Up to how many tokens rotary positions are what they are; None where that does not change.
+
+    Beyond, "dynamic" and "longrope" turn all that is read at once by other angles: a text's numbers would
+    depend on what is read beside it.
+    """
+    for module in model.modules():
+        kinds = getattr(module, "rope_type", None)
+        kinds = kinds if isinstance(kinds, dict) else {None: kinds}
+        for layers, kind in kinds.items():
+            if isinstance(kind, str) and "dynamic" in kind:
+                return int(module.original_max_seq_len)
+            if kind == "longrope":
+                own = module.config.rope_parameters
+                return int(
+                    (own if layers is None else own[layers])["original_max_position_embeddings"]
+                )
+    return None
+
+
 def _is_list(module: Any) -> bool:
     """A ``ModuleList`` (or what behaves like one): sized, indexed by number."""
     children = getattr(module, "_modules", {})

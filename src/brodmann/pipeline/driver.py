@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 from brodmann.runner import asked
 
-# Rules at which a run may end without asking for an attribution.
-_BEFORE = frozenset({"models", "items", "baselines", "fetch_model", "check_model", "expand_items"})
-_BEFORE |= {"expand_second_items", "settings", "baseline_pass", "baseline"}
-
 
 def tell_what_is_asked(workflow: Any) -> None:
-    """Let the jobs of this run know whether attributions are asked for, beside baselines.
+    """Let the jobs of this run know whether it needs attributions, beside baselines.
 
-    When the run starts: while the Snakefile is read, Snakemake has not set its targets yet.
+    When the run starts: while the Snakefile is read, Snakemake does not know its jobs yet.
     """
     if workflow.is_main_process:
-        asked.tell(_asks_for_attributions(workflow.dag_settings))
-
-
-def _asks_for_attributions(settings: Any) -> bool:
-    ends = set(settings.until or settings.targets)
-    return not ends or any(_is_beyond(str(end)) for end in ends)
-
-
-def _is_beyond(target: str) -> bool:
-    """Whether a rule or file is made of attributions, for all that its name says."""
-    parts = PurePath(target).parts
-    if len(parts) < 2:
-        return target not in _BEFORE
-    return not ({"baseline", "items"} & set(parts) or parts[-1] in ("model.json", "baseline.json"))
+        asked.tell(any(job.rule.name == "attribution_pass" for job in workflow.dag.jobs))
 
 
 def wait_for_jobs_only(workflow: Any) -> None:

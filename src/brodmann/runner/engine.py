@@ -12,6 +12,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
+from brodmann.models.architecture import (
+    learned_positions,
+    require_positions,
+    rescaled_positions,
+)
 from brodmann.runner import footprint
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory
@@ -42,6 +47,7 @@ class Engine:
         self.refusal = refusal(model)
         self._packed = None if self.refusal else Packed(model)
         self._unrolled = Unrolled(model) if self.refusal else None
+        self._positions, self._rescaled = learned_positions(model.hf), rescaled_positions(model.hf)
         kind = model.device.type
         self.lane_nodes = lane_nodes(model)
         if batch_tokens is None:
@@ -69,6 +75,13 @@ class Engine:
 
     def run(self, query: Query) -> Answer:
         """Everything that is asked; memory may run out."""
+        longest, fix = 1 + max(query.tree.depths, default=-1), "give shorter texts"
+        require_positions(self._positions, longest, "texts", fix)
+        if self._rescaled is not None and longest > self._rescaled:
+            what = (
+                f"a text of {longest} tokens; beyond {self._rescaled} the model rescales positions"
+            )
+            raise UserError.at("texts", f"{what}, also those of texts that are read beside it", fix)
         if self._packed is not None:
             if query.start is not None and not self.skips:
                 query = replace(query, start=None)

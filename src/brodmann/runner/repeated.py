@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
 from brodmann.runner.footprint import MOST_KEPT
@@ -50,10 +49,6 @@ class Repeated:
     ) -> None:
         """To be made while the model is not edited. ``scored``: how many tokens of a row, by its number, are
         scored."""
-        longest = max(map(len, rows), default=0)
-        require_positions(
-            learned_positions(engine.model.hf), longest, "texts", "give shorter texts"
-        )
         self.engine, self.rows, self.scored = engine, rows, scored
         self._skips = engine.skips  # asked here, where the model is not edited yet
         self._standing = self._planted(engine.in_order(rows))

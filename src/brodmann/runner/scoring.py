@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
 from brodmann.runner.queries import Query as TreeQuery
@@ -68,7 +67,6 @@ class Scorer:
         self, model: LoadedModel, batch_tokens: int | None = None, engine: Engine | None = None
     ) -> None:
         self.engine = engine or Engine(model, batch_tokens)
-        self._positions = learned_positions(model.hf)
 
     @property
     def forward_passes(self) -> int:
@@ -82,8 +80,6 @@ class Scorer:
 
         ``on_batch`` is called with the number of queries answered by each run.
         """
-        longest = max((len(query.row) for query in queries), default=0)
-        require_positions(self._positions, longest, "texts", "give shorter texts")
         waiting: dict[Ids, list[int]] = defaultdict(list)
         for number, query in enumerate(queries):
             waiting[query.row].append(number)

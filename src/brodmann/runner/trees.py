@@ -63,7 +63,7 @@ class Tree:
         self.lanes: list[int] = []
         self._lane_nodes = lane_nodes
         self._lane = 0
-        self._uneven = past is not None  # lanes are not filled one after another
+        self._uneven = past is not None  # whether lanes are not filled one after another
         self._sizes = [0] * self._past_lanes()  # nodes of each lane
         self._keys: list[tuple[int, int, int, Hashable]] = []
         self._index: dict[tuple[int, int, int, Hashable], int] = {}
@@ -73,8 +73,10 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """Nodes that are run. Where lanes may be uneven, all are as long as the longest."""
-        return len(self._sizes) * max(self._sizes) if self._uneven else len(self)
+        """Nodes that are run: lanes are as long as the longest. Where they are filled one after another, the
+        last counts as it is."""
+        longest, last = max(self._sizes), self._sizes[-1]
+        return (len(self._sizes) - 1) * longest + (longest if self._uneven else last)
 
     def open_lane(self, lane: int | None = None) -> None:
         """Called before an entry's rows are added: these go into one lane. ``lane``: which, if it matters."""

@@ -48,7 +48,9 @@ class Unrolled:
             taken = Taken(part.query, part.layout)
             sites = taken.sites(self.model)
             ids = self.reader.tensor(batch.ids)
-            keep = ids.shape[1]
+            # The head runs from the first scored token on.
+            first = int(part.layout.position[taken.scored].min(initial=part.layout.length - 1))
+            keep = part.layout.length - first
             grad = torch.no_grad() if query.gradient is None else torch.enable_grad()
             with grad, self.reader.trace(context, ids, keep=keep) as tracer:
                 for place, site in sites:
@@ -56,7 +58,7 @@ class Unrolled:
                 if len(taken.scored):
                     logits = self.model.nn.output.logits[:, -keep:]
                     lane, position = taken.at(taken.scored, logits.device)
-                    taken.score(logits[lane, position - part.at])
+                    taken.score(logits[lane, position - first])
                     taken.differentiate()
                 else:
                     tracer.stop()

@@ -172,6 +172,10 @@ class Pass(Generic[B]):
         """More for the ledger and the manifest."""
         self._facts |= facts
 
+    def computed(self, *groups: str) -> None:
+        """List groups as computed whose records were made on the way of other works."""
+        self._groups |= dict.fromkeys(groups, True)
+
     def make(
         self,
         works: Iterable[Work[B]],

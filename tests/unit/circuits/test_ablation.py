@@ -1,16 +1,21 @@
 """Lesions against a naive implementation: one source, one item, whole sequences, hooks on plain models."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
-from example_items import ITEMS, SINGLE
+from example_items import ITEMS, SINGLE, item
 from reference import naive_lesion, naive_means
 from rounding import assert_same, deviation, rounding
-from tiny_models import FAMILIES
+from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
+from brodmann.circuits.stages.ablation import EffectTarget, Lesions
 from brodmann.errors import UserError
+from brodmann.models.load import wrap_model
 from brodmann.runner.context import common_prefix
+from brodmann.runner.engine import Engine
 
 LESIONS = [
     [],
@@ -159,3 +164,21 @@ def test_memory_for_not_even_one_item_is_an_error(models, monkeypatch):
     monkeypatch.setattr(ablator.engine, "run", scarce)
     with pytest.raises(UserError, match="not enough memory"):
         ablator.scores(ITEMS, lesions(ablator.model, "neurons"), "corrupted")
+
+
+def test_a_value_that_is_none_names_its_item_not_its_neighbours():
+    """In a tree it spreads to rows that were run beside it."""
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="m")
+    with torch.no_grad():
+        model.hf.get_input_embeddings().weight[5 + ord("Q")] = float("nan")
+    own = [*ITEMS[:2], item("the Qat sat", "the dog sat", "x", "y")]
+    bench = SimpleNamespace(model=model, engine=Engine(model), encoded=lambda _: own, made_with={})
+    stage = SimpleNamespace(shape=lambda _: (3, model.neurons_per_layer))
+    task = SimpleNamespace(task="language/t")
+    target = EffectTarget(task, None, (4, 6, 9), 1.0, -1.0, False)
+    measured = Lesions(SimpleNamespace(stage=stage), target, "neurons", "zero")._measured
+    with pytest.raises(UserError, match="language/t, item 9: an ablated log-probability is nan"):
+        list(measured(bench, [(1, 50), (3,)], lambda _: None))
+    own.pop()
+    [found] = measured(bench, [(1, 50), (3,)], lambda _: None)
+    assert len(found) == 2

@@ -1,10 +1,8 @@
 """Snakemake's loop looks at waiting jobs when one ends, not all the time."""
 
 import inspect
-from pathlib import PurePath
 from types import SimpleNamespace
 
-import pytest
 import snakemake.api  # noqa: F401 (first: the others import each other)
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.workflow import Workflow
@@ -31,43 +29,18 @@ def test_this_snakemake_still_has_what_is_taken_away():
     """Where this fails the workaround can go, or has to follow."""
     assert "if self.job_rate_limiter is None:" in inspect.getsource(JobScheduler.job_selector)
     code = inspect.getsource(Workflow.execute)
-    assert code.index("self._onstart(") < code.index("self.scheduler.schedule()")
+    marks = ("self._build_dag()", "self._onstart(", "self.scheduler.schedule()")
+    assert [code.index(mark) for mark in marks] == sorted(code.index(mark) for mark in marks)
 
 
-@pytest.mark.parametrize(
-    ("targets", "until", "asked_for"),
-    [
-        ((), (), True),  # everything
-        (("all",), (), True),
-        (("baselines",), (), False),
-        (("models", "items"), (), False),
-        (("attributions",), (), True),
-        (("overlaps",), (), True),
-        (("networks",), (), True),
-        (("baselines", "figures"), (), True),
-        # --until ends the run, whatever its targets are.
-        (("all",), ("baseline_pass",), False),
-        ((), ("baseline",), False),
-        ((), ("attribution_pass",), True),
-        (("baselines",), ("masks",), True),
-        # Files, of whatever task or model.
-        (("results/m/baseline/language/agreement.json",), (), False),
-        (("results/m/.store/baseline.json", "results/m/model.json"), (), False),
-        (("results/items/language/agreement.json",), (), False),
-        (("results/items/.second/language/agreement.json",), (), False),
-        (("results/m/attribution/neurons/language/agreement.safetensors",), (), True),
-        (("results/m/.store/attribution.json",), (), True),
-        (("results/m/baseline/language/agreement.json", "results/report.html"), (), True),
-        ((PurePath("results/m/masks/neurons/all-1.0pct/language/agreement.csv"),), (), True),
-    ],
-)
-def test_jobs_are_told_whether_a_run_asks_for_attributions(targets, until, asked_for, monkeypatch):
+def test_only_the_main_process_tells_jobs_what_is_asked(monkeypatch):
+    """What runs ask for: tests/workflow/test_dag.py."""
     monkeypatch.setenv(asked._ATTRIBUTIONS, "0")  # put back afterwards
-    settings = SimpleNamespace(targets=frozenset(targets), until=frozenset(until))
-    workflow = SimpleNamespace(is_main_process=True, dag_settings=settings)
+    job = SimpleNamespace(rule=SimpleNamespace(name="attribution_pass"))
+    workflow = SimpleNamespace(is_main_process=True, dag=SimpleNamespace(jobs=[job]))
     tell_what_is_asked(workflow)
-    assert asked.attributions_are_asked() == asked_for
-    # A job's own process is a Snakemake with targets, too: it keeps what it was told.
-    other = SimpleNamespace(targets=frozenset(["baselines" if asked_for else "all"]), until=())
-    tell_what_is_asked(SimpleNamespace(is_main_process=False, dag_settings=other))
-    assert asked.attributions_are_asked() == asked_for
+    assert asked.attributions_are_asked()
+    # A job's own process is a Snakemake with a single job: it keeps what it was told.
+    workflow = SimpleNamespace(is_main_process=False, dag=SimpleNamespace(jobs=[]))
+    tell_what_is_asked(workflow)
+    assert asked.attributions_are_asked()

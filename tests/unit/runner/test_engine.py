@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from rounding import assert_same, deviation
 from tiny_hybrids import HYBRIDS
 from tiny_models import _WINDOWED as WINDOWED
-from tiny_models import FAMILIES, tiny_model, tiny_tokenizer, with_window
+from tiny_models import FAMILIES, _build, tiny_model, tiny_tokenizer, with_window
 
+from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.runner import cache_trial, pack_trial
 from brodmann.runner.engine import Engine
@@ -615,6 +616,72 @@ def forget_beyond(window):
                 layer.keys[:, :, :-window] = 0.0
 
     return change
+
+
+@pytest.mark.parametrize("family", ["llama", "bloom"])
+def test_logits_are_made_where_they_are_scored_alone(models, family):
+    """A vocabulary is wide: logits of whole prompts would be most of the work, and of the memory."""
+    model, rows = models(family), ROWS[:3]
+    engine = Engine(model)
+    tree, ends = planted(rows)
+    scores = Scores([own[-2] for own in ends], [row[-1] for row in rows])
+    seen = []
+    head = model.hf.get_output_embeddings()
+    with head.register_forward_hook(lambda *given: seen.append(given[2].shape[:2].numel())):
+        found = engine.run(Query(tree, scores=scores)).scores
+    # Row by row: the scored token and the last one.
+    assert sum(seen) == len(rows) * (1 if engine.packs else 2)
+    plain = Plain(model)
+    expected = [plain.run(row)[0][-2, row[-1]] for row in rows]
+    assert_same(found, torch.stack(expected))
+
+
+LONG_ROPE = {"short_factor": [1.0] * 4, "long_factor": [1.0, 2.0, 4.0, 8.0]}
+RESCALED = {
+    "Llama": ({"rope_type": "dynamic", "factor": 4.0}, {"max_position_embeddings": 40}),
+    "Phi3": ({"rope_type": "longrope", **LONG_ROPE}, {"original_max_position_embeddings": 40}),
+}
+
+
+@pytest.mark.parametrize("family", RESCALED)
+def test_rows_that_rescale_the_positions_of_others_are_refused(family):
+    """Where angles depend on the longest row, a short row's numbers would hang on its company."""
+    rope, room = RESCALED[family]
+    built = tiny_model(
+        lambda: _build(family, rope_parameters={"rope_theta": 10000.0, **rope}, **room)
+    )
+    model = wrap_model(built, tiny_tokenizer(), name=family)
+    engine, rows = Engine(model), [*ROWS, tokens(*range(100, 140))]
+    assert engine.packs, engine.refusal
+    tree, ends = planted(rows)
+    expected = expected_scores(Plain(model), rows)
+    assert_same(engine.run(Query(tree, scores=scores_of(rows, ends))).scores, expected)
+    rows.append(tokens(*range(100, 141)))
+    tree, ends = planted(rows)
+    query = Query(tree, scores=scores_of(rows, ends))
+    assert deviation(Packed(model).run(query).scores[: len(expected)], expected) > 1e-3
+    with pytest.raises(UserError, match="of 41 tokens; beyond 40 the model rescales positions"):
+        engine.run(query)
+
+
+@pytest.mark.parametrize("unrolled", [False, True])
+def test_rows_longer_than_the_table_of_positions_are_refused(models, unrolled, monkeypatch):
+    """Also where only what goes on from a tree is too long."""
+    engine = Engine(models("gpt2"))
+    if unrolled:
+        monkeypatch.setattr(engine, "_packed", None)
+        monkeypatch.setattr(engine, "_unrolled", Unrolled(engine.model))
+    refused = pytest.raises(UserError, match="a text of 513 tokens; the model reads at most 512")
+    row = tokens(*range(513))
+    tree, ends = planted([row])
+    with refused:
+        engine.run(Query(tree, scores=Scores(ends[0][:1], row[1:2])))
+    tree, ends = planted([row[:512]])
+    first = engine.run(Query(tree, scores=Scores(ends[0][:1], row[1:2]), keep=True))
+    more = Tree(past=tree)
+    [node] = more.add(row[512:], hangs=ends[0][-1])
+    with refused:
+        engine.run(Query(more, past=first.past, scores=Scores([node], [5])))
 
 
 def test_a_cache_that_is_wrong_beyond_a_window_is_refused():

@@ -106,7 +106,9 @@ def test_a_layout_gives_each_node_a_place_of_its_own(rows, width, more):
         places = set(zip(layout.lane.tolist(), layout.position.tolist(), strict=True))
         assert len(places) == len(tree) == len(set(layout.flat.tolist()))
         sizes = [tree.lanes.count(lane) for lane in range(layout.lanes)]
-        assert layout.length == max(sizes) and tree.size in (len(tree), layout.lanes * max(sizes))
+        assert layout.length == max(sizes)
+        # The last lane may still be filled.
+        assert layout.lanes * max(sizes) - tree.size in (0, max(sizes) - sizes[-1])
         assert all(position < sizes[lane] for lane, position in places)
         # Those of a past stay beside it.
         assert layout.lanes == (1 + max(past.lanes) if tree is not past else 1 + max(tree.lanes))
@@ -201,6 +203,22 @@ def test_entries_share_nothing_across_lanes():
         tree.open_lane(lane)
         tree.add(ids)
     assert tree.lanes == [0, 0, 0, 1, 1, 1]
+
+
+def test_one_long_row_makes_all_lanes_long():
+    """As long as they are run: a bound of nodes holds where rows of all lengths come together."""
+    tree = Tree(lane_nodes=10)
+    for start in range(20):
+        tree.open_lane()
+        tree.add(tuple(range(100 * start, 100 * start + 10)))
+    assert tree.size == 20 * 10
+    tree.open_lane()
+    tree.add(tuple(range(5000, 5100)))
+    layout = tree.layout()
+    assert tree.size == layout.lanes * layout.length == 21 * 100
+    tree.open_lane()
+    tree.add((1, 2, 3))
+    assert tree.size == 21 * 100 + 3
 
 
 @pytest.mark.parametrize("width", [{}, {"lane_nodes": 2}])

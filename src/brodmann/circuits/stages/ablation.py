@@ -249,13 +249,16 @@ class Lesions:
             block = lesions[start : start + at_once]
             chosen = [Lesion.of(units, width) for units in block]
             scores = ablator.scores(items, chosen, self.kind, means, on_step)
-            _, n_items, n_names = scores.shape
+            # In a tree a value that is none spreads to other rows: each is measured alone.
+            for lesion, item in np.argwhere(~np.isfinite(scores).all(-1)).tolist():
+                alone = ablator.scores([items[item]], [chosen[lesion]], self.kind, means)
 
-            def place(number: int, names: int = n_names, items: int = n_items) -> str:
-                return f"{target.task}, item {target.used[number // names % items]}"
+                def place(_: int, number: int = target.used[item]) -> str:
+                    return f"{target.task}, item {number}"
 
-            fix = "the model's weights or dtype are at fault; try dtype: float32"
-            require_finite(scores, place, "an ablated log-probability is", fix)
+                fix = "the model's weights or dtype are at fault; try dtype: float32"
+                require_finite(alone, place, "an ablated log-probability is", fix)
+                scores[lesion, item] = alone[0, 0]
             yield {
                 units: canonical_json({"scores": own.tolist(), "computed_with": bench.made_with})
                 for units, own in zip(block, scores, strict=True)

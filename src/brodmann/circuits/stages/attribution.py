@@ -190,6 +190,7 @@ def run_pass(
             store="baseline",
             listed=False,
         )
+        this.computed(*surveyed.made)
         second = (stage.second_list(one, this.store("baseline"), manifest) for one in again)
         wanted += [own for own in second if own is not None]
         together = Attributions(stage)

@@ -8,7 +8,7 @@ those of the passes alone, so that nothing hangs on which of them made a record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,11 +32,15 @@ _MOST_HELD = 2 << 30
 
 @dataclass(frozen=True)
 class Survey:
-    """Baselines of one model, with their attributions in ``store``; tasks are surveyed together."""
+    """Baselines of one model, with their attributions in ``store``; tasks are surveyed together.
+
+    ``made``: labels of the lists whose attribution was put there.
+    """
 
     stage: Stage
     store: Store
     second: bool = False  # whether items are those of the second seed
+    made: list[str] = field(default_factory=list)
 
     @property
     def applies(self) -> bool:
@@ -124,6 +128,7 @@ class Survey:
                 if key not in self.store
             }
         )
+        self.made.append(own.label)
 
 
 def _of(part: Contributions, share: tuple[list[int], list[int]] | None) -> Contributions | None:
