@@ -654,7 +654,7 @@ def test_shipped_texts(tmp_path, monkeypatch):
     files = {
         f"{path.parent.name}/{path.stem}": path
         for path in sorted((ROOT / "data").glob("*/*.yaml"))
-        if path.parent.name != "lexicons"
+        if path.parent.name != "lexicons" and path.name != "domain.yaml"
     }
     offered: dict[str, list[str]] = {"default": list(files)}
     for task, path in files.items():

@@ -14,8 +14,9 @@ from brodmann.errors import UserError
 from brodmann.statistics.matrices import average, jaccard_of, read_foreign_matrix
 from brodmann.store.masks import Origin
 from brodmann.store.tables import read_matrix, write_matrix
-from brodmann.tasks.catalogue import DOMAINS, sort_key
+from brodmann.tasks.catalogue import sort_key
 from brodmann.tasks.definition import parse_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 from brodmann.tasks.published import PUBLISHED_DOMAINS
 

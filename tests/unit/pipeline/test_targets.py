@@ -22,7 +22,9 @@ def here(tmp_path, monkeypatch):
         (["drawings"], ["drawings: no such target (allowed: all, baselines, masks, report)"]),
         (
             ["study.yaml"],
-            ["study.yaml: is a config file, not a target (did you mean '--configfile study.yaml'?)"],
+            [
+                "study.yaml: is a config file, not a target (did you mean '--configfile study.yaml'?)"
+            ],
         ),
     ],
 )
