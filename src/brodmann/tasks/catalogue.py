@@ -14,8 +14,6 @@ from pathlib import Path
 from brodmann.errors import Problem, UserError, closest, did_you_mean
 from brodmann.tasks import domains
 
-DOMAINS = domains.PUBLISHED
-
 TASK_SUFFIX = ".yaml"
 # The difficulty of a task whose file is taken as it stands.
 DEFAULT_LEVEL = "default"
