@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from brodmann.config.load import load_config
 from brodmann.figures import style
 from brodmann.figures.composition import draw_composition
 from brodmann.figures.panels import domain_patches
+from brodmann.figures.registry import family_of
+from brodmann.pipeline.workspace import Workspace
 from brodmann.tasks import domains
 
 ADDED = {"music": ("Music theory", "#0B6623"), "art": ("art", "#123456")}
@@ -60,3 +63,12 @@ def test_an_added_domain_is_drawn():
         "Music theory",
         "language",
     ]
+
+
+def test_figures_are_drawn_again_for_another_colour(root, tmp_path):
+    """What an added domain says is among the settings that a figure's rule is held against."""
+    config = tmp_path / "study.yaml"
+    config.write_text('models: {a: {source: "hf:o/x"}}\ntasks: {include: [language/npi]}\n')
+    workspace = Workspace(load_config([config], root=root), root)
+    settings = workspace.figure_settings(family_of("study_figures"))({})
+    assert settings["domains"] == {"art": ["art", "#123456"], "music": ["Music theory", "#0B6623"]}
