@@ -37,12 +37,11 @@ def run(options: argparse.Namespace) -> int:
     selected = study.tasks.selected
     reading = [partial(read_task, study, task) for task in selected]
     asking = on_hub(study)
-    trying = [*attempts(study, partial(read_task, study))]
-    found = together([*(asking.values() if options.online else ()), *reading, *trying])
-    if options.online:
-        for source, said in zip(asking, found, strict=False):
-            print(f"{source}: {said}")
-        del found[: len(asking)]
+    asked = list(asking) if options.online else []
+    trying = attempts(study, partial(read_task, study))
+    found = together([*map(asking.__getitem__, asked), *reading, *trying])
+    for source in asked:
+        print(f"{source}: {found.pop(0)}")
     total = sum(len(items) for items in found[: len(selected)])
     print(
         f"{config.source.label}: fine. {len(study.models)} models, {len(selected)} tasks, {total} items."

@@ -261,14 +261,14 @@ class _Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub_at(monkeypatch):
     """Lets huggingface_hub ask at this address, with a client of its own."""
-    import huggingface_hub
+    from huggingface_hub import close_session, constants
 
     def use(address):
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
 
     yield use
-    huggingface_hub.close_session()
+    close_session()
 
 
 @pytest.fixture
