@@ -56,3 +56,6 @@ rule all:
         rules.figures.input,
         rules.report.input,
         "results/provenance.json",
+
+
+refuse_unknown(workflow)

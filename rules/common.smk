@@ -12,8 +12,10 @@ from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import tell_what_is_asked, wait_for_jobs_only
 from brodmann.pipeline.stages import MAPS, STAGES
+from brodmann.pipeline.targets import refuse_unknown
 from brodmann.pipeline.workspace import Workspace, alternatives
 from brodmann.statistics.inventory import AVERAGE
+from brodmann.store.masks import ORIGIN
 
 workspace = Workspace.open(workflow, config)
 study = workspace.study

@@ -36,6 +36,7 @@ rule ablation_matrices:
 
 rule forecast:
     input:
+        model_json="results/{model}/model.json",
         attribution_files=collect(
             "results/{{model}}/attribution/{{component}}/{task}.safetensors", task=TASKS
         ),

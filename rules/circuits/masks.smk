@@ -1,6 +1,6 @@
 """Circuits: the units that carry a task most.
 
-results/{model}/masks/{component}/{sel}/{task}.csv    layer,unit,score, best first
+results/{model}/masks/{component}/{sel}/{task}.csv    layer,unit,score, best first; model,weights,site,selection
 Config: selection
 """
 
@@ -19,6 +19,7 @@ rule masks:
 
 rule circuit_masks:
     input:
+        model_json="results/{model}/model.json",
         attributions=collect(
             "results/{{model}}/attribution/{{component}}/{task}.safetensors", task=TASKS
         ),
@@ -37,6 +38,7 @@ rule circuit_masks:
         tasks=TASKS,
         selections=SELECTIONS,
         method=METHODS["masks"],
+        columns=ORIGIN,
     message:
         "{wildcards.model}: masks of {wildcards.component}"
     script:

@@ -2,7 +2,7 @@
 
 results/{model}/.store/localizer.json                        manifest of the model's localizer pass
 results/{model}/localizer/{network}/selectivity.safetensors  tensors `t`, `p`, `p_fdr` [layers, units]
-results/{model}/localizer/{network}/{selection}.csv          layer,unit,t, in order of selection
+results/{model}/localizer/{network}/{selection}.csv          layer,unit,t, in order of selection; model,weights,site,selection
 results/{model}/localizer/{network}/lesion.csv               perplexity and accuracy, intact and lesioned
 Config: localizer
 """
@@ -23,11 +23,7 @@ rule localizers:
             "results/{model}/localizer/{network}/{file}",
             model=MODELS,
             network=NETWORKS,
-            file=(
-                "selectivity.safetensors",
-                *[f"{name}.csv" for name in UNIT_SELECTIONS],
-                "lesion.csv",
-            ),
+            file=["selectivity.safetensors", *map("{}.csv".format, UNIT_SELECTIONS), "lesion.csv"],
         ),
 
 
@@ -69,6 +65,8 @@ rule localizer:
     localrule: True
     conda:
         "../../workflow/envs/brodmann.yaml"
+    params:
+        columns=ORIGIN,
     message:
         "{wildcards.model}: units of the network {wildcards.network}"
     script:

@@ -189,12 +189,18 @@ def _light(study: Any, stage: str, files: Any, tasks: tuple[str, ...]) -> None:
                     f"{own}/masks/{component}/{name}/{task}.csv" for name in study.selection.names
                 ]
                 attribution.write_masks(
-                    study, attribution=output, outputs=masks, task=task, model=MODEL
+                    study,
+                    model_json=files.card,
+                    component=component,
+                    attribution=output,
+                    outputs=masks,
+                    task=task,
                 )
     if stage == "networks":
         tables = ("consistency", "template_iou", "sizes", "layers")
         decomposition.write_networks(
             study,
+            model_json=files.card,
             manifest=manifest,
             templates=list(files.templates.values()),
             tables={name: f"{own}/networks/{name}.csv" for name in tables},

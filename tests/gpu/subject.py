@@ -186,7 +186,9 @@ class Subject:
     def random_masks(self, tasks: Sequence[str], seed: int = 0) -> None:
         """A random circuit of the main size for every task."""
         from brodmann.circuits.masks import Mask, Selection, write_mask
+        from brodmann.models.card import ModelCard
 
+        origin = ModelCard.read(self.folder / self.card).origin("mlp_hidden")
         dice = np.random.default_rng(seed)
         width, layers = self.model.neurons_per_layer, self.model.n_layers
         sizes = Selection(self.study.selection.signs[0], self.study.selection.main)
@@ -195,7 +197,7 @@ class Subject:
             scores = np.linspace(1, 0.5, len(units), dtype=np.float32)
             path = self.folder / self.masks / "neurons" / sizes.name / f"{task}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_mask(path, Mask(units, scores, width))
+            write_mask(path, Mask(units, scores, width), origin, sizes)
 
     def ablation(
         self, target: str, sources: Sequence[str], settings: dict[str, Any], store: str = ""

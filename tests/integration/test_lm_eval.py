@@ -19,8 +19,9 @@ from brodmann.runner.answers import DUAL_SCORES, queries_of, score_items
 from brodmann.runner.encode import Encoder
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.scoring import Scorer
-from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
+from brodmann.tasks.catalogue import domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 from brodmann.tasks.lm_eval import SIDES, documents, harness_name, pair_shares, read_samples
 

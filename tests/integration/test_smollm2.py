@@ -12,8 +12,9 @@ from brodmann.runner.answers import DUAL_SCORES, score_items
 from brodmann.runner.encode import Encoder
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.scoring import Scorer
-from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
+from brodmann.tasks.catalogue import domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 
 RAW = PromptPlan("completion", wrapped=False)
@@ -58,6 +59,18 @@ def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
         scores = score_items(task, encoded, scorer)
         passed[domain_of(task)] += baseline_of(vars(scores), inclusion).included
     assert passed == dict.fromkeys(DOMAINS, 2)
+
+
+def test_the_documented_task_is_passed(root, study, model, tmp_path):
+    """docs/adding-a-task.md: what a user tries first is included for the embedded model."""
+    text = (root / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
+    path = tmp_path / "habitat.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    items = expand("physical/habitat", load_definition(path), seed=0, count=48)
+    encoded = Encoder(model.tokenizer, "smollm2").encode(items, RAW)
+    scores = score_items("physical/habitat", encoded, Scorer(model))
+    found = baseline_of(vars(scores), study.model("smollm2").inclusion)
+    assert found.included and found.both_correct_accuracy > 0.8
 
 
 def test_prompts_of_a_pair_have_equally_many_tokens(root, model):

@@ -14,12 +14,13 @@ from brodmann.circuits.masks import read_mask
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.errors import UserError
 from brodmann.files import read_json
-from brodmann.localizers.selection import read_pairs
 from brodmann.models.card import ModelCard
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.models.sources import WeightsRecord
 from brodmann.statistics.matrices import read_foreign_matrix
 from brodmann.statistics.stages.imports import read_accuracy_table
+from brodmann.store import masks
+from brodmann.store.masks import Origin
 from brodmann.store.store import Store
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.store.tensors import read_tensors
@@ -201,8 +202,8 @@ def test_matrices_and_tables_of_any_bytes(tmp_path, content):
         lambda: read_accuracy_table(path, "one"),
         lambda: read_matrix(path),
         lambda: read_table(path, ["task"]),
-        lambda: read_mask(path, 8),
-        lambda: read_pairs(path),
+        lambda: read_mask(path, 8, Origin.of("m", "0", "heads")),
+        lambda: masks.read(path),
     ):
         try:
             read()

@@ -12,9 +12,11 @@ from brodmann.circuits.masks import SIGNS, Selection, read_mask, select_units, w
 from brodmann.circuits.overlap import overlap_matrices
 from brodmann.errors import UserError
 from brodmann.statistics.matrices import average, jaccard_of, read_foreign_matrix
+from brodmann.store.masks import Origin
 from brodmann.store.tables import read_matrix, write_matrix
-from brodmann.tasks.catalogue import DOMAINS, sort_key
+from brodmann.tasks.catalogue import sort_key
 from brodmann.tasks.definition import parse_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 from brodmann.tasks.published import PUBLISHED_DOMAINS
 
@@ -102,8 +104,9 @@ def test_masks_of_any_attribution(tmp_path, values, sign, percent):
     expected = [unit for unit in ranked[:k] if strength[unit] > 0]
     mask = select_units(values, Selection(sign, percent))
     assert mask.units.tolist() == expected
-    write_mask(tmp_path / "mask.csv", mask)
-    again = read_mask(tmp_path / "mask.csv", values.shape[1])
+    origin = Origin.of("m", "0", "mlp_hidden")
+    write_mask(tmp_path / "mask.csv", mask, origin, Selection(sign, percent))
+    again = read_mask(tmp_path / "mask.csv", values.shape[1], origin)
     assert again.units.tolist() == expected
     assert again.scores.tolist() == flat[expected].tolist()
 

@@ -15,6 +15,7 @@ import yaml
 from snakemake.resources import Resource
 
 from brodmann.pipeline.stages import JOBS, PASSES
+from brodmann.tasks.catalogue import list_tasks
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\;]+)(?: ; python_full_version (<|>=) '3\.1[2-9]')?", re.M)
 
@@ -326,5 +327,5 @@ def test_other_processors_are_played_by_settings_that_work(root):
 
 
 def test_no_two_tasks_share_a_name_across_domains(root):
-    names = [path.stem for path in (root / "data").glob("*/*.yaml")]
+    names = [task.partition("/")[2] for task in list_tasks(root / "data")]
     assert not [pair for pair in combinations(names, 2) if pair[0] == pair[1]]

@@ -532,6 +532,28 @@ def test_a_configfile_stands_alone(study, tiny_weights):
     assert "results/alone/baseline" in text and "results/tiny" not in text
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        # A rule of this name there is, but it is of a model.
+        ("baseline", "baseline: no such target (did you mean 'baselines'?)"),
+        ("other.yaml", "other.yaml: is a config file, not a target (did you mean '--configfile o"),
+        (
+            "--configfile other.yaml baselines masks --quiet",
+            "baselines: was taken for a config file (type: snakemake baselines masks --cores 2 "
+            "--dry-run --configfile other.yaml --quiet)",
+        ),
+        ("--configfile nowhere.yaml", "nowhere.yaml: no such config file"),
+    ],
+)
+def test_a_target_that_there_is_not(fresh, asked, message):
+    shutil.copyfile(fresh.path / "config.yaml", fresh.path / "other.yaml")
+    done = fresh.snakemake("--dry-run", *asked.split(), check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert next(line for line in done.stdout.splitlines() if message in line).startswith("ERROR: ")
+    assert "Building DAG" not in done.stdout
+
+
 def test_config_errors_end_at_once_without_a_traceback(fresh):
     config = fresh.config()
     config["models"]["tiny"]["dtpye"] = "float32"

@@ -15,8 +15,8 @@ from scipy.stats import ttest_ind
 from tiny_models import tiny_model, tiny_tokenizer
 
 from brodmann.localizers.lesion import lesion
-from brodmann.localizers.selection import read_pairs
 from brodmann.models.load import wrap_model
+from brodmann.store import masks
 
 FOLDER = "results/tiny/localizer"
 N = len(TASKS)
@@ -37,7 +37,7 @@ def table(study, network="language"):
 
 
 def pairs(study, name, network="language"):
-    return read_pairs(study.path / FOLDER / network / f"{name}.csv")
+    return list(masks.read(study.path / FOLDER / network / f"{name}.csv").units)
 
 
 def configure(study, **localizer):

@@ -85,6 +85,19 @@ def test_the_workflow_loads_no_model(tmp_path):
         clone.snakemake(*TARGETS)  # as a message may ask for
     assert not any(entry["model_loads"] for entry in clone.ledger(MODEL))
     assert clone.planned(*TARGETS) == {}
+    # Masks that do not say what they are masks of, as an earlier version wrote them.
+    order = ('"model", "weights", "site", "selection"', '"site", "model", "weights", "selection"')
+    clone.replace("src/brodmann/store/masks.py", *order)
+    own = results / MODEL
+    masks = [*own.glob("masks/*/*/*/*.csv"), *own.glob("localizer/*/*pct*.csv")]
+    assert {mask.parts[-4] for mask in masks} >= {"heads", "neurons"} and len(masks) > 4
+    for mask in masks:
+        lines = [",".join(line.split(",")[:3]) for line in mask.read_text().splitlines()]
+        mask.write_text("\n".join(lines) + "\n")
+    clone.snakemake("masks", "localizers", "ablations")
+    heads = {mask.read_text().splitlines()[0].partition(",site,")[2] for mask in masks}
+    assert heads == {"model,weights,selection"}
+    assert not any(entry["model_loads"] for entry in clone.ledger(MODEL))
 
 
 def test_records_look_as_before(tmp_path, monkeypatch, root):

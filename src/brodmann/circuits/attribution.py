@@ -386,7 +386,7 @@ class Attributor:
         if len({values.device for values in layers}) > 1:
             layers = [values.cpu() for values in layers]
         found = torch.stack(layers, dim=1)
-        if (size := self.model.unit_size(component)) > 1:
+        if (size := self.model.unit_size(COMPONENTS[component])) > 1:
             found = found.unflatten(-1, (-1, size)).sum(-1)
         return found.cpu()
 
@@ -462,7 +462,8 @@ class _UnitPatches:
 
     def edits(self, tails: Sequence[Tail]) -> list[Edit]:
         """One for each layer."""
-        site, size = COMPONENTS[self.component], self.model.unit_size(self.component)
+        site = COMPONENTS[self.component]
+        size = self.model.unit_size(site)
         found = []
         for layer in sorted({self.units[tail.colour][0] for tail in tails}):
             own = [tail for tail in tails if self.units[tail.colour][0] == layer]

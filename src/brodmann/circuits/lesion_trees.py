@@ -86,7 +86,8 @@ class Measurement:
         means: np.ndarray | None = None,
     ) -> None:
         self.engine, self.model = engine, engine.model
-        self.site, self.size = COMPONENTS[component], self.model.unit_size(component)
+        self.site = COMPONENTS[component]
+        self.size = self.model.unit_size(self.site)
         self.kind, self.means = kind, means
         self.rows = [rows_of(item, kind) for item in items]
         self.found = np.zeros((len(lesions), len(items), len(names_of(items))))

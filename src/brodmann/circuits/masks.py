@@ -7,8 +7,6 @@ units, but never more. Equal scores are ordered by layer, then by unit.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,9 @@ import numpy as np
 
 from brodmann.config.selection import selection_name
 from brodmann.errors import UserError
-from brodmann.files import REBUILD, read_rows, write_text
+from brodmann.files import REBUILD, read_rows
+from brodmann.store import masks
+from brodmann.store.masks import Origin
 
 SIGNS = ("positive", "negative", "absolute")
 _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -97,25 +97,29 @@ def select_units(attribution: np.ndarray, selection: Selection, where: str = "at
     return Mask(units, flat[units], attribution.shape[1] if attribution.size else 1)
 
 
-def write_mask(path: str | Path, mask: Mask) -> None:
-    """A mask as CSV: layer, unit, score, best first."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(HEADER)
-    for unit, score in zip(mask.units.tolist(), mask.scores.tolist(), strict=True):
-        # Nine digits give a float32 back to the bit.
-        table.writerow((unit // mask.width, unit % mask.width, f"{score:.9g}"))
-    write_text(path, text.getvalue())
+def write_mask(path: str | Path, mask: Mask, origin: Origin, selection: Selection) -> None:
+    """A mask as CSV, best first."""
+    # Nine digits give a float32 back to the bit.
+    rows = (
+        (*divmod(unit, mask.width), f"{score:.9g}")
+        for unit, score in zip(mask.units.tolist(), mask.scores.tolist(), strict=True)
+    )
+    masks.write(path, HEADER[2], rows, origin, selection.name)
 
 
-def read_mask(path: str | Path, width: int) -> Mask:
-    """The mask in a CSV file; ``width`` is the number of units per layer."""
-    rows = read_rows(path)
-    if tuple(rows[0]) != HEADER:
-        raise UserError.at(str(path), f"not a mask: its header must be {','.join(HEADER)}", REBUILD)
+def read_mask(path: str | Path, width: int, origin: Origin) -> Mask:
+    """The mask in a CSV file, which must be of ``origin``; ``width``: units per layer."""
+    header, *rows = read_rows(path)
+    if tuple(header[:3]) != HEADER:
+        what = f"not a mask: its header must begin with {','.join(HEADER)}"
+        raise UserError.at(str(path), what, REBUILD)
+    found = masks.origin_of(path, header, rows)
+    if found is not None and not (found.is_of(origin) and found.site == origin.site):
+        what = f"is a mask of {found.label}, {found.site}, not of {origin.label}, {origin.site}"
+        raise UserError.at(str(path), what, REBUILD)
     try:
-        units = [_flat(int(layer), int(unit), width) for layer, unit, _ in rows[1:]]
-        scores = [float(score) for _, _, score in rows[1:]]
+        units = [_flat(int(row[0]), int(row[1]), width) for row in rows]
+        scores = [float(row[2]) for row in rows]
     except ValueError:
         what = "not a mask: a line is not layer,unit,score"
         raise UserError.at(str(path), what, REBUILD) from None

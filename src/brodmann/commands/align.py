@@ -12,11 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from brodmann.commands.common import chosen, masked, open_model, others, positive, study_arguments
+from brodmann.commands.common import (
+    chosen,
+    mask_arguments,
+    masked,
+    open_masked,
+    others,
+    positive,
+    study_arguments,
+)
 from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_text, write_text
+from brodmann.sites import UNIT_SITES
+from brodmann.store.masks import Origin
 from brodmann.store.tables import write_table
 
 COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
@@ -25,8 +35,8 @@ COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
     study_arguments(parser, model=True)
+    mask_arguments(parser)
     add = parser.add_argument
-    add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
     add("--stimuli", required=True, help=".txt, or .csv with text (and group)")
     add("--voxels", metavar="CSV", help="recordings: a row per stimulus")
     add("--out", required=True, metavar="DIR", help="where the tables go")
@@ -122,8 +132,11 @@ def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]
     if recordings is not None and n_groups < max(2, options.folds):
         what = f"{n_groups} stimuli (or groups) cannot make {options.folds} folds"
         raise UserError.at(options.stimuli, what, "at least two folds, each with one of its own")
-    units = masked(options.mask)
-    activations, width = _activations(study, name, options, stimuli, units)
+    units, origin = masked(options)
+    if origin.site not in UNIT_SITES:
+        what = "its units are attention heads, which have no activation of their own"
+        raise UserError.at(options.mask, what, "a mask of neurons or of a localizer is needed")
+    activations, width = _activations(study, name, options, stimuli, units, origin)
     chosen = np.array([layer * width + unit for layer, unit in units])
     conditions: list[tuple[str, Any, np.ndarray]] = [("localized", "", chosen)]
     for seed in dict.fromkeys(options.seeds):
@@ -138,10 +151,10 @@ def _activations(
     options: argparse.Namespace,
     stimuli: Stimuli,
     units: Sequence[tuple[int, int]],
+    origin: Origin,
 ) -> tuple[np.ndarray, int]:
     """Of all units, pooled over each stimulus: float64 [stimuli, layers * units], and units per layer."""
-    site = study.localizer.site
-    model, _ = open_model(study, name, site)
+    site, model = origin.site, open_masked(study, name, options, origin)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.activations import Activations

@@ -11,11 +11,13 @@ from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
 from brodmann.errors import together
 from brodmann.localizers.contrasts import contrast_of
-from brodmann.models.sources import wheel_version
+from brodmann.models import hub
+from brodmann.models.cache import Cache
+from brodmann.models.sources import wheel_gguf
 from brodmann.networks.dataset_texts import require_enough
 from brodmann.runner.perplexity import read_passages
 from brodmann.stimuli.corpora import clean_prompts, load_corpus
-from brodmann.stimuli.hub import require_package
+from brodmann.stimuli.hub import HubDataset, require_package
 from brodmann.tasks.items import TaskItems
 
 
@@ -23,6 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
     study_arguments(parser)
     parser.add_argument("files", nargs="*", metavar="FILE", help="as after --configfile")
+    says = "ask the Hugging Face hub, too: is it reached, are licences accepted"
+    parser.add_argument("--online", action="store_true", help=says)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,12 +36,38 @@ def run(options: argparse.Namespace) -> int:
     study = config.study
     selected = study.tasks.selected
     reading = [partial(read_task, study, task) for task in selected]
-    found = together([*reading, *attempts(study, partial(read_task, study))])
+    asking = on_hub(study)
+    asked = list(asking) if options.online else []
+    trying = attempts(study, partial(read_task, study))
+    found = together([*map(asking.__getitem__, asked), *reading, *trying])
+    for source in asked:
+        print(f"{source}: {found.pop(0)}")
     total = sum(len(items) for items in found[: len(selected)])
     print(
         f"{config.source.label}: fine. {len(study.models)} models, {len(selected)} tasks, {total} items."
     )
+    if asking and not options.online:
+        print(f"The hub was not asked for {', '.join(asking)}: 'brodmann check --online' does.")
     return 0
+
+
+def on_hub(study: Study) -> dict[str, Callable[[], object]]:
+    """One question to the Hugging Face hub for every source that is there."""
+    cache = Cache(study.execution.cache)
+    entries = [study.models[name] for name in study.run_models]
+    asking: dict[str, Callable[[], object]] = {
+        f"models.{one.name}": partial(hub.ask, one, cache) for one in entries if one.kind == HUB
+    }
+    for one in study.networks.datasets.values() if study.network_models else ():
+        if one.kind == HUB:
+            asking[f"networks.datasets.{one.name}"] = partial(_first_text, one.source)
+    return asking
+
+
+def _first_text(source: str) -> str:
+    """Whether a dataset's first text can be had."""
+    next(HubDataset.parse(source.partition(":")[2]).samples(), "")
+    return "its texts can be read"
 
 
 def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callable[[], object]]:
@@ -49,7 +79,7 @@ def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callabl
     for name in study.run_models:
         entry = study.models[name]
         if entry.kind == "wheel":
-            found.append(partial(wheel_version, entry))
+            found.append(partial(wheel_gguf, entry))
     settings = study.localizer
     found += [partial(contrast_of, study, network) for network in settings.networks]
     if study.run_models and settings.networks:

@@ -20,6 +20,8 @@ from brodmann.models.cache import Cache
 from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.pipeline.workspace import config_files
 from brodmann.runner.loading import load
+from brodmann.store import masks
+from brodmann.store.masks import Origin
 from brodmann.tasks import catalogue, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
@@ -119,17 +121,25 @@ def chosen(options: argparse.Namespace) -> tuple[Study, str]:
         return load_config([], given, root=ROOT).study, "model"
     study = loaded(options).study
     if name not in study.models:
-        raise UserError.at("--model", f"no model '{name}'", did_you_mean(name, study.models))
+        fix = f"{did_you_mean(name, study.models)}; or name a source: hf:{name}, path:DIR"
+        raise UserError.at("--model", f"no model '{name}' in the config", fix)
     return study, name
 
 
-def masked(path: str) -> list[tuple[int, int]]:
-    """The units (layer, unit) of a mask; an error if it has none."""
-    from brodmann.localizers.selection import read_pairs  # numpy, which not every command needs
+def mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of a command that takes a mask of the model."""
+    says = "a mask: columns layer, unit, model and site"
+    parser.add_argument("--mask", required=True, metavar="CSV", help=says)
+    says = "take it though it is of another model"
+    parser.add_argument("--any-model", action="store_true", help=says)
 
-    if not (units := read_pairs(path)):
-        raise UserError.at(path, "the mask has no units")
-    return units
+
+def masked(options: argparse.Namespace) -> tuple[Sequence[tuple[int, int]], Origin]:
+    """The units (layer, unit) of the mask, and what they are units of; an error if it has none."""
+    found = masks.read(options.mask)
+    if found.origin is None:
+        raise UserError.at(options.mask, "the mask has no units")
+    return found.units, found.origin
 
 
 def others(units: Sequence[int], n_units: int, seed: int) -> Any:
@@ -142,10 +152,26 @@ def others(units: Sequence[int], n_units: int, seed: int) -> Any:
 
 def open_model(study: Study, name: str, site: str) -> tuple[Any, WeightsRecord]:
     """A model that is run, with its ``site`` proved, and which weights it has; fetched if need be."""
+    record = _fetched(study, name)
+    return load(study, name, record, os.cpu_count() or 1, wanted=(site,)), record
+
+
+def open_masked(study: Study, name: str, options: argparse.Namespace, origin: Origin) -> Any:
+    """The model whose units a mask names; an error, before it is loaded, if they are another model's."""
+    record = _fetched(study, name)
+    own = Origin.of(name, record.weights_hash, origin.site)
+    if not (origin.is_of(own) or options.any_model):
+        what = f"its units are those of the model {origin.label}, not of {own.label}"
+        fix = "give --model the mask's own model, or add --any-model to take them all the same"
+        raise UserError.at(options.mask, what, fix)
+    return load(study, name, record, os.cpu_count() or 1, wanted=(origin.site,))
+
+
+def _fetched(study: Study, name: str) -> WeightsRecord:
+    """Which weights a model that is run has; here afterwards."""
     entry = study.model(name)
     if entry.results_only:
         raise UserError.at(f"models.{name}.source", "a results source has no model to run")
     # What libraries say while loading is not what was asked for.
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    record = fetch(entry, Cache(study.execution.cache))
-    return load(study, name, record, os.cpu_count() or 1, wanted=(site,)), record
+    return fetch(entry, Cache(study.execution.cache))

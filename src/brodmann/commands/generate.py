@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from brodmann.commands.common import (
     chosen,
+    mask_arguments,
     masked,
     number,
-    open_model,
+    open_masked,
     others,
     positive,
     study_arguments,
@@ -21,8 +22,8 @@ from brodmann.config.study import Study
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
     study_arguments(parser, model=True)
+    mask_arguments(parser)
     add = parser.add_argument
-    add("--mask", required=True, metavar="CSV", help="units: columns layer and unit")
     add("--prompt", required=True)
     add("--tokens", type=positive, default=20, metavar="N", help="default 20")
     temperature = number("a number from 0 up", lambda value: 0 <= value < math.inf)
@@ -42,15 +43,15 @@ def continuations(study: Study, name: str, wish: argparse.Namespace) -> Iterator
 
     ``wish``: the options. At temperature 0 always the likeliest token follows.
     """
-    units, site = masked(wish.mask), study.localizer.site
-    model, _ = open_model(study, name, site)
+    units, origin = masked(wish)
+    site, model = origin.site, open_masked(study, name, wish, origin)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.context import Reader
     from brodmann.runner.generation import continuation
 
     reader = Reader(model)
-    width = model.width(site)
+    width = model.units(site)
     lesioned = sorted({layer * width + unit for layer, unit in units})
     drawn = others(lesioned, model.n_layers * width, wish.seed)
     conditions = {

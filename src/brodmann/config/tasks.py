@@ -56,6 +56,7 @@ class TaskKeys(Section):
                 "no task could be included; raise items or lower min_items",
             )
         known, folder = self._known(here)
+        here.known = known or ()
         selected = here.matching(self.include, known, ("tasks", "include"))
         own = {"selected": selected, "published": folder, "split": self.split == "half"}
         return TaskSettings(

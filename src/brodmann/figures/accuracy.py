@@ -128,9 +128,10 @@ def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
         strip.add_patch(Rectangle((start, 0), stop - start - 0.06, 1, color=colour, linewidth=0))
         # A name that is wider than its bar is turned, so that it does not run into the next one.
         alone = start == 0 and stop == len(tasks)
-        fits = alone or style.text_width(domain, 7) * 1.2 < (stop - start) * cell
+        name = style.domain_label(domain)
+        fits = alone or style.text_width(name, 7) * 1.2 < (stop - start) * cell
         turn = {"rotation": 0 if fits else 35, "ha": "center" if fits else "left", "va": "bottom"}
         turn |= {"rotation_mode": "anchor", "xytext": (0, 2), "textcoords": "offset points"}
         look = {"color": style.readable(colour), "fontweight": "bold", "fontsize": 7}
-        strip.annotate(domain, ((start + stop) / 2, 1), **turn, **look)
+        strip.annotate(name, ((start + stop) / 2, 1), **turn, **look)
         start = stop

@@ -163,13 +163,14 @@ def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
         colour = style.domain_colour(domain)
         circos.rect(r_lim=DOMAIN_RING, deg_lim=(start, end), fc=colour, ec="none")
         room = np.radians(end - start) * diameter / 2
-        if room > style.text_width(domain, LABEL_SIZE) * 1.15:
+        name = style.domain_label(domain)
+        if room > style.text_width(name, LABEL_SIZE) * 1.15:
             middle = (start + end) / 2 % 360
             turn = {"rotation": 180 - middle if 90 < middle < 270 else -middle}
             turn |= {"rotation_mode": "anchor", "va": "center"}
-            # One colour on all four: black is the one that every domain leaves readable.
+            # One colour on all: black is the one that every shipped domain leaves readable.
             look = {"size": LABEL_SIZE, "color": "black", "fontweight": "bold"}
-            circos.text(domain, r=np.mean(DOMAIN_RING), deg=middle, **turn, **look)
+            circos.text(name, r=np.mean(DOMAIN_RING), deg=middle, **turn, **look)
 
 
 def _add_links(

@@ -66,7 +66,7 @@ def draw_composition(panels: Mapping[str, pd.DataFrame], *, title: str) -> Figur
     figure.supylabel("log10(count + 1)", fontsize=8)
     style.add_title(figure, title)
     # The order of the legend is that of the stack, from the top.
-    handles = [Patch(label=owner, **_look(owner)) for owner in reversed(owners)]
+    handles = [Patch(label=style.domain_label(owner), **_look(owner)) for owner in reversed(owners)]
     if any(table["log"].isna().any() for table in panels.values()):
         handles.append(Patch(facecolor=EMPTY_BIN, label="(no layer)"))
     named = {"title": "neurons of", "title_fontsize": 7}

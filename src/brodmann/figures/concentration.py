@@ -15,6 +15,7 @@ from brodmann.tasks.catalogue import domain_of
 
 # The second cue beside the colour.
 DASHES = {"language": "-", "formal": "--", "physical": "-.", "social": ":"}
+OTHER_DASHES = (0, (3, 1, 1, 1, 1, 1))
 POINTS = 120  # of a curve, spaced evenly on the logarithmic axis
 
 
@@ -58,8 +59,10 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
         own = table[table["domain"] == domain]
         tasks = own["task"].nunique()
         mean = own.groupby("percent")["share"].mean()
-        look = {"color": style.domain_colour(domain), "linestyle": DASHES.get(domain, "-")}
-        axes.plot(mean.index, mean, linewidth=1.8, label=f"{domain} ({tasks})", **look)
+        look = {"color": style.domain_colour(domain), "linestyle": DASHES.get(domain, OTHER_DASHES)}
+        axes.plot(
+            mean.index, mean, linewidth=1.8, label=f"{style.domain_label(domain)} ({tasks})", **look
+        )
     grid = np.geomspace(table["percent"].min(), 100, POINTS)
     even = {"color": style.NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
     axes.plot(grid, grid / 100, label="all units alike", **even)

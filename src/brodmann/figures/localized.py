@@ -23,8 +23,8 @@ from brodmann.figures.localizer import (
 )
 from brodmann.figures.panels import square_of
 from brodmann.figures.registry import Asked, Files, called
-from brodmann.localizers.selection import read_pairs
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
+from brodmann.store import masks
 from brodmann.store.tables import read_table
 from brodmann.store.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
@@ -62,9 +62,9 @@ def read_networks(files: Files, asked: Asked) -> list[Network]:
     found = []
     pairs = product(asked["models"], asked["networks"])
     for (model, network), path in zip(pairs, files["selectivity"], strict=True):
-        units = read_pairs(Path(path).with_name(f"{asked['selection']}.csv"))
+        units = masks.read(Path(path).with_name(f"{asked['selection']}.csv")).units
         t = read_tensor(path, "t")
-        found.append(Network(model, called(model, asked["controls"]), network, t, tuple(units)))
+        found.append(Network(model, called(model, asked["controls"]), network, t, units))
     return found
 
 

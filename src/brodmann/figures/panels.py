@@ -106,7 +106,8 @@ def side_bar(
 def domain_patches(tasks: Iterable[str]) -> list[Patch]:
     """The domains of these tasks in their colours, for a legend."""
     domains = style.ordered_domains(domain_of(task) for task in tasks)
-    return [Patch(color=style.domain_colour(domain), label=domain) for domain in domains]
+    look = ((style.domain_colour(domain), style.domain_label(domain)) for domain in domains)
+    return [Patch(color=colour, label=name) for colour, name in look]
 
 
 def number_cells(
@@ -137,14 +138,16 @@ def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
 
 def domain_dot(domain: str, **look: Any) -> Line2D:
     """The domain's colour and marker, for a legend."""
-    return dot(domain, style.domain_colour(domain), style.domain_marker(domain), **look)
+    return dot(
+        style.domain_label(domain), style.domain_colour(domain), style.domain_marker(domain), **look
+    )
 
 
 def domain_axis(
     axes: Axes, domains: Sequence[str], colour: Callable[[str], str] = style.domain_colour
 ) -> None:
     """A place on the x axis for each domain, its name in its colour."""
-    axes.set_xticks(range(len(domains)), domains)
+    axes.set_xticks(range(len(domains)), list(map(style.domain_label, domains)))
     axes.tick_params(axis="x", length=0)
     for tick, domain in zip(axes.get_xticklabels(), domains, strict=True):
         tick.set_color(style.readable(colour(domain)))

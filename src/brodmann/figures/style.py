@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from brodmann.files import atomic_path
-from brodmann.tasks.catalogue import DOMAINS
+from brodmann.tasks.domains import PUBLISHED, known, label, rank
 
 # Widths of a printed column and of a page, in inches (88 mm, 180 mm).
 SINGLE, DOUBLE = 88 / 25.4, 180 / 25.4
@@ -28,18 +29,16 @@ MOST_PIXELS = 4000
 TITLE_SIZE = 9
 MARGIN = 0.02  # around a saved figure
 
-DOMAIN_COLOURS = {
-    "language": "#C0392B",
-    "formal": "#2471A3",
-    "physical": "#E67E22",
-    "social": "#27AE60",
-    "shared": "#9B59B6",
-}
-# For domains that a user adds.
+# As each says itself in data/*/domain.yaml.
+DOMAIN_COLOURS = {**{name: own.colour for name, own in known().items()}, "shared": "#9B59B6"}
+# For domains of another study.
 OTHER_COLOUR = "#7F8C8D"
+# Those that users add, which take turns at the other cues.
+_OWN = [name for name in known() if name not in PUBLISHED]
 # Second cues: to those who do not see red or green, formal and shared look the same, language and social
 # alike.
 DOMAIN_MARKERS = {"language": "o", "formal": "s", "physical": "^", "social": "D"}
+DOMAIN_MARKERS |= dict(zip(_OWN, cycle("Xv*ph<>"), strict=False))
 OTHER_MARKER = "P"
 DOMAIN_HATCHES = {
     "language": "",
@@ -48,6 +47,7 @@ DOMAIN_HATCHES = {
     "social": "\\\\\\\\\\\\",
     "shared": "xxxxxx",
 }
+DOMAIN_HATCHES |= dict(zip(_OWN, cycle(("++++++", "||||||", "oooooo", "******")), strict=False))
 OTHER_HATCH = "------"
 NEUTRAL = "#8C8C8C"
 
@@ -79,8 +79,13 @@ def task_label(task: str) -> str:
 
 
 def domain_colour(domain: str) -> str:
-    """The domain's colour; grey for a domain that a user adds."""
+    """The domain's colour; grey for one that this workflow does not have."""
     return DOMAIN_COLOURS.get(domain, OTHER_COLOUR)
+
+
+def domain_label(domain: str) -> str:
+    """What figures call it, as it says itself."""
+    return label(domain)
 
 
 def domain_marker(domain: str) -> str:
@@ -89,11 +94,11 @@ def domain_marker(domain: str) -> str:
 
 
 def ordered_domains(domains: Iterable[str]) -> list[str]:
-    """Each domain once: the four in their order, then others by name, ``shared`` and ``all`` last."""
+    """Each domain once: the published ones in their order, others by name, ``shared`` and ``all`` last."""
     last = ("shared", "all")
     found = set(domains)
-    others = sorted(found - set(DOMAINS) - set(last))
-    return [name for name in (*DOMAINS, *others, *last) if name in found]
+    own = sorted(found.difference(last), key=rank)
+    return [*own, *(name for name in last if name in found)]
 
 
 def text_colour(background: str | tuple[float, ...]) -> str:

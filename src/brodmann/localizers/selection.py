@@ -7,8 +7,6 @@ by layer, then by unit. Units that are constant over all texts are never selecte
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +14,9 @@ import numpy as np
 
 from brodmann.config.localizer import MOST_SELECTIVE, Size, parse_range
 from brodmann.errors import UserError
-from brodmann.files import write_text
 from brodmann.localizers.selectivity import Selectivity
-
-HEADER = ("layer", "unit", "t")
+from brodmann.store import masks
+from brodmann.store.masks import Origin
 
 
 @dataclass(frozen=True)
@@ -95,24 +92,7 @@ def _too_few(count: int, there: int, what: str) -> UserError:
     )
 
 
-def write_units(path: str | Path, chosen: Units) -> None:
-    """A selection as CSV: layer, unit, t, in order of selection."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(HEADER)
-    for (layer, unit), t in zip(chosen.pairs, chosen.t.tolist(), strict=True):
-        table.writerow((layer, unit, f"{t:.17g}"))
-    write_text(path, text.getvalue())
-
-
-def read_pairs(path: str | Path) -> list[tuple[int, int]]:
-    """(layer, unit) of a selection or any other mask: a CSV file with these columns."""
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-            return [(int(row["layer"]), int(row["unit"])) for row in rows]
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-    except (KeyError, ValueError, TypeError, csv.Error):
-        fix = "it needs the columns layer and unit, both numbers"
-        raise UserError.at(str(path), "not a mask", fix) from None
+def write_units(path: str | Path, chosen: Units, origin: Origin, selection: str) -> None:
+    """A selection as a mask file, in order of selection."""
+    rows = ((*pair, f"{t:.17g}") for pair, t in zip(chosen.pairs, chosen.t.tolist(), strict=True))
+    masks.write(path, "t", rows, origin, selection)

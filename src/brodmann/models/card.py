@@ -11,6 +11,7 @@ from brodmann.files import read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
 from brodmann.sites import SITES
+from brodmann.store.masks import Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
@@ -69,6 +70,10 @@ class ModelCard:
         return SITES[site].units(
             hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
         )
+
+    def origin(self, site: str) -> Origin:
+        """What masks of its units at a site say of them."""
+        return Origin.of(self.name, self.weights_hash, site)
 
     def identity(self) -> dict[str, Any]:
         """What makes two runs of a model the same model: part of every store key."""

@@ -32,7 +32,7 @@ from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.startup import import_model_code, without_compiler
-from brodmann.sites import COMPONENTS, HEADS, SITES
+from brodmann.sites import HEADS, SITES
 
 if TYPE_CHECKING:
     from nnsight import Envoy, TransformersModel
@@ -164,9 +164,13 @@ class LoadedModel:
             hidden=own.hidden_size, neurons=own.neurons, heads=own.heads * own.head_dim
         )
 
-    def unit_size(self, component: str) -> int:
-        """How many dimensions of its site a unit of a circuit has: a head has several."""
-        return self.head_dim if SITES[COMPONENTS[component]].width == HEADS else 1
+    def unit_size(self, site: str) -> int:
+        """How many dimensions of the site a unit has: a head has several."""
+        return self.head_dim if SITES[site].width == HEADS else 1
+
+    def units(self, site: str) -> int:
+        """How many units a block has at the site."""
+        return self.width(site) // self.unit_size(site)
 
     def module(self, site: str, layer: int) -> UnitSite:
         """The site (one of ``SITES``) of a layer."""

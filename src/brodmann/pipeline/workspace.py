@@ -21,6 +21,7 @@ from brodmann.pipeline.stages import PASSES, STAGES
 from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
+from brodmann.tasks.domains import PUBLISHED, known
 
 DEFAULT_CONFIG = "config.yaml"
 # Keys of a model entry that say how it runs, not what it computes.
@@ -230,8 +231,11 @@ class Workspace:
         return lambda wildcards: dict(family.reads(self._at(wildcards)))
 
     def figure_settings(self, family: Family) -> Callable[[Any], dict[str, Any]]:
-        """What decides how its figures look, beside their files."""
-        return lambda wildcards: dict(family.settings(self._at(wildcards)))
+        """What decides how its figures look, beside their files; of the domains what users may change."""
+        added = [name for name in known() if name not in PUBLISHED]
+        looks = {"domains": {name: [known()[name].name, known()[name].colour] for name in added}}
+        more = looks if added else {}
+        return lambda wildcards: {**family.settings(self._at(wildcards)), **more}
 
     def _at(self, wildcards: Any) -> Scene:
         model = wildcards.get("shown") or wildcards.get("model", "")

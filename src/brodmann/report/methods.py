@@ -33,6 +33,7 @@ from brodmann.runner.perplexity import read_passages
 from brodmann.sites import COMPONENTS, SITES
 from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.domains import PUBLISHED, known, label
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
@@ -125,6 +126,7 @@ def methods_text(
     """The section in Markdown. ``settings``: (key, value, default) of what is not the default."""
     words = environment(templates)
     words.filters["cell"] = _cell
+    used = {domain_of(task) for task in study.tasks.selected}
     text = words.get_template("methods.md.j2").render(
         study=study,
         maps=MAPS,
@@ -132,7 +134,8 @@ def methods_text(
         software=[f"{name} {version}" for name, version in software.items()],
         version=brodmann.__version__,
         changed=settings,
-        domains=Counter(domain_of(task) for task in study.tasks.selected),
+        domains=Counter(label(domain_of(task)) for task in study.tasks.selected),
+        own_domains=[known()[name] for name in known() if name not in PUBLISHED and name in used],
         other_filters=_other_filters(study),
         estimator=estimator(study.attribution).sentence(),
         units={component: SITES[site].label for component, site in COMPONENTS.items()},

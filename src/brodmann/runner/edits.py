@@ -20,7 +20,7 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import module_at
-from brodmann.sites import INPUT, SITES, UNIT_SITES
+from brodmann.sites import INPUT, SITES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
@@ -42,8 +42,9 @@ def edited(
 ) -> Iterator[None]:
     """Edit ``units`` of ``site`` within the block.
 
-    ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values. ``amount``: one number for all
-    of them, or an array [layers, units] of which the edited units' values are taken; none for inhibition.
+    ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values; heads are edited in all their
+    dimensions. ``amount``: one number for all of them, or an array [layers, units] of which the edited units'
+    values are taken; none for inhibition.
     """
     if how not in HOWS:
         raise UserError.at("how", f"no way of editing '{how}'", did_you_mean(how, HOWS))
@@ -51,23 +52,25 @@ def edited(
         what = "takes no amount" if how == "inhibit" else "needs an amount"
         raise UserError.at("amount", f"'{how}' {what}")
     layers = units_by_layer(model, units, site)
-    shape = (model.n_layers, model.width(site))
+    shape, size = (model.n_layers, model.units(site)), model.unit_size(site)
     amounts = np.asarray(0.0 if amount is None else amount, dtype=np.float64)
     if amounts.ndim and amounts.shape != shape:
         raise UserError.at("amount", f"is {list(amounts.shape)}, {model.name} has {list(shape)}")
     with ExitStack() as hooks:
         for layer, own in layers.items():
             values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
-            hooks.enter_context(_changed(model, site, layer, own, how, values))
+            places = [unit * size + part for unit in own for part in range(size)]
+            each = np.repeat(values, size)
+            hooks.enter_context(_changed(model, site, layer, places, how, each))
         yield
 
 
 def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, list[int]]:
     """The units of each layer that has any, in order; an error if the model has no such unit."""
-    if site not in UNIT_SITES:
-        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, UNIT_SITES))
+    if site not in SITES:
+        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
     model.require(site)
-    shape = (model.n_layers, model.width(site))
+    shape = (model.n_layers, model.units(site))
     if isinstance(units, np.ndarray) and units.dtype == bool:
         if units.shape != shape:
             raise UserError.at(
@@ -88,9 +91,9 @@ def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, lis
 
 @contextmanager
 def _changed(
-    model: LoadedModel, site: str, layer: int, units: list[int], how: str, amounts: np.ndarray
+    model: LoadedModel, site: str, layer: int, places: list[int], how: str, amounts: np.ndarray
 ) -> Iterator[None]:
-    place = torch.tensor(units, dtype=torch.long)
+    place = torch.tensor(places, dtype=torch.long)
     given = torch.from_numpy(amounts)
     on_device: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
 

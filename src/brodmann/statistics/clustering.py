@@ -2,8 +2,8 @@
 
 The matrix is made symmetric, its diagonal zero, missing cells zero. A graph keeps an edge where either task
 is among the other's five largest; its weight is the overlap. Distance is 1 - weight, and 1 without an edge.
-Average linkage, cut at four clusters, is compared with the domains. The silhouette takes the domains
-themselves as clusters, on 1 - overlap of all pairs.
+Average linkage, cut at four clusters (or at as many as there are domains, if these are more), is compared
+with the domains. The silhouette takes the domains themselves as clusters, on 1 - overlap of all pairs.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ def recover(
     if len(codes) < 2 or not np.isfinite(np.asarray(matrix, dtype=float)[off]).any():
         return Recovery((0,) * len(codes))
     weights = symmetrised(matrix)
-    labels = clusters(knn_graph(weights))
+    number = max(CLUSTERS, len(names))
+    labels = clusters(knn_graph(weights), number)
     numbers = tuple(int(label) for label in labels)
     # Of one domain, or of no more tasks than clusters, there is nothing to find.
-    if len(names) < 2 or len(codes) <= CLUSTERS:
+    if len(names) < 2 or len(codes) <= number:
         return Recovery(numbers)
     observed = float(adjusted_rand(codes[None, :], labels)[0])
     null = adjusted_rand(shuffles(codes, permutations, seed), labels)

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from brodmann.errors import Problem, UserError
-from brodmann.tasks.catalogue import DOMAINS, TASK_NAME, domain_of, is_excluded, sort_key
+from brodmann.tasks import domains
+from brodmann.tasks.catalogue import TASK_NAME, domain_of, is_excluded, sort_key
 from brodmann.tasks.published import our_label
 
 # Published shares are rounded to four decimals; what lies outside by more is not a share.
@@ -92,12 +93,12 @@ def _labels(path: str | Path, axis: str, labels: Sequence[str]) -> tuple[list[st
     names, problems = [], []
     for label in labels:
         name = our_label(label.strip())
-        if domain_of(name) not in DOMAINS or not TASK_NAME.fullmatch(name):
+        if domain_of(name) not in domains.names() or not TASK_NAME.fullmatch(name):
             problems.append(
                 Problem(
                     f"{path}: {axis} '{label}'",
                     "is not domain/task",
-                    f"domains: {', '.join(DOMAINS)} (or Lan, MD, phys, ToM)",
+                    f"domains: {', '.join(domains.names())} (or Lan, MD, phys, ToM)",
                 )
             )
         elif name in names:

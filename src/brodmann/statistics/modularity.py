@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.statistics.resampling import p_value
-from brodmann.tasks.catalogue import DOMAINS
+from brodmann.tasks.domains import rank
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def shuffles(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def label_codes(domains: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """The domains present, in the standard order, and each task's index into them."""
-    unknown = sorted(set(domains) - set(DOMAINS))
-    names = [name for name in (*DOMAINS, *unknown) if name in set(domains)]
+    names = sorted(set(domains), key=rank)
     return names, np.array([names.index(domain) for domain in domains], dtype=np.int64)
 
 

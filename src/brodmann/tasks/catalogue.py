@@ -1,6 +1,7 @@
 """Which tasks exist and which are asked for.
 
-Reads folder listings only, never a task file: cheap enough to be called while a Snakefile is parsed.
+Reads folder listings and what domains say of themselves, never a task file: cheap enough to be called while a
+Snakefile is parsed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from brodmann.errors import Problem, UserError, did_you_mean
-
-# The order of the domains in every table, matrix and figure.
-DOMAINS = ("language", "formal", "physical", "social")
+from brodmann.errors import Problem, UserError, closest, did_you_mean
+from brodmann.tasks import domains
 
 TASK_SUFFIX = ".yaml"
 # The difficulty of a task whose file is taken as it stands.
@@ -30,10 +29,9 @@ def domain_of(task: str) -> str:
 
 
 def sort_key(task: str) -> tuple[int, str, str]:
-    """Sorts tasks by domain (in the order of ``DOMAINS``), then by name; unknown domains come last."""
+    """Sorts tasks by domain (the published ones in their order, then others by name), then by name."""
     domain, _, name = task.partition("/")
-    rank = DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS)
-    return rank, domain, name
+    return *domains.rank(domain), name
 
 
 def task_path(data_dir: str | Path, task: str) -> Path:
@@ -53,17 +51,22 @@ def list_tasks(data_dir: str | Path) -> list[str]:
         raise UserError.at(str(data_dir), "the folder of task definitions does not exist")
     problems = []
     tasks = []
+    known = {*domains.PUBLISHED, *domains.domains_in(data_dir)}
     for folder in sorted(path for path in data_dir.iterdir() if path.is_dir()):
         names = sorted(
             path.name.removesuffix(TASK_SUFFIX)
             for path in folder.iterdir()
-            if path.name.endswith(TASK_SUFFIX) and not path.name.startswith(".")
+            if path.name.endswith(TASK_SUFFIX)
+            and not path.name.startswith(".")
+            and path.name != domains.FILE
         )
         if folder.name == LEXICON_FOLDER:
             continue
-        if names and folder.name not in DOMAINS:
-            hint = did_you_mean(folder.name, DOMAINS)
-            problems.append(Problem(str(folder), "not a cognitive domain", hint))
+        if names and folder.name not in known:
+            like = closest(folder.name, known)
+            hint = f"did you mean '{like}'? Else " if like else ""
+            fix = f"{hint}say what it is in {folder.name}/{domains.FILE}; see docs/adding-a-task.md"
+            problems.append(Problem(str(folder), f"a domain without a {domains.FILE}", fix))
         tasks += [f"{folder.name}/{name}" for name in names]
     if problems:
         raise UserError(*problems)

@@ -16,7 +16,8 @@ from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import digest, file_digest
-from brodmann.tasks.catalogue import DOMAINS, sort_key
+from brodmann.tasks import domains
+from brodmann.tasks.catalogue import sort_key
 from brodmann.tasks.items import Item, TaskItems
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def _configs(folder: Path) -> dict[str, tuple[Path, dict[str, dict[str, Any]]]]:
     problems = []
     for path in found:
         domain = path.parent.name
-        if our_domain(domain) not in DOMAINS:
+        if our_domain(domain) not in domains.names():
             hint = did_you_mean(domain, PUBLISHED_DOMAINS)
             problems.append(Problem(str(path.parent), "not a cognitive domain", hint))
             continue

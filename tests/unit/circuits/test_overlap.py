@@ -1,5 +1,6 @@
 """Masks and overlap: by definition on toys, against plain loops, and against the published matrices."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -24,8 +25,10 @@ from brodmann.circuits.overlap import (
 from brodmann.circuits.replicates import Strongest, bootstrap_weights, half_weights
 from brodmann.config.selection import SelectionSettings
 from brodmann.errors import UserError
+from brodmann.store.masks import Origin
 
 RNG = np.random.default_rng(0)
+NEURONS = Origin("m", "sha256:0123456789ab", "mlp_hidden")
 
 
 # Masks
@@ -72,15 +75,27 @@ def test_names_of_selections():
 
 
 def test_mask_files_give_back_every_bit(tmp_path):
-    mask = select_units(RNG.normal(size=(5, 40)).astype(np.float32), Selection("absolute", 20))
-    write_mask(tmp_path / "m.csv", mask)
-    again = read_mask(tmp_path / "m.csv", 40)
+    selection = Selection("absolute", 20)
+    mask = select_units(RNG.normal(size=(5, 40)).astype(np.float32), selection)
+    write_mask(tmp_path / "m.csv", mask, NEURONS, selection)
+    again = read_mask(tmp_path / "m.csv", 40, NEURONS)
     assert (again.units == mask.units).all() and (again.scores == mask.scores).all()
     lines = (tmp_path / "m.csv").read_text().splitlines()
-    assert lines[0] == "layer,unit,score" and len(lines) == 1 + len(mask)
-    (tmp_path / "m.csv").write_text("layer,unit\n1,2\n")
-    with pytest.raises(UserError, match="not a mask"):
-        read_mask(tmp_path / "m.csv", 40)
+    assert lines[0] == "layer,unit,score,model,weights,site,selection"
+    assert len(lines) == 1 + len(mask)
+    other = replace(NEURONS, weights="sha256:ffffffffffff")
+    for wrong in (other, replace(NEURONS, site="heads")):
+        with pytest.raises(UserError, match=r"is a mask of 'm' .*, mlp_hidden, not of 'm'"):
+            read_mask(tmp_path / "m.csv", 40, wrong)
+    read_mask(tmp_path / "m.csv", 40, replace(NEURONS, model="renamed"))
+    for text, what in (
+        ("layer,unit\n1,2\n", "not a mask"),
+        # As they were before they said what they are masks of.
+        ("layer,unit,score\n1,2,0.5\n", "does not say of which model .*snakemake .* masks"),
+    ):
+        (tmp_path / "m.csv").write_text(text)
+        with pytest.raises(UserError, match=what):
+            read_mask(tmp_path / "m.csv", 40, NEURONS)
 
 
 # Overlap

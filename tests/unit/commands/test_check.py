@@ -55,6 +55,17 @@ def test_a_mistake_is_said_once(check):
     assert len(lines) == 2 and "tasks.include[0]" in lines[0] and "selection.main" in lines[1]
 
 
+def test_the_hub_is_asked_if_that_is_wished(check, tmp_path, capsys, monkeypatch):
+    from huggingface_hub import constants
+
+    assert "The hub was not asked for models.a" in check(FINE)[1].out
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert cli.main(["check", str(tmp_path / "study.yaml"), "--online"]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and "the hub cannot be reached" in said.err and not said.out
+
+
 NETWORKS = FINE + 'networks: {group_samples: 40, individual_samples: 0, datasets: {a: "%s"}}\n'
 
 

@@ -110,8 +110,28 @@ def test_model_filter_overrides_the_tasks_filter(load):
         ),
         pytest.param(
             "models:\n  a: {source: org/name}",
-            ["does not say what kind of source it is (write 'hf:org/name')"],
+            ["does not say what kind of source it is (write 'hf:org/name' for a model on the"],
             id="source without kind",
+        ),
+        pytest.param(
+            "models:\n  a: {source: gpt2}",
+            [
+                "what kind of source it is (write 'hf:gpt2' for a model on the Hugging Face hub, or 'p"
+            ],
+            id="the name alone",
+        ),
+        pytest.param(
+            "models:\n  a: {source: ./org/name}",
+            ["what kind of source it is (write 'path:./org/name' for a local folder)"],
+            id="a folder alone",
+        ),
+        pytest.param(
+            GOOD + "localizer: {lesion: {tasks: [formal/code_loop]}}",
+            [
+                "localizer.lesion.tasks[0]: 'formal/code_loop' names only tasks that tasks.include "
+                "leaves out (add it there, or name here tasks that are in it, or none: tasks: [])"
+            ],
+            id="a task that is left out",
         ),
         pytest.param(
             "models:\n  a: {source: 'huggingface:org/name'}",

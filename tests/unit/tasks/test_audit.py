@@ -15,8 +15,9 @@ from brodmann.tasks.audit import (
     shortcuts,
     surface_formats,
 )
-from brodmann.tasks.catalogue import DOMAINS, domain_of, list_tasks, task_path
+from brodmann.tasks.catalogue import domain_of, list_tasks, task_path
 from brodmann.tasks.definition import load_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import Item, TaskItems
 from brodmann.tasks.vocabularies import reference_vocabularies

@@ -9,6 +9,7 @@ from brodmann.errors import UserError
 from brodmann.tasks.catalogue import list_tasks, task_path
 from brodmann.tasks.definition import load_definition, parse_definition
 from brodmann.tasks.dice import Dice
+from brodmann.tasks.domains import domains_in
 from brodmann.tasks.expand import expand
 from brodmann.tasks.generators import numbers
 
@@ -264,13 +265,17 @@ def test_the_example_of_the_documentation_is_a_task(root, tmp_path):
     """docs/adding-a-task.md: one file in data/ makes a task."""
     text = (root / "docs" / "adding-a-task.md").read_text(encoding="utf-8")
     example = text.split("```yaml\n")[1].split("```")[0]
-    path = tmp_path / "data" / "physical" / "hardness.yaml"
+    path = tmp_path / "data" / "physical" / "habitat.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(example, encoding="utf-8")
-    assert list_tasks(tmp_path / "data") == ["physical/hardness"]
-    definition = load_definition(task_path(tmp_path / "data", "physical/hardness"))
-    items = expand("physical/hardness", definition, seed=0, count=200)
-    assert len(items) == 200 and items.metadata["n_units"] == 36
+    assert list_tasks(tmp_path / "data") == ["physical/habitat"]
+    definition = load_definition(task_path(tmp_path / "data", "physical/habitat"))
+    items = expand("physical/habitat", definition, seed=0, count=1000)
+    assert len(items) == 768 and items.metadata["n_units"] == 64
+    domain = text.split("```yaml\n")[3].split("```")[0]
+    (tmp_path / "data" / "music").mkdir()
+    (tmp_path / "data" / "music" / "domain.yaml").write_text(domain, encoding="utf-8")
+    assert domains_in(tmp_path / "data")["music"].name == "music"
 
 
 def test_the_example_of_the_format_is_a_task(root):

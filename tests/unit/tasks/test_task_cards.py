@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from brodmann.tasks.catalogue import DOMAINS, list_tasks, task_path
+from brodmann.tasks.catalogue import list_tasks, task_path
 from brodmann.tasks.definition import load_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 
 ROOT = Path(__file__).parents[3]

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from brodmann.errors import UserError
-from brodmann.tasks.catalogue import DOMAINS, list_tasks, select, task_path
+from brodmann.tasks.catalogue import list_tasks, select, task_path
 from brodmann.tasks.definition import load_definition
+from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import read_items, write_items
 from brodmann.tasks.published import list_published, read_published

@@ -30,6 +30,7 @@ from brodmann.models.precision import near_tie
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import require_finite
 from brodmann.runner.target import Target
+from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.dice import Dice
@@ -168,8 +169,9 @@ class AblationStage:
         """The masks under ``folder`` (results/{model}/masks)."""
         shape = self.stage.shape(component)
         place = Path(folder) / component / selection.name
+        origin = self.stage.card.origin(COMPONENTS[component])
         units = {
-            task: tuple(read_mask(place / f"{task}.csv", shape[1]).units.tolist())
+            task: tuple(read_mask(place / f"{task}.csv", shape[1], origin).units.tolist())
             for task in self.included
         }
         return Circuits(units, shape)

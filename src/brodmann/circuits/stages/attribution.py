@@ -33,6 +33,7 @@ from brodmann.models.card import ModelCard
 from brodmann.runner.bench import Bench
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import Target, plan_of
+from brodmann.sites import COMPONENTS
 from brodmann.store.store import Store
 from brodmann.store.tensors import facts_of, read_tensor, write_tensors
 from brodmann.store.work import Missing, OnStep, Pass, Records, Work
@@ -466,14 +467,22 @@ def _stored(
 
 
 def write_masks(
-    study: Study, *, attribution: str, outputs: Sequence[str], task: str, model: str
+    study: Study,
+    *,
+    model_json: str,
+    component: str,
+    attribution: str,
+    outputs: Sequence[str],
+    task: str,
 ) -> None:
     """Rule ``circuit_masks``, for each task: a mask of every selection; an excluded one has a header only."""
+    card = ModelCard.read(model_json)
+    origin = card.origin(COMPONENTS[component])
     values = read_tensor(attribution, "attribution")
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):
         if values.size:
-            mask = select_units(values, selection, f"{model}, {task}")
+            mask = select_units(values, selection, f"{card.name}, {task}")
         else:
             mask = select_units(np.zeros((1, 1), np.float32), selection)
-        write_mask(output, mask)
+        write_mask(output, mask, origin, selection)

@@ -16,6 +16,7 @@ from brodmann.circuits.replicates import Strongest
 from brodmann.circuits.stages.attribution import strongest_of
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
+from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.tensors import read_tensors
 from brodmann.tasks.catalogue import domain_of
@@ -37,7 +38,7 @@ def write_overlaps(
     """Rule ``overlap``: every selection's matrices, reliability and summary into ``folder``."""
     card = ModelCard.read(model_json)
     width = card.units(component)
-    n_units = card.n_layers * width
+    n_units, origin = card.n_layers * width, card.origin(COMPONENTS[component])
     baselines = dict(zip(tasks, map(Baseline.read, baseline_files), strict=True))
     files = dict(zip(tasks, replicate_files, strict=True))
     replicates = {task: read_tensors(files[task]) for task in tasks}
@@ -45,7 +46,7 @@ def write_overlaps(
     included = [task for task in tasks if replicates[task]]
     for selection in selections(study.selection.signs, study.selection.percents):
         circuits = {
-            task: read_mask(Path(mask_folder) / selection.name / f"{task}.csv", width).units
+            task: read_mask(Path(mask_folder, selection.name, f"{task}.csv"), width, origin).units
             for task in included
         }
         _write_selection(

@@ -124,10 +124,10 @@ def _circuits(stage: UseStage, mask_files: Mapping[str, str]) -> list[Map]:
     """The circuits of each domain's tasks, together."""
     from brodmann.circuits.masks import read_mask
 
-    width = stage.card.neurons_per_layer
+    width, origin = stage.card.neurons_per_layer, stage.card.origin(NEURONS)
     found: dict[str, list[np.ndarray]] = {}
     for task, path in mask_files.items():
-        found.setdefault(domain_of(task), []).append(read_mask(path, width).units)
+        found.setdefault(domain_of(task), []).append(read_mask(path, width, origin).units)
     return [
         Map(CIRCUITS, domain, NEURONS, np.unique(np.concatenate(units)), width)
         for domain, units in found.items()

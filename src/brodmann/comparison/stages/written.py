@@ -10,6 +10,7 @@ from brodmann.config.localizer import RESIDUAL_SITES
 from brodmann.config.study import Study
 from brodmann.localizers.stages.lesion import written_name
 from brodmann.models.card import ModelCard
+from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_table
 from brodmann.store.work import Records
 
@@ -34,8 +35,7 @@ def write_written(
     if study.localizer.site in RESIDUAL_SITES:
         name = written_name(network)
         share = unpack(Records(manifest, "lesion").get(name, name))["share"]
-        masks = {
-            task: read_mask(path, card.neurons_per_layer).units for task, path in mask_files.items()
-        }
+        width, origin = card.neurons_per_layer, card.origin(COMPONENTS["neurons"])
+        masks = {task: read_mask(path, width, origin).units for task, path in mask_files.items()}
         rows = written_rows(share, masks, seed=study.localizer.seed)
     write_table(output, rows, COLUMNS)

@@ -143,5 +143,6 @@ def write_localizer(
     found = localized.found
     texts = {key: json.dumps(value) for key, value in metadata.items()}
     write_tensors(output, {"t": found.t, "p": found.p, "p_fdr": found.p_fdr}, texts)
+    origin = card.origin(study.localizer.site)
     for name, units in localized.selected().items():
-        write_units(Path(output).parent / f"{name}.csv", units)
+        write_units(Path(output).parent / f"{name}.csv", units, origin, name)

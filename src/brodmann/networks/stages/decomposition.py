@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,7 +247,9 @@ def read_dataset(study: Study, name: str, manifest: str) -> DatasetNetworks:
     return DatasetNetworks(name, Networks.unpack(templates), counted, sum(map(len, found)))
 
 
-def write_networks(study: Study, *, manifest: str, templates: Sequence[str], tables: Any) -> None:
+def write_networks(
+    study: Study, *, model_json: str, manifest: str, templates: Sequence[str], tables: Any
+) -> None:
     """Rule ``network_tables``: every dataset's templates, and the tables over all of them.
 
     ``templates``: a file per dataset, in their order; ``tables``: files by the names of ``TABLES``.
@@ -255,7 +258,9 @@ def write_networks(study: Study, *, manifest: str, templates: Sequence[str], tab
     from brodmann.store.tables import write_frame
 
     datasets = [read_dataset(study, name, manifest) for name in study.networks.names]
+    origin = ModelCard.read(model_json).origin(study.networks.site)
     for dataset, path in zip(datasets, templates, strict=True):
+        dataset.templates.facts.update(asdict(origin))
         dataset.templates.save(path)
         write_json(Path(path).with_suffix(".json"), _described(dataset))
     threshold = study.networks.iou_threshold

@@ -14,7 +14,8 @@ from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import read_json
 from brodmann.statistics.matrices import jaccard_of, read_foreign_matrix
 from brodmann.store.tables import write_matrix, write_table
-from brodmann.tasks.catalogue import DOMAINS, TASK_NAME, sort_key
+from brodmann.tasks import domains
+from brodmann.tasks.catalogue import TASK_NAME, sort_key
 from brodmann.tasks.published import our_name
 
 log = logging.getLogger(__name__)
@@ -100,10 +101,9 @@ def read_accuracy_table(path: str | Path, column: str) -> dict[str, float]:
         where = f"{path}:{number}"
         domain = (row["Domain"] or "").strip().lower()
         domain = _DOMAIN_NAMES.get(domain, domain)
-        if domain not in DOMAINS:
-            problems.append(
-                Problem(where, f"unknown domain {row['Domain']!r}", did_you_mean(domain, DOMAINS))
-            )
+        if domain not in domains.names():
+            hint = did_you_mean(domain, domains.names())
+            problems.append(Problem(where, f"unknown domain {row['Domain']!r}", hint))
         name = our_name((row["Task"] or "").strip())
         task = f"{domain}/{name}"
         if not TASK_NAME.fullmatch(f"x/{name}"):
