@@ -11,7 +11,7 @@ METHODS = {
     "check": 2,  # the self-check of a model's unit mapping, and what its card says
     "items": 1,  # expansion of tasks to items
     "baseline": 1,  # log-probabilities of the answers
-    "inclusion": 2,  # what is computed from them: shares, baselines, decision
+    "inclusion": 3,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
     "masks": 1,  # which units make a circuit
@@ -32,7 +32,7 @@ METHODS = {
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 2,  # modularity, clustering, consistency
+    "structure": 3,  # modularity, clustering, consistency, untrained controls
     "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
