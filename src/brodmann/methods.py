@@ -14,12 +14,14 @@ METHODS = {
     "inclusion": 3,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
+    "promoted": 1,  # tokens that units promote
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
     "localizer": 1,  # responses to a localizer's texts, and their tests
     "localizer_selection": 1,  # which units are selected
     "written": 1,  # what neurons write on localized units
+    "massive": 1,  # units of very large activations at first tokens
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 2,  # their tables: intervals and tests
     "networks": 3,  # signals and their decomposition

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.files import incomplete, read_json
-from brodmann.report.page import Group, Section, Table
+from brodmann.report.page import Group, Link, Section, Table
 from brodmann.report.sources import Sources
+from brodmann.statistics.registry import STATISTICS
 
 
 def behind_section(sources: Sources) -> Section:
@@ -24,7 +25,10 @@ def behind_section(sources: Sources) -> Section:
         if figures:
             groups.append(Group(f"Figures of {name}", figures=figures))
     text = _methods(sources.results / "methods.md")
-    groups.append(Group("Methods section, to paste (results/methods.md, .bib)", text=text))
+    links = [sources.link("methods.md"), sources.link("methods.bib")]
+    groups.append(Group("Methods section, to paste", text=text, links=links))
+    tables = [Link(f"statistics/{name}.csv", f"statistics/{name}.csv") for name in STATISTICS]
+    groups.append(Group("Tables and records", links=[*tables, sources.link("provenance.json")]))
     path = sources.results / "provenance.json"
     record = read_json(path)
     if not isinstance(record, dict) or not {"brodmann", "git_commit"} <= record.keys():

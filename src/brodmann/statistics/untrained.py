@@ -52,7 +52,8 @@ def beside(
         parts = [t.overall if name == EVERY else t.domains[name].contrast for t in tests]
         number = len(tasks) if name == EVERY else domains.count(name)
         excess = parts[2]
-        return Beside(number, *parts[:2], excess.difference, *interval(drawn[:, column]), excess.p)
+        low, high = interval(drawn[:, column])
+        return Beside(number, parts[0], parts[1], excess.difference, low, high, excess.p)
 
     found = {EVERY: compare(EVERY, len(names))}
     return len(tasks), found | {name: compare(name, n) for n, name in enumerate(names)}

@@ -15,11 +15,12 @@ STAGES = (
     Stage(
         "attribution_pass",
         "attribution:run_pass",
-        ("baseline", "attribution", "agreement"),
+        ("baseline", "attribution", "agreement", "promoted"),
         ATTRIBUTION,
     ),
     Stage("attribution", "attribution:write_attribution", ("attribution",)),
     Stage("circuit_masks", "attribution:write_masks"),
+    Stage("units", "units:write_units"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
     Stage("ablation_pass", "ablation:run_pass", ("ablation",), ABLATION, _measured),
