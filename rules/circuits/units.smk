@@ -1,17 +1,14 @@
 """The strongest units of every circuit, with the tokens that they promote.
 
 results/{model}/units/neurons.csv    a row per task, unit and token
-Config: selection
+Config: selection, ablation.percents
 """
 
 
 rule units:
     input:
-        model_json="results/{model}/model.json",
-        manifest="results/{model}/.store/attribution.json",
-        attributions=collect(
-            "results/{{model}}/attribution/neurons/{task}.safetensors", task=TASKS
-        ),
+        manifest="results/{model}/.store/ablation.json",
+        attributions=collect("results/{{model}}/attribution/neurons/{task}.safetensors", task=TASKS),
     output:
         output="results/{model}/units/neurons.csv",
     log:
@@ -21,7 +18,7 @@ rule units:
         "../../workflow/envs/brodmann.yaml"
     params:
         tasks=TASKS,
-        selection=MAIN_SELECTION,
+        selection=ABLATED[:1],
         method=METHODS["promoted"],
     message:
         "{wildcards.model}: what the units of its circuits promote"

@@ -76,6 +76,7 @@ FIGURES = {
     "written": 1,
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
+EVERYTHING |= {"units": 1, "massive": 1}  # which only the report tells
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -567,5 +568,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         **dict.fromkeys(("localizer_pass", "localizer", "lesion_pass", "lesion", "written"), 7),
         "provenance": 1,
         "methods": 1,
+        "units": 7,
+        "massive": 7,
         "write_report": 1,
     }

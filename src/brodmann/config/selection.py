@@ -44,13 +44,10 @@ class SelectionSettings(Section):
                 here.problem(path, what, f"they are {', '.join(map(repr, floats(self.percents)))}")
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
-        """Replicates keep what the largest circuit needs; what the strongest units of the first sign promote
-        is kept with them; ablations have lesions of each sign."""
+        """Replicates keep what the largest circuit needs; ablations have lesions of each sign."""
         found: dict[str, Any] = {}
         if stage in ATTRIBUTION:
             found["kept"] = self.kept
-        if stage == "attribution_pass":
-            found["sign"] = self.signs[0]
         if stage in ("attribution_pass", "agreement") and study.attribution.agreement.tasks:
             found["main"] = self.main_name
         if stage in ABLATION:

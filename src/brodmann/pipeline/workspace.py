@@ -217,7 +217,7 @@ class Workspace:
         """What the report tells beyond figures and statistics."""
         study, found = self.study, self.study.networks
         neurons = "neurons" in study.attribution.components
-        told = [f"results/{name}/units/neurons.csv" for name in study.run_models if neurons]
+        told = [f"results/{name}/units/neurons.csv" for name in study.measured_models if neurons]
         if study.localizer.networks:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)

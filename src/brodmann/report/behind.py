@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ from brodmann.report.sources import Sources
 from brodmann.statistics.registry import STATISTICS
 
 
-def behind_section(sources: Sources) -> Section:
-    """Every model by itself, the methods section, and what made the results."""
+def behind_section(sources: Sources, told: Collection[Path]) -> Section:
+    """Every model by itself, methods, and what made the results. ``told``: figures that are shown above."""
     groups = []
     for name in sources.study.models:
         figures = [
             replace(picture, title=f"{picture.title}, {name}")
             for component in sources.study.attribution.components
             for picture in sources.figures("behind", name, component)
+            if picture.path not in told
         ]
         if figures:
             groups.append(Group(f"Figures of {name}", figures=figures))

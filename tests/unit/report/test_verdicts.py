@@ -107,8 +107,8 @@ def test_a_slope_is_believed_if_both_tests_agree(slope, mantel_p, converged, lev
         (1000, [40.0], 0.01, False, SUGGESTIVE, "the only draw"),
         (1000, [40.0] * 20, 0.01, True, SUGGESTIVE, "massive"),
         (1000, [40.0, 2000.0], 0.01, False, NONE, "random units cost as much"),
-        (1000, [40.0] * 20, 0.05, False, NONE, "over the passages"),
-        (1000, [40.0] * 20, nan, False, NONE, "over the passages"),
+        (1000, [40.0] * 20, 0.05, False, NONE, "over 6 passages"),
+        (1000, [40.0] * 20, nan, False, NONE, "over 6 passages"),
         (20, [10.0] * 20, 0.01, False, NONE, "random units cost as much"),  # better than intact
         (1000, [], 0.01, False, UNTESTED, "no random units"),
     ],

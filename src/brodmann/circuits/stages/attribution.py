@@ -170,7 +170,7 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
-    from brodmann.circuits.stages import survey, units
+    from brodmann.circuits.stages import survey
 
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
@@ -195,7 +195,6 @@ def run_pass(
         together = Attributions(stage)
         works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
         this.make(works, bar="attribution", unit="item")
-        this.make(units.works(stage, wanted, this.store()))
 
 
 class Attributions:

@@ -1,28 +1,27 @@
 """The strongest units of every circuit, and the tokens that they promote and suppress.
 
-The attribution pass, which has the model loaded, keeps the tokens; a light job sets them beside the scores.
+The ablation pass, which has the circuits and loads the model, keeps the tokens; a light job sets them beside
+the scores.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from safetensors.numpy import load as unpack
-
-from brodmann.circuits.masks import Selection, strongest
-from brodmann.circuits.stages.attribution import ItemList, Stage
-from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
-from brodmann.store.store import Store
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
 from brodmann.store.work import Records, Work
+
+if TYPE_CHECKING:
+    from brodmann.circuits.stages.ablation import Circuits
+    from brodmann.models.card import ModelCard
 
 NEURONS = "neurons"  # no other component's units have a write vector of their own
 UNITS, TOKENS = 5, 8
@@ -34,67 +33,45 @@ def name_of(task: str) -> str:
     return f"{task}: what its units promote"
 
 
-def works(stage: Stage, lists: Sequence[ItemList], store: Store) -> Iterator[Work[Bench]]:
-    """A record per task, made of its attribution, which is in the ``store``."""
-    for items in lists if NEURONS in stage.settings.components else ():
-        if not items.second:
-            key = _key(stage, items)
-            yield Work.one(name_of(items.task), key, _computed(stage, items, store))
+def works(card: ModelCard, circuits: Circuits) -> Iterator[Work[Bench]]:
+    """A record per task, of the first units of its circuit."""
+    for task, units in circuits.units.items():
+        places = [divmod(unit, circuits.shape[1]) for unit in units[:UNITS]]
+        key = digest(
+            {
+                "stage": "promoted",
+                "method": METHODS["promoted"],
+                "model": card.identity(),
+                "architecture": card.architecture,
+                "units": places,
+                "tokens": TOKENS,
+            }
+        )
+        yield Work.one(name_of(task), key, partial(_promoted, places=places))
 
 
-def _key(stage: Stage, items: ItemList) -> str:
-    return digest(
-        {
-            "stage": "promoted",
-            "method": METHODS["promoted"],
-            "attribution": stage.key(items, NEURONS),
-            "sign": stage.study.selection.signs[0],
-            **{"units": UNITS, "tokens": TOKENS},
-        }
-    )
+def _promoted(bench: Bench, places: Sequence[tuple[int, int]]) -> bytes:
+    from brodmann.runner.writing import promoted
 
-
-def _places(attribution: np.ndarray, sign: str) -> list[tuple[int, int]]:
-    """(layer, unit) of the strongest units of an attribution [layers, units]."""
-    flat = np.ascontiguousarray(attribution).reshape(-1)
-    return [divmod(int(u), attribution.shape[1]) for u in strongest(flat, sign, UNITS)]
-
-
-def _computed(stage: Stage, items: ItemList, store: Store) -> Callable[[Bench], bytes]:
-    def compute(bench: Bench) -> bytes:
-        from brodmann.runner.writing import promoted
-
-        record = store.get(stage.key(items, NEURONS))
-        assert record is not None  # put there by this pass or an earlier one
-        places = _places(unpack(record)["attribution"], stage.study.selection.signs[0])
-        found = [asdict(one) for one in promoted(bench.model, places, TOKENS)]
-        return canonical_json({"units": found, "computed_with": bench.made_with})
-
-    return compute
+    found = [asdict(one) for one in promoted(bench.model, places, TOKENS)]
+    return canonical_json({"units": found, "computed_with": bench.made_with})
 
 
 # The light job
 
 
 def write_units(
-    study: Study,
-    *,
-    model_json: str,
-    tasks: Sequence[str],
-    attributions: Sequence[str],
-    manifest: str,
-    output: str,
+    *, tasks: Sequence[str], attributions: Sequence[str], manifest: str, output: str
 ) -> None:
     """Rule ``units``. ``attributions``: a file per task, [0, 0] of an excluded one."""
-    records, rows = Records(manifest, "attribution"), []
-    sign = study.selection.signs[0]
+    records = Records(manifest, "ablation")
+    rows: list[dict[str, Any]] = []
     for task, path in zip(tasks, attributions, strict=True):
         scores = read_tensor(path, "attribution")
         if not scores.size:
             continue
         record = json.loads(records.get(name_of(task), f"what the units of {task} promote"))
-        size = Selection(sign, study.selection.main).size(scores.size)
-        for rank, one in enumerate(record["units"][:size], 1):
+        for rank, one in enumerate(record["units"], 1):
             score = float(scores[one["layer"], one["unit"]])
             shared = {"task": task, "rank": rank, "layer": one["layer"], "unit": one["unit"]}
             rows += _token_rows({**shared, "score": score}, one)
