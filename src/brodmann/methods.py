@@ -39,7 +39,7 @@ METHODS = {
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth
-    "figures": 2,  # how tables are drawn
-    "report": 2,  # the report page and the methods section
+    "figures": 3,  # how tables are drawn
+    "report": 3,  # the report page and the methods section
     "accuracy": 2,  # the accuracy table and heatmap
 }
