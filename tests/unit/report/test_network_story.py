@@ -88,7 +88,7 @@ def test_what_could_not_be_compared_is_not_counted(say):
         {"space": "units"},
     )
     [said] = say("networks.agreement", compared, "one")
-    assert "layers 1 of 2." in said
+    assert said.endswith("in 1 of 2 comparisons by their distribution over layers.")
     [none] = say("networks.agreement", compared.iloc[2:], "one")
     assert "no two of the three maps" in none
 
