@@ -4,7 +4,6 @@ results/{model}/.store/localizer.json                        manifest of the mod
 results/{model}/localizer/{network}/selectivity.safetensors  tensors `t`, `p`, `p_fdr` [layers, units]
 results/{model}/localizer/{network}/{selection}.csv          layer,unit,t, in order of selection
 results/{model}/localizer/{network}/lesion.csv               perplexity and accuracy, intact and lesioned
-results/{model}/localizer/massive.csv                        massive activations, and which selections hold them
 Config: localizer
 """
 
@@ -117,26 +116,5 @@ rule lesion:
         "../../workflow/envs/brodmann.yaml"
     message:
         "{wildcards.model}: the lesions of {wildcards.network}"
-    script:
-        "../../workflow/scripts/job.py"
-
-
-rule massive:
-    input:
-        model_json="results/{model}/model.json",
-        settings="results/{model}/.store/lesion.settings.json",
-        localizer_manifest="results/{model}/.store/localizer.json",
-        manifest="results/{model}/.store/lesion.json",
-    output:
-        output="results/{model}/localizer/massive.csv",
-    log:
-        "logs/{model}/localizer/massive.log",
-    localrule: True
-    conda:
-        "../../workflow/envs/brodmann.yaml"
-    params:
-        method=METHODS["massive"],
-    message:
-        "{wildcards.model}: which units carry massive activations"
     script:
         "../../workflow/scripts/job.py"
