@@ -41,9 +41,11 @@ class Findings:
         is; and every control. All models are in the printed tables."""
         return spoken(self.rows(table, drop=drop))
 
-    def beside_untrained(self, model: str, domain: str = EVERY) -> pd.DataFrame:
-        """A model's overlap beside that of its untrained control: one row, or none."""
-        found = self.rows("untrained")
+    def beside_untrained(
+        self, model: str, domain: str = EVERY, *, drop: bool = False
+    ) -> pd.DataFrame:
+        """A model's overlap (or drop) beside that of its untrained control: one row, or none."""
+        found = self.rows("untrained", drop=drop)
         return found[(found["model"] == model) & (found["domain"] == domain)]
 
     def regressions(self, *, drop: bool = False) -> Iterator[list[dict[str, Any]]]:

@@ -14,12 +14,11 @@ from brodmann.report import verdicts
 from brodmann.report.findings import Findings, by_model
 from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources, printed_tables
-from brodmann.report.structure import judged
+from brodmann.report.structure import judged, untrained_of
 from brodmann.report.verdicts import Verdict
 from brodmann.report.wording import called_cell, points, share
 from brodmann.statistics.printed import show_p
 from brodmann.statistics.stages.structure_function import structure_function_table
-from brodmann.statistics.untrained import EVERY
 
 TITLE = "What breaks when a circuit is silenced?"
 PREDICTED = "Does overlap predict what breaks?"  # opened on demand
@@ -78,12 +77,10 @@ def function_section(sources: Sources, findings: Findings) -> Section:
 def drop_verdicts(findings: Findings) -> dict[str, Verdict]:
     """Model (or the average) -> whether its domains are apart in what breaks; controls have none."""
     rows = findings.rows("modularity", drop=True)
-    table = findings.rows("untrained", drop=True)
-    found = {}
-    for row in rows[~rows["control"].astype(bool)].to_dict("records"):
-        own = table[(table["model"] == row["model"]) & (table["domain"] == EVERY)]
-        found[row["model"]] = judged(row["p"], None if own.empty else own.iloc[0].to_dict())
-    return found
+    return {
+        row["model"]: judged(row["p"], untrained_of(findings, row["model"], drop=True))
+        for row in rows[~rows["control"].astype(bool)].to_dict("records")
+    }
 
 
 def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircuits]) -> Table:

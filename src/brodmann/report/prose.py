@@ -44,8 +44,6 @@ def environment(*folders: str | Path) -> Environment:
         "interval": wording.interval,
         "points": wording.points,
         "points_between": wording.points_between,
-        "times": wording.times,
-        "inside": wording.inside,
         "spoken": spoken,
         # Rows of a table, in groups or one by one, as column -> value.
         "records": lambda table: table.to_dict("records"),

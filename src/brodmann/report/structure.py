@@ -73,9 +73,11 @@ def structure_section(sources: Sources, findings: Findings) -> Section:
 # Verdicts
 
 
-def untrained_of(findings: Findings, model: str, domain: str = EVERY) -> dict[str, Any] | None:
+def untrained_of(
+    findings: Findings, model: str, domain: str = EVERY, *, drop: bool = False
+) -> dict[str, Any] | None:
     """A model's row of the comparison with its untrained control, if it has one."""
-    own = findings.beside_untrained(model, domain)
+    own = findings.beside_untrained(model, domain, drop=drop)
     return None if own.empty else own.iloc[0].to_dict()
 
 

@@ -25,11 +25,6 @@ def called(row: Row) -> str:
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
 
 
-def inside(name: str) -> str:
-    """What ``called`` gives, within a sentence."""
-    return name[0].lower() + name[1:] if name.startswith(("On average", "Over all")) else name
-
-
 def called_cell(row: Row) -> str:
     """The same in a cell of a table."""
     if row["model"] in (AVERAGE, ALL):

@@ -17,7 +17,12 @@ def test_the_tokens_of_the_strongest_units_stand_beside_their_scores(tmp_path):
     tasks = ("language/one", "formal/heads", "social/excluded")
     units = {
         tasks[0]: [
-            {"layer": 1, "unit": 2, "promotes": [[HOSTILE, 3.5], ["b", 1]], "suppresses": [["c", -2]]},
+            {
+                "layer": 1,
+                "unit": 2,
+                "promotes": [[HOSTILE, 3.5], ["b", 1]],
+                "suppresses": [["c", -2]],
+            },
             {"layer": 0, "unit": 1, "promotes": [], "suppresses": []},  # no write vector
         ],
         tasks[1]: [{"layer": 0, "unit": 0, "promotes": [["d", 1]], "suppresses": [["e", -1]]}],
