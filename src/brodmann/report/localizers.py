@@ -37,8 +37,11 @@ def localizers_section(sources: Sources) -> Section:
     first = [one for one in every if one.name not in sources.study.controls][:1]
     groups = [
         Group("Tasks without the localized units", tables=_task_tables(every)),
-        Group("Where the units are, and how selective", _responding(sources, every), rest),
-        Group("Do circuits write on the localized units?", _written(sources), written),
+        Group(
+            "Where the units are, and whether circuits write on them",
+            figures=[*rest, *written],
+            tables=[_responding_table(sources, every)],
+        ),
     ]
     return Section(
         "Functional localizers",
@@ -165,27 +168,31 @@ def _task_tables(every: Sequence[Localized]) -> list[Table]:
     return [Table(caption, heads, rows, frozenset({0, 1, 2, 3}))] if rows else []
 
 
-def _responding(sources: Sources, every: Sequence[Localized]) -> list[str]:
-    found = []
+def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
+    rows: list[list[Cell]] = []
     for one in every:
         folder = sources.results / one.name / "localizer" / one.network
         tensors = load_file(folder / "selectivity.safetensors")
         passed = responding(tensors["t"], tensors["p_fdr"])
-        found += sources.say(
-            "localizers.responding", passed, tensors["t"].size, one.shown, one.network
-        )
-    return found
-
-
-def _written(sources: Sources) -> list[str]:
-    found = []
-    for name in sources.study.run_models:
-        for network in sources.study.localizer.networks:
-            file = sources.results / name / "localizer" / network / "circuits.csv"
-            if file.is_file():
-                table = read_table(file, WRITTEN)
-                found += sources.say("localizers.written", table, sources.called(name), network)
-    return found
+        writing = ["–", "–"]
+        if (folder / "circuits.csv").is_file():
+            tested = read_table(folder / "circuits.csv", WRITTEN).dropna(subset=["p"])
+            count = int((tested["q"] < ALPHA).sum())
+            ratio = tested["ratio"].median()
+            writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
+        shown = NETWORK_NAMES.get(one.network, one.network)
+        rows.append([one.shown, shown, f"{passed:,} of {tensors['t'].size:,}", *writing])
+    heads = (
+        "model",
+        "localizer",
+        "responding units",
+        "circuits that write on them",
+        "median ratio",
+    )
+    caption = (
+        f"Units that respond more to the first kind of text than to the second, q < {ALPHA:g}."
+    )
+    return Table(caption, heads, rows, frozenset({0, 1}))
 
 
 def responding(t: np.ndarray, p_fdr: np.ndarray) -> int:

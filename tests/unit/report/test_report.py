@@ -572,7 +572,6 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     assert other.random_holds(other.lesions[0]) == 0
 
 
-def test_units_count_that_respond_more_and_pass(say):
+def test_units_count_that_respond_more_and_pass():
     t, q = np.array([[5.0, -5.0, 4.0]]), np.array([[0.01, 0.01, 0.2]])
-    [text] = say("localizers.responding", responding(t, q), t.size, "one", "language")
-    assert text.startswith("one: 1 of 3 units respond more to sentences than to lists of non-words")
+    assert responding(t, q) == 1
