@@ -60,6 +60,7 @@ rule write_report:
     input:
         rules.figures.input,
         rules.statistics.input,
+        workspace.told_files,
         "results/provenance.json",
         "results/methods.md",
     output:

@@ -8,6 +8,7 @@ results/{model}/networks/connectivity.csv                   Pearson's r of netwo
 results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
 results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
 results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
+results/{model}/networks/{dataset}/driving.csv              where in these samples each network is most active
 Config: networks.editing, networks.probing, networks.following
 """
 
@@ -53,7 +54,11 @@ rule network_use:
             name=INTERPRETATIONS,
             ending=("html", "png", "csv"),
         ),
-        collect("results/{{model}}/networks/{dataset}/courses.safetensors", dataset=DATASETS),
+        collect(
+            "results/{{model}}/networks/{dataset}/{file}",
+            dataset=DATASETS,
+            file=("courses.safetensors", "driving.csv"),
+        ),
         "results/{model}/networks/interpretation/corrected.csv",
         "results/{model}/networks/interpretation/corrected.html",
     log:

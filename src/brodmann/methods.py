@@ -15,13 +15,13 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 2,  # modularity, clustering, consistency
+    "structure": 3,  # modularity, clustering, consistency, untrained controls
     "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 1,  # domains' units by depth
-    "figures": 2,  # how tables are drawn
-    "report": 2,  # the report page and the methods section
+    "figures": 3,  # how tables are drawn
+    "report": 3,  # the report page and the methods section
     "accuracy": 2,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

@@ -32,6 +32,8 @@ TARGETS = (
     *("baselines", "masks", "overlaps", "ablations", "agreements", "localizers", "network_maps"),
     f"results/{MODEL}/networks/editing.csv",
     f"results/{MODEL}/networks/agreement.csv",
+    f"results/{MODEL}/units/neurons.csv",
+    f"results/{MODEL}/localizer/massive.csv",
 )
 
 

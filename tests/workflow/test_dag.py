@@ -78,6 +78,7 @@ FIGURES = {
     "written": 1,
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
+EVERYTHING |= {"units": 1, "massive": 1}  # which only the report tells
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -412,7 +413,7 @@ def test_an_untrained_model_has_the_items_of_its_trained_one(study):
         own, theirs = json.loads((study.path / path).read_text()), study.baseline(task)
         assert own["metadata"]["items_of"] == "tiny"
         aligned = {item["id"] for item in own["items"]}
-        lent = set(theirs["used_ids"]) if theirs["included"] else aligned
+        lent = set(theirs["used_ids"]) if theirs["included"] else set()
         assert own["used_ids"] == sorted(aligned & lent)
         found.append(len(own["used_ids"]) < len(aligned))
     # The trained one does not use them all.
@@ -421,7 +422,7 @@ def test_an_untrained_model_has_the_items_of_its_trained_one(study):
     study.write_config({**config, "tasks": {**config["tasks"], "min_both_correct": 1.0}})
     study.snakemake(*paths)
     changed = json.loads((study.path / paths[0]).read_text())
-    assert "tiny leaves the task out" in changed["reason"]
+    assert not changed["included"] and "tiny leaves the task out" in changed["reason"]
 
 
 @pytest.mark.slow
@@ -634,5 +635,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         **dict.fromkeys(("localizer_pass", "localizer", "lesion_pass", "lesion", "written"), 7),
         "provenance": 1,
         "methods": 1,
+        "units": 7,
+        "massive": 7,
         "write_report": 1,
     }

@@ -24,14 +24,19 @@ def test_the_report_tells_the_story_in_order(finished):
         "In short",
         "Models and tasks",
         "Do tasks of one domain share units?",
-        "How sure is that?",
-        "Is it only what the prompts look like?",
         "What breaks when a circuit is silenced?",
         "Functional localizers",
         "Behind this report",
+        "Glossary",
     ]
+    # Every link leads to a file beside the page, or to a place in it.
+    for href in re.findall(r'href="([^"]+)"', text):
+        if href.startswith("#"):
+            assert f'id="{href[1:]}"' in text, href
+        elif not href.startswith("data:"):
+            assert (finished.path / "results" / href).is_file(), href
     figures = {path.stem for path in (finished.path / "results/figures").glob("*.png")}
-    shown = {source.removesuffix(".csv") for source in re.findall(r"figures/(\S+?\.csv)", text)}
+    shown = {source.removesuffix(".csv") for source in re.findall(r'"figures/(\S+?\.csv)', text)}
     # One model has no agreement with others to show, one network no overlap.
     left_out = {"consistency_overlap.neurons", "consistency_ablation.neurons", "localizer_overlap"}
     assert figures - shown == left_out

@@ -3,9 +3,10 @@
 # Versions (brodmann.methods).
 METHODS = {
     "baseline": 1,  # log-probabilities of the answers
-    "inclusion": 2,  # what is computed from them: shares, baselines, decision
+    "inclusion": 3,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
+    "promoted": 1,  # tokens that units promote
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables

@@ -2,7 +2,8 @@
 
 Shares are over aligned items. Ties count as wrong. ``used_ids`` are the items on which circuits are found
 and tested: the both-correct ones, or all aligned ones under ``filter: aligned``. An untrained model beside
-its trained one has those of the aligned ones that the trained one uses.
+its trained one has those of the aligned ones that the trained one uses, and leaves out the tasks that the
+trained one leaves out: what is compared is of the same tasks.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _kept(aligned: list[int], lent: Lent | None) -> tuple[list[int], str]:
     if lent is None:
         return aligned, every
     if lent.used_ids is None:
-        return aligned, f"{every}; {lent.model} leaves the task out"
+        return [], f"keeps no item: {lent.model} leaves the task out"
     used = sorted(set(aligned) & set(lent.used_ids))
     return used, f"keeps the {len(used)} aligned items that {lent.model} uses"
 

@@ -46,10 +46,11 @@ class EditingSettings(Section):
     items: Count = 20
     """Items per task, drawn with networks.seed."""
     passages: Count | None = None
-    """Paragraphs of the corpus, the first so many; null takes all."""
+    """Paragraphs of the corpus, the first so many; null takes those of localizer.lesion, so that a study has
+    one intact perplexity."""
     corpus: SomeText | None = None
-    """A text file, paragraphs separated by empty lines, whose perplexity is measured; null is our own prose,
-    which is in none of the shipped corpora."""
+    """A text file, paragraphs separated by empty lines, whose perplexity is measured; null is that of
+    localizer.lesion, by default our own prose, which is in none of the shipped corpora."""
     seeds: Distinct[Whole] = (0, 1, 2)
     """Seeds of the random controls, one each."""
     top_percent: Annotated[float, Strict(), Field(gt=0, le=50), *AS_WRITTEN] = 5.0
@@ -62,10 +63,17 @@ class EditingSettings(Section):
 
     def resolved(self, selected: tuple[str, ...], here: Resolver) -> EditingSettings:
         """The block with its tasks and its corpus found."""
-        path = ("networks", "editing")
+        path, lesion = ("networks", "editing"), here.config.localizer.lesion
+        passages = self.passages
+        if self.corpus is None:
+            corpus = here.shipped(lesion.corpus, ("localizer", "lesion", "corpus"), OWN_PROSE)
+            passages = lesion.passages if passages is None else passages
+        else:
+            corpus = here.shipped(self.corpus, (*path, "corpus"), OWN_PROSE)
         return self.but(
             tasks=here.matching(self.tasks, selected or None, (*path, "tasks")),
-            corpus=here.shipped(self.corpus, (*path, "corpus"), OWN_PROSE),
+            corpus=corpus,
+            passages=passages,
         )
 
     @property

@@ -26,9 +26,9 @@ COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
 
 
 def of_editing(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Word perplexity under edits of one model's networks."""
+    """Perplexity (per token, as everywhere in the report) under edits of one model's networks."""
     table = read_table(files["editing"], EDITING)
-    table = table[table["metric"] == "word_perplexity"].reset_index(drop=True)
+    table = table[table["metric"] == "perplexity"].reset_index(drop=True)
     return draw_editing(table, title=f"{asked['model']}: networks edited"), table
 
 
@@ -100,7 +100,7 @@ def _drawable(text: str) -> str:
 
 
 def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
-    """Word perplexity under each edit, networks against random units; a panel per kind of edit.
+    """Perplexity under each edit, networks against random units; a panel per kind of edit.
 
     Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
     own edit, and (grey) its random controls.
@@ -130,7 +130,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         axes.tick_params(axis="x", labelrotation=30)
         amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
         head(axes, amounts[how])
-        axes.set_xlabel("perplexity per word")
+        axes.set_xlabel("perplexity per token")
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
         axes.set_axisbelow(True)
     names = [f"{a} {b.replace('-', ' ')} ({int(size)})" for (a, b), size in sizes.items()]

@@ -5,6 +5,7 @@ METHODS = {
     "localizer": 1,  # responses to a localizer's texts, and their tests
     "localizer_selection": 1,  # which units are selected
     "written": 1,  # what neurons write on localized units
+    "massive": 1,  # units of very large activations at first tokens
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 2,  # their tables: intervals and tests
 }

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from brodmann.models import products
+from brodmann.models.placement import resident
 from brodmann.models.precision import HEAD_CHUNK, NARROW
 
 
@@ -34,8 +35,8 @@ def widen_head(hf: Any) -> None:
 
     A head that is no plain linear layer (quantised, or a checkpoint's own) stays as it is, too.
     """
-    head = _head(hf)
-    if head is None or dtype_name(head.weight.dtype) not in NARROW:
+    head = _linear_head(hf)
+    if type(head) is not nn.Linear or dtype_name(head.weight.dtype) not in NARROW:
         return
     # The class, not the instance's ``forward``: of modules with accelerate's hooks, nnsight runs the class's.
     head.__class__ = WideLinear
@@ -44,13 +45,23 @@ def widen_head(hf: Any) -> None:
         head._old_forward = MethodType(WideLinear.forward, head)
 
 
+def head_product(hf: Any, rows: torch.Tensor) -> torch.Tensor | None:
+    """float32 rows [n, width] times the head's matrix: [n, vocabulary]; None where it is no linear layer."""
+    head = _linear_head(hf)
+    if head is None:
+        return None
+    with resident(head):
+        weight = head.weight.detach()
+        return _product(rows.float().to(weight.device), weight)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """As in the configuration: bfloat16, float32, ..."""
     return str(dtype).removeprefix("torch.")
 
 
-def _head(hf: Any) -> nn.Linear | None:
-    """The module that makes logits, if it is a linear layer and no more."""
+def _linear_head(hf: Any) -> nn.Linear | None:
+    """The module that makes logits, if it is a linear layer."""
     try:
         head = hf.get_output_embeddings()
     except NotImplementedError:
@@ -59,7 +70,7 @@ def _head(hf: Any) -> nn.Linear | None:
         size = hf.config.get_text_config().vocab_size
         linear = [m for m in hf.modules() if isinstance(m, nn.Linear) and m.out_features == size]
         head = linear[0] if len(linear) == 1 else None
-    return head if type(head) is nn.Linear else None
+    return head if isinstance(head, nn.Linear) else None
 
 
 class _WideProduct(torch.autograd.Function):

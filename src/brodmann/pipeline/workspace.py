@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,17 @@ class Workspace:
         """The files that a results-only model's accuracies are read from."""
         table = self.imported_table(wildcards)
         return [table[0]] if table else list(self.imported_baselines(wildcards).values())
+
+    @property
+    def told_files(self) -> list[str]:
+        """What the report tells beyond figures and statistics."""
+        study, found = self.study, self.study.networks
+        neurons = "neurons" in study.attribution.components
+        told = [f"results/{name}/units/neurons.csv" for name in study.measured_models if neurons]
+        if study.localizer.networks:
+            told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
+        used = product(study.network_models, found.names)
+        return told + [f"results/{name}/networks/{one}/driving.csv" for name, one in used]
 
     @property
     def scene(self) -> Scene:

@@ -14,12 +14,12 @@ from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
 from brodmann.report.findings import Findings
 from brodmann.report.function import function_section
-from brodmann.report.overlap import certainty_section, overlap_section, surface_section
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
-from brodmann.report.summary import summary_section
+from brodmann.report.structure import structure_section
+from brodmann.report.summary import banner, summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.statistics.registry import STATISTICS
 from brodmann.statistics.study_tables import read_statistics
@@ -41,18 +41,29 @@ def compose(
         if one.reported
     }
     shown = study.selection.main_name, study.ablated_selections[0], study.ablation.kinds[0]
-    every = [Findings(tables, component, *shown) for component in study.attribution.components]
+    components = study.attribution.components
+    every = [
+        Findings(tables, component, *shown, f" ({component})" if len(components) > 1 else "")
+        for component in components
+    ]
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
-        # Tells sections apart where there are several kinds of unit.
-        of = sources, findings, f" ({findings.component})" if len(every) > 1 else ""
-        sections += [overlap_section(*of), certainty_section(*of)]
-        sections += [surface_section(*of), function_section(*of)]
-    sections += [*_maps(sources), behind_section(sources)]
+        sections += [structure_section(sources, findings), function_section(sources, findings)]
+    sections += _maps(sources)
+    parts = [part for section in sections for part in (section, *section.more)]
+    told = {picture.path for part in parts for picture in part.figures}
+    sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
     count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
     subtitle = f"{names}: {count} tasks. Written by brodmann."
-    return Page("Functional map of language models", subtitle, sections)
+    words = [_defined(sources.say("glossary.terms")), _defined(sources.say("glossary.columns"))]
+    title = "Functional map of language models"
+    return Page(title, subtitle, sections, banner(study), *words)
+
+
+def _defined(lines: Iterable[str]) -> dict[str, str]:
+    """Word -> what it means, of lines ``word: meaning``."""
+    return {word: meaning for word, _, meaning in (line.partition(": ") for line in lines)}
 
 
 def _maps(sources: Sources) -> Iterator[Section]:

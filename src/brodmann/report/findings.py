@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from brodmann.statistics.inventory import ALL, AVERAGE
-
-ALPHA = 0.05
+from brodmann.statistics.printed import without_lonely_average
+from brodmann.statistics.untrained import EVERY
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Findings:
     overlap_sel: str
     drop_sel: str
     kind: str
+    suffix: str = ""  # of titles, where there are several kinds of unit
 
     def rows(self, table: str, *, drop: bool = False) -> pd.DataFrame:
         """Rows of the main selection: of containment, or of the accuracy drop."""
@@ -31,7 +32,7 @@ class Findings:
         )
         if drop:
             chosen &= found["kind"] == self.kind
-        if "measure" in found and table != "structure_function":
+        if table != "structure_function":
             chosen &= found["measure"] == ("accuracy_drop" if drop else "containment")
         return found[chosen]
 
@@ -40,15 +41,12 @@ class Findings:
         is; and every control. All models are in the printed tables."""
         return spoken(self.rows(table, drop=drop))
 
-    def sizes(self) -> pd.DataFrame:
-        """Overlap (containment) at every size of the main sign, from threshold_robustness."""
-        table = self.tables["threshold_robustness"]
-        sign = self.overlap_sel.partition("-")[0]
-        return table[
-            (table["component"] == self.component)
-            & (table["measure"] == "containment")
-            & table["sel"].str.startswith(f"{sign}-")
-        ]
+    def beside_untrained(
+        self, model: str, domain: str = EVERY, *, drop: bool = False
+    ) -> pd.DataFrame:
+        """A model's overlap (or drop) beside that of its untrained control: one row, or none."""
+        found = self.rows("untrained", drop=drop)
+        return found[(found["model"] == model) & (found["domain"] == domain)]
 
     def regressions(self, *, drop: bool = False) -> Iterator[list[dict[str, Any]]]:
         """Of each model, the coefficient of same domain: alone, beside surface similarity, within formats."""
@@ -57,6 +55,14 @@ class Findings:
         for _, own in rows.groupby(["model", "control"], sort=False):
             by = {row["predictors"]: row for row in own.to_dict("records")}
             yield [by[name] for name in ("domain", "domain_and_surface", "within_formats")]
+
+
+def by_model(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table in the order of a reader: the average of several models, models, controls."""
+    kept = without_lonely_average(rows)
+    order = kept["control"].astype(bool) * 2 + (kept["model"] != AVERAGE)
+    found: list[dict[str, Any]] = kept.iloc[order.argsort(kind="stable")].to_dict("records")
+    return found
 
 
 def spoken(rows: pd.DataFrame) -> pd.DataFrame:

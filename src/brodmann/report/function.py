@@ -2,50 +2,127 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import pandas as pd
 
 from brodmann.circuits.against_controls import own_against_random, paired_p
-from brodmann.report.findings import Findings
-from brodmann.report.page import Group, Section
-from brodmann.report.sources import Sources, contrasts
+from brodmann.report import verdicts
+from brodmann.report.findings import Findings, by_model
+from brodmann.report.page import Cell, Group, Section, Table
+from brodmann.report.sources import Sources, printed_tables
+from brodmann.report.structure import judged, untrained_of
+from brodmann.report.verdicts import Verdict
+from brodmann.report.wording import called_cell, points, share
+from brodmann.statistics.printed import show_p
+from brodmann.statistics.stages.structure_function import structure_function_table
 
-# Figures of more models than that are folded.
-UNFOLDED = 4
+TITLE = "What breaks when a circuit is silenced?"
+PREDICTED = "Does overlap predict what breaks?"  # opened on demand
 
 
-def function_section(sources: Sources, findings: Findings, suffix: str) -> Section:
+def function_section(sources: Sources, findings: Findings) -> Section:
     """What silencing circuits breaks, and whether overlap predicts it."""
     component, study, say = findings.component, sources.study, sources.say
-    title = f"What breaks when a circuit is silenced?{suffix}"
+    title = f"{TITLE}{findings.suffix}"
     lead = say("function.lead", study, bool(sources.inventory.drops))
     if not sources.inventory.drops:
         return Section(title, lead)
     drawn = sources.shown if sources.inventory.average_drops else sources.inventory.drops[0].model
     figures = sources.figures("function", drawn, component)
-    own = [
+    main = [one for one in figures if one.path.stem.startswith("ablation.")]
+    predicted = [one for one in figures if one.path.stem.startswith("structure_function")]
+    lesions = [
         picture
         for name in study.measured_models
         for picture in sources.figures("lesions", name, component)
     ]
+    against = [one for one in lesions if one.path.stem.startswith("controls")]
     names = [one.model for one in sources.inventory.all_drops if one.component == component]
     cells = {name: Cells.of(sources.drops(name, component)) for name in dict.fromkeys(names)}
-    # Of many models, what is each one's own is opened on demand.
-    folded = len(study.measured_models) > UNFOLDED
+    models = own_circuits(sources, component)
+    slopes = structure_function_table(findings.tables["structure_function"], findings.drop_sel)
+    groups = [
+        Group(
+            "Circuits against random units",
+            say("function.own", models),
+            against,
+            [_domains_table(models)] if models else [],
+        ),
+        Group(
+            PREDICTED,
+            say("function.predicted", findings, cells, study.ablation.max_items),
+            predicted,
+            printed_tables(slopes, "ablation", component, "structure_function"),
+        ),
+        Group(
+            "Forecasts, domains and models",
+            figures=[
+                one for one in (*figures, *lesions) if one not in (*main, *predicted, *against)
+            ],
+        ),
+    ]
     return Section(
         title,
-        lead,
-        [
-            *say("function.own", own_circuits(sources, component)),
-            *say("function.within", findings),
-            *say("function.predicted", findings, cells, study.ablation.max_items),
-        ],
-        figures if folded else [*figures, *own],
-        contrasts(findings, "ablation"),
-        [Group("Random lesions and forecasts of every model", figures=own)] if folded else [],
+        [*lead, *say("function.within", findings), *say("function.silenced", models)],
+        main,
+        [_main_table(sources, findings, models)],
+        [group for group in groups if group],
     )
+
+
+def drop_verdicts(findings: Findings) -> dict[str, Verdict]:
+    """Model (or the average) -> whether its domains are apart in what breaks; controls have none."""
+    rows = findings.rows("modularity", drop=True)
+    return {
+        row["model"]: judged(row["p"], untrained_of(findings, row["model"], drop=True))
+        for row in rows[~rows["control"].astype(bool)].to_dict("records")
+    }
+
+
+def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircuits]) -> Table:
+    verdict, own = drop_verdicts(findings), {one.model: one for one in models}
+    rows: list[list[Cell]] = []
+    for row in by_model(findings.rows("modularity", drop=True)):
+        one = own.get(row["model"])
+        random = one.controls[0] if one is not None and one.controls else ""
+        stem = f"{findings.drop_sel}.{findings.kind}.accuracy_drop.csv"
+        matrix = f"{row['model']}/ablation/{findings.component}/{stem}"
+        rows.append(
+            [
+                sources.link(matrix, called_cell(row)),
+                str(row["n"]),
+                "–" if one is None else share(one.mean("own")),
+                share(one.mean(random)) if one is not None and random else "–",
+                share(row["within"]),
+                share(row["cross"]),
+                points(row["difference"]),
+                show_p(row["p"]),
+                show_p(row["q"]),
+                str(verdict.get(row["model"], "–")),
+            ]
+        )
+    heads = ("model", "tasks", "own circuit", "random units", "circuits of the domain")
+    heads += ("circuits of other domains", "difference", "p", "q", "verdict")
+    caption = "Accuracy that a task loses when units are silenced, mean over tasks."
+    return Table(caption, heads, rows, frozenset({0, 9}), "statistics/modularity.csv")
+
+
+def _domains_table(models: Sequence[OwnCircuits]) -> Table:
+    rows = [
+        [one.name, str(domain), str(len(own)), share(own["own"].mean())]
+        + [share(own[name].mean()) for name in ("layer_matched", "random")]
+        for one in models
+        for domain, own in one.table.groupby("domain", sort=False)
+    ]
+    heads = ("model", "domain", "tasks", "own circuit", "layer-matched units", "random units")
+    caption = (
+        "Accuracy that tasks lose without their own circuit, and without as many random units."
+    )
+    return Table(caption, heads, rows, frozenset({0, 1}))
 
 
 @dataclass(frozen=True)
@@ -56,7 +133,8 @@ class OwnCircuits:
     own circuits win by construction, so that a p would say nothing.
     """
 
-    name: str
+    model: str
+    name: str  # controls marked
     table: pd.DataFrame
     split: bool
 
@@ -75,6 +153,14 @@ class OwnCircuits:
         return paired_p(self.table["own"], self.table[self.controls[0]])
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether tasks need their own circuit more than random units."""
+        if not self.controls:
+            return verdicts.own_circuit(nan, nan, nan, split=self.split)
+        means = self.mean("own"), self.mean(self.controls[0])
+        return verdicts.own_circuit(*means, self.p, split=self.split)
+
+    @property
     def equal(self) -> list[str]:
         """Tasks whose own circuit costs no more than random units."""
         worst = self.table[self.controls].max(axis=1)
@@ -86,7 +172,10 @@ def own_circuits(sources: Sources, component: str) -> list[OwnCircuits]:
     split = bool(sources.study.tasks.split)
     return [
         OwnCircuits(
-            sources.called(name), own_against_random(sources.lesions(name, component)), split
+            name,
+            sources.called(name),
+            own_against_random(sources.lesions(name, component)),
+            split,
         )
         for name in sources.study.measured_models
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,38 +12,187 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from brodmann.comparison.written import COLUMNS as WRITTEN
+from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
-from brodmann.report.findings import ALPHA
-from brodmann.report.page import Section
+from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
+from brodmann.report import verdicts
+from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources
-from brodmann.report.wording import numbered
+from brodmann.report.verdicts import ALPHA, Verdict
+from brodmann.report.wording import big, draws_text, numbered, share
+from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
 
 def localizers_section(sources: Sources) -> Section:
-    """Localized networks and their lesions."""
+    """Localized units and their lesions."""
     settings, say = sources.study.localizer, sources.say
-    findings = []
-    for name in sources.study.run_models:
-        for network in settings.networks:
-            folder = sources.results / name / "localizer" / network
-            of = sources.called(name), network
-            tensors = load_file(folder / "selectivity.safetensors")
-            passed = responding(tensors["t"], tensors["p_fdr"])
-            findings += say("localizers.responding", passed, tensors["t"].size, *of)
-            table = read_table(folder / "lesion.csv", LESIONS)
-            findings += say("localizers.lesions", Lesion.all_of(table), *of)
-            if (folder / "circuits.csv").is_file():
-                table = read_table(folder / "circuits.csv", WRITTEN)
-                findings += say("localizers.written", table, *of)
+    every = list(localized(sources))
     seeds = settings.lesion.seeds
     draws = f" ({numbered('seed', seeds)}; circles)" if seeds else ""
+    figures = sources.figures("localizers", draws=draws)
+    main = [one for one in figures if one.path.stem == "localizer_lesion"]
+    written = [one for one in figures if one.path.stem == "localizer_circuits"]
+    rest = [one for one in figures if one not in (*main, *written)]
+    first = [one for one in every if one.name not in sources.study.controls][:1]
+    groups = [
+        Group("Tasks without the localized units", tables=_task_tables(every)),
+        Group(
+            "Where the units are, and whether circuits write on them",
+            figures=[*rest, *written],
+            tables=[_responding_table(sources, every)],
+        ),
+    ]
     return Section(
         "Functional localizers",
-        say("localizers.lead", settings.networks),
-        findings,
-        sources.figures("localizers", draws=draws),
+        [*say("localizers.lead", settings.networks, corpus_of(sources)), *_finding(sources, first)],
+        main,
+        [_lesion_table(sources, every)],
+        [group for group in groups if group],
     )
+
+
+@dataclass(frozen=True)
+class Localized:
+    """One localizer of one model: its lesions, in the order of the table, and the massive activations."""
+
+    name: str
+    shown: str  # the model, controls marked
+    network: str
+    lesions: Sequence[Lesion]
+    massive: pd.DataFrame  # of massive.csv, of this localizer
+
+    def holds(self, selection: str) -> pd.DataFrame:
+        """The massive activations among the units of a selection."""
+        return self.massive[self.massive["selection"] == selection]
+
+    def random_holds(self, lesion: Lesion) -> int:
+        """Random controls of a lesion that hold a massive activation."""
+        size = lesion.corpus["selection"].rpartition("-")[2]
+        names = set(self.massive["selection"])
+        return sum(name.startswith(f"random-{size}-") for name in names)
+
+    def verdict(self, lesion: Lesion) -> Verdict:
+        """Whether the model needs the units more than random ones."""
+        intact, row = lesion.intact["perplexity", ""], lesion.corpus
+        massive = not self.holds(row["selection"]).empty
+        draws, number = list(lesion.random), int(row["n"])
+        return verdicts.needed(
+            row["value"], intact, draws, row["q_random"], number, massive=massive
+        )
+
+
+def localized(sources: Sources) -> Iterator[Localized]:
+    """Every localizer of every model that was run."""
+    for name in sources.study.run_models if sources.study.localizer.networks else ():
+        every = read_table(sources.results / name / "localizer" / "massive.csv", MASSIVE)
+        every = every.astype({"network": object, "selection": object}).fillna("")
+        for network in sources.study.localizer.networks:
+            folder = sources.results / name / "localizer" / network
+            lesions = list(Lesion.all_of(read_table(folder / "lesion.csv", LESIONS)))
+            own = every[every["network"] == network]
+            yield Localized(name, sources.called(name), network, lesions, own)
+
+
+def corpus_of(sources: Sources) -> str:
+    """The text whose perplexity is measured, in words."""
+    lesion = sources.study.localizer.lesion
+    number = "all" if lesion.passages is None else f"the first {lesion.passages}"
+    return f"{number} passages of {Path(lesion.corpus or '').name}"
+
+
+def _finding(sources: Sources, found: Sequence[Localized]) -> list[str]:
+    return [
+        text
+        for one in found
+        for lesion in one.lesions[:1]
+        for text in sources.say("localizers.finding", one, lesion, str(one.verdict(lesion)))
+    ]
+
+
+def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
+    rows: list[list[Cell]] = []
+    for one in every:
+        folder, shown = f"{one.name}/localizer", NETWORK_NAMES.get(one.network, one.network)
+        for lesion in one.lesions:
+            row, intact = lesion.corpus, lesion.intact["perplexity", ""]
+            held = one.holds(row["selection"])
+            rows.append(
+                [
+                    one.shown,
+                    sources.link(f"{folder}/{one.network}/lesion.csv", shown),
+                    f"{int(row['k']):,} ({row['selection']}, {row['kind']})",
+                    sources.link(f"{folder}/massive.csv", massive_text(held)),
+                    big(intact),
+                    big(row["value"]),
+                    draws_text(lesion.random) if len(lesion.random) else "–",
+                    show_p(row["p_random"]),
+                    show_p(row["q_random"]),
+                    str(one.verdict(lesion)),
+                ]
+            )
+    heads = ("model", "localizer", "units", "massive activations", "intact", "without the units")
+    heads += ("without random units", "p", "q", "verdict")
+    caption = (
+        f"Perplexity per token ({corpus_of(sources)}) when units are held at zero or their mean."
+    )
+    return Table(caption, heads, rows, frozenset({0, 1, 2, 3, 9}))
+
+
+def massive_text(held: pd.DataFrame) -> str:
+    """``11: dimension 507 (layers 11 to 28)``; none."""
+    if held.empty:
+        return "none"
+    parts = []
+    for unit, own in held.groupby("unit"):
+        layers = sorted(own["layer"].astype(int))
+        span = f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"
+        parts.append(f"dimension {int(unit)} ({span})")
+    return f"{len(held)}: {'; '.join(parts)}"
+
+
+def _task_tables(every: Sequence[Localized]) -> list[Table]:
+    rows = []
+    for one in every:
+        for lesion in one.lesions:
+            for row in lesion.tasks.to_dict("records"):
+                random = lesion.random_tasks[lesion.random_tasks["task"] == row["task"]]["value"]
+                between = "–" if random.empty else f"{share(random.min())} to {share(random.max())}"
+                shown = [one.shown, NETWORK_NAMES.get(one.network, one.network)]
+                shown += [str(row["selection"]), row["task"], str(int(row["n"]))]
+                shown += [share(lesion.intact["accuracy", row["task"]]), share(row["value"])]
+                rows.append([*shown, between, show_p(row["q_random"])])
+    heads = ("model", "localizer", "selection", "task", "items", "intact", "without the units")
+    heads += ("without random units", "q")
+    caption = "Accuracy when the units are silenced."
+    return [Table(caption, heads, rows, frozenset({0, 1, 2, 3}))] if rows else []
+
+
+def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
+    rows: list[list[Cell]] = []
+    for one in every:
+        folder = sources.results / one.name / "localizer" / one.network
+        tensors = load_file(folder / "selectivity.safetensors")
+        passed = responding(tensors["t"], tensors["p_fdr"])
+        writing = ["–", "–"]
+        if (folder / "circuits.csv").is_file():
+            tested = read_table(folder / "circuits.csv", WRITTEN).dropna(subset=["p"])
+            count = int((tested["q"] < ALPHA).sum())
+            ratio = tested["ratio"].median()
+            writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
+        shown = NETWORK_NAMES.get(one.network, one.network)
+        rows.append([one.shown, shown, f"{passed:,} of {tensors['t'].size:,}", *writing])
+    heads = (
+        "model",
+        "localizer",
+        "responding units",
+        "circuits that write on them",
+        "median ratio",
+    )
+    caption = (
+        f"Units that respond more to the first kind of text than to the second, q < {ALPHA:g}."
+    )
+    return Table(caption, heads, rows, frozenset({0, 1}))
 
 
 def responding(t: np.ndarray, p_fdr: np.ndarray) -> int:
@@ -57,6 +207,7 @@ class Lesion:
     corpus: dict[str, Any]  # the row of the corpus's perplexity
     tasks: pd.DataFrame  # a row a task: accuracy
     random: pd.Series  # perplexities of the random lesions
+    random_tasks: pd.DataFrame  # a row a task and random lesion: accuracy
     intact: pd.Series  # (measure, task or "") -> value
 
     @classmethod
@@ -69,7 +220,8 @@ class Lesion:
             of = {key: own for key, own in rows.groupby(["condition", "measure"])}
             corpus, none = of["lesion", "perplexity"].iloc[0].to_dict(), rows.iloc[:0]
             random = of.get(("random", "perplexity"), none)["value"]
-            yield cls(corpus, of.get(("lesion", "accuracy"), none), random, values)
+            own, drawn = (of.get((name, "accuracy"), none) for name in ("lesion", "random"))
+            yield cls(corpus, own, random, drawn, values)
 
     @property
     def smallest(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,58 +11,229 @@ from typing import Any
 import pandas as pd
 
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
-from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
+from brodmann.networks.conditions import network_name
+from brodmann.networks.consistency import CONSISTENCY, LAYERS, TEMPLATE_IOU
+from brodmann.networks.page import visible
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
+from brodmann.networks.stages.corrected import not_run
 from brodmann.networks.stages.editing import COLUMNS as EDITING
-from brodmann.report.page import Group, Picture, Section
+from brodmann.networks.stages.following import DRIVING_COLUMNS
+from brodmann.report import verdicts
+from brodmann.report.page import Cell, Group, Marked, Picture, Section, Table
 from brodmann.report.sources import Sources
-from brodmann.report.wording import numbered
+from brodmann.report.verdicts import ALPHA, Verdict
+from brodmann.report.wording import big, draws_text, numbered
+from brodmann.sites import SITES
+from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
+
+_EXAMPLES = 4  # texts that are shown of each network
 
 
 def networks_section(sources: Sources) -> Section:
-    """Networks of all models that have them: templates, consistency, what inhibition costs, a course."""
+    """Networks of all models that have them: what they cost, what drives them, whether they come back."""
     study, settings = sources.study, sources.study.networks
     seeds = settings.use.editing.seeds
     draws = numbered("seed", seeds) if seeds else "none"
-    found: list[str] = []
-    figures: list[Picture] = []
-    for name in study.network_models:
-        found += _sentences(sources, name)
-        figures += sources.figures("networks", name, draws=draws)
-    figures += sources.figures("networks_across")
-    courses = []
-    for name, dataset in product(study.network_models, settings.names):
-        folder, title = (
-            f"{name}/networks/interpretation",
-            f"Networks over a text: {name}, {dataset}",
-        )
-        [caption] = sources.say("networks.course", f"results/{folder}/course.{dataset}.html")
-        path = sources.results / folder / f"course.{dataset}.png"
-        courses.append(Picture(path, title, caption, folder))
+    models = study.network_models
+    figures = [one for name in models for one in sources.figures("networks", name, draws=draws)]
+    edited = [one for one in figures if one.path.stem.startswith("networks_editing")]
+    again = [one for one in figures if one.path.stem.startswith("networks_consistency")]
+    maps = [one for one in figures if one.path.stem.startswith("networks_agreement")]
+    rest = [one for one in figures if one not in (*edited, *again, *maps)]
+    iou = settings.iou_threshold
+    found = [(name, *inhibited(sources, name)) for name in models]
+    groups = [
+        Group(
+            "What drives each network",
+            sources.say("networks.driving"),
+            tables=[_driving_table(sources, name) for name in models],
+        ),
+        Group(
+            "Do networks come back?",
+            [
+                text
+                for name in models
+                for text in (
+                    *_say(sources, "networks.consistency", name, "consistency", CONSISTENCY, iou),
+                    *_say(sources, "networks.shared", name, "template_iou", TEMPLATE_IOU, iou),
+                )
+            ],
+            again,
+        ),
+        Group(
+            "Do the three maps coincide?",
+            [
+                text
+                for name in models
+                for text in _say(sources, "networks.agreement", name, "agreement", AGREEMENT)
+            ],
+            maps,
+        ),
+        _corrections(sources),
+        Group(
+            "Where networks lie, edits and other models",
+            figures=[*edited[1:], *rest, *sources.figures("networks_across")],
+        ),
+        _courses(sources),
+    ]
     return Section(
         "Functional networks",
-        sources.say("networks.lead", settings),
-        found,
-        figures,
-        more=[Group("Networks over an example text", figures=courses)],
+        [
+            *sources.say(
+                "networks.lead", settings, SITES[settings.site].label, _other_corpus(sources)
+            ),
+            *[text for one in found[:1] for text in sources.say("networks.finding", *one)],
+        ],
+        edited[:1],
+        [_table(sources, name) for name in models],
+        [group for group in groups if group],
     )
 
 
-def _sentences(sources: Sources, model: str) -> list[str]:
-    folder, say = sources.results / model / "networks", sources.say
-    name, iou = sources.called(model), sources.study.networks.iou_threshold
-    inhibition = Inhibition.of(read_table(folder / "editing.csv", EDITING))
-    corrected = read_table(folder / "interpretation" / "corrected.csv", CORRECTED)
-    return [
-        *say(
-            "networks.consistency", read_table(folder / "consistency.csv", CONSISTENCY), name, iou
-        ),
-        *say("networks.shared", read_table(folder / "template_iou.csv", TEMPLATE_IOU), name, iou),
-        *say("networks.inhibition", inhibition, name),
-        *say("networks.agreement", read_table(folder / "agreement.csv", AGREEMENT), name),
-        *say("networks.corrected", corrected, name),
-    ]
+def _say(
+    sources: Sources, place: str, model: str, file: str, columns: Any, *more: Any
+) -> list[str]:
+    table = read_table(sources.results / model / "networks" / f"{file}.csv", columns)
+    return sources.say(place, table, sources.called(model), *more)
+
+
+def inhibited(sources: Sources, model: str) -> tuple[Inhibition | None, Verdict]:
+    """What inhibiting each network of a model costs, and whether the model needs any of them."""
+    path = sources.results / model / "networks" / "editing.csv"
+    found = Inhibition.of(read_table(path, EDITING))
+    if found is None:
+        return None, verdicts.some_needed(0, 0, 0, 0)
+    draws, tested = len(sources.study.networks.use.editing.seeds), len(found.tested)
+    passages = found.passages if tested else 0
+    return found, verdicts.some_needed(found.costly(ALPHA), tested, draws, passages)
+
+
+def coinciding(sources: Sources, model: str) -> tuple[int, int]:
+    """Comparisons of the three maps: (those at q < alpha, all that were tested)."""
+    table = read_table(sources.results / model / "networks" / "agreement.csv", AGREEMENT)
+    tested = table.dropna(subset=["q"])
+    return int((tested["q"] < ALPHA).sum()), len(tested)
+
+
+def _other_corpus(sources: Sources) -> bool:
+    """Whether edits are measured on another text than lesions."""
+    editing, lesion = sources.study.networks.use.editing, sources.study.localizer.lesion
+    same = (editing.corpus, editing.passages) == (lesion.corpus, lesion.passages)
+    return bool(sources.study.localizer.networks) and not same
+
+
+def _table(sources: Sources, model: str) -> Table:
+    """A row per network of a model."""
+    folder = sources.results / model / "networks"
+    settings = sources.study.networks
+    again = read_table(folder / "consistency.csv", CONSISTENCY)
+    layers = read_table(folder / "layers.csv", LAYERS)
+    layers = layers[layers["level"] == "group"]
+    found, _ = inhibited(sources, model)
+    rows: list[list[Cell]] = []
+    driving = {name: driving_of(sources, model, name) for name in settings.names}
+    for row in again.to_dict("records"):
+        dataset, number = row["dataset"], int(row["template"])
+        name = network_name(number)
+        own = layers[(layers["dataset"] == dataset) & (layers["template"] == number)]
+        cost = found.of_network(dataset, name) if found is not None else None
+        active = driving[dataset][driving[dataset]["network"] == name]
+        rows.append(
+            [
+                f"{number} of {dataset}",
+                str(int(row["n_units"])),
+                _depth(own),
+                label_of(active),
+                "yes" if row["identified"] else "depends on the start",
+                "–"
+                if not row["denominator"] > 0
+                else f"{int(row['count'])} of {int(row['denominator'])}",
+                *(["–"] * 4 if cost is None else cost),
+            ]
+        )
+    heads = ("network", "units", "layers", "active at", "identified", "found again", "intact")
+    heads += ("without the units", "without random units", "q")
+    caption = f"{sources.called(model)}: perplexity per token when a network is inhibited."
+    source = f"{model}/networks/editing.csv"
+    return Table(caption, heads, rows, frozenset({0, 2, 3, 4}), source)
+
+
+def _depth(rows: pd.DataFrame) -> str:
+    """The layer that holds most units of a network, and how many."""
+    rows = rows[rows["n_units"] > 0]
+    if rows.empty:
+        return "–"
+    most = rows.loc[rows["n_units"].idxmax()]
+    return f"{int(most['n_units'])} in layer {int(most['layer'])}"
+
+
+# What drives networks
+
+
+def driving_of(sources: Sources, model: str, dataset: str) -> pd.DataFrame:
+    """The tokens at which a dataset's networks are most active, network by network, strongest first."""
+    path = sources.results / model / "networks" / dataset / "driving.csv"
+    table = read_table(path, DRIVING_COLUMNS)
+    texts = ("before", "token", "after")
+    return table.assign(**{name: table[name].fillna("").astype(str) for name in texts})
+
+
+def label_of(driving: pd.DataFrame) -> str:
+    """A network's label: the first token of texts, if most of its strongest tokens are; or the commonest."""
+    if driving.empty:
+        return "–"
+    if (driving["before"].str.strip() == "").mean() > 0.5:
+        return "the first token of a text"
+    words = Counter(word for one in driving["token"] if (word := visible(one.strip()).lower()))
+    return ", ".join(f"\u201c{word}\u201d" for word, _ in words.most_common(3)) or "–"
+
+
+def _driving_table(sources: Sources, model: str) -> Table:
+    rows: list[list[Cell]] = []
+    for dataset in sources.study.networks.names:
+        table = driving_of(sources, model, dataset)
+        file = f"{model}/networks/{dataset}/driving.csv"
+        for name, own in table.groupby("network", sort=False):
+            called = f"{str(name).removeprefix('network-')} of {dataset}"
+            examples = Marked(tuple(_examples(own)))
+            rows.append([sources.link(file, called), label_of(own), examples])
+    heads = ("network", "active at", "texts that drive it most")
+    return Table(f"{sources.called(model)}.", heads, rows, frozenset({0, 1, 2}))
+
+
+def _examples(table: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+    """The strongest tokens in their texts, a line each."""
+    for number, row in enumerate(table.head(_EXAMPLES).to_dict("records")):
+        yield ("\n" if number else "") + f"\u2026{visible(row['before'])}", False
+        yield visible(row["token"]), True
+        yield f"{visible(row['after'])}\u2026", False
+
+
+# Pages beside the report
+
+
+def _corrections(sources: Sources) -> Group:
+    missing = not_run(sources.study.networks.use.editing)
+    said, links = [], []
+    for name in sources.study.network_models:
+        folder = f"{name}/networks/interpretation"
+        table = read_table(sources.results / folder / "corrected.csv", CORRECTED)
+        said += sources.say("networks.corrected", table, sources.called(name), missing)
+        links.append(sources.link(f"{folder}/corrected.html"))
+    return Group("Does amplifying a network correct a prediction?", said, links=links)
+
+
+def _courses(sources: Sources) -> Group:
+    courses, links = [], []
+    for name, dataset in product(sources.study.network_models, sources.study.networks.names):
+        folder = f"{name}/networks/interpretation"
+        title = f"Networks over a text: {name}, {dataset}"
+        path = sources.results / folder / f"course.{dataset}.png"
+        [caption] = sources.say("networks.course")
+        courses.append(Picture(path, title, caption, folder))
+        links.append(sources.link(f"{folder}/course.{dataset}.html"))
+    return Group("Networks over an example text", figures=courses, links=links)
 
 
 @dataclass(frozen=True)
@@ -88,6 +261,16 @@ class Inhibition:
         drawn, worst = self.drawn, self.worst
         beside = drawn["dataset"] == worst["dataset"]
         return drawn[beside & (drawn["control_of"] == worst["condition"])]["value"]
+
+    def of_network(self, dataset: str, name: str) -> list[str] | None:
+        """Cells of a table: intact, without it, without random units, q; None if it was not inhibited."""
+        own = self.rows[(self.rows["dataset"] == dataset) & (self.rows["condition"] == name)]
+        if own.empty:
+            return None
+        row = own.iloc[0]
+        drawn = self.drawn[(self.drawn["dataset"] == dataset) & (self.drawn["control_of"] == name)]
+        random = draws_text(drawn["value"]) if len(drawn) else "–"
+        return [big(row["intact"]), big(row["value"]), random, show_p(row["q_random"])]
 
     @property
     def tested(self) -> pd.DataFrame:

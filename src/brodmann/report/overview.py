@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from brodmann.models.card import ModelCard
-from brodmann.report.page import Section, Table
+from brodmann.report.page import Group, Section, Table
+from brodmann.report.pairs import minimal_pairs
 from brodmann.report.sources import Sources
 from brodmann.store.tables import read_table
 
@@ -14,31 +18,41 @@ _ACCURACY = ("model", "task", "included", "reason")
 
 
 def overview_section(sources: Sources) -> Section:
-    """The models, and how many tasks of each are included."""
+    """The models, how many tasks of each are included, and what a task looks like."""
     study, say = sources.study, sources.say
     table = read_table(sources.results / "figures" / "accuracy_heatmap.csv", _ACCURACY)
     table = table[table["task"].isin(study.tasks.selected)]
     rules = {name: study.models[name].inclusion for name in study.run_models}
-    included = [
-        (sources.called(name), table[table["model"] == name], rule.filter == "aligned")
-        for name, rule in rules.items()
+    included = {name: table[table["model"] == name] for name in study.run_models}
+    heads = ("model", "source", "parameters", "layers", "neurons per layer", "weights", "included")
+    rows = [_model_row(sources, name, included) for name in study.models]
+    left = [
+        [sources.called(name), row["task"], str(row["reason"])]
+        for name, own in included.items()
+        for row in own[~own["included"].astype(bool)].to_dict("records")
     ]
-    heads = ("model", "source", "parameters", "layers", "neurons per layer", "weights")
-    rows = [_model_row(sources, name) for name in study.models]
+    caption = "Tasks that a model's circuits are not found on."
+    out_heads = ("model", "task", "reason")
+    out = Table(caption, out_heads, left, frozenset({0, 1, 2}))
+    groups = [minimal_pairs(sources), Group("Tasks left out", tables=[out] if left else [])]
+    counts = [
+        (sources.called(name), int(own["included"].sum()), len(own), study.lender(name))
+        for name, own in included.items()
+    ]
     return Section(
         "Models and tasks",
-        say("overview.lead"),
-        say("overview.included", included),
+        [*say("overview.lead"), *say("overview.included", counts)],
         sources.figures("overview", rule=" ".join(say("overview.inclusion", study, rules))),
-        [Table("Models of the study", heads, rows, frozenset({0, 1}))],
+        [Table("Models of the study.", heads, rows, frozenset({0, 1}), "provenance.json")],
+        [group for group in groups if group],
     )
 
 
-def _model_row(sources: Sources, name: str) -> list[str]:
+def _model_row(sources: Sources, name: str, included: Mapping[str, pd.DataFrame]) -> list[str]:
     entry = sources.study.models[name]
     shown = f"{name} (control)" if entry.control else name
     if entry.results_only:
-        return [shown, f"results only: {Path(entry.location).name}", "–", "–", "–", "–"]
+        return [shown, f"results only: {Path(entry.location).name}", *["–"] * 5]
     card = asdict(ModelCard.read(sources.results / name / "model.json"))
     return [
         shown,
@@ -47,4 +61,5 @@ def _model_row(sources: Sources, name: str) -> list[str]:
         str(card["n_layers"]),
         str(card["neurons_per_layer"] or "–"),
         card["weights_hash"][:12],
+        f"{int(included[name]['included'].sum())} of {len(included[name])}",
     ]

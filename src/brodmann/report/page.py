@@ -6,7 +6,7 @@ import base64
 import io
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,32 +77,61 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A cell that leads to a file beside the page, or (``#...``) to a place in it."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A cell of text in which some parts are marked: (text, whether it is)."""
+
+    parts: Sequence[tuple[str, bool]]
+
+
+Cell = str | Link | Marked
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of text; ``text_columns`` are set flush left and may wrap."""
+    """A table; ``text_columns`` are set flush left and may wrap. ``source``: its data, a file of results."""
 
     caption: str
     heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     text_columns: frozenset[int] = frozenset({0})
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Group:
-    """What a reader opens on demand."""
+    """What a reader opens on demand; ``links``: pages beside the report."""
 
     title: str
     lead: Sequence[str] = ()
     figures: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
     text: str = ""
+    links: Sequence[Link] = ()
+
+    @property
+    def anchor(self) -> str:
+        """Name of the place in the page."""
+        return anchor(self.title)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self.lead or self.figures or self.tables or self.text or self.links)
 
 
 @dataclass(frozen=True)
 class Section:
-    """One step of the story: what is asked, what was found, figures, tables, and what stands behind."""
+    """One step of the story: what was found, the figure and table that show it, and what stands behind."""
 
     title: str
     lead: Sequence[str] = ()
-    findings: Sequence[str] = ()
     figures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
     more: Sequence[Group] = field(default_factory=tuple)
@@ -115,11 +144,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole report."""
+    """The whole report. ``banner``: what a reader must know first; ``terms`` and ``columns``: words, and
+    heads of tables, with what they mean."""
 
     title: str
     subtitle: str
     sections: Sequence[Section]
+    banner: str = ""
+    terms: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def anchor(text: str) -> str:
@@ -169,7 +202,11 @@ def write_page(
         undefined=StrictUndefined,
         trim_blocks=False,
     )
-    environment.filters["unbroken"] = unbroken
+    environment.filters |= {"unbroken": unbroken, "anchor": anchor}
+    environment.tests |= {
+        "link": lambda cell: isinstance(cell, Link),
+        "marked": lambda cell: isinstance(cell, Marked),
+    }
     text = environment.get_template(template.name).render(
         page=page, pictures=embedded(page, most), long_table=LONG_TABLE
     )

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.report import wording
-from brodmann.report.findings import ALPHA, spoken
+from brodmann.report.findings import spoken
+from brodmann.report.verdicts import ALPHA
 
 STORY = "story"
 
@@ -41,7 +42,8 @@ def environment(*folders: str | Path) -> Environment:
         "draws": wording.draws_text,
         "p": wording.p_text,
         "interval": wording.interval,
-        "inside": wording.inside,
+        "points": wording.points,
+        "points_between": wording.points_between,
         "spoken": spoken,
         # Rows of a table, in groups or one by one, as column -> value.
         "records": lambda table: table.to_dict("records"),

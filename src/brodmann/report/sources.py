@@ -12,12 +12,10 @@ from brodmann.circuits.stages.ablation import COLUMNS as LESIONS
 from brodmann.config.statistics import PAIRWISE
 from brodmann.config.study import Study
 from brodmann.figures.registry import Scene, called, families
-from brodmann.report.findings import Findings
-from brodmann.report.page import Picture, Table
+from brodmann.report.page import Link, Picture, Table
 from brodmann.report.prose import Prose
 from brodmann.statistics.inventory import AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import Printed
-from brodmann.statistics.stages.modularity import domain_table, modularity_table
 from brodmann.store.tables import read_matrix, read_table
 
 
@@ -60,14 +58,9 @@ class Sources:
         """A model's name, controls marked."""
         return called(name, self.study.controls)
 
-    def overlaps(self, name: str, component: str) -> dict[float, pd.DataFrame]:
-        """Containment of a model's circuits of the main sign: size in per cent -> tasks by tasks."""
-        sign = self.study.selection.main_name.partition("-")[0]
-        return {
-            float(one.sel.partition("-")[2].removesuffix("pct")): self._read(one)
-            for one in self.inventory.overlaps
-            if (one.model, one.component) == (name, component) and one.sel.startswith(f"{sign}-")
-        }
+    def link(self, file: str, text: str = "") -> Link:
+        """To a file of the results."""
+        return Link(text or file, file)
 
     @property
     def pairwise(self) -> bool:
@@ -90,19 +83,12 @@ class Sources:
         return {task: read_table(path, LESIONS) for task, path in found.items() if path.is_file()}
 
 
-def contrasts(findings: Findings, what: str) -> list[Table]:
-    """Within and across domains, and each domain, as printed: of overlap, or of ablation."""
-    sel = findings.overlap_sel if what == "overlap" else findings.drop_sel
-    tables = findings.tables
-    printed = modularity_table(tables["modularity"], sel)
-    printed += domain_table(tables["domain_modularity"], sel)
-    return printed_tables(printed, what, findings.component)
-
-
-def printed_tables(printed: Sequence[Printed], what: str, component: str) -> list[Table]:
-    """The printed tables of overlap or of ablation, for one kind of unit."""
+def printed_tables(
+    printed: Sequence[Printed], what: str, component: str, source: str
+) -> list[Table]:
+    """The printed tables of overlap or of ablation, for one kind of unit. ``source``: their long table."""
     return [
-        Table(f"{one.caption}. {one.note}", one.heads, one.rows)
+        Table(f"{one.caption}. {one.note}", one.heads, one.rows, source=f"statistics/{source}.csv")
         for one in printed
         if what in one.caption and component in one.caption
     ]

@@ -1,42 +1,362 @@
-"""The top of the report: its main findings in a few lines, from the same tables as the sections below."""
+"""The top of the report: every question with its control, effect and verdict, as the sections have them."""
 
 from __future__ import annotations
 
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import isnan
+from statistics import median
+from typing import Any
 
-from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
-from brodmann.networks.stages.editing import COLUMNS as EDITING
+from brodmann.config.study import Study
+from brodmann.report import function, structure, verdicts
 from brodmann.report.findings import Findings
-from brodmann.report.function import own_circuits
-from brodmann.report.localizers import Lesion
-from brodmann.report.networks import Inhibition
-from brodmann.report.page import Section
+from brodmann.report.function import drop_verdicts, own_circuits
+from brodmann.report.localizers import localized
+from brodmann.report.networks import coinciding, inhibited
+from brodmann.report.page import Cell, Link, Section, Table, anchor
 from brodmann.report.sources import Sources
-from brodmann.store.tables import read_table
+from brodmann.report.structure import (
+    judged,
+    mean_reliability,
+    overlap_verdicts,
+    untrained_of,
+)
+from brodmann.report.verdicts import Coefficient, Verdict
+from brodmann.report.wording import called_cell, interval, points, points_between, share, times
+from brodmann.statistics.inventory import ALL, AVERAGE
+
+# Of more answers to one question, how many there are of each kind is said.
+MOST_ANSWERS = 3
+# Studies with fewer items per task, draws of random units, or passages are demonstrations.
+FEW_ITEMS, FEW_DRAWS, FEW_PASSAGES = 100, 3, 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One model's answer to a question. ``size``: the effect as a number, where there are many answers."""
+
+    question: str
+    anchor: str
+    model: str
+    control: str
+    n: str
+    effect: str
+    verdict: Verdict
+    size: float = float("nan")
+    unit: str = ""  # of the size
+
+    @property
+    def cells(self) -> list[Cell]:
+        """As a row of the table."""
+        question = Link(self.question, f"#{self.anchor}")
+        return [question, self.model, self.control, self.n, self.effect, str(self.verdict)]
 
 
 def summary_section(sources: Sources, findings: Findings) -> Section:
-    """Overlap, surface, ablation, localizers and networks, a line each; of kinds of unit the first."""
-    study, results, say = sources.study, sources.results, sources.say
-    lesions = []
-    for name in study.run_models:
-        for network in study.localizer.networks:
-            table = read_table(results / name / "localizer" / network / "lesion.csv", LESIONS)
-            first = islice(Lesion.all_of(table), 1)
-            lesions += [(sources.called(name), network, lesion) for lesion in first]
-    inhibited = []
-    for name in study.network_models:
-        found = Inhibition.of(read_table(results / name / "networks" / "editing.csv", EDITING))
-        if found is not None:
-            inhibited.append((sources.called(name), found))
-    own = own_circuits(sources, findings.component)
-    answers = {
-        "Overlap within against across domains": say("summary.overlap", findings),
-        "Same domain beside surface similarity": say("summary.surface", findings),
-        "Accuracy lost when circuits are silenced": say("summary.silenced", own, findings),
-        "Perplexity without localized units": say("summary.lesions", lesions),
-        "Perplexity without a functional network": say("summary.inhibited", inhibited),
-    }
-    lines = [f"{question}: {'; '.join(texts)}." for question, texts in answers.items() if texts]
-    nothing = ["No model of this study has results to compare."]
-    return Section("In short", say("summary.lead"), lines or nothing)
+    """A row per question and model; of kinds of unit the first."""
+    every = chain(
+        _reliability(sources, findings),
+        _overlap(sources, findings),
+        _domains(sources, findings),
+        _surface(sources, findings),
+        _own_circuits(sources, findings),
+        _drops(sources, findings),
+        _predicted(sources, findings),
+        _lesions(sources),
+        _networks(sources),
+        _maps(sources),
+    )
+    questions: dict[str, list[Answer]] = {}
+    for answer in every:
+        questions.setdefault(answer.question, []).append(answer)
+    rows = [one.cells for answers in questions.values() for one in condensed(answers)]
+    heads = ("question", "model", "control", "n", "effect", "verdict")
+    if not rows:
+        return Section("In short", ["No model of this study has results to compare."])
+    return Section(
+        "In short",
+        sources.say("summary.lead"),
+        tables=[Table("What was asked, and what was found.", heads, rows, frozenset(range(6)))],
+    )
+
+
+def condensed(answers: Sequence[Answer]) -> list[Answer]:
+    """The answers, or one row that counts them where there are many."""
+    if len(answers) <= MOST_ANSWERS:
+        return list(answers)
+    counts = Counter(one.verdict.level for one in answers)
+    sizes = [one.size for one in answers if not isnan(one.size)]
+    between = f"({min(sizes):.3g} to {max(sizes):.3g})" if sizes else ""
+    effect = f"median {median(sizes):.3g} {between} {answers[0].unit}".strip() if sizes else "–"
+    said = "; ".join(f"{level} {number}" for level, number in counts.most_common())
+    first = answers[0]
+    common = Verdict(f"of {len(answers)}", said)
+    return [replace(first, model=f"{len(answers)} answers", effect=effect, verdict=common)]
+
+
+def banner(study: Study) -> str:
+    """What makes a study a demonstration; nothing if it is none."""
+    if not study.run_models:
+        return ""
+    small = []
+    if study.tasks.items is not None and study.tasks.items < FEW_ITEMS:
+        small.append(f"{study.tasks.items} items a task ({FEW_ITEMS} or more are advised)")
+    trials = study.ablation.layer_matched_trials
+    if study.measured_models and trials < FEW_DRAWS:
+        small.append(f"{_draws(trials)} per circuit ({FEW_DRAWS})")
+    lesion = study.localizer.lesion
+    if study.localizer.networks and len(lesion.seeds) < FEW_DRAWS:
+        small.append(f"{_draws(len(lesion.seeds))} per lesion ({FEW_DRAWS})")
+    editing = study.networks.use.editing
+    if study.network_models and len(editing.seeds) < FEW_DRAWS:
+        small.append(f"{_draws(len(editing.seeds))} per network ({FEW_DRAWS})")
+    measured = [lesion.passages] if study.localizer.networks else []
+    measured += [editing.passages] if study.network_models else []
+    few = [number for number in measured if number is not None and number < FEW_PASSAGES]
+    if few:
+        small.append(f"{min(few)} passages of text ({FEW_PASSAGES})")
+    if not small:
+        return ""
+    return (
+        "This study is a demonstration: it shows what the pipeline does, and is too small to establish "
+        f"anything about its models. It has {'; '.join(small)}."
+    )
+
+
+def _draws(number: int) -> str:
+    return f"{number} {'draw' if number == 1 else 'draws'} of random units"
+
+
+def _place(title: str, findings: Findings, group: str = "") -> str:
+    """The anchor of a section of circuits, or of one of its folds."""
+    return "-".join(anchor(part) for part in (f"{title}{findings.suffix}", group) if part)
+
+
+def _tasks(number: int) -> str:
+    return f"{number} {'task' if number == 1 else 'tasks'}"
+
+
+def _items(study: Study) -> str:
+    return "all items" if study.tasks.items is None else f"{study.tasks.items} items each"
+
+
+# Questions
+
+
+def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    place = _place(structure.TITLE, findings, structure.RELIABLE)
+    for name, value in mean_reliability(sources, findings).items():
+        if name not in sources.study.controls:
+            yield Answer(
+                "Are circuits reliable?",
+                place,
+                name,
+                "circuits of other items",
+                _items(sources.study),
+                f"{share(value)} of the units come back",
+                verdicts.reliable(value),
+                100 * value,
+                "% of the units",
+            )
+
+
+def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    verdict = overlap_verdicts(findings)
+    for row in _of_models(findings, "modularity"):
+        beside = untrained_of(findings, row["model"])
+        alone = points_between(_alone(findings, row), "coefficient")
+        more = "" if beside is None else f"; {points_between(beside, 'excess')} more than untrained"
+        effect = f"{alone} points within over across{more}"
+        yield Answer(
+            "Do tasks of one domain share more units?",
+            _place(structure.TITLE, findings),
+            called_cell(row),
+            "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains",
+            f"{_tasks(row['n'])}, {_items(sources.study)}",
+            "–" if isnan(row["difference"]) else effect,
+            verdict[row["model"]],
+            100 * row["difference"],
+            "points",
+        )
+
+
+def _alone(findings: Findings, row: dict[str, Any]) -> dict[str, Any]:
+    """A model's difference with its interval, from the regression on the domain alone, if there is one."""
+    table = findings.rows("confounds")
+    own = table[(table["model"] == row["model"]) & (table["predictors"] == "domain")]
+    none = {"coefficient": row["difference"], "low": float("nan"), "high": float("nan")}
+    found = none if own.empty else own.iloc[0].to_dict()
+    return none if isnan(found["coefficient"]) else found
+
+
+def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    """Which domains are apart by themselves: a row for each, of the model whose figures are shown."""
+    rows = findings.spoken("domain_modularity")
+    for row in rows[~rows["control"].astype(bool)].to_dict("records"):
+        beside = untrained_of(findings, row["model"], row["domain"])
+        zero = row["within"] == 0 and row["cross"] == 0
+        other = "" if beside is None else f"; untrained {points(beside['other_difference'])}"
+        yield Answer(
+            f"Is {row['domain']} apart from the other domains?",
+            _place(structure.TITLE, findings, structure.DOMAINS),
+            called_cell(row),
+            "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains",
+            f"{row['n_domain']} of {_tasks(row['n'])}",
+            "–"
+            if isnan(row["difference"])
+            else f"{points(row['difference'])} points within over across{other}",
+            judged(float("nan") if zero else row["q"], beside),
+            100 * row["difference"],
+            "points",
+        )
+
+
+def _surface(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    overlap = overlap_verdicts(findings)
+    for alone, beside, _ in findings.regressions():
+        if not alone["control"]:
+            first, second = (
+                Coefficient(one["coefficient"], one["low"], one["p"]) for one in (alone, beside)
+            )
+            yield Answer(
+                "Is that more than what prompts look like?",
+                _place(structure.TITLE, findings, structure.SURFACE),
+                called_cell(alone),
+                "similarity of prompts",
+                _tasks(alone["n_tasks"]),
+                "–"
+                if isnan(beside["coefficient"])
+                else f"{points_between(beside, 'coefficient')} points, surface held constant",
+                verdicts.beside_surface(first, second, overlap[alone["model"]]),
+                100 * beside["coefficient"],
+                "points",
+            )
+
+
+def _own_circuits(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    study = sources.study
+    for one in own_circuits(sources, findings.component):
+        if one.controls and one.model not in study.controls:
+            yield Answer(
+                "Does a task need its own circuit?",
+                _place(function.TITLE, findings),
+                one.name,
+                _draws(study.ablation.layer_matched_trials),
+                _tasks(len(one.table)),
+                f"{share(one.mean('own'))} accuracy lost, random units {share(one.mean(one.controls[0]))}",
+                one.verdict,
+                100 * one.mean("own"),
+                "% accuracy lost",
+            )
+
+
+def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    verdict = drop_verdicts(findings)
+    for row in _of_models(findings, "modularity", drop=True):
+        yield Answer(
+            "Does silencing a circuit break tasks of its domain more?",
+            _place(function.TITLE, findings),
+            called_cell(row),
+            "shuffled domains",
+            _tasks(row["n"]),
+            "–"
+            if isnan(row["difference"])
+            else f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains",
+            verdict[row["model"]],
+            100 * row["difference"],
+            "points",
+        )
+
+
+def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    rows = findings.spoken("structure_function", drop=True)
+    rows = rows[~rows["control"].astype(bool)]
+    if (rows["model"] == ALL).any():  # which allows for models that differ
+        rows = rows[rows["model"] == ALL]
+    for row in rows.to_dict("records"):
+        slope = Coefficient(row["coefficient"], row["low"], row["p"])
+        yield Answer(
+            "Does overlap predict what breaks?",
+            _place(function.TITLE, findings, function.PREDICTED),
+            called_cell(row),
+            "permuted tasks",
+            f"{int(row['n'])} pairs of tasks",
+            "–" if isnan(row["coefficient"]) else f"{interval(row)} accuracy per SD of overlap",
+            verdicts.predicts(
+                slope, row.get("mantel_p", float("nan")), converged=bool(row["converged"])
+            ),
+            row["coefficient"],
+            "accuracy per SD of overlap",
+        )
+
+
+def _lesions(sources: Sources) -> Iterator[Answer]:
+    for one in localized(sources):
+        for lesion in one.lesions[:1] if one.name not in sources.study.controls else ():
+            row, intact = lesion.corpus, lesion.intact["perplexity", ""]
+            random = (
+                f", random units {times(lesion.random.median() / intact)}"
+                if len(lesion.random)
+                else ""
+            )
+            yield Answer(
+                f"Does the model need its {one.network.replace('_', '-')} units?",
+                "functional-localizers",
+                one.shown,
+                _draws(len(lesion.random)),
+                f"{int(row['k'])} units, {int(row['n'])} passages",
+                f"perplexity {times(row['value'] / intact)}{random}",
+                one.verdict(lesion),
+                row["value"] / intact,
+                "times the intact perplexity",
+            )
+
+
+def _networks(sources: Sources) -> Iterator[Answer]:
+    for name in sources.study.network_models:
+        found, verdict = inhibited(sources, name)
+        if found is not None and name not in sources.study.controls:
+            ratios = found.rows["value"] / found.rows["intact"]
+            yield Answer(
+                "Does the model need single networks?",
+                "functional-networks",
+                name,
+                _draws(len(sources.study.networks.use.editing.seeds)),
+                f"{len(found.rows)} networks, {int(found.rows['n'].max())} passages",
+                f"perplexity {times(ratios.median())} (median), {times(ratios.max())} at most",
+                verdict,
+                float(ratios.median()),
+                "times the intact perplexity",
+            )
+
+
+def _maps(sources: Sources) -> Iterator[Answer]:
+    for name in sources.study.network_models:
+        significant, tested = coinciding(sources, name)
+        if name not in sources.study.controls:
+            yield Answer(
+                "Do circuits, localized units and networks coincide?",
+                "functional-networks-do-the-three-maps-coincide",
+                name,
+                "permuted units",
+                f"{tested} comparisons",
+                f"{significant} beyond chance",
+                verdicts.coincide(significant, tested),
+                float(significant),
+                "beyond chance",
+            )
+
+
+def _of_models(findings: Findings, table: str, *, drop: bool = False) -> list[dict[str, Any]]:
+    """The rows that get an answer: the average of several models, or the only one; and each with a twin."""
+    rows = findings.spoken(table, drop=drop)
+    rows = rows[~rows["control"].astype(bool)]
+    if (rows["model"] == AVERAGE).any() and not drop:
+        twins = set(findings.rows("untrained")["model"])
+        every = findings.rows(table)
+        rows = every[(every["model"] == AVERAGE) | every["model"].isin(twins)]
+    found: list[dict[str, Any]] = rows.to_dict("records")
+    return found

@@ -25,9 +25,18 @@ def called(row: Row) -> str:
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
 
 
-def inside(name: str) -> str:
-    """What ``called`` gives, within a sentence."""
-    return name[0].lower() + name[1:] if name.startswith(("On average", "Over all")) else name
+def called_cell(row: Row) -> str:
+    """The same in a cell of a table."""
+    if row["model"] in (AVERAGE, ALL):
+        number = row.get("n_models")
+        what = "average" if row["model"] == AVERAGE else "all models"
+        return what if pd.isna(number) else f"{what} ({int(number)})"
+    return f"{row['model']} (control)" if row["control"] else str(row["model"])
+
+
+def task_words(task: str) -> str:
+    """``domain/some_task`` as ``some task``: words that a line may part."""
+    return task.partition("/")[2].replace("_", " ")
 
 
 def listed(words: Iterable[object]) -> str:
@@ -41,6 +50,24 @@ def listed(words: Iterable[object]) -> str:
 def share(value: float) -> str:
     """A share in per cent."""
     return "–" if pd.isna(value) else f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    """A difference of shares, in percentage points."""
+    return "–" if pd.isna(value) else f"{100 * value:.1f}".replace("-0.0", "0.0")
+
+
+def points_between(row: Row, column: str) -> str:
+    """The same with the interval of its row."""
+    between = "" if pd.isna(row["low"]) else f" [{points(row['low'])}, {points(row['high'])}]"
+    return f"{points(row[column])}{between}"
+
+
+def times(value: float) -> str:
+    """How many times as large: ``x 1.02``, ``x 850``, ``x 1.5e6``."""
+    if not np.isfinite(value):
+        return "–" if pd.isna(value) else "x infinity"
+    return f"x {value:.2f}" if value < 10 else f"x {big(value).removesuffix('.0')}"
 
 
 def interval(row: Row) -> str:

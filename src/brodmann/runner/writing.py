@@ -4,16 +4,22 @@ A neuron of layer l adds its activation times its write vector, a column of the 
 the residual stream. Its *written share* on a set of units is the share of the vector's squared length that
 lies on those units of its own layer's output: 1 if it writes on nothing else, and on average the share of the
 layer's units that are in the set. A norm that some models apply to what the MLP puts out is left aside.
+
+What a neuron *promotes* is read off by the logit lens: its write vector goes through the final norm and the
+LM head, as if nothing came between. An active neuron raises the logits of what it promotes and lowers those
+of what it suppresses; where its activation is negative, it is the other way round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from brodmann.models.architecture import module_at
+from brodmann.models.head import head_product
 from brodmann.models.load import LoadedModel
 from brodmann.models.placement import resident
 
@@ -40,6 +46,69 @@ def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.nd
         part = squares[own].sum(0) if own else torch.zeros_like(total)
         shares[layer] = torch.where(total > 0, part / total, torch.nan).cpu().numpy()
     return shares
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What one neuron promotes and suppresses: tokens with the change of their logit, strongest first."""
+
+    layer: int
+    unit: int
+    promotes: list[tuple[str, float]]
+    suppresses: list[tuple[str, float]]
+
+
+def promoted(
+    model: LoadedModel, units: Sequence[tuple[int, int]], number: int
+) -> Iterator[Promoted]:
+    """The ``number`` tokens of both kinds, for each neuron (layer, unit).
+
+    None for neurons without a write vector, or a model without a plain LM head.
+    """
+    tokens = len(model.tokenizer)
+    for layer, unit in units:
+        vector = write_vector(model, layer, unit)
+        logits = None if vector is None else _through_the_head(model, vector)
+        if logits is None:
+            yield Promoted(layer, unit, [], [])
+            continue
+        # A head may be padded beyond the vocabulary.
+        values = logits[:tokens]
+        sides = [torch.topk(sign * values, min(number, len(values))) for sign in (1, -1)]
+        raised, lowered = (
+            [
+                (str(model.tokenizer.decode([token])), sign * change)
+                for token, change in zip(side.indices.tolist(), side.values.tolist(), strict=True)
+            ]
+            for sign, side in zip((1, -1), sides, strict=True)
+        )
+        yield Promoted(layer, unit, raised, lowered)
+
+
+def write_vector(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
+    """float32 [hidden]: what a neuron of activation 1 adds to the residual stream."""
+    path = f"{model.architecture.blocks}.{layer}.{model.architecture.mlp_hidden}"
+    with resident(module_at(model.hf, path)) as module:
+        weight = _output_projection(model, module)
+        return None if weight is None else weight[:, unit].float().clone()
+
+
+def _through_the_head(model: LoadedModel, vector: torch.Tensor) -> torch.Tensor | None:
+    """float32 [vocabulary]: the logits of a direction of the residual stream, on the CPU."""
+    size = vector.square().mean().sqrt()
+    if not size > 0:
+        return None
+    with torch.no_grad():
+        vector = vector / size  # no norm's epsilon counts
+        norm = module_at(model.hf, model.architecture.final_norm)
+        with resident(norm):
+            place = next(norm.parameters(), vector)
+            rows = torch.stack([vector, torch.zeros_like(vector)]).to(place.device, place.dtype)
+            # Its bias, if it has one, says nothing of the vector.
+            scaled = norm(rows).float()
+        change = scaled[0] - scaled[1]
+        logits = head_product(model.hf, change[None, :])
+    return None if logits is None else logits[0].float().cpu()
 
 
 def _output_projection(model: LoadedModel, module: torch.nn.Module) -> torch.Tensor | None:

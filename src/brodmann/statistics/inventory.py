@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from brodmann.config.study import Study
@@ -60,6 +60,9 @@ class Inventory:
     overlaps: tuple[Matrix, ...]
     drops: tuple[Matrix, ...]
     controls: tuple[str, ...]
+    twins: Mapping[str, str] = field(
+        default_factory=dict
+    )  # untrained model -> the same one trained
 
     @classmethod
     def of(cls, study: Study, folders: dict[str, ResultsFolder]) -> Inventory:
@@ -78,7 +81,7 @@ class Inventory:
                             measured = (component, sel, kind) in folders[name].drops
                         if measured:
                             drops.append(Matrix(name, component, sel, kind))
-        return cls(tuple(overlaps), tuple(drops), study.controls)
+        return cls(tuple(overlaps), tuple(drops), study.controls, study.trained_twins)
 
     def to_params(self) -> dict[str, Any]:
         """Plain values, as rules carry them to their scripts."""
@@ -86,6 +89,7 @@ class Inventory:
             "overlaps": [astuple(one)[:3] for one in self.overlaps],
             "drops": [astuple(one) for one in self.drops],
             "controls": list(self.controls),
+            "twins": dict(self.twins),
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class Inventory:
             tuple(Matrix(*one) for one in values["overlaps"]),
             tuple(Matrix(*one) for one in values["drops"]),
             tuple(values["controls"]),
+            dict(values["twins"]),
         )
 
     @property

@@ -60,7 +60,7 @@ JOBS = (
     # Of each matrix, and of all together: one job, for several tables report the same tests.
     Job(
         "structure",
-        "Testing within against across domains, clusters, agreement of models",
+        "Testing domains, clusters, agreement of models, and trained against untrained models",
         "structure:write_structure",
         (
             Statistic("modularity", "modularity", printed=True),
@@ -69,6 +69,7 @@ JOBS = (
             Statistic("clusters", "clustering", reported=False),
             Statistic("consistency", "consistency"),
             Statistic("threshold_robustness", "robustness", printed=True),
+            Statistic("untrained", "untrained"),
         ),
         METHODS["structure"],
         local=True,

@@ -33,6 +33,7 @@ class Tested:
     n_models: int  # that an average is of; else 1
     table: pd.DataFrame
     settings: StatisticsSettings
+    trained: str = ""  # of an untrained control: the same model trained, if the study has it
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def matrices(inventory: Inventory, settings: StatisticsSettings) -> tuple[Tested
             n_models=len(inventory.contributing(one)) if one.model == AVERAGE else 1,
             table=read_matrix(one.path(measure)),
             settings=settings,
+            trained=inventory.twins.get(one.model, ""),
         )
         for one in inventory.every
         for measure in one.measures

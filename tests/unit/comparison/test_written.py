@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brodmann.comparison.written import written_rows
-from brodmann.runner.writing import written_share
+from brodmann.runner.writing import promoted, written_share
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt-neox", "gemma2"])
@@ -64,3 +64,30 @@ def test_layers_without_a_projection_are_left_out():
     share[0] = np.nan
     [row] = written_rows(share, {"language/a": np.array([1, 12, 15])}, seed=0)
     assert (row["n"], row["share"], row["ratio"]) == (2, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "norm"),
+    [("llama", "model.norm"), ("gpt2", "transformer.ln_f"), ("gemma2", "model.norm")],
+)
+def test_a_neuron_promotes_what_the_head_reads_of_its_write_vector(models, family, norm):
+    """By effect, through the model's own last modules."""
+    model = models(family)
+    [found, _] = promoted(model, [(1, 3), (0, 0)], 3)
+    assert (found.layer, found.unit) == (1, 3)
+    module = model.module("mlp_hidden", 1).envoy._module
+    one = torch.zeros(1, model.neurons_per_layer)
+    with torch.no_grad():
+        silent = module(one)[0]
+        one[0, 3] = 1
+        vector = module(one)[0] - silent
+        vector = vector / vector.square().mean().sqrt()
+        last = torch.nn.Sequential(model.hf.get_submodule(norm), model.hf.lm_head)
+        logits = last(vector[None])[0] - last(0 * vector[None])[0]
+    logits = logits[: len(model.tokenizer)]
+    for side, sign in ((found.promotes, 1), (found.suppresses, -1)):
+        best = (sign * logits).topk(3)
+        assert [token for token, _ in side] == [model.tokenizer.decode([n]) for n in best.indices]
+        assert [change for _, change in side] == pytest.approx(
+            (sign * best.values).tolist(), rel=1e-3, abs=1e-4
+        )

@@ -90,3 +90,26 @@ def test_texts_of_the_compared_localizer_are_what_its_use_depends_on(load):
     true, random = (load(block % answers) for answers in ("true", "random"))
     for stage in ("network_use_pass", "network_use"):
         assert true.stage_settings("a", stage) != random.stage_settings("a", stage)
+
+
+@pytest.mark.parametrize(
+    ("lesion", "editing", "passages", "corpus"),
+    [
+        ("passages: 6", "", 6, "prose.txt"),
+        ("passages: 6, corpus: own.txt", "", 6, "own.txt"),
+        ("passages: 6", "passages: 2", 2, "prose.txt"),
+        # Of another text it is not known how many passages it has.
+        ("passages: 6", "corpus: own.txt", None, "own.txt"),
+    ],
+)
+def test_a_study_has_one_corpus_unless_it_says_otherwise(
+    load, tmp_path, lesion, editing, passages, corpus
+):
+    """So that localizers' lesions and edited networks are set beside one intact perplexity."""
+    (tmp_path / "own.txt").write_text("one passage\n\nanother\n", encoding="utf-8")
+    study = load(f"""
+        localizer: {{lesion: {{{lesion}}}}}
+        networks: {{datasets: {{a: corpus:news}}, editing: {{{editing}}}}}
+    """)
+    found = study.networks.use.editing
+    assert found.passages == passages and found.corpus.endswith(corpus)

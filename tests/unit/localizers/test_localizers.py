@@ -14,6 +14,7 @@ from brodmann.config.localizer import Size, parse_range
 from brodmann.errors import UserError
 from brodmann.localizers.selection import random_units, select, write_units
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
+from brodmann.localizers.stages.massive import massive
 from brodmann.models.load import wrap_model
 from brodmann.runner.activations import Activations
 from brodmann.runner.pooling import POOLINGS, pooled
@@ -289,3 +290,28 @@ def test_running_out_of_memory_halves_the_batch(exact_models, monkeypatch):
 
     monkeypatch.setattr(activations.engine, "run", scarce)
     assert_same(activations.means(rows), expected, computes_in(model))
+
+
+# Massive activations
+
+
+def test_massive_activations_are_those_of_the_first_token(exact_models):
+    """What the pass keeps, against plain transformers: dimension 3 of layer 1 is made to carry far more."""
+    model = exact_models("llama")
+    rows = encode_texts(model.tokenizer, POSITIVE)
+    parts = [own for _, own in Activations(model).pooled([ids[:1] for ids in rows], "last-token")]
+    found = np.concatenate(parts)
+    naive = np.stack(
+        [naive_activations(model, list(ids[:1]), "block_output")[:, 0].numpy() for ids in rows]
+    )
+    assert np.abs(np.sort(found, 0) - np.sort(naive, 0)).max() < 1e-8
+    assert massive(found) == []
+    found[:, 1, 3] = np.where(np.arange(len(found)) % 2, 1, -1) * 1e4  # whatever its sign
+    [one] = massive(found)
+    assert (one["layer"], one["unit"]) == (1, 3) and one["activation"] == 1e4
+    # The median unit of the layer, unit by unit over texts.
+    typical = [float(np.median(np.abs(found[:, 1, unit]))) for unit in range(found.shape[2])]
+    assert one["layer_median"] == pytest.approx(float(np.median(typical)))
+    # In most texts, not in some.
+    found[: len(found) // 2 + 1, 1, 3] = 0
+    assert massive(found) == []

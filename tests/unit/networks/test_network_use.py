@@ -10,14 +10,16 @@ from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 
 from brodmann.comparison.map_agreement import layer_agreement, layer_shares, unit_agreement
+from brodmann.config.network_use import EditingSettings
 from brodmann.errors import UserError
 from brodmann.networks import conditions as sets
 from brodmann.networks import courses as tracks
 from brodmann.networks.maps import Networks
 from brodmann.networks.metrics import choices, scores, single_choices
-from brodmann.networks.page import Course, highlighted, page, visible
+from brodmann.networks.page import Course, document, highlighted, page, visible
 from brodmann.networks.pieces import Piece, ends, pieces, segments
 from brodmann.networks.probing import probe
+from brodmann.networks.stages.corrected import not_run
 from brodmann.networks.stages.following import write_fingerprint
 from brodmann.store.tensors import write_tensors
 
@@ -441,3 +443,22 @@ def test_layer_agreement():
     apart = layer_agreement(one, other, seed=0)
     assert apart.observed == 0 and apart.p == 1
     assert layer_agreement(one, np.zeros(6), seed=0) is None
+
+
+# Corrections
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"amounts": {"multiply": [], "add": []}}, "amounts has no factor and no value"),
+        ({"tasks": []}, "tasks names no task"),
+        ({"networks": False}, "networks is false"),
+        ({}, ""),
+    ],
+)
+def test_a_page_does_not_say_that_nothing_helps_where_nothing_was_tried(settings, reason):
+    missing = not_run(EditingSettings.model_validate(settings))
+    text = document("corrected", title="a title", best=None, found=0, missing=missing)
+    assert ("Not run" in text and reason in text) if reason else "Not run" not in text
+    assert ("None: no choice" in text) != bool(reason)

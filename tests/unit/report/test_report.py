@@ -13,12 +13,22 @@ from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
 from brodmann.report.findings import Findings
-from brodmann.report.function import Cells, OwnCircuits
-from brodmann.report.localizers import Lesion, responding
+from brodmann.report.function import Cells, OwnCircuits, _domains_table
+from brodmann.report.localizers import Lesion, Localized, massive_text, responding
 from brodmann.report.methods import Counts, bibliography, methods_text, not_default
-from brodmann.report.overlap import Beside
-from brodmann.report.page import Group, Page, Picture, Section, Table, unbroken, write_page
+from brodmann.report.page import (
+    Group,
+    Link,
+    Marked,
+    Page,
+    Picture,
+    Section,
+    Table,
+    unbroken,
+    write_page,
+)
 from brodmann.report.prose import STORY, Prose
+from brodmann.report.structure import _domain_table, overlap_verdicts
 from brodmann.statistics.stages.structure import write_structure
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
@@ -44,19 +54,22 @@ class _Seen(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.text, self.images = [], [], []
+        self.tags, self.text, self.images, self.links, self.titles = [], [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         if tag == "img":
             self.images.append(dict(attrs))
+        self.links += [value for name, value in attrs if name == "href"]
+        self.titles += [value for name, value in attrs if name == "title"]
 
     def handle_data(self, data):
         self.text.append(data)
 
 
 def page_of(tmp_path, template, section):
-    write_page(tmp_path / "report.html", Page("A title", "and more", [section]), template)
+    page = Page("A title", "and more", [section], HOSTILE, {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
+    write_page(tmp_path / "report.html", page, template)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     seen = _Seen()
     seen.feed(text)
@@ -66,18 +79,21 @@ def page_of(tmp_path, template, section):
 def test_all_text_is_escaped(tmp_path, template):
     picture = tmp_path / "figure.png"
     Image.new("RGB", (300, 60), "red").save(picture)
+    links = [Link(HOSTILE, HOSTILE)]
+    cells = [[links[0]], [Marked([(HOSTILE, True), (HOSTILE, False)])]]
     section = Section(
         HOSTILE,
         [HOSTILE],
-        [HOSTILE],
         [Picture(picture, HOSTILE, HOSTILE)],
-        [Table(HOSTILE, [HOSTILE], [[HOSTILE]])],
-        [Group(HOSTILE, [HOSTILE], [], HOSTILE)],
+        [Table(HOSTILE, [HOSTILE], [[HOSTILE]], source=HOSTILE)],
+        [Group(HOSTILE, [HOSTILE], [], [Table(HOSTILE, [HOSTILE], cells)], HOSTILE, links)],
     )
     text, seen = page_of(tmp_path, template, section)
     assert "script" not in seen.tags
     assert "<script" not in text
-    assert sum(HOSTILE in part for part in seen.text) >= 8
+    assert sum(HOSTILE in part for part in seen.text) >= 18
+    # What a link leads to, and what a head of a table means, are attributes.
+    assert set(seen.links) >= {HOSTILE} and HOSTILE in seen.titles
     assert len(seen.images) == 1
     # One inch at 300 dots is shown at 120 CSS pixels.
     assert seen.images[0]["width"] == "120"
@@ -239,7 +255,8 @@ def test_an_unknown_citation_is_an_error(bib):
 def test_every_matter_that_is_spoken_about_has_its_words(root):
     """Sections name macros as text: each is there, and none is left over but what other macros use."""
     sections = (root / "src" / "brodmann" / "report").glob("*.py")
-    asked = set(re.findall(r'\bsay\(\s*"([\w.]+)"', "".join(map(Path.read_text, sections))))
+    texts = "".join(map(Path.read_text, sections))
+    asked = set(re.findall(r'\b_?say\(\s*(?:sources, )?"([\w.]+)"', texts))
     there, within = set(), set()
     for path in (root / "workflow" / "report" / STORY).glob("*.md.j2"):
         words, name = path.read_text(encoding="utf-8"), path.name.partition(".")[0]
@@ -259,13 +276,13 @@ def structure(tmp_path, monkeypatch, models, controls=()):
 
     monkeypatch.chdir(tmp_path)
     overlaps = tuple(Matrix(model, "neurons", "positive-0.1pct") for model in models)
-    inventory = Inventory(overlaps, (), tuple(controls))
+    inventory = Inventory(overlaps, (), tuple(controls), dict.fromkeys(controls, "one"))
     for one in inventory.all_overlaps:
         table = models.get(one.model, next(iter(models.values())))
         for measure in ("containment", "jaccard", "doubly_stochastic"):
             write_matrix(one.path(measure), table)
     names = ("modularity", "domain_modularity", "clustering", "clusters", "consistency")
-    names += ("threshold_robustness",)
+    names += ("threshold_robustness", "untrained")
     outputs = {name: f"{name}.csv" for name in names}
     write_structure(inventory, StatisticsSettings(permutations=50, seed=1, exclude=()), outputs)
     tables = {name: read_table(path) for name, path in outputs.items()}
@@ -284,12 +301,12 @@ def test_the_agreement_says_which_tasks_it_is_over(say):
     row |= {"measure": "containment", "tau": 0.5, "sd": 0.1, "n_pairs": 3, "n_tasks": 4}
     row |= {"most_tasks": 9, "note": "4 tasks are common to all models; pairwise helps"}
     findings = Findings({"consistency": pd.DataFrame([row])}, "neurons", "s", "s", "zero")
-    [common] = say("overlap.consistency", findings)
-    assert "over 3 pairs of models and the 4 tasks common to all." in common
+    [common] = say("structure.consistency", findings)
+    assert ", over 3 pairs of models, on the 4 tasks common to all." in common
     assert "Take no number from it: 4 tasks are common to all models; pairwise helps." in common
     findings.tables["consistency"]["note"] = np.nan
-    [pairwise] = say("overlap.consistency", findings, pairwise=True)
-    assert pairwise.endswith("and the tasks that the two of each pair include (4 to 9).")
+    [pairwise] = say("structure.consistency", findings, pairwise=True)
+    assert pairwise.endswith("on the tasks that the two of each pair include (4 to 9).")
 
 
 def grown(table):
@@ -302,34 +319,46 @@ TASKS = [f"{domain}/{n}" for domain in ("language", "formal", "social") for n in
 
 
 def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch, say):
-    models = {"one": block(TASKS), "plain": block(TASKS, 0.2, 0.1)}
-    findings = structure(tmp_path, monkeypatch, models, ["plain"])
-    first, second = say("overlap.within", findings)
-    assert "50.0 %" in first and "10.0 %" in first and "ratio 5.00" in first and "12 tasks" in first
-    assert second.startswith("plain (control)") and "20.0 %" in second
-    sizes = {name: {0.1: table, 2.0: table * 0.5} for name, table in models.items()}
     # What one model leaves out is left out of both: the task that would make the difference.
-    sizes["one"] = {size: grown(table) for size, table in sizes["one"].items()}
-    both = (sizes["plain"], sizes["one"])
-    [beside] = say("overlap.untrained", [Beside.of("plain", "one", both, same_items=True)], 0.1)
-    assert "on the 12 tasks that both include and the same items" in beside
-    assert "at other sizes 2 %: 20.0 and 5.0." in beside
-    [apart] = say("overlap.untrained", [Beside.of("plain", "one", both, same_items=False)], 0.1)
-    assert "and each on items of its own" in apart
-    assert "share 40.0 percentage points more" in beside
-    assert "and 10.0 percentage points more in plain" in beside
-    # No share of one in the other: neither is known well enough.
-    assert "%" not in beside.replace("at 0.1 % of the units", "").replace("2 %", "")
-    assert any("language, formal, social" in text for text in say("overlap.domains", findings))
-    assert any("Fewer than two models" in text for text in say("overlap.consistency", findings))
+    models = {"one": block(TASKS), "plain": grown(block(TASKS, 0.2, 0.1))}
+    findings = structure(tmp_path, monkeypatch, models, ["plain"])
+    found = overlap_verdicts(findings)
+    assert list(found) == ["one", "average"] and "plain" not in found
+    [text] = say("structure.finding", findings, found)
+    assert "50.0 %" in text and "10.0 %" in text and "ratio of 5.00" in text and "12 tasks" in text
+    assert "the 12 tasks that both include" in text
+    assert "differ by 10.0 percentage points instead of 40.0" in text
+    assert "training accounts for 30.0 [30.0, 30.0]" in text
+    # The untrained model's domains are apart, too: no more than suggestive, however large the difference.
+    assert "Verdict: suggestive: more than in the untrained model, which has it too." in text
+    table = _domain_table(findings)
+    own = {row[1]: row for row in table.rows if row[0] == "one"}
+    assert set(own) == {"language", "formal", "social"}
+    assert own["formal"][3:6] == ["50.0 %", "10.0 %", "40.0"] and own["formal"][7] == "10.0"
+    assert [row[-1] for row in table.rows if row[0] == "plain (control)"] == ["–"] * 4
+    [said] = say("structure.consistency", findings)
+    assert "takes two models beside the controls" in said
+
+
+def test_what_the_untrained_model_does_as_well_is_no_evidence(tmp_path, monkeypatch, say):
+    models = {"one": block(TASKS), "plain": block(TASKS)}
+    findings = structure(tmp_path, monkeypatch, models, ["plain"])
+    [text] = say("structure.finding", findings, overlap_verdicts(findings))
+    assert "training accounts for 0.0 [0.0, 0.0]" in text
+    assert text.endswith("Verdict: no evidence: the untrained model has it too.")
+    assert {row[-1] for row in _domain_table(findings).rows if row[0] == "one"} == {
+        "no evidence: the untrained model has it too"
+    }
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
     empty = pd.DataFrame(index=pd.Index([], dtype=object))
     for table in (empty, block(TASKS[:1]), block(TASKS[:4]), block(TASKS) * np.nan):
         findings = structure(tmp_path, monkeypatch, {"one": table})
-        matters = ("within", "domains", "clustering", "robustness", "consistency")
-        sentences = [text for one in matters for text in say(f"overlap.{one}", findings)]
+        sentences = say("structure.finding", findings, overlap_verdicts(findings))
+        for one in ("clustering", "consistency"):
+            sentences += say(f"structure.{one}", findings)
+        sentences += [str(cell) for row in _domain_table(findings).rows for cell in row]
         assert "no pairs within and across" in sentences[0]
         assert not any("nan" in text for text in sentences)
 
@@ -337,8 +366,9 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
 def test_the_average_speaks_for_several_models(tmp_path, monkeypatch, say):
     models = {"one": block(TASKS), "two": block(TASKS, 0.3)}
     findings = structure(tmp_path, monkeypatch, models)
-    [sentence] = say("overlap.within", findings)
+    [sentence] = say("structure.finding", findings, overlap_verdicts(findings))
     assert sentence.startswith("On average over 2 models")
+    assert "there is no untrained control" in sentence
 
 
 def confound(predictors, coefficient, low, high, p, movable=np.nan):
@@ -385,9 +415,9 @@ def test_verdicts_on_the_domain_effect(alone, beside, verdict, say):
         ]
     )
     findings = Findings({"confounds": table}, "neurons", "positive-0.1pct", "x", "zero")
-    [sentence] = say("overlap.surface", findings)
+    _, sentence = say("structure.surface", findings)
     assert verdict in sentence
-    assert "No surface format holds tasks of several domains" in sentence
+    assert "no format holds tasks of several domains" in sentence
 
 
 def test_lines_do_not_part_numbers_from_their_signs():
@@ -411,23 +441,24 @@ def test_own_circuits_are_set_against_random_units(say):
     )
 
     def own(table, split=True):
-        return say("function.own", [OwnCircuits("one", table, split)])
+        models = [OwnCircuits("one", "one", table, split)]
+        return [*say("function.silenced", models), *say("function.own", models)]
 
     first, second = own(table)
-    assert "60.0 % accuracy" in first and "same layers 3.3 %" in first
+    assert "costs it 60.0 %" in first and "same layers 3.3 %" in first
     # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
     assert "p = 0.0625" in first
-    assert "language 60.0 % against 3.3 %" in second
-    assert "no more than random units for language/f." in second
+    assert "no more than random units in language/f" in second
+    [row] = _domains_table([OwnCircuits("one", "one", table, True)]).rows
+    assert row == ["one", "language", "6", "60.0 %", "3.3 %", "0.0 %"]
     [_, other] = own(table.iloc[:5])
-    assert "more for every task" in other
+    assert "more than random units in every task" in other
     assert own(table.iloc[:0]) == []
     # Circuits that were found on the items that they are tested on win beforehand: no p.
     first, second = own(table, split=False)
     assert "not tested, as circuits were found on the items that they are tested on" in first
-    assert (
-        "60.0 % accuracy" in first and "p =" not in first + second and "p <" not in first + second
-    )
+    assert "60.0 %" in first and "p =" not in first + second and "p <" not in first + second
+    assert OwnCircuits("one", "one", table, False).verdict.level == "not tested"
 
 
 @pytest.mark.parametrize(
@@ -442,7 +473,7 @@ def test_who_is_tested_on_their_own_items_is_said_where_it_is_so(
     config = tmp_path / "config.yaml"
     config.write_text(f"models: {{a: {{source: '{source}'}}}}\ntasks: {{split: {split}}}\n")
     [text] = say("function.lead", load_config([config], root=root).study, True)
-    assert ("tested on the items that they were found on" in text) == said
+    assert ("tested on the items that it was found on" in text) == said
 
 
 def fitted(**other):
@@ -490,28 +521,57 @@ def test_models_together_are_a_mean_of_their_slopes(say):
 # Localizers
 
 
-def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
+def lesioned(p=2**-5, massive=(), draws=1):
+    """One lesion of a localizer; ``massive``: (selection, layer) of dimension 507."""
     rows = [
         {"condition": "intact", "measure": "perplexity", "value": 30.0},
         {
             "condition": "lesion",
             "measure": "perplexity",
             "value": 3e7,
-            "p_random": 2**-5,
-            "q_random": 0.09,
+            "p_random": p,
+            "q_random": 0.01,
         },
-        {"condition": "random", "measure": "perplexity", "value": 40.0},
+        *[{"condition": "random", "measure": "perplexity", "value": 40.0}] * draws,
     ]
-    table = pd.DataFrame(rows).assign(selection="top", kind="zero", k=9, n=6, task=np.nan)
-    [sentence] = say("localizers.lesions", Lesion.all_of(table), "one", "language")
-    assert "3e7" in sentence and "(1 draw)" in sentence
-    assert "p = 0.0312 (the smallest that 6 passages can give), q = 0.0900" in sentence
-    table.loc[1, "p_random"] = 0.0625
-    [sentence] = say("localizers.lesions", Lesion.all_of(table), "one", "language")
-    assert "p = 0.0625, q = 0.0900, 6 passages" in sentence
+    table = pd.DataFrame(rows).assign(
+        selection="top-1.0pct", kind="zero", k=9, n=6, task=np.nan, network="language"
+    )
+    held = pd.DataFrame(massive, columns=["selection", "layer"]).assign(unit=507)
+    return Localized("one", "one", "language", list(Lesion.all_of(table)), held)
 
 
-def test_units_count_that_respond_more_and_pass(say):
+def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
+    def told(found):
+        [lesion] = found.lesions
+        [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)))
+        return text
+
+    text = told(lesioned())
+    assert "from 30.0 to 3e7" in text and "as many random units to 40.0 (1 draw)" in text
+    assert "the smallest that 6 passages can give" in text and "massive" not in text
+    assert "Verdict: suggestive: more than the only draw" in text
+    assert "the smallest" not in told(lesioned(p=0.0625))
+    assert "Verdict: shown" in told(lesioned(draws=20))
+
+
+def test_massive_activations_are_named_beside_a_lesion(say):
+    held = [("top-1.0pct", 11), ("top-1.0pct", 12), ("random-1.0pct-seed42", 20)]
+    found = lesioned(massive=held, draws=20)
+    [lesion] = found.lesions
+    [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)))
+    assert "2 of the units are massive activations" in text
+    assert "1 of 20 random draws hold one, too" in text
+    assert "Verdict: suggestive: the units hold massive activations" in text
+    own = found.holds("top-1.0pct")
+    assert massive_text(own) == "2: dimension 507 (layers 11 to 12)"
+    assert massive_text(own[:1]) == "1: dimension 507 (layer 11)"
+    assert massive_text(own[:0]) == "none"
+    # Of another size.
+    other = lesioned(massive=[("random-11.0pct-seed42", 20)])
+    assert other.random_holds(other.lesions[0]) == 0
+
+
+def test_units_count_that_respond_more_and_pass():
     t, q = np.array([[5.0, -5.0, 4.0]]), np.array([[0.01, 0.01, 0.2]])
-    [text] = say("localizers.responding", responding(t, q), t.size, "one", "language")
-    assert text.startswith("one: 1 of 3 units respond more to sentences than to lists of non-words")
+    assert responding(t, q) == 1

@@ -22,8 +22,9 @@ STAGES = (
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
-    Stage("ablation_pass", "ablation:run_pass", ("ablation",), ABLATION, _measured),
+    Stage("ablation_pass", "ablation:run_pass", ("ablation", "promoted"), ABLATION, _measured),
     Stage("ablation", "ablation:write_tables", ("ablation",)),
+    Stage("units", "units:write_units"),
     Stage("ablation_matrices", "ablation:write_matrices"),
     Stage("forecast", "forecast:write_forecasts"),
 )

@@ -279,10 +279,15 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
+    from brodmann.circuits.stages import units
+
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     name = ablation.stage.card.name
     load = Bench.opener(study, name, record_file, threads)
     with Pass("ablation", name, manifest, load) as this:
+        if units.NEURONS in study.attribution.components:
+            main = ablation.circuits(mask_folder, units.NEURONS, _selections(study)[0])
+            this.make(units.works(ablation.stage.card, main))
         # A list of all records would be as long as all tables, in which each light job has one line to find.
         done = this.make(ablation.works(mask_folder), bar="ablation", unit="row", listed=False)
         this.note(

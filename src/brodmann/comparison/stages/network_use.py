@@ -132,3 +132,9 @@ def write_all(
             manifest=manifest,
             output=f"{folder}/{dataset}/courses.safetensors",
         )
+        following_tables.write_driving(
+            following,
+            dataset=dataset,
+            manifest=manifest,
+            output=f"{folder}/{dataset}/driving.csv",
+        )

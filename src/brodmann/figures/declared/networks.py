@@ -54,7 +54,7 @@ FAMILIES = (
             "networks_editing.{model}",
             "network_use:of_editing",
             "What editing networks does: {model}",
-            networks="Perplexity per word with a network's units edited, beside as many random units ({draws}).",
+            networks="Perplexity per token with a network's units edited, beside as many random units ({draws}).",
         ),
         figure("networks_connectivity.{model}", "network_use:of_connectivity"),
         figure(

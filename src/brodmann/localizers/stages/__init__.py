@@ -15,9 +15,10 @@ STAGES = (
     Stage(
         "lesion_pass",
         "lesion:run_pass",
-        ("localizer_selection", "lesion", "written"),
+        ("localizer_selection", "lesion", "written", "massive"),
         LESION,
         _localized,
     ),
     Stage("lesion", "lesion:write_table_of", ("lesion", "lesion_effects")),
+    Stage("massive", "massive:write_massive"),
 )

@@ -208,11 +208,13 @@ def run_pass(
     threads: int,
 ) -> None:
     """Rule ``lesion_pass``: measure what the store lacks, then write the manifest."""
+    from brodmann.localizers.stages import massive
+
     stage = LesionStage(study, model_json, item_files, localizer_manifest)
     name = stage.card.name
     load = Bench.opener(study, name, record_file, threads)
     with Pass("lesion", name, manifest, load) as this:
-        this.make(stage.written_works())
+        this.make([*massive.works(stage), *stage.written_works()])
         lesions = this.make(stage.works(), bar="lesions", unit="row")
         this.note(lesions=len(lesions), rows=sum(len(one.names) for one in lesions))
 

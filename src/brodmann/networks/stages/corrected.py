@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from brodmann.config.network_use import EditingSettings
 from brodmann.files import write_text
 from brodmann.networks.page import document
 from brodmann.networks.stages.editing import Editing
@@ -107,6 +108,18 @@ def best_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["random_corrects"], -row["margin_edited"]))
 
 
+def not_run(use: EditingSettings) -> list[str]:
+    """The settings under which no prediction can be corrected, as none is tried."""
+    reasons = {
+        "networks.editing.amounts has no factor and no value": not (
+            use.amounts.multiply or use.amounts.add
+        ),
+        "networks.editing.tasks names no task": not use.tasks,
+        "networks.editing.networks is false": not use.networks,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
 def write_corrected(
     stage: UseStage, *, item_files: Sequence[str], manifest: str, table: str, output: str
 ) -> None:
@@ -116,4 +129,7 @@ def write_corrected(
     write_table(table, rows, COLUMNS)
     title = f"{stage.card.name}: a prediction corrected by amplifying a network"
     best = rows[0] if rows else None
-    write_text(output, document("corrected", title=title, best=best, found=len(rows)))
+    missing = not_run(stage.use.editing)
+    write_text(
+        output, document("corrected", title=title, best=best, found=len(rows), missing=missing)
+    )

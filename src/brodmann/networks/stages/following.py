@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -229,6 +229,52 @@ def write_courses(following: Following, *, dataset: str, manifest: str, output: 
 
     with atomic_path(output) as temporary:
         temporary.write_bytes(_courses_of(dataset, manifest))
+
+
+# Tokens that are listed of each network, and characters of the text around each.
+DRIVING, AROUND = 12, 60
+DRIVING_COLUMNS = ("network", "rank", "text", "before", "token", "after", "course")
+
+
+def write_driving(following: Following, *, dataset: str, manifest: str, output: str) -> None:
+    """Of rule ``network_use``: the tokens where each network's mean course is highest, in their texts."""
+    from safetensors.numpy import load
+
+    values, texts = load(_courses_of(dataset, manifest)), following.texts(dataset)
+    rows = [
+        {"network": network_name(network), "rank": rank, **one}
+        for network in range(values["standard"].shape[1])
+        for rank, one in enumerate(driving(values, network, texts), 1)
+    ]
+    write_table(output, rows, DRIVING_COLUMNS)
+
+
+def driving(
+    values: Mapping[str, np.ndarray], network: int, texts: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The highest values of a network's course, one of each stretch of text. ``values``: of the record."""
+    course, number, end = values["standard"][:, network], values["text"], values["end"]
+    shown: set[tuple[int, int]] = set()
+    for place in np.argsort(-course, kind="stable"):
+        at = int(number[place])
+        text, stop = texts[at], int(end[place])
+        first = place == 0 or number[place - 1] != at
+        start = 0 if first else int(end[place - 1])
+        # A special token, or a piece of a character, has no stretch of its own.
+        if not np.isfinite(course[place]) or stop <= start or (at, stop) in shown:
+            continue
+        shown.add((at, stop))
+        before, after = text[max(0, start - AROUND) : start], text[stop : stop + AROUND]
+        value = float(course[place])
+        yield {
+            "text": at,
+            "before": before,
+            "token": text[start:stop],
+            "after": after,
+            "course": value,
+        }
+        if len(shown) == DRIVING:
+            return
 
 
 FINGERPRINT_COLUMNS = (

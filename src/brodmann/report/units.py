@@ -1,0 +1,55 @@
+"""The strongest units of every circuit, and what they promote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from brodmann.circuits.stages.units import COLUMNS, NEURONS
+from brodmann.networks.page import visible
+from brodmann.report.page import Cell, Group, Table
+from brodmann.report.sources import Sources
+from brodmann.report.wording import task_words
+from brodmann.store.tables import read_table
+from brodmann.tasks.catalogue import domain_of
+
+_TOKENS = 5  # that are shown
+
+
+def strongest_units(sources: Sources, component: str) -> Group:
+    """A table per model whose circuits are silenced; not of controls: what they promote was not learned."""
+    tables = []
+    if component == NEURONS:
+        for name in sources.study.measured_models:
+            if name not in sources.study.controls:
+                file = f"{name}/units/neurons.csv"
+                table = read_table(sources.results / file, COLUMNS)
+                tables.append(_table(name, table, file))
+    lead = sources.say("structure.units") if tables else []
+    return Group("The strongest units of every circuit, and what they promote", lead, tables=tables)
+
+
+def _table(model: str, table: pd.DataFrame, file: str) -> Table:
+    rows: list[list[Cell]] = []
+    for (name, rank), own in table.groupby(["task", "rank"], sort=False):
+        task = str(name)
+        first: dict[str, Any] = own.iloc[0].to_dict()
+        rows.append(
+            [
+                f"{domain_of(task)}: {task_words(task)}" if rank == 1 else "",
+                f"{first['layer']}.{first['unit']}",
+                f"{100 * first['score']:.1f} %",
+                tokens_of(own, "promotes"),
+                tokens_of(own, "suppresses"),
+            ]
+        )
+    heads = ("task", "unit", "share of the effect", "promotes", "suppresses")
+    return Table(f"{model}.", heads, rows, frozenset({0, 3, 4}), file)
+
+
+def tokens_of(rows: pd.DataFrame, side: str) -> str:
+    """The strongest tokens of one side, spaces seen."""
+    own = rows[rows["side"] == side].sort_values("place")["token"].head(_TOKENS)
+    return ", ".join(f"\u201c{visible(json.loads(token))}\u201d" for token in own) or "–"
