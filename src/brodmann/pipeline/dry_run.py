@@ -34,6 +34,7 @@ class DryRun(logging.Handler):
         super().__init__()
         self._stream = stream
         self._jobs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._targets: list[str] = []  # what they have to say
 
     def emit(self, record: logging.LogRecord) -> None:
         """Jobs are counted; warnings and errors are printed as they are."""
@@ -43,13 +44,13 @@ class DryRun(logging.Handler):
         elif record.levelno >= logging.WARNING or text.startswith("Nothing to be done"):
             self._print(text)
         elif text.startswith("This was a dry-run"):
-            self._print(*summary(self._jobs))
+            self._print(*self._targets, *summary(self._jobs))
 
     def _count(self, record: Any) -> None:
-        if (
-            record.output or record.shellcmd
-        ):  # the others are targets: names for files that rules make
+        if record.output or record.shellcmd:
             self._jobs[in_words(record.reason)][record.rule_name] += 1
+        elif record.rule_msg:  # of a target, which is a name for files that rules make
+            self._targets.append(record.rule_msg)
 
     def _print(self, *lines: str) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))
@@ -69,10 +70,10 @@ def summary(jobs: dict[str, Counter[str]]) -> list[str]:
         if words not in jobs:
             continue
         lines.append(f"{words}:")
-        rules = ", ".join(f"{rule} {number}" for rule, number in jobs[words].items())
-        lines += textwrap.wrap(
-            rules, _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
-        )
+        # A rule and its number stay on one line.
+        rules = ", ".join(f"{rule}\xa0{number}" for rule, number in jobs[words].items())
+        wrapped = textwrap.wrap(rules, _WIDTH, break_on_hyphens=False, break_long_words=False)
+        lines += [f"    {line}" for line in "\n".join(wrapped).replace("\xa0", " ").splitlines()]
     passes = sorted({rule for some in jobs.values() for rule in some if rule in PASSES})
     if passes:
         what = f"{', '.join(passes)} load a model; what they have computed before is not computed again."

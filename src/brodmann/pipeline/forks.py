@@ -44,15 +44,27 @@ class Forks:
         answer, fork_end = os.pipe()
         try:
             with self._turn:
-                control = self._control = self._control or _started()
-                socket.send_fds(control, [asked.encode()], [fork_end])
-                control.recv(1)  # it has been read: the next may be sent
+                # Again, should the process have been killed.
+                _ = self._ask(asked.encode(), fork_end) or self._ask(asked.encode(), fork_end)
         finally:
             os.close(fork_end)
         # The fork alone holds the other end: where it was killed, nothing comes.
         with os.fdopen(answer, "rb") as stream:
             code = stream.read(1)
         return code[0] if code else 1
+
+    def _ask(self, asked: bytes, fork_end: int) -> bool:
+        """Whether the process has read it, so that the next may ask."""
+        self._control = self._control or _started()
+        try:
+            socket.send_fds(self._control, [asked], [fork_end])
+            if self._control.recv(1):
+                return True
+        except OSError:
+            pass
+        self._control.close()
+        self._control = None
+        return False
 
 
 def _started() -> socket.socket:
@@ -104,6 +116,8 @@ def _become(job: dict[str, Any], answer: int) -> NoReturn:
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except KeyboardInterrupt:  # whoever has pressed Ctrl-C knows
+        code = 130
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:

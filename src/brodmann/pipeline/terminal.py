@@ -112,13 +112,22 @@ class Terminal(logging.Handler):
         self._began = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """What Snakemake reports, in our words."""
+        """What Snakemake reports, in our words; no run ends because something could not be said."""
+        try:
+            self._hear(record)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def _hear(self, record: logging.LogRecord) -> None:
         heard = {
             LogEvent.RUN_INFO: self._plan,
             LogEvent.JOB_INFO: self._start,
             LogEvent.JOB_FINISHED: self._finish,
             LogEvent.PROGRESS: self._progress,
             LogEvent.JOB_ERROR: self._fail,
+            LogEvent.GROUP_ERROR: self._fail_together,
         }
         event = getattr(record, "event", None)
         if event in heard:
@@ -142,6 +151,9 @@ class Terminal(logging.Handler):
         words = record.rule_msg or record.rule_name.replace("_", " ")
         self._jobs[record.jobid] = Started(record.rule_name, words, tuple(record.log or ()))
         self._left.start(record.jobid)
+        if record.rule_msg and not (record.output or record.shellcmd):  # a target
+            self._say(record.rule_msg)
+            return
         stage = self._stage_of(record.rule_name)
         if stage and stage not in self._stages:
             self._stages.add(stage)
@@ -179,16 +191,22 @@ class Terminal(logging.Handler):
         self._say(f"Failed: {job.words} (rule {record.rule_name})")
         if record.rule_msg:  # what the cluster says of it
             self._say(*_indented([str(record.rule_msg)]))
-        for log in dict.fromkeys((*job.logs, *map(str, record.log or ()))):
-            log = log.split(" (")[0]
+        self._show_logs((*job.logs, *map(str, record.log or ())))
+
+    def _fail_together(self, record: Any) -> None:
+        self._say("Failed: jobs that shared an allocation of the cluster; each follows")
+        self._show_logs(map(str, record.aux_logs or ()))
+
+    def _show_logs(self, logs: Iterable[str]) -> None:
+        for log in dict.fromkeys(logs):
             self._say(*_indented(_last_lines(log)), f"    log: {log}")
 
     def _pass_on(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.msg else ""
         if text.startswith("Trying to restart job"):
-            number = int(text.removesuffix(".").rpartition(" ")[2])
-            job = self._failed.pop(number, None)
-            self._say(f"Trying it again: {job.words if job else f'job {number}'}")
+            name = text.removesuffix(".").rpartition(" ")[2]  # a number, or that of jobs together
+            job = self._failed.pop(int(name), None) if name.isdecimal() else None
+            self._say(f"Trying it again{f': {job.words}' if job else ''}")
         elif text.startswith("Nothing to be done"):
             self._say(text)
             self._at_end()

@@ -1,6 +1,7 @@
 """Forks do what processes of their own would do: the same work, exit codes and ends."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,6 +77,16 @@ while not other.exists():
         paths.append(str(path))
     with ThreadPoolExecutor(2) as both:
         assert list(both.map(lambda path: forks.run(path, []), paths)) == [0, 0]
+
+
+def test_should_the_forking_process_be_killed_another_takes_its_place(tmp_path):
+    forks, note = Forks(), tmp_path / "parent"
+    script = write(tmp_path, f"import os; open({str(note)!r}, 'w').write(str(os.getppid()))")
+    assert forks.run(script, []) == 0
+    first = int(note.read_text())
+    os.kill(first, signal.SIGKILL)
+    assert forks.run(script, []) == 0
+    assert int(note.read_text()) != first
 
 
 def test_the_forking_process_ends_with_its_driver(tmp_path):

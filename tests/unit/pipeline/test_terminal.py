@@ -5,9 +5,11 @@ import pty
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from brodmann.pipeline.dry_run import summary
 from brodmann.pipeline.terminal import STAGES
 from brodmann.pipeline.time_left import TimeLeft, spoken
 
@@ -93,6 +95,15 @@ def test_a_dry_run_counts_rules_by_reason(toy):
     long = toy("--dry-run", "--printshellcmds", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert "Reason: Missing output files: figures/drawn" in long.stdout
     assert "steps to do" not in long.stdout
+
+
+def test_a_rule_and_its_number_stay_on_one_line():
+    jobs = {"Not made yet": Counter({f"rule_{'x' * n}": n for n in range(1, 41)})}
+    lines = summary(jobs)
+    found = [pair for line in lines[3:] for pair in re.findall(r"rule_(x+) (\d+)", line)]
+    assert [len(name) for name, _ in found] == list(range(1, 41))
+    assert all(len(name) == int(number) for name, number in found)
+    assert lines[0] == f"{sum(range(41))} steps to do; nothing has been run."
 
 
 def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
