@@ -254,10 +254,12 @@ class Terminal(logging.Handler):
 
 def _last_lines(path: str) -> list[str]:
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
+        text = Path(path).read_bytes().decode(errors="replace")
     except OSError:
         return ["(it has written no log)"]
-    return text.splitlines()[-_SHOWN_LINES:] or ["(its log is empty)"]
+    # Of a line that was written anew, as progress bars are, the last that was seen.
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip().split("\n")]
+    return lines[-_SHOWN_LINES:] if any(lines) else ["(its log is empty)"]
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from brodmann.pipeline.dry_run import summary
-from brodmann.pipeline.terminal import STAGES
+from brodmann.pipeline.terminal import STAGES, _last_lines
 from brodmann.pipeline.time_left import TimeLeft, spoken
 
 SNAKEFILE = """
@@ -121,6 +121,15 @@ def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
     assert block[11:] == ["    ERROR: no luck", "    log: logs/b.log"]
     assert "3 steps failed, and 2 that wait for their results were not begun." in done.stdout
     assert "What was found" not in done.stdout and "CalledProcessError" not in done.stdout
+
+
+def test_of_a_progress_bar_the_last_state_is_shown(tmp_path):
+    log = tmp_path / "a.log"
+    assert _last_lines(str(log)) == ["(it has written no log)"]
+    log.write_text("")
+    assert _last_lines(str(log)) == ["(its log is empty)"]
+    log.write_text("loaded\n" + "\r".join(f"{n} %" for n in range(100)) + "\nERROR: no luck\n")
+    assert _last_lines(str(log)) == ["loaded", "99 %", "ERROR: no luck"]
 
 
 def test_on_a_terminal_a_line_is_written_anew(toy):
