@@ -67,13 +67,11 @@ def tell_what_was_found():
 
 def expected_seconds(job):
     """Of a job that loads a model, how long it may take."""
-    # Jobs that are submitted get the GPUs that they ask for.
-    on_gpu = not workflow.local_exec or Path("/proc/driver/nvidia").exists()
     return resources.expected_seconds(
         study,
         job.rule.name,
         job.wildcards.get("model", ""),
-        on_gpu=on_gpu,
+        submitted=not workflow.local_exec,
         data=workspace.root / "data",
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size
-from brodmann.capacity.speed import Speed, known
+from brodmann.capacity.speed import Speed, gpu_here, known
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
 from brodmann.models.cache import Cache
@@ -83,9 +83,12 @@ def runtime_minutes(size: ModelSize, tokens: float, *, on_gpu: bool, attempt: in
 
 
 def expected_seconds(
-    study: Study, rule: str, model: str, *, on_gpu: bool, data: str | Path | None = None
+    study: Study, rule: str, model: str, *, submitted: bool, data: str | Path | None = None
 ) -> float | None:
-    """How long a job may take: as long as last time, else as its tokens; None if it loads no model."""
+    """How long a job may take: as long as last time, else as its tokens; None if it loads no model.
+
+    ``submitted``: to a cluster, which has the GPUs that it asks for.
+    """
     if rule not in PASSES:
         return None
     if (last := measured(model, rule, "s")) is not None:
@@ -96,7 +99,7 @@ def expected_seconds(
     except FileNotFoundError:
         return 60.0
     work = tokens(study, rule, size, prompt_lengths(study, data))
-    on_gpu = on_gpu and study.gpus_of(model) > 0
+    on_gpu = study.gpus_of(model) > 0 and (submitted or gpu_here())
     speed = known(Cache(study.execution.cache), "cuda" if on_gpu else "cpu")
     time = time_of(size, work, on_gpu=on_gpu, speed=speed)
     return 60 * (time.loading + time.working)

@@ -34,6 +34,11 @@ class Speed:
         return self.operations[nearest]
 
 
+def gpu_here() -> bool:
+    """Whether this machine has an NVIDIA GPU, as far as its files say; torch would take seconds."""
+    return Path("/proc/driver/nvidia").exists()
+
+
 def known(cache: Cache, device: str) -> Speed | None:
     """What was measured on this machine, on its CPU or GPU; None if nothing was."""
     found = _read(cache).get(platform.node(), {}).get(device)

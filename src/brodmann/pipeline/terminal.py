@@ -48,7 +48,7 @@ _SHOWN_LINES = 12
 # What Snakemake says in passing that its user should hear.
 _PASSED_ON = (
     *("Unlocked", "Terminating processes", "Will exit after", "Cancelling", "Write-protecting"),
-    *("archived", "Creating conda environment", "Downloading and installing"),
+    *("archived", "Creating conda environment", "Downloading and installing", "Congratulations"),
 )
 # What it says of failed jobs, of which this module says more.
 _SAID_BETTER = ("Exiting because a job", "At least one job", "CalledProcessError in file")
@@ -224,11 +224,10 @@ class Terminal(logging.Handler):
         """The last line of all: what is wrong, and where Snakemake tells it at length."""
         if self._failed:
             rest = self._total - self._done - len(self._failed)
-            waiting = f", and {rest} that wait for their results were not begun" if rest > 0 else ""
+            waiting = f"; steps not begun because of that: {rest}" if rest > 0 else ""
             count = len(self._failed)
-            self._say(
-                f"{count} step{'s' if count > 1 else ''} failed{waiting}. The same command goes on from here."
-            )
+            steps = "1 step" if count == 1 else f"{count} steps"
+            self._say(f"{steps} failed{waiting}. The same command goes on from here.")
         self._say(f"Snakemake's own log: {os.path.relpath(log)}")
 
     def _so_far(self, words: str) -> str:

@@ -9,6 +9,7 @@ from tiny_models import save_tiny
 from brodmann.capacity import calibration, resources, speed
 from brodmann.capacity.sizes import ModelSize
 from brodmann.cli import main
+from brodmann.config.load import load_config
 from brodmann.models.cache import Cache
 from brodmann.runner.footprint import Widths
 
@@ -68,3 +69,29 @@ def test_the_plan_is_by_what_was_measured(tmp_path, monkeypatch, capsys):
         for text in (before, calibrated)
     ]
     assert asked[0] == asked[1] and asked[0]
+
+
+def test_a_pass_may_take_as_long_as_last_time_else_as_its_tokens(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BRODMANN_CACHE", str(tmp_path / "cache"))
+    folder = save_tiny(tmp_path / "weights", "llama", 0)
+    config = {"models": {"m": {"source": f"path:{folder}"}}, "tasks": {"include": ["language/npi"]}}
+    (tmp_path / "config.yaml").write_text(
+        json.dumps({**config, "localizer": {"lesion": {"tasks": []}}})
+    )
+    study = load_config([tmp_path / "config.yaml"], root=root).study
+
+    def expected(rule):
+        return resources.expected_seconds(study, rule, "m", submitted=False, data=root / "data")
+
+    assert expected("overlap") is None
+    # Of twice the speed, half the time.
+    times = []
+    for operations in (1e6, 2e6):
+        speed.keep(Cache(), "cpu", speed.Speed(0.0, {64: operations}))
+        monkeypatch.setattr(resources, "gpu_here", lambda: False)
+        times.append(expected("baseline_pass"))
+    assert times[0] == pytest.approx(2 * times[1], rel=0.01) and times[1] > 0
+    (tmp_path / "benchmarks/m").mkdir(parents=True)
+    (tmp_path / "benchmarks/m/baseline_pass.tsv").write_text("s\th:m:s\n12.5\t0:00:12\n")
+    assert expected("baseline_pass") == 12.5

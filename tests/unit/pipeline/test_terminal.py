@@ -119,7 +119,7 @@ def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
     block = lines[begin + 1 : begin + 14]
     assert block[:11] == [f"    line {n}" for n in range(30, 41)]
     assert block[11:] == ["    ERROR: no luck", "    log: logs/b.log"]
-    assert "3 steps failed, and 2 that wait for their results were not begun." in done.stdout
+    assert "3 steps failed; steps not begun because of that: 2. " in done.stdout
     assert "What was found" not in done.stdout and "CalledProcessError" not in done.stdout
 
 
