@@ -80,7 +80,7 @@ $(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv
 	@touch $@
 
 demo: setup ## Map the embedded model (config.yaml) and say where to look
-	@$(BIN)/snakemake --profile profiles/local --quiet rules
+	@$(BIN)/snakemake --profile profiles/local
 	@$(BIN)/brodmann where
 
 report: setup ## Rebuild the report only

@@ -31,7 +31,13 @@ include: "rules/report.smk"
 onstart:
     tell_what_is_asked(workflow)
     wait_for_jobs_only(workflow)
+    fork_light_jobs(workflow)
     cancel_leftovers(Path.cwd())
+
+
+onsuccess:
+    if terminal is not None:
+        terminal.finished()
 
 
 rule circuits:

@@ -10,9 +10,10 @@ from brodmann.capacity import resources
 from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
-from brodmann.pipeline.driver import tell_what_is_asked, wait_for_jobs_only
+from brodmann.pipeline.driver import fork_light_jobs, tell_what_is_asked, wait_for_jobs_only
 from brodmann.pipeline.stages import MAPS, STAGES
 from brodmann.pipeline.targets import refuse_unknown
+from brodmann.pipeline.terminal import take_over
 from brodmann.pipeline.workspace import Workspace, alternatives
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.store.masks import ORIGIN
@@ -57,3 +58,24 @@ wildcard_constraints:
 def needs(job):
     """What a job that loads a model asks for: GPUs, memory, time."""
     return resources.needs(study, job, workspace.root / "data")
+
+
+def tell_what_was_found():
+    """On the terminal, when nothing is left to do."""
+    from brodmann.report.found import at_the_end
+
+    print(*at_the_end(study, list(map(str, workflow.dag_settings.targets))), sep="\n", flush=True)
+
+
+def expected_seconds(job):
+    """Of a job that loads a model, how long it may take."""
+    return resources.expected_seconds(
+        study,
+        job.rule.name,
+        job.wildcards.get("model", ""),
+        submitted=not workflow.local_exec,
+        data=workspace.root / "data",
+    )
+
+
+terminal = take_over(workflow, expected_seconds, tell_what_was_found)

@@ -90,12 +90,16 @@ class Clone:
     def planned(self, *arguments) -> dict[str, int]:
         """Jobs that a dry run would start: rule -> number."""
         text = self.snakemake("--dry-run", *arguments).stdout
-        table = re.search(r"^job +count\n-+ +-+\n((?:\S+ +\d+\n)+)", text, re.M)
-        if table is None:
+        found = {}
+        for line in text.splitlines():
+            if line.startswith("    "):
+                for rule, count in re.findall(r"(\w+) (\d+)(?=,|$)", line):
+                    found[rule] = found.get(rule, 0) + int(count)
+        to_do = re.search(r"^(\d+) steps? to do", text, re.M)
+        if to_do is None:
             assert "Nothing to be done" in text, text
-            return {}
-        rows = (line.split() for line in table[1].splitlines())
-        return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
+        assert sum(found.values()) == (int(to_do[1]) if to_do else 0), text
+        return found
 
     def ledger(self, model="tiny") -> list[dict]:
         path = self.path / "results" / model / ".store" / "ledger.jsonl"

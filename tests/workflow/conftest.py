@@ -18,7 +18,7 @@ def tiny_weights(tmp_path_factory) -> Path:
 def finished(root, tmp_path_factory, tiny_weights) -> Clone:
     """The study after a complete run. Read-only: use ``study`` to change something."""
     clone = set_up(root, tmp_path_factory.mktemp("study") / "clone", tiny_weights)
-    clone.snakemake()
+    clone.said = clone.snakemake().stdout
     return clone
 
 

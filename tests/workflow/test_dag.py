@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -447,7 +448,6 @@ def test_prompting_reruns_the_model(study):
         "settings": 2,
         "baseline_pass": 1,
         "baseline": 1,
-        "baselines": 1,
     }
 
 
@@ -529,7 +529,8 @@ def test_directory_runs_a_second_study(study, tmp_path):
 
 def test_a_configfile_stands_alone(study, tiny_weights):
     (study.path / "other.yaml").write_text(f"models: {{alone: {{source: 'path:{tiny_weights}'}}}}")
-    text = study.snakemake("--dry-run", "baselines", "--configfile", "other.yaml").stdout
+    given = ("--dry-run", "--printshellcmds", "baselines", "--configfile", "other.yaml")
+    text = study.snakemake(*given).stdout
     assert "results/alone/baseline" in text and "results/tiny" not in text
 
 
@@ -579,7 +580,8 @@ def test_a_bad_task_names_file_item_and_field(fresh):
     fresh.write_task(TASKS[0], definition)
     done = fresh.snakemake("items", check=False)
     assert done.returncode != 0 and "Traceback" not in done.stdout
-    lines = [line for line in done.stdout.splitlines() if line.startswith("ERROR:")]
+    lines = [line for line in done.stdout.splitlines() if "ERROR:" in line]
+    assert len(lines) == len(set(lines))  # in the end of the log, and not beside it
     assert any(f"data/{TASKS[0]}.yaml" in line and "3" in line for line in lines)
     assert any(f"data/{TASKS[0]}.yaml" in line and "5" in line for line in lines)
     assert not (fresh.path / f"results/items/{TASKS[0]}.json").exists()
@@ -639,3 +641,33 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "massive": 7,
         "write_report": 1,
     }
+
+
+def test_a_run_says_what_it_does_and_what_was_found(finished):
+    lines = finished.said.splitlines()
+    for stage in ("Writing the items", "Asking the models", "Silencing the circuits", "Drawing"):
+        (line,) = [line for line in lines if stage in line]
+        assert re.match(r"\[ *\d+ of \d+\] ", line)
+    assert len(lines) < 30 and "\033" not in finished.said
+    assert f"Tasks included: tiny {N} of {N}." in lines
+    assert f"The report: {(finished.path / 'results/report.html').resolve()}" in lines
+
+
+def test_a_changed_threshold_is_summed_up_on_one_screen(study):
+    config = study.config()
+    config["tasks"]["min_items"] = 2
+    study.write_config(config)
+    lines = study.snakemake("--dry-run").stdout.splitlines()
+    assert len(lines) < 25 and max(map(len, lines)) <= 120
+    assert any(line.startswith("Settings have changed") for line in lines)
+
+
+def test_baselines_end_with_a_table_of_accuracies(study):
+    """Also where nothing is left to do."""
+    text = study.snakemake("baselines").stdout
+    baselines = [study.baseline(task) for task in TASKS]
+    rows = [line.split() for line in text.splitlines()]
+    assert ["model", *[task.partition("/")[0] for task in TASKS], "included"] in rows
+    (row,) = [row for row in rows if row[:1] == ["tiny"]]
+    shares = [f"{100 * one['both_correct_accuracy']:.0f}" for one in baselines]
+    assert row[1::5] == [*shares, str(N)]

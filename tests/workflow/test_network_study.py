@@ -129,6 +129,6 @@ def test_what_is_wrong_is_said(study):
 
 
 def test_without_datasets_nothing_is_sought(finished):
-    assert finished.planned("networks") == {"networks": 1}
+    assert finished.planned("networks") == {}
     done = finished.snakemake("networks")
     assert "networks.datasets names no texts" in done.stdout

@@ -6,7 +6,6 @@ on one row and on a batch, how many GPUs that makes, and what a job will ask a c
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from brodmann.capacity import resources
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size, size_of_folder
+from brodmann.capacity.speed import known
 from brodmann.capacity.stage_memory import CUDA_CONTEXT, StageMemory, stage_memory
 from brodmann.config.models import ModelEntry
 from brodmann.config.study import Study
@@ -57,6 +57,7 @@ class ModelPlan:
     stages: tuple[StagePlan, ...]
     gpu_bytes: int
     refused: tuple[str, ...] = ()
+    calibrated: bool = False  # times are by what was measured on this machine
 
     @property
     def gpus(self) -> int:
@@ -152,6 +153,7 @@ def _model_plan(
 ) -> ModelPlan:
     stages = []
     lengths = prompt_lengths(study, data)
+    speed = known(Cache(study.execution.cache), "cuda" if on_gpu else "cpu")
     for stage in passes_of(study, entry.name):
         rule = stage.name
         memory = stage_memory(study, size, rule, "cuda" if on_gpu else "cpu")
@@ -160,13 +162,13 @@ def _model_plan(
             StagePlan(
                 memory,
                 gpus_needed(memory, gpu_bytes, entry.name) if on_gpu else 0,
-                resources.time_of(size, tokens, on_gpu=on_gpu),
+                resources.time_of(size, tokens, on_gpu=on_gpu, speed=speed),
                 resources.memory_mb(size, memory, on_gpu=on_gpu),
                 resources.runtime_minutes(size, tokens, on_gpu=on_gpu),
                 measured_peak(entry.name, rule),
             )
         )
-    return ModelPlan(entry, size, tuple(stages), gpu_bytes)
+    return ModelPlan(entry, size, tuple(stages), gpu_bytes, calibrated=speed is not None)
 
 
 def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
@@ -189,9 +191,5 @@ def batch_taken(stage: StagePlan, gpu_bytes: int) -> int:
 
 def measured_peak(model: str, rule: str, folder: str | Path = "benchmarks") -> int | None:
     """Peak memory (bytes) of a finished job of the study in this folder, as Snakemake measured it."""
-    try:
-        with open(Path(folder) / model / f"{rule}.tsv", encoding="utf-8", newline="") as handle:
-            peaks = [float(row["max_rss"]) for row in csv.DictReader(handle, delimiter="\t")]
-    except (OSError, KeyError, ValueError):
-        return None
-    return int(max(peaks) * 1024 * 1024) if peaks else None
+    peak = resources.measured(model, rule, "max_rss", folder)
+    return None if peak is None else int(peak * 1024 * 1024)

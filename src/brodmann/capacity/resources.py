@@ -7,6 +7,7 @@ tried again with more (``attempt``), and goes on where it was. A profile may rep
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from typing import Any
 
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.sizes import ModelSize, model_size
+from brodmann.capacity.speed import Speed, gpu_here, known
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
+from brodmann.models.cache import Cache
 from brodmann.pipeline.stages import PASSES
 from brodmann.runner.costs import Job, Lengths
 
@@ -63,9 +66,13 @@ class Time:
         return math.ceil(self.working / (LONGEST - self.loading))
 
 
-def time_of(size: ModelSize, tokens: float, *, on_gpu: bool) -> Time:
-    """What it takes to load a model and to run so many tokens through it."""
-    work = 2 * (size.active or size.parameters) * tokens / _SPEED["gpu" if on_gpu else "cpu"]
+def time_of(size: ModelSize, tokens: float, *, on_gpu: bool, speed: Speed | None = None) -> Time:
+    """To load a model and to run so many tokens through it; ``speed``: if it was measured here."""
+    operations = 2 * (size.active or size.parameters) * tokens
+    if speed is not None:
+        working = operations / speed.of(size.widths.hidden)
+        return Time(speed.loading(size.bytes) / 60, working / 60)
+    work = operations / _SPEED["gpu" if on_gpu else "cpu"]
     return Time(size.bytes / _READING / 60, _MARGIN * work / 60)
 
 
@@ -73,6 +80,39 @@ def runtime_minutes(size: ModelSize, tokens: float, *, on_gpu: bool, attempt: in
     """Minutes that a job asks for, within what queues take; what is not done by then is gone on with."""
     minutes = time_of(size, tokens, on_gpu=on_gpu).minutes
     return min(LONGEST, max(SHORTEST, minutes) * attempt)
+
+
+def expected_seconds(
+    study: Study, rule: str, model: str, *, submitted: bool, data: str | Path | None = None
+) -> float | None:
+    """How long a job may take: as long as last time, else as its tokens; None if it loads no model.
+
+    ``submitted``: to a cluster, which has the GPUs that it asks for.
+    """
+    if rule not in PASSES:
+        return None
+    if (last := measured(model, rule, "s")) is not None:
+        return last
+    folder = Path("results", model)
+    try:
+        size = model_size(study.model(model), folder / "model.json", folder / ".source.json")
+    except FileNotFoundError:
+        return 60.0
+    work = tokens(study, rule, size, prompt_lengths(study, data))
+    on_gpu = study.gpus_of(model) > 0 and (submitted or gpu_here())
+    speed = known(Cache(study.execution.cache), "cuda" if on_gpu else "cpu")
+    time = time_of(size, work, on_gpu=on_gpu, speed=speed)
+    return 60 * (time.loading + time.working)
+
+
+def measured(model: str, rule: str, column: str, folder: str | Path = "benchmarks") -> float | None:
+    """What Snakemake measured of a finished job of the study in this folder: ``s``, ``max_rss`` (MiB), ..."""
+    try:
+        with open(Path(folder) / model / f"{rule}.tsv", encoding="utf-8", newline="") as handle:
+            found = [float(row[column]) for row in csv.DictReader(handle, delimiter="\t")]
+    except (OSError, KeyError, ValueError):
+        return None
+    return max(found, default=None)
 
 
 def tokens(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from brodmann.capacity import resources
-from brodmann.capacity.plan import GB, ModelPlan, batch_taken, plan
+from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
+from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
+from brodmann.models.cache import Cache
+from brodmann.pipeline.time_left import spoken
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="beside the peaks of a study that ran on the CPU here",
     )
+    says = "measure this machine for a few seconds first; later plans know, too"
+    add("--calibrate", action="store_true", help=says)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,10 +44,28 @@ def run(options: argparse.Namespace) -> int:
                 "--model", f"no model '{name}'", did_you_mean(name, study.run_models)
             )
     on_cpu = options.cpu or options.measured
+    if options.calibrate:
+        on_cpu = _calibrate(study, names, on_cpu)
     plans = plan(study, names, data=ROOT / "data", on_cpu=on_cpu, gpu_gb=options.gpu_memory)
     for found in plans:
         print(table(found, measured=options.measured))
     return 0
+
+
+def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
+    """Measure how fast models of these sizes run here; whether that is on the CPU, as it is without a GPU."""
+    import torch
+
+    from brodmann.capacity.calibration import calibrate
+
+    cache = Cache(study.execution.cache)
+    sizes = [find_size(study.model(name), cache, Path("results")).widths for name in names]
+    wants_gpu = not on_cpu and any(study.gpus_of(name) for name in names)
+    on_gpu = wants_gpu and torch.cuda.is_available()
+    what = "the GPU" if on_gpu else "the CPU, as there is no GPU" if wants_gpu else "the CPU"
+    print(f"Measuring this machine: {what}", file=sys.stderr)
+    calibrate(cache, {one.hidden: one for one in sizes}.values(), "cuda" if on_gpu else "cpu")
+    return not on_gpu
 
 
 def table(found: ModelPlan, *, measured: bool = False) -> str:
@@ -66,7 +91,7 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             _show(batch_taken(stage, found.gpu_bytes)),
             _show(memory.gathered),
             str(stage.gpus),
-            _duration(stage.time.minutes),
+            _duration(stage.time, found.calibrated),
             str(stage.mem_mb),
             f"{stage.runtime} min",
         ]
@@ -81,6 +106,13 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             *(c.rjust(w) for c, w in zip(row[1:], wide[1:], strict=True)),
         ]
         lines.append("  " + "  ".join(cells))
+    together = sum(60 * (stage.time.loading + stage.time.working) for stage in found.stages)
+    basis = (
+        "as measured here"
+        if found.calibrated
+        else "brodmann plan --calibrate measures this machine"
+    )
+    lines.append(f"  all stages: about {spoken(max(60.0, together))} ({basis})")
     lines += [f"  {line}" for line in _resubmissions(found)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
@@ -102,10 +134,10 @@ def _resubmissions(found: ModelPlan) -> Iterator[str]:
         )
 
 
-def _duration(minutes: int) -> str:
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} days"
+def _duration(time: resources.Time, calibrated: bool) -> str:
+    """In seconds only where they were measured."""
+    seconds = 60 * (time.loading + time.working)
+    return spoken(seconds if calibrated else 60 * math.ceil(seconds / 60))
 
 
 def _parameters(count: int) -> str:

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
+from brodmann.figures.registry import families
+from brodmann.pipeline import stages
+from brodmann.pipeline.forks import Forks
 from brodmann.runner import asked
+from brodmann.statistics import registry
+
+# What every job imports; and what figures, and tables, import beside the module of their function.
+_ALL = ("brodmann.pipeline.job", "brodmann.pipeline.stages")
+_DRAWING = (
+    *("brodmann.figures.draw", "seaborn", "matplotlib.pyplot"),
+    *("matplotlib.backends.backend_pdf", "fontTools.subset"),
+)
+_TESTING = ("brodmann.statistics.study_tables", "scipy.stats")
+# Of the rules that belong to no stage.
+_OTHERS = {
+    "expand_items": ("brodmann.pipeline.items",),
+    "expand_second_items": ("brodmann.pipeline.items",),
+    "fetch_model": ("brodmann.pipeline.models",),
+    "printed_tables": _TESTING,
+    "methods": ("brodmann.report.methods",),
+    "write_report": ("brodmann.report.page", "brodmann.report.compose"),
+}
 
 
 def tell_what_is_asked(workflow: Any) -> None:
@@ -26,3 +49,35 @@ def wait_for_jobs_only(workflow: Any) -> None:
     scheduler = getattr(workflow, "scheduler", None)
     if getattr(scheduler, "job_rate_limiter", None) is not None:
         scheduler.job_rate_limiter = None
+
+
+def fork_light_jobs(workflow: Any) -> None:
+    """Start jobs that load no model as forks (``forks``), where they use the driver's own environment."""
+    from snakemake.script import PythonScript
+
+    if not workflow.is_main_process or not sys.platform.startswith("linux"):
+        return
+    forks, as_process = Forks(), PythonScript.execute_script
+
+    def execute_script(job: Any, fname: str, edit: bool = False) -> None:
+        elsewhere = job.conda_env or job.container_img or job.env_modules or job.shadow_dir
+        if elsewhere or edit or job.bench_record or job.rulename in stages.PASSES:
+            return as_process(job, fname, edit)
+        if code := forks.run(fname, (*_ALL, *_imported(job.rulename)), job.resources.get("tmpdir")):
+            raise subprocess.CalledProcessError(code, [sys.executable, fname])
+
+    PythonScript.execute_script = execute_script
+
+
+def _imported(rule: str) -> tuple[str, ...]:
+    """What a fork for the rule should have imported."""
+    if rule in stages.JOBS:
+        return (stages.JOBS[rule].partition(":")[0],)
+    for job in registry.JOBS:
+        if job.rule == rule:
+            return (*_TESTING, f"brodmann.statistics.stages.{job.write.partition(':')[0]}")
+    for family in families():
+        if family.rule == rule:
+            drawn = {one.draw.partition(":")[0] for one in family.figures}
+            return (*_DRAWING, *(f"brodmann.figures.{module}" for module in sorted(drawn)))
+    return _OTHERS.get(rule, ())

@@ -19,6 +19,8 @@ from brodmann.errors import Problem, UserError
 
 log = logging.getLogger("brodmann")
 
+# Set by a driver that shows the ends of failed jobs' logs (``terminal``).
+LOGS_ARE_SHOWN = "BRODMANN_LOGS_ARE_SHOWN"
 _ROOM = "make room, then run the same command again: what is finished is kept"
 _RIGHTS = "give yourself the right to write there, or use --directory"
 _ADVICE = {
@@ -81,7 +83,7 @@ def running(snakemake: Any) -> Iterator[Study]:
             _fail([problem], stream, terminal)
         with contextlib.suppress(OSError):
             traceback.print_exc(file=stream)
-        if stream is not terminal:
+        if stream is not terminal and LOGS_ARE_SHOWN not in os.environ:
             place = f" (see {path})" if path else ""
             print(f"ERROR: {type(error).__name__}: {error}{place}", file=terminal)
         sys.exit(1)
@@ -105,11 +107,15 @@ def _log_file(path: Path | None, terminal: TextIO) -> TextIO:
 
 
 def _fail(problems: Iterable[Problem | str], stream: TextIO, terminal: TextIO) -> NoReturn:
-    """Print every problem in the log and on the terminal, and end the job."""
+    """Print every problem in the log, and on the terminal unless the log is shown there; end the job."""
     for problem in problems:
+        told = False
         for place in dict.fromkeys((stream, terminal)):
+            if told and LOGS_ARE_SHOWN in os.environ:
+                break
             with contextlib.suppress(OSError):  # a full disk has no room for the log either
                 print(f"ERROR: {problem}", file=place)
+                told = True
     sys.exit(1)
 
 

@@ -105,11 +105,3 @@ def test_tasks_may_follow_a_configfile(check, tmp_path, capsys):
     assert cli.main(["export-lm-eval", "--out", out, "--configfile", file, "language/npi"]) == 0
     assert cli.main(["items", "language/*", "--configfile", file]) == 1
     assert "name one: language/" in capsys.readouterr().err
-
-
-def test_where_results_are(tmp_path, capsys):
-    assert cli.main(["where", "--directory", str(tmp_path)]) == 1
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "report.html").touch()
-    assert cli.main(["where", "--directory", str(tmp_path)]) == 0
-    assert f"{tmp_path}/results/report.html" in capsys.readouterr().out

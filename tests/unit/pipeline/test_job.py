@@ -1,11 +1,13 @@
 """How a job's function gets its arguments: by name, from what Snakemake hands to a script."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from snakemake.iocontainers import Namedlist
 
 from brodmann.config.load import load_config
+from brodmann.errors import UserError
 from brodmann.files import read_json
 from brodmann.pipeline import job
 from brodmann.pipeline.workspace import Workspace
@@ -51,3 +53,16 @@ def test_a_function_is_called_for_each_member_of_a_sequence(called, tmp_path):
     more = [{"path": file, "value": n} for n, file in enumerate(files)]
     job.run(called, WRITE, {"settings": lambda _: more})
     assert [read_json(file) for file in files] == [0, 1, 2]
+
+
+def test_where_the_log_is_shown_an_error_is_said_in_it_alone(called, capsys, monkeypatch):
+    def refuse(_):
+        raise UserError.at("here", "no luck")
+
+    for shown in (False, True):
+        if shown:
+            monkeypatch.setenv(job.LOGS_ARE_SHOWN, "1")
+        with pytest.raises(SystemExit):
+            job.run(called, WRITE, {"settings": refuse})
+        assert Path(called.log[0]).read_text() == "ERROR: here: no luck\n"
+        assert capsys.readouterr().err == ("" if shown else "ERROR: here: no luck\n")

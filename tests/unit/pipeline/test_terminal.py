@@ -1,0 +1,195 @@
+"""What a user reads while Snakemake runs: of a toy workflow, in Snakemake itself."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from brodmann.pipeline.dry_run import summary
+from brodmann.pipeline.terminal import STAGES, _last_lines
+from brodmann.pipeline.time_left import TimeLeft, spoken
+
+SNAKEFILE = """
+from brodmann.pipeline.terminal import take_over
+
+terminal = take_over(workflow, lambda job: None, lambda: print("What was found", flush=True))
+
+onsuccess:
+    if terminal is not None:
+        terminal.finished()
+
+rule all:
+    input: "figures/drawn"
+
+include: "rules/items.smk"
+include: "rules/figures/figures.smk"
+"""
+ITEMS = """
+rule expand_items:
+    output: "items/{task}"
+    log: "logs/{task}.log"
+    message: "{wildcards.task}: writing the items"
+    shell: "echo {wildcards.task} > {output}"
+"""
+FIGURES = """
+rule figure:
+    input: expand("items/{task}", task=["a", "b", "c"])
+    output: "figures/drawn"
+    params: size=1
+    log: "logs/drawn.log"
+    message: "Drawing it"
+    shell: "cat {input} > {output}"
+"""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    files = {"Snakefile": SNAKEFILE, "rules/items.smk": ITEMS, "rules/figures/figures.smk": FIGURES}
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+        return subprocess.run(command, cwd=tmp_path, text=True, **options)
+
+    run.path = tmp_path
+    return run
+
+
+def said(done):
+    """Without what Snakemake says before it reads a Snakefile."""
+    return [line for line in done.stdout.splitlines() if not line.startswith("Assuming unrestr")]
+
+
+def test_a_run_says_its_stages_and_what_was_found(toy):
+    done = toy(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    lines = said(done)
+    assert lines[0] == "[0 of 5] Writing the items of the tasks"
+    assert re.fullmatch(r"\[3 of 5\] Drawing the figures, about \d+ (s|min) left", lines[1])
+    assert re.fullmatch(r"All 5 steps are done \(\d+ (s|min)\)\.", lines[2])
+    assert lines[3] == "What was found"
+    log = lines[4].removeprefix("Snakemake's own log: ")
+    assert len(lines) == 5 and "\r" not in done.stdout and "\033" not in done.stdout
+    # Snakemake's own account is where it says.
+    assert "5 of 5 steps (100%) done" in (toy.path / log).read_text()
+
+    # With nothing left to do, it is said again.
+    again = said(toy(stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    assert again[0].startswith("Nothing to be done") and again[1] == "What was found"
+
+
+def test_a_dry_run_counts_rules_by_reason(toy):
+    done = toy("--dry-run", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    text = done.stdout
+    assert text.startswith("4 steps to do; nothing has been run.\n\nNot made yet:\n    ")
+    assert "expand_items 3" in text and "figure 1" in text
+    assert not (toy.path / "figures").exists()
+    # Whoever asks for more gets Snakemake's own account.
+    long = toy("--dry-run", "--printshellcmds", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert "Reason: Missing output files: figures/drawn" in long.stdout
+    assert "steps to do" not in long.stdout
+
+
+def test_a_rule_and_its_number_stay_on_one_line():
+    jobs = {"Not made yet": Counter({f"rule_{'x' * n}": n for n in range(1, 41)})}
+    lines = summary(jobs)
+    found = [pair for line in lines[3:] for pair in re.findall(r"rule_(x+) (\d+)", line)]
+    assert [len(name) for name, _ in found] == list(range(1, 41))
+    assert all(len(name) == int(number) for name, number in found)
+    assert lines[0] == f"{sum(range(41))} steps to do; nothing has been run."
+
+
+def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
+    path = toy.path / "rules/items.smk"
+    command = (
+        "for n in $(seq 40); do echo line $n; done > {log}; echo ERROR: no luck >> {log}; exit 3"
+    )
+    path.write_text(ITEMS.replace("echo {wildcards.task} > {output}", command))
+    done = toy("--keep-going", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode != 0
+    lines = said(done)
+    begin = lines.index("Failed: b: writing the items (rule expand_items)")
+    block = lines[begin + 1 : begin + 14]
+    assert block[:11] == [f"    line {n}" for n in range(30, 41)]
+    assert block[11:] == ["    ERROR: no luck", "    log: logs/b.log"]
+    assert "3 steps failed; steps not begun because of that: 2. " in done.stdout
+    assert "What was found" not in done.stdout and "CalledProcessError" not in done.stdout
+
+
+def test_of_a_progress_bar_the_last_state_is_shown(tmp_path):
+    log = tmp_path / "a.log"
+    assert _last_lines(str(log)) == ["(it has written no log)"]
+    log.write_text("")
+    assert _last_lines(str(log)) == ["(its log is empty)"]
+    log.write_text("loaded\n" + "\r".join(f"{n} %" for n in range(100)) + "\nERROR: no luck\n")
+    assert _last_lines(str(log)) == ["loaded", "99 %", "ERROR: no luck"]
+
+
+def test_on_a_terminal_a_line_is_written_anew(toy):
+    ours, theirs = pty.openpty()
+    done = toy(stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    text = b""
+    while chunk := _read(ours):
+        text += chunk
+    os.close(ours)
+    text = text.decode()
+    assert done.returncode == 0, text
+    # What stays when each line that is written anew is wiped out.
+    stays = re.sub(r"[^\n]*\033\[K", "", text.replace("\r\n", "\n"))
+    assert "[3 of 5] Drawing the figures" in stays and "All 5 steps are done" in stays
+    assert "writing the items" in text and "writing the items" not in stays
+
+
+def _read(number):
+    try:
+        return os.read(number, 4096)
+    except OSError:  # nobody writes any more
+        return b""
+
+
+def test_every_file_of_rules_has_a_stage(root):
+    for path in (root / "rules").rglob("*.smk"):
+        names = {f"{path.parent.name}/{path.stem}", path.parent.name, path.stem}
+        assert names & set(STAGES) or path.stem in ("common", "settings"), path
+
+
+def test_the_time_that_is_left():
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    for number in range(4):
+        left.expect(number, "light", None)
+    left.expect("first", "pass", 100.0)
+    left.expect("second", "pass", 300.0)
+    for number in range(3):
+        left.start(number)
+        assert left.seconds() is None  # too few have finished
+        now[0] += 2.0
+        left.finish(number)
+    # One light job of 2 s as its rule's others, and the passes as expected, one at a time.
+    assert left.seconds() == pytest.approx(2 + 100 + 300)
+    left.start("first")
+    now[0] += 50.0
+    left.finish("first")
+    # It took half of what was expected: so will the second.
+    assert left.seconds() == pytest.approx(2 + 150)
+    left.start("second")
+    left.start(3)
+    now[0] += 10.0
+    # Two have run at once for 10 s of 66: of the second 140 s are left, of the light job nothing.
+    assert left.seconds() == pytest.approx(140 / ((56 + 20) / 66))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (7199, "2.0 h"), (3 * 86400, "3.0 days")],
+)
+def test_durations_in_words(seconds, words):
+    assert spoken(seconds) == words
