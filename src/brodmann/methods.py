@@ -32,7 +32,7 @@ METHODS = {
     "forecast": 1,  # first-order forecast of ablations
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 2,  # modularity, clustering, consistency
+    "structure": 3,  # modularity, clustering, consistency
     "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it

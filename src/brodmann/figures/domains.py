@@ -17,16 +17,20 @@ from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.inventory import AVERAGE
 
-PAIRS = ("within", "to_others", "from_others")
+# Kinds of pairs; overlap has no direction, and of it there are only the first two.
 NAMES = {
-    "within": "within the domain",
-    "to_others": "domain → others",
-    "from_others": "others → domain",
+    "within": "two tasks of the domain",
+    "across": "one task of the domain",
+    "to_others": "its circuits, other tasks",
+    "from_others": "other circuits, its tasks",
 }
-# Of a symmetric measure there are two kinds only.
-ACROSS = "domain and others (across)"
-# The second cue beside how strong the colour is.
-STYLES = {"within": (1.0, ""), "to_others": (0.55, "//////"), "from_others": (0.25, "......")}
+# How strong the colour is, and a second cue beside it.
+STYLES = {
+    "within": (1.0, ""),
+    "across": (0.45, "//////"),
+    "to_others": (0.55, "//////"),
+    "from_others": (0.25, "......"),
+}
 PANELS_PER_ROW = 3
 PANEL_HEIGHT = 2.0  # inches
 
@@ -50,9 +54,8 @@ def _panels(
     shown = sorted((n for n in names if n == AVERAGE or n in labels), key=lambda n: n != AVERAGE)
     rows = []
     for _, row in table[table["model"].isin(shown)].iterrows():
-        groups = (("within", "within"), ("out", "to_others"))
-        # Overlap has no direction.
-        for column, pair in (*groups, ("into", "from_others")) if drop else groups:
+        ways = (("out", "to_others"), ("into", "from_others")) if drop else (("cross", "across"),)
+        for column, pair in (("within", "within"), *ways):
             values = row[column], row[f"{column}_sem"], row[f"n_{column}"]
             rows.append((row["model"], row["domain"], pair, *values))
     data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
