@@ -22,5 +22,5 @@ def run(options: argparse.Namespace) -> int:
     print(f"\nThe report:              {report}")
     print(f"A methods section:       {results / 'methods.md'}")
     print(f"Tables of statistics:    {results / 'statistics'}")
-    print(f"Figures (PNG, PDF, CSV): {results / 'figures'}")
+    print(f"Figures (SVG, PDF, PNG, CSV): {results / 'figures'}")
     return 0

@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
+from brodmann.figures import hover
 from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.figures.panels import head, whole_numbers
 from brodmann.figures.registry import Asked, Files
-from brodmann.figures.style import DOUBLE, add_title, empty_figure, title_height
+from brodmann.figures.style import SINGLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
-SPACES = {"units": "shared units (IoU)", "written": "written by circuits", "layers": "common depth"}
+SPACES = {"units": "units in common", "written": "written by circuits", "layers": "common depth"}
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
 _STYLES = ("-", "--", ":", "-.")
 _SURE = 0.05
@@ -47,21 +48,21 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
         return empty_figure(title, "; ".join(left_out) or "no two maps can be compared")
     names = list(dict.fromkeys(map(_pair, compared.to_dict("records"))))
     spaces = [space for space in SPACES if space in set(compared["space"])]
-    height = 0.5 + 0.15 * len(names)
-    depth = 1.9
-    size = (DOUBLE, height + depth + 0.6 + title_height(title, DOUBLE))
+    heights = [0.5 + 0.15 * len(names)] * len(spaces) + [1.6]
+    size = (SINGLE, sum(heights) + 0.4 + title_height(title, SINGLE))
     figure = plt.figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(2, len(spaces), height_ratios=(height, depth))
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     first = None
     for place, space in enumerate(spaces):
-        axes = figure.add_subplot(grid[0, place], sharey=first)
+        axes = figure.add_subplot(grid[place, 0], sharey=first, sharex=first)
         _ratios(axes, compared[compared["space"] == space], names)
         head(axes, SPACES[space])
-        axes.tick_params(axis="y", labelleft=first is None)
         first = first or axes
-    first.set_yticks(range(len(names)), names, fontsize=6.5)
+    first.set_yticks(range(len(names)), names)
     first.set_ylim(len(names) - 0.5, -0.5)
-    _depth(figure.add_subplot(grid[1, :]), layers)
+    # Marks at the edge are to be whole.
+    first.set_xlim(0, 1.08 * max(1.0, float(compared["ratio"].max())))
+    _depth(figure.add_subplot(grid[-1, 0]), layers)
     add_title(figure, "; ".join([title, *left_out]))
     return figure
 
@@ -91,9 +92,8 @@ def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
         face = "#222222" if float(row["q"]) < _SURE else "none"
         place = float(row["ratio"]), names.index(_pair(row))
         axes.plot(*place, "o", color="#222222", markersize=4, markerfacecolor=face)
+        hover.point(axes, *place, f"{_pair(row)}: {place[0]:.2f} times chance, q = {row['q']:.2g}")
     axes.axvline(1, color="#999999", linewidth=0.7, zorder=0)
-    # Marks at the edge are to be whole.
-    axes.set_xlim(0, 1.08 * max(1.0, float(table["ratio"].max())))
     axes.set_xlabel("observed / chance")
     axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -112,4 +112,5 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
     whole_numbers(axes.xaxis)
-    axes.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.6)
+    place = {"loc": "upper left", "bbox_to_anchor": (0, -0.3), "borderaxespad": 0, "borderpad": 0}
+    axes.legend(ncols=2, handlelength=2.6, **place)

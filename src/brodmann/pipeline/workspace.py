@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,14 @@ class Workspace:
 
     def figure_settings(self, family: Family) -> Callable[[Any], dict[str, Any]]:
         """What decides how its figures look, beside their files."""
-        return lambda wildcards: dict(family.settings(self._at(wildcards)))
+        return lambda wildcards: {**family.settings(self._at(wildcards)), "names": self.titles}
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What tasks are called: the study's, and any that results of other models may be of."""
+        data = self.root / "data"
+        others = catalogue.list_tasks(data) if self.folders else ()
+        return catalogue.task_titles(data, {*self.study.tasks.selected, *others})
 
     def _at(self, wildcards: Any) -> Scene:
         model = wildcards.get("shown") or wildcards.get("model", "")

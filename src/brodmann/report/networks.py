@@ -36,7 +36,7 @@ def networks_section(sources: Sources) -> Section:
             f"Networks over a text: {name}, {dataset}",
         )
         [caption] = sources.say("networks.course", f"results/{folder}/course.{dataset}.html")
-        path = sources.results / folder / f"course.{dataset}.png"
+        path = sources.results / folder / f"course.{dataset}.svg"
         courses.append(Picture(path, title, caption, folder))
     return Section(
         "Functional networks",

@@ -14,6 +14,7 @@ from brodmann.figures.networks import (
     draw_template_iou,
     iou_square,
 )
+from brodmann.figures.registry import ENDINGS
 from brodmann.networks.consistency import (
     DatasetNetworks,
     SampleNetworks,
@@ -113,7 +114,7 @@ def test_everything_is_drawn(tmp_path, shape):
     draw_family("network_map_figures", tables, settings, model="tiny", folder=tmp_path / "figures")
     written = {path.name for path in (tmp_path / "figures").iterdir()}
     names = {name: f"networks_{name}.tiny" for name in frames}
-    assert written == {f"{n}{end}" for n in names.values() for end in (".png", ".pdf", ".csv")}
+    assert written == {f"{n}{end}" for n in names.values() for end in ENDINGS}
     for name in frames:
         again = pd.read_csv(tmp_path / "figures" / f"{names[name]}.csv")
         assert len(again) == len(frames[name])

@@ -110,7 +110,10 @@ def test_mirrored_cells_count_once(missing):
             ours = (LABELS[a] == domain) + (LABELS[b] == domain)
             if ours and np.isfinite(matrix[a, b]):
                 pairs[ours == 2].append(matrix[a, b])
-        for cells, values in ((part.contrast.within, pairs[True]), (part.contrast.cross, pairs[False])):
+        for cells, values in (
+            (part.contrast.within, pairs[True]),
+            (part.contrast.cross, pairs[False]),
+        ):
             assert cells.n == len(values)
             if len(values) > 1:
                 assert cells.mean == pytest.approx(np.mean(values))
