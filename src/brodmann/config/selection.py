@@ -27,7 +27,7 @@ def selection_words(selection: str, units: str) -> str:
     )
     low, _, high = which.removeprefix("range-").partition("-")
     words = {"top": "the most selective", "least": "the least selective"}
-    ranked = f"from the {low}th to the {high}th percentile"
+    ranked = f"percentiles {low} to {high}"
     return f"{number}, {ranked if which.startswith('range-') else words.get(which, which)}"
 
 

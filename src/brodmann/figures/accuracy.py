@@ -75,7 +75,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     axes = figure.add_axes(place(left, sum(foot), *heat))
     look = {"cmap": "viridis", "vmin": 50, "vmax": 100, "aspect": "auto"}
     image = axes.imshow(values, **look)
-    axes.set_facecolor(MISSING)
+    axes.patch.set(**MISSING)
     axes.set_xticks(np.arange(1, len(models)) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, len(tasks)) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=0.4)

@@ -22,6 +22,7 @@ from brodmann.store.tables import read_table
 _ALL = " all"  # ends the name of all networks of a dataset together
 SPACES = {"units": "units in common", "written": "written by circuits", "layers": "common depth"}
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
+_MARKERS = {"circuit": "o", "localizer": "s", "network": "^"}
 _STYLES = ("-", "--", ":", "-.")
 _SURE = 0.05
 
@@ -106,9 +107,16 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
             "color": COLOURS[str(method)],
             "ls": _STYLES[seen[method] % len(_STYLES)],
             "lw": 1.2,
+            # In grey the colours look alike.
+            "marker": _MARKERS[str(method)],
+            "ms": 3,
+            "markevery": 0.15,
         }
         seen[method] += 1
-        axes.plot(own["layer"], 100 * own["share"], label=_called(str(method), str(name)), **look)
+        label = _called(str(method), str(name))
+        axes.plot(own["layer"], 100 * own["share"], label=label, **look)
+        for layer, share in own[["layer", "share"]].itertuples(index=False):
+            hover.point(axes, layer, 100 * share, f"{label}, layer {layer}: {100 * share:.1f} %")
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
     whole_numbers(axes.xaxis)

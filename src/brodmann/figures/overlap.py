@@ -29,9 +29,9 @@ LABEL_GAP, NUMBER = 0.06, 0.16
 PRINTED, PITCH = 0.18, style.TYPE * 1.02 / 72
 BAR = 0.08
 # From this many tasks on a figure is as wide as a page.
-MANY = 20
-MISSING = "#E4E4E4"
-COLUMNS = 4  # of the legend
+MANY = 17
+# Cells without a value; hatched, for in grey their colour is that of small values.
+MISSING = {"facecolor": "#E4E4E4", "edgecolor": "white", "hatch": "xxxxx", "linewidth": 0}
 
 TITLES = {
     "containment": "shared units (% of a circuit)",
@@ -110,9 +110,14 @@ def draw_square(
     cell = min(LARGEST_CELL, (width - labels - STRIP_GAP - STRIP - 0.05) / count)
     side = cell * count
     handles = _handles(tasks, missing if np.isnan(values).any() else "")
+    columns = 4 if width == style.SINGLE else 6  # of the legend
     head = style.title_height(title, width) + STRIP_GAP + STRIP + 0.08
     lines = 1 + any(names)  # the columns' numbers, and what rows and columns are
-    foot = (lines + 1) * style.LINE, BAR + 3.6 * style.LINE, _lines(handles) * 1.25 * style.LINE
+    foot = (
+        (lines + 1) * style.LINE,
+        BAR + 3.6 * style.LINE,
+        -(-len(handles) // columns) * 1.25 * style.LINE,
+    )
     height = head + side + sum(foot)
     figure = plt.figure(figsize=(width, height))
 
@@ -121,7 +126,7 @@ def draw_square(
 
     axes = figure.add_axes(place(labels, sum(foot), side, side))
     image = axes.imshow(values, cmap="magma_r", vmin=limits[0], vmax=limits[1], aspect="auto")
-    axes.set_facecolor(MISSING)
+    axes.patch.set(**MISSING)
     label_tasks(axes, tasks, cell)
     separate_domains(axes, tasks, cell)
     axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))
@@ -133,15 +138,10 @@ def draw_square(
     bar = figure.add_axes(place(0.05, foot[2] + 2.8 * style.LINE, width - 0.15, BAR))
     found = colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
     found.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}"))
-    place_below = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "ncols": COLUMNS}
+    place_below = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "ncols": columns}
     figure.legend(handles=handles, borderaxespad=0, columnspacing=1, **place_below)
     style.add_title(figure, title)
     return figure
-
-
-def _lines(handles: Sequence[Patch]) -> int:
-    """Of the legend."""
-    return -(-len(handles) // COLUMNS)
 
 
 def _tell(axes: Axes, values: np.ndarray, tasks: Sequence[str], row: str, column: str) -> None:
@@ -158,7 +158,7 @@ def _tell(axes: Axes, values: np.ndarray, tasks: Sequence[str], row: str, column
 def _handles(tasks: Sequence[str], missing: str) -> list[Patch]:
     """The domains in the order of the rows, and ``missing``: what grey cells are."""
     handles = domain_patches(tasks)
-    return [*handles, Patch(color=MISSING, label=missing)] if missing else handles
+    return [*handles, Patch(label=missing, **MISSING)] if missing else handles
 
 
 def label_tasks(axes: Axes, tasks: Sequence[str], cell: float) -> None:

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from brodmann.circuits.against_controls import COLUMNS as CONTROL_COLUMNS
 from brodmann.circuits.against_controls import GROUPS
 from brodmann.config.load import load_config
+from brodmann.config.selection import selection_words
 from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.chord import (
@@ -30,7 +31,7 @@ from brodmann.figures.consistency import draw_consistency, draw_structure_functi
 from brodmann.figures.controls import draw_controls
 from brodmann.figures.domains import draw_domains
 from brodmann.figures.overlap import draw_overlap
-from brodmann.figures.registry import NOTHING, Scene, families
+from brodmann.figures.registry import NOTHING, Scene, families, family_of
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import (
     DOMAIN_HATCHES,
@@ -48,6 +49,7 @@ from brodmann.figures.style import (
 )
 from brodmann.statistics.accuracy import COLUMNS
 from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
+from brodmann.statistics.inventory import Inventory
 from brodmann.tasks.catalogue import DOMAINS, domain_of
 
 MANY = (
@@ -263,6 +265,19 @@ def test_an_overlap_has_one_width_in_all_diagrams():
         widths.append(degrees * overlap)
         assert all(sizes[task] >= total for task, total in one.sums.items())
     assert widths[0] / widths[1] == pytest.approx(8)
+
+
+def test_all_models_and_the_average_set_the_scale_of_chords(root, tmp_path):
+    (tmp_path / "config.yaml").write_text("models: {a: {source: 'hf:o/a'}, b: {source: 'hf:o/b'}}")
+    study = load_config([tmp_path / "config.yaml"], root=root).study
+    scene = Scene(study, Inventory.of(study, {}), "a", "neurons")
+    family = family_of("overlap_figures")
+    place = "results/{}/overlap/neurons/positive-0.1pct.containment.csv"
+    every = [place.format(model) for model in ("a", "b", "average")]
+    assert [family.reads(scene.at(m, "neurons"))["every"] for m in "ab"] == [every, every]
+    assert "on one scale for all models" in family.figures[0].captions["overlap"]
+    # Titles say the circuits in words.
+    assert family.settings(scene)["title"] == "a: circuits of 0.1 % of neurons, positive"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -497,6 +512,19 @@ def test_domains_differ_in_more_than_colour():
     assert len(set(DOMAIN_MARKERS.values())) == 4 and len(set(DOMAIN_HATCHES.values())) == 5
     found = ordered_domains(["all", "zoo", "social", "shared", "language", "art"])
     assert found == ["language", "social", "art", "zoo", "shared", "all"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        ("positive-0.1pct", "0.1 % of units, positive"),
+        ("top-1.0pct", "1 % of units, the most selective"),
+        ("least-172units", "172 units, the least selective"),
+        ("range-90-99.5-1.0pct", "1 % of units, percentiles 90 to 99.5"),
+    ],
+)
+def test_selections_are_said_in_words(selection, words):
+    assert selection_words(selection, "units") == words
 
 
 def test_text_can_be_read():
