@@ -56,13 +56,18 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     included = table["included"].to_numpy(dtype=bool).reshape(values.T.shape).T
     names = [called(model, controls) for model in models]
     left = max(style.text_width(style.task_label(task)) for task in tasks) + STRIP + 0.12
-    longest = max(map(style.text_width, names))
-    cell = min(CELL_WIDTH, max((style.SINGLE - left - 0.05) / len(models), NARROWEST))
-    cell = min(cell, (style.LARGEST - left - 0.05) / len(models))
+    room = (style.SINGLE - left - 0.05) / len(models)
+    lines = [name.replace(" (", "\n(") for name in names]
+    across = max(style.text_width(part) for name in lines for part in name.split("\n")) + 0.08
+    if across <= room:
+        cell, above, shown, turn = across, 2 * style.LINE, lines, 0
+    else:
+        cell = min(CELL_WIDTH, max(room, NARROWEST), (style.LARGEST - left - 0.05) / len(models))
+        above, shown, turn = max(map(style.text_width, names)), names, 90
+    above += 0.1
     row = min(ROW, (style.LARGEST - 2) / len(tasks))
     heat = cell * len(models), row * len(tasks)
     handles = domain_patches(tasks)
-    above = longest + 0.1
     crossed = not included.all()
     foot = BAR + 3.2 * style.LINE, (-(-len(handles) // 4) * 1.25 + crossed) * style.LINE + 0.1
     width = max(left + heat[0] + 0.05, style.SINGLE)
@@ -85,7 +90,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     axes.tick_params(axis="x", pad=2)
     axes.spines[:].set_visible(False)
     steps = int(np.ceil(style.LINE / cell)), int(np.ceil(0.9 * style.LINE / row))
-    axes.set_xticks(range(0, len(models), steps[0]), names[:: steps[0]], rotation=90)
+    axes.set_xticks(range(0, len(models), steps[0]), shown[:: steps[0]], rotation=turn)
     labels = [style.task_label(task) for task in tasks]
     axes.set_yticks(range(0, len(tasks), steps[1]), labels[:: steps[1]])
     if cell >= PRINTED and steps[1] == 1:

@@ -38,7 +38,7 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
             text += f"same sign {own['sign_agreement'].mean():.2f}"
         head(axes, text)
         axes.set_xlabel(one.label)
-    panels[0].set_ylabel("effect of patching the unit")
+    panels[0].set_ylabel("effect of patching the unit\n(log-probability)")
     style.add_title(figure, title)
     domains = style.ordered_domains(units["task"].map(domain_of))
     handles = [domain_dot(domain) for domain in domains]

@@ -86,7 +86,7 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
     for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
-        head(axes, name)
+        head(axes, name.replace(": ", ":\n"))
         if not len(finite):
             style.state_empty(axes)
             continue

@@ -14,13 +14,17 @@ from matplotlib.figure import Figure
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures import hover
 from brodmann.figures.localizer import NETWORK_NAMES
-from brodmann.figures.panels import head, whole_numbers
+from brodmann.figures.panels import dot, whole_numbers
 from brodmann.figures.registry import Asked, Files
-from brodmann.figures.style import SINGLE, add_title, empty_figure, title_height
+from brodmann.figures.style import LINE, SINGLE, add_title, empty_figure, title_height
 from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
 SPACES = {"units": "units in common", "written": "written by circuits", "layers": "common depth"}
+MARKS = {"units": "o", "written": "s", "layers": "^"}
+ASIDE = {"units": -0.2, "written": 0.0, "layers": 0.2}  # of a row
+INK = "#222222"
+LEGEND = {"loc": "outside lower center", "ncols": 2, "handlelength": 2.6, "borderpad": 0}
 COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
 _MARKERS = {"circuit": "o", "localizer": "s", "network": "^"}
 _STYLES = ("-", "--", ":", "-.")
@@ -36,7 +40,7 @@ def of_maps(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 
 
 def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str) -> Figure:
-    """Observed over chance for every two maps (all networks of a dataset together), a panel per space; below,
+    """Observed over chance for every two maps (all networks of a dataset together), in every space; below,
     each map's distribution over layers.
 
     Columns of ``table``: space, method, map, other_method, other_map, ratio, q, note; of ``layers``: method,
@@ -49,21 +53,16 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
         return empty_figure(title, "; ".join(left_out) or "no two maps can be compared")
     names = list(dict.fromkeys(map(_pair, compared.to_dict("records"))))
     spaces = [space for space in SPACES if space in set(compared["space"])]
-    heights = [0.5 + 0.15 * len(names)] * len(spaces) + [1.6]
-    size = (SINGLE, sum(heights) + 0.4 + title_height(title, SINGLE))
+    maps = layers[_whole(layers)].drop_duplicates(["method", "map"])
+    lines = -(-len(spaces) // 2) + -(-len(maps) // 2)  # of the legends
+    heights = [0.4 + 0.17 * len(names), 1.6]
+    size = (SINGLE, sum(heights) + 0.4 + 1.4 * LINE * lines + title_height(title, SINGLE))
     figure = plt.figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-    first = None
-    for place, space in enumerate(spaces):
-        axes = figure.add_subplot(grid[place, 0], sharey=first, sharex=first)
-        _ratios(axes, compared[compared["space"] == space], names)
-        head(axes, SPACES[space])
-        first = first or axes
-    first.set_yticks(range(len(names)), names)
-    first.set_ylim(len(names) - 0.5, -0.5)
-    # Marks at the edge are to be whole.
-    first.set_xlim(0, 1.08 * max(1.0, float(compared["ratio"].max())))
-    _depth(figure.add_subplot(grid[-1, 0]), layers)
+    ratios, depth = figure.subplots(2, 1, height_ratios=heights)
+    _ratios(ratios, compared, names)
+    _depth(depth, layers)
+    shown = [dot(SPACES[space], INK, MARKS[space]) for space in spaces]
+    figure.legend(handles=[*shown, *depth.get_legend_handles_labels()[0]], **LEGEND)
     add_title(figure, "; ".join([title, *left_out]))
     return figure
 
@@ -89,15 +88,22 @@ def _pair(row: dict) -> str:
 
 
 def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
+    """A row for every two maps, a mark for every space; filled where they agree for sure."""
     for row in table.to_dict("records"):
-        face = "#222222" if float(row["q"]) < _SURE else "none"
-        place = float(row["ratio"]), names.index(_pair(row))
-        axes.plot(*place, "o", color="#222222", markersize=4, markerfacecolor=face)
-        hover.point(axes, *place, f"{_pair(row)}: {place[0]:.2f} times chance, q = {row['q']:.2g}")
+        space = str(row["space"])
+        face = INK if float(row["q"]) < _SURE else "white"
+        place = float(row["ratio"]), names.index(_pair(row)) + ASIDE[space]
+        axes.plot(*place, MARKS[space], color=INK, markersize=4, markerfacecolor=face)
+        text = f"{place[0]:.2f} times chance, q = {row['q']:.2g}"
+        hover.point(axes, *place, f"{_pair(row)}, {SPACES[space]}: {text}")
     axes.axvline(1, color="#999999", linewidth=0.7, zorder=0)
+    # Marks at the edge are to be whole.
+    axes.set_xlim(0, 1.08 * max(1.0, float(table["ratio"].max())))
     axes.set_xlabel("observed / chance")
     axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
     axes.set_axisbelow(True)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def _depth(axes: Axes, layers: pd.DataFrame) -> None:
@@ -120,5 +126,3 @@ def _depth(axes: Axes, layers: pd.DataFrame) -> None:
     axes.set(xlabel="layer", ylabel="share of the map (%)")
     axes.set_ylim(bottom=0)
     whole_numbers(axes.xaxis)
-    place = {"loc": "upper left", "bbox_to_anchor": (0, -0.3), "borderaxespad": 0, "borderpad": 0}
-    axes.legend(ncols=2, handlelength=2.6, **place)

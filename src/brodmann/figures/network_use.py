@@ -141,7 +141,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
                 hover.points(axes, values, [place] * len(values), texts)
         axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
         values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
-        wide_scale(axes.xaxis, values[np.isfinite(values)], lambda text: text.replace("e+0", "e"))
+        wide_scale(axes.xaxis, values[np.isfinite(values)])
         axes.tick_params(axis="x", labelrotation=30)
         head(axes, amounts[how])
         axes.set_xlabel("perplexity per word")

@@ -145,18 +145,16 @@ def size_axis(axes: Axes, percents: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def wide_scale(
-    axis: Axis, values: Sequence[float], short: Callable[[str], str] = lambda text: text
-) -> None:
+def wide_scale(axis: Axis, values: Sequence[float]) -> None:
     """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
 
-    Ticks are numbers with commas, from a million on powers of ten, which ``short`` may write otherwise.
+    Ticks are numbers with commas, from a million on powers of ten.
     """
     if len(values) and 0 < 10 * min(values) < max(values):
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(
-            FuncFormatter(
-                lambda value, _: f"{value:,.0f}" if value < 1e6 else short(f"{value:.0e}")
-            )
-        )
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")

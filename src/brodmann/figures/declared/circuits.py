@@ -49,8 +49,8 @@ def _read_effects(scene: Scene) -> Files:
     }
 
 
-def _titled(scene: Scene, *what: str, **settings: Any) -> _Settings:
-    return {"title": f"{scene.whose}: {', '.join(what or (scene.units,))}", **settings}
+def _titled(scene: Scene, what: str, **settings: Any) -> _Settings:
+    return {"title": f"{scene.whose}: {what}", **settings}
 
 
 def _circuits(scene: Scene) -> str:
@@ -157,7 +157,7 @@ FAMILIES = (
             "table": f"{scene.folder}/attribution/{scene.component}.agreement.csv",
             "units": f"{scene.folder}/attribution/{scene.component}.agreement.units.csv",
         },
-        _titled,
+        lambda scene: _titled(scene, f"estimated and true effects of single {scene.units}"),
         figure(
             "agreement.{model}.{component}",
             "agreement:of_units",
@@ -171,7 +171,12 @@ FAMILIES = (
         "Drawing how few units carry the tasks of {wildcards.model}",
         units_of(lambda study: study.run_models),
         lambda scene: scene.attributions(scene.model),
-        lambda scene: _titled(scene, tasks=scene.tasks, percent=scene.study.selection.main),
+        lambda scene: _titled(
+            scene,
+            f"how few {scene.units} carry a task",
+            tasks=scene.tasks,
+            percent=scene.study.selection.main,
+        ),
         figure(
             "concentration.{model}.{component}",
             "concentration:of_attributions",
