@@ -66,4 +66,7 @@ def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
         scale("symlog", linthresh=threshold)
     below = float(10.0 ** np.floor(np.log10(limit)))  # the power of ten
     ticks, ends = [-below, 0, below], (-limit, limit)
-    axes.set(xlim=ends, ylim=ends, xticks=ticks, yticks=ticks)
+    labels = [f"{tick:g}".replace("-", "−") for tick in ticks]
+    axes.set_xticks(ticks, labels)
+    axes.set_yticks(ticks, labels)
+    axes.set(xlim=ends, ylim=ends)

@@ -43,8 +43,8 @@ DOMAIN_RING, TASK_RING, LINK_RADIUS, LABEL_RADIUS = (94.0, 100.0), (90.0, 93.2),
 CROSS_ALPHA = 0.4
 # Of the figure's width: a circle of few short labels does not fill it.
 LARGEST, SMALLEST = 0.7, 0.3
-# Up to this many tasks the smaller circle suffices.
-FEW = 16
+# Up to so many tasks smaller circles suffice.
+FEW, SOME = 16, 30
 
 
 def chord_links(matrix: pd.DataFrame, minimum: float = 0.05) -> pd.DataFrame:
@@ -292,7 +292,9 @@ def _lay_out(circos: Circos, tasks: Sequence[str], links: pd.DataFrame, title: s
 
 def _size(tasks: Sequence[str]) -> tuple[float, float]:
     """Inches: the figure's width, and a circle that fits in it whatever the labels are."""
-    return (style.SINGLE, 1.4) if len(tasks) <= FEW else (style.DOUBLE, 4.2)
+    if len(tasks) <= FEW:
+        return style.SINGLE, 1.4
+    return (1.4 * style.SINGLE, 2.0) if len(tasks) <= SOME else (style.DOUBLE, 4.2)
 
 
 def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float, float]]:

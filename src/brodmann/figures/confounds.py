@@ -47,7 +47,7 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
     models = distinct(table.sort_values("control", kind="stable")["model"])
     outcomes = [name for name in OUTCOMES if name in set(table["outcome"])]
     outcomes += sorted(set(table["outcome"]) - set(outcomes))
-    height = min(LARGEST / len(outcomes), 0.55 + ROW_HEIGHT * len(models))
+    height = min((LARGEST - 0.3) / len(outcomes), 0.55 + ROW_HEIGHT * len(models))
     # Two values of p stand beside each model, if there is room.
     printed = 0.34 * (height - 0.55) / len(models) > 0.9 * LINE
     figure, panels = grid(len(outcomes), per_row=1, height=height, around=0.3, sharex=True)

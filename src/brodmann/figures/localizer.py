@@ -98,6 +98,7 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
         axes.set_xlabel("t")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
     for axes in panels[::PANELS_PER_ROW]:
         axes.set_ylabel("units")
     style.add_title(figure, title)
@@ -209,7 +210,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
         axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
-        head(axes, name)
+        head(axes, name.replace(": ", ":\n"))
     for axes in panels[::PANELS_PER_ROW]:
         axes.set_ylabel("written on it / chance")
     style.add_title(figure, title)
