@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -25,6 +26,8 @@ CELL_WIDTH, ROW = 0.34, 1.15 * style.LINE
 STRIP, STRIP_GAP, BAR = 0.06, 0.02, 0.08
 # Where a cell would be narrower the figure grows wider, up to ``style.LARGEST``.
 NARROWEST = 0.12
+# Characters of a line of a model's name, where few models' names stand level.
+LEVEL = 12
 # Values are printed where a cell is that wide.
 PRINTED = 0.19
 
@@ -57,10 +60,11 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     names = [called(model, controls) for model in models]
     left = max(style.text_width(style.task_label(task)) for task in tasks) + STRIP + 0.12
     room = (style.SINGLE - left - 0.05) / len(models)
-    lines = [name.replace(" (", "\n(") for name in names]
-    across = max(style.text_width(part) for name in lines for part in name.split("\n")) + 0.08
+    lines = [textwrap.wrap(name, LEVEL, break_long_words=False) for name in names]
+    across = max(style.text_width(part) for parts in lines for part in parts) + 0.08
     if across <= room:
-        cell, above, shown, turn = across, 2 * style.LINE, lines, 0
+        cell, turn, shown = max(across, CELL_WIDTH), 0, ["\n".join(parts) for parts in lines]
+        above = max(map(len, lines)) * style.LINE
     else:
         cell = min(CELL_WIDTH, max(room, NARROWEST), (style.LARGEST - left - 0.05) / len(models))
         above, shown, turn = max(map(style.text_width, names)), names, 90

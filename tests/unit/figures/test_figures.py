@@ -199,7 +199,7 @@ def test_accuracy(save, case):
     if case == "empty":
         return
     assert len(figure.axes) == 2
-    assert {"model-0", "model-1 (control)", "formal"} - set(texts(figure)) <= (
+    assert {"model-0", "model-1\n(control)", "formal"} - set(texts(figure)) <= (
         {"formal"} if case == "one_task" else set()
     )
     assert ("crossed out: not included" in texts(figure)) == (case != "one_task")

@@ -61,7 +61,7 @@ def test_heatmap_prints_the_values_under_their_tasks(table):
     assert printed == ["100", "50", "60", "51", "52", "20", "53"]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels == ["npi", "wug", "logic", "agent"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["big", "small (control)"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["big", "small\n(control)"]
     strips = [(patch.get_height(), to_hex(patch.get_facecolor()).upper()) for patch in axes.patches]
     lengths = {"language": 2, "formal": 1, "social": 1}
     assert strips == [(n, DOMAIN_COLOURS[domain]) for domain, n in lengths.items()]
