@@ -60,7 +60,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     names = [called(model, controls) for model in models]
     left = max(style.text_width(style.task_label(task)) for task in tasks) + STRIP + 0.12
     room = (style.SINGLE - left - 0.05) / len(models)
-    lines = [textwrap.wrap(name, LEVEL, break_long_words=False) for name in names]
+    lines = [_lines(name) for name in names]
     across = max(style.text_width(part) for parts in lines for part in parts) + 0.08
     if across <= room:
         cell, turn, shown = max(across, CELL_WIDTH), 0, ["\n".join(parts) for parts in lines]
@@ -117,6 +117,12 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     if crossed:
         figure.text(0, 0, "crossed out: not included", ha="left", va="bottom")
     return figure
+
+
+def _lines(name: str) -> list[str]:
+    """Short ones, broken at spaces and after hyphens."""
+    parts = textwrap.wrap(name.replace("-", "- "), LEVEL, break_long_words=False)
+    return [part.replace("- ", "-") for part in parts]
 
 
 def _cross_out(axes: Axes, cells: np.ndarray) -> None:

@@ -154,9 +154,9 @@ def empty_figure(title: str, statement: str = "no task is included") -> Figure:
     return figure
 
 
-def text_width(text: str, size: float = TYPE) -> float:
-    """Inches, in the figures' font."""
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=["sans-serif"]))
+def text_width(text: str) -> float:
+    """Inches, in the figures' type."""
+    path = TextPath((0, 0), text, size=TYPE, prop=FontProperties(family=["sans-serif"]))
     return float(path.get_extents().width) / 72
 
 

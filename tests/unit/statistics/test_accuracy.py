@@ -56,6 +56,8 @@ def test_csv_holds_every_cell(table, tmp_path):
 def test_heatmap_prints_the_values_under_their_tasks(table):
     figure = draw_accuracy(table, controls=["small"])
     axes = figure.axes[0]
+    long = draw_accuracy(table.replace("small", "small2-untrained")).axes[0].get_xticklabels()
+    assert [label.get_text() for label in long] == ["big", "small2-\nuntrained"]
     # By rows; the cell without aligned items has no number.
     printed = [text.get_text() for text in axes.texts]
     assert printed == ["100", "50", "60", "51", "52", "20", "53"]
