@@ -32,6 +32,7 @@ from brodmann.networks.stages.following import ACROSS_COLUMNS, CONNECTIVITY_COLU
 from brodmann.store.tables import read_table
 
 _LINE = 0.17  # inches
+FAINT = 0.25  # of the strongest value: what is nearer to zero is not underlined
 PER_ROW = 2
 COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
 
@@ -50,7 +51,7 @@ def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str,
 
 
 def draw_example(pieces: Sequence[Piece], courses: Sequence[Course], *, title: str) -> Figure:
-    """The text once for each course, tokens highlighted; orange above zero, blue below."""
+    """The text once for each course, tokens highlighted; orange above zero, blue and underlined below."""
     if not pieces or not courses:
         return style.empty_figure(title, "no network to follow")
     cells = _layout(pieces, style.SINGLE)
@@ -100,6 +101,11 @@ def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
             box = (left + place * part, y), part, _LINE * 0.92
             alpha = 0.85 * abs(float(value)) / strongest
             axes.add_patch(plt.Rectangle(*box, facecolor=(*colour, alpha), linewidth=0))
+            if value < -FAINT * strongest:
+                ends = [left + place * part, left + (place + 1) * part], [y + _LINE * 0.9] * 2
+                axes.plot(*ends, color="black", linewidth=0.6)
+            x0, y0 = box[0]
+            hover.box(axes, (x0, y0, x0 + part, y0 + _LINE), f"{piece.text.strip()}: {value:.2f}")
         faint = "#777777" if piece.special else "black"
         axes.text(left + 0.006, y + 0.75 * _LINE, shown, color=faint)
 
