@@ -130,7 +130,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     edits = distinct(zip(own["how"], own["amount"].fillna(""), strict=True))
     sizes = own.groupby(["dataset", "condition"], sort=False)["n_units"].first()
     rows = list(sizes.index)
-    height = 0.5 + 0.15 * len(rows)
+    height = 0.9 + 0.15 * len(rows)
     figure, panels = grid(len(edits), per_row=PER_ROW, height=height, sharey=True)
     intact = float(own["intact"].iloc[0])
     for axes, (how, amount) in zip(panels, edits, strict=True):
