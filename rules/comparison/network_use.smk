@@ -52,7 +52,7 @@ rule network_use:
         collect(
             "results/{{model}}/networks/interpretation/{name}.{ending}",
             name=INTERPRETATIONS,
-            ending=("html", "png", "csv"),
+            ending=("html", "png", "svg", "csv"),
         ),
         collect(
             "results/{{model}}/networks/{dataset}/{file}",

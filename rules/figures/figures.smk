@@ -1,4 +1,4 @@
-"""Figures: each a PNG and a PDF with its data beside it, results/figures/{figure}.{png,pdf,csv}.
+"""Figures: each a PNG, a PDF and an SVG with its data beside it, results/figures/{figure}.{png,pdf,svg,csv}.
 
 What there is, what it is of and what it is drawn from: brodmann.figures.registry. A rule for each family of
 figures that read the same files.

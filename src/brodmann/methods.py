@@ -19,10 +19,10 @@ METHODS = {
     "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
-    "composition": 1,  # domains' units by depth
+    "composition": 2,  # domains' units by depth
     "figures": 3,  # how tables are drawn
     "report": 3,  # the report page and the methods section
-    "accuracy": 2,  # the accuracy table and heatmap
+    "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():
     METHODS |= _own

@@ -107,16 +107,16 @@ def test_a_picture_that_is_too_large_has_fewer_dots(tmp_path):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Four figures for each of fifty models, as large as a heatmap: noise, which no format makes smaller."""
+    """Four figures for each of fifty models, as large as a heatmap of hundreds of tasks."""
     folder = tmp_path_factory.mktemp("results") / "figures"
     folder.mkdir()
-    noise = RNG.integers(0, 256, (700, 700), dtype=np.uint8)
-    Image.fromarray(noise).save(folder / "noise.png")
+    drawing = '<svg width="72pt" height="72pt"><text>{}</text></svg>'.format("x" * 550_000)
+    (folder / "large.svg").write_text(drawing)
     found = {}
     for model in MODELS:
         for name in ("chord", "overlap.containment", "overlap.doubly_stochastic", "ablation"):
-            path = folder / f"{name}.{model}.neurons.png"
-            shutil.copy(folder / "noise.png", path)
+            path = folder / f"{name}.{model}.neurons.svg"
+            shutil.copy(folder / "large.svg", path)
             found.setdefault(model, []).append(Picture(path, name, "A caption."))
     return found
 
@@ -135,7 +135,7 @@ def test_the_report_of_fifty_models_is_bounded(root, pictures):
     assert 200 * len(pictures[MODELS[0]][0].data) > 5 * MOST_BYTES
     assert len(text.encode()) < 1.1 * MOST_BYTES
     # Every picture is there or linked, to a file beside the page.
-    embedded, linked = text.count("data:image/png;base64"), text.count("which would grow too large")
+    embedded, linked = text.count("<svg "), text.count("which would grow too large")
     assert embedded + linked == 2 + sum(map(len, pictures.values())) and linked > 0
     last = pictures[MODELS[-1]]
     for picture in last[2:]:
@@ -153,4 +153,4 @@ def test_what_fits_is_in_the_page(root, tmp_path, pictures):
     page = Page("A title", "", [Section("One", figures=few)])
     write_page(tmp_path / "report.html", page, root / "workflow/report/report.html.j2")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.count("data:image/png;base64") == len(few) and "grow too large" not in text
+    assert text.count("<svg ") == len(few) and "grow too large" not in text

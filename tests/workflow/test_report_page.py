@@ -7,12 +7,24 @@ import subprocess
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Run in the page after loading: what each image came to.
+# Run in the page after loading, 420 pixels wide: how many pictures are shown with type that can be read, what
+# is under the middle of the first value that one tells, and whether a click makes a picture larger.
 PROBE = """<script>
 window.addEventListener("load", () => {
-  const images = [...document.images];
-  document.title = "images:" + images.length + " shown:" +
-    images.filter(i => i.complete && i.naturalWidth > 0).length;
+  const pictures = [...document.querySelectorAll(".picture svg")];
+  const readable = pictures.filter(svg => {
+    const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+    return box.height > 20 && 7 * scale >= 9 && svg.querySelectorAll("text").length > 0;
+  });
+  const told = document.querySelector(".picture title").parentNode;
+  told.scrollIntoView({block: "center", inline: "center"});
+  const box = told.getBoundingClientRect();
+  const under = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  const before = pictures[0].getBoundingClientRect().width;
+  pictures[0].parentNode.click();
+  const after = pictures[0].getBoundingClientRect().width;
+  document.title = "pictures:" + pictures.length + " readable:" + readable.length +
+    " told:" + (under === told) + " larger:" + (after > before);
 });
 </script></body>"""
 
@@ -30,12 +42,12 @@ def test_the_report_tells_the_story_in_order(finished):
         "Glossary",
     ]
     # Every link leads to a file beside the page, or to a place in it.
-    for href in re.findall(r'href="([^"]+)"', text):
+    for href in re.findall(r'\shref="([^"]+)"', text):
         if href.startswith("#"):
             assert f'id="{href[1:]}"' in text, href
         elif not href.startswith("data:"):
             assert (finished.path / "results" / href).is_file(), href
-    figures = {path.stem for path in (finished.path / "results/figures").glob("*.png")}
+    figures = {path.stem for path in (finished.path / "results/figures").glob("*.svg")}
     shown = {source.removesuffix(".csv") for source in re.findall(r'"figures/(\S+?\.csv)', text)}
     # One model has no agreement with others to show, one network no overlap.
     left_out = {"consistency_overlap.neurons", "consistency_ablation.neurons", "localizer_overlap"}
@@ -57,19 +69,21 @@ def test_a_browser_renders_every_figure_without_an_error(finished, tmp_path):
     if browser is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     text = (finished.path / "results/report.html").read_text(encoding="utf-8")
-    # The page allows no script; the probe is one. Closed details hide images: open them.
+    # The page allows no script; the probe is one. Closed details hide pictures: open them.
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     page = tmp_path / "report.html"
-    page.write_text(text.replace("<details>", "<details open>").replace("</body>", PROBE))
+    page.write_text(text.replace("<details", "<details open").replace("</body>", PROBE))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--window-size=420,800"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom"]
     done = subprocess.run(
         [*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
     assert "CONSOLE" not in done.stderr, done.stderr
-    count, shown = map(int, re.search(r"images:(\d+) shown:(\d+)", done.stdout).groups())
-    assert count == shown == text.count("<img ") > 10
+    title = re.search(r"pictures:(\d+) readable:(\d+) told:(\w+) larger:(\w+)", done.stdout)
+    assert int(title[1]) == int(title[2]) == text.count("<svg ") > 10
+    assert (title[3], title[4]) == ("true", "true")
     # And as it is, with its policy: nothing is refused.
     original = finished.path / "results/report.html"
     done = subprocess.run(

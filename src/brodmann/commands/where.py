@@ -17,7 +17,7 @@ _PLACES = (
     ("report.html", "The report"),
     ("methods.md", "A methods section"),
     ("statistics", "Tables of statistics"),
-    ("figures", "Figures (PNG, PDF, CSV)"),
+    ("figures", "Figures (SVG, PDF, PNG, CSV)"),
 )
 _GO_ON = "snakemake --profile profiles/local makes what is missing (with --dry-run it says what that is)."
 
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> int:
             print()
         found = [(what, results / name) for name, what in _PLACES if (results / name).exists()]
         for what, path in found:
-            print(f"{f'{what}:':25}{path}")
+            print(f"{f'{what}:':31}{path}")
         if not complete:
-            print(f"{'Logs of jobs:':25}{Path('logs').resolve()}\n{_GO_ON}")
+            print(f"{'Logs of jobs:':31}{Path('logs').resolve()}\n{_GO_ON}")
     return 0
 
 

@@ -17,6 +17,20 @@ def selection_name(sign: str, percent: float) -> str:
     return f"{sign}-{float(percent)!r}pct"
 
 
+def selection_words(selection: str, units: str) -> str:
+    """``0.1 % of neurons, positive`` of ``positive-0.1pct``; of localizers' also ``top-1.0pct``,
+    ``range-90-100-1.0pct`` and ``top-172units``."""
+    which, _, size = selection.rpartition("-")
+    share, is_share = size.removesuffix("pct"), size.endswith("pct")
+    number = (
+        f"{float(share):g} % of {units}" if is_share else f"{size.removesuffix('units')} {units}"
+    )
+    low, _, high = which.removeprefix("range-").partition("-")
+    words = {"top": "the most selective", "least": "the least selective"}
+    ranked = f"percentiles {low} to {high}"
+    return f"{number}, {ranked if which.startswith('range-') else words.get(which, which)}"
+
+
 class SelectionSettings(Section):
     """Which units make a circuit."""
 

@@ -10,6 +10,8 @@ from brodmann.config.section import AS_WRITTEN, Count, Section, Several, SomeTex
 
 # The tasks that models are compared on: those of all models, or those of the two.
 COMMON, PAIRWISE = "common", "pairwise"
+# What the layer composition stacks.
+COUNTS, PUBLISHED = "counts", "published"
 
 
 class AverageKeys(Section):
@@ -48,3 +50,6 @@ class FigureSettings(Section):
 
     chord_minimum: Annotated[float, Strict(), Field(gt=0, le=1), *AS_WRITTEN] = 0.05
     """Chord diagrams show pairs of tasks with at least this overlap."""
+    composition: Literal["counts", "published"] = "counts"
+    """What bars of the layer composition stack: counts are units per layer; published are log10(units + 1) of
+    each domain, whose sum is no number of units."""

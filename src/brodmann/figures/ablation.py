@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.overlap import draw_square
 from brodmann.figures.panels import domain_dot, dot, head, legend_below, single
 from brodmann.figures.registry import Asked, Files
@@ -33,8 +33,8 @@ def of_forecast(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
     """Accuracy lost: rows the silenced circuit, columns the task it is tested on; gains look like 0."""
     tasks = list(drops.index)
-    if not tasks:
-        return style.empty_figure(title)
+    if len(tasks) < 2:
+        return style.empty_figure(title, "fewer than two tasks are included")
     values = drops.to_numpy(dtype=float)
     if not np.isfinite(values).any():
         return style.empty_figure(title, "no lesion was measured")
@@ -43,7 +43,7 @@ def draw_ablation(drops: pd.DataFrame, *, title: str) -> Figure:
         tasks,
         limits=(0, 1),
         extend="min" if np.nanmin(values) < 0 else "neither",
-        label="accuracy lost",
+        label="accuracy lost (% of the items)",
         title=title,
         names=("silenced circuit", "tested task"),
     )
@@ -66,7 +66,7 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
     finite = table[np.isfinite(table[["forecast", "measured"]].to_numpy(dtype=float)).all(axis=1)]
     if finite.empty:
         return style.empty_figure(title, "no lesion was measured")
-    figure, axes = single(3.4)
+    figure, axes = single(3.2)
     domains = finite["target"].map(domain_of)
     own = finite["source"] == finite["target"]
     for chosen, filled in ((~own, False), (own, True)):
@@ -74,17 +74,27 @@ def draw_forecast(table: pd.DataFrame, *, title: str) -> Figure:
             dots = finite[chosen & (domains == domain)]
             colour = style.domain_colour(domain)
             look = {"s": 14, "edgecolors": "black", "facecolors": colour}
-            look = look if filled else {"s": 8, "edgecolors": colour, "facecolors": "none"}
+            look = look if filled else {"s": 10, "edgecolors": colour, "facecolors": "none"}
             look |= {"marker": style.domain_marker(domain), "linewidths": 0.5}
             axes.scatter(dots["forecast"], dots["measured"], **look)
+            hover.points(axes, dots["forecast"], dots["measured"], _told(dots))
     axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.set(xlabel="forecast (sum of attributions)", ylabel="measured drop of the metric")
-    head(axes, _correlations(finite, own), 7)
+    head(axes, _correlations(finite, own))
     style.add_title(figure, title)
     handles = _handles(style.ordered_domains(domains), bool(own.any()))
     legend_below(figure, handles, 3, handletextpad=0.1)
     return figure
+
+
+def _told(dots: pd.DataFrame) -> list[str]:
+    rows = zip(*(dots[name] for name in ("source", "target", "forecast", "measured")), strict=True)
+    return [
+        f"circuit of {style.task_label(a)}, tested on {style.task_label(b)}: "
+        f"forecast {forecast:.3g}, measured {measured:.3g}"
+        for a, b, forecast, measured in rows
+    ]
 
 
 def _correlations(table: pd.DataFrame, own: pd.Series) -> str:

@@ -1,33 +1,35 @@
-"""Accuracy heatmap: models x tasks, with a strip that shows the domains."""
+"""Accuracy heatmap: tasks x models, with a strip that shows the domains."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from brodmann.figures import style
-from brodmann.figures.panels import distinct, side_bar
+from brodmann.figures import hover, style
+from brodmann.figures.overlap import MISSING
+from brodmann.figures.panels import colour_bar, distinct, domain_look, domain_patches, number_cells
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.accuracy import accuracy_table, imported_accuracies, joined
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
 # Inches.
-CELL_WIDTH, CELL_HEIGHT = 0.30, 0.24
-# In narrower cells numbers and labels stand upright.
-NARROW = 0.2
-STRIP, STRIP_GAP, DOMAIN_NAMES, FOOT = 0.07, 0.03, 0.22, 0.16
-BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.1, 0.09, 0.5
-# Below this the colour bar's label has no room.
-MIN_BAR = 1.5
+CELL_WIDTH, ROW = 0.34, 1.15 * style.LINE
+STRIP, STRIP_GAP, BAR = 0.06, 0.02, 0.08
+# Where a cell would be narrower the figure grows wider, up to ``style.LARGEST``.
+NARROWEST = 0.12
+# Characters of a line of a model's name, where few models' names stand level.
+LEVEL = 12
+# Values are printed where a cell is that wide.
+PRINTED = 0.19
 
 
 def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -46,92 +48,98 @@ def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figure:
     """Both-correct accuracy in per cent (colours from 50 to 100); excluded tasks are crossed out.
 
-    Models are rows, tasks columns; the figure is no wider than a page. ``controls``: names of the models
-    that are marked as controls.
+    Tasks are rows, with a strip that shows their domain; models are columns. ``controls``: names of the
+    models that are marked as controls.
     """
     if table.empty:
         return style.empty_figure("Both-correct accuracy", "no model and task are included")
     models, tasks = distinct(table["model"]), distinct(table["task"])
     values = 100 * table["both_correct_accuracy"].to_numpy(dtype=float)
-    values = values.reshape(len(models), len(tasks))
-    included = table["included"].to_numpy(dtype=bool).reshape(values.shape)
+    values = values.reshape(len(models), len(tasks)).T
+    included = table["included"].to_numpy(dtype=bool).reshape(values.T.shape).T
     names = [called(model, controls) for model in models]
-    left = max(style.text_width(name, 7) for name in names) + 0.08
-    right = BAR_GAP + BAR_WIDTH + BAR_LABELS
-    cell = min(CELL_WIDTH, (style.DOUBLE - left - right) / len(tasks))
-    narrow = cell < NARROW
-    label_size = 5.5 if narrow else 7
-    labels = max(style.text_width(style.task_label(task), label_size) for task in tasks) + 0.1
-    if not narrow:
-        # Slanted labels reach half their length to the left.
-        left = max(left, labels / 2)
-        cell = min(CELL_WIDTH, (style.DOUBLE - left - right) / len(tasks))
-    around = labels + FOOT + STRIP_GAP + STRIP + DOMAIN_NAMES
-    row = min(CELL_HEIGHT, (style.LARGEST - around) / len(models))
-    heat = cell * len(tasks), row * len(models)
-    bar_length = max(heat[1], MIN_BAR)
-    bottom = max(labels + FOOT, bar_length - heat[1])
-    top = STRIP_GAP + STRIP + DOMAIN_NAMES
-    width, height = left + heat[0] + right, bottom + heat[1] + top
+    left = max(style.text_width(style.task_label(task)) for task in tasks) + STRIP + 0.12
+    room = (style.SINGLE - left - 0.05) / len(models)
+    lines = [_lines(name) for name in names]
+    across = max(style.text_width(part) for parts in lines for part in parts) + 0.08
+    if across <= room:
+        cell, turn, shown = max(across, CELL_WIDTH), 0, ["\n".join(parts) for parts in lines]
+        above = max(map(len, lines)) * style.LINE
+    else:
+        cell = min(CELL_WIDTH, max(room, NARROWEST), (style.LARGEST - left - 0.05) / len(models))
+        above, shown, turn = max(map(style.text_width, names)), names, 90
+    above += 0.1
+    row = min(ROW, (style.LARGEST - 2) / len(tasks))
+    heat = cell * len(models), row * len(tasks)
+    handles = domain_patches(tasks)
+    crossed = not included.all()
+    foot = BAR + 3.2 * style.LINE, (-(-len(handles) // 4) * 1.25 + crossed) * style.LINE + 0.1
+    width = max(left + heat[0] + 0.05, style.SINGLE)
+    height = above + heat[1] + sum(foot)
     figure = plt.figure(figsize=(width, height))
 
-    def place(x: float, y: float, across: float, up: float) -> tuple[float, ...]:
-        return x / width, y / height, across / width, up / height
+    def place(x: float, up: float, across: float, high: float) -> tuple[float, ...]:
+        return x / width, up / height, across / width, high / height
 
-    strip = figure.add_axes(place(left, bottom + heat[1] + STRIP_GAP, heat[0], STRIP))
-    axes = figure.add_axes(place(left, bottom, *heat))
-    text = np.vectorize(lambda value: "" if np.isnan(value) else f"{value:.0f}")(values)
-    numbers = {"size": 5, "rotation": 90} if narrow else {"size": 6}
-    numbers = {"annot": text, "fmt": "", "annot_kws": numbers, "mask": np.isnan(values)}
-    look = {"cmap": "viridis", "vmin": 50, "vmax": 100, "linewidths": 0.4, "linecolor": "white"}
-    sns.heatmap(np.nan_to_num(values), cbar=False, ax=axes, **numbers, **look)
-    axes.set_facecolor("#E4E4E4")
+    axes = figure.add_axes(place(left, sum(foot), *heat))
+    look = {"cmap": "viridis", "vmin": 50, "vmax": 100, "aspect": "auto"}
+    image = axes.imshow(values, **look)
+    axes.patch.set(**MISSING)
+    axes.set_xticks(np.arange(1, len(models)) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, len(tasks)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=0.4)
+    axes.tick_params(
+        which="both", length=0, pad=STRIP * 72 + 3, top=False, labeltop=True, labelbottom=False
+    )
+    axes.tick_params(axis="x", pad=2)
+    axes.spines[:].set_visible(False)
+    steps = int(np.ceil(style.LINE / cell)), int(np.ceil(0.9 * style.LINE / row))
+    axes.set_xticks(range(0, len(models), steps[0]), shown[:: steps[0]], rotation=turn)
+    labels = [style.task_label(task) for task in tasks]
+    axes.set_yticks(range(0, len(tasks), steps[1]), labels[:: steps[1]])
+    if cell >= PRINTED and steps[1] == 1:
+        number_cells(axes, image, values, "{:.0f}".format)
     _cross_out(axes, np.argwhere(~included))
-    _label_axes(axes, tasks, names, label_size, upright=narrow)
-    _draw_domains(strip, tasks, cell)
-    beside = place(left + heat[0] + BAR_GAP, bottom + heat[1] - bar_length, BAR_WIDTH, bar_length)
+    _show_domains(axes, tasks, cell)
+    axes.set(xlim=(-0.5, len(models) - 0.5), ylim=(len(tasks) - 0.5, -0.5))
+
+    def text(number: int, model: int) -> str:
+        out = "" if included[number, model] else ", not included"
+        return f"{labels[number]}, {names[model]}: {values[number, model]:.1f} %{out}"
+
+    hover.cells(axes, values, text)
+    bar = figure.add_axes(place(0.05, foot[1] + 2.2 * style.LINE, style.SINGLE - 0.15, BAR))
     extend = "min" if (values < 50).any() else "neither"
-    side_bar(figure, axes.collections[0], beside, "both-correct accuracy (%)", 7, extend)
-    if not included.all():
-        figure.text(0, 0, "crossed out: not included", fontsize=6, ha="left", va="bottom")
+    label = "both problems of a pair right (%)"
+    colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
+    where = {"loc": "lower left", "bbox_to_anchor": (0, crossed * style.LINE * 1.1 / height)}
+    figure.legend(handles=handles, ncols=4, borderpad=0, borderaxespad=0, columnspacing=1, **where)
+    if crossed:
+        figure.text(0, 0, "crossed out: not included", ha="left", va="bottom")
     return figure
 
 
+def _lines(name: str) -> list[str]:
+    """Short ones, broken at spaces and after hyphens."""
+    parts = textwrap.wrap(name.replace("-", "- "), LEVEL, break_long_words=False)
+    return [part.replace("- ", "-") for part in parts]
+
+
 def _cross_out(axes: Axes, cells: np.ndarray) -> None:
-    """A diagonal through each of these cells [row, column], below the numbers."""
-    look = {"color": "white", "linewidth": 0.6, "alpha": 0.55, "zorder": 1.5}
+    """A diagonal through each of these cells [row, column]."""
     for row, column in cells:
-        axes.plot([column + 0.08, column + 0.92], [row + 0.92, row + 0.08], **look)
+        ends = [column - 0.42, column + 0.42], [row + 0.42, row - 0.42]
+        axes.plot(*ends, color="white", linewidth=0.9)
 
 
-def _label_axes(
-    axes: Axes, tasks: Sequence[str], names: Sequence[str], size: float, *, upright: bool
-) -> None:
-    slanted = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-    turn = {"rotation": 90} if upright else slanted
-    labels = [style.task_label(task) for task in tasks]
-    axes.set_xticks(np.arange(len(tasks)) + 0.5, labels, fontsize=size, **turn)
-    axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
-    axes.tick_params(length=0, pad=2)
-    axes.set(xlabel="", ylabel="")
-
-
-def _draw_domains(strip: Axes, tasks: Sequence[str], cell: float) -> None:
-    """A coloured bar over the tasks of each domain, named above; ``cell``: a task's width in inches."""
-    strip.set_xlim(0, len(tasks))
-    strip.set_ylim(0, 1)
-    strip.axis("off")
-    start = 0
+def _show_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
+    """A strip beside the tasks of each domain, a line between two; ``cell``: a model's width in inches."""
+    start = -0.5
     for domain, members in groupby(tasks, key=domain_of):
-        stop = start + len(list(members))
-        colour = style.domain_colour(domain)
-        strip.add_patch(Rectangle((start, 0), stop - start - 0.06, 1, color=colour, linewidth=0))
-        # A name that is wider than its bar is turned, so that it does not run into the next one.
-        alone = start == 0 and stop == len(tasks)
-        name = style.domain_label(domain)
-        fits = alone or style.text_width(name, 7) * 1.2 < (stop - start) * cell
-        turn = {"rotation": 0 if fits else 35, "ha": "center" if fits else "left", "va": "bottom"}
-        turn |= {"rotation_mode": "anchor", "xytext": (0, 2), "textcoords": "offset points"}
-        look = {"color": style.readable(colour), "fontweight": "bold", "fontsize": 7}
-        strip.annotate(name, ((start + stop) / 2, 1), **turn, **look)
-        start = stop
+        length = len(list(members))
+        corner = -0.5 - (STRIP_GAP + STRIP) / cell, start
+        strip = Rectangle(corner, STRIP / cell, length, clip_on=False, **domain_look(domain))
+        axes.add_patch(strip)
+        start += length
+        if start < len(tasks) - 1:
+            axes.axhline(start, color="white", linewidth=1.5)

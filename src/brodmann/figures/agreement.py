@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages import agreement
 from brodmann.figures import style
-from brodmann.figures.panels import dot
+from brodmann.figures.panels import domain_dot, grid, head, legend_below
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
@@ -29,24 +28,22 @@ def draw_agreement(units: pd.DataFrame, summary: pd.DataFrame, *, title: str) ->
     estimators = [
         ESTIMATORS[name] for name in units if name in ESTIMATORS and not ESTIMATORS[name].measures
     ]
-    size = (2.6 * len(estimators), 2.7)
-    figure, panels = plt.subplots(1, len(estimators), figsize=size, sharey=True)
+    figure, panels = grid(len(estimators), per_row=2, height=2.2, sharey=True)
     for axes, one in zip(panels, estimators, strict=True):
         _scatter(axes, units, one.name)
         own = summary[summary["estimator"] == one.name]
         text = ""
         if len(own):
-            text = f"mean rank correlation {own['rank_correlation'].mean():.2f}\n"
-            text += f"sign agreement {own['sign_agreement'].mean():.2f}"
-        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7)
-        axes.set_xlabel(f"{one.label} (log-probability)")
-    panels[0].set_ylabel("effect of patching the unit")
-    figure.suptitle(title, x=0.02, ha="left", fontsize=9)
+            text = f"rank correlation {own['rank_correlation'].mean():.2f}\n"
+            text += f"same sign {own['sign_agreement'].mean():.2f}"
+        head(axes, text)
+        axes.set_xlabel(one.label)
+    panels[0].set_ylabel("effect of patching the unit\n(log-probability)")
+    style.add_title(figure, title)
     domains = style.ordered_domains(units["task"].map(domain_of))
-    handles = [dot(domain, style.domain_colour(domain)) for domain in domains]
+    handles = [domain_dot(domain) for domain in domains]
     if handles:
-        figure.legend(handles=handles, loc="outside right center")
-        figure.subplots_adjust(right=0.82)
+        legend_below(figure, handles, 4)
     return figure
 
 
@@ -61,10 +58,15 @@ def _scatter(axes: Axes, units: pd.DataFrame, estimator: str) -> None:
         for inside, face in enumerate(("none", colour)):
             some = own[own["in_mask"] == inside]
             look = {"s": 9, "linewidths": 0.6, "edgecolors": colour, "facecolors": face}
+            look |= {"marker": style.domain_marker(domain_of(str(task)))}
+            look["rasterized"] = len(units) > style.MOST_MARKS
             axes.scatter(some[estimator], some["exact"], **look)
     axes.plot([-limit, limit], [-limit, limit], color="#999999", linewidth=0.6, zorder=0)
     for scale in (axes.set_xscale, axes.set_yscale):
         scale("symlog", linthresh=threshold)
     below = float(10.0 ** np.floor(np.log10(limit)))  # the power of ten
     ticks, ends = [-below, 0, below], (-limit, limit)
-    axes.set(xlim=ends, ylim=ends, xticks=ticks, yticks=ticks)
+    labels = [f"{tick:g}".replace("-", "−") for tick in ticks]
+    axes.set_xticks(ticks, labels)
+    axes.set_yticks(ticks, labels)
+    axes.set(xlim=ends, ylim=ends)

@@ -1,8 +1,12 @@
-"""Chord diagram of the overlap: tasks around a circle, links as wide as two circuits overlap."""
+"""Chord diagram of the overlap: tasks around a circle, links as wide as two circuits overlap.
+
+All diagrams of a study have one scale: an overlap spans the same angle in each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, groupby
 
 import matplotlib.pyplot as plt
@@ -12,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from pycirclize import Circos
 
-from brodmann.figures import style
-from brodmann.figures.panels import domain_patches
+from brodmann.figures import hover, style
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of, sort_key
@@ -37,12 +40,11 @@ SUBGROUP_COLOURS = {
 TASK_GAP, GROUP_GAP, DOMAIN_GAP = 0.5, 2.0, 5.0
 # Radii in pyCirclize's unit: 100 is the circle.
 DOMAIN_RING, TASK_RING, LINK_RADIUS, LABEL_RADIUS = (94.0, 100.0), (90.0, 93.2), 89.3, 101.5
-LABEL_SIZE = 6.0
 CROSS_ALPHA = 0.4
 # Of the figure's width: a circle of few short labels does not fill it.
 LARGEST, SMALLEST = 0.7, 0.3
-# Up to this many tasks the smaller circle suffices.
-FEW = 16
+# Up to so many tasks smaller circles suffice.
+FEW, SOME = 16, 30
 
 
 def chord_links(matrix: pd.DataFrame, minimum: float = 0.05) -> pd.DataFrame:
@@ -83,55 +85,99 @@ def circle_order(tasks: Sequence[str]) -> list[str]:
     return sorted(tasks, key=key)
 
 
-def sector_sizes(tasks: Sequence[str], links: pd.DataFrame, share: float) -> dict[str, float]:
-    """Task -> size of its sector: the sum of its links, but no less than ``share`` of all sizes.
+@dataclass(frozen=True, eq=False)
+class Circle:
+    """Tasks in their order around the circle, what links them, and the gaps (degrees) between them."""
 
-    The unit is that of the overlap, so that links are equally wide for equal overlap anywhere.
-    """
-    sums = {task: 0.0 for task in tasks}
-    for source, target, overlap in links.itertuples(index=False):
-        sums[source] += overlap
-        sums[target] += overlap
-    share = min(share, 0.9 / max(len(tasks), 1))
-    small: set[str] = set()
-    while True:
-        rest = sum(value for task, value in sums.items() if task not in small)
-        least = share * rest / (1 - share * len(small))
-        more = {task for task, value in sums.items() if value < least} - small
-        if not more:
-            break
-        small |= more
-    return {task: max(value, least) if rest else 1.0 for task, value in sums.items()}
+    tasks: list[str]
+    links: pd.DataFrame
+    gaps: list[float]
+    least: float  # degrees that a label needs
+
+    @classmethod
+    def of(cls, matrix: pd.DataFrame, minimum: float) -> Circle:
+        """The tasks and links of a matrix as ``chord_links`` takes it."""
+        tasks = circle_order(matrix.index)
+        label = np.degrees(style.TYPE * 1.2 / 72 / (_size(tasks)[1] / 2))
+        return cls(tasks, chord_links(matrix, minimum), _gaps(tasks), max(label - TASK_GAP, 0.5))
+
+    @property
+    def room(self) -> float:
+        """Degrees that are left for the sectors."""
+        return 360 - sum(self.gaps)
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """Task -> sum of its links."""
+        sums = dict.fromkeys(self.tasks, 0.0)
+        for source, target, overlap in self.links.itertuples(index=False):
+            sums[source] += overlap
+            sums[target] += overlap
+        return sums
+
+    @property
+    def most(self) -> float:
+        """The most degrees that an overlap of 1 can span here; infinite where nothing overlaps."""
+        least = min(self.least, 0.9 * self.room / max(len(self.tasks), 1))
+        sums = sorted(self.sums.values())
+        # Tasks of little overlap have the least sector, and the others share what they leave.
+        for small in range(len(sums)):
+            rest = sum(sums[small:])
+            scale = (self.room - small * least) / rest if rest else np.inf
+            if scale * sums[small] >= least or not rest:
+                return scale
+        return np.inf
+
+    def sectors(self, scale: float) -> dict[str, float]:
+        """Task -> size of its sector, in overlap of which 1 spans ``scale`` degrees. They fill the circle:
+        what the links leave is spread evenly."""
+        if not np.isfinite(scale):
+            return dict.fromkeys(self.tasks, 1.0)
+        least = min(self.least, 0.9 * self.room / max(len(self.tasks), 1))
+        sizes = {task: max(value, least / scale) for task, value in self.sums.items()}
+        spare = (self.room / scale - sum(sizes.values())) / len(sizes)
+        return {task: value + max(spare, 0.0) for task, value in sizes.items()}
+
+
+def common_scale(circles: Iterable[Circle]) -> float:
+    """Degrees of an overlap of 1 that all of these have room for."""
+    return min((one.most for one in circles), default=np.inf)
 
 
 def of_matrix(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
-    """Of the overlaps of one model, or of the average."""
+    """Of the overlaps of one model, or of the average, on the scale of ``files["every"]``."""
     table, minimum = read_matrix(files["containment"]), asked["chord_minimum"]
-    return draw_chord(table, minimum=minimum, title=asked["title"]), chord_links(table, minimum)
+    every = (read_matrix(path) for path in files["every"])
+    scale = common_scale(Circle.of(matrix, minimum) for matrix in every if len(matrix))
+    figure = draw_chord(table, minimum=minimum, scale=scale, title=asked["title"])
+    return figure, chord_links(table, minimum)
 
 
-def draw_chord(matrix: pd.DataFrame, *, minimum: float = 0.05, title: str) -> Figure:
+def draw_chord(
+    matrix: pd.DataFrame, *, minimum: float = 0.05, scale: float | None = None, title: str
+) -> Figure:
     """The links of ``chord_links`` in a circle of tasks, in domain order.
 
     The outer ring shows domains, the inner one tasks (formal in three blues); a link within a domain has its
-    colour, one across domains is grey and lies beneath. Widths are linear in overlap.
+    colour, one across domains is grey and lies beneath. An overlap of 1 spans ``scale`` degrees (None: as
+    many as there is room for).
     """
-    tasks = circle_order(matrix.index)
-    if not tasks:
-        return style.empty_figure(title)
-    links = chord_links(matrix, minimum)
-    gaps = _gaps(tasks)
-    label_degrees = np.degrees(LABEL_SIZE * 1.2 / 72 / (_size(tasks)[1] / 2))
-    share = max(label_degrees - TASK_GAP, 0.5) / (360 - sum(gaps))
-    sizes = sector_sizes(tasks, links, share)
-    circos = Circos(sizes, space=gaps)
+    if len(matrix) < 2:
+        return style.empty_figure(title, "fewer than two tasks are included")
+    circle = Circle.of(matrix, minimum)
+    tasks, links = circle.tasks, circle.links
+    if links.empty:
+        nothing = f"no two tasks overlap by {100 * minimum:g} % or more"
+        return style.empty_figure(title, nothing)
+    sizes = circle.sectors(scale or circle.most)
+    circos = Circos(sizes, space=circle.gaps)
     _add_rings(circos, tasks)
     _add_links(circos, tasks, links, sizes)
     for sector in circos.sectors:
         colour = style.readable(style.domain_colour(domain_of(sector.name)))
-        look = {"r": LABEL_RADIUS, "orientation": "vertical", "size": LABEL_SIZE, "color": colour}
+        look = {"r": LABEL_RADIUS, "orientation": "vertical", "size": style.TYPE, "color": colour}
         sector.text(style.task_label(sector.name), **look)
-    return _lay_out(circos, tasks, links, minimum, title)
+    return _lay_out(circos, tasks, links, title)
 
 
 def _gaps(tasks: Sequence[str]) -> list[float]:
@@ -163,13 +209,14 @@ def _add_rings(circos: Circos, tasks: Sequence[str]) -> None:
         colour = style.domain_colour(domain)
         circos.rect(r_lim=DOMAIN_RING, deg_lim=(start, end), fc=colour, ec="none")
         room = np.radians(end - start) * diameter / 2
+        high = (DOMAIN_RING[1] - DOMAIN_RING[0]) / 100 * diameter / 2 * 72 > style.TYPE
         name = style.domain_label(domain)
-        if room > style.text_width(name, LABEL_SIZE) * 1.15:
+        if high and room > style.text_width(name) * 1.15:
             middle = (start + end) / 2 % 360
             turn = {"rotation": 180 - middle if 90 < middle < 270 else -middle}
             turn |= {"rotation_mode": "anchor", "va": "center"}
             # One colour on all: black is the one that every shipped domain leaves readable.
-            look = {"size": LABEL_SIZE, "color": "black", "fontweight": "bold"}
+            look = {"size": style.TYPE, "color": "black", "fontweight": "bold"}
             circos.text(name, r=np.mean(DOMAIN_RING), deg=middle, **turn, **look)
 
 
@@ -182,10 +229,13 @@ def _add_links(
     # Across domains first (beneath), then wide ones below narrow ones.
     order = sorted(links.index, key=lambda row: (same[row], -links.loc[row, "overlap"]))
     for row in order:
-        source, target = links.loc[row, "source"], links.loc[row, "target"]
+        source, target, overlap = links.loc[row, LINK_COLUMNS]
         own = {"color": style.domain_colour(domain_of(source)), "alpha": 0.6}
         look = own if same[row] else {"color": style.NEUTRAL, "alpha": CROSS_ALPHA}
         ends = [(task, *places[task, row]) for task in (source, target)]
+        names = f"{style.task_label(source)} and {style.task_label(target)}"
+        # The label is what a reader sees; only off the usual order is a link a patch of its own.
+        look |= {"label": f"{names}: {100 * overlap:.1f} % shared", "zorder": 1.01}
         circos.link(*ends, r1=LINK_RADIUS, r2=LINK_RADIUS, allow_twist=False, lw=0, **look)
 
 
@@ -210,15 +260,14 @@ def _link_places(
     return places
 
 
-def _lay_out(
-    circos: Circos, tasks: Sequence[str], links: pd.DataFrame, minimum: float, title: str
-) -> Figure:
+def _lay_out(circos: Circos, tasks: Sequence[str], links: pd.DataFrame, title: str) -> Figure:
     """Title, circle with room for its labels, legend, scale; as large as the width allows."""
     width, _ = _size(tasks)
     diameter, (left, right, top, bottom) = _fit(circos, width - 0.1)
     handles = _legend(tasks, links)
-    columns = 3 if width == style.DOUBLE else 2
-    head, foot = 0.1 + style.title_height(title, width), 0.5 + 0.16 * -(-len(handles) // columns)
+    columns = 4 if width == style.DOUBLE else 2
+    head = 0.1 + style.title_height(title, width)
+    foot = 0.1 + 1.3 * style.LINE * -(-len(handles) // columns)
     height = head + top + bottom + foot
     figure = plt.figure(figsize=(width, height))
     # pyCirclize's axes go up to 105.
@@ -227,27 +276,33 @@ def _lay_out(
     box = (x - outer / 2) / width, (y - outer / 2) / height, outer / width, outer / height
     axes = figure.add_axes(box, projection="polar")
     circos.plotfig(ax=axes)
+    for patch in axes.patches:
+        text = patch.get_label()
+        if text and not text.startswith("_"):
+            hover.shape(patch, text)
+        patch.set_gid(None)  # pyCirclize's ids are of chance
     # The extent of curves in polar axes is guessed far too large; the frame is the figure's.
-    for artist in axes.collections:
+    for artist in (*axes.collections, *axes.patches):
         artist.set_in_layout(False)
     figure.add_artist(Rectangle((0, 0), 1, 1, transform=figure.transFigure, alpha=0))
     style.add_title(figure, title)
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.22 / height), "borderaxespad": 0}
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 0, "borderpad": 0}
     figure.legend(handles=handles, ncols=columns, handlelength=1.2, **place)
-    figure.text(0.5, 0.04 / height, _scale_text(links, minimum), ha="center", fontsize=6.5)
     return figure
 
 
 def _size(tasks: Sequence[str]) -> tuple[float, float]:
     """Inches: the figure's width, and a circle that fits in it whatever the labels are."""
-    return (1.4 * style.SINGLE, 2.0) if len(tasks) <= FEW else (style.DOUBLE, 4.2)
+    if len(tasks) <= FEW:
+        return style.SINGLE, 1.4
+    return (1.4 * style.SINGLE, 2.0) if len(tasks) <= SOME else (style.DOUBLE, 4.2)
 
 
 def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float, float]]:
     """The largest diameter, and how far circle and labels then reach left, right, up and down."""
     angles = np.array([np.radians(np.mean(sector.deg_lim)) for sector in circos.sectors])
     labels = [style.task_label(sector.name) for sector in circos.sectors]
-    lengths = np.array([style.text_width(label, LABEL_SIZE) for label in labels])
+    lengths = np.array([style.text_width(label) for label in labels])
 
     def reach(diameter: float) -> tuple[float, float, float, float]:
         ends = LABEL_RADIUS / 100 * diameter / 2 + lengths + 0.05
@@ -263,16 +318,13 @@ def _fit(circos: Circos, width: float) -> tuple[float, tuple[float, float, float
 
 def _legend(tasks: Sequence[str], links: pd.DataFrame) -> list[Patch]:
     groups = [group for group in SUBGROUP_COLOURS if group in {subgroup(task) for task in tasks}]
-    handles = domain_patches(tasks)
+    domains = style.ordered_domains(map(domain_of, tasks))
+    handles = [
+        Patch(color=style.domain_colour(domain), label=style.domain_label(domain))
+        for domain in domains
+    ]
     handles += [Patch(color=SUBGROUP_COLOURS[group], label=f"formal: {group}") for group in groups]
     crossing = links["source"].map(domain_of) != links["target"].map(domain_of)
     if crossing.any():
         handles.append(Patch(color=style.NEUTRAL, alpha=CROSS_ALPHA, label="across domains"))
     return handles
-
-
-def _scale_text(links: pd.DataFrame, minimum: float) -> str:
-    if links.empty:
-        return f"no two tasks overlap by {minimum:g} or more"
-    low, high = links["overlap"].min(), links["overlap"].max()
-    return f"width: overlap, {low:.2f} to {high:.2f} (pairs below {minimum:g} are left out)"

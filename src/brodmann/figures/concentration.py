@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.panels import single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tensors import read_tensor
@@ -52,9 +52,12 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     if table.empty:
         return style.empty_figure(title)
     figure, axes = single(3.2)
-    for _, own in table.groupby("task", sort=False):
+    for task, own in table.groupby("task", sort=False):
         colour = style.domain_colour(own["domain"].iloc[0])
         axes.plot(own["percent"], own["share"], color=colour, linewidth=0.5, alpha=0.35)
+        for x, y in own[["percent", "share"]].iloc[:: POINTS // 20].itertuples(index=False):
+            text = f"{style.task_label(task)}: the strongest {x:.2g} % hold {100 * y:.0f} %"
+            hover.point(axes, x, y, text)
     for domain in style.ordered_domains(table["domain"]):
         own = table[table["domain"] == domain]
         tasks = own["task"].nunique()
@@ -67,11 +70,11 @@ def draw_concentration(table: pd.DataFrame, percent: float, *, title: str) -> Fi
     even = {"color": style.NEUTRAL, "linewidth": 0.8, "linestyle": (0, (1, 3))}
     axes.plot(grid, grid / 100, label="all units alike", **even)
     axes.axvline(percent, color="black", linewidth=0.8)
-    aside = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6.5}
+    aside = {"xytext": (2, 2), "textcoords": "offset points"}
     axes.annotate(f"circuits: {percent:g} %", (percent, 1.0), **aside)
     axes.set(xscale="log", xlim=(min(percent, table["percent"].min()), 100), ylim=(0, 1.06))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set(xlabel="strongest units (% of all units)", ylabel="share of absolute attribution")
-    figure.legend(loc="outside lower center", ncols=3, handlelength=3.2)
+    figure.legend(loc="outside lower center", ncols=2, handlelength=3.2)
     style.add_title(figure, title)
     return figure

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from brodmann.figures import hover
 from brodmann.figures.panels import distinct, dot, grid, head, legend_below
 from brodmann.figures.registry import Asked, Files, called
-from brodmann.figures.style import DOUBLE, LARGEST, NEUTRAL, SINGLE, add_title, empty_figure, state
+from brodmann.figures.style import LARGEST, LINE, NEUTRAL, add_title, empty_figure, state
 from brodmann.figures.tables import at_size, long_table
 
 PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
@@ -39,35 +40,34 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: model, control (bool), outcome (overlap | drop), predictors (domain | domain_and_surface),
     coefficient, low, high, p. Filled markers: the domain alone; open ones: with surface covariates; grey:
-    control models. p stands at the right of each panel.
+    control models. p stands at the right of each panel where there is room.
     """
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
         return empty_figure(title, "no model is included")
     models = distinct(table.sort_values("control", kind="stable")["model"])
     outcomes = [name for name in OUTCOMES if name in set(table["outcome"])]
     outcomes += sorted(set(table["outcome"]) - set(outcomes))
-    width = SINGLE * 1.2 if len(outcomes) == 1 else DOUBLE
-    height = min(LARGEST, 1.0 + ROW_HEIGHT * len(models))
-    shape = {"height": height, "width": width, "around": 0, "sharey": True}
-    figure, panels = grid(len(outcomes), per_row=len(outcomes), **shape)
-    for axes, outcome in zip(panels, outcomes, strict=True):
-        head(axes, OUTCOMES.get(outcome, outcome))
-        axes.set_xlabel("same-domain coefficient and interval")
-        _panel(axes, table[table["outcome"] == outcome], models)
+    height = min((LARGEST - 0.3) / len(outcomes), 0.55 + ROW_HEIGHT * len(models))
+    # Two values of p stand beside each model, if there is room.
+    printed = 0.34 * (height - 0.55) / len(models) > 0.9 * LINE
+    figure, panels = grid(len(outcomes), per_row=1, height=height, around=0.3, sharex=True)
     controls = set(table.loc[table["control"].astype(bool), "model"])
     names = [called(model, controls) for model in models]
-    panels[0].set_yticks(range(len(models)), names)
-    panels[0].set_ylim(len(models) - 0.5, -0.5)
+    for axes, outcome in zip(panels, outcomes, strict=True):
+        head(axes, OUTCOMES.get(outcome, outcome))
+        _panel(axes, table[table["outcome"] == outcome], models, printed=printed)
+        axes.set_yticks(range(len(models)), names)
+        axes.set_ylim(len(models) - 0.5, -0.5)
+    panels[-1].set_xlabel("coefficient of same domain, with interval")
     add_title(figure, title)
     legend_below(figure, [_handle(name) for name in PREDICTORS], 2)
     return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, models: list[str], *, printed: bool) -> None:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
-        axes.set_xticks([])
         state(axes)
         return
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -82,8 +82,10 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str]) -> None:
             text = p_text(line.p)
         else:
             text = "not estimated"
-        axes.text(1.02, y, text, transform=right, va="center", fontsize=6)
-    axes.text(1.02, 1.01, "p", transform=axes.transAxes, va="bottom", fontsize=7, style="italic")
+        if printed:
+            axes.text(1.02, y, text, transform=right, va="center")
+    if printed:
+        axes.text(1.02, 1.01, "p", transform=axes.transAxes, va="bottom", style="italic")
 
 
 def _whisker(axes: Axes, line: object, y: float) -> None:
@@ -91,6 +93,9 @@ def _whisker(axes: Axes, line: object, y: float) -> None:
     if np.isfinite([line.low, line.high]).all():
         axes.plot([line.low, line.high], [y, y], color=colour, linewidth=1.0, zorder=2)
     face = "white" if line.predictors == "domain_and_surface" else colour
+    between = f" [{line.low:.3f}, {line.high:.3f}], p: {p_text(line.p)}"
+    what = f"{line.model}, {PREDICTORS.get(line.predictors, line.predictors)}"
+    hover.point(axes, line.coefficient, y, f"{what}: {line.coefficient:.3f}{between}")
     axes.plot(
         line.coefficient, y, "o", ms=4, mec=colour, mfc=face, mew=0.9, zorder=3, clip_on=False
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.panels import (
+    bare,
     colour_bar,
     distinct,
     domain_dot,
@@ -31,13 +33,13 @@ from brodmann.statistics.structure_function import pair_table
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
-PANELS_PER_ROW = 4
+# Panels in a row, for as many models at most.
+PER_ROW = {2: 8, 3: 18, 6: 10**6}
 CROSS = "two domains"
-MOST_PER_ROW = 8
-CELL = 0.42  # inches
-MARGINS = 2.4, 1.7  # inches beside the matrix: names and colour bar; names and title
-# Smaller numbers cannot be read: there are colours, and the CSV file.
-SMALLEST = 4.0
+# Characters of a heading where there are many panels in a row.
+LONGEST = 14
+# Inches: of a cell, and of one whose value is printed.
+CELL, PRINTED = 0.4, 0.29
 ASIDE = 0.06  # inches between groups of one place
 
 
@@ -45,7 +47,8 @@ def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Agreement of every two models on overlap, or on what lesions break (``drop``)."""
     drop = asked["drop"]
     tau = _tau(at_size(long_table(files, asked, "consistency"), asked, drop=drop))
-    title = "accuracy lost" if drop else "overlap"
+    what = "what lesions break" if drop else "which circuits overlap"
+    title = f"Agreement of models on {what}"
     return draw_consistency(tau, title=title, label="Kendall's tau"), tau
 
 
@@ -97,25 +100,31 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
     np.fill_diagonal(values, np.nan)
     if not np.isfinite(values).any():
         return style.empty_figure(title, "fewer than two models can be compared")
-    # Many models: smaller cells and type, then no numbers.
-    cell = min(CELL, (style.LARGEST - max(MARGINS)) / len(models))
-    size, names_size = min(6.5, 6.5 * cell / CELL * 1.3), min(7.0, 0.8 * 72 * cell)
+    names = max(map(style.text_width, models)) + 0.2
+    # Many models: smaller cells, then no numbers (the page shows them, and the CSV file) and not all names.
+    cell = min(CELL, max((style.SINGLE - names) / len(models), 1.2 * style.LINE))
+    cell = min(cell, (style.LARGEST - names - 1) / len(models))
     side = cell * len(models)
-    across, up = MARGINS
-    figure, axes = single(side + up, max(style.SINGLE, side + across))
+    figure, axes = single(side + names + 0.8, max(style.SINGLE, side + names))
     low = min(0.0, float(np.nanmin(values)))
     # Negative values need a scale with a middle.
     limits, palette = ((0.0, 1.0), "viridis") if low == 0 else ((-1.0, 1.0), "RdBu_r")
     image = axes.imshow(values, cmap=palette, vmin=limits[0], vmax=limits[1])
-    if size >= SMALLEST:
-        number_cells(axes, image, values, size, lambda tau: f"{tau:.2f}".replace("-", "−"))
-    axes.set_xticks(range(len(models)), models, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(models)), models)
-    axes.tick_params(length=0, labelsize=names_size)
-    axes.spines[:].set_visible(False)
+    if cell >= PRINTED:
+        number_cells(axes, image, values, _signed)
+    hover.cells(axes, values, lambda a, b: f"{models[a]}, {models[b]}: {_signed(values[a, b])}")
+    step = int(np.ceil(style.LINE / cell))
+    places, shown = range(0, len(models), step), models[::step]
+    axes.set_xticks(places, shown, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(places, shown)
+    bare(axes)
     style.add_title(figure, title)
-    colour_bar(image, axes, label, 7, fraction=0.05, pad=0.03)
+    colour_bar(image, axes, label)
     return figure
+
+
+def _signed(tau: float) -> str:
+    return f"{tau:.2f}".replace("-", "−")
 
 
 def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
@@ -132,20 +141,20 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     models = distinct(cells["model"])
     if shown.empty:
         return style.empty_figure(title, "no pair of tasks has both values")
-    per_row = PANELS_PER_ROW if len(models) <= PANELS_PER_ROW**2 else MOST_PER_ROW
+    per_row = next(number for number, most in PER_ROW.items() if len(models) <= most)
     rows = -(-len(models) // per_row)
     columns = -(-len(models) // rows)
-    height = min(1.75, (style.LARGEST - 0.75) / rows)
+    height = min(1.75 if columns > 1 else 2.4, (style.LARGEST - 0.75) / rows)
     shape = {"per_row": columns, "height": height, "around": 0.75, "sharex": True, "sharey": True}
-    figure, panels = grid(len(models), width=min(style.DOUBLE, style.SINGLE * columns), **shape)
+    figure, panels = grid(len(models), **shape)
     for axes, model in zip(panels, models, strict=True):
         own = shown[shown["model"] == model]
         name = _name(cells[cells["model"] == model])
-        head(axes, name, 7 if per_row == PANELS_PER_ROW else 4)
+        head(axes, name if per_row == min(PER_ROW) else textwrap.shorten(name, LONGEST))
         if own.empty:
             style.state(axes)
             continue
-        _scatter(axes, own)
+        _scatter(axes, own, rasterized=len(shown) > style.MOST_MARKS)
     # Panels that share their axis show its numbers in the lowest of their column.
     for axes in panels[-columns:]:
         axes.tick_params(labelbottom=True)
@@ -157,7 +166,7 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     panels[0].set_ylim(low - margin, high + margin)
     style.add_title(figure, title)
     handles = _handles(shown)
-    legend_below(figure, handles, len(handles) if columns > 2 else 3, handletextpad=0.1)
+    legend_below(figure, handles, 3, handletextpad=0.1)
     return figure
 
 
@@ -174,19 +183,27 @@ def _shared_domain(cells: pd.DataFrame) -> pd.Series:
     return source.where(source == target, CROSS)
 
 
-def _scatter(axes: Axes, cells: pd.DataFrame) -> None:
+def _scatter(axes: Axes, cells: pd.DataFrame, *, rasterized: bool) -> None:
     domains = _shared_domain(cells)
     groups = [CROSS, *style.ordered_domains(set(domains) - {CROSS})]
     # Where few values recur groups would hide each other: they stand side by side, off by some points.
     crowded = 2 * len(cells[["overlap", "drop"]].drop_duplicates()) < len(cells)
     for number, domain in enumerate(groups):
         own = cells[domains == domain].groupby(["overlap", "drop"]).size().reset_index(name="pairs")
+        if own.empty:
+            continue
         # Pairs that fall together are one mark.
-        look = _look(domain)
+        look = {**_look(domain), "rasterized": rasterized}
         look["s"] = look["s"] * np.sqrt(own["pairs"])
         aside = (number - (len(groups) - 1) / 2) * ASIDE * crowded
         shift = ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
         axes.scatter(own["overlap"], own["drop"], transform=axes.transData + shift, **look)
+        rows = own[["overlap", "drop", "pairs"]].itertuples(index=False)
+        texts = [
+            f"{style.domain_label(domain)}: overlap {x:.3f}, lost {y:.3f} ({n} pairs)"
+            for x, y, n in rows
+        ]
+        hover.points(axes, own["overlap"], own["drop"], texts)
     axes.margins(x=0.08)
     x, y = cells["overlap"].to_numpy(dtype=float), cells["drop"].to_numpy(dtype=float)
     if len(x) > 2 and np.ptp(x) > 0:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.stages.ablation import COLUMNS
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.panels import domain_axis, dot, legend_below, single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
@@ -72,6 +72,8 @@ def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> No
     face = "white" if group == OPEN else colour
     look = {"marker": MARKERS[group], "ms": 4, "mfc": face, "mew": 0.9, "color": colour}
     axes.errorbar(x, mean, sem if np.isfinite(sem) else None, lw=0.8, capsize=1.5, **look)
+    error = f" (s.e.m. {sem:.3f})" if np.isfinite(sem) else ""
+    hover.point(axes, x, mean, f"{style.domain_label(domain)}, {GROUPS[group]}: {mean:.3f}{error}")
 
 
 def _handle(group: str) -> Line2D:

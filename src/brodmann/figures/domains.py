@@ -1,4 +1,4 @@
-"""Within a domain, from it to the others, from the others to it: bars with standard errors."""
+"""Within a domain and across, for lesions by direction: bars with standard errors."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.panels import domain_axis, grid, head, legend_below
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.inventory import AVERAGE
 
-PAIRS = ("within", "to_others", "from_others")
+# Kinds of pairs; overlap has no direction, and of it there are only the first two.
 NAMES = {
-    "within": "within the domain",
-    "to_others": "domain → others",
-    "from_others": "others → domain",
+    "within": "two tasks of the domain",
+    "across": "one task of the domain",
+    "to_others": "its circuits, other tasks",
+    "from_others": "other circuits, its tasks",
 }
-# Of a symmetric measure there are two kinds only.
-ACROSS = "domain and others (across)"
-# The second cue beside how strong the colour is.
-STYLES = {"within": (1.0, ""), "to_others": (0.55, "//////"), "from_others": (0.25, "......")}
-PANELS_PER_ROW = 3
-PANEL_HEIGHT = 2.0  # inches
+# How strong the colour is, and a second cue beside it.
+STYLES = {
+    "within": (1.0, ""),
+    "across": (0.45, "//////"),
+    "to_others": (0.55, "//////"),
+    "from_others": (0.25, "-----"),
+}
+PANEL_HEIGHT = 1.6  # inches
 
 
 def of_study(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -38,7 +41,7 @@ def of_study(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     controls = asked["matrices"]["controls"]
     labels = {name: called(name, controls) for name in controls}
     panels, data = _panels(table, labels, drop)
-    ylabel = "accuracy lost" if drop else "shared units / circuit size"
+    ylabel = "accuracy lost" if drop else "share of units in common"
     return draw_domains(panels, ylabel=ylabel, title=""), data
 
 
@@ -50,9 +53,8 @@ def _panels(
     shown = sorted((n for n in names if n == AVERAGE or n in labels), key=lambda n: n != AVERAGE)
     rows = []
     for _, row in table[table["model"].isin(shown)].iterrows():
-        groups = (("within", "within"), ("out", "to_others"))
-        # Overlap has no direction.
-        for column, pair in (*groups, ("into", "from_others")) if drop else groups:
+        ways = (("out", "to_others"), ("into", "from_others")) if drop else (("cross", "across"),)
+        for column, pair in (("within", "within"), *ways):
             values = row[column], row[f"{column}_sem"], row[f"n_{column}"]
             rows.append((row["model"], row["domain"], pair, *values))
     data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
@@ -69,35 +71,29 @@ def _panels(
 def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:
     """One panel per entry, in it the bars of every domain, n printed at each bar.
 
-    Columns: domain, pairs (within | to_others | from_others, the latter two seen from the source circuit; a
-    kind that no table has is left out), mean, sem (NaN: no error bar), n. A bar without a mean is a dash.
+    Columns: domain, pairs (a key of ``NAMES``; a kind that no table has is left out), mean, sem (NaN: no
+    error bar), n. A bar without a mean is a dash.
     """
     domains = style.ordered_domains(name for table in panels.values() for name in table["domain"])
     if not domains:
         return style.empty_figure(title)
     present = {kind for table in panels.values() for kind in table["pairs"]}
-    kinds = [kind for kind in PAIRS if kind in present]
-    columns = min(PANELS_PER_ROW, len(panels))
-    shape = {"per_row": PANELS_PER_ROW, "height": PANEL_HEIGHT}
-    figure, places = grid(len(panels), **shape, sharey=True)
-    size = 5.5 if columns * len(domains) * len(kinds) <= 24 else 4.5
+    kinds = [kind for kind in NAMES if kind in present]
+    figure, places = grid(len(panels), per_row=1, height=PANEL_HEIGHT, sharey=True)
     for axes, (name, table) in zip(places, panels.items(), strict=True):
         head(axes, name)
         if not np.isfinite(table["mean"].to_numpy(dtype=float)).any():
             style.state_empty(axes)
             continue
-        _bars(axes, table, domains, kinds, size)
-    for axes in places[::columns]:
+        _bars(axes, table, domains, kinds)
         axes.set_ylabel(ylabel)
     style.add_title(figure, title)
-    handles = [_patch(kind, kinds) for kind in kinds]
-    legend_below(figure, handles, 3 if columns > 1 else 2, handlelength=1.6)
+    handles = [Patch(**_look("#555555", kind), label=NAMES[kind]) for kind in kinds]
+    legend_below(figure, handles, 2, handlelength=1.6)
     return figure
 
 
-def _bars(
-    axes: Axes, table: pd.DataFrame, domains: Sequence[str], kinds: Sequence[str], size: float
-) -> None:
+def _bars(axes: Axes, table: pd.DataFrame, domains: Sequence[str], kinds: Sequence[str]) -> None:
     cells = table.set_index(["domain", "pairs"])
     width = 0.8 / len(kinds)
     axes.axhline(0, color="black", linewidth=0.6)
@@ -109,16 +105,21 @@ def _bars(
             x = place + (number - (len(kinds) - 1) / 2) * width
             mean, sem = float(cell["mean"]), float(np.nan_to_num(cell["sem"]))
             if not np.isfinite(mean):
-                axes.text(x, 0, "–", ha="center", va="bottom", fontsize=size)
+                axes.text(x, 0, "–", ha="center", va="bottom")
                 continue
-            axes.bar(x, mean, width * 0.94, **_look(style.domain_colour(domain), kind))
+            [bar] = axes.bar(x, mean, width * 0.94, **_look(style.domain_colour(domain), kind))
+            error = f" (s.e.m. {sem:.3f})" if sem else ""
+            number = f"{int(cell['n'])} pairs"
+            hover.shape(
+                bar, f"{style.domain_label(domain)}, {NAMES[kind]}: {mean:.3f}{error}, {number}"
+            )
             if sem:
                 axes.errorbar(x, mean, sem, color="black", linewidth=0.7, capsize=1.5, capthick=0.7)
             up = mean >= 0
             look = {"ha": "center", "va": "bottom" if up else "top", "color": "#444444"}
             aside = {"xytext": (0, 2 if up else -2), "textcoords": "offset points"}
             top = (x, mean + sem if up else mean - sem)
-            axes.annotate(f"{int(cell['n'])}", top, fontsize=size, **look, **aside)
+            axes.annotate(f"{int(cell['n'])}", top, **look, **aside)
     domain_axis(axes, domains)
     axes.margins(y=0.12)
 
@@ -134,8 +135,3 @@ def _fade(colour: str, alpha: float) -> tuple[float, float, float]:
     """The colour on white at this opacity, opaque."""
     rgb = np.array(plt.matplotlib.colors.to_rgb(colour))
     return tuple(alpha * rgb + 1 - alpha)
-
-
-def _patch(kind: str, kinds: Sequence[str]) -> Patch:
-    symmetric = "from_others" not in kinds and kind == "to_others"
-    return Patch(**_look("#555555", kind), label=ACROSS if symmetric else NAMES[kind])

@@ -1,4 +1,4 @@
-"""Draw a family of figures: each as PNG and PDF, with its data beside it as CSV."""
+"""Draw a family of figures: each as PNG, PDF and SVG, with its data beside it as CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib import figure as matplotlib_figure
 
 from brodmann.figures.registry import FOLDER, Figure, Files, family_of
-from brodmann.figures.style import save_figure
+from brodmann.figures.style import named, save_figure
 from brodmann.store.tables import write_frame, write_matrix
 
 # The picture, and what it shows.
@@ -27,11 +27,15 @@ def draw_family(
     component: str = "",
     folder: str | Path = FOLDER,
 ) -> None:
-    """Every figure that ``rule`` draws, of one model and kind of unit if they are of these."""
-    for one in family_of(rule).figures:
-        picture, table = drawing(one)(files, {**settings, **one.options})
-        name = one.name.format(model=model, shown=model, component=component)
-        save(picture, f"{folder}/{name}", table)
+    """Every figure that ``rule`` draws, of one model and kind of unit if they are of these.
+
+    ``settings``: those of the family, and ``names``, what tasks are called.
+    """
+    with named(settings.get("names", {})):
+        for one in family_of(rule).figures:
+            picture, table = drawing(one)(files, {**settings, **one.options})
+            name = one.name.format(model=model, shown=model, component=component)
+            save(picture, f"{folder}/{name}", table)
 
 
 def drawing(figure: Figure) -> Callable[[Files, Mapping[str, Any]], Drawn]:
@@ -41,8 +45,8 @@ def drawing(figure: Figure) -> Callable[[Files, Mapping[str, Any]], Drawn]:
 
 
 def save(figure: matplotlib_figure.Figure, stem: str, table: pd.DataFrame) -> None:
-    """``stem``.png, .pdf and .csv; a table with names on its rows is a matrix."""
-    save_figure(figure, f"{stem}.png", f"{stem}.pdf")
+    """``stem``.png, .pdf, .svg and .csv; a table with names on its rows is a matrix."""
+    save_figure(figure, f"{stem}.png", f"{stem}.pdf", f"{stem}.svg")
     if table.index.dtype.kind in "iu":
         write_frame(f"{stem}.csv", table)
     else:

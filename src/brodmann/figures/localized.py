@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from brodmann.comparison.written import COLUMNS as WRITTEN
+from brodmann.config.selection import selection_words
 from brodmann.figures.localizer import (
     NETWORK_NAMES,
     draw_depth,
@@ -23,6 +24,7 @@ from brodmann.figures.localizer import (
 )
 from brodmann.figures.panels import square_of
 from brodmann.figures.registry import Asked, Files, called
+from brodmann.figures.style import domain_label
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.store import masks
 from brodmann.store.tables import read_table
@@ -69,7 +71,7 @@ def read_networks(files: Files, asked: Asked) -> list[Network]:
 
 
 def _title(asked: Asked) -> str:
-    return f"{asked['selection']} units by Welch's t"
+    return selection_words(asked["selection"], "units") if asked["selection"] else ""
 
 
 def of_depth(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -103,7 +105,7 @@ def of_doses(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
         for (model, network), path in zip(pairs, files["lesions"], strict=True)
     ]
     doses = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["panel"])
-    return draw_dose(doses, title="units silenced"), doses
+    return draw_dose(doses, title="Perplexity and accuracy with units silenced"), doses
 
 
 def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -119,7 +121,7 @@ def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     joined = joined[columns]
     names = [NETWORK_NAMES.get(network, network) for network in joined["network"]]
     drawn = joined.assign(panel=[f"{a}: {b}" for a, b in zip(joined["label"], names, strict=True)])
-    return draw_written(drawn, title="circuits of neurons"), joined
+    return draw_written(drawn, title="What circuits of neurons write on localized units"), joined
 
 
 def _depth_table(networks: Sequence[Network]) -> pd.DataFrame:
@@ -174,7 +176,9 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
             dict(zip(keys, key, strict=True)) | _pooled(rows)
             for key, rows in own.groupby(keys, sort=False, dropna=False)
         ]
-        parts.append(pd.DataFrame(pooled).assign(panel=f"{label}\n{name}: {domain} tasks"))
+        parts.append(
+            pd.DataFrame(pooled).assign(panel=f"{label}\n{name}: {domain_label(domain)} tasks")
+        )
     table = pd.concat(parts, ignore_index=True).assign(network=network)
     columns = ["panel", "network", "measure", "condition", "percentage", "seed", "n", "value"]
     return table.reindex(columns=[*columns, "low", "high"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from brodmann.figures import style
+from brodmann.figures import hover, style
 from brodmann.figures.panels import (
     bare,
     colour_bar,
@@ -34,7 +35,7 @@ NETWORK_COLOURS = {
 }
 NETWORK_MARKERS = {"language": "o", "theory_of_mind": "D", "multiple_demand": "s"}
 RANDOM = "#7F7F7F"
-PANELS_PER_ROW = 3
+PANELS_PER_ROW = 2
 # So many columns have room for their labels side by side.
 FEW = 3
 
@@ -47,9 +48,12 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
     """
     if not shares:
         return style.empty_figure(title, "no network is localized")
-    width = max(style.SINGLE, min(style.DOUBLE, 1.0 + 0.55 * len(shares)))
-    shape = {"height": 3.0, "around": 0, "width": width, "sharey": True}
-    figure, panels = grid(len(shares), per_row=len(shares), **shape)
+    # A picture of narrow columns is wider than a printed one.
+    width = min(max(style.SINGLE, 0.8 + 0.2 * len(shares)), style.LARGEST)
+    figure, panels = plt.subplots(
+        1, len(shares), figsize=(width, 2.6), layout="constrained", sharey=True, squeeze=False
+    )
+    panels = list(panels[0])
     top = max((float(np.nanmax(values)) for values in shares.values() if len(values)), default=1)
     image = None
     for axes, (label, values) in zip(panels, shares.items(), strict=True):
@@ -58,12 +62,14 @@ def draw_depth(shares: Mapping[str, np.ndarray], *, title: str) -> Figure:
         image = axes.imshow(column, aspect="auto", extent=(0, 1, 1, 0), **look)
         few = len(shares) <= FEW
         angle = {} if few else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
-        axes.set_xticks([0.5], [label.replace(": ", ":\n") if few else label], fontsize=7, **angle)
+        axes.set_xticks([0.5], [label.replace(": ", ":\n") if few else label], **angle)
         bare(axes)
+        for layer, value in enumerate(values):
+            box = 0, layer / len(values), 1, (layer + 1) / len(values)
+            hover.box(axes, box, f"{label}, layer {layer}: {value:.2f} %")
     panels[0].set_yticks([0, 0.5, 1], ["first", "", "last"])
     panels[0].set_ylabel("layer")
-    where = {"fraction": 0.06, "pad": 0.03}
-    colour_bar(image, panels, "selected units (% of the layer)", **where)
+    colour_bar(image, panels, "selected units (% of the layer)")
     style.add_title(figure, title)
     return figure
 
@@ -76,29 +82,35 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
     """
     if not values:
         return style.empty_figure(title, "no network is localized")
-    figure, panels = grid(len(values), per_row=PANELS_PER_ROW, height=1.9)
+    figure, panels = grid(len(values), per_row=PANELS_PER_ROW, height=1.6, sharex=True)
     for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
-        head(axes, name, 7.5)
+        head(axes, name.replace(": ", ":\n"))
         if not len(finite):
             style.state_empty(axes)
             continue
-        axes.hist(finite, bins=80, color=NETWORK_COLOURS.get(network, RANDOM), log=True)
+        look = {"color": NETWORK_COLOURS.get(network, RANDOM), "log": True}
+        counts, edges, bars = axes.hist(finite, bins=40, **look)
+        for number, low, high, bar in zip(counts, edges, edges[1:], bars, strict=False):
+            if number:
+                hover.shape(bar, f"t from {low:.1f} to {high:.1f}: {number:,.0f} units")
         if np.isfinite(threshold):
             axes.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
         axes.set_xlabel("t")
-    panels[0].set_ylabel("units")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+    for axes in panels[::PANELS_PER_ROW]:
+        axes.set_ylabel("units")
     style.add_title(figure, title)
     return figure
 
 
 def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
     """Shared units of the networks (Jaccard index), one square per model, values printed."""
-    tables = {label: table for label, table in tables.items() if len(table)}
+    tables = {label: table for label, table in tables.items() if len(table) > 1}
     if not tables:
-        return style.empty_figure(title, "no network is localized")
-    figure, panels = grid(len(tables), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
+        return style.empty_figure(title, "fewer than two networks are localized")
+    figure, panels = grid(len(tables), per_row=PANELS_PER_ROW, height=1.9, sharey=True)
     for axes, (label, table) in zip(panels, tables.items(), strict=True):
         values = table.to_numpy(dtype=float)
         image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
@@ -107,9 +119,14 @@ def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> F
         axes.set_yticks(range(len(names)), names)
         bare(axes)
         head(axes, label)
-        number_cells(axes, image, values, 7)
+        number_cells(axes, image, values)
+        _tell_cells(axes, values, names)
     style.add_title(figure, title)
     return figure
+
+
+def _tell_cells(axes: Axes, values: np.ndarray, names: list[str]) -> None:
+    hover.cells(axes, values, lambda a, b: f"{names[a]}, {names[b]}: {values[a, b]:.3f}")
 
 
 def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
@@ -122,12 +139,12 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     if table.empty:
         return style.empty_figure(title, "no lesion was measured")
     names = distinct(table["panel"])
-    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.2)
+    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=1.75)
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
         _dose_panel(axes, own)
-        head(axes, name, 7.5)
-    legend_below(figure, panels[0].get_legend_handles_labels()[0], 3)
+        head(axes, name)
+    legend_below(figure, panels[0].get_legend_handles_labels()[0], 2)
     style.add_title(figure, title)
     return figure
 
@@ -153,6 +170,11 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(means.index, means.values, label="random units, mean", **look)
     axes.set(xlabel="silenced units (%)", ylabel=measure)
     size_axis(axes, sorted(set(table["percentage"].dropna())))
+    for own, what in ((lesion, "network silenced"), (random, "random units silenced")):
+        rows = own[["percentage", "value"]].dropna().itertuples(index=False)
+        texts = [f"{what}, {percent:g} %: {value:.3g}" for percent, value in rows]
+        shown = own.dropna(subset=["percentage", "value"])
+        hover.points(axes, shown["percentage"], shown["value"], texts)
     if measure == "perplexity":
         wide_scale(axes.yaxis, table["value"].dropna())
 
@@ -166,7 +188,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
     names = distinct(table["panel"])
     if not names or not np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         return style.empty_figure(title, "no circuit or no network to compare")
-    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=2.1, sharey=True)
+    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=1.7, sharey=True)
     domains = style.ordered_domains(table["domain"])
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
@@ -180,10 +202,16 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
                 ratios = some["ratio"].to_numpy(dtype=float)[chosen]
                 marker = style.domain_marker(domain)
                 axes.scatter(place + spread[chosen], ratios, marker=marker, **look)
+                named = some[chosen][["task", "ratio", "q"]].itertuples(index=False)
+                texts = [
+                    f"{style.task_label(t)}: {r:.2f} times chance, q = {q:.2g}" for t, r, q in named
+                ]
+                hover.points(axes, place + spread[chosen], ratios, texts)
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
         axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
-        head(axes, name, 7.5)
-    panels[0].set_ylabel("written onto the network / chance")
+        head(axes, name.replace(": ", ":\n"))
+    for axes in panels[::PANELS_PER_ROW]:
+        axes.set_ylabel("written on it / chance")
     style.add_title(figure, title)
     return figure

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 
-from brodmann.figures import style
-from brodmann.figures.panels import distinct, dot, grid, head, square_of, wide_scale
+from brodmann.figures import hover, style
+from brodmann.figures.panels import (
+    colour_bar,
+    distinct,
+    dot,
+    grid,
+    head,
+    legend_below,
+    square_of,
+    wide_scale,
+)
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import of_table
 from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
@@ -21,7 +31,9 @@ from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.networks.stages.following import ACROSS_COLUMNS, CONNECTIVITY_COLUMNS
 from brodmann.store.tables import read_table
 
-_SIZE, _LINE = 7.5, 0.17  # points, inches
+_LINE = 0.17  # inches
+FAINT = 0.25  # of the strongest value: what is nearer to zero is not underlined
+PER_ROW = 2
 COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
 
 
@@ -29,31 +41,32 @@ def of_editing(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Perplexity (per token, as everywhere in the report) under edits of one model's networks."""
     table = read_table(files["editing"], EDITING)
     table = table[table["metric"] == "perplexity"].reset_index(drop=True)
-    return draw_editing(table, title=f"{asked['model']}: networks edited"), table
+    return draw_editing(table, title=f"{asked['model']}: perplexity with networks edited"), table
 
 
-def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, path: str) -> None:
-    """``draw_example`` into a file."""
-    style.save_figure(draw_example(pieces, courses, title=title), path)
+def save_example(pieces: Sequence[Piece], courses: Sequence[Course], title: str, stem: str) -> None:
+    """``draw_example`` as ``stem``.png and ``stem``.svg."""
+    figure = draw_example(pieces, courses, title=title)
+    style.save_figure(figure, f"{stem}.png", f"{stem}.svg")
 
 
 def draw_example(pieces: Sequence[Piece], courses: Sequence[Course], *, title: str) -> Figure:
-    """The text once for each course, tokens highlighted; orange above zero, blue below."""
+    """The text once for each course, tokens highlighted; orange above zero, blue and underlined below."""
     if not pieces or not courses:
         return style.empty_figure(title, "no network to follow")
-    cells = _layout(pieces, style.DOUBLE)
+    cells = _layout(pieces, style.SINGLE)
     lines = 1 + max(line for _, line, _, _ in cells)
     block = (lines + 1.7) * _LINE
-    above = style.title_height(title, style.DOUBLE) + 0.1
+    above = style.title_height(title, style.SINGLE) + 0.1
     height = above + block * len(courses)
-    figure = plt.figure(figsize=(style.DOUBLE, height))
+    figure = plt.figure(figsize=(style.SINGLE, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    axes.set(xlim=(0, style.DOUBLE), ylim=(height, 0))
+    axes.set(xlim=(0, style.SINGLE), ylim=(height, 0))
     for number, course in enumerate(courses):
         top = above + number * block
-        axes.text(0, top + _LINE, course.heading, fontsize=_SIZE, weight="bold", va="bottom")
-        axes.text(0.75, top + _LINE, course.note, fontsize=6.5, color="#555555", va="bottom")
+        axes.text(0, top + _LINE, course.heading, weight="bold", va="bottom")
+        axes.text(0.75, top + _LINE, course.note, color="#555555", va="bottom")
         _text(axes, pieces, cells, course.values, top + 1.2 * _LINE)
     style.add_title(figure, title)
     return figure
@@ -65,7 +78,7 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
     for piece in pieces:
         shown = _drawable(visible(piece.text))
         # The width of a text leaves out the spaces around it.
-        wide = style.text_width(f".{shown}.", _SIZE) - style.text_width("..", _SIZE) + 0.012
+        wide = style.text_width(f".{shown}.") - style.text_width("..") + 0.012
         if left and left + wide > width:
             left, line = 0.0, line + 1
         cells.append((left, line, wide, shown))
@@ -88,8 +101,13 @@ def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
             box = (left + place * part, y), part, _LINE * 0.92
             alpha = 0.85 * abs(float(value)) / strongest
             axes.add_patch(plt.Rectangle(*box, facecolor=(*colour, alpha), linewidth=0))
+            if value < -FAINT * strongest:
+                ends = [left + place * part, left + (place + 1) * part], [y + _LINE * 0.9] * 2
+                axes.plot(*ends, color="black", linewidth=0.6)
+            x0, y0 = box[0]
+            hover.box(axes, (x0, y0, x0 + part, y0 + _LINE), f"{piece.text.strip()}: {value:.2f}")
         faint = "#777777" if piece.special else "black"
-        axes.text(left + 0.006, y + 0.75 * _LINE, shown, fontsize=_SIZE, color=faint)
+        axes.text(left + 0.006, y + 0.75 * _LINE, shown, color=faint)
 
 
 def _drawable(text: str) -> str:
@@ -112,23 +130,25 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     edits = distinct(zip(own["how"], own["amount"].fillna(""), strict=True))
     sizes = own.groupby(["dataset", "condition"], sort=False)["n_units"].first()
     rows = list(sizes.index)
-    height = 0.85 + 0.16 * len(rows) + style.title_height(title, style.DOUBLE)
-    shape = {"height": height, "around": 0, "width": style.DOUBLE, "sharey": True}
-    figure, panels = grid(len(edits), per_row=len(edits), **shape)
+    height = 0.9 + 0.15 * len(rows)
+    figure, panels = grid(len(edits), per_row=PER_ROW, height=height, sharey=True)
     intact = float(own["intact"].iloc[0])
     for axes, (how, amount) in zip(panels, edits, strict=True):
         here = table[(table["how"] == how) & (table["amount"].fillna("") == amount)]
+        amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
         for place, (name, condition) in enumerate(rows):
             same = here[here["dataset"] == name]
             random = same[same["control_of"] == condition]["value"]
             value = same[same["condition"] == condition]["value"]
             axes.plot(random, [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2)
             axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
+            for values, what in ((random, "random units"), (value, f"{name} {condition}".strip())):
+                texts = [f"{what} {amounts[how]}: {one:.4g}" for one in values]
+                hover.points(axes, values, [place] * len(values), texts)
         axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
         values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
-        wide_scale(axes.xaxis, values[np.isfinite(values)], lambda text: text.replace("e+0", "e"))
+        wide_scale(axes.xaxis, values[np.isfinite(values)])
         axes.tick_params(axis="x", labelrotation=30)
-        amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
         head(axes, amounts[how])
         axes.set_xlabel("perplexity per token")
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
@@ -141,7 +161,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         dot("as many random units", style.NEUTRAL, "."),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
-    figure.legend(handles=shown, loc="outside lower right", ncols=3)
+    legend_below(figure, shown, 2)
     style.add_title(figure, title)
     return figure
 
@@ -176,26 +196,44 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
     """Pearson's r, a panel each; ``named``: axes show whose networks they are."""
     if not squares:
         return style.empty_figure(title, "no dataset")
-    height = 2.9 if len(squares) == 1 else 2.3
-    figure, panels = grid(len(squares), per_row=3, height=height, around=0.4)
+    height = 2.9 if len(squares) == 1 else 1.7
+    figure, panels = grid(len(squares), per_row=PER_ROW, height=height, around=0.6)
     image = None
     for axes, (name, square) in zip(panels, squares.items(), strict=True):
-        image = axes.imshow(square.to_numpy(dtype=float), cmap="RdBu_r", vmin=-1, vmax=1)
+        values = square.to_numpy(dtype=float)
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
         axes.spines[:].set_visible(True)
+        _mark_negative(axes, values)
+        _tell(axes, square)
         for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
             place(range(len(labels)), [label.removeprefix("network-") for label in labels])
         if named:
             axes.set(xlabel=square.columns.name, ylabel=square.index.name)
         head(axes, name.partition(":")[0] if named else name)
-    figure.colorbar(image, ax=figure.axes, shrink=0.7, label="Pearson's r of mean courses")
+    colour_bar(image, panels, "Pearson's r of mean courses (−: below −0.2)")
     style.add_title(figure, title)
     return figure
 
 
+def _mark_negative(axes: Axes, values: np.ndarray) -> None:
+    """A minus in what is clearly below zero: in grey both ends of the scale look alike."""
+    rows, columns = np.nonzero(values < -0.2)
+    axes.plot(columns, rows, ls="", marker="_", ms=3, mew=0.8, color="white")
+
+
+def _tell(axes: Axes, square: pd.DataFrame) -> None:
+    names, others = list(square.index), list(square.columns)
+    values = square.to_numpy(dtype=float)
+    hover.cells(axes, values, lambda a, b: f"{names[a]}, {others[b]}: {values[a, b]:.2f}")
+
+
 of_connectivity = of_table(
-    "connectivity", CONNECTIVITY_COLUMNS, draw_connectivity, "{model}: networks that go together"
+    "connectivity",
+    CONNECTIVITY_COLUMNS,
+    draw_connectivity,
+    "{model}: networks whose courses go together",
 )
 of_every_two = of_table(
     *("table", ACROSS_COLUMNS, draw_connectivity_between),
-    "Networks of different models that go together",
+    "Networks of different models whose courses go together",
 )

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brodmann.figures import hover
 from brodmann.figures.panels import (
     bare,
     colour_bar,
@@ -26,8 +27,7 @@ _NOTHING = "no networks were found"
 _GROUP, _SINGLE = "#C0392B", "#7F8C8D"
 # So many networks' values are printed in their cells, and their numbers on the axis.
 _PRINTED, _LABELLED = 14, 24
-_PANELS = 2
-_BAR = {"fraction": 0.05, "pad": 0.02}  # of colour bars, in shares of the panels
+_PANELS = 1
 
 
 def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
@@ -42,20 +42,22 @@ def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
     totals = table.groupby("dataset", sort=False)["denominator"].first()
     shares = 100 * counts / totals.reindex(counts.columns).where(lambda n: n > 0)
     rows, columns = counts.shape
-    size = (1.1 + 0.2 * min(rows, 40), max(SINGLE, min(DOUBLE, 1.6 + 0.5 * columns)))
-    figure, axes = single(*size)
+    width = min(max(SINGLE, 0.8 + 0.55 * columns), DOUBLE)
+    figure, axes = single(1.3 + 0.16 * min(rows, 40), width)
     values = shares.to_numpy(dtype=float)
     top = np.nanmax(values) if np.isfinite(values).any() else 1.0
-    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9), aspect="auto")
+    image = axes.imshow(values, cmap="magma_r", vmin=0, vmax=max(top, 1e-9), aspect="auto")
     if rows <= 2 * _PRINTED:
         faces = np.nan_to_num(values)
-        number_cells(axes, image, counts.to_numpy(dtype=float), 7, "{:.0f}".format, faces)
+        number_cells(axes, image, counts.to_numpy(dtype=float), "{:.0f}".format, faces)
+    told = [f"of {name}, template" for name in counts.columns]
+    hover.cells(axes, values, lambda a, b: f"{told[b]} {a}: in {values[a, b]:.1f} % of networks")
     names = [f"{name}\n(of {totals[name]:.0f})" for name in counts.columns]
     axes.set_xticks(range(columns), names)
     _number(axes, rows, "y")
     axes.set_ylabel("template")
     bare(axes)
-    colour_bar(image, axes, "share of networks (%)", **_BAR)
+    colour_bar(image, axes, "share of networks (%)")
     add_title(figure, title)
     return figure
 
@@ -77,6 +79,7 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
         head(axes, name)
         look = {"cmap": "magma_r", "vmin": 0, "vmax": max([*finite, 1e-9]), "aspect": "auto"}
         image = axes.imshow(square.to_numpy(dtype=float), interpolation="nearest", **look)
+        _tell_layers(axes, name, square)
         templates = len(square) - 1
         axes.axhline(templates - 0.5, color="black", linewidth=0.6)
         _number(axes, templates, "y", more="single texts")
@@ -85,9 +88,19 @@ def draw_layers(table: pd.DataFrame, *, title: str) -> Figure:
         bare(axes)
     for axes in panels[::_PANELS]:
         axes.set_ylabel("template")
-    colour_bar(image, panels, "units of the network (%)", **_BAR)
+    colour_bar(image, panels, "units of the network (%)")
     add_title(figure, title)
     return figure
+
+
+def _tell_layers(axes: Axes, dataset: str, square: pd.DataFrame) -> None:
+    values, templates = square.to_numpy(dtype=float), list(square.index)
+
+    def text(row: int, layer: int) -> str:
+        kind = "template " if row < len(templates) - 1 else ""
+        return f"{dataset}, {kind}{templates[row]}, layer {layer}: {values[row, layer]:.1f} %"
+
+    hover.cells(axes, values, text)
 
 
 def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
@@ -98,7 +111,7 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
     names = distinct(table["dataset"])
     if not names:
         return empty_figure(title, _NOTHING)
-    figure, panels = _panels(len(names), 1.7)
+    figure, panels = _panels(len(names), 1.3)
     largest = max(1, int(table["n_units"].max()))
     edges = np.linspace(0, largest, 41)
     for axes, name in zip(panels, names, strict=True):
@@ -109,7 +122,12 @@ def draw_sizes(table: pd.DataFrame, *, title: str) -> Figure:
         )
         head(axes, name)
         if len(single):
-            axes.hist(single, bins=edges, color=_SINGLE, label="networks of single texts")
+            look = {"color": _SINGLE, "label": "networks of single texts"}
+            counts, _, bars = axes.hist(single, bins=edges, **look)
+            for number, bar in zip(counts, bars, strict=True):
+                if number:
+                    low, high = bar.get_x(), bar.get_x() + bar.get_width()
+                    hover.shape(bar, f"{low:.0f} to {high:.0f} units, networks: {number:.0f}")
         elif not len(group):
             state_empty(axes)
             continue
@@ -137,12 +155,12 @@ def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
         return empty_figure(title, "fewer than two templates")
     square = iou_square(table)
     size = len(square)
-    figure, axes = single(1.15 * SINGLE, 1.25 * SINGLE)
+    figure, axes = single(1.1 * SINGLE)
     values = square.to_numpy(dtype=float, copy=True)
     np.fill_diagonal(values, np.nan)
     top = np.nanmax(values) if size > 1 else 1.0
-    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=max(top, 1e-9))
-    image.cmap.set_bad("#E5E5E5")
+    image = axes.imshow(values, cmap="magma_r", vmin=0, vmax=max(top, 1e-9))
+    axes.set_facecolor("#E5E5E5")
     names = [name for name, _ in square.index]
     starts = [0, *[n for n in range(1, size) if names[n] != names[n - 1]]]
     for start in starts[1:]:
@@ -150,11 +168,12 @@ def draw_template_iou(table: pd.DataFrame, *, title: str) -> Figure:
         axes.axvline(start - 0.5, color="white", linewidth=1)
     middles = [(a + b - 1) / 2 for a, b in zip(starts, [*starts[1:], size], strict=True)]
     labels = [names[start] for start in starts]
-    angle = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 3 else {}
-    axes.set_xticks(middles, labels, **angle)
+    axes.set_xticks(middles, labels, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(middles, labels)
     bare(axes)
-    colour_bar(image, axes, "IoU of two templates", **_BAR)
+    shown = [f"{name} {template}" for name, template in square.index]
+    hover.cells(axes, values, lambda a, b: f"{shown[a]}, {shown[b]}: {values[a, b]:.2f}")
+    colour_bar(image, axes, "shared units of two templates (IoU)")
     add_title(figure, title)
     return figure
 
@@ -202,10 +221,10 @@ def _number(axes: Axes, count: int, axis: str, more: str = "") -> None:
 
 of_consistency = of_table(
     *("consistency", CONSISTENCY, draw_consistency),
-    "{label}: templates in single texts (IoU > {threshold:g})",
+    "{label}: networks of single texts that are like each template",
 )
-of_layers = of_table("layers", LAYERS, draw_layers, "{label}: networks by layer")
-of_sizes = of_table("sizes", SIZES, draw_sizes, "{label}: sizes of networks")
+of_layers = of_table("layers", LAYERS, draw_layers, "{label}: where its networks lie")
+of_sizes = of_table("sizes", SIZES, draw_sizes, "{label}: how large its networks are")
 of_template_iou = of_table(
-    "template_iou", TEMPLATE_IOU, draw_template_iou, "{label}: templates against each other"
+    "template_iou", TEMPLATE_IOU, draw_template_iou, "{label}: templates that share units"
 )

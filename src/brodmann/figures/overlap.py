@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
 
@@ -12,32 +11,33 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY
-from brodmann.figures import style
-from brodmann.figures.panels import domain_patches, side_bar
+from brodmann.figures import hover, style
+from brodmann.figures.panels import colour_bar, domain_look, domain_patches, number_cells
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
 
 # Inches.
-CELL = 0.16
-LABEL_GAP = 0.06
+LARGEST_CELL = 0.3
 STRIP, STRIP_GAP = 0.06, 0.02
-BAR_GAP, BAR_WIDTH, BAR_LABELS = 0.12, 0.09, 0.5
-AXIS_NAME = 0.16
-# Room for the legend below the rows' labels, left of the columns' ones.
-MIN_LABELS = 0.8
-# From this many tasks on labels are set smaller.
-MANY = 30
-MISSING = "#E4E4E4"
+LABEL_GAP, NUMBER = 0.06, 0.16
+# Values are printed where a cell has that room, labels where lines have this distance.
+PRINTED, PITCH = 0.18, style.TYPE * 1.02 / 72
+BAR = 0.08
+# From this many tasks on a figure is as wide as a page.
+MANY = 17
+# Cells without a value; hatched, for in grey their colour is that of small values.
+MISSING = {"facecolor": "#E4E4E4", "edgecolor": "white", "hatch": "xxxxx", "linewidth": 0}
 
 TITLES = {
-    "containment": "shared units / circuit size",
-    "jaccard": "Jaccard index",
-    "doubly_stochastic": "overlap, doubly stochastic",
-    "noise_corrected": "overlap / noise ceiling",
+    "containment": "shared units (% of a circuit)",
+    "jaccard": "shared units (% of the units of either)",
+    "doubly_stochastic": "overlap, rows and columns scaled to 100 %",
+    "noise_corrected": "overlap (% of its noise ceiling)",
 }
 
 
@@ -60,8 +60,8 @@ def draw_overlap(
     ceiling below ``LOW_CEILING`` grey.
     """
     tasks = list(table.index)
-    if not tasks:
-        return style.empty_figure(title)
+    if len(tasks) < 2:
+        return style.empty_figure(title, "fewer than two tasks are included")
     values = table.to_numpy(dtype=float).copy()
     diagonal = [np.nan if reliability is None else reliability.get(task, np.nan) for task in tasks]
     np.fill_diagonal(values, diagonal)
@@ -76,7 +76,7 @@ def draw_overlap(
     # As alike as their noise allows is 1; what lies above is noise.
     top = 1.0 if corrected else top
     beyond = np.nanmax(values) > top
-    diagonal_label = " (diagonal: reliability)" if reliability is not None else ""
+    diagonal_label = "; diagonal: reliability" if reliability is not None else ""
     return draw_square(
         values,
         tasks,
@@ -99,77 +99,76 @@ def draw_square(
     names: tuple[str, str] = ("", ""),
     missing: str = "no value",
 ) -> Figure:
-    """Tasks x tasks in colours, no wider than a page: labels, domain strips and legend, colour bar.
+    """Tasks x tasks in colours: rows are named, columns have the rows' numbers; strips show the domains.
 
-    ``names``: of the rows and of the columns; ``extend`` as in matplotlib's colour bars; ``missing``: what
-    cells without a value are.
+    ``values``, ``limits``: shares, which are shown in per cent; ``names``: of the rows and of the columns;
+    ``extend`` as in matplotlib's colour bars; ``missing``: what cells without a value are.
     """
-    count, size = len(tasks), 5.5 if len(tasks) >= MANY else 6.5
-    labels = max(style.text_width(style.task_label(task), size) for task in tasks) + LABEL_GAP
-    labels = max(labels, MIN_LABELS)
-    near = labels + (AXIS_NAME if any(names) else 0)
-    far = STRIP_GAP + STRIP + BAR_GAP + BAR_WIDTH + BAR_LABELS
-    cell = min(CELL, (style.DOUBLE - near - far) / count)
+    count = len(tasks)
+    labels = max(style.text_width(style.task_label(task)) for task in tasks) + LABEL_GAP + NUMBER
+    width = style.SINGLE if count < MANY else style.DOUBLE
+    cell = min(LARGEST_CELL, (width - labels - STRIP_GAP - STRIP - 0.05) / count)
     side = cell * count
-    # The title and the colour bar's label need some room even beside a single cell.
-    width = max(near + side + far, style.SINGLE * 0.8)
+    handles = _handles(tasks, missing if np.isnan(values).any() else "")
+    columns = 4 if width == style.SINGLE else 6  # of the legend
     head = style.title_height(title, width) + STRIP_GAP + STRIP + 0.08
-    height = max(near + side, 1.7) + head
+    lines = 1 + any(names)  # the columns' numbers, and what rows and columns are
+    foot = (
+        (lines + 1) * style.LINE,
+        BAR + 3.6 * style.LINE,
+        -(-len(handles) // columns) * 1.25 * style.LINE,
+    )
+    height = head + side + sum(foot)
     figure = plt.figure(figsize=(width, height))
-    bottom = height - head - side
-    axes = figure.add_axes((near / width, bottom / height, side / width, side / height))
+
+    def place(x: float, up: float, across: float, high: float) -> tuple[float, ...]:
+        return x / width, up / height, across / width, high / height
+
+    axes = figure.add_axes(place(labels, sum(foot), side, side))
     image = axes.imshow(values, cmap="magma_r", vmin=limits[0], vmax=limits[1], aspect="auto")
-    axes.set_facecolor(MISSING)
-    label_tasks(axes, tasks, size)
+    axes.patch.set(**MISSING)
+    label_tasks(axes, tasks, cell)
     separate_domains(axes, tasks, cell)
-    for number, name in enumerate(names):
-        if name:
-            _name_axis(figure, axes, name, rows=number == 0, distance=labels + 0.04)
-    _legend(figure, tasks, missing if np.isnan(values).any() else "")
-    left = near + side + STRIP_GAP + STRIP + BAR_GAP
-    length = max(side, 1.2)
-    place = (left / width, (height - head - length) / height, BAR_WIDTH / width, length / height)
-    label = label if length > 2.2 else label.replace(" (", "\n(")
-    side_bar(figure, image, place, label, 6.5, extend)
+    axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))
+    if any(names):
+        axes.set_xlabel("rows: {}; columns: {}".format(*names), x=1, ha="right")
+    if cell >= PRINTED:
+        number_cells(axes, image, values, lambda value: f"{100 * value:.0f}".replace("-", "−"))
+    _tell(axes, values, tasks, *names)
+    bar = figure.add_axes(place(0.05, foot[2] + 2.8 * style.LINE, width - 0.15, BAR))
+    found = colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
+    found.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}"))
+    place_below = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "ncols": columns}
+    figure.legend(handles=handles, borderaxespad=0, columnspacing=1, **place_below)
     style.add_title(figure, title)
     return figure
 
 
-def _name_axis(figure: Figure, axes: Axes, name: str, *, rows: bool, distance: float) -> None:
-    """The name of rows or columns beyond their labels; ``distance`` in inches from the matrix."""
-    box = axes.get_position()
-    width, height = figure.get_size_inches()
-    if rows:
-        # Beside a small matrix the name begins at its upper edge, so as not to run into the title.
-        small = box.height * height < 1.1
-        place = box.x0 - distance / width, box.y1 if small else (box.y0 + box.y1) / 2
-        va = "top" if small else "center"
-        figure.text(*place, name, rotation=90, ha="right", va=va, fontsize=8)
-    else:
-        place = (box.x0 + box.x1) / 2, box.y0 - distance / height
-        figure.text(*place, name, ha="center", va="top", fontsize=8)
+def _tell(axes: Axes, values: np.ndarray, tasks: Sequence[str], row: str, column: str) -> None:
+    """Every cell in words."""
+    labels = [style.task_label(task) for task in tasks]
+    rows, columns = (f"{name} " if name else "" for name in (row, column))
+
+    def text(a: int, b: int) -> str:
+        return f"{rows}{labels[a]}, {columns}{labels[b]}: {100 * values[a, b]:.1f} %"
+
+    hover.cells(axes, values, text)
 
 
-def _legend(figure: Figure, tasks: Sequence[str], missing: str) -> None:
-    """The domains in the order of the rows' strips, in the corner that labels leave free; ``missing``: what
-    grey cells are."""
+def _handles(tasks: Sequence[str], missing: str) -> list[Patch]:
+    """The domains in the order of the rows, and ``missing``: what grey cells are."""
     handles = domain_patches(tasks)
-    if missing:
-        handles.append(Patch(color=MISSING, label=textwrap.fill(missing, 14)))
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "borderaxespad": 0}
-    look = {"fontsize": 6, "handlelength": 1, "handleheight": 0.8, "labelspacing": 0.25}
-    figure.legend(handles=handles, **place, **look)
+    return [*handles, Patch(label=missing, **MISSING)] if missing else handles
 
 
-def label_tasks(axes: Axes, tasks: Sequence[str], size: float) -> None:
-    """Task names on both axes, in their domain's colour."""
-    names = [style.task_label(task) for task in tasks]
-    axes.set_xticks(range(len(tasks)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(tasks)), names, fontsize=size)
+def label_tasks(axes: Axes, tasks: Sequence[str], cell: float) -> None:
+    """Names and numbers of the rows, numbers of the columns: as many as have room; ``cell`` in inches."""
+    names = [f"{style.task_label(task)}  {number}" for number, task in enumerate(tasks, 1)]
+    rows, columns = (int(np.ceil(room / cell)) for room in (PITCH, NUMBER))
+    axes.set_yticks(range(0, len(tasks), rows), names[::rows])
+    numbers = range(0, len(tasks), columns)
+    axes.set_xticks(numbers, [str(number + 1) for number in numbers])
     axes.tick_params(length=0, pad=2)
-    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        for tick, task in zip(ticks, tasks, strict=True):
-            tick.set_color(style.readable(style.domain_colour(domain_of(task))))
 
 
 def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
@@ -190,7 +189,7 @@ def separate_domains(axes: Axes, tasks: Sequence[str], cell: float) -> None:
             ((start, -0.5 - gap - thickness), length, thickness),
             ((len(tasks) - 0.5 + gap, start), thickness, length),
         ):
-            colour = style.domain_colour(domain)
-            axes.add_patch(Rectangle(corner, width, height, fc=colour, lw=0, clip_on=False))
+            look = domain_look(domain)
+            axes.add_patch(Rectangle(corner, width, height, clip_on=False, **look))
         start += length
     axes.spines[:].set_visible(False)

@@ -28,22 +28,13 @@ def single(height: float, width: float = style.SINGLE) -> tuple[Figure, Axes]:
 
 
 def grid(
-    number: int,
-    *,
-    per_row: int,
-    height: float,
-    around: float = 0.5,
-    width: float = 0,
-    **shared: Any,
+    number: int, *, per_row: int, height: float, around: float = 0.5, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """``number`` panels, at most ``per_row`` in a row, each ``height`` inches, and ``around`` them all.
-
-    ``width``: of the figure, if not a printed column for a single panel and else a page.
-    """
+    """``number`` panels as wide as a printed column, at most ``per_row`` in a row, each ``height`` inches,
+    and ``around`` them all."""
     columns = min(per_row, number)
     rows = -(-number // columns)
-    width = width or (style.SINGLE if columns == 1 else style.DOUBLE)
-    shared |= {"figsize": (width, around + height * rows), "layout": "constrained"}
+    shared |= {"figsize": (style.SINGLE, around + height * rows), "layout": "constrained"}
     figure, axes = plt.subplots(rows, columns, squeeze=False, **shared)
     for empty in list(axes.flat)[number:]:
         empty.set_visible(False)
@@ -66,9 +57,9 @@ def bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def head(axes: Axes, text: str, size: float = 8) -> None:
+def head(axes: Axes, text: str) -> None:
     """The panel's heading, at its left."""
-    axes.set_title(text, loc="left", fontsize=size)
+    axes.set_title(text, loc="left")
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], columns: int, **more: Any) -> None:
@@ -77,44 +68,33 @@ def legend_below(figure: Figure, handles: Sequence[Any], columns: int, **more: A
     figure.legend(handles=handles, **place, **more)
 
 
-def colour_bar(
-    image: AxesImage, axes: Axes | list[Axes], label: str, size: float | None = None, **place: Any
-) -> Colorbar:
-    """What the colours of ``image`` mean, beside ``axes``."""
+def colour_bar(image: ScalarMappable, axes: Axes | list[Axes], label: str, **more: Any) -> Colorbar:
+    """What the colours of ``image`` mean, below ``axes``, or in ``cax``."""
     first = axes[0] if isinstance(axes, list) else axes
-    bar = first.figure.colorbar(image, ax=axes, **place)
-    bar.set_label(label, fontsize=size)
+    place = {} if "cax" in more else {"location": "bottom", "aspect": 40, "pad": 0.02}
+    bar = first.figure.colorbar(image, **({} if "cax" in more else {"ax": axes}), **place, **more)
+    bar.set_label(label)
     bar.outline.set_visible(False)
     return bar
-
-
-def side_bar(
-    figure: Figure,
-    image: ScalarMappable,
-    place: tuple[float, ...],
-    label: str,
-    size: float,
-    extend: str,
-) -> None:
-    """The same in a place of its own; ``extend`` as in matplotlib's colour bars."""
-    bar = figure.colorbar(image, cax=figure.add_axes(place), extend=extend)
-    bar.set_label(label, fontsize=size)
-    bar.ax.tick_params(labelsize=6)
-    bar.outline.set_visible(False)
 
 
 def domain_patches(tasks: Iterable[str]) -> list[Patch]:
     """The domains of these tasks in their colours, for a legend."""
     domains = style.ordered_domains(domain_of(task) for task in tasks)
-    look = ((style.domain_colour(domain), style.domain_label(domain)) for domain in domains)
-    return [Patch(color=colour, label=name) for colour, name in look]
+    return [Patch(label=style.domain_label(domain), **domain_look(domain)) for domain in domains]
+
+
+def domain_look(domain: str) -> dict[str, Any]:
+    """The domain's colour, and its hatch for those who do not see it."""
+    hatch = style.DOMAIN_HATCHES.get(domain, style.OTHER_HATCH)
+    colour = style.domain_colour(domain)
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
 
 
 def number_cells(
     axes: Axes,
     image: AxesImage,
     values: np.ndarray,
-    size: float,
     text: Callable[[float], str] = "{:.2f}".format,
     faces: np.ndarray | None = None,
 ) -> None:
@@ -125,8 +105,8 @@ def number_cells(
     for place, value in np.ndenumerate(values):
         if np.isfinite(value):
             face = image.cmap(image.norm(value if faces is None else faces[place]))[:3]
-            look = {"color": style.text_colour(face), "fontsize": size}
-            axes.text(*place[::-1], text(value), ha="center", va="center", **look)
+            colour = style.text_colour(face)
+            axes.text(*place[::-1], text(value), ha="center", va="center", color=colour)
 
 
 def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
@@ -167,18 +147,16 @@ def size_axis(axes: Axes, percents: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def wide_scale(
-    axis: Axis, values: Sequence[float], short: Callable[[str], str] = lambda text: text
-) -> None:
+def wide_scale(axis: Axis, values: Sequence[float]) -> None:
     """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
 
-    Ticks are numbers with commas, from a million on powers of ten, which ``short`` may write otherwise.
+    Ticks are numbers with commas, from a million on powers of ten.
     """
     if len(values) and 0 < 10 * min(values) < max(values):
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(
-            FuncFormatter(
-                lambda value, _: f"{value:,.0f}" if value < 1e6 else short(f"{value:.0e}")
-            )
-        )
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")

@@ -16,13 +16,24 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from brodmann.config.statistics import PAIRWISE
+from brodmann.config.selection import selection_words
+from brodmann.config.statistics import PAIRWISE, PUBLISHED
 from brodmann.config.study import Study
 from brodmann.statistics.inventory import AVERAGE, Inventory
 
-# Of every figure: for screens, for print, and its data.
-ENDINGS = (".png", ".pdf", ".csv")
+# Of every figure: for slides, for print, for pages, and its data.
+ENDINGS = (".png", ".pdf", ".svg", ".csv")
 FOLDER = "results/figures"
+# Id of a figure that shows nothing, in its SVG.
+NOTHING = "nothing"
+
+WORDS = {"heads": "attention heads"}
+# Kind of an ablation -> what silenced units are.
+SILENCED = {
+    "corrupted": "set to their values on the corrupted prompt",
+    "zero": "set to zero",
+    "mean": "set to their mean",
+}
 
 Files = Mapping[str, Any]  # name -> path or paths
 Asked = Mapping[str, Any]  # settings of the family with the options of the figure
@@ -97,13 +108,22 @@ class Scene:
         pairs = product(models, self.tasks)
         return {"attributions": [f"results/{m}/{folder}/{t}.safetensors" for m, t in pairs]}
 
-    # Parts of captions.
+    # Parts of titles and captions.
+
+    @property
+    def whose(self) -> str:
+        """The model's name, or of how many models the average is."""
+        return f"average of {len(self.compared)} models" if self.model == AVERAGE else self.label
 
     @property
     def main(self) -> str:
         """The circuits that are shown, in words."""
-        found = self.study.selection
-        return f"{found.signs[0]} scores, {found.main:g} % of all units"
+        return selection_words(self.selection, self.units)
+
+    @property
+    def units(self) -> str:
+        """The kind of unit, in words; of any kind where there is none."""
+        return WORDS.get(self.component, self.component or "units")
 
     @property
     def tested(self) -> str:
@@ -114,7 +134,7 @@ class Scene:
     @property
     def ablation(self) -> str:
         """The ablation that is shown, in words."""
-        return f"{self.kind} ablation, {self.ablated}"
+        return f"{selection_words(self.ablated, self.units)}, {SILENCED[self.kind]}"
 
     @property
     def ablated_items(self) -> str:
@@ -137,6 +157,13 @@ class Scene:
         """The tasks that models are compared on, in words."""
         pairwise = self.study.statistics.consistency == PAIRWISE
         return "the two models have" if pairwise else "every model has"
+
+    @property
+    def stacked(self) -> str:
+        """What bars of the layer composition stack, in words."""
+        if self.study.figures.composition == PUBLISHED:
+            return "the published form, log10(units + 1) of each domain, whose sum is no number of units"
+        return "units per layer, on an axis that is broken where few layers have most of them"
 
     @property
     def chord_minimum(self) -> float:

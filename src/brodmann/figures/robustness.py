@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brodmann.figures import hover
 from brodmann.figures.panels import distinct, grid, legend_below, size_axis
 from brodmann.figures.registry import Asked, Files, called
-from brodmann.figures.style import LARGEST, NEUTRAL, add_title, empty_figure
+from brodmann.figures.style import LARGEST, LINE, NEUTRAL, add_title, empty_figure
 from brodmann.figures.tables import long_table
 from brodmann.statistics.printed import without_lonely_average
 
 AVERAGE = "average"
-# Okabe and Ito's colours, without yellow (too light for lines) and black (the average's).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# Without grey (controls), yellow and pale pink (too light for lines), and brown (looks like orange).
+_LEFT_OUT = ("#949494", "#ece133", "#fbafe4", "#ca9161")
+PALETTE = [c for c in seaborn.color_palette("colorblind").as_hex() if c not in _LEFT_OUT]
 MARKERS = "osD^vPX<>*"
 PANELS = (
     (("within", "cross"), "overlap"),
     (("ratio",), "within / across"),
-    (("ari",), "adjusted Rand index"),
+    (("ari",), "clusters and domains\n(adj. Rand index)"),
 )
 DASHED = "cross"
-MODELS_PER_ROW = 4
-LINE = 0.16  # inches, of the legend
+KINDS = {"within": ", within domains", "cross": ", across domains"}
+HEIGHT = 1.25  # of a panel, in inches
+MODELS_PER_ROW = 2
 
 
 def of_sizes(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -55,17 +59,22 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     looks = {model: _look(model, number, controls) for number, model in enumerate(models)}
     # The legend's further rows make the figure taller, not the panels smaller.
     lines = -(-len(models) // MODELS_PER_ROW)
-    height = min(LARGEST, 2.6 + LINE * max(0, lines - 2))
-    figure, panels = grid(len(PANELS), per_row=len(PANELS), height=height, around=0)
+    around = min(LARGEST - 3 * HEIGHT, 0.4 + 1.3 * LINE * lines)
+    figure, panels = grid(len(PANELS), per_row=1, height=HEIGHT, around=around, sharex=True)
     for axes, (columns, label) in zip(panels, PANELS, strict=True):
         for model in models:
             own = table[table["model"] == model].sort_values("percent")
             for column in columns:
                 dashes = {"linestyle": "--"} if column == DASHED else {}
                 axes.plot(own["percent"], own[column].astype(float), **{**looks[model], **dashes})
-        axes.set(ylabel=label, xlabel="circuit size (% of all units)")
+                kind = KINDS.get(column, "")
+                for x, y in own[["percent", column]].dropna().itertuples(index=False):
+                    text = f"{called(model, controls)}, {x:g} %{kind}: {float(y):.3f}"
+                    hover.point(axes, x, float(y), text)
+        axes.set(ylabel=label)
         size_axis(axes, percents)
         axes.set_xlim(percents[0] / 1.4, percents[-1] * 1.4)
+    panels[-1].set_xlabel("circuit size (% of all units)")
     if np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         panels[1].axhline(1, color="#BBBBBB", linewidth=0.6, zorder=0)
     panels[0].set_ylim(bottom=0)
@@ -91,4 +100,4 @@ def _kinds(axes: Axes) -> None:
     kinds = {"within domains": "-", "across domains": "--"}
     handles = [Line2D([], [], color="#444444", lw=1, ls=ls, label=k) for k, ls in kinds.items()]
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2, "borderaxespad": 0.2}
-    axes.legend(handles=handles, fontsize=6.5, columnspacing=1, **place)
+    axes.legend(handles=handles, columnspacing=1, **place)

@@ -1,9 +1,11 @@
-"""How brodmann's figures look: colours of the domains, type, and how they are written."""
+"""How brodmann's figures look: colours of the domains, names of tasks, type, and how they are written."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import cycle
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from brodmann.files import atomic_path
+from brodmann.figures.hover import svg_text
+from brodmann.figures.registry import NOTHING
+from brodmann.files import atomic_path, write_text
+from brodmann.tasks.catalogue import task_title
 from brodmann.tasks.domains import PUBLISHED, known, label, rank
 
 # Widths of a printed column and of a page, in inches (88 mm, 180 mm).
@@ -26,7 +31,9 @@ SINGLE, DOUBLE = 88 / 25.4, 180 / 25.4
 # pixels a side.
 LARGEST = 12.0
 MOST_PIXELS = 4000
-TITLE_SIZE = 9
+# All type is of this size, in points: readable where a column is 420 pixels wide, and in print.
+TYPE = 7.0
+LINE = TYPE * 1.25 / 72  # height of a line of text in inches
 MARGIN = 0.02  # around a saved figure
 
 # As each says itself in data/*/domain.yaml.
@@ -40,42 +47,62 @@ _OWN = [name for name in known() if name not in PUBLISHED]
 DOMAIN_MARKERS = {"language": "o", "formal": "s", "physical": "^", "social": "D"}
 DOMAIN_MARKERS |= dict(zip(_OWN, cycle("Xv*ph<>"), strict=False))
 OTHER_MARKER = "P"
+# Of lines only: an SVG of dots is many times as large.
 DOMAIN_HATCHES = {
     "language": "",
-    "formal": "//////",
-    "physical": "......",
-    "social": "\\\\\\\\\\\\",
-    "shared": "xxxxxx",
+    "formal": "/////",
+    "physical": "|||||",
+    "social": "\\\\\\\\\\",
+    "shared": "xxxx",
 }
-DOMAIN_HATCHES |= dict(zip(_OWN, cycle(("++++++", "||||||", "oooooo", "******")), strict=False))
-OTHER_HATCH = "------"
+DOMAIN_HATCHES |= dict(zip(_OWN, cycle(("+++++", "-////", "|\\\\\\\\")), strict=False))
+OTHER_HATCH = "-----"
+# More marks than that are a picture in an SVG, whose text stays text.
+MOST_MARKS = 2000
 NEUTRAL = "#8C8C8C"
 
 plt.rcParams.update(
     {
         "font.family": "sans-serif",
-        "font.size": 8,
-        "axes.titlesize": 9,
+        "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+        "font.size": TYPE,
+        "axes.titlesize": TYPE,
+        "axes.labelsize": TYPE,
+        "figure.titlesize": TYPE,
+        "figure.titleweight": "bold",
+        "legend.fontsize": TYPE,
+        "legend.title_fontsize": TYPE,
+        "xtick.labelsize": TYPE,
+        "ytick.labelsize": TYPE,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "legend.frameon": False,
-        "legend.fontsize": 7,
-        "axes.labelsize": 8,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
         # Text stays text: editable in a vector editor, searchable in a PDF.
         "pdf.fonttype": 42,
         "svg.fonttype": "none",
         "hatch.linewidth": 0.4,
-        "figure.dpi": 100,
+        # The points of an SVG, so that what is placed for one lies right in all.
+        "figure.dpi": 72,
         "savefig.dpi": 300,
     }
 )
 
+_NAMES: ContextVar[Mapping[str, str]] = ContextVar("names of tasks")
+
+
+@contextmanager
+def named(names: Mapping[str, str]) -> Iterator[None]:
+    """Within it tasks are called so: ``domain/task`` -> the title of its file."""
+    token = _NAMES.set(names)
+    try:
+        yield
+    finally:
+        _NAMES.reset(token)
+
 
 def task_label(task: str) -> str:
-    """``subject verb agreement`` of ``language/subject_verb_agreement``."""
-    return task.partition("/")[2].replace("_", " ")
+    """What a task is called within ``named``, else its name in words."""
+    return _NAMES.get({}).get(task) or task_title(task)
 
 
 def domain_colour(domain: str) -> str:
@@ -124,17 +151,18 @@ def _luminance(colour: str | tuple[float, ...]) -> float:
 
 
 def empty_figure(title: str, statement: str = "no task is included") -> Figure:
-    """Where there is nothing to draw: says so."""
+    """Where there is nothing to draw: says so, and the report leaves it out."""
     figure, axes = plt.subplots(figsize=(SINGLE, 1.0))
+    figure.set_gid(NOTHING)
     axes.set_axis_off()
     add_title(figure, title)
     state(axes, statement, va="center")
     return figure
 
 
-def text_width(text: str, size: float) -> float:
-    """Inches, in the figures' font."""
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=["sans-serif"]))
+def text_width(text: str) -> float:
+    """Inches, in the figures' type."""
+    path = TextPath((0, 0), text, size=TYPE, prop=FontProperties(family=["sans-serif"]))
     return float(path.get_extents().width) / 72
 
 
@@ -143,17 +171,17 @@ def add_title(figure: Figure, title: str) -> None:
     text = wrap_title(title, figure.get_figwidth())
     # A layout engine makes room for the title itself, if its height is left to it.
     place = {} if figure.get_layout_engine() else {"y": 1.0, "va": "top"}
-    figure.suptitle(text, x=0.0, ha="left", fontsize=TITLE_SIZE, **place)
+    figure.suptitle(text, x=0.0, ha="left", **place)
 
 
 def wrap_title(title: str, width: float) -> str:
     """The title in lines of at most ``width`` inches."""
-    return textwrap.fill(title, max(10, int(width * 72 / (TITLE_SIZE * 0.56))))
+    return textwrap.fill(title, max(10, int(width * 72 / (TYPE * 0.62))))
 
 
 def title_height(title: str, width: float) -> float:
     """Inches that ``add_title`` takes on a figure of this width."""
-    return (wrap_title(title, width).count("\n") + 1) * TITLE_SIZE * 1.25 / 72
+    return (wrap_title(title, width).count("\n") + 1) * LINE
 
 
 def state_empty(axes: Axes, statement: str = "no data") -> None:
@@ -170,23 +198,16 @@ def state(axes: Axes, statement: str = "no data", **place: str) -> None:
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure in each path's format, atomically; the same data gives the same bytes."""
-    dots = _dots_per_inch(figure)
-    for path in paths:
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox(figure.canvas.get_renderer()).padded(MARGIN)
+    # The usual dots, or as many as keep the picture within ``MOST_PIXELS`` a side.
+    dots = min(float(plt.rcParams["savefig.dpi"]), (MOST_PIXELS - 1) / max(box.width, box.height))
+    for path in map(Path, paths):
+        if path.suffix == ".svg":
+            write_text(path, svg_text(figure, box, path.stem))
+            continue
         with atomic_path(path) as temporary:
             # A date in the file would make every rerun look like a change.
-            metadata = {"CreationDate": None} if str(path).endswith(".pdf") else {}
-            # The margin is given here because pyCirclize, once imported, changes its default.
-            figure.savefig(
-                temporary, bbox_inches="tight", pad_inches=MARGIN, metadata=metadata, dpi=dots
-            )
+            metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+            figure.savefig(temporary, bbox_inches=box, metadata=metadata, dpi=dots)
     plt.close(figure)
-
-
-def _dots_per_inch(figure: Figure) -> float:
-    """The usual ones, or as many as keep the picture within ``MOST_PIXELS`` a side."""
-    usual = float(plt.rcParams["savefig.dpi"])
-    if max(figure.get_size_inches()) * usual <= MOST_PIXELS / 1.5:
-        return usual  # labels that reach beyond the figure add less than half
-    box = figure.get_tightbbox(figure.canvas.get_renderer())
-    side = max(box.width, box.height, *figure.get_size_inches()) + 2 * MARGIN
-    return min(usual, (MOST_PIXELS - 1) / side)

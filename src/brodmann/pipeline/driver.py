@@ -15,7 +15,7 @@ from brodmann.statistics import registry
 # What every job imports; and what figures, and tables, import beside the module of their function.
 _ALL = ("brodmann.pipeline.job", "brodmann.pipeline.stages")
 _DRAWING = (
-    *("brodmann.figures.draw", "seaborn", "matplotlib.pyplot"),
+    *("brodmann.figures.draw", "matplotlib.pyplot", "matplotlib.backends.backend_svg"),
     *("matplotlib.backends.backend_pdf", "fontTools.subset"),
 )
 _TESTING = ("brodmann.statistics.study_tables", "scipy.stats")

@@ -32,6 +32,7 @@ STAGES = {
     "circuits/agreement": "Holding estimates against true patching",
     "circuits/ablation": "Silencing the circuits",
     "circuits/ablation_matrices": "Silencing the circuits",
+    "circuits/units": "Reading what strong units promote",
     "localizers": "Localizing units, and silencing them",
     "networks": "Finding functional networks",
     "comparison/network_use": "Using the networks",

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -246,8 +247,15 @@ class Workspace:
         """What decides how its figures look, beside their files; of the domains what users may change."""
         added = [name for name in known() if name not in PUBLISHED]
         looks = {"domains": {name: [known()[name].name, known()[name].colour] for name in added}}
-        more = looks if added else {}
+        more = {"names": self.titles, **(looks if added else {})}
         return lambda wildcards: {**family.settings(self._at(wildcards)), **more}
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What tasks are called: the study's, and any that results of other models may be of."""
+        data = self.root / "data"
+        others = catalogue.list_tasks(data) if self.folders else ()
+        return catalogue.task_titles(data, {*self.study.tasks.selected, *others})
 
     def _at(self, wildcards: Any) -> Scene:
         model = wildcards.get("shown") or wildcards.get("model", "")

@@ -229,7 +229,7 @@ def _courses(sources: Sources) -> Group:
     for name, dataset in product(sources.study.network_models, sources.study.networks.names):
         folder = f"{name}/networks/interpretation"
         title = f"Networks over a text: {name}, {dataset}"
-        path = sources.results / folder / f"course.{dataset}.png"
+        path = sources.results / folder / f"course.{dataset}.svg"
         [caption] = sources.say("networks.course")
         courses.append(Picture(path, title, caption, folder))
         links.append(sources.link(f"{folder}/course.{dataset}.html"))

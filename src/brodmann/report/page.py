@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
+from markupsafe import Markup
 
 from brodmann.errors import UserError
-from brodmann.files import REBUILD, write_text
+from brodmann.figures.registry import NOTHING
+from brodmann.files import REBUILD, read_text, write_text
 
-# A page holds this much of pictures (base64); what is beyond it, the last ones, are links to files beside it.
+# A page holds this much of pictures (SVG); what is beyond it, the last ones, are links to files beside it.
 MOST_BYTES = 20_000_000
 # A longer table is folded.
 LONG_TABLE = 60
-# Figures are drawn in inches at this many dots each, and shown at CSS's 96 per inch, a little larger.
-_DOTS_PER_INCH = 300
-_SHOWN = 96 * 1.25
+# Figures are drawn in points, and shown at CSS's 96 pixels for 72 of them, a little larger.
+_SHOWN = 96 / 72 * 1.25
+_SVG = re.compile(r'<svg [^>]*?width="([\d.]+)pt"[^>]*>.*</svg>\s*', re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its caption; ``path`` is its PNG."""
+    """A figure with its caption; ``path`` is its SVG."""
 
     path: Path
     title: str
@@ -51,29 +50,24 @@ class Picture:
         return f"{self.folder}/{self.path.name}"
 
     @property
+    def drawn(self) -> bool:
+        """Whether it shows something."""
+        return f'id="{NOTHING}"' not in self.data
+
+    @cached_property
     def data(self) -> str:
-        """The PNG in 256 colours, base64: a quarter of the size, and the same to the eye."""
-        content = self._content()
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        except (OSError, SyntaxError, ValueError):  # what Pillow says of a file that was cut
-            raise UserError.at(str(self.path), "is damaged", REBUILD) from None
-        stream = io.BytesIO()
-        reduced.save(stream, "PNG")
-        return base64.b64encode(stream.getvalue()).decode("ascii")
+        """The SVG: its text can be searched, and values are shown where a reader points."""
+        text = read_text(self.path)
+        if not _SVG.fullmatch(text):
+            raise UserError.at(str(self.path), "is not a whole SVG file", REBUILD)
+        return text
 
     @property
     def width(self) -> int:
         """Width on the page in CSS pixels."""
-        pixels = struct.unpack(">I", self._content()[16:20])[0]
-        return round(pixels / _DOTS_PER_INCH * _SHOWN)
-
-    def _content(self) -> bytes:
-        content = self.path.read_bytes()
-        if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
-            raise UserError.at(str(self.path), "is not a PNG file", REBUILD)
-        return content
+        found = _SVG.match(self.data)
+        assert found
+        return round(float(found[1]) * _SHOWN)
 
 
 @dataclass(frozen=True)
@@ -166,8 +160,8 @@ def unbroken(text: str) -> str:
     return re.sub(r"\b([pqnk]) ([=<]) (?=[\d.])", "\\1\u00a0\\2\u00a0", text)
 
 
-def embedded(page: Page, most: int) -> dict[Path, str]:
-    """Base64 of the pictures that the page holds: those of the story first, then what is opened on demand.
+def embedded(page: Page, most: int) -> dict[Path, Markup]:
+    """The SVG of the pictures that the page holds: those of the story first, then what is opened on demand.
 
     From the first that would not fit within ``most`` bytes on, none is.
     """
@@ -175,16 +169,16 @@ def embedded(page: Page, most: int) -> dict[Path, str]:
     folded = [
         picture for section in page.sections for group in section.more for picture in group.figures
     ]
-    found: dict[Path, str] = {}
+    found: dict[Path, Markup] = {}
     total = 0
     for picture in [*story, *folded]:
         if picture.path in found:
             continue
         data = picture.data
-        total += len(data)
+        total += len(data.encode())
         if total > most:
             break
-        found[picture.path] = data
+        found[picture.path] = Markup(data)
     return found
 
 

@@ -32,7 +32,8 @@ class Sources:
     def figures(
         self, section: str, model: str = "", component: str = "", **told: object
     ) -> list[Picture]:
-        """The figures of a section that the study has, of one model and kind of unit if they are of these.
+        """The figures of a section that the study has, of one model and kind of unit if they are of these;
+        none that would be empty.
 
         ``told`` fills the places that captions leave.
         """
@@ -42,9 +43,9 @@ class Sources:
             name = figure.stem(scene)
             if section in figure.captions and name in self.planned and figure.when(scene):
                 caption = figure.captions[section].format(scene=scene, **told)
-                path = self.results / "figures" / f"{name}.png"
+                path = self.results / "figures" / f"{name}.svg"
                 found.append(Picture(path, figure.title.format(model=model), caption))
-        return found
+        return [picture for picture in found if picture.drawn]
 
     @property
     def shown(self) -> str:

@@ -6,6 +6,9 @@ hypothesis a task's domain says nothing, so the label vector is permuted: p = (1
 does not count in n (as one that falls short it would make p too small). Each test starts its own
 ``default_rng(seed)``: the same seed and number of tasks give the same shuffles. All shuffles are evaluated
 at once, by matrix products with one-hot labels.
+
+A symmetric measure says the same of both directions: its mirrored cells are one pair of tasks, which counts
+once in n, SD and standard error.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Cells:
 
     @property
     def sem(self) -> float:
-        """SD / sqrt(finite cells)."""
+        """SD / sqrt(cells)."""
         return self.sd / self.n**0.5 if self.n else float("nan")
 
 
@@ -62,7 +65,8 @@ class Contrast:
 
 @dataclass(frozen=True)
 class DomainContrast:
-    """One domain against the others. ``out``: its circuits on others' tasks; ``into``: the reverse."""
+    """One domain against the others. ``out``: its circuits on others' tasks; ``into``: the reverse. Both are
+    without cells for a symmetric measure, which has no direction."""
 
     contrast: Contrast  # within D against cells with exactly one task in D
     out: Cells  # D -> others
@@ -100,30 +104,45 @@ def gap(matrix: np.ndarray, domains: Sequence[str]) -> float:
 
 
 def modularity(
-    matrix: np.ndarray, domains: Sequence[str], *, permutations: int, seed: int
+    matrix: np.ndarray,
+    domains: Sequence[str],
+    *,
+    permutations: int,
+    seed: int,
+    symmetric: bool = False,
 ) -> Modularity:
-    """Test ``matrix`` [tasks, tasks] against the tasks' ``domains``."""
+    """Test ``matrix`` [tasks, tasks] against the tasks' ``domains``.
+
+    ``symmetric``: whether the measure has no direction. Then a pair of tasks counts once, with the mean of
+    its two cells, or the one that is there.
+    """
     names, codes = label_codes(domains)
     values = np.array(matrix, dtype=np.float64)
+    counted = ~np.eye(len(codes), dtype=bool)
+    if symmetric:
+        values = np.where(np.isnan(values), values.T, values)
+        values = (values + values.T) / 2
+        counted = np.triu(counted)
     usable = np.isfinite(values) & ~np.eye(len(codes), dtype=bool)
     same = codes[:, None] == codes[None, :]
     observed = differences(values, usable, codes[None, :], len(names))
     null = differences(values, usable, shuffles(codes, permutations, seed), len(names))
     p = p_value(null, observed[0]).tolist()
+    counted &= usable
     parts = {}
     for number, name in enumerate(names):
         own = codes == number
-        out, into = usable & own[:, None] & ~own, usable & ~own[:, None] & own
+        out, into = counted & own[:, None] & ~own, counted & ~own[:, None] & own
+        ways = [values[[]] if symmetric else values[way] for way in (out, into)]
         parts[name] = DomainContrast(
             Contrast(
-                Cells.of(values[usable & own[:, None] & own]),
+                Cells.of(values[counted & own[:, None] & own]),
                 Cells.of(values[out | into]),
                 p[number],
             ),
-            Cells.of(values[out]),
-            Cells.of(values[into]),
+            *map(Cells.of, ways),
         )
-    overall = Contrast(Cells.of(values[usable & same]), Cells.of(values[usable & ~same]), p[-1])
+    overall = Contrast(Cells.of(values[counted & same]), Cells.of(values[counted & ~same]), p[-1])
     return Modularity(overall, parts, len(codes))
 
 

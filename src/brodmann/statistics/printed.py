@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,8 @@ class Printing:
     """How a paper prints the long table ``name``: a table for each component, measure and kind of ablation.
 
     ``caption``: with places for what it is of, the selection and its sign. ``rows`` chooses those of a
-    selection. Below the table stands ``note``, and what q is, if there is one.
+    selection. Below the table stands ``note``, and what q is, if there is one. ``only_drops``: heads of
+    columns that tell directions apart, which overlap does not have.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Printing:
     columns: Columns
     note: str
     rows: Callable[[pd.DataFrame, str], pd.DataFrame] = shown
+    only_drops: tuple[str, ...] = ()
 
     def __call__(self, table: pd.DataFrame, selection: str) -> list[Printed]:
         """At one size of circuits, in the order of the table."""
@@ -142,16 +144,17 @@ class Printing:
         what = "overlap (containment)" if measure == "containment" else f"{kind} ablation"
         what = f"{what} of {component}"
         sign = selection.partition("-")[0]
+        heads = [head for head in self.columns if kind or head not in self.only_drops]
         return Printed(
             self.caption.format(what=what, selection=selection, sign=sign),
-            ("model", *self.columns),
-            tuple((_model(row), *self._cells(row)) for row in rows),
+            ("model", *heads),
+            tuple((_model(row), *self._cells(row, heads)) for row in rows),
             self.note + (Q_NOTE.format(name=self.name) if "q" in self.columns else ""),
             re.sub(r"[^a-z0-9]+", "-", f"{self.name} {what}".lower()).strip("-"),
         )
 
-    def _cells(self, row: Mapping[str, Any]) -> list[str]:
-        cells = self.columns.values()
+    def _cells(self, row: Mapping[str, Any], heads: Sequence[str]) -> list[str]:
+        cells = (self.columns[head] for head in heads)
         return [show(*(row[name] for name in names)) for *names, show in cells]
 
 

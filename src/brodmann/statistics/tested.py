@@ -51,6 +51,11 @@ class Tested:
         return units.get(self.measure, "accuracy lost (share of items)")
 
     @property
+    def symmetric(self) -> bool:
+        """Overlaps have no direction; what a lesion costs has one."""
+        return not self.kind
+
+    @property
     def domains(self) -> list[str]:
         """Domain of each task."""
         return [domain_of(task) for task in self.table.index]
@@ -69,7 +74,8 @@ class Tested:
     @cached_property
     def modularity(self) -> Modularity:
         """Within against across domains."""
-        return modularity(self._values, self.domains, **self.settings.shuffling)
+        shuffling = self.settings.shuffling
+        return modularity(self._values, self.domains, symmetric=self.symmetric, **shuffling)
 
     @cached_property
     def recovery(self) -> Recovery:

@@ -1,7 +1,7 @@
-"""Which tasks exist and which are asked for.
+"""Which tasks exist, which are asked for, and what they are called.
 
-Reads folder listings and what domains say of themselves, never a task file: cheap enough to be called while a
-Snakefile is parsed.
+Reads folder listings, what domains say of themselves, and of task files nothing but the line of their title:
+cheap enough to be called while a Snakefile is parsed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from brodmann.errors import Problem, UserError, closest, did_you_mean
 from brodmann.tasks import domains
 
 TASK_SUFFIX = ".yaml"
+# Characters; figures have that much room on their axes.
+LONGEST_TITLE = 30
+_TITLE = re.compile(r"^title:[ \t]+(.+?)[ \t]*$", re.MULTILINE)
 # The difficulty of a task whose file is taken as it stands.
 DEFAULT_LEVEL = "default"
 # Beside the domains' folders: lexicons that several tasks share.
@@ -102,6 +105,21 @@ def _hint(glob: str, tasks: Sequence[str]) -> str:
     if slash and any(sign in name for sign in "*?["):
         return did_you_mean(glob, {f"{domain_of(task)}/{name}" for task in tasks})
     return did_you_mean(glob, tasks)
+
+
+def task_title(task: str) -> str:
+    """What a task is called whose file says nothing: ``wugs of old`` of ``language/wugs_of_old``."""
+    return task.partition("/")[2].replace("_", " ")
+
+
+def task_titles(data_dir: str | Path, tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> what figures and the report call it: its file's title, or its name in words."""
+    titles = {}
+    for task in sorted(tasks, key=sort_key):
+        path = task_path(data_dir, task)
+        found = _TITLE.search(path.read_text(encoding="utf-8")) if path.is_file() else None
+        titles[task] = str(found[1]).strip("\"'") if found else task_title(task)
+    return titles
 
 
 def is_excluded(task: str, globs: Iterable[str]) -> bool:

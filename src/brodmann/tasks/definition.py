@@ -16,7 +16,7 @@ from typing import Any
 
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.files import digest
-from brodmann.tasks.catalogue import DEFAULT_LEVEL, TASK_SUFFIX, shared_lexicons
+from brodmann.tasks.catalogue import DEFAULT_LEVEL, LONGEST_TITLE, TASK_SUFFIX, shared_lexicons
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.generators import Generator, generators
 from brodmann.tasks.items import WORDINGS
@@ -33,6 +33,7 @@ CONSTRAINTS = ("distinct", "same", "less")
 
 _KEYS = (
     *(
+        "title",
         "description",
         "measures",
         "force_base_evaluation",
@@ -254,6 +255,11 @@ class _Parser:
         frames = self.read_frames(data, single, explicit)
         if explicit:
             self.check_repeated_items(frames)
+        # What it is called changes nothing that is measured: neither does it change its digest.
+        measured = {key: value for key, value in raw.items() if key != "title"}
+        source = [measured, self.shared] if self.shared else measured
+        if "title" in data:
+            self.read_title(data["title"])
         definition = TaskDefinition(
             path=self.path,
             description=self.text(data.get("description"), "description"),
@@ -270,11 +276,18 @@ class _Parser:
             generator=self.generator,
             arguments=arguments,
             levels=levels,
-            sha256="" if self.problems else digest([raw, self.shared] if self.shared else raw),
+            sha256="" if self.problems else digest(source),
         )
         if self.problems:
             raise UserError(*dict.fromkeys(self.problems))
         return definition
+
+    def read_title(self, value: object) -> None:
+        """It is read by ``catalogue.task_titles``, from one line."""
+        title = self.text(value, "title")
+        if "\n" in title or len(title) > LONGEST_TITLE:
+            fix = f"one line of at most {LONGEST_TITLE} characters"
+            self.problem("title", "does not fit on the axis of a figure", fix)
 
     def read_prompt(self, value: object) -> dict[str, PromptParts]:
         given = self.mapping(value, "prompt", WORDINGS)

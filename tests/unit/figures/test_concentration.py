@@ -6,6 +6,7 @@ from safetensors.numpy import save_file
 
 from brodmann.figures.concentration import curve, draw_concentration
 from brodmann.figures.draw import draw_family
+from brodmann.figures.registry import ENDINGS
 from brodmann.figures.style import plt
 
 
@@ -43,7 +44,7 @@ def test_the_figure_is_drawn_from_the_files_of_the_tasks(tmp_path):
         folder=tmp_path,
     )
     written = {path.suffix for path in tmp_path.glob("concentration.tiny.neurons.*")}
-    assert written == {".png", ".pdf", ".csv"}
+    assert written == set(ENDINGS)
     table = pd.read_csv(tmp_path / "concentration.tiny.neurons.csv")
     assert set(table["task"]) == set(tasks[:2])
     assert dict(zip(table["task"], table["domain"], strict=True))["formal/two"] == "formal"

@@ -3,32 +3,45 @@
 import re
 import warnings
 from itertools import combinations, product
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from brodmann.circuits.against_controls import COLUMNS as CONTROL_COLUMNS
 from brodmann.circuits.against_controls import GROUPS
 from brodmann.config.load import load_config
+from brodmann.config.selection import selection_words
 from brodmann.figures.ablation import draw_ablation, draw_forecast, pairs
 from brodmann.figures.accuracy import draw_accuracy
-from brodmann.figures.chord import chord_links, circle_order, draw_chord, sector_sizes, subgroup
+from brodmann.figures.chord import (
+    Circle,
+    chord_links,
+    circle_order,
+    common_scale,
+    draw_chord,
+    subgroup,
+)
 from brodmann.figures.composition import draw_composition
 from brodmann.figures.confounds import draw_confounds, p_text
 from brodmann.figures.consistency import draw_consistency, draw_structure_function
 from brodmann.figures.controls import draw_controls
 from brodmann.figures.domains import draw_domains
 from brodmann.figures.overlap import draw_overlap
-from brodmann.figures.registry import Scene, families
+from brodmann.figures.registry import NOTHING, Scene, families, family_of
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import (
     DOMAIN_HATCHES,
     DOMAIN_MARKERS,
     DOUBLE,
     MARGIN,
+    SINGLE,
+    TYPE,
     empty_figure,
+    named,
     ordered_domains,
     readable,
     save_figure,
@@ -36,6 +49,7 @@ from brodmann.figures.style import (
 )
 from brodmann.statistics.accuracy import COLUMNS
 from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
+from brodmann.statistics.inventory import Inventory
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.domains import PUBLISHED as DOMAINS
 
@@ -118,24 +132,25 @@ def test_overlap(save, case):
     if case == "many":
         assert len(figure.axes) == 2
         shown = texts(figure)
-        assert {"npi", "add sub", *DOMAINS, "no value"} <= set(shown)
+        assert {"npi  1", "add sub  2", "1", "2", *DOMAINS, "no value"} <= set(shown)
         matrix = matrix.drop(columns="language/npi").reindex(columns=matrix.columns)
         draw_overlap(matrix, "jaccard", reliability={"social/agent": 0.9}, title="")
 
 
-def test_one_task_shows_its_reliability(save):
-    figure = save(
-        draw_overlap, matrix_of("one_task"), "jaccard", reliability={MANY[0]: 0.5}, title=""
-    )
-    assert len(figure.axes) == 2
+def test_a_matrix_of_one_task_is_not_drawn(save):
+    rates = {MANY[0]: 0.5}
+    figure = save(draw_overlap, matrix_of("one_task"), "jaccard", reliability=rates, title="")
+    assert is_statement(figure) and is_statement(draw_ablation(matrix_of("one_task"), title=""))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_ablation(save, case):
     figure = save(draw_ablation, matrix_of(case), title="a title")
-    assert is_statement(figure) == (case in ("empty", "nan"))
+    assert is_statement(figure) == (case in ("empty", "nan", "one_task"))
     if not is_statement(figure):
-        assert len(figure.axes) == 2 and "silenced circuit" in texts(figure)
+        label = figure.axes[0].get_xlabel()
+        assert len(figure.axes) == 2
+        assert label == "rows: silenced circuit; columns: tested task"
 
 
 @pytest.mark.parametrize("case", [*CASES, "constant"])
@@ -184,8 +199,8 @@ def test_accuracy(save, case):
     assert is_statement(figure) == (case == "empty")
     if case == "empty":
         return
-    assert len(figure.axes) == 3
-    assert {"model-0", "model-1 (control)", "formal"} - set(texts(figure)) <= (
+    assert len(figure.axes) == 2
+    assert {"model-0", "model-1\n(control)", "formal"} - set(texts(figure)) <= (
         {"formal"} if case == "one_task" else set()
     )
     assert ("crossed out: not included" in texts(figure)) == (case != "one_task")
@@ -219,29 +234,62 @@ def test_formal_tasks_have_subgroups():
     assert ordered == ["formal/mul_div_x", "formal/code_x", "formal/x", "social/a"]
 
 
-def test_sectors_hold_their_links():
-    links = pd.DataFrame(
-        [("x/a", "x/b", 0.5), ("x/a", "x/c", 0.2)], columns=["source", "target", "overlap"]
-    )
-    sizes = sector_sizes(["x/a", "x/b", "x/c", "x/d"], links, 0.15)
+def circle(pairs, tasks="abcd"):
+    """Tasks of one domain, with these overlaps."""
+    names = [f"x/{task}" for task in tasks]
+    matrix = pd.DataFrame(np.eye(len(names)), names, names)
+    for (a, b), overlap in pairs.items():
+        matrix.loc[f"x/{a}", f"x/{b}"] = matrix.loc[f"x/{b}", f"x/{a}"] = overlap
+    return Circle.of(matrix, 0.05)
+
+
+def test_sectors_hold_their_links_on_the_scale_that_fits():
+    one = circle({"ab": 0.5, "ac": 0.2})
+    sizes, scale = one.sectors(one.most), one.most
+    # All of the circle; what little overlap needs has the width of its label.
+    assert scale * sum(sizes.values()) == pytest.approx(one.room)
+    assert scale * sizes["x/d"] == pytest.approx(one.least)
     assert sizes["x/a"] == pytest.approx(0.7) and sizes["x/b"] == pytest.approx(0.5)
-    total = sum(sizes.values())
-    assert sizes["x/c"] == sizes["x/d"] == pytest.approx(0.15 * total)
-    assert set(sector_sizes(["x/a", "x/b"], links.iloc[:0], 0.1).values()) == {1.0}
+    assert set(circle({}).sectors(circle({}).most).values()) == {1.0}
+
+
+def test_an_overlap_has_one_width_in_all_diagrams():
+    """A strong model and a weak one: the weak one's bands are narrower, in the ratio of the overlaps."""
+    strong, weak = circle({"ab": 0.8, "cd": 0.6}), circle({"ab": 0.1})
+    scale = common_scale([strong, weak, circle({})])
+    assert scale == strong.most < weak.most
+    widths = []
+    for one, overlap in ((strong, 0.8), (weak, 0.1)):
+        sizes = one.sectors(scale)
+        degrees = one.room / sum(sizes.values())  # of a size of 1, as the circle is filled
+        assert degrees == pytest.approx(scale)
+        widths.append(degrees * overlap)
+        assert all(sizes[task] >= total for task, total in one.sums.items())
+    assert widths[0] / widths[1] == pytest.approx(8)
+
+
+def test_all_models_and_the_average_set_the_scale_of_chords(root, tmp_path):
+    (tmp_path / "config.yaml").write_text("models: {a: {source: 'hf:o/a'}, b: {source: 'hf:o/b'}}")
+    study = load_config([tmp_path / "config.yaml"], root=root).study
+    scene = Scene(study, Inventory.of(study, {}), "a", "neurons")
+    family = family_of("overlap_figures")
+    place = "results/{}/overlap/neurons/positive-0.1pct.containment.csv"
+    every = [place.format(model) for model in ("a", "b", "average")]
+    assert [family.reads(scene.at(m, "neurons"))["every"] for m in "ab"] == [every, every]
+    assert "on one scale for all models" in family.figures[0].captions["overlap"]
+    # Titles say the circuits in words.
+    assert family.settings(scene)["title"] == "a: circuits of 0.1 % of neurons, positive"
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_chord(save, case):
     figure = save(draw_chord, matrix_of(case), title="a title")
-    assert is_statement(figure) == (case == "empty")
-    if case == "empty":
-        return
+    assert is_statement(figure) == (case in ("empty", "one_task", "nan"))
     shown = texts(figure)
-    assert len(figure.axes) == 1 and {
-        t.split("/")[1].replace("_", " ") for t in tasks_of(case)
-    } <= set(shown)
-    nothing = "no two tasks overlap by 0.05 or more" in shown
-    assert nothing == (case in ("one_task", "nan"))
+    assert ("no two tasks overlap by 5 % or more" in shown) == (case == "nan")
+    if not is_statement(figure):
+        names = {task.split("/")[1].replace("_", " ") for task in tasks_of(case)}
+        assert len(figure.axes) == 1 and names <= set(shown)
 
 
 # Composition
@@ -254,7 +302,7 @@ def binned_of(case):
     if case == "constant":
         tasks = {task: np.ones((1, 5)) for task in tasks}
     table = binned([composition(tasks, 10)])
-    return table.assign(log=np.nan) if case == "nan" else table
+    return table.assign(per_layer=np.nan) if case == "nan" else table
 
 
 @pytest.mark.parametrize("case", [*CASES, "constant"])
@@ -266,34 +314,53 @@ def test_composition_panels(save, case):
     figure = save(draw_composition, panels, title="a title")
     assert is_statement(figure) == (case == "empty")
     if case != "empty":
-        assert len(figure.axes) == len(panels) and {*panels, "shared"} <= set(texts(figure))
+        assert {*panels, "shared"} <= set(texts(figure))
     assert ("no layer" in texts(figure)) == (case in ("nan", "many"))
 
 
 def test_no_words_lie_on_each_other_where_there_is_one_panel(root):
-    """Of a study of one model, whose figure is a column wide, under the title that the pipeline gives it."""
+    """Of a study of one model, under the title that the pipeline gives it."""
     config = root / "config.yaml"
     scene = Scene(load_config([config], root=root).study, None, "", "neurons")
     [composed] = [one for one in families() if one.rule == "composition_figure"]
     title = composed.settings(scene)["title"]
     figure = draw_composition({"average of 2 models": binned_of("many")}, title=title)
     figure.draw_without_rendering()
-    boxes = [figure._suptitle, figure._supylabel, figure._supxlabel, *figure.legends]
+    boxes = [figure._suptitle, *figure.legends, figure.axes[-1].xaxis.label]
+    boxes += [axes.yaxis.label for axes in figure.axes]
     boxes = [box.get_window_extent() for box in boxes]
     assert not [1 for a, b in combinations(boxes, 2) if a.overlaps(b)]
 
 
-def test_a_stack_is_as_high_as_its_logs():
+@pytest.mark.parametrize(("form", "column"), [("counts", "per_layer"), ("published", "log")])
+def test_a_stack_is_as_high_as_what_it_stacks(form, column):
+    """Counts by default; their logarithms only where the published form is asked for."""
     table = binned_of("many")
-    axes = draw_composition({"models": table}, title="").axes[0]
+    panels = {"models": table}
+    figure = draw_composition(panels, title="", form=form)
+    if form == "counts":
+        default = draw_composition(panels, title="")
+        assert default.axes[-1].get_ylabel() == figure.axes[-1].get_ylabel() == "units per layer"
+    else:
+        assert "log10" in figure.axes[-1].get_ylabel()
     tops = {}
-    for bar in axes.patches[: 25 * table["owner"].nunique()]:
+    for bar in figure.axes[-1].patches[: 25 * table["owner"].nunique()]:
         place = round(bar.get_x() + bar.get_width() / 2, 6)
         tops[place] = max(tops.get(place, 0), bar.get_y() + bar.get_height())
-    sums = table.groupby("bin")["log"].sum().to_numpy()
+    sums = table.groupby("bin")[column].sum().to_numpy()
     assert [tops[place] for place in sorted(tops)] == pytest.approx(sums)
     assert is_statement(draw_composition({}, title=""))
     assert is_statement(draw_composition({"x": pd.DataFrame(columns=BINNED_COLUMNS)}, title=""))
+
+
+def test_the_axis_is_broken_where_one_layer_would_hide_the_others():
+    rows = [(n, "formal", count, 1, count, 0.1) for n, count in enumerate([3, 4, 2, 5, 200])]
+    tall = pd.DataFrame(rows, columns=BINNED_COLUMNS)
+    upper, lower = draw_composition({"m": tall}, title="").axes
+    assert lower.get_ylim()[0] == 0 and 5 < lower.get_ylim()[1] < 200 / 10
+    assert 5 < upper.get_ylim()[0] < 200 < upper.get_ylim()[1]
+    even = tall.assign(per_layer=tall["per_layer"].clip(upper=6))
+    assert len(draw_composition({"m": even}, title="").axes) == 1
 
 
 # Domains and controls
@@ -315,14 +382,14 @@ def test_domains(save, case):
         assert len(figure.axes) == 1 and texts(figure).count("12") == len(panels["model"])
 
 
-def test_two_kinds_of_pairs_are_within_and_across(save):
-    table = domains_of("many", ("to_others", "within"))
+def test_overlap_has_no_direction(save):
+    table = domains_of("many", ("across", "within"))
     table.loc[0, "mean"] = np.nan
     table.loc[1, "sem"] = np.nan
     figure = save(draw_domains, {"a": table, "b": table}, ylabel="overlap", title="")
     assert len(figure.axes) == 2
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["within the domain", "domain and others (across)"]
+    assert legend == ["two tasks of the domain", "one task of the domain"]
     assert texts(figure).count("–") == 2
 
 
@@ -448,9 +515,90 @@ def test_domains_differ_in_more_than_colour():
     assert found == ["language", "social", "art", "zoo", "shared", "all"]
 
 
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        ("positive-0.1pct", "0.1 % of units, positive"),
+        ("top-1.0pct", "1 % of units, the most selective"),
+        ("least-172units", "172 units, the least selective"),
+        ("range-90-99.5-1.0pct", "1 % of units, percentiles 90 to 99.5"),
+    ],
+)
+def test_selections_are_said_in_words(selection, words):
+    assert selection_words(selection, "units") == words
+
+
 def test_text_can_be_read():
     assert text_colour("white") == "black" and text_colour("#2471A3") == "white"
     assert readable("#000000") == "#000000" and readable("#27AE60") != "#27AE60"
+
+
+def svg_of(tmp_path, figure):
+    save_figure(figure, tmp_path / "figure.svg")
+    return ElementTree.parse(tmp_path / "figure.svg").getroot()
+
+
+def found_in(root, tag):
+    return ["".join(one.itertext()) for one in root.iter(f"{{http://www.w3.org/2000/svg}}{tag}")]
+
+
+def test_svg_text_stays_text_and_cells_say_their_values(tmp_path):
+    matrix = matrix_of("one_domain")
+    names = {"formal/add_sub": "sums & differences"}
+    with named(names):
+        figure = draw_overlap(matrix, "containment", reliability=None, title="two words")
+    root = svg_of(tmp_path, figure)
+    assert {"two words", "sums & differences  1", "formal"} <= set(found_in(root, "text"))
+    value = 100 * matrix.loc["formal/add_sub", "formal/sudoku"]
+    titles = found_in(root, "title")
+    assert f"sums & differences, sudoku: {value:.1f} %" in titles
+    assert len(titles) == 3 * 2  # the diagonal is blank
+    # Where a cell is: over its place in the picture, as large as the others.
+    boxes = [
+        re.findall(r"[\d.]+", one.get("d")) for one in root.iter() if len(one) and one.get("d")
+    ]
+    x0, y0, x1, y1, _ = np.array(boxes, dtype=float).T
+    assert np.ptp(x1 - x0) < 0.3 and np.ptp(y1 - y0) < 0.3
+    width, height = (float(root.get(side)[:-2]) for side in ("width", "height"))
+    assert (x0 > 0).all() and (x1 < width).all() and (y0 > 0).all() and (y1 < height).all()
+
+
+def test_links_and_bars_say_their_values(tmp_path):
+    matrix = matrix_of("one_domain")
+    value = matrix.loc["formal/add_sub", "formal/code_loop"]
+    titles = found_in(svg_of(tmp_path, draw_chord(matrix, title="")), "title")
+    assert f"add sub and code loop: {100 * value:.1f} % shared" in titles and len(titles) == 3
+    bars = draw_domains({"m": domains_of("one_domain")}, ylabel="", title="")
+    assert len(found_in(svg_of(tmp_path, bars), "title")) == 3
+
+
+def test_a_figure_of_nothing_says_so_to_the_report(tmp_path):
+    root = svg_of(tmp_path, empty_figure("a title", "none"))
+    assert "none" in found_in(root, "text") and any(one.get("id") == NOTHING for one in root.iter())
+    drawn = svg_of(tmp_path, draw_chord(matrix_of("one_domain"), title=""))
+    assert not any(one.get("id") == NOTHING for one in drawn.iter())
+
+
+@pytest.mark.parametrize("case", ["many", "one_domain"])
+def test_all_type_has_one_size(case):
+    matrix = matrix_of(case)
+    models = ["a", "b"]
+    figures = [
+        draw_overlap(matrix, "containment", reliability=None, title="a title"),
+        draw_ablation(matrix, title="a title"),
+        draw_chord(matrix, title="a title"),
+        draw_accuracy(accuracy(tasks_of(case))),
+        draw_composition({"m": binned_of(case)}, title="a title"),
+        draw_domains({"m": domains_of(case)}, ylabel="y", title="a title"),
+        draw_confounds(confounds_of(models), title="a title"),
+        draw_structure_function(structure_of(case, models), title="a title"),
+        draw_robustness(robustness_of(models), title="a title"),
+    ]
+    for figure in figures:
+        assert figure.get_figwidth() <= SINGLE + 1e-9
+        sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
+        assert sizes == {TYPE}
+        plt.close(figure)
 
 
 def test_pdf_text_stays_text(tmp_path):
@@ -469,8 +617,12 @@ def test_pdf_text_stays_text(tmp_path):
 
 def test_the_same_data_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        save_figure(draw_chord(matrix_of("one_domain"), title=""), tmp_path / f"{name}.pdf")
-    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+        for ending in ("pdf", "svg"):
+            path = tmp_path / name / f"chord.{ending}"
+            save_figure(draw_chord(matrix_of("one_domain"), title=""), path)
+    for ending in ("pdf", "svg"):
+        first, second = ((tmp_path / name / f"chord.{ending}").read_bytes() for name in "ab")
+        assert first == second
 
 
 def test_noise_corrected_overlap_ends_at_one():
@@ -483,7 +635,7 @@ def test_noise_corrected_overlap_ends_at_one():
     # Ceilings with formal/c are 0.07: nothing is known there.
     grey = np.isnan(np.ma.filled(image.get_array().astype(float), np.nan))
     assert grey.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-    assert any("ceiling < 0.1" in t.get_text().replace("\n", " ") for t in figure.legends[0].texts)
+    assert any("ceiling < 0.1" in text.get_text() for text in figure.legends[0].texts)
 
 
 def test_pairs_in_one_place_are_one_larger_mark():

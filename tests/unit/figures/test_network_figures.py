@@ -1,5 +1,7 @@
 """Figures of networks: what they show, and that they draw whatever tables hold."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,12 @@ import pytest
 from brodmann.comparison.stages.maps import COLUMNS
 from brodmann.figures.draw import draw_family
 from brodmann.figures.network_agreement import draw_map_agreement
+from brodmann.figures.network_use import (
+    draw_connectivity,
+    draw_editing,
+    draw_example,
+    save_example,
+)
 from brodmann.figures.networks import (
     draw_consistency,
     draw_layers,
@@ -14,6 +22,8 @@ from brodmann.figures.networks import (
     draw_template_iou,
     iou_square,
 )
+from brodmann.figures.registry import ENDINGS
+from brodmann.figures.style import save_figure
 from brodmann.networks.consistency import (
     DatasetNetworks,
     SampleNetworks,
@@ -23,6 +33,8 @@ from brodmann.networks.consistency import (
     template_iou_table,
 )
 from brodmann.networks.maps import Networks
+from brodmann.networks.page import Course
+from brodmann.networks.pieces import Piece
 from brodmann.store.tables import write_frame
 
 
@@ -113,7 +125,7 @@ def test_everything_is_drawn(tmp_path, shape):
     draw_family("network_map_figures", tables, settings, model="tiny", folder=tmp_path / "figures")
     written = {path.name for path in (tmp_path / "figures").iterdir()}
     names = {name: f"networks_{name}.tiny" for name in frames}
-    assert written == {f"{n}{end}" for n in names.values() for end in (".png", ".pdf", ".csv")}
+    assert written == {f"{n}{end}" for n in names.values() for end in ENDINGS}
     for name in frames:
         again = pd.read_csv(tmp_path / "figures" / f"{names[name]}.csv")
         assert len(again) == len(frames[name])
@@ -129,3 +141,35 @@ def test_nothing_to_draw_is_said():
     ):
         figure = draw(table, title="tiny")
         assert any("no networks" in text or "two templates" in text for text in texts(figure))
+
+
+def titles(path):
+    return re.findall(r"<title>(.*?)</title>", path.read_text(encoding="utf-8"))
+
+
+def test_courses_say_their_values_and_mark_what_is_below_zero(tmp_path):
+    """Twice as strong below zero as above: in grey both would be dark."""
+    pieces, values = [Piece("one"), Piece(" two"), Piece("three")], np.array([0.5, -1.0, -0.1])
+    courses = [Course("network 0", "3 units", values)]
+    figure = draw_example(pieces, courses, title="a title")
+    assert len(figure.axes[0].lines) == 1
+    save_example(pieces, courses, "a title", str(tmp_path / "course"))
+    assert titles(tmp_path / "course.svg") == ["one: 0.50", "two: -1.00", "three: -0.10"]
+    assert (tmp_path / "course.png").is_file()
+
+
+def test_edits_and_connections_say_their_values(tmp_path):
+    row = {"dataset": "news", "how": "inhibit", "amount": None, "n_units": 9, "intact": 30.0}
+    edits = [("network-0", None, 90.0), ("random", "network-0", 31.0)]
+    edited = [{**row, "condition": c, "control_of": of, "value": v} for c, of, v in edits]
+    save_figure(draw_editing(pd.DataFrame(edited), title="t"), tmp_path / "editing.svg")
+    told = titles(tmp_path / "editing.svg")
+    assert told == ["random units inhibited: 31", "news network-0 inhibited: 90"]
+    pairs = [("network-0", "network-0", 1.0), ("network-0", "network-1", -0.5)]
+    pairs += [(b, a, r) for a, b, r in pairs[1:]] + [("network-1", "network-1", 1.0)]
+    table = pd.DataFrame(pairs, columns=["network", "other", "r"]).assign(dataset="news")
+    figure = draw_connectivity(table, title="t")
+    [marks] = figure.axes[0].lines
+    assert set(zip(*marks.get_data(), strict=True)) == {(0, 1), (1, 0)}  # below zero
+    save_figure(figure, tmp_path / "connectivity.svg")
+    assert "network-0, network-1: -0.50" in titles(tmp_path / "connectivity.svg")

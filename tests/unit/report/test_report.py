@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
+from brodmann.figures.style import empty_figure, plt, save_figure
 from brodmann.report.findings import Findings
 from brodmann.report.function import Cells, OwnCircuits, _domains_table
 from brodmann.report.localizers import Lesion, Localized, massive_text, responding
@@ -49,17 +49,24 @@ def bib(root):
     return (root / "workflow" / "report" / "methods.bib").read_text(encoding="utf-8")
 
 
+# An inch wide.
+DRAWING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36">'
+    '<path d="M0 0H9V9H0z" fill="none" pointer-events="all"><title>one: 5 %</title></path></svg>\n'
+)
+
+
 class _Seen(HTMLParser):
     """Tags and text of a page."""
 
     def __init__(self):
         super().__init__()
-        self.tags, self.text, self.images, self.links, self.titles = [], [], [], [], []
+        self.tags, self.text, self.pictures, self.links, self.titles = [], [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        if tag == "img":
-            self.images.append(dict(attrs))
+        if ("class", "picture") in attrs:
+            self.pictures.append(dict(attrs))
         self.links += [value for name, value in attrs if name == "href"]
         self.titles += [value for name, value in attrs if name == "title"]
 
@@ -77,8 +84,8 @@ def page_of(tmp_path, template, section):
 
 
 def test_all_text_is_escaped(tmp_path, template):
-    picture = tmp_path / "figure.png"
-    Image.new("RGB", (300, 60), "red").save(picture)
+    picture = tmp_path / "figure.svg"
+    picture.write_text(DRAWING)
     links = [Link(HOSTILE, HOSTILE)]
     cells = [[links[0]], [Marked([(HOSTILE, True), (HOSTILE, False)])]]
     section = Section(
@@ -94,9 +101,11 @@ def test_all_text_is_escaped(tmp_path, template):
     assert sum(HOSTILE in part for part in seen.text) >= 18
     # What a link leads to, and what a head of a table means, are attributes.
     assert set(seen.links) >= {HOSTILE} and HOSTILE in seen.titles
-    assert len(seen.images) == 1
-    # One inch at 300 dots is shown at 120 CSS pixels.
-    assert seen.images[0]["width"] == "120"
+    # One inch is shown at 120 CSS pixels.
+    assert [one["style"] for one in seen.pictures] == ["--width: 120px"]
+    # Values are shown where a reader points, and a click enlarges, both without a script.
+    assert "<title>one: 5 %</title>" in text and seen.tags.count("svg") == 1
+    assert seen.tags.count("input") == 1 and ":checked + svg { position: fixed" in text
 
 
 def test_the_page_asks_the_net_for_nothing(tmp_path, template):
@@ -107,18 +116,22 @@ def test_the_page_asks_the_net_for_nothing(tmp_path, template):
 
 
 def test_a_damaged_figure_is_named(tmp_path, template):
-    (tmp_path / "figure.png").write_bytes(b"not a picture")
-    section = Section("One", figures=[Picture(tmp_path / "figure.png", "a", "b")])
-    with pytest.raises(UserError, match="is not a PNG file"):
-        page_of(tmp_path, template, section)
-    dots = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    Image.fromarray(dots).save(tmp_path / "figure.png")
-    whole = (tmp_path / "figure.png").read_bytes()
-    for size in (24, 40, len(whole) // 2):
-        (tmp_path / "figure.png").write_bytes(whole[:size])
-        with pytest.raises(UserError, match=r"figure\.png: is damaged"):
-            page_of(tmp_path, template, section)
+    path = tmp_path / "figure.svg"
+    for content in ("not a picture", DRAWING[:100], "", DRAWING.replace("pt", "")):
+        path.write_text(content)
+        with pytest.raises(UserError, match=r"figure\.svg: is not a whole SVG file"):
+            page_of(tmp_path, template, Section("One", figures=[Picture(path, "a", "b")]))
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"figure\.svg: not a UTF-8"):
+        page_of(tmp_path, template, Section("One", figures=[Picture(path, "a", "b")]))
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_report_leaves_out_figures_of_nothing(tmp_path):
+    for figure, drawn in ((empty_figure("a title"), False), (plt.figure(), True)):
+        path = tmp_path / f"{drawn}.svg"
+        save_figure(figure, path)
+        assert Picture(path, "a", "b").drawn == drawn
 
 
 # The methods section

@@ -1,6 +1,7 @@
 """Within against across domains: plain loops over shuffled labels must give the same means and p."""
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -93,6 +94,38 @@ def test_out_and_into_are_the_two_halves_of_cross():
         assert cells.sd == pytest.approx(np.nanstd(block, ddof=1))
         assert cells.sem == pytest.approx(cells.sd / np.sqrt(cells.n))
     assert part.out.n + part.into.n == part.contrast.cross.n
+
+
+@pytest.mark.parametrize("missing", [0, 0.3])
+def test_mirrored_cells_count_once(missing):
+    """Against a loop over pairs; two tasks a side have a standard error in closed form."""
+    rng = np.random.default_rng(7)
+    matrix = random_matrix(rng, len(LABELS), missing)
+    matrix = np.triu(matrix, 1) + np.triu(matrix, 1).T
+    found = modularity(matrix, LABELS, permutations=30, seed=1, symmetric=True)
+    directed = modularity(matrix, LABELS, permutations=30, seed=1)
+    for domain, part in found.domains.items():
+        pairs = {True: [], False: []}
+        for a, b in combinations(range(len(LABELS)), 2):
+            ours = (LABELS[a] == domain) + (LABELS[b] == domain)
+            if ours and np.isfinite(matrix[a, b]):
+                pairs[ours == 2].append(matrix[a, b])
+        for cells, values in (
+            (part.contrast.within, pairs[True]),
+            (part.contrast.cross, pairs[False]),
+        ):
+            assert cells.n == len(values)
+            if len(values) > 1:
+                assert cells.mean == pytest.approx(np.mean(values))
+                assert cells.sem == pytest.approx(np.std(values, ddof=1) / len(values) ** 0.5)
+        assert (part.out.n, part.into.n) == (0, 0)
+        assert part.contrast.p == directed.domains[domain].contrast.p
+    assert 2 * found.overall.within.n == directed.overall.within.n
+    # Pairs of language: 1 and 3, hence SD sqrt(2) and standard error 1; a missing mirror cell is no loss.
+    three = np.array([[9, 1, 3], [1, 9, np.nan], [np.nan, np.nan, 9]])
+    within = modularity(three, ["language"] * 3, permutations=1, seed=0, symmetric=True)
+    cells = within.domains["language"].contrast.within
+    assert (cells.n, cells.mean) == (2, 2) and cells.sem == pytest.approx(1)
 
 
 def test_the_published_p_with_all_its_shuffles(reference):

@@ -152,8 +152,18 @@ def test_a_comment_does_not_change_the_definition(tmp_path):
     plain.write_text(text)
     commented.write_text("# why\n" + text)
     assert load_definition(plain).sha256 == load_definition(commented).sha256
+    # Nor does what the task is called.
+    commented.write_text("title: a and b\n" + text)
+    assert load_definition(plain).sha256 == load_definition(commented).sha256
     commented.write_text(text.replace("y}", "z}"))
     assert load_definition(plain).sha256 != load_definition(commented).sha256
+
+
+@pytest.mark.parametrize("title", ["x" * 31, "two\nlines", 7, ""])
+def test_a_title_fits_on_an_axis(title):
+    assert any(
+        problem.startswith("data/language/t.yaml: title") for problem in problems(title=title)
+    )
 
 
 def test_repeated_keys_are_named_with_their_lines(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from brodmann.errors import UserError
-from brodmann.tasks.catalogue import list_tasks, select, task_path
+from brodmann.tasks.catalogue import list_tasks, select, task_path, task_titles
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.domains import PUBLISHED as DOMAINS
 from brodmann.tasks.expand import expand
@@ -26,6 +26,20 @@ GOOD = {
     "lexicon": {"floater": ["cork", "leaf", "feather"], "sinker": ["stone", "nail", "anchor"]},
     "frames": [{"completion": "A {thing} will", "chat": "Does a {thing} float or sink?"}],
 }
+
+
+def test_tasks_are_called_by_their_titles(root, tmp_path):
+    """As YAML reads them, each its own; a file without one, or none at all, is called by its name."""
+    data = root / "data"
+    titles = task_titles(data, list_tasks(data))
+    for task, title in titles.items():
+        assert title == yaml.safe_load(task_path(data, task).read_text(encoding="utf-8"))["title"]
+    assert len(set(titles.values())) == len(titles)
+    assert titles["language/subject_verb_agreement"] == "subject-verb agreement"
+    (tmp_path / "social").mkdir()
+    (tmp_path / "social/own_one.yaml").write_text("description: d\nlexicon:\n  title: [a]\n")
+    found = task_titles(tmp_path, ["social/own_one", "social/no_file"])
+    assert found == {"social/own_one": "own one", "social/no_file": "no file"}
 
 
 def shipped(root):

@@ -33,7 +33,10 @@ def _matrices(scene: Scene, *names: str) -> Files:
 def _read_overlaps(scene: Scene) -> Files:
     """Of models that were run, with the reliability of their circuits."""
     rates = ["reliability"] if scene.model in scene.models else []
-    return _matrices(scene, "containment", "doubly_stochastic", *rates)
+    own = _matrices(scene, "containment", "doubly_stochastic", *rates)
+    # All chord diagrams have one scale.
+    same = (one for one in _overlaps(scene) if one.component == scene.component)
+    return {**own, "every": [_matrices(one, "containment")["containment"] for one in same]}
 
 
 def _read_effects(scene: Scene) -> Files:
@@ -46,12 +49,16 @@ def _read_effects(scene: Scene) -> Files:
     }
 
 
-def _titled(scene: Scene, *more: str, **settings: Any) -> _Settings:
-    return {"title": ", ".join((scene.model, scene.component, *more)), **settings}
+def _titled(scene: Scene, what: str, **settings: Any) -> _Settings:
+    return {"title": f"{scene.whose}: {what}", **settings}
+
+
+def _circuits(scene: Scene) -> str:
+    return f"circuits of {scene.main}"
 
 
 def _silenced(scene: Scene, **settings: Any) -> _Settings:
-    return _titled(scene, scene.ablated, scene.kind, **settings)
+    return _titled(scene, scene.ablation, **settings)
 
 
 FAMILIES = (
@@ -61,21 +68,22 @@ FAMILIES = (
         _overlaps,
         _read_overlaps,
         lambda scene: _titled(
-            scene, scene.selection, chord_minimum=scene.study.figures.chord_minimum
+            scene, _circuits(scene), chord_minimum=scene.study.figures.chord_minimum
         ),
         figure(
             "chord.{shown}.{component}",
             "chord:of_matrix",
             "Overlap of circuits",
-            overlap="{scene.model}: a band joins two tasks whose circuits share at least {scene.chord_minimum:g} % "
-            "of their units; its width is that share. Circuits: {scene.main}.",
-            behind="{scene.main}.",
+            overlap="{scene.whose}: a band joins two tasks whose circuits share at least {scene.chord_minimum:g} % "
+            "of their units; its width is that share, on one scale for all models. Circuits: {scene.main}.",
+            behind="{scene.main}. Widths are on one scale for all models: where less is shared, bands are narrower.",
         ),
         figure(
             "overlap.containment.{shown}.{component}",
             "overlap:of_matrix",
             "Overlap of all pairs of tasks",
-            overlap="{scene.model}: shared units over circuit size ({scene.main}). White lines separate the domains.",
+            overlap="{scene.whose}: shared units over circuit size ({scene.main}). White lines separate the domains; "
+            "columns are numbered as the rows.",
             behind="Shared units over circuit size, {scene.main}.",
             options={"measure": "containment"},
         ),
@@ -93,7 +101,7 @@ FAMILIES = (
         "Drawing the noise-corrected overlaps of {wildcards.model}",
         units_of(lambda study: study.run_models),
         lambda scene: _matrices(scene, "noise_corrected", "reliability"),
-        lambda scene: _titled(scene, scene.selection),
+        lambda scene: _titled(scene, _circuits(scene)),
         figure(
             "overlap.noise_corrected.{model}.{component}",
             "overlap:of_matrix",
@@ -114,7 +122,7 @@ FAMILIES = (
             "ablation.{shown}.{component}",
             "ablation:of_matrix",
             "Accuracy lost",
-            function="{scene.model}: rows the silenced circuit, columns the task ({scene.ablation}; "
+            function="{scene.whose}: rows the silenced circuit, columns the task ({scene.ablation}; "
             "{scene.ablated_items} of a task that was run here).",
             behind="Rows the silenced circuit, columns the task.",
         ),
@@ -149,7 +157,7 @@ FAMILIES = (
             "table": f"{scene.folder}/attribution/{scene.component}.agreement.csv",
             "units": f"{scene.folder}/attribution/{scene.component}.agreement.units.csv",
         },
-        _titled,
+        lambda scene: _titled(scene, f"estimated and true effects of single {scene.units}"),
         figure(
             "agreement.{model}.{component}",
             "agreement:of_units",
@@ -163,7 +171,12 @@ FAMILIES = (
         "Drawing how few units carry the tasks of {wildcards.model}",
         units_of(lambda study: study.run_models),
         lambda scene: scene.attributions(scene.model),
-        lambda scene: _titled(scene, tasks=scene.tasks, percent=scene.study.selection.main),
+        lambda scene: _titled(
+            scene,
+            f"how few {scene.units} carry a task",
+            tasks=scene.tasks,
+            percent=scene.study.selection.main,
+        ),
         figure(
             "concentration.{model}.{component}",
             "concentration:of_attributions",

@@ -70,7 +70,8 @@ def _depth(scene: Scene) -> dict[str, Any]:
         "tasks": scene.tasks,
         "controls": scene.controls,
         "percent": percent,
-        "title": f"{scene.component}, top {percent:g} % of each domain",
+        "form": scene.study.figures.composition,
+        "title": f"The strongest {percent:g} % of {scene.units} of each domain",
     }
 
 
@@ -101,15 +102,16 @@ FAMILIES = (
             "domains_overlap.{component}",
             "domains:of_study",
             "Overlap within each domain and with the others",
-            overlap="Mean over cells of the matrix, bars: standard error (SD over the root of the cells, whose "
-            "number is printed). Controls have panels of their own. Tests: {scene.tested}.",
+            overlap="Mean over pairs of tasks, each counted once, with its standard error (SD over the root of the "
+            "pairs, whose number is printed). Controls have panels of their own. Tests: {scene.tested}.",
             options={"drop": False},
         ),
         figure(
             "domains_ablation.{component}",
             "domains:of_study",
             "Accuracy lost within each domain, and to and from the others",
-            function="Mean over cells, bars: standard error, n: cells. Tests: {scene.tested}.",
+            function="Mean over ordered pairs of a circuit and a task, with its standard error; printed: pairs. "
+            "Tests: {scene.tested}.",
             options={"drop": True},
         ),
         figure(
@@ -167,8 +169,7 @@ FAMILIES = (
             "composition:of_models",
             "Where in the models the domains' units are",
             overlap="Per domain the {scene.study.selection.main:g} % of units with the largest absolute mean "
-            "attribution; units of several domains are shared. Units per model and layer in 25 bins of depth, "
-            "log10(count + 1).",
+            "attribution; units of several domains are shared. In 25 bins of depth: {scene.stacked}.",
             when=_ran,
         ),
         method="composition",

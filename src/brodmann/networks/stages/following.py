@@ -158,14 +158,14 @@ class Following:
 # The light jobs
 
 
-# Draws courses over pieces of a text, under a title, into a file.
+# Draws courses over pieces of a text, under a title, into files of a stem.
 Draw = Callable[[Sequence[Piece], Sequence[Course], str, str], None]
 
 
 def write_example(
     following: Following, *, dataset: str, manifest: str, stem: str, draw: Draw
 ) -> None:
-    """``stem``.html, .csv and, as ``draw`` draws it, .png of one dataset's networks over the example."""
+    """``stem``.html, .csv and, as ``draw`` does it, pictures of one dataset's networks over the example."""
     from safetensors.numpy import load
 
     stage = following.stage
@@ -180,7 +180,7 @@ def write_example(
         for n, (units, share, course) in enumerate(sizes)
     ]
     write_text(f"{stem}.html", page(title, _INTRO, pieces, shown))
-    draw(pieces, shown, title, f"{stem}.png")
+    draw(pieces, shown, title, stem)
     write_table(f"{stem}.csv", _example_rows(pieces, values), EXAMPLE_COLUMNS)
 
 

@@ -90,6 +90,7 @@ domain_table = Printing(
     },
     P_NOTE,
     rows=_shown,
+    only_drops=("to others (%)", "from others (%)"),
 )
 TABLES = {
     "modularity": Table(MODULARITY, modularity_rows, modularity_table),
