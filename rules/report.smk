@@ -73,6 +73,7 @@ rule write_report:
     params:
         matrices=INVENTORY.to_params(),
         figures=workspace.figures,
+        titles=workspace.titles,
         method=METHODS["report"],
     message:
         "Writing the report"

@@ -76,7 +76,7 @@ def page(study):
     from brodmann.report.compose import compose
 
     words = workflow / "report"
-    composed = compose(study, inventory(), asked.figures, words)
+    composed = compose(study, inventory(), asked.figures, words, asked.titles)
     return {"page": composed, "template": words / "report.html.j2"}
 
 

@@ -30,11 +30,13 @@ def compose(
     inventory: Inventory,
     figures: Iterable[str],
     templates: str | Path,
+    titles: Mapping[str, str],
     results: str | Path = "results",
 ) -> Page:
     """The page of a finished study. ``figures``: names (without ending) of the figures that it has;
-    ``templates``: the folder of the report's words."""
-    sources = Sources(study, inventory, Path(results), frozenset(figures), Prose(templates))
+    ``templates``: the folder of the report's words; ``titles``: of tasks."""
+    say = Prose(templates)
+    sources = Sources(study, inventory, Path(results), frozenset(figures), say, titles)
     tables = {
         name: read_statistics(sources.results / "statistics" / f"{name}.csv")
         for name, one in STATISTICS.items()

@@ -13,6 +13,7 @@ from pathlib import Path
 from brodmann.config.study import Study
 from brodmann.report.wording import big, p_text
 from brodmann.statistics.inventory import AVERAGE, DROP
+from brodmann.tasks.domains import label
 
 Row = dict[str, str]
 
@@ -34,7 +35,7 @@ def accuracies(study: Study, results: Path) -> list[str]:
     """Table: models by domains; mean both-correct accuracy of the included tasks, and how many they are."""
     tasks = study.tasks.selected
     domains = list(dict.fromkeys(task.partition("/")[0] for task in tasks))
-    table = [["model", *domains, "included"]]
+    table = [["model", *map(label, domains), "included"]]
     for model in study.run_models:
         read = {task: one for task in tasks if (one := _baseline(results, model, task))}
         kept = {task: one for task, one in read.items() if one["included"]}

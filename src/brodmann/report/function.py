@@ -19,6 +19,7 @@ from brodmann.report.verdicts import Verdict
 from brodmann.report.wording import called_cell, points, share
 from brodmann.statistics.printed import show_p
 from brodmann.statistics.stages.structure_function import structure_function_table
+from brodmann.tasks.domains import label
 
 TITLE = "What breaks when a circuit is silenced?"
 PREDICTED = "Does overlap predict what breaks?"  # opened on demand
@@ -113,7 +114,7 @@ def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircui
 
 def _domains_table(models: Sequence[OwnCircuits]) -> Table:
     rows = [
-        [one.name, str(domain), str(len(own)), share(own["own"].mean())]
+        [one.name, label(str(domain)), str(len(own)), share(own["own"].mean())]
         + [share(own[name].mean()) for name in ("layer_matched", "random")]
         for one in models
         for domain, own in one.table.groupby("domain", sort=False)
@@ -127,7 +128,8 @@ def _domains_table(models: Sequence[OwnCircuits]) -> Table:
 
 @dataclass(frozen=True)
 class OwnCircuits:
-    """A model's own circuits against random units. ``table``: of ``against_controls.own_against_random``.
+    """A model's own circuits against random units. ``table``: of ``against_controls.own_against_random``, with the
+    tasks' titles.
 
     Only where items are ``split`` are circuits tested on other items than they were found on. Elsewhere
     own circuits win by construction, so that a p would say nothing.
@@ -169,16 +171,12 @@ class OwnCircuits:
 
 def own_circuits(sources: Sources, component: str) -> list[OwnCircuits]:
     """Of every model whose circuits were ablated here."""
-    split = bool(sources.study.tasks.split)
-    return [
-        OwnCircuits(
-            name,
-            sources.called(name),
-            own_against_random(sources.lesions(name, component)),
-            split,
-        )
-        for name in sources.study.measured_models
-    ]
+    split, found = bool(sources.study.tasks.split), []
+    for name in sources.study.measured_models:
+        table = own_against_random(sources.lesions(name, component))
+        table["target"] = [sources.task(task) for task in table["target"]]
+        found.append(OwnCircuits(name, sources.called(name), table, split))
+    return found
 
 
 @dataclass(frozen=True)

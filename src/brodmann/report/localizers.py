@@ -36,7 +36,7 @@ def localizers_section(sources: Sources) -> Section:
     rest = [one for one in figures if one not in (*main, *written)]
     first = [one for one in every if one.name not in sources.study.controls][:1]
     groups = [
-        Group("Tasks without the localized units", tables=_task_tables(every)),
+        Group("Tasks without the localized units", tables=_task_tables(sources, every)),
         Group(
             "Where the units are, and whether circuits write on them",
             figures=[*rest, *written],
@@ -151,7 +151,7 @@ def massive_text(held: pd.DataFrame) -> str:
     return f"{len(held)}: {'; '.join(parts)}"
 
 
-def _task_tables(every: Sequence[Localized]) -> list[Table]:
+def _task_tables(sources: Sources, every: Sequence[Localized]) -> list[Table]:
     rows = []
     for one in every:
         for lesion in one.lesions:
@@ -159,7 +159,7 @@ def _task_tables(every: Sequence[Localized]) -> list[Table]:
                 random = lesion.random_tasks[lesion.random_tasks["task"] == row["task"]]["value"]
                 between = "–" if random.empty else f"{share(random.min())} to {share(random.max())}"
                 shown = [one.shown, NETWORK_NAMES.get(one.network, one.network)]
-                shown += [str(row["selection"]), row["task"], str(int(row["n"]))]
+                shown += [str(row["selection"]), sources.task(row["task"]), str(int(row["n"]))]
                 shown += [share(lesion.intact["accuracy", row["task"]]), share(row["value"])]
                 rows.append([*shown, between, show_p(row["q_random"])])
     heads = ("model", "localizer", "selection", "task", "items", "intact", "without the units")

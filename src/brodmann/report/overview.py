@@ -27,7 +27,7 @@ def overview_section(sources: Sources) -> Section:
     heads = ("model", "source", "parameters", "layers", "neurons per layer", "weights", "included")
     rows = [_model_row(sources, name, included) for name in study.models]
     left = [
-        [sources.called(name), row["task"], str(row["reason"])]
+        [sources.called(name), sources.task(row["task"]), str(row["reason"])]
         for name, own in included.items()
         for row in own[~own["included"].astype(bool)].to_dict("records")
     ]

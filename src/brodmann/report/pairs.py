@@ -9,8 +9,8 @@ from typing import Any
 from brodmann.files import read_json
 from brodmann.report.page import Cell, Group, Marked, Table
 from brodmann.report.sources import Sources
-from brodmann.report.wording import task_words
 from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.domains import label
 from brodmann.tasks.items import Item, read_items
 
 PAIRS = 2
@@ -32,12 +32,12 @@ def minimal_pairs(sources: Sources) -> Group:
         for number in range(min(PAIRS, len(items))):
             pairs = zip(records.values(), asked, strict=True)
             answers = [_answers(own, number, texts[number]) for own, texts in pairs]
-            shown = task_words(task) if number == 0 else ""
+            shown = sources.task(task) if number == 0 else ""
             row = [shown, *_prompts(asked[0][number]), *answers]
             tables.setdefault(domain_of(task), []).append(row)
     heads = ("task", "minimal pair", "answers", *map(sources.called, study.run_models))
     shown = frozenset(range(len(heads)))
-    made = [Table(f"{domain}.", heads, rows, shown) for domain, rows in tables.items()]
+    made = [Table(f"{label(domain)}.", heads, rows, shown) for domain, rows in tables.items()]
     lead = sources.say("overview.pairs") if made else []
     return Group("Two minimal pairs of every task, with the models' answers", lead, tables=made)
 

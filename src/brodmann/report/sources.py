@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,7 @@ from brodmann.report.prose import Prose
 from brodmann.statistics.inventory import AVERAGE, Inventory, Matrix
 from brodmann.statistics.printed import Printed
 from brodmann.store.tables import read_matrix, read_table
+from brodmann.tasks.catalogue import task_title
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Sources:
     results: Path
     planned: frozenset[str]  # figures of this study; others in the folder are of an earlier one
     say: Prose
+    titles: Mapping[str, str] = field(default_factory=dict)  # of tasks, as their files say
 
     def figures(
         self, section: str, model: str = "", component: str = "", **told: object
@@ -58,6 +60,10 @@ class Sources:
     def called(self, name: str) -> str:
         """A model's name, controls marked."""
         return called(name, self.study.controls)
+
+    def task(self, task: str) -> str:
+        """What a task is called."""
+        return self.titles.get(task) or task_title(task)
 
     def link(self, file: str, text: str = "") -> Link:
         """To a file of the results."""

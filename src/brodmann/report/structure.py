@@ -22,6 +22,7 @@ from brodmann.statistics.stages.confounds import confounds_table
 from brodmann.statistics.stages.robustness import robustness_table
 from brodmann.statistics.untrained import EVERY
 from brodmann.store.tables import read_table
+from brodmann.tasks.domains import label
 
 TITLE = "Do tasks of one domain share units?"
 # Of what is opened on demand.
@@ -139,7 +140,7 @@ def _domain_table(findings: Findings) -> Table:
         rows.append(
             [
                 called_cell(row),
-                row["domain"],
+                label(row["domain"]),
                 str(row["n_domain"]),
                 share(row["within"]),
                 share(row["cross"]),

@@ -27,6 +27,7 @@ from brodmann.report.structure import (
 from brodmann.report.verdicts import Coefficient, Verdict
 from brodmann.report.wording import called_cell, interval, points, points_between, share, times
 from brodmann.statistics.inventory import ALL, AVERAGE
+from brodmann.tasks.domains import label
 
 # Of more answers to one question, how many there are of each kind is said.
 MOST_ANSWERS = 3
@@ -200,7 +201,7 @@ def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
         zero = row["within"] == 0 and row["cross"] == 0
         other = "" if beside is None else f"; untrained {points(beside['other_difference'])}"
         yield Answer(
-            f"Is {row['domain']} apart from the other domains?",
+            f"Is {label(row['domain'])} apart from the other domains?",
             _place(structure.TITLE, findings, structure.DOMAINS),
             called_cell(row),
             "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains",

@@ -11,9 +11,9 @@ from brodmann.circuits.stages.units import COLUMNS, NEURONS
 from brodmann.networks.page import visible
 from brodmann.report.page import Cell, Group, Table
 from brodmann.report.sources import Sources
-from brodmann.report.wording import task_words
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.domains import label
 
 _TOKENS = 5  # that are shown
 
@@ -26,19 +26,19 @@ def strongest_units(sources: Sources, component: str) -> Group:
             if name not in sources.study.controls:
                 file = f"{name}/units/neurons.csv"
                 table = read_table(sources.results / file, COLUMNS)
-                tables.append(_table(name, table, file))
+                tables.append(_table(sources, name, table, file))
     lead = sources.say("structure.units") if tables else []
     return Group("The strongest units of every circuit, and what they promote", lead, tables=tables)
 
 
-def _table(model: str, table: pd.DataFrame, file: str) -> Table:
+def _table(sources: Sources, model: str, table: pd.DataFrame, file: str) -> Table:
     rows: list[list[Cell]] = []
     for (name, rank), own in table.groupby(["task", "rank"], sort=False):
         task = str(name)
         first: dict[str, Any] = own.iloc[0].to_dict()
         rows.append(
             [
-                f"{domain_of(task)}: {task_words(task)}" if rank == 1 else "",
+                f"{label(domain_of(task))}: {sources.task(task)}" if rank == 1 else "",
                 f"{first['layer']}.{first['unit']}",
                 f"{100 * first['score']:.1f} %",
                 tokens_of(own, "promotes"),

@@ -34,11 +34,6 @@ def called_cell(row: Row) -> str:
     return f"{row['model']} (control)" if row["control"] else str(row["model"])
 
 
-def task_words(task: str) -> str:
-    """``domain/some_task`` as ``some task``: words that a line may part."""
-    return task.partition("/")[2].replace("_", " ")
-
-
 def listed(words: Iterable[object]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     texts = [str(word) for word in words]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits.stages.units import COLUMNS as UNITS
 from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
@@ -28,8 +29,11 @@ from brodmann.report.page import (
     write_page,
 )
 from brodmann.report.prose import STORY, Prose
+from brodmann.report.sources import Sources
 from brodmann.report.structure import _domain_table, overlap_verdicts
+from brodmann.report.units import strongest_units
 from brodmann.statistics.stages.structure import write_structure
+from brodmann.store.tables import write_table
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
 
@@ -431,6 +435,19 @@ def test_verdicts_on_the_domain_effect(alone, beside, verdict, say):
     _, sentence = say("structure.surface", findings)
     assert verdict in sentence
     assert "no format holds tasks of several domains" in sentence
+
+
+def test_tasks_are_called_by_their_titles(root, tmp_path, say):
+    config = tmp_path / "config.yaml"
+    config.write_text('models: {a: {source: "hf:o/x"}}\ntasks: {include: [language/npi]}\n')
+    study = load_config([config], root=root).study
+    row = {"rank": 1, "layer": 2, "unit": 3, "score": 0.5, "side": "promotes", "place": 1}
+    rows = [row | {"task": task, "token": '"a"', "logit": 1} for task in ("language/npi", "x/y_z")]
+    write_table(tmp_path / "a/units/neurons.csv", rows, UNITS)
+    titles = {"language/npi": "negative polarity"}
+    sources = Sources(study, None, tmp_path, frozenset(), say, titles)
+    [table] = strongest_units(sources, "neurons").tables
+    assert [row[0] for row in table.rows] == ["language: negative polarity", "x: y z"]
 
 
 def test_lines_do_not_part_numbers_from_their_signs():
