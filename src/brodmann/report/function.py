@@ -128,8 +128,8 @@ def _domains_table(models: Sequence[OwnCircuits]) -> Table:
 
 @dataclass(frozen=True)
 class OwnCircuits:
-    """A model's own circuits against random units. ``table``: of ``against_controls.own_against_random``, with the
-    tasks' titles.
+    """A model's own circuits against random units. ``table``: of ``against_controls.own_against_random``,
+    with the tasks' titles.
 
     Only where items are ``split`` are circuits tested on other items than they were found on. Elsewhere
     own circuits win by construction, so that a p would say nothing.
