@@ -156,6 +156,8 @@ def wide_scale(axis: Axis, values: Sequence[float]) -> None:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
         axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    else:
+        axis.set_major_formatter("{x:,.6g}")
 
 
 def _short(value: float) -> str:

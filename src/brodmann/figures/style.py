@@ -34,7 +34,7 @@ MOST_PIXELS = 4000
 # All type is of this size, in points: readable where a column is 420 pixels wide, and in print.
 TYPE = 7.0
 LINE = TYPE * 1.25 / 72  # height of a line of text in inches
-MARGIN = 0.02  # around a saved figure
+MARGIN = 0.06  # around a saved figure; browsers set text a little wider than it was measured
 
 # As each says itself in data/*/domain.yaml.
 DOMAIN_COLOURS = {**{name: own.colour for name, own in known().items()}, "shared": "#9B59B6"}

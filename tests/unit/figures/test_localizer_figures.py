@@ -110,3 +110,12 @@ def test_every_random_draw_is_drawn():
     figure = figures.draw_dose(DOSE[DOSE["measure"] == "perplexity"], title="")
     [draws] = [line for line in figure.axes[0].lines if line.get_label() == "a random draw"]
     assert len(draws.get_xdata()) == 4 and draws.get_marker() == "o"
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(1000, "60,000"), (1, "60")])
+def test_large_numbers_have_commas_on_a_linear_axis_too(factor, shown):
+    table = DOSE[DOSE["measure"] == "perplexity"].assign(value=60.0 * factor)
+    table = table.assign(low=50.0 * factor, high=70.0 * factor)
+    figure = figures.draw_dose(table, title="")
+    figure.draw_without_rendering()
+    assert shown in [label.get_text() for label in figure.axes[0].get_yticklabels()]
