@@ -43,7 +43,7 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
     control models. p stands at the right of each panel where there is room.
     """
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
-        return empty_figure(title, "no model is included")
+        return empty_figure(title, "no domain has two tasks to compare")
     models = distinct(table.sort_values("control", kind="stable")["model"])
     outcomes = [name for name in OUTCOMES if name in set(table["outcome"])]
     outcomes += sorted(set(table["outcome"]) - set(outcomes))
