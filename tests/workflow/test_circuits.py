@@ -233,17 +233,17 @@ def test_fewer_tasks_and_another_size_are_current_after_one_run(study):
 
 
 @pytest.mark.slow
-def test_a_damaged_second_score_is_no_silent_change(fresh):
+def test_a_damaged_second_attribution_is_no_silent_change(fresh):
     fresh.write_task(TASKS[0], LEXICON)
     config = fresh.config()
     config["tasks"] |= {"include": [TASKS[0]], "items": 12}
     config["models"]["tiny"]["control"] = True  # included whatever its contrast
     fresh.write_config(config)
     fresh.snakemake("attributions")
-    shards = (fresh.path / "results/tiny/.store/baseline").glob("*.shard")
+    shards = (fresh.path / "results/tiny/.store/attribution").glob("*.shard")
     last = max(shards, key=lambda shard: shard.stat().st_mtime_ns)
     content = bytearray(last.read_bytes())
-    content[content.rindex(b"BRD1 ") + 300] ^= 0xFF  # the second items come last
+    content[content.rindex(b"BRD1 ") + 300] ^= 0xFF  # the second items' come last
     last.write_bytes(content)
     failed = fresh.snakemake("--forcerun", "attribution", "--", "attributions", check=False)
     assert failed.returncode != 0 and "gone or damaged" in failed.stdout
