@@ -12,18 +12,6 @@ from brodmann.pipeline import job, stages
 given, made, asked, here = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
 workflow = Path(snakemake.config["snakefile"]).parent / "workflow"
 
-JOBS = {
-    **stages.JOBS,
-    "settings": "brodmann.files:write_json",
-    "expand_items": "brodmann.pipeline.items:expand_task",
-    "expand_second_items": "brodmann.pipeline.items:expand_task",
-    "fetch_model": "brodmann.pipeline.models:fetch_weights",
-    "printed_tables": "brodmann.statistics.study_tables:write_printed",
-    "provenance": "brodmann.pipeline.record:write_provenance",
-    "methods": "brodmann.report.methods:write_methods",
-    "write_report": "brodmann.report.page:write_page",
-}
-
 
 def templates(_):
     """Dataset -> file of its networks."""
@@ -129,4 +117,4 @@ MORE = {
     "write_report": page,
 }
 
-job.run(snakemake, JOBS, MORE)
+job.run(snakemake, stages.JOBS, MORE)

@@ -19,15 +19,8 @@ _DRAWING = (
     *("matplotlib.backends.backend_pdf", "fontTools.subset"),
 )
 _TESTING = ("brodmann.statistics.study_tables", "scipy.stats")
-# Of the rules that belong to no stage.
-_OTHERS = {
-    "expand_items": ("brodmann.pipeline.items",),
-    "expand_second_items": ("brodmann.pipeline.items",),
-    "fetch_model": ("brodmann.pipeline.models",),
-    "printed_tables": _TESTING,
-    "methods": ("brodmann.report.methods",),
-    "write_report": ("brodmann.report.page", "brodmann.report.compose"),
-}
+# What some functions import themselves.
+_MORE = {"printed_tables": _TESTING, "write_report": ("brodmann.report.compose",)}
 
 
 def tell_what_is_asked(workflow: Any) -> None:
@@ -72,7 +65,7 @@ def fork_light_jobs(workflow: Any) -> None:
 def _imported(rule: str) -> tuple[str, ...]:
     """What a fork for the rule should have imported."""
     if rule in stages.JOBS:
-        return (stages.JOBS[rule].partition(":")[0],)
+        return (stages.JOBS[rule].partition(":")[0], *_MORE.get(rule, ()))
     for job in registry.JOBS:
         if job.rule == rule:
             return (*_TESTING, f"brodmann.statistics.stages.{job.write.partition(':')[0]}")
@@ -80,4 +73,4 @@ def _imported(rule: str) -> tuple[str, ...]:
         if family.rule == rule:
             drawn = {one.draw.partition(":")[0] for one in family.figures}
             return (*_DRAWING, *(f"brodmann.figures.{module}" for module in sorted(drawn)))
-    return _OTHERS.get(rule, ())
+    return ()

@@ -49,8 +49,18 @@ STAGES = {
         *chain.from_iterable(map(stages_of, (*MAPS, *AFTER))),
     )
 }
-# Rule -> the function that does its job.
-JOBS = {stage.rule or stage.name: stage.run for stage in STAGES.values()}
+# Rule -> the function that does its job; the last belong to no stage.
+JOBS = {
+    **{stage.rule or stage.name: stage.run for stage in STAGES.values()},
+    "settings": "brodmann.files:write_json",
+    "expand_items": "brodmann.pipeline.items:expand_task",
+    "expand_second_items": "brodmann.pipeline.items:expand_task",
+    "fetch_model": "brodmann.pipeline.models:fetch_weights",
+    "printed_tables": "brodmann.statistics.study_tables:write_printed",
+    "provenance": "brodmann.pipeline.record:write_provenance",
+    "methods": "brodmann.report.methods:write_methods",
+    "write_report": "brodmann.report.page:write_page",
+}
 # The rules that load a model, and what each costs.
 PASSES = {name: stage.cost for name, stage in STAGES.items() if stage.cost is not None}
 
