@@ -1,6 +1,7 @@
 """The embedded model: loads from its wheel, gives a plain forward pass's numbers, passes tasks."""
 
 import numpy as np
+import pytest
 from reference import log_probability, naive_attribution, naive_metric, naive_patched_metric
 from rounding import assert_same
 
@@ -34,7 +35,7 @@ def test_scores_equal_the_reference(root, study, model):
     """One task per domain: the batched path against one plain forward pass per answer."""
     for domain in DOMAINS:
         task = next(task for task in study.tasks.selected if domain_of(task) == domain)
-        encoded = Encoder(model.tokenizer, "smollm2").encode(items_of(root, task, 6), RAW)
+        encoded = Encoder(model.tokenizer, "smollm2").encode(items_of(root, task, 4), RAW)
         scores = score_items(task, encoded, Scorer(model))
         for n, item in enumerate(encoded):
             if item.aligned:
@@ -47,6 +48,7 @@ def test_scores_equal_the_reference(root, study, model):
                 assert_same(found, expected)
 
 
+@pytest.mark.slow  # a minute on one core
 def test_at_least_two_tasks_per_domain_are_passed(root, study, model):
     """On 40 items of seed 0; docs/tasks/rates.md has the rates on 200 items."""
     passed = dict.fromkeys(DOMAINS, 0)
