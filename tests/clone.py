@@ -156,6 +156,11 @@ def copy_workflow(root: Path, path: Path) -> Clone:
 
 def set_up(root: Path, path: Path, weights: Path) -> Clone:
     clone = copy_workflow(root, path)
+    # Domains look as they do in the checkout: jobs that a test plays itself know those of the checkout.
+    for said in sorted((root / "data").glob("*/domain.yaml")):
+        copied = path / said.relative_to(root)
+        copied.parent.mkdir(parents=True)
+        shutil.copyfile(said, copied)
     for task in TASKS:
         clone.write_task(task, task_yaml(task))
     clone.write_config(
