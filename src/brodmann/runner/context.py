@@ -108,13 +108,3 @@ class Reader:
 
 def _accepts(module: torch.nn.Module, option: str) -> bool:
     return option in inspect.signature(module.forward).parameters
-
-
-def common_prefix(rows: Sequence[Ids]) -> int:
-    """How many tokens all rows begin with, leaving at least one token of each row."""
-    first, last = min(rows), max(rows)
-    limit = min(len(first), len(last)) - 1
-    for place in range(max(0, limit)):
-        if first[place] != last[place]:
-            return place
-    return max(0, limit)

@@ -7,6 +7,7 @@ boundary between them is never re-merged, so every answer continues the same pro
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,19 @@ from brodmann.tasks.items import TaskItems
 log = logging.getLogger(__name__)
 
 Ids = tuple[int, ...]
+
+
+def alike(rows: Iterable[Ids]) -> int:
+    """How many tokens all rows begin with."""
+    ordered = sorted(rows)
+    pairs = zip(ordered[0], ordered[-1], strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(map(len, ordered)))
+
+
+def common_prefix(rows: Iterable[Ids]) -> int:
+    """The same, leaving at least one token of each row."""
+    every = list(rows)
+    return max(0, min(alike(every), min(map(len, every)) - 1))
 
 
 @dataclass(frozen=True)
