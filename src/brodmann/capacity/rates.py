@@ -21,7 +21,6 @@ from brodmann.models.cache import Cache
 from brodmann.runner.costs import Effort
 
 _FILE = Path(__file__).with_name("rates.yaml")
-_DTYPES = {8: "float32", 4: "float32", 2: "bfloat16", 1: "bfloat16"}
 CPU, GPU = "cpu", "gpu"
 # Cores that a model job asks for.
 CORES = 8
@@ -67,7 +66,8 @@ class Rates:
         head = size.widths.vocabulary * size.widths.hidden
         operations = 2 * (size.passed * effort.tokens + head * effort.scored)
         share = self.share.get(stage, self.share["other"])
-        working = operations / (self.matmul[_DTYPES[size.width]] * share)
+        dtype = "bfloat16" if size.width <= 2 else "float32"
+        working = operations / (self.matmul[dtype] * share)
         working += effort.passes * size.widths.layers * self.block
         working += effort.ranked / self.ranking + effort.decomposed / self.decomposing
         return Time((self.start + size.bytes / self.loading) / 60, working / 60)

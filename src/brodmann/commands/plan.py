@@ -27,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--gpu-memory", type=size, default=80.0, metavar="GB", help="of one GPU (default 80)")
     add("--gpu", metavar="KIND", help="times as on this kind of GPU (H100)")
     says = "how long a job may take, e.g. in a partition (default: a day)"
-    add("--job-minutes", type=size, default=resources.LONGEST, metavar="N", help=says)
+    minutes = number("a number of at least 1", lambda value: 1 <= value < math.inf)
+    add("--job-minutes", type=minutes, default=resources.LONGEST, metavar="N", help=says)
     add(
         "--measured",
         action="store_true",
