@@ -100,9 +100,10 @@ def our_lesions(model, queries, lesions, site):
 def main():
     from brodmann.runner.activations import Activations
     from brodmann.runner.answers import queries_of
-    from brodmann.runner.perplexity import passage_queries, read_passages
+    from brodmann.runner.perplexity import passage_queries
     from brodmann.runner.texts import encode_texts
     from brodmann.stimuli.reader import load_contrast
+    from brodmann.stimuli.texts import read_passages
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--texts", type=int, help="of each kind; all")

@@ -118,8 +118,9 @@ def edits(count, rounds):
     from brodmann.runner.answers import queries_of
     from brodmann.runner.edits import edited
     from brodmann.runner.engine import Engine
-    from brodmann.runner.perplexity import passage_queries, read_passages
+    from brodmann.runner.perplexity import passage_queries
     from brodmann.runner.repeated import Scored
+    from brodmann.stimuli.texts import read_passages
 
     study, model = smollm2()
     passages = read_passages(study.networks.use.editing.corpus or ROOT / "stimuli/corpus/prose.txt")

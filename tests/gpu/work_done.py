@@ -56,9 +56,10 @@ def counted(hf: Any, shape: Shape) -> Iterator[WorkDone]:
         if torch.is_grad_enabled() and values.requires_grad:
             found.differentiated += tokens
 
-    def head(_: Any, args: tuple[Any, ...]) -> None:
+    def head(_: Any, args: tuple[Any, ...], logits: Any) -> None:
+        # What it puts out: it may be given fewer positions by a hook that comes after this one.
         found.passes += 1
-        positions = args[0].shape[:-1].numel()
+        positions = logits.shape[:-1].numel()
         backward = torch.is_grad_enabled() and args[0].requires_grad
         found.positions += positions * (2 if backward else 1)
 
@@ -69,7 +70,7 @@ def counted(hf: Any, shape: Shape) -> Iterator[WorkDone]:
     ]
     if not handles:
         raise RuntimeError("no mlp.down_proj: nothing can be counted")
-    handles.append(hf.get_output_embeddings().register_forward_pre_hook(head))
+    handles.append(hf.get_output_embeddings().register_forward_hook(head))
     try:
         yield found
     finally:

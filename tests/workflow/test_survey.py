@@ -285,7 +285,7 @@ def test_contributions_that_are_not_finite_are_left_to_the_attribution_pass(kept
 def test_where_a_survey_does_not_serve_baselines_are_made_alone(kept, monkeypatch, why):
     other = {"estimator": "ig", "ig_steps": 2} if why == "estimator" else {}
     if why == "memory":
-        monkeypatch.setattr("brodmann.circuits.stages.survey._MOST_HELD", 100)
+        monkeypatch.setattr("brodmann.circuits.stages.survey.MOST_HELD", 100)
     made = kept(attribution=ALONE | other).baseline(attributions=True)
     assert made.records("attribution") == {}
     steps = kept(attribution=ALONE).baseline(attributions=False)

@@ -7,14 +7,13 @@ on one row and on a batch, how many GPUs that makes, and what a job will ask a c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brodmann.capacity import resources
-from brodmann.capacity.prompt_lengths import prompt_lengths
+from brodmann.capacity.rates import CPU, Rates, Time, rates, rates_here
 from brodmann.capacity.sizes import ModelSize, model_size, size_of_folder
-from brodmann.capacity.speed import known
 from brodmann.capacity.stage_memory import CUDA_CONTEXT, StageMemory, stage_memory
 from brodmann.config.models import ModelEntry
 from brodmann.config.study import Study
@@ -23,7 +22,6 @@ from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache
 from brodmann.models.sources import at_hand
 from brodmann.pipeline.stages import STAGES, passes_of
-from brodmann.runner.footprint import BATCH_SHARE
 
 GB = 1e9
 # What a device's allocator can hand out of it: the rest is lost between blocks.
@@ -37,7 +35,7 @@ class StagePlan:
 
     memory: StageMemory
     gpus: int
-    time: resources.Time
+    time: Time
     mem_mb: int
     runtime: int
     measured: int | None
@@ -57,7 +55,8 @@ class ModelPlan:
     stages: tuple[StagePlan, ...]
     gpu_bytes: int
     refused: tuple[str, ...] = ()
-    calibrated: bool = False  # times are by what was measured on this machine
+    basis: str = ""  # what times are made of
+    job_minutes: float = resources.LONGEST  # that a job may take
 
     @property
     def gpus(self) -> int:
@@ -83,10 +82,14 @@ def plan(
     data: str | Path | None = None,
     on_cpu: bool = False,
     gpu_gb: float = 80.0,
+    gpu_kind: str | None = None,
+    job_minutes: float = resources.LONGEST,
 ) -> list[ModelPlan]:
     """The plans of some models; all models whose size is unknown are told at once.
 
     ``data``: the folder of the tasks, whose prompts are measured; without it they are taken for usual ones.
+    ``gpu_kind``: one of ``rates.yaml``; without it, what was measured here, or a usual one. ``job_minutes``:
+    how long a job may take.
     """
     cache = Cache(study.execution.cache)
     plans, problems = [], []
@@ -102,7 +105,11 @@ def plan(
         if refused := _refused(study, name, size):
             plans.append(ModelPlan(entry, size, (), gpu_bytes, refused))
         else:
-            plans.append(_model_plan(study, entry, size, on_gpu, gpu_bytes, data))
+            here = rates_here(cache, "cuda" if on_gpu else CPU)
+            here = rates(gpu_kind) if gpu_kind and on_gpu else here
+            found = ModelPlan(entry, size, (), gpu_bytes, (), here.basis, job_minutes)
+            stages = tuple(_stages(study, found, here, on_gpu, data))
+            plans.append(replace(found, stages=stages))
     if problems:
         raise UserError(*problems)
     return plans
@@ -143,32 +150,24 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _model_plan(
-    study: Study,
-    entry: ModelEntry,
-    size: ModelSize,
-    on_gpu: bool,
-    gpu_bytes: int,
-    data: str | Path | None,
-) -> ModelPlan:
-    stages = []
-    lengths = prompt_lengths(study, data)
-    speed = known(Cache(study.execution.cache), "cuda" if on_gpu else "cpu")
-    for stage in passes_of(study, entry.name):
-        rule = stage.name
-        memory = stage_memory(study, size, rule, "cuda" if on_gpu else "cpu")
-        tokens = resources.tokens(study, rule, size, lengths)
-        stages.append(
-            StagePlan(
-                memory,
-                gpus_needed(memory, gpu_bytes, entry.name) if on_gpu else 0,
-                resources.time_of(size, tokens, on_gpu=on_gpu, speed=speed),
-                resources.memory_mb(size, memory, on_gpu=on_gpu),
-                resources.runtime_minutes(size, tokens, on_gpu=on_gpu),
-                measured_peak(entry.name, rule),
-            )
+def _stages(
+    study: Study, plan: ModelPlan, here: Rates, on_gpu: bool, data: str | Path | None
+) -> Iterator[StagePlan]:
+    """Of a model's passes; ``plan``: without them."""
+    name, size = plan.entry.name, plan.size
+    for stage in passes_of(study, name):
+        memory = stage_memory(study, size, stage.name, "cuda" if on_gpu else "cpu")
+        time = resources.time_of(
+            study, stage.name, name, size, data, on_gpu=on_gpu, here=here, together=True
         )
-    return ModelPlan(entry, size, tuple(stages), gpu_bytes, calibrated=speed is not None)
+        yield StagePlan(
+            memory,
+            gpus_needed(memory, plan.gpu_bytes, name) if on_gpu else 0,
+            time,
+            resources.memory_mb(size, memory, on_gpu=on_gpu),
+            resources.runtime_minutes(time, limit=plan.job_minutes),
+            measured_peak(name, stage.name),
+        )
 
 
 def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
@@ -182,11 +181,11 @@ def gpus_needed(memory: StageMemory, gpu_bytes: int, name: str) -> int:
 
 
 def batch_taken(stage: StagePlan, gpu_bytes: int) -> int:
-    """What a batch will take: all it can use, or a share of what the weights leave free."""
+    """What a batch will take: all it can use, or what the weights leave free; it is made smaller then."""
     if not stage.gpus:
         return stage.memory.batch
     free = gpu_bytes * _USABLE - CUDA_CONTEXT - stage.memory.weights / stage.gpus
-    return max(stage.memory.least, min(stage.memory.batch, int(free * BATCH_SHARE)))
+    return max(stage.memory.least, min(stage.memory.batch, int(free)))
 
 
 def measured_peak(model: str, rule: str, folder: str | Path = "benchmarks") -> int | None:

@@ -1,43 +1,42 @@
-"""How long prompts are, and what clean and corrupted begin with: that is run once, the rest each time.
-
-Measured on a few items of each task. Light: no tokenizer is loaded, tokens are counted by characters.
-"""
+"""How long the tasks' prompts are, and what they share: by some items of each, without a tokenizer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.runner.costs import USUAL, Lengths
+from brodmann.runner.encode import EncodedItem
+from brodmann.runner.lengths import USUAL, Lengths, guessed
 from brodmann.tasks.catalogue import task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
-from brodmann.tasks.items import Item, TaskItems, begin_alike
+from brodmann.tasks.items import Item, TaskItems
 from brodmann.tasks.published import read_published
 
-# English text has four characters a token and more; numbers and code have fewer.
-_CHARACTERS = 3.5
 # Items that are measured.
-_ITEMS = 6
+_ITEMS = 24
+# A chat template's tokens, before and after the text of a prompt; no text has such tokens.
+_BEFORE, _AFTER = tuple(range(-25, -5)), tuple(range(-5, 0))
 
 
-def prompt_lengths(study: Study, data: str | Path | None) -> dict[str, Lengths]:
-    """Of every selected task, whose files are in ``data``; a broken one is its own stage's to report."""
+def prompt_lengths(study: Study, data: str | None, chat: bool | None = None) -> dict[str, Lengths]:
+    """Of every selected task, whose files are in ``data``; a broken one is its own stage's to report.
+
+    ``chat``: whether they are put into a chat template; where that is not known, the longer wording is.
+    """
     settings = study.tasks
-    place = settings.published or (None if data is None else str(data))
+    place = settings.published or data
     if place is None:
         return {}
     return {
-        task: _measured(place, settings.published is not None, task, settings.level(task))
+        task: _measured(place, settings.published is not None, task, settings.level(task), chat)
         for task in settings.selected
     }
 
 
 @cache
-def _measured(place: str, published: bool, task: str, level: str) -> Lengths:
+def _measured(place: str, published: bool, task: str, level: str, chat: bool | None) -> Lengths:
     try:
         if published:
             items = read_published(place, task, _ITEMS)
@@ -47,22 +46,21 @@ def _measured(place: str, published: bool, task: str, level: str) -> Lengths:
             )
     except UserError:
         return USUAL
-    return _mean(_longest(items))
+    wrapped = chat is not False and not items.force_base_evaluation
+    return Lengths.of([_guessed(item, wrapped) for item in _wording(items, chat)])
 
 
-def _longest(items: TaskItems) -> list[Item]:
-    """The wording with the longer prompts: which one a model gets is known once it is there."""
+def _wording(items: TaskItems, chat: bool | None) -> list[Item]:
+    """The items as the model gets them, or those with the longer prompts."""
+    if chat is not None:
+        return items.wordings[items.wording("chat" if chat else "completion")]
     return max(items.wordings.values(), key=lambda own: sum(len(i.clean_prompt) for i in own))
 
 
-def _mean(items: list[Item]) -> Lengths:
-    shared = [begin_alike([item.clean_prompt, item.corrupted_prompt]) for item in items]
-    rest = [len(i.clean_prompt) - n for i, n in zip(items, shared, strict=True)]
-    return Lengths(
-        _tokens(shared), max(1.0, _tokens(rest)), max(1.0, _tokens(len(i.correct) for i in items))
+def _guessed(item: Item, wrapped: bool) -> EncodedItem:
+    before, after = (_BEFORE, _AFTER) if wrapped else ((), ())
+    clean, corrupted = (
+        before + guessed(text) + after for text in (item.clean_prompt, item.corrupted_prompt)
     )
-
-
-def _tokens(characters: Iterable[int]) -> float:
-    found = list(characters)
-    return sum(found) / len(found) / _CHARACTERS
+    wrong = None if item.incorrect is None else guessed(item.incorrect)
+    return EncodedItem(clean, corrupted, guessed(item.correct), wrong)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from brodmann.capacity.prompt_lengths import prompt_lengths
+from brodmann.capacity.rates import CPU, GPU, Rates, Time, gpu_here, rates, rates_here
 from brodmann.capacity.sizes import ModelSize, model_size
-from brodmann.capacity.speed import Speed, gpu_here, known
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
 from brodmann.models.cache import Cache
-from brodmann.pipeline.stages import PASSES
-from brodmann.runner.costs import Job, Lengths
+from brodmann.pipeline.stages import PASSES, STAGES
+from brodmann.runner.asked import attributions_are_asked
+from brodmann.runner.costs import Effort, Job
 
 # Memory of the host beside the model's: three interpreters, torch, CUDA's own, items and scores.
 BASE_MB = 6000
@@ -33,10 +33,7 @@ SHORTEST = 30
 LONGEST = 24 * 60
 # How often a job is submitted again by the profile that comes with brodmann (profiles/slurm/config.yaml).
 RETRIES = 3
-# Weights are read at this rate from a busy shared file system (bytes/s).
-_READING = 100e6
-# What forward passes reach, in operations a second: a modest share of a data-centre GPU; eight cores.
-_SPEED = {"gpu": 2e13, "cpu": 2e11}
+# Jobs ask for more than their work may take: nodes differ, and are shared.
 _MARGIN = 2.0
 
 
@@ -46,40 +43,10 @@ def memory_mb(size: ModelSize, memory: StageMemory, *, on_gpu: bool, attempt: in
     return math.ceil(BASE_MB + HEADROOM * held / 1e6) * attempt
 
 
-@dataclass(frozen=True)
-class Time:
-    """Minutes that a job takes: to load the model, then to work."""
-
-    loading: float
-    working: float
-
-    @property
-    def minutes(self) -> int:
-        """All of it, without any limit."""
-        return math.ceil(self.loading + self.working)
-
-    @property
-    def submissions(self) -> int:
-        """How many jobs of a day it takes: each loads the model, and goes on where the last was."""
-        if self.minutes <= LONGEST or self.loading >= LONGEST:
-            return 1
-        return math.ceil(self.working / (LONGEST - self.loading))
-
-
-def time_of(size: ModelSize, tokens: float, *, on_gpu: bool, speed: Speed | None = None) -> Time:
-    """To load a model and to run so many tokens through it; ``speed``: if it was measured here."""
-    operations = 2 * (size.active or size.parameters) * tokens
-    if speed is not None:
-        working = operations / speed.of(size.widths.hidden)
-        return Time(speed.loading(size.bytes) / 60, working / 60)
-    work = operations / _SPEED["gpu" if on_gpu else "cpu"]
-    return Time(size.bytes / _READING / 60, _MARGIN * work / 60)
-
-
-def runtime_minutes(size: ModelSize, tokens: float, *, on_gpu: bool, attempt: int = 1) -> int:
+def runtime_minutes(time: Time, *, attempt: int = 1, limit: float = LONGEST) -> int:
     """Minutes that a job asks for, within what queues take; what is not done by then is gone on with."""
-    minutes = time_of(size, tokens, on_gpu=on_gpu).minutes
-    return min(LONGEST, max(SHORTEST, minutes) * attempt)
+    minutes = math.ceil(time.loading + _MARGIN * time.working)
+    return min(math.floor(limit), max(SHORTEST, minutes) * attempt)
 
 
 def expected_seconds(
@@ -98,11 +65,11 @@ def expected_seconds(
         size = model_size(study.model(model), folder / "model.json", folder / ".source.json")
     except FileNotFoundError:
         return 60.0
-    work = tokens(study, rule, size, prompt_lengths(study, data))
     on_gpu = study.gpus_of(model) > 0 and (submitted or gpu_here())
-    speed = known(Cache(study.execution.cache), "cuda" if on_gpu else "cpu")
-    time = time_of(size, work, on_gpu=on_gpu, speed=speed)
-    return 60 * (time.loading + time.working)
+    here = rates_here(Cache(study.execution.cache), "cuda" if on_gpu else CPU)
+    asked = attributions_are_asked() or None
+    time = time_of(study, rule, model, size, data, on_gpu=on_gpu, here=here, together=asked)
+    return 60 * time.minutes
 
 
 def measured(model: str, rule: str, column: str, folder: str | Path = "benchmarks") -> float | None:
@@ -115,11 +82,43 @@ def measured(model: str, rule: str, column: str, folder: str | Path = "benchmark
     return max(found, default=None)
 
 
-def tokens(
-    study: Study, rule: str, size: ModelSize, lengths: Mapping[str, Lengths] | None = None
-) -> float:
-    """About how many tokens a job of ``rule`` runs; ``lengths``: of the tasks' prompts."""
-    return PASSES[rule].tokens(Job(study, size.widths, size.stateful, lengths or {}))
+def effort(
+    study: Study,
+    rule: str,
+    model: str,
+    size: ModelSize,
+    data: str | Path | None = None,
+    *,
+    on_gpu: bool,
+    together: bool | None = None,
+) -> Effort:
+    """What a job of ``rule`` does if nothing of it is in the store.
+
+    ``data``: the folder of the tasks, whose prompts are measured; without it they are taken for usual ones.
+    ``together``: whether the same run asks for baselines and attributions, if that is known.
+    """
+    chat = {"chat": True, "completion": False}.get(study.model(model).format, size.chat)
+    lengths = prompt_lengths(study, None if data is None else str(data), chat)
+    device = "cuda" if on_gpu else "cpu"
+    return PASSES[rule].effort(
+        Job(study, size.widths, model, size.stateful, lengths, device, together)
+    )
+
+
+def time_of(
+    study: Study,
+    rule: str,
+    model: str,
+    size: ModelSize,
+    data: str | Path | None = None,
+    *,
+    on_gpu: bool,
+    here: Rates | None = None,
+    together: bool | None = None,
+) -> Time:
+    """How long such a job takes, see ``effort``; ``here``: on which device, if not on a usual one."""
+    work = effort(study, rule, model, size, data, on_gpu=on_gpu, together=together)
+    return (here or rates(GPU if on_gpu else CPU)).time(STAGES[rule].store, size, work)
 
 
 def needs(
@@ -152,8 +151,9 @@ def needs(
     def runtime(wildcards: Any, attempt: int) -> int:
         if (found := size(wildcards)) is None:
             return SHORTEST * attempt
-        work = tokens(study, rule, found, prompt_lengths(study, data))
-        return runtime_minutes(found, work, on_gpu=gpu(wildcards) > 0, attempt=attempt)
+        on_gpu = gpu(wildcards) > 0
+        time = time_of(study, rule, wildcards.model, found, data, on_gpu=on_gpu)
+        return runtime_minutes(time, attempt=attempt)
 
     # Jobs that share an allocation take turns (profiles/slurm): each takes its one slot.
     return {"gpu": gpu, "mem_mb": mem_mb, "runtime": runtime, "slot": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +33,8 @@ class ModelSize:
 
     ``known``: its widths, where they are known. ``stored``: bytes of its files, where they are known.
     ``active``: parameters that one token goes through, where the others are experts. ``stateful``: it has
-    recurrent states, so that every sequence is read whole.
+    recurrent states, so that every sequence is read whole. ``chat``: whether it has a chat template;
+    None if that is not known.
     """
 
     parameters: int
@@ -42,6 +43,7 @@ class ModelSize:
     stored: int | None = field(default=None, compare=False)
     active: int | None = field(default=None, compare=False)
     stateful: bool = field(default=False, compare=False)
+    chat: bool | None = field(default=None, compare=False)
 
     @property
     def bytes(self) -> int:
@@ -54,6 +56,16 @@ class ModelSize:
         if self.stored is None or abs(self.stored - self.bytes) < 0.1 * self.bytes:
             return 0
         return self.stored
+
+    @property
+    def passed(self) -> int:
+        """Parameters of the blocks that a token goes through: without its table, and that of the LM head."""
+        through = self.active or self.parameters
+        if self.known is None:
+            return through
+        own, table = self.known, self.known.vocabulary * self.known.hidden
+        blocks = own.hidden * own.layers * (2 * own.heads + 2 * own.keys + 3 * own.neurons)
+        return min(through - table, max(blocks, through - 2 * table))
 
     @property
     def widths(self) -> Widths:
@@ -73,7 +85,8 @@ def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path
     if (card := _read(card_file)) is not None:
         width = _loaded_width(entry, WIDTHS[card["dtype"]])
         known = _of_card(card, config, width)
-        return _sized(config, card["n_parameters"], width, known, stored)
+        chat = card.get("has_chat_template")
+        return replace(_sized(config, card["n_parameters"], width, known, stored), chat=chat)
     if folder is not None and not entry.untrained:
         found = size_of_folder(folder, entry)
         if found is not None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.runner.context import common_prefix
-from brodmann.runner.encode import EncodedItem, Ids
+from brodmann.runner.encode import EncodedItem, Ids, common_prefix
 
 KINDS = ("corrupted", "zero", "mean")
 DUAL = ("correct", "incorrect")

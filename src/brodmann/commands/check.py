@@ -15,9 +15,9 @@ from brodmann.models import hub
 from brodmann.models.cache import Cache
 from brodmann.models.sources import wheel_gguf
 from brodmann.networks.dataset_texts import require_enough
-from brodmann.runner.perplexity import read_passages
 from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.stimuli.hub import HubDataset, require_package
+from brodmann.stimuli.texts import read_passages
 from brodmann.tasks.items import TaskItems
 
 

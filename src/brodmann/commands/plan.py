@@ -25,6 +25,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
     add("--cpu", action="store_true", help="as if there were no GPU")
     add("--gpu-memory", type=size, default=80.0, metavar="GB", help="of one GPU (default 80)")
+    add("--gpu", metavar="KIND", help="times as on this kind of GPU (H100)")
+    says = "how long a job may take, e.g. in a partition (default: a day)"
+    minutes = number("a number of at least 1", lambda value: 1 <= value < math.inf)
+    add("--job-minutes", type=minutes, default=resources.LONGEST, metavar="N", help=says)
     add(
         "--measured",
         action="store_true",
@@ -46,7 +50,15 @@ def run(options: argparse.Namespace) -> int:
     on_cpu = options.cpu or options.measured
     if options.calibrate:
         on_cpu = _calibrate(study, names, on_cpu)
-    plans = plan(study, names, data=ROOT / "data", on_cpu=on_cpu, gpu_gb=options.gpu_memory)
+    plans = plan(
+        study,
+        names,
+        data=ROOT / "data",
+        on_cpu=on_cpu,
+        gpu_gb=options.gpu_memory,
+        gpu_kind=options.gpu,
+        job_minutes=options.job_minutes,
+    )
     for found in plans:
         print(table(found, measured=options.measured))
     return 0
@@ -91,7 +103,7 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             _show(batch_taken(stage, found.gpu_bytes)),
             _show(memory.gathered),
             str(stage.gpus),
-            _duration(stage.time, found.calibrated),
+            spoken(60 * stage.time.minutes),
             str(stage.mem_mb),
             f"{stage.runtime} min",
         ]
@@ -106,13 +118,8 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             *(c.rjust(w) for c, w in zip(row[1:], wide[1:], strict=True)),
         ]
         lines.append("  " + "  ".join(cells))
-    together = sum(60 * (stage.time.loading + stage.time.working) for stage in found.stages)
-    basis = (
-        "as measured here"
-        if found.calibrated
-        else "brodmann plan --calibrate measures this machine"
-    )
-    lines.append(f"  all stages: about {spoken(max(60.0, together))} ({basis})")
+    together = sum(60 * stage.time.minutes for stage in found.stages)
+    lines.append(f"  all stages: about {spoken(max(60.0, together))} ({found.basis})")
     lines += [f"  {line}" for line in _resubmissions(found)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
@@ -121,23 +128,21 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
 
 def _resubmissions(found: ModelPlan) -> Iterator[str]:
     """How often the jobs that need longer than queues take are ended and submitted again."""
+    limit = found.job_minutes
     for stage in found.stages:
-        jobs = stage.time.submissions
+        jobs = stage.time.jobs(limit)
         if jobs == 1:
+            continue
+        if jobs is None:
+            yield f"{stage.stage}: {limit:g} min do not suffice: loading the model takes as long"
             continue
         rounds = math.ceil(jobs / (1 + resources.RETRIES))
         again = f", in {rounds} runs of the same command" if rounds > 1 else ""
         times = "once" if jobs == 2 else f"{jobs - 1} times"
         yield (
-            f"{stage.stage}: ended at {resources.LONGEST} min and submitted again {times}{again}"
+            f"{stage.stage}: ended at {limit:g} min and submitted again {times}{again}"
             f" (retries: {resources.RETRIES}); each goes on where the last was"
         )
-
-
-def _duration(time: resources.Time, calibrated: bool) -> str:
-    """In seconds only where they were measured."""
-    seconds = 60 * (time.loading + time.working)
-    return spoken(seconds if calibrated else 60 * math.ceil(seconds / 60))
 
 
 def _parameters(count: int) -> str:

@@ -143,8 +143,9 @@ class _Perplexity:
     """Of the editing corpus, with some neurons inhibited or held at their means."""
 
     def __init__(self, study: Study, engine: Engine) -> None:
-        from brodmann.runner.perplexity import passage_queries, read_passages
+        from brodmann.runner.perplexity import passage_queries
         from brodmann.runner.repeated import Scored
+        from brodmann.stimuli.texts import read_passages
 
         editing = study.networks.use.editing
         self.model = engine.model

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from brodmann.config.study import Study
-from brodmann.runner import costs
-from brodmann.runner.costs import Batch, Cost, Job
-from brodmann.runner.footprint import MOST_POOLED, Widths
+from functools import cache
 
+from brodmann.config.study import Study
+from brodmann.errors import UserError
+from brodmann.runner import costs
+from brodmann.runner.costs import NONE, Batch, Cost, Effort, Job
+from brodmann.runner.footprint import MOST_POOLED, Widths
+from brodmann.runner.lengths import PROMPT, guessed, nodes
+from brodmann.stimuli.reader import load_contrast
+
+# Texts of either kind of a localizer whose files are not there, about.
+_TEXTS = 240
 # Tokens of a localizer's shortest texts.
 _SHORT = 16
 
 
-def _localizer_tokens(job: Job) -> float:
-    return costs.PROMPT * costs.TEXTS * len(job.study.localizer.networks)
+def read_texts(job: Job, network: str) -> Effort:
+    """What a localizer reads: either kind of texts in trees of its own."""
+    found = job.study.localizer
+    how = (found.stimuli, found.seed, found.demand, found.answers)
+    return sum((job.run(n) for n in _nodes(network, found.truncate[network], *how)), NONE)
 
 
-def _lesion_tokens(job: Job) -> float:
-    study, made = job.study, job.study.localizer.lesion
-    lesions = 1 + len(study.localizer.lesioned) * len(made.kinds) * (1 + len(made.seeds))
-    # Passages are longer than prompts.
-    each = 4 * (made.passages or costs.PASSAGES) + len(made.tasks) * made.items * 2
-    return costs.PROMPT * len(study.localizer.networks) * lesions * each
+@cache
+def _nodes(
+    network: str, truncate: int | None, stimuli: str, seed: int, demand: str, answers: str
+) -> tuple[int, ...]:
+    """Of positive and of negative texts; of usual ones, if they cannot be read, which their stage says."""
+    try:
+        texts = load_contrast(network, stimuli, seed=seed, demand=demand, answers=answers)
+    except UserError:
+        return 2 * (_TEXTS * min(PROMPT, truncate or PROMPT),)
+    sides = (texts.positive, texts.negative)
+    return tuple(nodes(guessed(text)[:truncate] for text in side) for side in sides)
+
+
+def _localizer_effort(job: Job) -> Effort:
+    return sum((read_texts(job, network) for network in job.study.localizer.networks), NONE)
+
+
+def _lesion_effort(job: Job) -> Effort:
+    found, made = job.study.localizer, job.study.localizer.lesion
+    lesions = len(found.lesioned) * len(made.kinds) * (1 + len(made.seeds))
+    each = job.asked(made.corpus, made.passages, made.tasks, made.items)
+    # The intact model is measured once; what units are set to, where it is their mean, once for each network.
+    effort = each * (1 + len(found.networks) * lesions)
+    return effort + _localizer_effort(job) if "mean" in made.kinds else effort
 
 
 def _moments(study: Study, widths: Widths, batch: Batch) -> int:
@@ -31,5 +59,5 @@ def _moments(study: Study, widths: Widths, batch: Batch) -> int:
     return costs.STATISTICS + (20 + 4 * texts) * units * costs.FLOAT64
 
 
-LOCALIZER = Cost(_localizer_tokens, costs.read, _moments)
-LESION = Cost(_lesion_tokens, costs.repeated, _moments, length=costs.PASSAGE)
+LOCALIZER = Cost(_localizer_effort, costs.read, _moments)
+LESION = Cost(_lesion_effort, costs.repeated, _moments, length=costs.PASSAGE)

@@ -13,16 +13,17 @@ from itertools import chain
 
 from brodmann.config.study import Study
 from brodmann.maps import AFTER, MAPS
-from brodmann.runner.costs import PROMPT, Batch, Cost, Job
+from brodmann.runner.costs import Batch, Cost, Effort, Job
 from brodmann.runner.footprint import Widths
+from brodmann.runner.lengths import PROMPT
 from brodmann.runner.stage import Stage
 
 # Rows and tokens of the self-check: every site in three layers, and the intact row.
 _CHECKED = 16 * 8
 
 
-def _check_tokens(job: Job) -> float:
-    return 200 * PROMPT
+def _check_effort(job: Job) -> Effort:
+    return job.run(200 * PROMPT)
 
 
 def _check(study: Study, widths: Widths, batch: Batch) -> int:
@@ -43,7 +44,7 @@ STAGES = {
         Stage(
             "check_model",
             "brodmann.pipeline.models:check_model",
-            cost=Cost(_check_tokens, _check),
+            cost=Cost(_check_effort, _check),
             map="models",
         ),
         *chain.from_iterable(map(stages_of, (*MAPS, *AFTER))),

@@ -29,9 +29,9 @@ from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.pipeline.stages import MAPS
 from brodmann.provenance import package_versions
 from brodmann.report.prose import environment, joined
-from brodmann.runner.perplexity import read_passages
 from brodmann.sites import COMPONENTS, SITES
 from brodmann.statistics.resampling import BOOTSTRAPS
+from brodmann.stimuli.texts import read_passages
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.domains import PUBLISHED, known, label
 

@@ -18,7 +18,6 @@ import torch
 from brodmann.models.load import LoadedModel
 from brodmann.runner import cache_trial
 from brodmann.runner.encode import Ids
-from brodmann.tasks.items import begin_alike
 
 # Model -> whether its cache works.
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
@@ -109,8 +108,3 @@ class Reader:
 
 def _accepts(module: torch.nn.Module, option: str) -> bool:
     return option in inspect.signature(module.forward).parameters
-
-
-def common_prefix(rows: Sequence[Ids]) -> int:
-    """How many tokens all rows begin with, leaving at least one token of each row."""
-    return max(0, min(begin_alike(rows), *(len(row) - 1 for row in rows)))

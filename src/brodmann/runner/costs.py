@@ -1,25 +1,27 @@
-"""What a pass over a model costs: tokens that it runs, memory that it holds. Each map counts its own passes.
+"""What a pass over a model costs: what it runs, memory that it holds. Each map counts its own passes.
 
-Predictions, meant to err upwards by less than half; docs/large-models.md holds them against measured peaks.
+Predictions, meant to err upwards by less than half; docs/large-models.md holds them against measurements.
 Light: no torch here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass, field
+from functools import cache
 
 from brodmann.config.study import Study
+from brodmann.errors import UserError
 from brodmann.runner.footprint import MAX_LOGITS, MOST_KEPT, Widths
+from brodmann.runner.lengths import PROMPT, USUAL, Lengths, guessed, nodes
 from brodmann.sites import SITES
+from brodmann.stimuli.texts import read_passages
 
 FLOAT32, FLOAT64 = 4, 8
-# Tokens of a usual prompt, template included, of a passage, and of the longest text to be expected.
-PROMPT = 64
+# Tokens of a passage, and of the longest text to be expected.
 PASSAGE = 256
 LONGEST = 512
-# Texts of a localizer, both kinds, and passages of a corpus, about.
-TEXTS, PASSAGES = 500, 50
 # scipy's distributions, once imported.
 STATISTICS = 120_000_000
 # Trees of passages and items that are measured again and again, about.
@@ -29,47 +31,94 @@ _ITEMS = 1000
 
 
 @dataclass(frozen=True)
-class Lengths:
-    """Mean tokens of a task: what both prompts begin with, the rest of one, and an answer."""
+class Effort:
+    """What a pass does, about. ``tokens``: nodes that are run through all blocks; with gradients they count
+    twice. ``scored``: positions that the LM head is applied to, likewise. ``passes``: over the model.
 
-    shared: float
-    rest: float
-    answer: float
+    ``ranked``: values of halves and bootstraps of which the strongest are sought. ``decomposed``: values of
+    signals, times the vectors that they are multiplied with.
+    """
 
-    @property
-    def whole(self) -> float:
-        """A prompt with an answer."""
-        return self.shared + self.rest + self.answer
+    tokens: float
+    scored: float = 0.0
+    passes: float = 0.0
+    ranked: float = 0.0
+    decomposed: float = 0.0
+
+    def __add__(self, other: Effort) -> Effort:
+        return Effort(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, times: float) -> Effort:
+        return Effort(*(times * own for own in astuple(self)))
 
 
-# Of a task that is not at hand.
-USUAL = Lengths(0.0, float(PROMPT), 0.0)
+NONE = Effort(0.0)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a job's tokens are counted from.
+    """What a job's effort is counted from.
 
     ``stateful``: the model has recurrent states, so that every sequence is read whole. ``lengths``: of the
-    tasks' prompts.
+    tasks' prompts. ``together``: whether baselines and attributions are asked for in one run, which makes
+    both in one reading; None where that is not known.
     """
 
     study: Study
     widths: Widths
+    model: str
     stateful: bool = False
     lengths: Mapping[str, Lengths] = field(default_factory=dict)
+    device: str = "cpu"
+    together: bool | None = None
 
     @property
     def items(self) -> int:
         """Of each task."""
         return self.study.tasks.items or _ITEMS
 
+    @property
+    def nodes(self) -> int:
+        """That are run at once."""
+        return self.study.execution.batch_tokens or self.widths.nodes_at_once(self.device)
+
     def of(self, task: str) -> Lengths:
         """A task's prompts; all of them is run each time where a state cannot be kept and gone on from."""
         found = self.lengths.get(task, USUAL)
-        if self.stateful:
-            return Lengths(0.0, found.shared + found.rest, found.answer)
-        return found
+        return found.alone if self.stateful else found
+
+    def in_lanes(self, own: float, header: float) -> float:
+        """Nodes with the header that every lane begins with."""
+        lane = min(self.nodes, self.widths.lane())
+        return own + header * max(1.0, own / max(1.0, lane - header))
+
+    def run(self, tokens: float, scored: float = 0.0, times: float = 1.0) -> Effort:
+        """Nodes that are run in trees, so many times."""
+        return Effort(tokens, scored, math.ceil(tokens / self.nodes)) * times
+
+    def asked(
+        self,
+        corpus: str | None,
+        passages: int | None,
+        tasks: Iterable[str],
+        items: int,
+        both: bool = False,
+    ) -> Effort:
+        """What edits are measured on, once: passages, every token of which is scored, and items (after
+        ``both`` prompts)."""
+        text = _passages(corpus, passages)
+        own = [self.of(task) for task in tasks]
+        tokens = text + items * sum(one.asked(both) for one in own)
+        return self.run(tokens, text + items * sum(one.scored(both) for one in own))
+
+
+@cache
+def _passages(corpus: str | None, count: int | None) -> int:
+    """Tokens of a corpus; of a usual one, if it cannot be read, which its own stage says."""
+    try:
+        return nodes(map(guessed, read_passages(corpus or "")[:count]))
+    except UserError:
+        return PASSAGE * (count or 50)
 
 
 @dataclass(frozen=True)
@@ -98,12 +147,11 @@ def nothing(study: Study, widths: Widths, batch: Batch) -> int:
 class Cost:
     """What one kind of pass costs.
 
-    ``tokens``: that it runs, about; with gradients they count twice; what clean and corrupted prompts, and
-    all lesions of an item, begin with is run once. ``held``: bytes on the device for a batch, beside the
-    weights. ``gathered``: bytes on the host. ``length``: tokens of its usual texts.
+    ``effort``: what it runs, if nothing of it is in the store. ``held``: bytes on the device for a batch,
+    beside the weights. ``gathered``: bytes on the host. ``length``: tokens of its usual texts.
     """
 
-    tokens: Callable[[Job], float]
+    effort: Callable[[Job], Effort]
     held: Memory
     gathered: Memory = nothing
     length: int = PROMPT

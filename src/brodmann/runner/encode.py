@@ -7,16 +7,23 @@ boundary between them is never re-merged, so every answer continues the same pro
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from brodmann.errors import Problem, UserError
 from brodmann.runner.prompting import PromptPlan
-from brodmann.tasks.items import TaskItems
+from brodmann.tasks.items import TaskItems, begin_alike
 
 log = logging.getLogger(__name__)
 
 Ids = tuple[int, ...]
+
+
+def common_prefix(rows: Iterable[Ids]) -> int:
+    """How many tokens all rows begin with, leaving at least one token of each row."""
+    every = list(rows)
+    return max(0, min(begin_alike(every), min(map(len, every)) - 1))
 
 
 @dataclass(frozen=True)

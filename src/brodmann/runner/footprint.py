@@ -18,11 +18,6 @@ AUTO_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 MAX_LOGITS = 1 << 28
 # Backward passes keep every activation of a token: fewer tokens at a time than forward passes.
 TAIL_SHARE = 0.5
-# Tokens of context in a batch's cache, as a multiple of the tokens that are run at a time.
-CARRIED = 4
-# The share of the free memory that the rows of one batch may take: activations that are not counted, and
-# other processes, need room, too.
-BATCH_SHARE = 0.4
 # float64 values of pooled activations that a batch of texts may leave behind: layers x units x texts.
 MOST_POOLED = 1 << 26
 # float32 values of all layers that are read of a tree at once.
@@ -69,15 +64,17 @@ class Widths:
         values = 6 * self.hidden + 3 * self.neurons + 4 * self.heads + 4 * self.keys
         return tokens * (values * self.dtype + 2 * self.hidden * _FLOAT32)
 
+    def lane(self) -> int:
+        """Nodes of a lane."""
+        return lane_nodes(self.hidden, self.neurons, self.heads)
+
     def nodes_at_once(self, device: str) -> int:
         """Nodes of a tree when nothing is configured."""
-        if device != "cpu":
-            return AUTO_BATCH_TOKENS[device]
-        return lane_nodes(self.hidden, self.neurons, self.heads)
+        return self.lane() if device == "cpu" else AUTO_BATCH_TOKENS[device]
 
     def masks(self, tokens: int) -> int:
         """What says which keys each token sees, within its lane."""
-        lane = min(tokens, lane_nodes(self.hidden, self.neurons, self.heads))
+        lane = min(tokens, self.lane())
         return tokens * lane * (self.dtype + 1)
 
     def cache(self, tokens: int) -> int:
@@ -92,10 +89,10 @@ class Widths:
         return positions * self.vocabulary * (own + 2 * _FLOAT32) + head
 
     def graph(self, tokens: int, seen: int) -> int:
-        """What autograd keeps for ``tokens`` that are run after, and attend to, ``seen`` tokens in all rows.
+        """What autograd keeps for ``tokens`` that are run after, and attend to, ``seen`` tokens.
 
-        Every block's norms, projections' outputs and gate; every row's keys and values, grown by the new
-        token and repeated for all heads of their group; watched activations and their gradients.
+        Every block's norms, projections' outputs and gate; keys and values of all that is seen, joined with
+        the new ones and repeated for all heads of their group; watched activations and their gradients.
         """
         norms = 2 * 2 * self.hidden * _FLOAT32
         values = 4 * self.hidden + 6 * self.neurons + 4 * self.heads + 2 * self.keys

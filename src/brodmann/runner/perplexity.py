@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brodmann.errors import UserError
@@ -13,23 +12,6 @@ from brodmann.runner.texts import encode_texts
 
 if TYPE_CHECKING:
     from brodmann.runner.scoring import Query
-
-
-def read_passages(path: str | Path) -> list[str]:
-    """The paragraphs of a text file, separated by empty lines, each in one line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
-    except OSError as error:
-        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
-    lines = ["\n" if not line.strip() else line for line in text.splitlines()]
-    passages = [" ".join(part.split()) for part in "\n".join(lines).split("\n\n")]
-    passages = [passage for passage in passages if passage]
-    if len(passages) < 2:
-        fix = "give at least two passages, separated by empty lines"
-        raise UserError.at(str(path), f"{len(passages)} passages", fix)
-    return passages
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,23 @@ from brodmann.errors import UserError, closest
 _LINES_NAMED = 5  # of those that are wrong
 
 
+def read_passages(path: str | Path) -> list[str]:
+    """The paragraphs of a text file, separated by empty lines, each in one line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError.at(str(path), "not a UTF-8 text file", "save it as UTF-8") from None
+    except OSError as error:
+        raise UserError.at(str(path), f"cannot be read: {error.strerror}") from None
+    lines = ["\n" if not line.strip() else line for line in text.splitlines()]
+    passages = [" ".join(part.split()) for part in "\n".join(lines).split("\n\n")]
+    passages = [passage for passage in passages if passage]
+    if len(passages) < 2:
+        fix = "give at least two passages, separated by empty lines"
+        raise UserError.at(str(path), f"{len(passages)} passages", fix)
+    return passages
+
+
 def folder_samples(folder: Path) -> Iterator[str]:
     """One sample per ``.txt`` file, in the order of their names, line breaks kept."""
     try:

@@ -1,21 +1,22 @@
 """What model jobs ask a cluster for: sizes from every source of them, and plain arithmetic."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from tiny_models import save_tiny, tiny_model, tiny_tokenizer
+from tiny_models import save_tiny, tiny_model
 
 from brodmann.capacity import resources
-from brodmann.capacity.prompt_lengths import Lengths, prompt_lengths
+from brodmann.capacity.prompt_lengths import prompt_lengths
+from brodmann.capacity.rates import Time
 from brodmann.capacity.resources import LONGEST, SHORTEST, ModelSize
 from brodmann.capacity.stage_memory import StageMemory
-from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
-from brodmann.models.load import wrap_model
-from brodmann.runner.encode import EncodedItem
+from brodmann.runner.footprint import Widths
+from brodmann.runner.lengths import Lengths
 
 SEVEN = ModelSize(parameters=7_000_000_000, width=2)
 
@@ -103,32 +104,16 @@ def test_memory_grows_with_the_model_and_with_every_attempt():
 
 
 def test_a_request_is_kept_within_what_queues_take():
-    def minutes(size, prompts, **more):
-        return resources.runtime_minutes(size, 64 * prompts, **{"on_gpu": True, **more})
+    def minutes(working, loading=0.0, **more):
+        return resources.runtime_minutes(Time(loading, working), **more)
 
-    assert minutes(ModelSize(1000, 4), 10) == SHORTEST
-    assert minutes(ModelSize(1000, 4), 10, attempt=2) == 2 * SHORTEST
-    # 2 * 7e9 * 64 operations each, at 2e13 a second, twice; and 140 s to load.
-    assert minutes(SEVEN, 184_000) == -(-(140 + 2 * 184_000 * 896e9 / 2e13) // 60)
-    assert minutes(SEVEN, 184_000, attempt=2) == 2 * minutes(SEVEN, 184_000)
-    assert minutes(SEVEN, 10**9) == minutes(SEVEN, 10**9, attempt=4) == LONGEST
-    assert minutes(SEVEN, 10_000, on_gpu=False) > minutes(SEVEN, 10_000)
-
-
-def test_an_estimate_has_no_limit_and_says_how_many_jobs_it_takes():
-    """Each job loads the model anew; what is left of a day is work."""
-    # 2 * 7e9 operations a token: 1e9 tokens take 700 000 s, twice as a margin.
-    found = resources.time_of(SEVEN, 1e9, on_gpu=True)
-    assert found.minutes == -(-(140 + 1_400_000) // 60)
-    jobs, left = 0, found.working
-    while left > 0:
-        jobs, left = jobs + 1, left - (LONGEST - found.loading)
-    assert found.submissions == jobs == 17
-    assert resources.time_of(SEVEN, 1e6, on_gpu=True).submissions == 1
-    # A token goes through some experts only; all of them are loaded.
-    sparse = ModelSize(70_000_000_000, 2, active=7_000_000_000)
-    assert resources.time_of(sparse, 1e9, on_gpu=True).working == found.working
-    assert resources.time_of(sparse, 1e9, on_gpu=True).loading == pytest.approx(10 * found.loading)
+    assert minutes(1) == SHORTEST
+    assert minutes(1, attempt=2) == 2 * SHORTEST
+    # Twice what the work may take, as nodes differ.
+    assert minutes(100.2, 2.5) == 203
+    assert minutes(100, attempt=2) == 400
+    assert minutes(10**6) == minutes(10**6, attempt=4) == LONGEST
+    assert minutes(10**6, limit=720) == 720
 
 
 def test_jobs_are_tried_again_as_often_as_the_profile_says(root):
@@ -136,93 +121,87 @@ def test_jobs_are_tried_again_as_often_as_the_profile_says(root):
     assert profile["retries"] == resources.RETRIES
 
 
-def test_work_follows_the_study(root, tmp_path):
-    size = ModelSize(10**9, 2)
-    layers = size.widths.layers
+@pytest.fixture
+def counted(root, tmp_path, monkeypatch):
+    """(rule, lengths, stateful=, together=, **config) -> the effort for two tasks of 100 items."""
 
-    def counted(rule, **config):
+    def count(rule, found=None, stateful=False, together=None, **config):
+        monkeypatch.setattr(resources, "prompt_lengths", lambda *_: found or {})
         models = {"m": {"source": "hf:org/name"}}
         tasks = {"include": ["language/hypernymy", "formal/number_sequence"], "items": 100}
         own = study(root, tmp_path, models=models, tasks=tasks, **config)
-        return resources.tokens(own, rule, size) / 64
+        size = ModelSize(10**9, 2, Widths(4, 64, 128, 64, 64, 100, 2), stateful=stateful)
+        return resources.effort(own, rule, "m", size, on_gpu=True, together=together)
 
-    # Prompts of which nothing is known are of 64 tokens, and share nothing.
-    assert counted("baseline_pass") == 2 * 100 * 4
+    return count
+
+
+def test_work_follows_the_study(counted):
+    """Prompts of which nothing is known are of 64 tokens, and share nothing; answers are of one token."""
+    assert counted("baseline_pass", together=False).tokens == 2 * 100 * 2 * 64
+    # Made on the way: the last tokens, there and back, for both answers at once.
+    both = counted("baseline_pass")
+    assert both.tokens == 2 * 100 * (2 * 64 + 2)
+    assert both.scored == 2 * 100 * (1 + 2)
     once = {"second_seed": False}
-    assert counted("attribution_pass", attribution=once) == 2 * 100 * 6
-    assert counted("attribution_pass", attribution={"second_seed": True}) == 4 * 100 * 6
+    assert counted("attribution_pass", attribution=once).tokens == both.tokens
+    assert counted("attribution_pass", attribution=once, together=True).tokens == 0
+    assert counted("attribution_pass", attribution={"second_seed": True}, together=True) == replace(
+        both, ranked=0
+    )
     steps = {**once, "estimator": "ig", "ig_steps": 5}
-    assert counted("attribution_pass", attribution=steps) == 2 * 100 * (2 + 4 * 5 * layers)
+    assert counted("attribution_pass", attribution=steps).tokens == 2 * 100 * (2 * 64 + 2 * 5 * 4)
     exact = {**once, "estimator": "exact", "exact_units": 7}
-    assert counted("attribution_pass", attribution=exact) == 2 * 100 * (6 + 2 * 7)
-    lesions = 1 + 2 * (1 + 3) + 3
-    # Donors are run once beside all lesions.
-    assert counted("ablation_pass") == 2 * 100 * (lesions + 1)
-    assert counted("ablation_pass", ablation={"max_items": 10}) == 2 * 10 * (lesions + 1)
-    both = {"kinds": ["zero", "mean"], "max_items": 10}
-    assert counted("ablation_pass", ablation=both) == 2 * 2 * 10 * lesions
-
-
-def test_what_prompts_begin_with_is_run_once(root, tmp_path):
-    """20 tokens that both prompts share, 10 that they do not, an answer of 2."""
-    tasks = {"include": ["language/hypernymy"], "items": 50}
-    models = {"m": {"source": "hf:org/name"}}
-    lengths = {"language/hypernymy": Lengths(20.0, 10.0, 2.0)}
-    lesions = 1 + (1 + 3) + 3
-    keeps, whole = ModelSize(10**9, 2), ModelSize(10**9, 2, stateful=True)
-
-    def counted(rule, size, **config):
-        config = {"attribution": {"second_seed": False}, **config}
-        own = study(root, tmp_path, models=models, tasks=tasks, **config)
-        return resources.tokens(own, rule, size, lengths)
-
-    assert counted("baseline_pass", keeps) == 50 * 4 * 32
-    # Both contexts, then the last prompt token and an answer, both answers, there and back.
-    assert counted("attribution_pass", keeps) == 50 * (20 + 2 * 10 + 4 * 3)
-    assert counted("attribution_pass", whole) == 50 * (2 * 30 + 4 * 32)
-    # What differs, and both answers but for their last tokens: of every lesion and of the donors.
-    assert counted("ablation_pass", keeps) == 50 * (20 + (lesions + 1) * 12)
-    assert counted("ablation_pass", whole) == 50 * 2 * (lesions + 1) * 32
-    # What is set to zero is so from the first token on.
-    zero = {"ablation": {"kinds": ["zero"]}}
-    assert counted("ablation_pass", keeps, **zero) == 50 * lesions * 32
-
-
-def test_a_lesion_runs_no_more_tokens_than_are_counted(root, tmp_path):
-    """Tokens that a tiny model is really given, against the count for its own prompts."""
-    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="m")
-    before = tuple(range(10, 30))
-    items = [
-        EncodedItem((*before, n, *range(40, 49)), (*before, n + 1, *range(40, 49)), (7, 8), (9, 6))
-        for n in range(60, 72)
-    ]
-    wide = model.neurons_per_layer
-    lesions = [Lesion.of([unit], wide) for unit in range(8)]
-    ablator, seen = Ablator(model), []
-    model.hf.model.layers[0].register_forward_pre_hook(
-        lambda _, args: seen.append(args[0].shape[0] * args[0].shape[1])
+    assert counted("attribution_pass", attribution=exact).tokens == 2 * 100 * (2 * 64 + 2 + 7)
+    # Ten halves, each of which has another half, and a hundred bootstraps of all units.
+    assert both.ranked == 2 * 4 * 128 * (2 * 10 + 100)
+    assert counted("attribution_pass", attribution=exact).ranked == 0
+    lesions = 2 * (1 + 3) + 3
+    # What lesions go on from is read once: the clean prompts, and the corrupted ones.
+    assert counted("ablation_pass").tokens == 2 * 100 * 64 * (2 + lesions)
+    assert counted("ablation_pass", ablation={"max_items": 10}).tokens == 2 * 10 * 64 * (
+        2 + lesions
     )
-    ablator.scores(items, lesions, "corrupted")
-    own = study(
-        root,
-        tmp_path,
-        models={"m": {"source": "hf:org/name"}},
-        tasks={"include": ["language/hypernymy"], "items": 12, "min_items": 1},
-    )
-    size, lengths = ModelSize(10**6, 4), {"language/hypernymy": Lengths(20.0, 10.0, 2.0)}
-    counted = resources.tokens(own, "ablation_pass", size, lengths)
-    # 1 + 1 * (1 + 3) + 3 = 8 lesions; donors are run beside them, what prompts share once for some items.
-    assert 0.8 * counted < sum(seen) < 1.1 * counted
+    zero = {"kinds": ["zero"], "max_items": 10}
+    assert counted("ablation_pass", ablation=zero).tokens == 2 * 10 * 64 * (1 + lesions)
+    mean = counted("ablation_pass", ablation={**zero, "kinds": ["mean"]})
+    assert mean.tokens == 2 * 10 * 64 * (2 + lesions)
+
+
+def test_what_prompts_share_is_run_once(counted):
+    """All prompts begin with 5 tokens. Clean and corrupted ones add 30 that no other item has, of which 20
+    are the clean one's, which is of 40 tokens, and 10 lie after the difference; the answers add 3."""
+    own = Lengths(5.0, 30.0, 20.0, 10.0, 3.0, 40.0)
+    found = dict.fromkeys(("language/hypernymy", "formal/number_sequence"), own)
+    once = {"attribution": {"second_seed": False}, "execution": {"batch_tokens": 10**6}}
+
+    def tokens(rule, **more):
+        return counted(rule, found, **{**once, **more}).tokens / 2
+
+    # Lanes are of 384 nodes: each begins with the 5 tokens.
+    def lanes(nodes):
+        return nodes + 5 * max(1, nodes / (384 - 5))
+
+    assert tokens("baseline_pass", together=False) == pytest.approx(lanes(100 * (30 + 2 * 3)))
+    assert tokens("attribution_pass") == pytest.approx(lanes(100 * 30) + 100 * 2 * (1 + 3))
+    lesions = 2 * (1 + 3) + 3
+    expected = lanes(100 * 36) + lesions * 100 * (10 + 3)
+    assert tokens("ablation_pass") == pytest.approx(expected)
+    # With recurrent states all of a prompt is run, once for each answer that goes on.
+    assert tokens("ablation_pass", stateful=True) == (2 * 80 + 2 * 3 + lesions * 83) * 100
 
 
 def test_prompts_are_measured_on_items(root, tmp_path):
     tasks = {"include": ["formal/number_sorting", "social/social_relations"]}
     own = study(root, tmp_path, models={"m": {"source": "hf:org/name"}}, tasks=tasks)
-    found = prompt_lengths(own, root / "data")
+    found = prompt_lengths(own, str(root / "data"), chat=False)
     sorting, relations = (found[task] for task in own.tasks.selected)
     # Two lists that end differently; two stories that begin so.
-    assert sorting.shared > 0.8 * (sorting.shared + sorting.rest)
-    assert relations.rest > relations.shared
+    assert sorting.rest < 0.2 * sorting.whole
+    assert relations.rest > 0.5 * relations.whole
+    # A template is before and after each prompt: what is before it is run once.
+    wrapped = prompt_lengths(own, str(root / "data"), chat=True)[own.tasks.selected[0]]
+    assert wrapped.header >= 20 and wrapped.rest >= 5 + 1
     assert prompt_lengths(own, None) == {}
 
 

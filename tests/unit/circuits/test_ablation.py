@@ -14,7 +14,7 @@ from brodmann.circuits.ablation import KINDS, Ablator, Lesion
 from brodmann.circuits.stages.ablation import EffectTarget, Lesions
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
-from brodmann.runner.context import common_prefix
+from brodmann.runner.encode import common_prefix
 from brodmann.runner.engine import Engine
 
 LESIONS = [

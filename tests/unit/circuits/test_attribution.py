@@ -14,7 +14,7 @@ from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.models.load import wrap_model
 from brodmann.runner.answers import queries_of
-from brodmann.runner.context import common_prefix
+from brodmann.runner.encode import common_prefix
 from brodmann.tasks.items import begin_alike
 
 

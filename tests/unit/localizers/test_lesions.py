@@ -17,9 +17,10 @@ from brodmann.runner import generation
 from brodmann.runner.activations import Activations
 from brodmann.runner.context import Context, Reader
 from brodmann.runner.generation import continuation
-from brodmann.runner.perplexity import Passages, passage_queries, read_passages
+from brodmann.runner.perplexity import Passages, passage_queries
 from brodmann.runner.scoring import Query, Scorer
 from brodmann.sites import UNIT_SITES
+from brodmann.stimuli.texts import read_passages
 
 UNITS = [(0, 3), (0, 17), (1, 0), (2, 31), (2, 8)]
 TEXT = "the cat sat"

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from brodmann.circuits.controls import layer_matched, truly_random
+from brodmann.circuits.costs import BLOCK, TREES
 from brodmann.circuits.inclusion import MIN_CONTRAST, Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
 from brodmann.circuits.split import effect_items
@@ -37,11 +38,6 @@ from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems, read_items
 
 log = logging.getLogger(__name__)
-
-# Lesions that are measured between two writes to the store: what a killed job loses at most.
-BLOCK = 32
-# Trees of the engine's size that such a block fills at least.
-_TREES = 2
 
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
 
@@ -246,7 +242,7 @@ class Lesions:
         means = ablator.mean_activations(items) if self.kind == "mean" else None
         width = self.ablation.stage.shape(self.component)[1]
         nodes = sum(len(row.changed) for item in items for row in rows_of(item, self.kind))
-        at_once = max(BLOCK, _TREES * bench.engine.nodes // max(1, nodes))
+        at_once = max(BLOCK, TREES * bench.engine.nodes // max(1, nodes))
         for start in range(0, len(lesions), at_once):
             block = lesions[start : start + at_once]
             chosen = [Lesion.of(units, width) for units in block]

@@ -17,6 +17,7 @@ import numpy as np
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
+from brodmann.circuits.costs import MOST_HELD
 from brodmann.circuits.estimators import compared, estimator
 from brodmann.circuits.estimators.interface import Estimator
 from brodmann.circuits.inclusion import Baseline, baseline_of
@@ -41,10 +42,6 @@ from brodmann.tasks.items import TaskItems, read_items
 
 # Replicates are summed on the GPU if they take no larger share of what is free there: batches need the rest.
 _SUMS_SHARE = 0.1
-
-
-# Bytes of sums of lists that are attributed together.
-_MOST_HELD = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -208,7 +205,7 @@ class Attributions:
     def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
         """See ``store.work.Together``."""
         alike = len({self._components(one) for one in works}) == 1
-        if not alike or len(works) * self._held() > _MOST_HELD:
+        if not alike or len(works) * self._held() > MOST_HELD:
             return False
         return fit(bench, (bench.encoded(one.work.about) for one in works))
 

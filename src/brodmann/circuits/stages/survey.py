@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brodmann.circuits.costs import MOST_HELD
 from brodmann.circuits.estimators import estimator
 from brodmann.circuits.inclusion import baseline_of
 from brodmann.circuits.stages.attribution import Session, Stage
@@ -25,9 +26,6 @@ from brodmann.tasks.items import TaskItems
 
 if TYPE_CHECKING:
     from brodmann.circuits.attribution import Contributions
-
-# Contributions of a task's items are held until it is known which are used.
-_MOST_HELD = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Survey:
         """The scores of one task, as ``baseline.scoring`` makes them."""
         task = Scored(items, self.stage.plan(items), passes)
         plain = scoring(self.stage.card, task, group)
-        if not self.applies or self._held(items) > _MOST_HELD:
+        if not self.applies or self._held(items) > MOST_HELD:
             return plain
         return replace(plain, together=self)
 
@@ -65,7 +63,7 @@ class Survey:
         """See ``store.work.Together``."""
         tasks: list[Scored] = [one.work.about for one in works]
         held = sum(self._held(task.items) for task in tasks)
-        return held <= _MOST_HELD and SCORINGS.fits(bench, works)
+        return held <= MOST_HELD and SCORINGS.fits(bench, works)
 
     def compute(
         self, bench: Bench, works: Sequence[Missing[Bench]], on_step: OnStep

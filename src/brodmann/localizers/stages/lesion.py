@@ -87,7 +87,7 @@ class LesionStage:
     def __init__(
         self, study: Study, model_json: str, item_files: Sequence[str], manifest: str
     ) -> None:
-        from brodmann.runner.perplexity import read_passages
+        from brodmann.stimuli.texts import read_passages
 
         self.study = study
         self.settings = study.localizer

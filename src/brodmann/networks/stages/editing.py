@@ -70,7 +70,7 @@ class Editing:
     """The works of this part, and the tables made of them."""
 
     def __init__(self, stage: UseStage, item_files: Sequence[str]) -> None:
-        from brodmann.runner.perplexity import read_passages
+        from brodmann.stimuli.texts import read_passages
 
         self.stage = stage
         self.settings = stage.use.editing

@@ -11,18 +11,19 @@ from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner import costs
 from brodmann.runner.bench import Bench
-from brodmann.runner.costs import Cost, Job
+from brodmann.runner.costs import Cost, Effort, Job
+from brodmann.runner.lengths import PROMPT
 from brodmann.runner.stage import Stage
 from brodmann.store.tables import write_table
 from brodmann.store.work import Pass, Records, Work
 
 
-def _tokens(job: Job) -> float:
-    return costs.PROMPT * len(Settings.of(job.study).texts)
+def _effort(job: Job) -> Effort:
+    return job.run(PROMPT * len(Settings.of(job.study).texts))
 
 
 STAGES = (
-    Stage("atlas_pass", ":run_pass", ("atlas",), Cost(_tokens, costs.read)),
+    Stage("atlas_pass", ":run_pass", ("atlas",), Cost(_effort, costs.read)),
     Stage("atlas", ":write_atlas", ("atlas",), rule="atlas_table"),
 )
 
