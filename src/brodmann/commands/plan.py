@@ -10,11 +10,15 @@ from pathlib import Path
 
 from brodmann.capacity import resources
 from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
+from brodmann.capacity.wall import jobs_of, wall_minutes
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.cache import Cache
 from brodmann.pipeline.time_left import spoken
+
+# Numbers of GPUs that wall times are printed for.
+GPUS = (1, 8, 64)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +53,29 @@ def run(options: argparse.Namespace) -> int:
     plans = plan(study, names, data=ROOT / "data", on_cpu=on_cpu, gpu_gb=options.gpu_memory)
     for found in plans:
         print(table(found, measured=options.measured))
+    print(*wall_times(study, plans), sep="\n", end="")
     return 0
+
+
+def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
+    """Lines that say how long models take on several GPUs, each and all together; none on the CPU."""
+    rows = [(one.entry.name, jobs_of(study, [one])) for one in plans]
+    rows = [(name, jobs) for name, jobs in rows if jobs]
+    if not rows:
+        return
+    if len(rows) > 1:
+        rows.append(("all models", jobs_of(study, plans)))
+    head = ["with shards", *(f"{gpus} GPU{'s' if gpus > 1 else ''}" for gpus in GPUS), "jobs"]
+    cells = [head]
+    for name, jobs in rows:
+        walls = (wall_minutes(jobs, gpus) for gpus in GPUS)
+        said = ["-" if wall is None else spoken(60 * math.ceil(wall)) for wall in walls]
+        cells.append([name, *said, str(len(jobs))])
+    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], wide[1:], strict=True))
+        yield "  ".join([row[0].ljust(wide[0]), *rest])
+    yield f"jobs of about {study.execution.job_minutes} min (execution.job_minutes, execution.shards)\n"
 
 
 def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
