@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from brodmann.capacity import resources
-from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
-from brodmann.capacity.wall import jobs_of, wall_minutes
+from brodmann.capacity.plan import GB, ModelPlan, StagePlan, batch_taken, find_size, plan
+from brodmann.capacity.wall import jobs_of, shards_of, wall_minutes
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
@@ -52,9 +52,15 @@ def run(options: argparse.Namespace) -> int:
         on_cpu = _calibrate(study, names, on_cpu)
     plans = plan(study, names, data=ROOT / "data", on_cpu=on_cpu, gpu_gb=options.gpu_memory)
     for found in plans:
-        print(table(found, measured=options.measured))
+        print(table(found, measured=options.measured, shards=shards_in(study, found)))
     print(*wall_times(study, plans), sep="\n", end="")
     return 0
+
+
+def shards_in(study: Study, found: ModelPlan) -> dict[str, int]:
+    """Stage -> jobs that share it on a cluster, if any is shared."""
+    counts = {stage.stage: shards_of(study, stage) for stage in found.stages if stage.gpus}
+    return counts if max(counts.values(), default=1) > 1 else {}
 
 
 def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
@@ -75,7 +81,8 @@ def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
     for row in cells:
         rest = (cell.rjust(width) for cell, width in zip(row[1:], wide[1:], strict=True))
         yield "  ".join([row[0].ljust(wide[0]), *rest])
-    yield f"jobs of about {study.execution.job_minutes} min (execution.job_minutes, execution.shards)\n"
+    about = f"jobs of about {study.execution.job_minutes} min, longer where loading would take a tenth"
+    yield f"{about} (execution.job_minutes)\n"
 
 
 def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
@@ -94,8 +101,11 @@ def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
     return not on_gpu
 
 
-def table(found: ModelPlan, *, measured: bool = False) -> str:
-    """A model's plan in lines of text."""
+def table(
+    found: ModelPlan, *, measured: bool = False, shards: Mapping[str, int] | None = None
+) -> str:
+    """A model's plan in lines of text. ``shards``: stage -> jobs that share it; none is shared without."""
+    shards = shards or {}
     size, entry = found.size, found.entry
     where = f"{found.gpu_bytes / GB:g} GB GPUs" if found.gpus else "the CPU"
     shown = f"{_parameters(size.parameters)} parameters"
@@ -107,7 +117,8 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]
         )
     lines = [f"{entry.name}: {shown}; on {where}"]
-    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time", "mem_mb", "runtime"]
+    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time"]
+    head += [*(["shards"] if shards else []), "mem_mb", "runtime"]
     rows = [head + (["predicted", "measured"] if measured else [])]
     for stage in found.stages:
         memory = stage.memory
@@ -118,8 +129,9 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             _show(memory.gathered),
             str(stage.gpus),
             _duration(stage.time, found.calibrated),
+            *([str(shards.get(stage.stage, 1))] if shards else []),
             str(stage.mem_mb),
-            f"{stage.runtime} min",
+            f"{_runtime(stage, shards.get(stage.stage, 1))} min",
         ]
         if measured:
             peak = "-" if stage.measured is None else _show(stage.measured)
@@ -139,17 +151,25 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
         else "brodmann plan --calibrate measures this machine"
     )
     lines.append(f"  all stages: about {spoken(max(60.0, together))} ({basis})")
-    lines += [f"  {line}" for line in _resubmissions(found)]
+    lines += [f"  {line}" for line in _resubmissions(found, shards)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
     return "\n".join(lines)
 
 
-def _resubmissions(found: ModelPlan) -> Iterator[str]:
+def _runtime(stage: StagePlan, shards: int) -> int:
+    """Minutes that a job requests."""
+    if shards == 1:
+        return stage.runtime
+    minutes = stage.time.loading + stage.time.working / shards
+    return min(resources.LONGEST, max(resources.SHORTEST, math.ceil(minutes)))
+
+
+def _resubmissions(found: ModelPlan, shards: Mapping[str, int]) -> Iterator[str]:
     """How often the jobs that need longer than queues take are ended and submitted again."""
     for stage in found.stages:
         jobs = stage.time.submissions
-        if jobs == 1:
+        if jobs == 1 or shards.get(stage.stage, 1) > 1:
             continue
         rounds = math.ceil(jobs / (1 + resources.RETRIES))
         again = f", in {rounds} runs of the same command" if rounds > 1 else ""

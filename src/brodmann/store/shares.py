@@ -78,7 +78,7 @@ def is_marker(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Load:
-    """Records that are dealt: ``count`` of about the same ``cost``. ``block``: so many are not parted; 0: all."""
+    """Records to be dealt: ``count`` of about the same ``cost``. ``block``: so many stay together; 0: all."""
 
     count: int
     cost: int = 1

@@ -89,5 +89,12 @@ def test_what_the_plan_prints(study_file, capsys):
     assert [line.split()[0] for line in lines[head + 1 : head + 4]] == ["m", "n", "all"]
     assert lines[head + 1].split()[1] == "-", "two GPUs hold it"
     assert lines[head + 4].startswith("jobs of about 120 min")
+    # A shard asks for its part of the time, and no job for more than it may have.
+    [columns] = {line for line in lines if line.startswith("  stage ")}
+    [ablation, _] = [line.split() for line in lines if line.startswith("  ablation ")]
+    shards, runtime = int(ablation[-4]), int(ablation[-2])
+    assert columns.split()[-3:] == ["shards", "mem_mb", "runtime"]
+    assert shards > 1 and runtime < 600
+    assert not any("submitted again" in line for line in lines)
     assert main(["plan", "--configfile", str(study_file), "--cpu"]) == 0
     assert "with shards" not in capsys.readouterr().out

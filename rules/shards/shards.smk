@@ -7,6 +7,8 @@ alone. Shard 0 makes what all others need.
 Config: execution.shards, execution.job_minutes
 """
 
+# In a folder of its own, as all rules that these are made of: their scripts are found from where rules stand.
+
 
 use rule baseline_pass as baseline_shard with:
     output:
