@@ -26,7 +26,8 @@ def test_a_study_in_shards_on_a_machine_with_two_gpus(root, drilled, tmp_path, m
     """Stand-ins for GPUs. One of three shards is killed; the others go on, and a second run completes it."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "stand-in-7,stand-in-9")
     fresh = set_up_drill(root, tmp_path)
-    fresh.write_config({**fresh.config(), "execution": {"shards": 3}})
+    # Of the same weights, in the same place.
+    fresh.write_config({**drilled.config(), "execution": {"shards": 3}})
     fresh.replace("src/brodmann/store/work.py", STORED, STORED + KILLED)
     (fresh.path / "kill").touch()
     targets = ("--profile", "profiles/multi-gpu", "--max-threads", "1", *TARGETS)
@@ -37,7 +38,8 @@ def test_a_study_in_shards_on_a_machine_with_two_gpus(root, drilled, tmp_path, m
     assert shards == {**{f"{name}_shard": 3 for name in shared}, "network_use_shard": 4}
     failed = fresh.snakemake(*targets, check=False)
     assert failed.returncode != 0 and not (fresh.path / "kill").exists()
-    assert "Shared by several jobs: tiny" in failed.stdout
+    said = ("lesion", "networks", "network_use", "baseline", "attribution", "ablation")
+    assert all(f"tiny {stage} (3)" in failed.stdout for stage in said)
     assert "Failed: tiny: measuring lesions, shard 2 of 3 (rule ablation_shard)" in failed.stdout
     before = fresh.ledger()
     assert sorted(e["shard"] for e in before if e["stage"] == "ablation") == ["1 of 3", "3 of 3"]
@@ -64,7 +66,7 @@ def test_a_study_in_shards_on_a_machine_with_two_gpus(root, drilled, tmp_path, m
     for execution in ({"shards": 7}, {"shards": 1}, {}):
         fresh.write_config({**fresh.config(), "execution": execution})
         assert fresh.planned(*targets) == {}
-    fresh.write_config({**fresh.config(), "execution": {"shards": 7}})
+    fresh.write_config({**fresh.config(), "execution": {"shards": 2}})
     before = fresh.ledger()
     stored = "results/tiny/.store"
     fresh.snakemake(
@@ -76,7 +78,7 @@ def test_a_study_in_shards_on_a_machine_with_two_gpus(root, drilled, tmp_path, m
         f"{stored}/lesion.json",
     )
     later = fresh.ledger()[len(before) :]
-    assert "7 of 7" in [entry.get("shard") for entry in later]
+    assert "2 of 2" in [entry.get("shard") for entry in later]
     assert not any(entry["model_loads"] for entry in later)
 
 

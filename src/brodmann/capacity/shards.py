@@ -32,8 +32,8 @@ from brodmann.store.shares import Marker
 _TOLD = "BRODMANN_SHARDS"
 # Of a job, at most this share until its model is loaded.
 STARTING = 0.1
-# Seconds of a pass whose shards have made all of its records.
-_CLOSING = 30.0
+# Seconds of a job on a model of unknown size.
+_UNKNOWN = 60.0
 
 
 # Model -> pass -> how many jobs share it; 1 where there is none.
@@ -108,16 +108,18 @@ class Shards:
         return {**own, "runtime": runtime}
 
     def expected_seconds(self, rule: str, wildcards: Any, *, submitted: bool) -> float | None:
-        """How long a job may take; None if it loads no model."""
+        """How long a job may take; None if it loads no model, as far as one can tell."""
         model, job = wildcards.get("model", ""), SHARDS.get(rule, rule)
         of = self._of(job, wildcards)
         if of == 1:
             return resources.expected_seconds(
                 self.study, job, model, submitted=submitted, data=self.data
             )
-        size = self._size(model) if rule in SHARDS else None
+        if rule not in SHARDS:  # its shards have made all of its records
+            return None
+        size = self._size(model)
         if size is None:
-            return _CLOSING
+            return _UNKNOWN
         on_gpu = self.study.gpus_of(model) > 0 and (submitted or gpu_here())
         speed = known(Cache(self.study.execution.cache), "cuda" if on_gpu else "cpu")
         time = resources.time_of(size, self._tokens(job, size), on_gpu=on_gpu, speed=speed)

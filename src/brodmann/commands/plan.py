@@ -81,7 +81,9 @@ def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
     for row in cells:
         rest = (cell.rjust(width) for cell, width in zip(row[1:], wide[1:], strict=True))
         yield "  ".join([row[0].ljust(wide[0]), *rest])
-    about = f"jobs of about {study.execution.job_minutes} min, longer where loading would take a tenth"
+    about = (
+        f"jobs of about {study.execution.job_minutes} min, longer where loading would take a tenth"
+    )
     yield f"{about} (execution.job_minutes)\n"
 
 

@@ -152,7 +152,7 @@ class Terminal(logging.Handler):
         shared = Counter(
             (job.wildcards.model, SHARDS[job.rule.name].removesuffix("_pass"))
             for job in dag.needrun_jobs()
-            if job.rule.name in SHARDS
+            if job.rule.name in SHARDS and int(job.wildcards.shard)
         )
         if shared:
             words = (f"{model} {stage} ({count})" for (model, stage), count in shared.items())

@@ -178,6 +178,10 @@ class Pass(Generic[B]):
             return
         made_by = {"shards": list(map(_noted, self.share.before))} if self.share.before else {}
         write_json(self.manifest, {"model": self.model, "keys": self._keys, **facts, **made_by})
+        # Of runs that were killed and had another number of shards; Snakemake removes those of this run.
+        for left in (self.folder / "shards").glob(f"{self.stage}.*-of-*.json"):
+            if str(left) not in self.share.before:
+                left.unlink(missing_ok=True)
 
     @property
     def bench(self) -> B:

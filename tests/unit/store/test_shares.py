@@ -141,6 +141,16 @@ def test_what_no_shard_has_made_the_pass_makes(tmp_path, works):
     assert "shards" not in json.loads((tmp_path / "toy.json").read_text())
 
 
+def test_markers_of_a_run_that_was_killed_go_when_the_pass_is_through(tmp_path, works):
+    _, works = works
+    for number, of in ((2, 3), (1, 2), (2, 2)):
+        run(tmp_path, works, share_of(tmp_path, number, of))
+    (tmp_path / "shards/toys.1-of-3.json").write_text("{}")  # another pass's
+    run(tmp_path, works, Share(before=tuple(share_of(tmp_path, n, 2).marker for n in (1, 2))))
+    left = sorted(path.name for path in (tmp_path / "shards").iterdir())
+    assert left == ["toy.1-of-2.json", "toy.2-of-2.json", "toys.1-of-3.json"]
+
+
 def test_another_number_of_shards_makes_nothing_again(tmp_path, works):
     made, works = works
     for number in (1, 2, 3):
