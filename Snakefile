@@ -24,6 +24,7 @@ for wing in (*MAPS, "comparison", "statistics", "figures"):
         include: str(file)
 
 
+include: "rules/shards/shards.smk"
 include: "rules/report.smk"
 
 

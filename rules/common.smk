@@ -6,11 +6,16 @@ from pathlib import Path
 # The library ships with the workflow: found without being installed, here and in every job.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from brodmann.capacity import resources
+from brodmann.capacity.shards import Shards
 from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
-from brodmann.pipeline.driver import fork_light_jobs, tell_what_is_asked, wait_for_jobs_only
+from brodmann.pipeline.driver import (
+    forget_shards,
+    fork_light_jobs,
+    tell_what_is_asked,
+    wait_for_jobs_only,
+)
 from brodmann.pipeline.stages import MAPS, STAGES
 from brodmann.pipeline.targets import refuse_unknown
 from brodmann.pipeline.terminal import take_over
@@ -38,6 +43,10 @@ MAIN_SELECTION = study.selection.main_name
 INVENTORY = workspace.inventory
 STATISTICS = workspace.statistics_settings
 
+# How many jobs share a pass over a model.
+SHARES = Shards.of_run(workflow, study, workspace.root / "data")
+forget_shards()
+
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8
 
@@ -53,11 +62,18 @@ wildcard_constraints:
     kind="corrupted|zero|mean",
     value="accuracy_drop|score",
     measure="containment|jaccard|doubly_stochastic|noise_corrected",
+    shard=r"\d+",
+    shards=r"\d+",
 
 
 def needs(job):
     """What a job that loads a model asks for: GPUs, memory, time."""
-    return resources.needs(study, job, workspace.root / "data")
+    return SHARES.needs(job)
+
+
+def shards_of(job):
+    """An input function: the markers of a pass's shards."""
+    return lambda wildcards: SHARES.markers(job, wildcards)
 
 
 def tell_what_was_found():
@@ -70,13 +86,7 @@ def tell_what_was_found():
 
 def expected_seconds(job):
     """Of a job that loads a model, how long it may take."""
-    return resources.expected_seconds(
-        study,
-        job.rule.name,
-        job.wildcards.get("model", ""),
-        submitted=not workflow.local_exec,
-        data=workspace.root / "data",
-    )
+    return SHARES.expected_seconds(job.rule.name, job.wildcards, submitted=not workflow.local_exec)
 
 
 terminal = take_over(workflow, expected_seconds, tell_what_was_found)

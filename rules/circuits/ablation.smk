@@ -46,6 +46,7 @@ rule ablation_pass:
             sel=ABLATED,
             task=TASKS,
         ),
+        shards=shards_of("ablation_pass"),
     output:
         manifest="results/{model}/.store/ablation.json",
     log:

@@ -27,6 +27,7 @@ rule attribution_pass:
         item_files=collect("results/items/{task}.json", task=TASKS),
         second_files=collect("results/items/.second/{task}.json", task=SECOND_TASKS),
         baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TASKS),
+        shards=shards_of("attribution_pass"),
     output:
         manifest="results/{model}/.store/attribution.json",
     log:

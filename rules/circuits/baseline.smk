@@ -21,6 +21,7 @@ rule baseline_pass:
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/baseline_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
+        shards=shards_of("baseline_pass"),
     output:
         manifest="results/{model}/.store/baseline.json",
     log:

@@ -20,6 +20,7 @@ rule network_use_pass:
         workspace.network_use_files,
         record_file="results/{model}/.source.json",
         settings="results/{model}/.store/network_use_pass.settings.json",
+        shards=shards_of("network_use_pass"),
     output:
         manifest="results/{model}/.store/network_use.json",
     log:

@@ -33,6 +33,7 @@ rule localizer_pass:
         record_file="results/{model}/.source.json",
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/localizer_pass.settings.json",
+        shards=shards_of("localizer_pass"),
     output:
         manifest="results/{model}/.store/localizer.json",
     log:
@@ -81,6 +82,7 @@ rule lesion_pass:
         item_files=collect("results/items/{task}.json", task=LESIONED_TASKS),
         corpus=workspace.corpus_file,
         localizer_manifest="results/{model}/.store/localizer.json",
+        shards=shards_of("lesion_pass"),
     output:
         manifest="results/{model}/.store/lesion.json",
     log:

@@ -41,6 +41,7 @@ rule networks_pass:
         record_file="results/{model}/.source.json",
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/networks_pass.settings.json",
+        shards=shards_of("networks_pass"),
     output:
         manifest="results/{model}/.store/networks.json",
     log:

@@ -26,6 +26,19 @@ def _hold(stage):
         time.sleep(3600)
 """
 
+# Put into a copy of the workflow: the shards of a stage go on when all have stored their first piece of work.
+STORED = "                    self.made += len(part)\n"
+MEET = """\
+                    if self.stage == {stage!r} and not self.share.whole and self.made == len(part):
+                        import os, time
+                        Path("met").mkdir(exist_ok=True)
+                        Path("met", os.environ["SLURM_JOB_ID"]).touch()
+                        end = time.monotonic() + 300
+                        while len(list(Path("met").iterdir())) < {count}:
+                            assert time.monotonic() < end, "the others do not come"
+                            time.sleep(0.2)
+"""
+
 
 def pytest_collection_modifyitems(items):
     for item in items:
@@ -99,6 +112,11 @@ class ClusterClone(Clone):
         (self.path / "hold").mkdir()
         for stage in stages:
             (self.path / "hold" / stage).touch()
+
+    def meet(self, stage, count) -> None:
+        """Have so many shards of a stage wait for each other after their first piece of work."""
+        more = MEET.format(stage=stage, count=count)
+        self.replace("src/brodmann/store/work.py", STORED, STORED + more)
 
     def held(self, stage) -> str | None:
         """The number of the job that waits, as soon as one does."""

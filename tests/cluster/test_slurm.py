@@ -1,11 +1,14 @@
 """The study on a cluster: the same results, the right requests, and nothing lost when jobs or drivers die."""
 
+import calendar
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import pytest
 from clone import TASKS
+from contents import content
 from safetensors.numpy import load_file
 
 STAGES = ("check", "baseline", "attribution", "ablation")
@@ -79,6 +82,46 @@ def test_a_second_run_submits_nothing(slurm, calm):
     before = len(slurm.jobs(calm))
     assert "Nothing to be done" in calm.snakemake().stdout
     assert len(slurm.jobs(calm)) == before
+
+
+@pytest.fixture(scope="module")
+def shared(fresh):
+    """A run whose passes are shared by three jobs each."""
+    clone = fresh("shared")
+    clone.meet("ablation", 3)
+    clone.write_config({**clone.config(), "execution": {"shards": 3}})
+    clone.snakemake("ablations")
+    return clone
+
+
+def test_shards_of_one_model_run_at_the_same_time(slurm, shared):
+    """Each met the others, or none would have gone on; and so the ledger says."""
+    spans = []
+    for entry in shared.ledger():
+        if entry["stage"] == "ablation" and "shard" in entry:
+            end = calendar.timegm(time.strptime(entry["time"], "%Y-%m-%dT%H:%M:%SZ"))
+            spans.append((end - entry["seconds"], end))
+            assert entry["model_loads"] == 1
+    assert len(spans) == 3
+    # Ends are in whole seconds.
+    assert max(began for began, _ in spans) < min(end for _, end in spans) + 1
+    jobs = [job for job in slurm.jobs(shared) if "ablation_shard" in job["Comment"]]
+    assert len(jobs) == 3 and {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert all(job["TresPerJob"] == "gres:gpu:1" for job in jobs)
+    begins, ends = ([job[name] for job in jobs] for name in ("StartTime", "EndTime"))
+    assert max(begins) < min(ends)
+
+
+def test_shards_leave_the_results_of_a_local_run(shared, local):
+    """But for rounding: items of other tasks are run in other company."""
+    ours, theirs = content(shared), content(local)
+    assert ours == {name: theirs[name] for name in ours}
+    assert any(name.endswith(".accuracy_drop.csv") for name in ours)
+    whole = [entry for entry in shared.ledger() if "shard" not in entry]
+    assert {entry["stage"]: entry["model_loads"] for entry in whole} == {
+        "check": 1,
+        **dict.fromkeys(("baseline", "attribution", "ablation"), 0),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clone import TASKS
-from drilled import content, content_of
+from contents import content, content_of
 from player import recorded, scripts_of
 
 RULES = sorted(scripts_of(Path(__file__).resolve().parents[2]))

@@ -12,7 +12,7 @@ import time
 
 import pytest
 from clone import SEED, TASKS, set_up, task_yaml
-from drilled import content
+from contents import content
 from player import Fault, recorded
 from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 

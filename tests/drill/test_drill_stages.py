@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from drilled import content, hidden, writes_to_try
+from contents import content, hidden
+from drilled import writes_to_try
 from player import Fault, recorded, scripts_of
 
 from brodmann.pipeline.stages import PASSES, STAGES

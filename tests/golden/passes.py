@@ -24,6 +24,7 @@ from brodmann.pipeline.items import expand_task
 from brodmann.stimuli.corpora import load_corpus
 from brodmann.stimuli.reader import load_contrast
 from brodmann.store import ledger
+from brodmann.store.shares import WHOLE, Marker, Share
 from brodmann.store.store import Store
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.items import read_items
@@ -32,8 +33,10 @@ from brodmann.tasks.published import list_published, read_published
 __all__ = [
     "METHODS",
     "Cache",
+    "Marker",
     "Networks",
     "SampleNetworks",
+    "Share",
     "Store",
     "digest",
     "expand_task",
@@ -70,9 +73,10 @@ class Files:
         return [f"results/items/{task}.json" for task in tasks]
 
 
-def the_passes(study: Any, files: Files) -> dict[str, Callable[[], None]]:
+def the_passes(study: Any, files: Files, share: Share = WHOLE) -> dict[str, Callable[[], None]]:
     """Pass -> what runs it, as its rule does."""
     common = {
+        "share": share,
         "model_json": files.card,
         "record_file": files.record,
         "threads": 1,

@@ -38,6 +38,10 @@ class Time:
         """All of it, without any limit."""
         return self.loading + self.working
 
+    def of(self, shards: int) -> Time:
+        """Of one of so many jobs that share the work: each loads the model."""
+        return Time(self.loading, self.working / shards)
+
     def jobs(self, limit: float) -> int | None:
         """How many jobs of so many minutes it takes: each loads the model, and goes on where the last was.
 

@@ -73,12 +73,18 @@ def expected_seconds(
 
 
 def measured(model: str, rule: str, column: str, folder: str | Path = "benchmarks") -> float | None:
-    """What Snakemake measured of a finished job of the study in this folder: ``s``, ``max_rss`` (MiB), ..."""
-    try:
-        with open(Path(folder) / model / f"{rule}.tsv", encoding="utf-8", newline="") as handle:
-            found = [float(row[column]) for row in csv.DictReader(handle, delimiter="\t")]
-    except (OSError, KeyError, ValueError):
-        return None
+    """What Snakemake measured of a finished job of the study in this folder: ``s``, ``max_rss`` (MiB), ...
+
+    Of a pass that shards shared, the most of any of these.
+    """
+    own = Path(folder) / model
+    found: list[float] = []
+    for path in (own / f"{rule}.tsv", *own.glob(f"{rule}.*-of-*.tsv")):
+        try:
+            with open(path, encoding="utf-8", newline="") as handle:
+                found += [float(row[column]) for row in csv.DictReader(handle, delimiter="\t")]
+        except (OSError, KeyError, ValueError):
+            continue
     return max(found, default=None)
 
 

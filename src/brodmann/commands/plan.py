@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from brodmann.capacity import resources
 from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
+from brodmann.capacity.wall import jobs_of, shards_of, wall_minutes
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.cache import Cache
 from brodmann.pipeline.time_left import spoken
+
+# Numbers of GPUs that wall times are printed for.
+GPUS = (1, 8, 64)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +64,39 @@ def run(options: argparse.Namespace) -> int:
         job_minutes=options.job_minutes,
     )
     for found in plans:
-        print(table(found, measured=options.measured))
+        print(table(found, measured=options.measured, shards=shards_in(study, found)))
+    print(*wall_times(study, plans), sep="\n", end="")
     return 0
+
+
+def shards_in(study: Study, found: ModelPlan) -> dict[str, int]:
+    """Stage -> jobs that share it on a cluster, if any is shared."""
+    counts = {stage.stage: shards_of(study, stage) for stage in found.stages if stage.gpus}
+    return counts if max(counts.values(), default=1) > 1 else {}
+
+
+def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
+    """Lines that say how long models take on several GPUs, each and all together; none on the CPU."""
+    rows = [(one.entry.name, jobs_of(study, [one])) for one in plans]
+    rows = [(name, jobs) for name, jobs in rows if jobs]
+    if not rows:
+        return
+    if len(rows) > 1:
+        rows.append(("all models", jobs_of(study, plans)))
+    head = ["with shards", *(f"{gpus} GPU{'s' if gpus > 1 else ''}" for gpus in GPUS), "jobs"]
+    cells = [head]
+    for name, jobs in rows:
+        walls = (wall_minutes(jobs, gpus) for gpus in GPUS)
+        said = ["-" if wall is None else spoken(60 * math.ceil(wall)) for wall in walls]
+        cells.append([name, *said, str(len(jobs))])
+    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], wide[1:], strict=True))
+        yield "  ".join([row[0].ljust(wide[0]), *rest])
+    about = (
+        f"jobs of about {study.execution.job_minutes} min, longer where loading would take a tenth"
+    )
+    yield f"{about} (execution.job_minutes)\n"
 
 
 def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
@@ -80,8 +115,11 @@ def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:
     return not on_gpu
 
 
-def table(found: ModelPlan, *, measured: bool = False) -> str:
-    """A model's plan in lines of text."""
+def table(
+    found: ModelPlan, *, measured: bool = False, shards: Mapping[str, int] | None = None
+) -> str:
+    """A model's plan in lines of text. ``shards``: stage -> jobs that share it; none is shared without."""
+    shards = shards or {}
     size, entry = found.size, found.entry
     where = f"{found.gpu_bytes / GB:g} GB GPUs" if found.gpus else "the CPU"
     shown = f"{_parameters(size.parameters)} parameters"
@@ -93,10 +131,12 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]
         )
     lines = [f"{entry.name}: {shown}; on {where}"]
-    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time", "mem_mb", "runtime"]
+    head = ["stage", "one text", "a batch", "gathered", "GPUs", "time"]
+    head += [*(["shards"] if shards else []), "mem_mb", "runtime"]
     rows = [head + (["predicted", "measured"] if measured else [])]
     for stage in found.stages:
-        memory = stage.memory
+        memory, sharing = stage.memory, shards.get(stage.stage, 1)
+        runtime = resources.runtime_minutes(stage.time.of(sharing), limit=found.job_minutes)
         row = [
             stage.stage,
             _show(memory.least),
@@ -104,8 +144,9 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
             _show(memory.gathered),
             str(stage.gpus),
             spoken(60 * stage.time.minutes),
+            *([str(sharing)] if shards else []),
             str(stage.mem_mb),
-            f"{stage.runtime} min",
+            f"{runtime} min",
         ]
         if measured:
             peak = "-" if stage.measured is None else _show(stage.measured)
@@ -120,18 +161,18 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
         lines.append("  " + "  ".join(cells))
     together = sum(60 * stage.time.minutes for stage in found.stages)
     lines.append(f"  all stages: about {spoken(max(60.0, together))} ({found.basis})")
-    lines += [f"  {line}" for line in _resubmissions(found)]
+    lines += [f"  {line}" for line in _resubmissions(found, shards)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
     return "\n".join(lines)
 
 
-def _resubmissions(found: ModelPlan) -> Iterator[str]:
+def _resubmissions(found: ModelPlan, shards: Mapping[str, int]) -> Iterator[str]:
     """How often the jobs that need longer than queues take are ended and submitted again."""
     limit = found.job_minutes
     for stage in found.stages:
         jobs = stage.time.jobs(limit)
-        if jobs == 1:
+        if jobs == 1 or shards.get(stage.stage, 1) > 1:
             continue
         if jobs is None:
             yield f"{stage.stage}: {limit:g} min do not suffice: loading the model takes as long"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -11,6 +12,7 @@ from brodmann.commands.common import loaded, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.statistics import registry
+from brodmann.store.shares import Marker
 
 # What a finished study is looked at for: file or folder of results, and what it is.
 _PLACES = (
@@ -40,11 +42,16 @@ def run(options: argparse.Namespace) -> int:
             print(f"Nothing has been made yet in {results}.\n{_GO_ON}")
             return 0
         if not complete:
-            wide = max(len(name) for name, *_ in rows)
-            for name, there, wanted in rows:
-                state = "done" if there == wanted else f"{there} of {wanted} files"
-                print(f"{name.ljust(wide)}  {state if there else '-'}")
-            print()
+            said = [
+                (
+                    name,
+                    ("done" if there == wanted else f"{there} of {wanted} files") if there else "-",
+                )
+                for name, there, wanted in rows
+            ]
+            said += shards_at_work(study, results)
+            wide = max(len(name) for name, _ in said)
+            print(*(f"{name.ljust(wide)}  {state}" for name, state in said), "", sep="\n")
         found = [(what, results / name) for name, what in _PLACES if (results / name).exists()]
         for what, path in found:
             print(f"{f'{what}:':31}{path}")
@@ -81,6 +88,15 @@ def stages(study: Study) -> Iterator[tuple[str, list[str]]]:
             yield f"{model}: networks", [f"{model}/networks/{name}.csv" for name in names]
     yield "statistics", [str(Path(file).relative_to("results")) for file in registry.files()]
     yield "report", ["report.html", "methods.md"]
+
+
+def shards_at_work(study: Study, results: Path) -> Iterator[tuple[str, str]]:
+    """Passes that several jobs share now, with how many of these are through."""
+    for model in study.run_models:
+        markers = Marker.all_in(results / model / ".store")
+        found = Counter((one.stage, one.of) for one in markers if one.number)
+        for (stage, of), count in found.items():
+            yield f"{model}: {stage} in shards", f"{count} of {of} are through"
 
 
 def _counted(results: Path, files: list[str]) -> tuple[int, int]:

@@ -22,6 +22,13 @@ class ExecutionKeys(Section):
         Annotated[Count, Tag("|number")] | Annotated[_Auto, Tag("|text")], BY_KIND
     ] = "auto"
     """Tokens in one forward pass; auto chooses by device, and halves when memory runs out."""
+    shards: Annotated[
+        Annotated[Count, Tag("|number")] | Annotated[_Auto, Tag("|text")], BY_KIND
+    ] = "auto"
+    """Jobs that share a pass over a model, on as many GPUs (docs/large-models.md); auto follows from
+    job_minutes on clusters, from the GPUs on one machine (profiles/multi-gpu), and is 1 without."""
+    job_minutes: Count = 120
+    """Minutes that a job on a cluster may take, about, where shards is auto."""
     cache: Text | None = None
     """Folder for downloaded and converted weights, shared by studies and nodes; null is $BRODMANN_CACHE, else
     ~/.cache/brodmann (and the hub's own cache for hf sources)."""
@@ -32,11 +39,14 @@ class ExecutionKeys(Section):
         return Execution(
             device=self.device,
             batch_tokens=None if isinstance(self.batch_tokens, str) else self.batch_tokens,
+            shards=None if isinstance(self.shards, str) else self.shards,
+            job_minutes=self.job_minutes,
             cache=None if self.cache is None else str(here.resolve(self.cache, path)),
         )
 
 
 class Execution(ExecutionKeys):
-    """``execution:``, with None for as many tokens as the device takes."""
+    """``execution:``, with None for as many tokens as fit, and for as many shards as are worth it."""
 
     batch_tokens: int | None = None  # type: ignore[assignment]
+    shards: int | None = None  # type: ignore[assignment]

@@ -140,8 +140,8 @@ def scratch(
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Signals of a process that was killed; a model's passes run one at a time."""
-    for path in Path(folder).glob("signals-*.tmp"):
+    """Signals of processes that were killed: those that are alive do not share a folder."""
+    for path in Path(folder).rglob("signals-*.tmp"):
         path.unlink(missing_ok=True)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from brodmann.figures.registry import families
@@ -11,6 +13,7 @@ from brodmann.pipeline import stages
 from brodmann.pipeline.forks import Forks
 from brodmann.runner import asked
 from brodmann.statistics import registry
+from brodmann.store.shares import is_marker
 
 # What every job imports; and what figures, and tables, import beside the module of their function.
 _ALL = ("brodmann.pipeline.job", "brodmann.pipeline.stages")
@@ -54,12 +57,45 @@ def fork_light_jobs(workflow: Any) -> None:
 
     def execute_script(job: Any, fname: str, edit: bool = False) -> None:
         elsewhere = job.conda_env or job.container_img or job.env_modules or job.shadow_dir
-        if elsewhere or edit or job.bench_record or job.rulename in stages.PASSES:
+        loads_model = job.rulename in stages.PASSES or job.rulename in stages.SHARDS
+        if elsewhere or edit or job.bench_record or loads_model:
             return as_process(job, fname, edit)
         if code := forks.run(fname, (*_ALL, *_imported(job.rulename)), job.resources.get("tmpdir")):
             raise subprocess.CalledProcessError(code, [sys.executable, fname])
 
     PythonScript.execute_script = execute_script
+
+
+def forget_shards() -> None:
+    """How many shards a pass had is no reason to run it again: Snakemake does not note what it waited for.
+
+    It compares a job's input files with those that the job had when it made its output.
+    """
+    from snakemake.persistence import PersistenceBase
+
+    noted = PersistenceBase._input
+    if getattr(noted, "without_shards", False):
+        return
+
+    def _input(self: Any, job: Any) -> list[str]:
+        return [path for path in noted(self, job) if not is_marker(path)]
+
+    _input.without_shards = True  # type: ignore[attr-defined]
+    PersistenceBase._input = _input
+
+
+def part_from_groups(workflow: Any, passes: Collection[str]) -> None:
+    """Take passes that have shards out of groups of several rules.
+
+    A group is submitted as one job. Shards lie between its members: they follow one and precede the other.
+    """
+    groups = dict(workflow.group_settings.overwrite_groups)
+    sizes = Counter(groups.values())
+    shared = [rule for rule in passes if sizes[groups.get(rule)] > 1]
+    if shared and workflow.is_main_process:
+        for rule in shared:
+            del groups[rule]
+        workflow.group_settings.overwrite_groups = groups
 
 
 def _imported(rule: str) -> tuple[str, ...]:

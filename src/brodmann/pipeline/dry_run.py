@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.stages import PASSES
+from brodmann.pipeline.stages import PASSES, SHARDS
 
 # What Snakemake gives as a reason -> the same in words, the first that applies.
 REASONS = {
@@ -74,7 +74,8 @@ def summary(jobs: dict[str, Counter[str]]) -> list[str]:
         rules = ", ".join(f"{rule}\xa0{number}" for rule, number in jobs[words].items())
         wrapped = textwrap.wrap(rules, _WIDTH, break_on_hyphens=False, break_long_words=False)
         lines += [f"    {line}" for line in "\n".join(wrapped).replace("\xa0", " ").splitlines()]
-    passes = sorted({rule for some in jobs.values() for rule in some if rule in PASSES})
+    loading = PASSES.keys() | SHARDS.keys()
+    passes = sorted({rule for some in jobs.values() for rule in some if rule in loading})
     if passes:
         what = f"{', '.join(passes)} load a model; what they have computed before is not computed again."
         lines += ["", *textwrap.wrap(what, _WIDTH)]

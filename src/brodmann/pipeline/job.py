@@ -16,6 +16,8 @@ from typing import Any, NoReturn, TextIO
 
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
+from brodmann.pipeline.stages import SHARDS, STAGES
+from brodmann.store.shares import Marker, Share
 
 log = logging.getLogger("brodmann")
 
@@ -43,15 +45,29 @@ def run(
     called for each of its members.
     """
     with running(snakemake) as study:
-        module, _, name = jobs[snakemake.rule].partition(":")
+        rule = SHARDS.get(snakemake.rule, snakemake.rule)
+        module, _, name = jobs[rule].partition(":")
         function = getattr(import_module(module), name)
         arguments = {"study": study, "threads": snakemake.threads}
+        arguments |= _part(snakemake)
         for part in (snakemake.params, snakemake.output, snakemake.input, snakemake.wildcards):
             arguments |= dict(part.items())
-        further = more[snakemake.rule](study) if snakemake.rule in more else {}
+        further = more[rule](study) if rule in more else {}
         taken = inspect.signature(function).parameters
         for one in [further] if isinstance(further, Mapping) else further:
             function(**{key: value for key, value in {**arguments, **one}.items() if key in taken})
+
+
+def _part(snakemake: Any) -> dict[str, Any]:
+    """Which part of a pass a job does: as ``share``; a shard knows its manifest, too, and makes none."""
+    here = snakemake.wildcards
+    if snakemake.rule not in SHARDS:
+        return {"share": Share(before=tuple(snakemake.input.get("shards", ())))}
+    own = Marker(
+        here.model, STAGES[SHARDS[snakemake.rule]].store, int(here.shard), int(here.shards)
+    )
+    manifest = f"results/{here.model}/.store/{own.stage}.json"
+    return {"share": Share(own.number, own.of, own.path), "manifest": manifest}
 
 
 @contextlib.contextmanager

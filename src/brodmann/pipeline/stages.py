@@ -50,6 +50,8 @@ STAGES = {
         *chain.from_iterable(map(stages_of, (*MAPS, *AFTER))),
     )
 }
+# The rules of passes' shards (rules/shards/shards.smk) -> their passes.
+SHARDS = {stage.shard: stage.name for stage in STAGES.values() if stage.pieces is not None}
 # Rule -> the function that does its job; the last belong to no stage.
 JOBS = {
     **{stage.rule or stage.name: stage.run for stage in STAGES.values()},

@@ -38,7 +38,8 @@ def unknown(asked: Sequence[str], targets: Sequence[str]) -> list[Problem]:
     """What is wrong with each of ``asked`` that is no target and no path of a file to be made."""
     problems = []
     for word in asked:
-        if Path(word).suffix in _CONFIGS and Path(word).is_file():
+        made = word.startswith("results/")  # a file that a rule makes may be asked for again
+        if Path(word).suffix in _CONFIGS and Path(word).is_file() and not made:
             fix = f"did you mean '--configfile {word}'?"
             problems.append(Problem(word, "is a config file, not a target", fix))
         elif word not in targets and "/" not in word:

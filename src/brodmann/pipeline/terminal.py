@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from brodmann.pipeline.dry_run import DryRun
 from brodmann.pipeline.job import LOGS_ARE_SHOWN
+from brodmann.pipeline.stages import SHARDS
 from brodmann.pipeline.time_left import TimeLeft, spoken
 
 # File of rules, or folder of such files -> the stage; nothing where it is done on the way.
@@ -147,6 +149,14 @@ class Terminal(logging.Handler):
         dag = self._workflow.dag
         for job in dag.needrun_jobs():
             self._left.expect(dag.jobid(job), job.rule.name, self._expected(job))
+        shared = Counter(
+            (job.wildcards.model, SHARDS[job.rule.name].removesuffix("_pass"))
+            for job in dag.needrun_jobs()
+            if job.rule.name in SHARDS and int(job.wildcards.shard)
+        )
+        if shared:
+            words = (f"{model} {stage} ({count})" for (model, stage), count in shared.items())
+            self._say(f"Shared by several jobs: {', '.join(words)}")
 
     def _start(self, record: Any) -> None:
         words = record.rule_msg or record.rule_name.replace("_", " ")
@@ -163,6 +173,7 @@ class Terminal(logging.Handler):
 
     def _stage_of(self, rule: str) -> str:
         """The stage that a rule belongs to, in words; nothing for what is of no interest."""
+        rule = SHARDS.get(rule, rule)
         file = Path(str(self._workflow.get_rule(rule).snakefile))
         if {file.stem, rule} & set(_SILENT):
             return ""

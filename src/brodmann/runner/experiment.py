@@ -132,7 +132,10 @@ class Experiment:
             }
 
         keys = {name: self.key(edit, measure) for name, measure in measures.items()}
-        return Work(edit.label, keys, compute, group)
+        read = sum(map(len, self.passages))
+        read += sum(target.characters.all for target in self.targets.values())
+        # A record's share: an edit is measured as a whole.
+        return Work(edit.label, keys, compute, group, cost=read // len(keys))
 
     def works(
         self, edits: Sequence[Edit], group: Callable[[Edit], str] = lambda _: ""

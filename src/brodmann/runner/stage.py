@@ -14,6 +14,11 @@ def any_model(study: Study, model: str) -> bool:
     return True
 
 
+def nothing_first(study: Study) -> bool:
+    """A pass whose shards need nothing of each other."""
+    return False
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage of a map.
@@ -24,6 +29,10 @@ class Stage:
     ``cost``: of a pass, a rule of the stage's name that loads a model; other stages load none.
     ``applies``: whether it is run for a model of the study.
     ``rule``: its rule, where that has another name. ``map``: the wing that it was found in.
+
+    Of a pass: ``after``: the pass that it waits for. ``pieces``: how many jobs may share it at most
+    (``store.shares``); without it, it is one job. ``prepares``: whether one more job first makes what all
+    shards need.
     """
 
     name: str
@@ -33,6 +42,14 @@ class Stage:
     applies: Callable[[Study, str], bool] = any_model
     rule: str = ""
     map: str = ""
+    after: str = "check_model"
+    pieces: Callable[[Study], int] | None = None
+    prepares: Callable[[Study], bool] = nothing_first
+
+    @property
+    def shard(self) -> str:
+        """The rule of its shards."""
+        return f"{self.store}_shard"
 
     @property
     def store(self) -> str:

@@ -11,7 +11,7 @@ from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
 from brodmann.runner.prompting import PromptPlan, plan_prompts
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.items import TaskItems, read_items
+from brodmann.tasks.items import Characters, TaskItems, read_items
 
 
 def plan_of(study: Study, card: ModelCard, items: TaskItems) -> PromptPlan:
@@ -48,6 +48,11 @@ class Target:
     def task(self) -> str:
         """``domain/name``."""
         return self.items.task
+
+    @cached_property
+    def characters(self) -> Characters:
+        """Of what is run, about."""
+        return self.items.characters(self.plan.wording, self.used)
 
     @cached_property
     def inputs(self) -> Mapping[str, Any]:

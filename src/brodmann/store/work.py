@@ -5,6 +5,8 @@ A stage declares its *works*; the engine does the rest:
     with Pass("localizer", card.name, manifest, load) as this:
         this.make(works)
 
+Several jobs may share a pass (``shares``): each declares all works, and makes the records that are its own.
+
 A *record* has a key (SHA-256 of everything that it depends on) and a name, by which the manifest lists the
 key: light jobs look their records up by name (``Records``) and need not know what a key is made of. A *work*
 is one computation, which may make several records. What a work yields is durable before its next part is
@@ -26,6 +28,7 @@ from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_json
 from brodmann.store import ledger
 from brodmann.store.progress import Stopwatch, progress
+from brodmann.store.shares import WHOLE, Deal, Load, Share
 from brodmann.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class Reads(Protocol):
 
 
 B = TypeVar("B", bound=Counting)
+T = TypeVar("T")
 
 
 class Together(Protocol[B]):
@@ -72,6 +76,8 @@ class Work(Generic[B]):
     far the bar goes for these names; without it the engine counts records. ``group``: what the ledger lists
     as computed or reused (a task, a network); nothing if empty. ``together``: in place of ``compute``, what
     computes it with others that name the same. ``about``: what it is about, for whoever computes it.
+    ``cost``: of one record, about, in characters that the model reads; ``block``: records that shards do not
+    part, 0 for all of them.
     """
 
     what: str
@@ -81,20 +87,24 @@ class Work(Generic[B]):
     steps: Callable[[B, Sequence[Any]], int] | None = None
     together: Together[B] | None = None
     about: Any = None
+    cost: int = 1
+    block: int = 0
 
     @classmethod
-    def one(cls, name: str, key: str, compute: Callable[[B], bytes], *, group: str = "") -> Work[B]:
+    def one(
+        cls, name: str, key: str, compute: Callable[[B], bytes], *, group: str = "", cost: int = 1
+    ) -> Work[B]:
         """A work of a single record."""
 
         def parts(bench: B, _: Sequence[Any], __: OnStep) -> Iterator[Mapping[Any, bytes]]:
             yield {name: compute(bench)}
 
-        return cls(name, {name: key}, parts, group)
+        return cls(name, {name: key}, parts, group, cost=cost)
 
 
 @dataclass(frozen=True)
 class Missing(Generic[B]):
-    """A work, and those of its records that the store lacked."""
+    """A work, and those of its records that are to be made: the store lacked them."""
 
     work: Work[B]
     names: tuple[Any, ...]
@@ -109,11 +119,19 @@ class Missing(Generic[B]):
 class Pass(Generic[B]):
     """A pass over one model. Leaving it without an error enters it in the ledger and writes the manifest.
 
-    ``load`` gives what computes; it is called once, when the first record is found to be missing.
+    ``load`` gives what computes; it is called once, when the first record is found to be missing. ``share``:
+    of a shard, which leaves its marker in place of the manifest.
     """
 
-    def __init__(self, stage: str, model: str, manifest: str | Path, load: Callable[[], B]) -> None:
-        self.stage, self.model, self.manifest = stage, model, manifest
+    def __init__(
+        self,
+        stage: str,
+        model: str,
+        manifest: str | Path,
+        load: Callable[[], B],
+        share: Share = WHOLE,
+    ) -> None:
+        self.stage, self.model, self.manifest, self.share = stage, model, manifest, share
         self.folder = Path(manifest).parent
         self.named, self.made = 0, 0  # records that were asked for, and that were made
         self._load = load
@@ -123,6 +141,8 @@ class Pass(Generic[B]):
         self._groups: dict[str, bool] = {}  # group -> whether any of it was computed
         self._keys: dict[str, str] = {}
         self._facts: dict[str, Any] = {}
+        self._deal = Deal(share.of)
+        self._dealt: set[str] = set()  # keys
 
     def __enter__(self) -> Pass[B]:
         return self
@@ -133,15 +153,18 @@ class Pass(Generic[B]):
         with ExitStack() as stores:
             for store in self._stores.values():
                 stores.callback(store.close)
-            if kind is None:
+            # Shards still write while others are through: the pass tidies up after them.
+            if kind is None and self.share.whole:
                 for store in self._stores.values():
                     store.consolidate()
         if kind is None:
             self._end()
 
     def _end(self) -> None:
+        shard = {} if self.share.whole else {"shard": str(self.share)}
         facts: dict[str, Any] = {
             "stage": self.stage,
+            **shard,
             "model_loads": int(self._bench is not None),
             "forward_passes": 0 if self._bench is None else self._bench.forward_passes,
         }
@@ -150,7 +173,15 @@ class Pass(Generic[B]):
             facts["reused"] = [group for group, computed in self._groups.items() if not computed]
         facts |= {**self._facts, "seconds": self._watch.seconds}
         ledger.enter(self.folder, **facts)
-        write_json(self.manifest, {"model": self.model, "keys": self._keys, **facts})
+        if not self.share.whole:
+            write_json(self.share.marker, {"model": self.model, "records": self.made, **facts})
+            return
+        made_by = {"shards": list(map(_noted, self.share.before))} if self.share.before else {}
+        write_json(self.manifest, {"model": self.model, "keys": self._keys, **facts, **made_by})
+        # Of runs that were killed and had another number of shards; Snakemake removes those of this run.
+        for left in (self.folder / "shards").glob(f"{self.stage}.*-of-*.json"):
+            if str(left) not in self.share.before:
+                left.unlink(missing_ok=True)
 
     @property
     def bench(self) -> B:
@@ -184,25 +215,68 @@ class Pass(Generic[B]):
         unit: str = "record",
         store: str | None = None,
         listed: bool = True,
+        dealt: bool = True,
     ) -> list[Missing[B]]:
         """Make the records that the store lacks, each once, in order; returns which these were.
 
         ``bar``: title of the progress bar; without one, works show their own. ``listed``: whether the
-        manifest lists the records. May be called again with works that need records of the first.
+        manifest lists the records. ``dealt``: whether a shard makes its share of them; else all. May be
+        called again with works that need records of the first.
         """
         works, place = list(works), self.store(store)
-        missing = _missing(works, place)
-        log.info("%s, %s: %d of %d works to do", self.model, self.stage, len(missing), len(works))
-        for work in works:
-            self.named += len(work.keys)
-            if work.group:
-                self._groups.setdefault(work.group, False)
-            for name, key in work.keys.items() if listed else ():
-                if self._keys.setdefault(str(name), key) != key:
-                    raise ValueError(f"two records are called '{name}'")
+        if listed:
+            self._list(works)
+        if dealt and not self.share.whole:
+            own = self._own(works)
+        else:
+            own = [Missing(work, tuple(work.keys)) for work in works]
+        missing = _missing(own, place)
+        log.info("%s, %s: %d of %d works to do", self.model, self.stage, len(missing), len(own))
+        for one in own:
+            self.named += len(one.names)
+            if one.work.group:
+                self._groups.setdefault(one.work.group, False)
         if missing:
             self._compute(missing, place, f"{bar} {self.model}" if bar else None, unit)
         return missing
+
+    def own(self, costs: Mapping[T, int]) -> list[T]:
+        """Of things that stand for works, those that are this job's; all are the pass's itself.
+
+        ``costs``: of each, as of works. Where works need records of others, these are then its own, too.
+        """
+        if self.share.whole:
+            return list(costs)
+        dealt = self._deal([Load(1, cost) for cost in costs.values()])
+        return [one for one, [(shard, _)] in zip(costs, dealt, strict=True) if self._is(shard)]
+
+    def _is(self, shard: int) -> bool:
+        return shard == self.share.number
+
+    def _list(self, works: Sequence[Work[B]]) -> None:
+        """Enter records where they are found by their names."""
+        for work in works:
+            for name, key in work.keys.items():
+                if self._keys.setdefault(str(name), key) != key:
+                    raise ValueError(f"two records are called '{name}'")
+
+    def _own(self, works: Sequence[Work[B]]) -> list[Missing[B]]:
+        """This shard's records. One that has several names is dealt once."""
+        every: list[Missing[B]] = []
+        for work in works:
+            names = []
+            for name, key in work.keys.items():
+                if key not in self._dealt:
+                    names.append(name)
+                self._dealt.add(key)
+            every.append(Missing(work, tuple(names)))
+        dealt = self._deal([Load(len(one.names), one.work.cost, one.work.block) for one in every])
+        own = []
+        for one, parts in zip(every, dealt, strict=True):
+            names = [one.names[n] for shard, part in parts if self._is(shard) for n in part]
+            if names:
+                own.append(Missing(one.work, tuple(names)))
+        return own
 
     def _compute(
         self, missing: Sequence[Missing[B]], store: Store, title: str | None, unit: str
@@ -247,19 +321,29 @@ def _computed(
             yield work, part
 
 
-def _missing(works: Sequence[Work[B]], store: Store) -> list[Missing[B]]:
+def _missing(asked: Sequence[Missing[B]], store: Store) -> list[Missing[B]]:
     """What the store lacks; of records with the same key only the first."""
     known: set[str] = set()
     found = []
-    for work in works:
+    for one in asked:
         names = []
-        for name, key in work.keys.items():
+        for name in one.names:
+            key = one.work.keys[name]
             if key not in known and key not in store:
                 names.append(name)
             known.add(key)
         if names:
-            found.append(Missing(work, tuple(names)))
+            found.append(Missing(one.work, tuple(names)))
     return found
+
+
+def _noted(marker: str) -> dict[str, Any]:
+    """What a shard did, as the manifest says it."""
+    found = read_json(marker)
+    if not isinstance(found, dict):
+        raise incomplete(marker)
+    wanted = ("shard", "records", "model_loads", "forward_passes", "seconds")
+    return {name: found[name] for name in wanted if name in found}
 
 
 @contextmanager

@@ -10,8 +10,9 @@ know how a task was written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,19 @@ class Item:
     corrupted_prompt: str
     correct: str
     incorrect: str | None = None
+
+
+@dataclass(frozen=True)
+class Characters:
+    """Of some items' prompts: all of them, and those that clean and corrupted begin with, each once."""
+
+    all: int
+    shared: int
+
+    @property
+    def changed(self) -> int:
+        """What follows in both prompts."""
+        return self.all - 2 * self.shared
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,14 @@ class TaskItems:
         wanted = "completion" if self.force_base_evaluation else model_format
         # A published-layout task has only the chat wording, which then also serves as raw text.
         return wanted if wanted in self.wordings else next(iter(self.wordings))
+
+    def characters(self, wording: str, used: Iterable[int] | None = None) -> Characters:
+        """Of these items (of all), about: what a model reads of them."""
+        items = self.wordings[wording]
+        shown = items if used is None else [items[number] for number in used]
+        prompts = [(item.clean_prompt, item.corrupted_prompt) for item in shown]
+        shared = sum(begin_alike(pair) for pair in prompts)
+        return Characters(sum(map(len, chain.from_iterable(prompts))), shared)
 
     def digest(self, wording: str) -> str:
         """Hash of what a model is shown: changes if and only if a prompt or an answer does."""

@@ -338,6 +338,11 @@ def test_measured_peaks_of_a_finished_study(study_of, tmp_path, capsys):
     assert rows["check"].endswith(" -")
     file.write_text("s\tmax_rss\n1\t-\n")  # too short a job: Snakemake measured nothing
     assert measured_peak("m", "baseline_pass") is None
+    # After its shards a pass loads no model: these are what was measured.
+    for number in (1, 2):
+        shard = file.with_name(f"baseline_pass.{number}-of-2.tsv")
+        shard.write_text(f"s\tmax_rss\n9\t{number}00\n")
+    assert measured_peak("m", "baseline_pass") == 200 * 1024 * 1024
 
 
 def test_max_memory_needs_a_device_map(study_of):

@@ -49,6 +49,13 @@ def test_from_nothing_to_the_report(study, tmp_path, capsys):
     assert state["one: circuits"] == "-" and state["report"] == "-"
     assert state["Logs of jobs:"] == f"{tmp_path}/logs"
 
+    place = "one/.store/shards"
+    make(results, [f"{place}/ablation.{n}-of-7.json" for n in (2, 5)])
+    make(results, [f"{place}/network_use.{n}-of-3.json" for n in (0, 1)])
+    said = where(tmp_path, capsys)
+    assert "one: ablation in shards     2 of 7 are through\n" in said
+    assert "one: network_use in shards  1 of 3 are through\n" in said
+
     for files in wanted.values():
         make(results, files)
     said = where(tmp_path, capsys)

@@ -4,10 +4,16 @@ import inspect
 from types import SimpleNamespace
 
 import snakemake.api  # noqa: F401 (first: the others import each other)
+from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.workflow import Workflow
 
-from brodmann.pipeline.driver import tell_what_is_asked, wait_for_jobs_only
+from brodmann.pipeline.driver import (
+    forget_shards,
+    part_from_groups,
+    tell_what_is_asked,
+    wait_for_jobs_only,
+)
 from brodmann.runner import asked
 
 
@@ -44,3 +50,34 @@ def test_only_the_main_process_tells_jobs_what_is_asked(monkeypatch):
     workflow = SimpleNamespace(is_main_process=False, dag=SimpleNamespace(jobs=[]))
     tell_what_is_asked(workflow)
     assert asked.attributions_are_asked()
+
+
+def test_the_shards_that_a_pass_waited_for_are_not_noted():
+    """Snakemake runs a job again that has other inputs than when it made its output."""
+
+    class File(str):
+        is_storage = False
+
+    class Job:
+        def __init__(self, shards):
+            place = "results/tiny/.store"
+            markers = [f"{place}/shards/lesion.{n}-of-{shards}.json" for n in range(1, shards + 1)]
+            self.input = list(map(File, [f"{place}/localizer.json", *markers, "results/tiny/x"]))
+
+    for _ in range(2):
+        forget_shards()
+        for shards in (0, 1, 3):
+            noted = PersistenceBase._input(object(), Job(shards))
+            assert noted == ["results/tiny/.store/localizer.json", "results/tiny/x"]
+    code = inspect.getsource(PersistenceBase)
+    assert "recorded != self._input(job)" in code, "it is what Snakemake compares"
+
+
+def test_a_pass_with_shards_leaves_a_group_of_several_rules():
+    groups = {"check_model": "start", "baseline_pass": "start", "ablation_pass": "ablation"}
+    settings = SimpleNamespace(overwrite_groups=groups)
+    workflow = SimpleNamespace(is_main_process=True, group_settings=settings)
+    part_from_groups(workflow, ["lesion_pass", "ablation_pass"])
+    assert settings.overwrite_groups is groups
+    part_from_groups(workflow, ["baseline_pass", "ablation_pass"])
+    assert settings.overwrite_groups == {"check_model": "start", "ablation_pass": "ablation"}

@@ -1,12 +1,15 @@
 """The table of stages, against the rules, the packages of the maps and the method versions."""
 
+import inspect
 import re
+from importlib import import_module
 from types import SimpleNamespace
 
 from brodmann.methods import METHODS
 from brodmann.pipeline import stages
-from brodmann.pipeline.stages import MAPS, PASSES, STAGES
+from brodmann.pipeline.stages import MAPS, PASSES, SHARDS, STAGES
 from brodmann.runner.stage import Stage
+from brodmann.store.shares import Marker
 
 
 def test_every_stage_is_a_rule_of_its_map(root):
@@ -54,3 +57,18 @@ def test_who_reads_a_settings_file_has_settings(root):
     text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
     read = set(re.findall(r"/\.store/(\w+)\.settings\.json", text))
     assert read == {name for name, stage in STAGES.items() if stage.methods}
+
+
+def test_a_pass_that_can_be_shared_has_a_rule_for_its_shards(root):
+    """And waits for them; its function is told which share of the works is its own."""
+    text = "".join(path.read_text() for path in (root / "rules").rglob("*.smk"))
+    made = dict(re.findall(r"^use rule (\w+) as (\w+) with:", text, re.M))
+    assert {shard: name for name, shard in made.items()} == SHARDS
+    assert set(re.findall(r'shards=shards_of\("(\w+)"\)', text)) == set(made)
+    for name in made:
+        module, _, function = STAGES[name].run.partition(":")
+        assert "share" in inspect.signature(getattr(import_module(module), function)).parameters
+        store = STAGES[name].store
+        [place] = re.findall(rf'"(results/\S+/shards/{store}\.\S+)"', text)
+        filled = place.format(model="tiny", shard=2, shards=3)
+        assert filled == Marker("tiny", store, 2, 3).path

@@ -12,12 +12,16 @@ TARGETS = ["baselines", "masks", "report", "all"]
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text("models: {}\n")
+    made = tmp_path / "results/a/.store/lesion.json"
+    made.parent.mkdir(parents=True)
+    made.write_text("{}")
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         (["masks", "results/a/masks/neurons/x.csv"], []),
+        (["results/a/.store/lesion.json"], []),  # made before, and asked for by force
         (["baseline"], ["baseline: no such target (did you mean 'baselines'?)"]),
         (["drawings"], ["drawings: no such target (allowed: all, baselines, masks, report)"]),
         (

@@ -1,8 +1,24 @@
 """Jobs of the circuits: passes over a model, and what is made of what they leave; as they run."""
 
-from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE
+import math
+
+from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE, BLOCK
 from brodmann.config.study import Study
 from brodmann.runner.stage import Stage
+
+
+def _tasks(study: Study) -> int:
+    return len(study.tasks.selected)
+
+
+def _blocks(study: Study) -> int:
+    """Of all targets' lesions."""
+    made, tasks = study.ablation, _tasks(study)
+    lesions = (1 + tasks * (1 + made.layer_matched_trials) + made.random_trials) * len(
+        study.ablated_selections
+    )
+    each = len(study.attribution.components) * len(made.kinds)
+    return tasks * each * math.ceil(lesions / BLOCK)
 
 
 def _measured(study: Study, model: str) -> bool:
@@ -10,19 +26,29 @@ def _measured(study: Study, model: str) -> bool:
 
 
 STAGES = (
-    Stage("baseline_pass", "baseline:run_pass", ("baseline",), BASELINE),
+    Stage("baseline_pass", "baseline:run_pass", ("baseline",), BASELINE, pieces=_tasks),
     Stage("baseline", "baseline:write_baseline", ("baseline", "inclusion")),
     Stage(
         "attribution_pass",
         "attribution:run_pass",
         ("baseline", "attribution", "agreement"),
         ATTRIBUTION,
+        after="baseline_pass",
+        pieces=_tasks,
     ),
     Stage("attribution", "attribution:write_attribution", ("attribution",)),
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
-    Stage("ablation_pass", "ablation:run_pass", ("ablation", "promoted"), ABLATION, _measured),
+    Stage(
+        "ablation_pass",
+        "ablation:run_pass",
+        ("ablation", "promoted"),
+        ABLATION,
+        _measured,
+        after="attribution_pass",
+        pieces=_blocks,
+    ),
     Stage("ablation", "ablation:write_tables", ("ablation",)),
     Stage("units", "units:write_units"),
     Stage("ablation_matrices", "ablation:write_matrices"),

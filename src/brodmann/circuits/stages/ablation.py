@@ -32,6 +32,7 @@ from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import require_finite
 from brodmann.runner.target import Target
 from brodmann.sites import COMPONENTS
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import OnStep, Pass, Records, Work
 from brodmann.tasks.dice import Dice
@@ -225,7 +226,17 @@ class Lesions:
             for units in lesions
         }
         what = f"{self.target.task} {self.component} {self.kind}"
-        return Work(what, keys, self._measured, self.target.task, steps=self._rows)
+        read = self.target.characters
+        return Work(
+            what,
+            keys,
+            self._measured,
+            self.target.task,
+            steps=self._rows,
+            # What stands before the first difference is run once for all lesions to corrupted activations.
+            cost=read.changed if self.kind == "corrupted" else read.all,
+            block=BLOCK,
+        )
 
     def _rows(self, _: Bench, lesions: Sequence[tuple[int, ...]]) -> int:
         return len(lesions) * len(self.target.used)
@@ -273,6 +284,7 @@ def run_pass(
     mask_folder: str,
     manifest: str,
     threads: int,
+    share: Share = WHOLE,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
     from brodmann.circuits.stages import units
@@ -280,7 +292,7 @@ def run_pass(
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     name = ablation.stage.card.name
     load = Bench.opener(study, name, record_file, threads)
-    with Pass("ablation", name, manifest, load) as this:
+    with Pass("ablation", name, manifest, load, share) as this:
         if units.NEURONS in study.attribution.components:
             main = ablation.circuits(mask_folder, units.NEURONS, _selections(study)[0])
             this.make(units.works(ablation.stage.card, main))

@@ -35,6 +35,7 @@ from brodmann.runner.bench import Bench
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import Target, plan_of
 from brodmann.sites import COMPONENTS
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.store import Store
 from brodmann.store.tensors import facts_of, read_tensor, write_tensors
 from brodmann.store.work import Missing, OnStep, Pass, Records, Work
@@ -166,8 +167,13 @@ def run_pass(
     baseline_files: Sequence[str],
     manifest: str,
     threads: int,
+    share: Share = WHOLE,
 ) -> None:
-    """Rule ``attribution_pass``: compute what the store lacks, then write the manifest."""
+    """Rule ``attribution_pass``: compute what the store lacks, then write the manifest.
+
+    Shards share the tasks: which items of a second seed are used follows from their baseline, and replicates
+    are of all items of a list.
+    """
     from brodmann.circuits.stages import survey
 
     stage = Stage(study, model_json)
@@ -177,7 +183,9 @@ def run_pass(
     lists = [stage.list_of(items, found) for items, found in zip(tasks, baselines, strict=True)]
     wanted = [own for own in lists if own is not None]
     load = Bench.opener(study, stage.card.name, record_file, threads)
-    with Pass("attribution", stage.card.name, manifest, load) as this:
+    with Pass("attribution", stage.card.name, manifest, load, share) as this:
+        mine = this.own({own.task: _characters(own, seconds.get(own.task)) for own in wanted})
+        wanted = [own for own in wanted if own.task in mine]
         # Circuits need the items that the model has right: of the second seed's they are not known yet.
         again = [seconds[own.task] for own in wanted if own.task in seconds]
         surveyed = survey.Survey(stage, this.store(), second=True)
@@ -187,13 +195,20 @@ def run_pass(
             unit="answer",
             store="baseline",
             listed=False,
+            dealt=False,
         )
         this.computed(*surveyed.made)
         second = (stage.second_list(one, this.store("baseline"), manifest) for one in again)
         wanted += [own for own in second if own is not None]
         together = Attributions(stage)
         works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
-        this.make(works, bar="attribution", unit="item")
+        this.make(works, bar="attribution", unit="item", dealt=False)
+
+
+def _characters(items: ItemList, second: TaskItems | None) -> int:
+    """What is read of a task, about."""
+    again = second.characters(items.plan.wording).all if second is not None and len(second) else 0
+    return items.characters.all + again
 
 
 class Attributions:

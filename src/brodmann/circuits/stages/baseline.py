@@ -23,6 +23,7 @@ from brodmann.runner.bench import Bench
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import plan_of
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.work import Missing, OnStep, Pass, Records, Work
 from brodmann.tasks.items import TaskItems, read_items
 
@@ -51,6 +52,7 @@ def run_pass(
     item_files: Sequence[str],
     manifest: str,
     threads: int,
+    share: Share = WHOLE,
 ) -> None:
     """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
     from brodmann.circuits.stages import survey
@@ -59,7 +61,7 @@ def run_pass(
     card = ModelCard.read(model_json)
     load = Bench.opener(study, card.name, record_file, threads)
     tasks = [read_items(path) for path in item_files]
-    with Pass("baseline", card.name, manifest, load) as this:
+    with Pass("baseline", card.name, manifest, load, share) as this:
         if attributions_are_asked():
             surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"))
             works = [surveyed.work(items, items.task) for items in tasks]
@@ -122,7 +124,15 @@ def scoring(card: ModelCard, task: Scored, group: str = "") -> Work[Bench]:
         return count_queries(task.encoded(bench))
 
     name, key = task.items.task, store_key(card, task.items, task.plan)
-    return Work(name, {name: key}, group=group, steps=answers, together=SCORINGS, about=task)
+    return Work(
+        name,
+        {name: key},
+        group=group,
+        steps=answers,
+        together=SCORINGS,
+        about=task,
+        cost=task.items.characters(task.plan.wording).all,
+    )
 
 
 def write_baseline(

@@ -12,6 +12,7 @@ from brodmann.networks.stages.following import Draw, Following
 from brodmann.networks.stages.probing import Probing
 from brodmann.networks.stages.use import Localizing, UseStage
 from brodmann.runner.bench import Bench
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.work import Pass
 
 
@@ -40,16 +41,21 @@ def run_pass(
     probing_items: Sequence[str],
     manifest: str,
     threads: int,
+    share: Share = WHOLE,
 ) -> None:
-    """Measure what the store lacks, then write the manifest."""
+    """Measure what the store lacks, then write the manifest.
+
+    Which units the localizer names must be known before they can be edited: of shards, one makes it first.
+    """
     stage = use_stage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
     following = following_of(stage)
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
     load = Bench.opener(study, stage.card.name, record_file, threads)
-    with Pass("network_use", stage.card.name, manifest, load) as this:
-        # Which units the localizer names must be known before they can be edited.
-        this.make(editing.localizer_works())
+    with Pass("network_use", stage.card.name, manifest, load, share) as this:
+        this.make(editing.localizer_works(), dealt=False)
+        if share.prepares:
+            return
         conditions = editing.conditions(this)
         works = [
             *following.works(),

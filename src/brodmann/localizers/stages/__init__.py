@@ -5,12 +5,29 @@ from brodmann.localizers.costs import LESION, LOCALIZER
 from brodmann.runner.stage import Stage
 
 
+def _networks(study: Study) -> int:
+    return len(study.localizer.networks)
+
+
+def _lesions(study: Study) -> int:
+    found = study.localizer
+    sizes = len(found.lesioned) * len(found.lesion.kinds) * (1 + len(found.lesion.seeds))
+    return _networks(study) * (1 + sizes)
+
+
 def _localized(study: Study, model: str) -> bool:
     return bool(study.localizer.networks)
 
 
 STAGES = (
-    Stage("localizer_pass", "localizer:run_pass", ("localizer",), LOCALIZER, _localized),
+    Stage(
+        "localizer_pass",
+        "localizer:run_pass",
+        ("localizer",),
+        LOCALIZER,
+        _localized,
+        pieces=_networks,
+    ),
     Stage("localizer", "localizer:write_localizer", ("localizer", "localizer_selection")),
     Stage(
         "lesion_pass",
@@ -18,6 +35,8 @@ STAGES = (
         ("localizer_selection", "lesion", "written", "massive"),
         LESION,
         _localized,
+        after="localizer_pass",
+        pieces=_lesions,
     ),
     Stage("lesion", "lesion:write_table_of", ("lesion", "lesion_effects")),
     Stage("massive", "massive:write_massive"),

@@ -31,6 +31,7 @@ from brodmann.runner.experiment import (
 )
 from brodmann.runner.target import Target
 from brodmann.significance import effects
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_table
 from brodmann.store.work import Pass, Records, Work
 
@@ -206,6 +207,7 @@ def run_pass(
     localizer_manifest: str,
     manifest: str,
     threads: int,
+    share: Share = WHOLE,
 ) -> None:
     """Rule ``lesion_pass``: measure what the store lacks, then write the manifest."""
     from brodmann.localizers.stages import massive
@@ -213,7 +215,7 @@ def run_pass(
     stage = LesionStage(study, model_json, item_files, localizer_manifest)
     name = stage.card.name
     load = Bench.opener(study, name, record_file, threads)
-    with Pass("lesion", name, manifest, load) as this:
+    with Pass("lesion", name, manifest, load, share) as this:
         this.make([*massive.works(stage), *stage.written_works()])
         lesions = this.make(stage.works(), bar="lesions", unit="row")
         this.note(lesions=len(lesions), rows=sum(len(one.names) for one in lesions))

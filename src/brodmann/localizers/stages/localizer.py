@@ -20,6 +20,7 @@ from brodmann.models.card import ModelCard
 from brodmann.runner.bench import Bench
 from brodmann.stimuli.reader import Contrast
 from brodmann.store.progress import progress
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tensors import facts_of, write_tensors
 from brodmann.store.work import Pass, Records, Work
 
@@ -43,19 +44,26 @@ def store_key(study: Study, card: ModelCard, contrast: Contrast) -> str:
 
 
 def run_pass(
-    study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
+    study: Study,
+    *,
+    model_json: str,
+    record_file: str,
+    manifest: str,
+    threads: int,
+    share: Share = WHOLE,
 ) -> None:
     """Rule ``localizer_pass``: measure what the store lacks, then write the manifest."""
     card = ModelCard.read(model_json)
     load = Bench.opener(study, card.name, record_file, threads)
     contrasts = [contrast_of(study, network) for network in study.localizer.networks]
-    with Pass("localizer", card.name, manifest, load) as this:
+    with Pass("localizer", card.name, manifest, load, share) as this:
         this.make(
             Work.one(
                 contrast.network,
                 store_key(study, card, contrast),
                 partial(_measure, contrast=contrast),
                 group=contrast.network,
+                cost=sum(map(len, (*contrast.positive, *contrast.negative))),
             )
             for contrast in contrasts
         )

@@ -10,8 +10,21 @@ def decomposed(study: Study, model: str) -> bool:
     return model in study.network_models
 
 
+def _samples(study: Study) -> int:
+    """A dataset's templates are one piece, each further sample another."""
+    found = study.networks
+    return len(found.names) * (1 + found.individual_samples)
+
+
 STAGES = (
-    Stage("networks_pass", "decomposition:run_pass", ("networks",), NETWORKS, decomposed),
+    Stage(
+        "networks_pass",
+        "decomposition:run_pass",
+        ("networks",),
+        NETWORKS,
+        decomposed,
+        pieces=_samples,
+    ),
     Stage(
         "networks",
         "decomposition:write_networks",

@@ -22,6 +22,7 @@ from brodmann.models.card import ModelCard
 from brodmann.networks.dataset_texts import Texts, dataset_texts
 from brodmann.runner.bench import Bench
 from brodmann.store.progress import Stopwatch, progress
+from brodmann.store.shares import WHOLE, Share
 from brodmann.store.work import OnStep, Pass, Records, Work
 
 if TYPE_CHECKING:
@@ -73,18 +74,27 @@ def sample_names(dataset: str, count: int) -> list[str]:
 
 
 def run_pass(
-    study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
+    study: Study,
+    *,
+    model_json: str,
+    record_file: str,
+    manifest: str,
+    threads: int,
+    share: Share = WHOLE,
 ) -> None:
     """Rule ``networks_pass``: decompose what the store lacks, then write the manifest."""
     card = ModelCard.read(model_json)
     keys = Keys(study, card)
     datasets = [dataset_texts(study, name, card) for name in study.networks.names]
-    bench, folder = Bench.opener(study, card.name, record_file, threads), Path(manifest).parent
+    bench = Bench.opener(study, card.name, record_file, threads)
+    # Shards run at once: each with its own signals.
+    folder = Path(manifest).parent if share.whole else Path(share.marker).with_suffix("")
     done = {"templates": 0, "samples": 0, "unconverged": 0}
 
     def templates(texts: Texts) -> Work[_Decomposer]:
         name, key = template_name(texts.name), keys.group(texts)
-        return Work.one(name, key, lambda decomposer: decomposer.templates(texts))
+        cost = sum(map(len, texts.group))
+        return Work.one(name, key, lambda decomposer: decomposer.templates(texts), cost=cost)
 
     def samples(texts: Texts) -> Work[_Decomposer]:
         drawn = texts.individual
@@ -98,12 +108,13 @@ def run_pass(
                 yield {name: found.pack()}
 
         named = {name: keys.sample(text) for name, text in own.items()}
-        return Work(f"{texts.name}: samples", named, compute)
+        cost = sum(map(len, drawn)) // max(1, len(drawn))
+        return Work(f"{texts.name}: samples", named, compute, cost=cost, block=1)
 
-    with Pass("networks", card.name, manifest, lambda: _Decomposer(bench(), folder)) as this:
-        for texts in datasets:
-            done["templates"] += len(this.make([templates(texts)]))
-            done["samples"] += sum(len(one.names) for one in this.make([samples(texts)]))
+    works = [work for texts in datasets for work in (templates(texts), samples(texts))]
+    with Pass("networks", card.name, manifest, lambda: _Decomposer(bench(), folder), share) as this:
+        for one in this.make(works):
+            done["samples" if one.work.block else "templates"] += len(one.names)
         this.note(datasets=[texts.name for texts in datasets], **done)
 
 

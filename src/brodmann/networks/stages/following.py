@@ -97,7 +97,12 @@ class Following:
             for name in self.stage.networks
             for work in (
                 Work.one(example_name(name), self.example_key(name), self._example(name)),
-                Work.one(courses_name(name), self.courses_key(name), self._courses(name)),
+                Work.one(
+                    courses_name(name),
+                    self.courses_key(name),
+                    self._courses(name),
+                    cost=sum(map(len, self.texts(name))),
+                ),
             )
         ]
 

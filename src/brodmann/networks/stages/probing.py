@@ -74,7 +74,9 @@ class Probing:
             }
 
         keys = {name: self.key(edit, task) for name, task in tasks.items()}
-        return Work(f"features: {edit.label}", keys, compute)
+        read = sum(target.characters.all for target in self.targets.values())
+        cost = read // max(1, len(keys))
+        return Work(f"features: {edit.label}", keys, compute, cost=cost)
 
     def _prompts_of(self, bench: Bench, tasks: tuple[str, ...]) -> Features:
         """Both prompts of every item; made once for edits that the store lacks the same tasks of."""
