@@ -163,6 +163,16 @@ def test_a_default_account_is_left_to_slurm(template):
     assert of_jobs(yaml.safe_load(fill(template, found)), "slurm_account") == ("other", "other")
 
 
+def test_a_qos_that_only_one_partition_wants(template):
+    own = [Association("lab", qos=["gpu", "normal"])]
+    gpu = Partition("gpu", qos=["gpu"], **A100)
+    profile = yaml.safe_load(fill(template, choose(Site([CPU, gpu], own, "lab"), Wishes())))
+    assert of_jobs(profile, "qos") == ("gpu", "normal")
+    cpu = Partition("cpu", nodes=1, qos=["normal"])
+    profile = yaml.safe_load(fill(template, choose(Site([cpu, GPU], own, "lab"), Wishes())))
+    assert of_jobs(profile, "qos") == ("normal", "normal")
+
+
 def test_accounts_of_one_partition_and_qos_of_others():
     """As at sites where each partition has its own associations, and some a QOS that few have."""
     partitions = [

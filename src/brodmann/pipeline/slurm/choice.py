@@ -292,7 +292,9 @@ def _qos(
         return wishes.qos, wishes.qos
     own, others = ([one for one in site.associations if one.account == name] for name in account)
     (on_gpu, named_gpu), (on_cpu, named_cpu) = _qos_of(own, gpu), _qos_of(others, cpu)
-    if (named_gpu or named_cpu) and on_gpu and on_cpu:
+    if named_gpu or named_cpu:
+        # Who names one for some jobs has to name one for all.
+        on_gpu, on_cpu = on_gpu or _usual(own) or on_cpu, on_cpu or _usual(others) or on_gpu
         settings["qos"] = json.dumps(_python(on_gpu, on_cpu))
         value = on_gpu if on_gpu == on_cpu else f"{on_gpu}, {on_cpu}"
         choices.append(Choice("QOS", value, "the partitions do not take your default"))
@@ -311,6 +313,12 @@ def _qos_of(own: Sequence[Association], partition: Partition) -> tuple[str, bool
         return default, False
     allowed = [name for one in mine for name in one.qos if name in partition.qos]
     return (allowed[0], True) if allowed else (default, False)
+
+
+def _usual(own: Sequence[Association]) -> str:
+    """What SLURM takes where no default is set."""
+    names = [name for one in own for name in one.qos]
+    return "normal" if "normal" in names else next(iter(names), "")
 
 
 def _limit(partition: Partition, site: Site, qos: str) -> float:

@@ -43,6 +43,8 @@ _REASONS = {
     "BadConstraints": "no node has all that it asks for",
 }
 _POLL_S = 3.0
+# What a line of a job's log says, where it says what went wrong.
+_TELLING = re.compile(r"[Ee]rror: \S|[Ff]atal|[Dd]enied|not found|[Kk]illed")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def run(trial: Trial, say: Callable[[str], None]) -> Node:
         command += ["--workflow-profile", "none", "--snakefile", str(trial.snakefile)]
         command += ["--directory", str(folder), "--retries", "0"]
         command += ["--slurm-init-seconds-before-status-checks", "5"]
+        # In no group: what sbatch says of the jobs of a group, Snakemake keeps to itself.
+        command += ["--groups", "none=none"]
         command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in given.items())]
         log = study / "logs" / "check_cluster.log"
         log.parent.mkdir(exist_ok=True)
@@ -289,9 +293,7 @@ def _failure(folder: Path, log: Path) -> tuple[str, str]:
     said = [line.strip() for file in own for line in file.read_text(errors="replace").splitlines()]
     with open(log, "a", encoding="utf-8") as more:
         more.writelines(f"{line}\n" for line in said)
-    telling = [
-        line for line in said if re.search(r"error|fatal|denied|not found|killed", line, re.I)
-    ]
+    telling = [line for line in said if _TELLING.search(line)]
     last = [line for line in words.splitlines() if line.strip()]
     return (
         f"the job failed: {one_line((telling or said or last or ['no word of it'])[-1])}",
