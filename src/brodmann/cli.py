@@ -18,7 +18,7 @@ COMMANDS = {
     "where": "Say where the report and the figures of a finished run are.",
     "audit": "Look for flaws in tasks' items: shortcuts, misaligned tokens.",
     "items": "Show the first items of a task as models get them.",
-    "profile": "Copy a profile to where snakemake --profile NAME finds it.",
+    "profile": "Install a profile for snakemake --profile NAME; slurm is filled in for the site.",
     "export-lm-eval": "Write tasks for lm-evaluation-harness.",
     "plan": "Say what every stage of every model needs: memory, GPUs, time.",
     "generate": "Continue a prompt: intact, lesioned, randomly lesioned.",

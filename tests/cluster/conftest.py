@@ -75,6 +75,13 @@ class Slurm:
         mine = [job for job in found if job.get("WorkDir") == str(clone.path)]
         return sorted(mine, key=lambda job: int(job["JobId"]))
 
+    def jobs_below(self, clone) -> list[dict[str, str]]:
+        """All jobs that were submitted from folders in this clone, oldest first."""
+        records = self("scontrol", "-o", "show", "job").splitlines()
+        found = [dict(re.findall(r"(\w+)=(\S*)", record)) for record in records]
+        mine = [job for job in found if job.get("WorkDir", "").startswith(f"{clone.path}/")]
+        return sorted(mine, key=lambda job: int(job["JobId"]))
+
     def wait(self, what, condition, seconds=240):
         end = time.monotonic() + seconds
         while not condition():
@@ -85,8 +92,14 @@ class Slurm:
 class ClusterClone(Clone):
     """A clone whose Snakemake submits to the cluster."""
 
+    @property
+    def own_package(self) -> dict[str, str]:
+        """What has the command brodmann run from this clone: its tasks are here."""
+        return {"PYTHONPATH": str(self.path / "src")}
+
     def _command(self, *arguments, cores=None) -> list[str]:
-        profile = ["--profile", "profiles/slurm"]
+        # As it ships, but for how often the queue is looked at: these jobs take seconds.
+        profile = ["--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5"]
         return [sys.executable, "-m", "snakemake", *profile, *map(str, arguments)]
 
     def start(self, *arguments) -> subprocess.Popen:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import yaml
+from slurm_sites import play
 
 from brodmann.cli import main
 
@@ -12,6 +13,9 @@ from brodmann.cli import main
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "bin").mkdir()
+    # No SLURM that answers, whatever this machine has.
+    play("nowhere", tmp_path / "bin", monkeypatch)
     return tmp_path / "config" / "snakemake"
 
 
@@ -19,7 +23,8 @@ def test_a_copy_to_edit(root, home, capsys):
     assert main(["profile", "install", "slurm"]) == 0
     copy = home / "slurm" / "config.yaml"
     assert copy.read_text() == (root / "profiles/slurm/config.yaml").read_text()
-    assert f"{copy}: edit it for your site" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{copy}: edit it for your site" in out and "Not found out: partitions: sinfo" in out
 
 
 def test_an_edited_copy_is_kept(home, capsys):
@@ -32,6 +37,51 @@ def test_an_edited_copy_is_kept(home, capsys):
     assert copy.read_text() == "jobs: 3\n"
     assert main(["profile", "install", "slurm", "--force"]) == 0
     assert yaml.safe_load(copy.read_text())["executor"] == "slurm"
+    assert copy.with_name("config.yaml.old").read_text() == "jobs: 3\n"
+
+
+def test_a_site_fills_it_in(root, home, tmp_path, monkeypatch, capsys):
+    play("accounts", tmp_path / "bin", monkeypatch)
+    assert main(["profile", "install", "slurm", "--reservation", "course"]) == 0
+    out = capsys.readouterr().out
+    assert "account        biology" in out and "brodmann check --cluster" in out
+    text = (home / "slurm" / "config.yaml").read_text()
+    profile = yaml.safe_load(text)
+    assert profile["slurm-reservation"] == "course" and profile["jobs"] == 20
+    # What was chosen is in the lines of the examples: all else is as it ships.
+    kept = (root / "profiles/slurm/config.yaml").read_text().splitlines()
+    new = [line for line in text.splitlines() if line not in kept]
+    keys = {line.strip().partition(":")[0] for line in new}
+    assert keys >= {"slurm_partition", "slurm_account", "qos", "slurm-reservation", "jobs"}
+    rules = {rule for rule in keys if rule.endswith("_pass")} | {"check_model", "set-resources"}
+    assert keys - rules == {"slurm_partition", "slurm_account", "qos", "slurm-reservation", "jobs"}
+
+
+def test_a_dry_run_writes_nothing(home, tmp_path, monkeypatch, capsys):
+    play("kinds", tmp_path / "bin", monkeypatch)
+    assert main(["profile", "install", "slurm", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "GPU partition  gpu" in out and "executor: slurm" in out
+    assert not home.exists()
+    main(["profile", "install", "slurm"])
+    copy = home / "slurm" / "config.yaml"
+    before = copy.read_text()
+    capsys.readouterr()
+    # A plan for another partition shows what would change, and changes nothing.
+    assert main(["profile", "install", "slurm", "--dry-run", "--gpu-partition", "debug"]) == 0
+    changed = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "+-"]
+    assert "+  slurm_partition: \"'debug' if threads > 1 else 'cpu'\"" in changed
+    assert copy.read_text() == before
+    main(["profile", "install", "slurm", "--dry-run"])
+    assert "would not change" in capsys.readouterr().out
+
+
+def test_wishes_need_a_site_that_answers(home, capsys):
+    assert main(["profile", "install", "slurm", "--qos", "high"]) == 1
+    assert "nothing to choose from" in capsys.readouterr().err
+    assert main(["profile", "install", "local", "--qos", "high"]) == 1
+    assert "only slurm has partitions" in capsys.readouterr().err
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("name", ["default", "sulrm"])

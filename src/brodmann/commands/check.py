@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 
-from brodmann.commands.common import loaded, read_task, study_arguments
+from brodmann.commands.common import ROOT, loaded, positive, read_task, study_arguments
 from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
-from brodmann.errors import together
+from brodmann.errors import UserError, together
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.models import hub
 from brodmann.models.cache import Cache
@@ -27,6 +27,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="as after --configfile")
     says = "ask the Hugging Face hub, too: is it reached, are licences accepted"
     parser.add_argument("--online", action="store_true", help=says)
+    says = "send a short job to a node, too: does it see a GPU, the cache, these packages"
+    parser.add_argument("--cluster", action="store_true", help=says)
+    says = "with --cluster: as for snakemake (default: slurm)"
+    parser.add_argument("--profile", default="slurm", metavar="NAME", help=says)
+    says = "with --cluster: for that job, at most (default: 300)"
+    parser.add_argument("--wait", type=positive, default=300, metavar="SECONDS", help=says)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +54,23 @@ def run(options: argparse.Namespace) -> int:
     )
     if asking and not options.online:
         print(f"The hub was not asked for {', '.join(asking)}: 'brodmann check --online' does.")
+    if options.cluster:
+        try_cluster(study, options.profile, options.wait)
     return 0
+
+
+def try_cluster(study: Study, profile: str, wait_s: float) -> None:
+    """Send a job to a node and tell what it sees; an error if that is not what the study needs."""
+    from brodmann.pipeline.slurm import trial
+
+    gpus = any(study.gpus_of(name) for name in study.run_models)
+    snakefile = ROOT / "workflow" / "trial" / "Snakefile"
+    wanted = trial.Trial(profile, snakefile, study.execution.cache, int(gpus), wait_s)
+    node = trial.run(wanted, lambda state: print(state, flush=True))
+    told, problems = trial.verdict(node, wanted)
+    print(*told, sep="\n")
+    if problems:
+        raise UserError(*problems)
 
 
 def on_hub(study: Study) -> dict[str, Callable[[], object]]:

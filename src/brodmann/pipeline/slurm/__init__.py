@@ -1,0 +1,1 @@
+"""A SLURM site: what it offers, what a profile says of it, and a job that tries it."""
