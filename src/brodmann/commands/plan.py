@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from brodmann.capacity import resources
+from brodmann.capacity import resources, sharing
 from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
 from brodmann.config.study import Study
@@ -116,6 +116,8 @@ def table(found: ModelPlan, *, measured: bool = False) -> str:
     lines += [f"  {line}" for line in _resubmissions(found)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
+    if (gpus := max(found.gpus, entry.gpus)) > 1 and found.gpus:
+        lines.append(f"  models.{entry.name}: {sharing.advice(size, gpus)}")
     return "\n".join(lines)
 
 
