@@ -38,6 +38,14 @@ def summed(model: Any, value: int) -> int:
 
 
 @on_all_ranks
+def logits_of(model: Any) -> Any:
+    """The dtype of its logits."""
+    import torch
+
+    return model.hf(input_ids=torch.zeros((1, 2), dtype=torch.long)).logits.dtype
+
+
+@on_all_ranks
 def memory_ends(model: Any, on: tuple[int, ...]) -> None:
     import torch
 
@@ -111,8 +119,10 @@ def main(end: str) -> None:
     ranks.GRACE = 3.0
     with tempfile.TemporaryDirectory() as folder:
         options = {"directory": save_tiny(Path(folder), "llama"), "name": "m", "wanted": ()}
-        model = ranks.shared("cpu", 2, 2, {**options, "trust_remote_code": False})
+        model = ranks.shared("cpu", 2, 2, {**options, "dtype": "bfloat16"})
     assert summed(model, 10) == 21
+    # The head of a narrow model is wide here, too.
+    assert logits_of(model) == torch.float32
     for on in ((0,), (1,), (0, 1)):
         assert raised(torch.OutOfMemoryError, memory_ends, model, on) == "out of memory" or on == (
             1,

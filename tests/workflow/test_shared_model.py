@@ -47,14 +47,20 @@ def _is_number(cell):
 @pytest.mark.slow
 def test_every_stage_gives_the_numbers_of_one_process(tmp_path):
     alone, shared = (set_up_study(tmp_path / name) for name in ("alone", "shared"))
+    config = alone.config()
+    # What is chosen by its size must not hang on rounding.
+    config["models"][MODEL]["dtype"] = "float64"
+    alone.write_config(config)
     alone.snakemake(*TARGETS)
-    config = shared.config()
     config["models"][MODEL] |= {"gpus": 2, "parallel": "tensor"}
     config["execution"] = {"device": "cpu"}
     shared.write_config(config)
     shared.snakemake(*TARGETS)
     passes = [entry for entry in shared.ledger(MODEL) if entry["model_loads"]]
     assert {entry["stage"] for entry in passes} == set(STAGES)
+    logs = [path.read_text() for path in shared.path.glob(f"logs/{MODEL}/*_pass.log")]
+    assert len(logs) == len(STAGES) - 1  # the check runs layers in turn
+    assert all(f"{MODEL}, shared by 2 processes, loaded in" in log for log in logs)
     compared = 0
     for path in sorted((alone.path / "results" / MODEL).rglob("*")):
         if path.suffix not in (".json", ".safetensors", ".csv") or ".store" in path.parts:

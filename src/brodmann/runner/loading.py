@@ -75,7 +75,8 @@ def load(
         model = load_model(**options)
     else:
         model = ranks.shared(study.execution.device, shares, threads, options)
-    log.info("%s loaded in %.1f s", name, watch.seconds)
+    among = f", shared by {shares} processes," if shares > 1 else ""
+    log.info("%s%s loaded in %.1f s", name, among, watch.seconds)
     return model
 
 
