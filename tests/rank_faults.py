@@ -91,6 +91,17 @@ def leaves_the_others_waiting(model: Any) -> None:
 
 
 @on_all_ranks
+def leaves_the_leader_waiting(model: Any) -> None:
+    """The other rank fails where the leader waits for it."""
+    import torch
+    import torch.distributed as dist
+
+    if rank() == 1:
+        raise torch.OutOfMemoryError("out of memory")
+    dist.all_reduce(torch.zeros(1))
+
+
+@on_all_ranks
 def killed(model: Any) -> None:
     """The other rank is killed where the leader waits for it."""
     import torch
@@ -139,6 +150,8 @@ def main(end: str) -> None:
         says = raised(UserError, leaves_the_others_waiting, model)
         assert "execution.batch_tokens" in says, says
         assert raised(UserError, summed, model, 1) == says
+    elif end == "alone":
+        leaves_the_leader_waiting(model)
     elif end == "killed":
         says = raised(UserError, killed, model)
         assert says.startswith("models.m: rank 1 was killed (SIGKILL)"), says

@@ -17,7 +17,7 @@ from typing import Any
 os.environ["HF_HUB_OFFLINE"] = "1"
 RANKS = 2
 # Of the largest number that is compared. Of narrow dtypes log-probabilities are compared alone.
-TOLERANCE = {"float64": 1e-5, "bfloat16": 0.1}
+TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "bfloat16": 0.1}
 
 
 def main(families: list[str]) -> None:

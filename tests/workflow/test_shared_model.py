@@ -47,11 +47,8 @@ def _is_number(cell):
 @pytest.mark.slow
 def test_every_stage_gives_the_numbers_of_one_process(tmp_path):
     alone, shared = (set_up_study(tmp_path / name) for name in ("alone", "shared"))
-    config = alone.config()
-    # What is chosen by its size must not hang on rounding.
-    config["models"][MODEL]["dtype"] = "float64"
-    alone.write_config(config)
     alone.snakemake(*TARGETS)
+    config = shared.config()
     config["models"][MODEL] |= {"gpus": 2, "parallel": "tensor"}
     config["execution"] = {"device": "cpu"}
     shared.write_config(config)

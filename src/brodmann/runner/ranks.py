@@ -44,6 +44,7 @@ GRACE = 20.0
 # Seconds that a layer's sum may be waited for: files are read at different speeds.
 _TIMEOUT = 1800.0
 _AGAIN = "the log says more; run the same command again: what is finished is kept"
+_LESS = "set a smaller execution.batch_tokens, or more gpus"
 # What a pickle holds most of.
 _PLAIN = frozenset({int, float, str, bool, type(None), tuple, list, dict, bytes})
 DONE, MEMORY, ERROR, ENDED = "done", "out of memory", "error", "ended"
@@ -226,8 +227,7 @@ class Ranks:
             self._broken = UserError.at(self.where, ends[0].text, _AGAIN)
         elif None in replies:
             what = "one of its ranks failed (out of memory?) while the others went on"
-            fix = "set a smaller execution.batch_tokens, or more gpus"
-            self._broken = UserError.at(self.where, what, fix)
+            self._broken = UserError.at(self.where, what, _LESS)
         if self._broken is not None:
             raise self._broken
         failed = [reply for reply in replies if reply is not None and reply.kind != DONE]
@@ -338,7 +338,7 @@ class Follower:
             self._replies.put(reply)
             if reply.kind != DONE:
                 # The leader may wait for this rank within a layer, where no exception reaches it.
-                self._alarm = threading.Timer(2 * GRACE, self._end_the_job, [reply.text])
+                self._alarm = threading.Timer(2 * GRACE, self._end_the_job, [reply])
                 self._alarm.daemon = True
                 self._alarm.start()
             if reply.kind == ENDED:
@@ -353,10 +353,13 @@ class Follower:
             return f"rank {self.rank} ended with exit code {code}"
         return f"rank {self.rank} was killed ({signal.Signals(-code).name})"
 
-    def _end_the_job(self, text: str) -> None:
+    def _end_the_job(self, reply: Reply) -> None:
         if self._closing:
             return
-        error = UserError.at(self.where, text, _AGAIN)
+        what, fix = reply.text, _AGAIN
+        if reply.kind == MEMORY:
+            what, fix = f"rank {self.rank} ran out of memory", _LESS
+        error = UserError.at(self.where, what, fix)
         print(f"ERROR: {error}", file=sys.stderr, flush=True)
         os._exit(1)
 
