@@ -68,7 +68,8 @@ class ModelPlan:
         """What to change in the model's entry; nothing if it is fine as it is."""
         asked, needed = self.entry.gpus, self.gpus
         if needed > asked:
-            return f"set device_map: auto and gpus: {needed}"
+            more = "" if self.entry.parallel == "tensor" else "device_map: auto and "
+            return f"set {more}gpus: {needed}"
         if 0 < needed < asked:
             return f"gpus: {needed} would do"
         return ""

@@ -135,8 +135,8 @@ def table(
     head += [*(["shards"] if shards else []), "mem_mb", "runtime"]
     rows = [head + (["predicted", "measured"] if measured else [])]
     for stage in found.stages:
-        memory, sharing = stage.memory, shards.get(stage.stage, 1)
-        runtime = resources.runtime_minutes(stage.time.of(sharing), limit=found.job_minutes)
+        memory, jobs = stage.memory, shards.get(stage.stage, 1)
+        runtime = resources.runtime_minutes(stage.time.of(jobs), limit=found.job_minutes)
         row = [
             stage.stage,
             _show(memory.least),
@@ -144,7 +144,7 @@ def table(
             _show(memory.gathered),
             str(stage.gpus),
             spoken(60 * stage.time.minutes),
-            *([str(sharing)] if shards else []),
+            *([str(jobs)] if shards else []),
             str(stage.mem_mb),
             f"{runtime} min",
         ]
@@ -164,6 +164,8 @@ def table(
     lines += [f"  {line}" for line in _resubmissions(found, shards)]
     if found.advice:
         lines.append(f"  models.{entry.name}: {found.advice}")
+    if (gpus := max(found.gpus, entry.gpus)) > 1 and found.gpus:
+        lines.append(f"  models.{entry.name}: {sharing.advice(size, gpus)}")
     return "\n".join(lines)
 
 

@@ -26,7 +26,8 @@ below, never the values of `config.yaml`. `--config key=value` is laid over eith
 `brodmann check` reads the config and every task it selects, and reports all problems at once.
 
 Changing a value recomputes what depends on it and nothing else. `execution`, `device_map`,
-`max_memory`, `gpus` and `attn_implementation` say how it runs: they change no result and recompute nothing.
+`max_memory`, `gpus`, `parallel` and `attn_implementation` say how it runs: they change no result and
+recompute nothing.
 """
 
 

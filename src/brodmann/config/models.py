@@ -98,7 +98,12 @@ class ModelKeys(Section):
     """With device_map: auto, how much of each device a model's weights may take, e.g. {"0": 70GiB, cpu:
     200GiB}; the rest goes to the next device, then to cpu, then to disk. Never changes results."""
     gpus: Count = 1
-    """GPUs that a job of this model takes; more than one needs a device_map. Never changes results."""
+    """GPUs that a job of this model takes; more than one needs a device_map, or parallel: tensor. Never
+    changes results."""
+    parallel: Literal["layers", "tensor"] = "layers"
+    """How several GPUs share the model: layers gives each some of the layers, by device_map, and they compute
+    in turn; tensor gives each a share of every layer, and they compute at the same time, in some families
+    (docs/large-models.md). Never changes results."""
     attn_implementation: Text | None = None
     """Passed to transformers (sdpa, eager, flash_attention_2, ...). How it runs, not what it computes."""
 
@@ -108,9 +113,16 @@ class ModelKeys(Section):
         path = ("models", name)
         if self.revision is not None and kind not in ("hf", ""):
             here.problem((*path, "revision"), f"has no meaning for a {kind}: source", "remove it")
-        if self.gpus > 1 and self.device_map is None:
+        tensor = self.parallel == "tensor"
+        if self.gpus > 1 and self.device_map is None and not tensor:
             what = "several GPUs need a device_map, which spreads the model over them"
-            here.problem((*path, "gpus"), what, "set device_map: auto")
+            here.problem((*path, "gpus"), what, "set device_map: auto, or parallel: tensor")
+        if tensor and self.device_map is not None:
+            what = "every GPU has a share of every layer with parallel: tensor"
+            here.problem((*path, "device_map"), what, "remove it, or set parallel: layers")
+        if tensor and self.gpus == 1:
+            what = "tensor shares a model among several GPUs, and gpus is 1"
+            here.problem((*path, "parallel"), what, "set gpus to their number")
         if self.max_memory and self.device_map is None:
             what = "has no meaning without a device_map"
             here.problem((*path, "max_memory"), what, "set device_map: auto")

@@ -19,6 +19,7 @@ from torch import nn
 from brodmann.models import products
 from brodmann.models.placement import resident
 from brodmann.models.precision import HEAD_CHUNK, NARROW
+from brodmann.models.split import whole
 
 
 class WideLinear(nn.Linear):
@@ -51,7 +52,7 @@ def head_product(hf: Any, rows: torch.Tensor) -> torch.Tensor | None:
     if head is None:
         return None
     with resident(head):
-        weight = head.weight.detach()
+        weight = whole(head.weight.detach())
         return _product(rows.float().to(weight.device), weight)
 
 

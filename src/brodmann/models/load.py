@@ -31,6 +31,7 @@ from brodmann.models.architecture import (
 from brodmann.models.broken_package import broken_package
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
+from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.sites import HEADS, SITES
 
@@ -90,7 +91,8 @@ class LoadedModel:
     """A model ready to be measured: evaluation mode, no gradients for its parameters.
 
     ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights. ``missing``: sites
-    that this model has not, and why; nobody wanted them when it was loaded.
+    that this model has not, and why; nobody wanted them when it was loaded. ``ranks``: the processes that it
+    is shared with, where this one leads them (``runner.ranks``).
     """
 
     name: str
@@ -100,6 +102,7 @@ class LoadedModel:
     architecture: Architecture
     widths: UnitWidths
     missing: Mapping[str, Problem] = field(default_factory=dict)
+    ranks: Any = None
 
     @property
     def n_layers(self) -> int:
@@ -228,6 +231,7 @@ def load_model(
     units: Mapping[str, str] | None = None,
     allow_pickle: bool = False,
     wanted: Collection[str] = SITES,
+    shares: int = 1,
 ) -> LoadedModel:
     """Load the checkpoint in ``directory`` (config, tokenizer, safetensors) as model ``name``.
 
@@ -236,14 +240,17 @@ def load_model(
     ``max_memory`` says how much of each device it may take. ``offload_folder`` is for weights that are
     to be offloaded to disk and cannot be read from the checkpoint as they are.
     ``units``: see ``architecture_for``. ``wanted``: the sites that the model must have; it may lack others.
+    ``shares``: how many processes load the model at the same time, each its share of every layer.
     Every error names the key of ``models.{name}`` to change.
     """
     directory = Path(directory)
     where = f"models.{name}"
     _check_folder(directory, where)
-    chosen = placement(device_map, device, max_memory)
+    chosen = placement(device_map, device, max_memory) if shares == 1 else {}
     torch_dtype = _torch_dtype(dtype, where)
     import_model_code()
+    if shares > 1:
+        chosen = sharing(shares)
     tokenizer = load_tokenizer(directory, where, trust_remote_code)
     hf = _load_weights(
         directory,
@@ -255,7 +262,9 @@ def load_model(
         **({"offload_folder": str(offload_folder)} if offload_folder else {}),
         **({"attn_implementation": attn_implementation} if attn_implementation else {}),
     )
-    if "device_map" not in chosen:
+    if shares > 1:
+        compute_locally(hf)
+    elif "device_map" not in chosen:
         hf.to(find_device(device))
     return wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
 
@@ -288,6 +297,7 @@ def wrap_model(
     # It lists every class it knows when a model brings its own code.
     with _without_log("transformers.pipelines.base", "is not supported for"):
         nn = view_of(hf, tokenizer)
+    keep_shares(nn)
     model = LoadedModel(name, nn, hf, tokenizer, architecture, widths, sites.missing)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)

@@ -2,9 +2,9 @@
 
 Half of the time that transformers' model code takes to import goes to torch's compiler, its
 distributed tensors and scipy's optimisers. transformers has them for compiled, sharded and
-object-detection models; brodmann runs one process, eagerly, on language models. A job is short, and
-would pay these seconds each time. No number changes by leaving them out, and whoever asks for them
-later gets them.
+object-detection models; brodmann runs one process, eagerly, on language models, unless several share
+one. A job is short, and would pay these seconds each time. No number changes by leaving them out, and
+whoever asks for them later gets them.
 """
 
 from __future__ import annotations

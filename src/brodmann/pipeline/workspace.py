@@ -28,7 +28,7 @@ from brodmann.tasks.domains import PUBLISHED, known
 
 DEFAULT_CONFIG = "config.yaml"
 # Keys of a model entry that say how it runs, not what it computes.
-_HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "attn_implementation")
+_HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "parallel", "attn_implementation")
 # Version of what manifests hold: where it is raised, passes run again, and find their records.
 _MANIFEST = 2
 

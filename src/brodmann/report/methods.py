@@ -39,7 +39,7 @@ _CITED = re.compile(r"\[(@[^\]]+)\]")
 _SETTINGS = "## Settings"  # what follows is the user's own text
 # Keys that say how a study is run, not what it computes.
 _HOW_IT_RUNS = {"execution", "results_from"}
-_HOW_IT_RUNS |= {"device_map", "max_memory", "gpus", "attn_implementation"}
+_HOW_IT_RUNS |= {"device_map", "max_memory", "gpus", "parallel", "attn_implementation"}
 
 
 def write_methods(

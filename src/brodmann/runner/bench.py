@@ -41,7 +41,8 @@ class Bench:
     @classmethod
     def opener(cls, study: Study, name: str, record_file: str, threads: int) -> Callable[[], Bench]:
         """Loads a model of the study and sets it up, when it is called."""
-        return lambda: cls(study, load(study, name, WeightsRecord.read(record_file), threads))
+        record = WeightsRecord.read(record_file)
+        return lambda: cls(study, load(study, name, record, threads, together=True))
 
     @property
     def batch_tokens(self) -> int | None:

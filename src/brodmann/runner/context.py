@@ -18,6 +18,7 @@ import torch
 from brodmann.models.load import LoadedModel
 from brodmann.runner import cache_trial
 from brodmann.runner.encode import Ids
+from brodmann.runner.ranks import on_all_ranks
 
 # Model -> whether its cache works.
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
@@ -39,7 +40,8 @@ class Context:
 class Reader:
     """Runs tokens through a model, going on from a context."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, caches: bool | None = None) -> None:
+        """``caches``: whether it keeps KV caches; None to find out whether they work."""
         self.model = model
         self.forward_passes = 0
         self._may_cache = _accepts(model.hf, "use_cache")
@@ -47,11 +49,7 @@ class Reader:
         trunk = getattr(model.hf, model.hf.base_model_prefix, model.hf)
         told = trunk is not model.hf and _accepts(trunk, "logits_to_keep")
         self.keeps_logits = _accepts(model.hf, "logits_to_keep") and not told
-        self.caches = cache_trial.may_be_kept(model)
-        if self.caches:
-            if model.hf not in _VERDICTS:
-                _VERDICTS[model.hf] = cache_trial.passes(self)
-            self.caches = _VERDICTS[model.hf]
+        self.caches = cache_works(model) if caches is None else caches
 
     def tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
         """Rows of equal length on the model's device: int64 [rows, length]."""
@@ -104,6 +102,15 @@ class Reader:
         elif self._may_cache or self.caches:
             options["use_cache"] = False
         return options
+
+
+@on_all_ranks
+def cache_works(model: LoadedModel) -> bool:
+    """Whether a model's KV cache may be used: tried once."""
+    if model.hf not in _VERDICTS:
+        kept = cache_trial.may_be_kept(model)
+        _VERDICTS[model.hf] = kept and cache_trial.passes(Reader(model, caches=True))
+    return _VERDICTS[model.hf]
 
 
 def _accepts(module: torch.nn.Module, option: str) -> bool:

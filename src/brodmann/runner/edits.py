@@ -11,7 +11,7 @@ nested: the inner one works on what the outer one has left.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import module_at
+from brodmann.runner.ranks import Share, entered
 from brodmann.sites import INPUT, SITES
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def edited(
     amounts = np.asarray(0.0 if amount is None else amount, dtype=np.float64)
     if amounts.ndim and amounts.shape != shape:
         raise UserError.at("amount", f"is {list(amounts.shape)}, {model.name} has {list(shape)}")
-    with ExitStack() as hooks:
-        for layer, own in layers.items():
-            values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
-            places = [unit * size + part for unit in own for part in range(size)]
-            each = np.repeat(values, size)
-            hooks.enter_context(_changed(model, site, layer, places, how, each))
+    changes = {}
+    for layer, own in layers.items():
+        values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
+        places = np.add.outer(np.array(own) * size, np.arange(size)).ravel()
+        changes[layer] = places, np.repeat(values, size)
+    with entered(_changed, model, site, how, changes):
         yield
 
 
@@ -91,38 +92,48 @@ def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, lis
 
 @contextmanager
 def _changed(
-    model: LoadedModel, site: str, layer: int, places: list[int], how: str, amounts: np.ndarray
+    model: LoadedModel, site: str, how: str, changes: Mapping[int, tuple[np.ndarray, np.ndarray]]
 ) -> Iterator[None]:
-    place = torch.tensor(places, dtype=torch.long)
-    given = torch.from_numpy(amounts)
-    on_device: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, torch.Tensor]] = {}
+    """``changes``: layer -> (dimensions, amounts) of the site."""
+    with ExitStack() as hooks:
+        for layer, (places, amounts) in changes.items():
+            module = module_at(model.hf, model.architecture.blocks)[layer]
+            if SITES[site].named:
+                module = module_at(module, getattr(model.architecture, site))
+            edit = _Change(how, model.width(site), places, amounts)
+            hooks.callback(_hook(module, edit, before=SITES[site].side == INPUT).remove)
+        yield
 
-    def edit(value: torch.Tensor) -> torch.Tensor:
-        # Units are the last dimension in every layout, and every position gets the same.
-        key = (value.device, value.dtype)
-        if key not in on_device:
+
+class _Change:
+    """Changes some dimensions of a site's values [..., width], alike at every position."""
+
+    def __init__(self, how: str, width: int, places: np.ndarray, amounts: np.ndarray) -> None:
+        self.how, self.width = how, width
+        self._given = torch.from_numpy(places), torch.from_numpy(amounts)
+        self._on_device: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __call__(self, value: torch.Tensor) -> torch.Tensor:
+        # Units are the last dimension in every layout.
+        key = (value.device, value.dtype, value.shape[-1])
+        if key not in self._on_device:
             # A factor like 1.02 is rounded once, to what the products are computed in.
             dtype = torch.float32 if value.dtype.itemsize < 4 else value.dtype
-            on_device[key] = place.to(value.device), given.to(dtype).to(value.device)
-        index, new = on_device[key]
+            place, given = self._given
+            if not (share := Share.of(self.width, value)).all:
+                which, place = share.own(place)
+                given = given[which]
+            self._on_device[key] = place.to(value.device), given.to(dtype).to(value.device)
+        index, new = self._on_device[key]
         # A copy: the module may hand on a view of something that others read.
         value = value.clone()
-        if how == "multiply":
+        if self.how == "multiply":
             value[..., index] = (value[..., index] * new).to(value.dtype)
-        elif how == "add":
+        elif self.how == "add":
             value[..., index] = (value[..., index] + new).to(value.dtype)
         else:
             value[..., index] = new.to(value.dtype)
         return value
-
-    module = module_at(model.hf, model.architecture.blocks)[layer]
-    if SITES[site].named:
-        module = module_at(module, getattr(model.architecture, site))
-    handle = _hook(module, edit, before=SITES[site].side == INPUT)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _hook(module: Any, edit: Callable[[torch.Tensor], torch.Tensor], *, before: bool) -> Any:

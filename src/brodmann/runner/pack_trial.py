@@ -18,6 +18,7 @@ import torch
 
 from brodmann.runner import cache_trial
 from brodmann.runner.queries import Query, Read, Scores, Start
+from brodmann.runner.ranks import on_all_ranks
 from brodmann.runner.trees import Tree
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _SKIPS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
 _BRANCH, _TOKENS = 4, 200
 
 
+@on_all_ranks
 def refusal(model: LoadedModel) -> str:
     """Why a model takes no packs; nothing if it does."""
     if model.hf not in _VERDICTS:
@@ -48,6 +50,7 @@ def refusal(model: LoadedModel) -> str:
     return _VERDICTS[model.hf]
 
 
+@on_all_ranks
 def skips(model: LoadedModel) -> bool:
     """Whether the blocks above go on from what those below have put out, and from nothing else of them.
 

@@ -24,6 +24,7 @@ import torch
 from brodmann.models.architecture import module_at
 from brodmann.runner.cache_trial import new_cache
 from brodmann.runner.queries import Answer, Past, Query
+from brodmann.runner.ranks import on_all_ranks
 from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout
 
@@ -69,6 +70,8 @@ class PackedPast(Past):
 class Packed:
     """Runs queries as packs on one model."""
 
+    stays = True
+
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         path = model.architecture.head
@@ -79,6 +82,7 @@ class Packed:
         self._kept: WeakKeyDictionary[Tree, _Laid] = WeakKeyDictionary()
         self._block_puts_out_tuple: bool | None = None
 
+    @on_all_ranks
     def run(self, query: Query) -> Answer:
         """Everything that is asked, in one forward pass (and one backward pass)."""
         laid = self._laid(query)
@@ -96,11 +100,13 @@ class Packed:
                 self._trace(inputs, taken, packs)
             else:
                 self._trunk(**inputs, **options)
+        taken.put_together()
         answer = taken.answer
         if query.keep:
             answer.past = PackedPast(query.tree, cache, laid.layout, laid.ancestry)
         return answer
 
+    @on_all_ranks
     def narrowed(self, past: Past, nodes: Iterable[int]) -> tuple[Past, np.ndarray]:
         """See ``Engine.narrowed``."""
         assert isinstance(past, PackedPast)

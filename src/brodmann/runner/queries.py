@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
@@ -106,6 +107,7 @@ class Query:
 class Past:
     """A tree that has been read: what the engine needs to go on from it."""
 
+    stays: ClassVar[bool] = True
     tree: Tree
 
 

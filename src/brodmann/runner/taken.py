@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from brodmann.runner.queries import FEATURES, Answer, Edit, Place, Query, Read
+from brodmann.runner.ranks import Share
 from brodmann.sites import SITES
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Taken:
                 self._reads.setdefault((read.site, layer), []).append(number)
         self._watches = set(() if query.gradient is None else query.gradient.places)
         self._watched: dict[Place, torch.Tensor] = {}
+        self._shares: dict[Place, Share] = {}
+        self._widths: dict[str, int] = {}
         self._metric: torch.Tensor | None = None
         self._found: deque[tuple[Any, torch.device, tuple[torch.Tensor, torch.Tensor]]] = deque(
             maxlen=4
@@ -51,6 +55,9 @@ class Taken:
         """All sites that are touched, in the order in which the model runs them."""
         places = self._edits.keys() | self._reads.keys() | self._watches
         order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
+        self._widths = {
+            site: model.hidden_size if site == FEATURES else model.width(site) for site, _ in order
+        }
         return [
             (place, model.features() if place[0] == FEATURES else model.module(*place))
             for place in order
@@ -70,14 +77,16 @@ class Taken:
     def touch(self, place: Place, site: UnitSite) -> None:
         """Within a trace: edit a site, then watch it, then read it."""
         value = site.get()
+        share = self._shares[place] = Share.of(self._widths[place[0]], value)
         edits, watched = self._edits.get(place, ()), place in self._watches
         if edits:
             value = value.clone()
             for edit in edits:
-                given = edit.values.to(value.device, value.dtype)
-                at: tuple[torch.Tensor, ...] = self.at(edit.nodes, value.device)
-                if edit.dimensions is not None:
-                    at = (*at, edit.dimensions.to(value.device))
+                own = _of_share(edit, share)
+                given = own.values.to(value.device, value.dtype)
+                at: tuple[torch.Tensor, ...] = self.at(own.nodes, value.device)
+                if own.dimensions is not None:
+                    at = (*at, own.dimensions.to(value.device))
                 value[at] = given
         if watched:
             if not value.requires_grad:
@@ -88,7 +97,24 @@ class Taken:
             site.set(value.clone() if watched and site.side == "output" else value)
         for number in self._reads.get(place, ()):
             read = self.query.reads[number]
+            if not share.all:  # which units are read is told when they are together
+                read = replace(read, units=None)
             self.answer.reads[number][place[1]] = self._read(value.detach(), read, place[1])
+
+    def put_together(self) -> None:
+        """After the run: what each rank of a shared model has found of its own units."""
+        for read, found in zip(self.query.reads, self.answer.reads, strict=True):
+            for layer, value in found.items():
+                share = self._shares[read.site, layer]
+                if share.all:
+                    continue
+                found[layer] = whole = share.whole(value)
+                if read.units is not None:
+                    units = torch.as_tensor(read.units[layer], device=whole.device)
+                    found[layer] = whole[:, units]
+        for kept in (self.answer.values, self.answer.gradients):
+            for place, value in kept.items():
+                kept[place] = self._shares[place].whole(value)
 
     def _read(self, value: torch.Tensor, read: Read, layer: int) -> torch.Tensor:
         """What a read keeps of a site's value: a copy, as some models go on to change it in place."""
@@ -136,6 +162,18 @@ class Taken:
             at = self.at(asked.nodes, gradient.device)
             self.answer.values[place] = self._watched[place].detach()[at].float()
             self.answer.gradients[place] = gradient[at].float()
+
+
+def _of_share(edit: Edit, share: Share) -> Edit:
+    """What a rank does of an edit, within its share."""
+    if share.all:
+        return edit
+    if edit.dimensions is None:
+        own = slice(share.first, share.first + share.here)
+        return replace(edit, values=edit.values[:, own])
+    which, dimensions = share.own(edit.dimensions)
+    nodes, values = (part[which.to(part.device)] for part in (edit.nodes, edit.values))
+    return replace(edit, nodes=nodes, dimensions=dimensions, values=values)
 
 
 def log_probabilities(

@@ -51,6 +51,8 @@ class Layout:
 class Tree:
     """Grows by rows; a node is a number that stays valid until it is taken back."""
 
+    stays = True  # see runner.ranks
+
     def __init__(self, past: Tree | None = None, lane_nodes: int | None = None) -> None:
         """``lane_nodes``: from how many nodes on a new row opens a new lane (not beside a past, whose lanes
         are kept); None for a single lane."""

@@ -19,6 +19,7 @@ import torch
 from brodmann.runner.context import Reader
 from brodmann.runner.encode import Ids
 from brodmann.runner.queries import Answer, Edit, Gradient, Past, Query, Read, Scores
+from brodmann.runner.ranks import on_all_ranks
 from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout, Tree
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 class Unrolled:
     """Runs queries row by row on one model."""
 
+    stays = True
+
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
         self.reader = Reader(model)
@@ -38,6 +41,7 @@ class Unrolled:
         """So far."""
         return self.reader.forward_passes
 
+    @on_all_ranks
     def run(self, query: Query, batch_tokens: int) -> Answer:
         """Everything that is asked, batch by batch. Blocks below ``query.start`` are run all the same."""
         whole = _Whole(query)
@@ -62,6 +66,7 @@ class Unrolled:
                     taken.differentiate()
                 else:
                     tracer.stop()
+            taken.put_together()
             part.give(taken.answer)
         if query.keep:
             whole.answer.past = Past(query.tree)

@@ -22,8 +22,11 @@ from brodmann.models.architecture import module_at
 from brodmann.models.head import head_product
 from brodmann.models.load import LoadedModel
 from brodmann.models.placement import resident
+from brodmann.models.split import whole
+from brodmann.runner.ranks import on_all_ranks
 
 
+@on_all_ranks
 def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.ndarray:
     """Share of every neuron's write vector on ``units`` (layer, dimension): float32 [layers, neurons].
 
@@ -67,8 +70,7 @@ def promoted(
     """
     tokens = len(model.tokenizer)
     for layer, unit in units:
-        vector = write_vector(model, layer, unit)
-        logits = None if vector is None else _through_the_head(model, vector)
+        logits = _logits_of(model, layer, unit)
         if logits is None:
             yield Promoted(layer, unit, [], [])
             continue
@@ -85,6 +87,14 @@ def promoted(
         yield Promoted(layer, unit, raised, lowered)
 
 
+@on_all_ranks
+def _logits_of(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
+    """Those of a neuron's write vector; None without one, or without a plain LM head."""
+    vector = write_vector(model, layer, unit)
+    return None if vector is None else _through_the_head(model, vector)
+
+
+@on_all_ranks
 def write_vector(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
     """float32 [hidden]: what a neuron of activation 1 adds to the residual stream."""
     path = f"{model.architecture.blocks}.{layer}.{model.architecture.mlp_hidden}"
@@ -121,4 +131,4 @@ def _output_projection(model: LoadedModel, module: torch.nn.Module) -> torch.Ten
     if isinstance(module, Conv1D):
         weight = weight.T
     expected = (model.hidden_size, model.neurons_per_layer)
-    return weight.detach() if tuple(weight.shape) == expected else None
+    return whole(weight.detach()) if tuple(weight.shape) == expected else None

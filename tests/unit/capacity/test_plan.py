@@ -261,6 +261,8 @@ def test_gpus_and_advice(study_of):
     assert large.gpus == 2
     assert large.advice == "set device_map: auto and gpus: 2"
     assert "models.m: set device_map: auto and gpus: 2" in table(large)
+    assert "2 GPUs have the rate of one with their layers in turn" in table(large)
+    assert "layers in turn" not in table(small)
     (spread,) = plan(study_of(LARGE, device_map="auto", gpus=2), ["m"])
     assert spread.advice == ""
     (generous,) = plan(study_of(LARGE, device_map="auto", gpus=4), ["m"])

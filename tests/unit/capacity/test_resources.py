@@ -234,3 +234,13 @@ def test_gpus(root, tmp_path):
 def test_several_gpus_need_a_device_map(root, tmp_path):
     with pytest.raises(UserError, match="several GPUs need a device_map"):
         study(root, tmp_path, models={"m": {"source": "hf:org/name", "gpus": 2}})
+
+
+def test_two_ways_to_share_a_model(root, tmp_path):
+    entry = {"source": "hf:org/name", "parallel": "tensor"}
+    found = study(root, tmp_path, models={"m": {**entry, "gpus": 2}})
+    assert (found.gpus_of("m"), found.model("m").parallel) == (2, "tensor")
+    with pytest.raises(UserError, match="gpus is 1"):
+        study(root, tmp_path, models={"m": entry})
+    with pytest.raises(UserError, match="device_map: every GPU has a share"):
+        study(root, tmp_path, models={"m": {**entry, "gpus": 2, "device_map": "auto"}})

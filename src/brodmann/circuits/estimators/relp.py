@@ -62,7 +62,9 @@ class Relp(Patching):
 
     def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
         """See ``Estimator``."""
-        with relevance_rules(run.model):
+        from brodmann.runner.ranks import entered
+
+        with entered(relevance_rules, run.model):
             return super().contributions(run, chunk)
 
 
@@ -229,7 +231,9 @@ class _MLP:
         put_out = [self.before.pop(place) for place in sorted(self.before)]
         if not neurons.requires_grad:
             return None
-        factors = [part for value in put_out for part in value.split(self.neurons, dim=-1)]
+        # Of a model that is shared by several processes, these are a rank's own neurons.
+        width = neurons.shape[-1]
+        factors = [part for value in put_out for part in value.split(width, dim=-1)]
         signs = neurons.detach().sign()
         for factor in factors:
             signs = signs * factor.detach().sign()
