@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from brodmann.capacity import resources
+from brodmann.capacity import resources, sharing
 from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
 from brodmann.capacity.wall import jobs_of, shards_of, wall_minutes
 from brodmann.commands.common import ROOT, loaded, number, study_arguments
