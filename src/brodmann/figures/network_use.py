@@ -77,8 +77,7 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
     cells, left, line = [], 0.0, 0
     for piece in pieces:
         shown = _drawable(visible(piece.text))
-        # The width of a text leaves out the spaces around it.
-        wide = style.text_width(f".{shown}.") - style.text_width("..") + 0.012
+        wide = _wide(shown) + 0.012
         if left and left + wide > width:
             left, line = 0.0, line + 1
         cells.append((left, line, wide, shown))
@@ -86,6 +85,11 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
         if "\n" in piece.text:
             left, line = 0.0, line + 1
     return cells
+
+
+def _wide(text: str) -> float:
+    """Its width in inches with the spaces around it, which ``text_width`` leaves out."""
+    return style.text_width(f".{text}.") - style.text_width("..")
 
 
 def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
@@ -107,7 +111,10 @@ def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
             x0, y0 = box[0]
             hover.box(axes, (x0, y0, x0 + part, y0 + _LINE), f"{piece.text.strip()}: {value:.2f}")
         faint = "#777777" if piece.special else "black"
-        axes.text(left + 0.006, y + 0.75 * _LINE, shown, color=faint)
+        # Browsers drop spaces at the start of a text, so that it is set after them.
+        word = shown.lstrip(" ")
+        before = _wide(shown[: len(shown) - len(word)])
+        axes.text(left + before + 0.006, y + 0.75 * _LINE, word, color=faint)
 
 
 def _drawable(text: str) -> str:

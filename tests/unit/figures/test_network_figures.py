@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.font_manager import findfont, get_font
 
 from brodmann.comparison.stages.maps import COLUMNS
 from brodmann.figures.draw import draw_family
@@ -156,6 +157,24 @@ def test_courses_say_their_values_and_mark_what_is_below_zero(tmp_path):
     save_example(pieces, courses, "a title", str(tmp_path / "course"))
     assert titles(tmp_path / "course.svg") == ["one: 0.50", "two: -1.00", "three: -0.10"]
     assert (tmp_path / "course.png").is_file()
+
+
+def test_words_of_a_course_stand_apart_without_spaces_at_their_start():
+    """Browsers drop such spaces: the words are set one space after the end of the word before."""
+    figure = draw_example(
+        [Piece("one"), Piece(" two"), Piece("three"), Piece("  \t")],
+        [Course("network 0", "", np.arange(4.0))],
+        title="",
+    )
+    [axes] = figure.axes
+    words = axes.texts[2:]  # after the heading and its note
+    assert [word.get_text() for word in words] == ["one", "two", "three", "\N{RIGHTWARDS ARROW TO BAR}"]
+    boxes = [patch.get_x() for patch in axes.patches]
+    ahead = [word.get_position()[0] - box for word, box in zip(words, boxes, strict=True)]
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(7, 72)
+    space = font.load_char(ord(" ")).linearHoriAdvance / 65536 / 72
+    assert np.allclose(np.subtract(ahead, ahead[0]), [0, space, 0, 2 * space], atol=0.1 * space)
 
 
 def test_edits_and_connections_say_their_values(tmp_path):
