@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from brodmann.figures import style
+from brodmann.numerals import minus, power_of_ten
 from brodmann.tasks.catalogue import domain_of
 
 
@@ -106,7 +108,7 @@ def number_cells(
         if np.isfinite(value):
             face = image.cmap(image.norm(value if faces is None else faces[place]))[:3]
             colour = style.text_colour(face)
-            axes.text(*place[::-1], text(value), ha="center", va="center", color=colour)
+            axes.text(*place[::-1], minus(text(value)), ha="center", va="center", color=colour)
 
 
 def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
@@ -150,15 +152,17 @@ def size_axis(axes: Axes, percents: Sequence[float]) -> None:
 def wide_scale(axis: Axis, values: Sequence[float]) -> None:
     """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
 
-    Ticks are numbers with commas, from a million on powers of ten.
+    Ticks are numbers with commas, or powers of ten where the axis reaches a million.
     """
-    if len(values) and 0 < 10 * min(values) < max(values):
+    log = bool(len(values)) and 0 < 10 * min(values) < max(values)
+    if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    else:
-        axis.set_major_formatter("{x:,.6g}")
 
+    def shown(value: float, _: int) -> str:
+        large = axis.get_view_interval()[1] >= 1e6
+        if large and log:
+            return power_of_ten(round(math.log10(value)))
+        return f"{value:,.0f}" if large else f"{value:,.6g}"
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+    axis.set_major_formatter(FuncFormatter(shown))
