@@ -115,7 +115,10 @@ def test_all_text_is_escaped(tmp_path, template):
 def test_rows_of_a_table_wider_than_a_phone_are_cards_there(tmp_path, template):
     """Every cell says its column, the last one, too; a caption is as wide as what is seen of its table."""
     heads = ["model", "tasks", "p", "verdict"]
-    tables = [Table("wide", heads, [list("mnpv")], frozenset({0, 3})), Table("narrow", ["a", "b"], [])]
+    tables = [
+        Table("wide", heads, [list("mnpv")], frozenset({0, 3})),
+        Table("narrow", ["a", "b"], []),
+    ]
     text, _ = page_of(tmp_path, template, Section("tables", tables=[*tables, tables[0]]))
     assert text.count('class="cards"') == 2
     assert re.findall('data-head="(.*?)"', text) == 2 * heads
