@@ -15,11 +15,11 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 3,  # modularity, clustering, consistency, untrained controls
+    "structure": 4,  # modularity, clustering, consistency, untrained controls
     "structure_function": 3,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
-    "composition": 2,  # domains' units by depth
+    "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
     "report": 4,  # the report page and the methods section
     "accuracy": 3,  # the accuracy table and heatmap

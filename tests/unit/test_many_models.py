@@ -125,7 +125,7 @@ def test_the_report_of_fifty_models_is_bounded(root, pictures):
     folder = next(iter(pictures.values()))[0].path.parent.parent
     story = Section("The story", figures=pictures[MODELS[-1]][:2])
     rows = [(model, *["0.1234"] * 12) for model in MODELS for _ in range(4)]
-    tables = [Table("Sizes", ["a"] * 13, rows), Table("Short", ["a"], rows[:3])]
+    tables = [Table("Sizes", ["a"] * 13, rows), Table("Short", ["a"] * 13, rows[:3])]
     own = [Group(f"Figures of {model}", figures=figures) for model, figures in pictures.items()]
     page = Page("A title", "", [story, Section("Tables", tables=tables), Section("Own", more=own)])
     template = root / "workflow/report/report.html.j2"

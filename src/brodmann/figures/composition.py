@@ -79,12 +79,12 @@ def draw_composition(
         for axes, limits in zip(places, ends, strict=True):
             axes.set_ylim(*limits)
             _stack(axes, stacks[name], owners)
-        places[-1].set_ylabel(label)
+        broken = "\n(axis broken)" if parts > 1 else ""
+        places[-1].set(ylabel=f"{label}{broken}", xlabel="depth (0: first layer, 1: last)")
         if parts > 1:
             _break(*places)
         if not np.isfinite(table[column].to_numpy(dtype=float)).any():
             style.state_empty(places[-1], "no layer")
-    places[-1].set_xlabel("depth (0: first layer, 1: last)")
     style.add_title(figure, title)
     # The order of the legend is that of the stack, from the top.
     handles = [

@@ -70,7 +70,7 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str], *, printed: bool)
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
         state(axes)
         return
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.axvline(0, color="black", linewidth=0.7, zorder=1)
     for row in range(0, len(models), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F4F4F4", linewidth=0, zorder=0)
@@ -84,6 +84,11 @@ def _panel(axes: Axes, table: pd.DataFrame, models: list[str], *, printed: bool)
             text = "not estimated"
         if printed:
             axes.text(1.02, y, text, transform=right, va="center")
+    for y, model in enumerate(models):
+        if model not in set(table["model"]):
+            axes.text(
+                0.5, y, "not measured", transform=right, ha="center", va="center", color="#777777"
+            )
     if printed:
         axes.text(1.02, 1.01, "p", transform=axes.transAxes, va="bottom", style="italic")
 

@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 
 from brodmann.figures import hover, style
 from brodmann.figures.panels import (
@@ -41,7 +40,6 @@ CROSS = "two domains"
 LONGEST = 14
 # Inches: of a cell, and of one whose value is printed.
 CELL, PRINTED = 0.4, 0.29
-ASIDE = 0.06  # inches between groups of one place
 
 
 def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -133,9 +131,8 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
 
     Columns: model, source, target, overlap, drop, and where wanted ``rho`` (a text per model, printed in its
     panel). A circuit on its own task and cells with a missing value are left out. Pairs of one domain have
-    its colour and marker, others are grey crosses; a mark is the
-    larger the more pairs are at its place, domains side by side if places are few; the line is the
-    least-squares fit.
+    its colour and marker, others are grey crosses; a mark is the larger the more pairs are at its place; the
+    line is the least-squares fit.
     """
     shown = cells[cells["source"] != cells["target"]]
     shown = shown[np.isfinite(shown[["overlap", "drop"]].to_numpy(dtype=float)).all(axis=1)]
@@ -186,19 +183,14 @@ def _shared_domain(cells: pd.DataFrame) -> pd.Series:
 
 def _scatter(axes: Axes, cells: pd.DataFrame, *, rasterized: bool) -> None:
     domains = _shared_domain(cells)
-    groups = [CROSS, *style.ordered_domains(set(domains) - {CROSS})]
-    # Where few values recur groups would hide each other: they stand side by side, off by some points.
-    crowded = 2 * len(cells[["overlap", "drop"]].drop_duplicates()) < len(cells)
-    for number, domain in enumerate(groups):
+    for domain in [CROSS, *style.ordered_domains(set(domains) - {CROSS})]:
         own = cells[domains == domain].groupby(["overlap", "drop"]).size().reset_index(name="pairs")
         if own.empty:
             continue
         # Pairs that fall together are one mark.
         look = {**_look(domain), "rasterized": rasterized}
         look["s"] = look["s"] * np.sqrt(own["pairs"])
-        aside = (number - (len(groups) - 1) / 2) * ASIDE * crowded
-        shift = ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
-        axes.scatter(own["overlap"], own["drop"], transform=axes.transData + shift, **look)
+        axes.scatter(own["overlap"], own["drop"], **look)
         rows = own[["overlap", "drop", "pairs"]].itertuples(index=False)
         texts = [
             f"{style.domain_label(domain)}: overlap {x:.3f}, lost {y:.3f} ({n} pairs)"
@@ -216,13 +208,14 @@ def _scatter(axes: Axes, cells: pd.DataFrame, *, rasterized: bool) -> None:
 def _look(domain: str) -> dict[str, Any]:
     if domain == CROSS:
         return {"marker": "x", "s": 5, "linewidths": 0.5, "color": style.NEUTRAL, "alpha": 0.6}
-    look = {"marker": style.domain_marker(domain), "color": style.domain_colour(domain)}
-    return {**look, "s": 7, "linewidths": 0, "alpha": 0.75}
+    # Outlines: where domains have the same values all are seen.
+    look = {"marker": style.domain_marker(domain), "edgecolors": style.domain_colour(domain)}
+    return {**look, "s": 11, "linewidths": 0.8, "facecolors": "none"}
 
 
 def _handles(cells: pd.DataFrame) -> list[Line2D]:
     domains = set(_shared_domain(cells))
-    handles = [domain_dot(name) for name in style.ordered_domains(domains - {CROSS})]
+    handles = [domain_dot(name, mfc="none") for name in style.ordered_domains(domains - {CROSS})]
     if CROSS in domains:
         handles.append(dot(CROSS, style.NEUTRAL, "x"))
     if cells.duplicated(["model", "overlap", "drop"]).any():

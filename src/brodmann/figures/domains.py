@@ -1,4 +1,4 @@
-"""Within a domain and across, for lesions by direction: bars with standard errors."""
+"""Within a domain and across, for lesions by direction: bars with intervals over resampled tasks."""
 
 from __future__ import annotations
 
@@ -20,17 +20,12 @@ from brodmann.statistics.inventory import AVERAGE
 # Kinds of pairs; overlap has no direction, and of it there are only the first two.
 NAMES = {
     "within": "two tasks of the domain",
-    "across": "one task of the domain",
+    "across": "one task of the domain, one of another",
     "to_others": "its circuits, other tasks",
     "from_others": "other circuits, its tasks",
 }
-# How strong the colour is, and a second cue beside it.
-STYLES = {
-    "within": (1.0, ""),
-    "across": (0.45, "//////"),
-    "to_others": (0.55, "//////"),
-    "from_others": (0.25, "-----"),
-}
+# How strong the colour is: in grey, too, the three are told apart. Hatches are domains' elsewhere.
+STRENGTHS = {"within": 1.0, "across": 0.3, "to_others": 0.4, "from_others": 0.0}
 PANEL_HEIGHT = 1.6  # inches
 
 
@@ -56,8 +51,10 @@ def _panels(
         ways = (("out", "to_others"), ("into", "from_others")) if drop else (("cross", "across"),)
         for column, pair in (("within", "within"), *ways):
             values = row[column], row[f"{column}_sem"], row[f"n_{column}"]
-            rows.append((row["model"], row["domain"], pair, *values))
-    data = pd.DataFrame(rows, columns=["model", "domain", "pairs", "mean", "sem", "n"])
+            ends = row[f"{column}_low"], row[f"{column}_high"]
+            rows.append((row["model"], row["domain"], pair, *values, *ends))
+    columns = ["model", "domain", "pairs", "mean", "sem", "n", "low", "high"]
+    data = pd.DataFrame(rows, columns=columns)
     own = [name for name in names if name != AVERAGE and name not in labels]
     panels = {}
     for name in shown:
@@ -71,8 +68,8 @@ def _panels(
 def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:
     """One panel per entry, in it the bars of every domain, n printed at each bar.
 
-    Columns: domain, pairs (a key of ``NAMES``; a kind that no table has is left out), mean, sem (NaN: no
-    error bar), n. A bar without a mean is a dash.
+    Columns: domain, pairs (a key of ``NAMES``; a kind that no table has is left out), mean, low, high (of its
+    interval; NaN: none), n. A bar without a mean is a dash.
     """
     domains = style.ordered_domains(name for table in panels.values() for name in table["domain"])
     if not domains:
@@ -89,7 +86,7 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
         axes.set_ylabel(ylabel)
     style.add_title(figure, title)
     handles = [Patch(**_look("#555555", kind), label=NAMES[kind]) for kind in kinds]
-    legend_below(figure, handles, 2, handlelength=1.6)
+    legend_below(figure, handles, 1 if "across" in kinds else 2, handlelength=1.6)
     return figure
 
 
@@ -103,32 +100,30 @@ def _bars(axes: Axes, table: pd.DataFrame, domains: Sequence[str], kinds: Sequen
                 continue
             cell = cells.loc[(domain, kind)]
             x = place + (number - (len(kinds) - 1) / 2) * width
-            mean, sem = float(cell["mean"]), float(np.nan_to_num(cell["sem"]))
+            mean, low, high = (float(cell[name]) for name in ("mean", "low", "high"))
             if not np.isfinite(mean):
                 axes.text(x, 0, "–", ha="center", va="bottom")
                 continue
             [bar] = axes.bar(x, mean, width * 0.94, **_look(style.domain_colour(domain), kind))
-            error = f" (s.e.m. {sem:.3f})" if sem else ""
-            number = f"{int(cell['n'])} pairs"
-            hover.shape(
-                bar, f"{style.domain_label(domain)}, {NAMES[kind]}: {mean:.3f}{error}, {number}"
-            )
-            if sem:
-                axes.errorbar(x, mean, sem, color="black", linewidth=0.7, capsize=1.5, capthick=0.7)
+            known = np.isfinite([low, high]).all()
+            between = f" [{low:.3f}, {high:.3f}]" if known else ""
+            named = f"{style.domain_label(domain)}, {NAMES[kind]}"
+            hover.shape(bar, f"{named}: {mean:.3f}{between}, {int(cell['n'])} pairs")
+            if known:
+                ends = {"color": "black", "lw": 0.7, "marker": "_", "ms": 3, "mew": 0.7}
+                axes.plot([x, x], [low, high], **ends)
             up = mean >= 0
             look = {"ha": "center", "va": "bottom" if up else "top", "color": "#444444"}
             aside = {"xytext": (0, 2 if up else -2), "textcoords": "offset points"}
-            top = (x, mean + sem if up else mean - sem)
-            axes.annotate(f"{int(cell['n'])}", top, **look, **aside)
+            outermost = np.nanmax([mean, high]) if up else np.nanmin([mean, low])
+            axes.annotate(f"{int(cell['n'])}", (x, outermost), **look, **aside)
     domain_axis(axes, domains)
     axes.margins(y=0.12)
 
 
 def _look(colour: str, kind: str) -> dict[str, object]:
-    """Paler the further from the domain; the hatch is drawn in the edge's colour."""
-    alpha, hatch = STYLES[kind]
-    faded = _fade(colour, alpha)
-    return {"facecolor": faded, "edgecolor": colour, "hatch": hatch, "linewidth": 0.6}
+    """Paler the further from the domain."""
+    return {"facecolor": _fade(colour, STRENGTHS[kind]), "edgecolor": colour, "linewidth": 0.6}
 
 
 def _fade(colour: str, alpha: float) -> tuple[float, float, float]:

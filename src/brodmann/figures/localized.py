@@ -85,7 +85,7 @@ def of_selectivity(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """How selective units are."""
     networks = read_networks(files, asked)
     shown = {one.name: (one.network, one.t, one.threshold) for one in networks}
-    return draw_selectivity(shown, title=_title(asked)), _histograms(networks)
+    return draw_selectivity(shown, title="Selectivity of all units"), _histograms(networks)
 
 
 def of_overlap(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -167,7 +167,7 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
         lesions = lesions[lesions["kind"].isna() | (lesions["kind"] == kinds.iloc[0])]
     name = localizer_name(network)
     perplexity = lesions[lesions["measure"] == "perplexity"]
-    parts = [perplexity.assign(panel=f"{label}\n{name}: perplexity")]
+    parts = [perplexity.assign(what="perplexity")]
     tasks = lesions[lesions["measure"] == "accuracy"]
     tasks = tasks.assign(domain=[domain_of(str(task)) for task in tasks["task"]])
     keys = ["condition", "percentage", "seed", "measure"]
@@ -176,12 +176,11 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
             dict(zip(keys, key, strict=True)) | _pooled(rows)
             for key, rows in own.groupby(keys, sort=False, dropna=False)
         ]
-        parts.append(
-            pd.DataFrame(pooled).assign(panel=f"{label}\n{name}: {domain_label(domain)} tasks")
-        )
-    table = pd.concat(parts, ignore_index=True).assign(network=network)
+        parts.append(pd.DataFrame(pooled).assign(what=f"{domain_label(domain)} tasks"))
+    table = pd.concat(parts, ignore_index=True).assign(network=network, label=label)
+    table["panel"] = [f"{label}\n{name}: {what}" for what in table["what"]]
     columns = ["panel", "network", "measure", "condition", "percentage", "seed", "n", "value"]
-    return table.reindex(columns=[*columns, "low", "high"])
+    return table.reindex(columns=[*columns, "low", "high", "label", "what"])
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:

@@ -31,7 +31,7 @@ NETWORK_COLOURS = {
 }
 NETWORK_MARKERS = {"language": "o", "theory_of_mind": "D", "multiple_demand": "s"}
 RANDOM = "#7F7F7F"
-PANELS_PER_ROW = 2
+PANELS_PER_ROW, DOSES_PER_ROW = 2, 3
 # So many columns have room for their labels side by side.
 FEW = 3
 
@@ -78,7 +78,11 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
     """
     if not values:
         return style.empty_figure(title, "no network is localized")
-    figure, panels = grid(len(values), per_row=PANELS_PER_ROW, height=1.6, sharex=True)
+    shape = {"per_row": PANELS_PER_ROW, "height": 1.6, "sharex": True, "sharey": True}
+    figure, panels = grid(len(values), **shape)
+    every = np.concatenate([np.ravel(t) for _, t, _ in values.values()]).astype(float)
+    # Of all panels: heights are compared.
+    bins = np.histogram_bin_edges(every[np.isfinite(every)], bins=60)
     for axes, (name, (network, t, threshold)) in zip(panels, values.items(), strict=True):
         finite = np.asarray(t, dtype=float).reshape(-1)
         finite = finite[np.isfinite(finite)]
@@ -87,7 +91,7 @@ def draw_selectivity(values: Mapping[str, tuple[str, np.ndarray, float]], *, tit
             style.state_empty(axes)
             continue
         look = {"color": NETWORK_COLOURS.get(network, RANDOM), "log": True}
-        counts, edges, bars = axes.hist(finite, bins=40, **look)
+        counts, edges, bars = axes.hist(finite, bins=bins, **look)
         for number, low, high, bar in zip(counts, edges, edges[1:], bars, strict=False):
             if number:
                 hover.shape(bar, f"t from {low:.1f} to {high:.1f}: {number:,.0f} units")
@@ -128,25 +132,51 @@ def _tell_cells(axes: Axes, values: np.ndarray, names: list[str]) -> None:
 def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     """Dose and response: perplexity and accuracy against how many units are silenced.
 
-    Columns: panel (its heading: model, network and measure), measure (perplexity | accuracy), condition
-    (intact | lesion | random), percentage (NaN for intact), network, value, low, high. Random lesions of
-    several seeds are drawn as points and their mean as a line; a band is the 95 % interval.
+    Every model's network begins a row, in which each measure has a column: what stands below each other has
+    one axis. Columns: label (of the model), network, what (is measured: perplexity, or of which tasks),
+    measure (perplexity | accuracy), condition (intact | lesion | random), percentage (NaN for intact), value,
+    low, high. Random lesions of several seeds are drawn as points and their mean as a line; a band is the
+    95 % interval.
     """
     if table.empty:
         return style.empty_figure(title, "no lesion was measured")
-    names = distinct(table["panel"])
-    figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=1.75)
-    for axes, name in zip(panels, names, strict=True):
-        own = table[table["panel"] == name]
-        _dose_panel(axes, own)
-        head(axes, name)
-    legend_below(figure, panels[0].get_legend_handles_labels()[0], 2)
+    localized = distinct(zip(table["label"], table["network"], strict=True))
+    measures = table.sort_values("measure", kind="stable", ascending=False)
+    measures = measures.drop_duplicates("what").set_index("what")["measure"]
+    columns = min(DOSES_PER_ROW, len(measures))
+    lines = -(-len(measures) // columns)  # of each network
+    shape = lines * len(localized), columns
+    size = style.SINGLE, 0.8 + 1.3 * shape[0]
+    figure, places = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
+    perplexities = table.loc[table["measure"] == "perplexity", ["value", "low", "high"]]
+    legend = {}
+    for first, (label, network) in enumerate(localized):
+        own = table[(table["label"] == label) & (table["network"] == network)]
+        panels = list(places[lines * first : lines * (first + 1)].flat)
+        head(panels[0], f"{label}: {localizer_name(network)}\n{measures.index[0]}")
+        for axes, what in zip(panels[1:], measures.index[1:], strict=False):
+            head(axes, what)
+        for axes in panels[len(measures) :]:
+            axes.set_visible(False)
+        for number, (axes, what) in enumerate(zip(panels, measures.index, strict=False)):
+            rows = own[own["what"] == what]
+            if rows.empty:
+                style.state_empty(axes)
+                continue
+            _dose_panel(axes, rows, perplexities)
+            legend |= {one.get_label(): one for one in axes.get_legend_handles_labels()[0]}
+            # Beside an axis of the same quantity it is not said again.
+            if number % columns and measures.iloc[number] == measures.iloc[number - 1]:
+                axes.set_ylabel("")
+    for axes in panels[columns * (lines - 1) : len(measures)]:
+        axes.set_xlabel("silenced units (%)")
+    legend_below(figure, list(legend.values()), 2)
     style.add_title(figure, title)
     return figure
 
 
-def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
-    measure = str(table["measure"].iloc[0])
+def _dose_panel(axes: Axes, table: pd.DataFrame, perplexities: pd.DataFrame) -> None:
+    """``perplexities``: values with their intervals of all panels, which have one scale."""
     intact = table.loc[table["condition"] == "intact", "value"]
     if len(intact):
         axes.axhline(intact.iloc[0], color="black", linewidth=0.8, linestyle=":", label="intact")
@@ -155,7 +185,7 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     lesion = table[table["condition"] == "lesion"].sort_values("percentage")
     x = lesion["percentage"].to_numpy(dtype=float)
     look = {"color": colour, "marker": NETWORK_MARKERS.get(network, "o"), "ms": 4, "lw": 1.2}
-    axes.plot(x, lesion["value"], label="network silenced", **look)
+    axes.plot(x, lesion["value"], label="localized units silenced", **look)
     low, high = lesion["low"].to_numpy(dtype=float), lesion["high"].to_numpy(dtype=float)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     random = table[table["condition"] == "random"]
@@ -164,15 +194,34 @@ def _dose_panel(axes: Axes, table: pd.DataFrame) -> None:
     means = random.groupby("percentage")["value"].mean()
     look = {"color": RANDOM, "lw": 1, "ls": "--"}
     axes.plot(means.index, means.values, label="random units, mean", **look)
-    axes.set(xlabel="silenced units (%)", ylabel=measure)
     size_axis(axes, sorted(set(table["percentage"].dropna())))
-    for own, what in ((lesion, "network silenced"), (random, "random units silenced")):
+    axes.margins(x=0.12)
+    for own, what in ((lesion, "localized units silenced"), (random, "random units silenced")):
         rows = own[["percentage", "value"]].dropna().itertuples(index=False)
         texts = [f"{what}, {percent:g} %: {value:.3g}" for percent, value in rows]
         shown = own.dropna(subset=["percentage", "value"])
         hover.points(axes, shown["percentage"], shown["value"], texts)
-    if measure == "perplexity":
-        wide_scale(axes.yaxis, table["value"].dropna())
+    if table["measure"].iloc[0] == "perplexity":
+        _perplexity_axis(axes, perplexities)
+        return
+    axes.set(ylim=(-0.05, 1.05), yticks=[0, 0.5, 1], ylabel="accuracy")
+    look = {"color": "#BBBBBB", "linewidth": 0.8, "zorder": 0}
+    axes.axhline(0.5, label="guessing (accuracy 0.5)", **look)
+
+
+def _perplexity_axis(axes: Axes, perplexities: pd.DataFrame) -> None:
+    every = perplexities.to_numpy(dtype=float).ravel()
+    every = every[np.isfinite(every)]
+    if not len(every):
+        return
+    wide_scale(axes.yaxis, every)
+    bottom, top = every.min(), every.max()
+    logarithmic = axes.get_yscale() == "log"
+    margin = (top / bottom) ** 0.05 if logarithmic else 0.05 * (top - bottom) or 0.05 * abs(top)
+    axes.set_ylim(
+        (bottom / margin, top * margin) if logarithmic else (bottom - margin, top + margin)
+    )
+    axes.set_ylabel("perplexity (log scale)" if logarithmic else "perplexity")
 
 
 def draw_written(table: pd.DataFrame, *, title: str) -> Figure:

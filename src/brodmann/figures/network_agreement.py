@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType as LineStyle
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
-from brodmann.figures import hover
+from brodmann.figures import hover, style
 from brodmann.figures.panels import dot, whole_numbers
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import LINE, SINGLE, add_title, empty_figure, title_height
@@ -25,10 +26,15 @@ MARKS = {"units": "o", "written": "s", "layers": "^"}
 ASIDE = {"units": -0.2, "written": 0.0, "layers": 0.2}  # of a row
 INK = "#222222"
 LEGEND = {"loc": "outside lower center", "ncols": 2, "handlelength": 2.6, "borderpad": 0}
-COLOURS = {"circuit": "#C0392B", "localizer": "#0072B2", "network": "#E69F00"}
-_MARKERS = {"circuit": "o", "localizer": "s", "network": "^"}
-_STYLES = ("-", "--", ":", "-.")
+# Of localizers and of networks, in turn; circuits look like their domains. In grey lines and marks tell.
+_LOOKS = {
+    "localizer": [("#222222", "--", mark) for mark in "*XP"],
+    "network": [
+        ("#8E44AD", ls, mark) for ls, mark in ((":", "v"), ("-.", ">"), ((0, (1, 3)), "<"))
+    ],
+}
 _SURE = 0.05
+_EVERY = 5  # layers, between marks on a line
 
 
 def of_maps(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -54,14 +60,16 @@ def draw_map_agreement(table: pd.DataFrame, layers: pd.DataFrame, *, title: str)
     names = list(dict.fromkeys(map(_pair, compared.to_dict("records"))))
     spaces = [space for space in SPACES if space in set(compared["space"])]
     maps = layers[_whole(layers)].drop_duplicates(["method", "map"])
-    lines = -(-len(spaces) // 2) + -(-len(maps) // 2)  # of the legends
-    heights = [0.4 + 0.17 * len(names), 1.6]
-    size = (SINGLE, sum(heights) + 0.4 + 1.4 * LINE * lines + title_height(title, SINGLE))
+    lines = -(-(len(spaces) + 1) // 2) + -(-len(maps) // 2)  # of the legends
+    heights = [0.4 + 0.17 * len(names), 1.9]
+    size = (SINGLE, sum(heights) + 0.1 + 1.4 * LINE * lines + title_height(title, SINGLE))
     figure = plt.figure(figsize=size, layout="constrained")
-    ratios, depth = figure.subplots(2, 1, height_ratios=heights)
+    # Parts of their own: the names above take no room from the panel below.
+    ratios, depth = (part.subplots() for part in figure.subfigures(2, 1, height_ratios=heights))
     _ratios(ratios, compared, names)
     _depth(depth, layers)
     shown = [dot(SPACES[space], INK, MARKS[space]) for space in spaces]
+    shown.append(dot("open: q ≥ 0.05", INK, mfc="white"))
     figure.legend(handles=[*shown, *depth.get_legend_handles_labels()[0]], **LEGEND)
     add_title(figure, "; ".join([title, *left_out]))
     return figure
@@ -106,18 +114,20 @@ def _ratios(axes: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 
+def _look(method: str, name: str, number: int) -> tuple[str, LineStyle, str]:
+    """Colour, line and mark of the map, which is the ``number``th of its method."""
+    if method not in _LOOKS:
+        return style.domain_colour(name), "-", style.domain_marker(name)
+    return _LOOKS[method][number % len(_LOOKS[method])]
+
+
 def _depth(axes: Axes, layers: pd.DataFrame) -> None:
     seen: Counter[str] = Counter()
     for (method, name), own in layers[_whole(layers)].groupby(["method", "map"], sort=False):
-        look = {
-            "color": COLOURS[str(method)],
-            "ls": _STYLES[seen[method] % len(_STYLES)],
-            "lw": 1.2,
-            # In grey the colours look alike.
-            "marker": _MARKERS[str(method)],
-            "ms": 3,
-            "markevery": 0.15,
-        }
+        colour, line, mark = _look(str(method), str(name), seen[method])
+        look = {"color": colour, "ls": line, "lw": 1.2, "marker": mark, "ms": 4}
+        # Marks of several lines do not stand above each other.
+        look["markevery"] = (sum(seen.values()) % _EVERY, _EVERY)
         seen[method] += 1
         label = _called(str(method), str(name))
         axes.plot(own["layer"], 100 * own["share"], label=label, **look)

@@ -26,6 +26,7 @@ from brodmann.figures.panels import (
 )
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import of_table
+from brodmann.networks.conditions import RANDOM
 from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.editing import COLUMNS as EDITING
@@ -78,8 +79,7 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
     cells, left, line = [], 0.0, 0
     for piece in pieces:
         shown = _drawable(visible(piece.text))
-        # The width of a text leaves out the spaces around it.
-        wide = style.text_width(f".{shown}.") - style.text_width("..") + 0.012
+        wide = _wide(shown) + 0.012
         if left and left + wide > width:
             left, line = 0.0, line + 1
         cells.append((left, line, wide, shown))
@@ -87,6 +87,11 @@ def _layout(pieces: Sequence[Piece], width: float) -> list[tuple[float, int, flo
         if "\n" in piece.text:
             left, line = 0.0, line + 1
     return cells
+
+
+def _wide(text: str) -> float:
+    """Its width in inches with the spaces around it, which ``text_width`` leaves out."""
+    return style.text_width(f".{text}.") - style.text_width("..")
 
 
 def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
@@ -108,7 +113,10 @@ def _text(axes, pieces, cells, values: np.ndarray, top: float) -> None:
             x0, y0 = box[0]
             hover.box(axes, (x0, y0, x0 + part, y0 + _LINE), f"{piece.text.strip()}: {value:.2f}")
         faint = "#777777" if piece.special else "black"
-        axes.text(left + 0.006, y + 0.75 * _LINE, shown, color=faint)
+        # Browsers drop spaces at the start of a text, so that it is set after them.
+        word = shown.lstrip(" ")
+        before = _wide(shown[: len(shown) - len(word)])
+        axes.text(left + before + 0.006, y + 0.75 * _LINE, word, color=faint)
 
 
 def _drawable(text: str) -> str:
@@ -119,58 +127,91 @@ def _drawable(text: str) -> str:
 
 
 def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
-    """Perplexity under each edit, networks against random units; a panel per kind of edit.
+    """Perplexity under each edit against random units; a panel per kind of edit, for networks and for sets.
 
     Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
-    own edit, and (grey) its random controls.
+    own edit, and (grey) its random controls. Sets of networks cost far more than most networks: they have
+    panels and an axis of their own.
     """
     table = _with_lone_controls(table).fillna({"dataset": ""})
     own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
     if own.empty:
         return style.empty_figure(title, "no network was edited")
     edits = distinct(zip(own["how"], own["amount"].fillna(""), strict=True))
-    sizes = own.groupby(["dataset", "condition"], sort=False)["n_units"].first()
-    rows = list(sizes.index)
-    height = 0.9 + 0.15 * len(rows)
-    figure, panels = grid(len(edits), per_row=PER_ROW, height=height, sharey=True)
-    intact = float(own["intact"].iloc[0])
-    for axes, (how, amount) in zip(panels, edits, strict=True):
-        here = table[(table["how"] == how) & (table["amount"].fillna("") == amount)]
-        amounts = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}
-        for place, (name, condition) in enumerate(rows):
-            same = here[here["dataset"] == name]
-            random = same[same["control_of"] == condition]["value"]
-            value = same[same["condition"] == condition]["value"]
-            axes.plot(random, [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2)
-            axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
-            for values, what in ((random, "random units"), (value, _called(name, condition))):
-                texts = [f"{what} {amounts[how]}: {one:.4g}" for one in values]
-                hover.points(axes, values, [place] * len(values), texts)
-        axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
-        values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
-        wide_scale(axes.xaxis, values[np.isfinite(values)])
-        axes.tick_params(axis="x", labelrotation=30)
-        head(axes, amounts[how])
-        axes.set_xlabel("perplexity per token")
-        axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
-        axes.set_axisbelow(True)
-    names = [f"{_called(*row)} ({int(size)})" for row, size in sizes.items()]
-    panels[0].set_yticks(range(len(rows)), names)
-    panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    shown = [
+    columns = min(PER_ROW, len(edits))
+    lines = -(-len(edits) // columns)
+    single = own["condition"].str.startswith("network-")
+    groups = [
+        (rows, pitch) for rows, pitch in ((own[single], 0.15), (own[~single], 0.28)) if len(rows)
+    ]
+    sizes = [
+        rows.groupby(["dataset", "condition"], sort=False)["n_units"].first() for rows, _ in groups
+    ]
+    heights = [
+        lines * (0.75 + pitch * len(one)) for one, (_, pitch) in zip(sizes, groups, strict=True)
+    ]
+    size = style.SINGLE, sum(heights) + 0.4 + style.title_height(title, style.SINGLE)
+    figure = plt.figure(figsize=size, layout="constrained")
+    parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, (rows, _), n_units in zip(parts, groups, sizes, strict=True):
+        panels = part.subplots(lines, columns, squeeze=False, sharey=True)
+        for axes in list(panels.flat)[len(edits) :]:
+            axes.set_visible(False)
+        shown = table[table["control_of"].isin(rows["condition"]) | table.index.isin(rows.index)]
+        for axes, edit in zip(panels.flat, edits, strict=False):
+            _edited(axes, shown, list(n_units.index), *edit)
+            axes.tick_params(axis="x", labelrotation=30 * (columns > 1))
+        names = [f"{_called(*row)} ({int(size):,})" for row, size in n_units.items()]
+        panels[0, 0].set_yticks(range(len(names)), names)
+        panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    legend = [
         dot("edited", COLOURS[edits[0][0]]),
-        dot("as many random units", style.NEUTRAL, "."),
+        dot("random units", style.NEUTRAL, "."),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
-    legend_below(figure, shown, 2)
+    legend_below(figure, legend, 3)
     style.add_title(figure, title)
     return figure
 
 
+def _edited(
+    axes: Axes, table: pd.DataFrame, rows: Sequence[tuple[str, str]], how: str, amount: object
+) -> None:
+    """One kind of edit of ``rows`` (dataset, condition), from the top."""
+    here = table[(table["how"] == how) & (table["amount"].fillna("") == amount)]
+    done = {"inhibit": "inhibited", "multiply": f"× {amount}", "add": f"+ {amount}"}[how]
+    intact = float(table["intact"].iloc[0])
+    for place, (dataset, condition) in enumerate(rows):
+        same = here[here["dataset"] == dataset]
+        name = _called(dataset, condition).replace("\n", " ")
+        lone = condition.startswith(f"{RANDOM} ")
+        for chosen, colour, mark, what in (
+            (same["control_of"] == condition, style.NEUTRAL, ".", "random units"),
+            (
+                same["condition"] == condition,
+                *((style.NEUTRAL, ".") if lone else (COLOURS[how], "o")),
+                name,
+            ),
+        ):
+            values = same[chosen]["value"]
+            axes.plot(values, [place] * len(values), mark, color=colour, ms=4)
+            texts = [f"{what} {done}: {one:.4g}" for one in values]
+            hover.points(axes, values, [place] * len(values), texts)
+    axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
+    values = np.append(here["value"].dropna().to_numpy(dtype=float), intact)
+    wide_scale(axes.xaxis, values[np.isfinite(values)])
+    head(axes, done)
+    scale = " (log scale)" if axes.get_xscale() == "log" else ""
+    axes.set_xlabel(f"perplexity per token{scale}")
+    axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
 def _called(dataset: str, condition: str) -> str:
-    """``news network 0``; of two datasets, ``encyclopedia and news: union``."""
-    told = dataset.replace("+", " and ") + ":" * ("+" in dataset)
-    return f"{told} {condition.replace('-', ' ')}".strip()
+    """``news network 0``; of sets, in two lines, ``encyclopedia and news: union``."""
+    if not dataset or condition.startswith("network-"):
+        return f"{dataset} {condition.replace('-', ' ')}".strip()
+    return f"{dataset.replace('+', ' and ')}:\n{condition.replace('-', ' ')}"
 
 
 def _with_lone_controls(table: pd.DataFrame) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
     """Templates x datasets: in how many networks of single texts a template is found.
 
     Columns: dataset, template, count, denominator. The number is the count, the colour its share of the
-    dataset's networks.
+    dataset's networks, from none to all: a template that hardly comes back is pale.
     """
     if table.empty:
         return empty_figure(title, _NOTHING)
@@ -45,8 +45,7 @@ def draw_consistency(table: pd.DataFrame, *, title: str) -> Figure:
     width = min(max(SINGLE, 0.8 + 0.55 * columns), DOUBLE)
     figure, axes = single(1.3 + 0.16 * min(rows, 40), width)
     values = shares.to_numpy(dtype=float)
-    top = np.nanmax(values) if np.isfinite(values).any() else 1.0
-    image = axes.imshow(values, cmap="magma_r", vmin=0, vmax=max(top, 1e-9), aspect="auto")
+    image = axes.imshow(values, cmap="magma_r", vmin=0, vmax=100, aspect="auto")
     if rows <= 2 * _PRINTED:
         faces = np.nan_to_num(values)
         number_cells(axes, image, counts.to_numpy(dtype=float), "{:.0f}".format, faces)

@@ -48,17 +48,30 @@ def of_matrix(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     table, rates = read_matrix(files[measure]), None
     if "reliability" in files and measure != "doubly_stochastic":
         rates = read_table(files["reliability"], RELIABILITY).set_index("task")["ceiling"].to_dict()
-    return draw_overlap(table, measure, reliability=rates, title=asked["title"]), table
+    same = map(read_matrix, files["every"]) if measure == "containment" else ()
+    top = max(map(largest, same), default=None)
+    return draw_overlap(table, measure, reliability=rates, title=asked["title"], top=top), table
+
+
+def largest(table: pd.DataFrame) -> float:
+    """The largest value off the diagonal; 0 where there is none."""
+    values = table.to_numpy(dtype=float)[~np.eye(len(table), dtype=bool)]
+    return float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
 
 
 def draw_overlap(
-    table: pd.DataFrame, measure: str, *, reliability: Mapping[str, float] | None, title: str
+    table: pd.DataFrame,
+    measure: str,
+    *,
+    reliability: Mapping[str, float] | None,
+    title: str,
+    top: float | None = None,
 ) -> Figure:
     """A square matrix. ``reliability`` replaces the diagonal; None leaves the diagonal blank.
 
-    The colour scale ends at the largest off-diagonal value, so that reliable tasks do not wash out
-    the rest; values beyond it have the last colour. Noise-corrected overlaps: from 0 to 1, cells with a
-    ceiling below ``LOW_CEILING`` grey.
+    The colour scale ends at ``top``, the largest off-diagonal value of all that are compared (None: of this
+    one), so that reliable tasks do not wash out the rest; values beyond it have the last colour.
+    Noise-corrected overlaps: from 0 to 1, cells with a ceiling below ``LOW_CEILING`` grey.
     """
     tasks = list(table.index)
     if len(tasks) < 2:
@@ -72,10 +85,8 @@ def draw_overlap(
     if corrected and reliability is not None:
         low = pair_ceilings(tasks, reliability) < LOW_CEILING
         values[low & ~np.eye(len(tasks), dtype=bool)] = np.nan
-    off = values[~np.eye(len(tasks), dtype=bool)]
-    top = np.nanmax(off) if np.isfinite(off).any() else 1.0
     # As alike as their noise allows is 1; what lies above is noise.
-    top = 1.0 if corrected else top
+    top = 1.0 if corrected else (largest(table) if top is None else top) or 1.0
     beyond = np.nanmax(values) > top
     diagonal_label = "; diagonal: reliability" if reliability is not None else ""
     return draw_square(

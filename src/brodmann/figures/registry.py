@@ -131,12 +131,6 @@ class Scene:
         return WORDS.get(self.component, self.component or "units")
 
     @property
-    def tested(self) -> str:
-        """How permutation tests were made, in words."""
-        found = self.study.statistics
-        return f"{found.permutations:,} shuffles of the domain labels, one-sided, seed {found.seed}"
-
-    @property
     def ablation(self) -> str:
         """The ablation that is shown, in words."""
         return f"{selection_words(self.ablated, self.units)}, {SILENCED[self.kind]}"
@@ -168,7 +162,7 @@ class Scene:
         """What bars of the layer composition stack, in words."""
         if self.study.figures.composition == PUBLISHED:
             return "the published form, log10(units + 1) of each domain, whose sum is no number of units"
-        return "units per layer, on an axis that is broken where few layers have most of them"
+        return "units per layer"
 
     @property
     def chord_minimum(self) -> float:

@@ -19,6 +19,8 @@ from brodmann.files import REBUILD, read_text, write_text
 MOST_BYTES = 20_000_000
 # A longer table is folded.
 LONG_TABLE = 60
+# So many columns have room side by side where a page is 420 pixels wide.
+NARROW = 3
 # Figures are drawn in points, and shown at CSS's 96 pixels for 72 of them, a little larger.
 _SHOWN = 96 / 72 * 1.25
 _SVG = re.compile(r'<svg [^>]*?width="([\d.]+)pt"[^>]*>.*</svg>\s*', re.DOTALL)
@@ -97,6 +99,11 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     text_columns: frozenset[int] = frozenset({0})
     source: str = ""
+
+    @property
+    def cards(self) -> bool:
+        """Whether a phone shows a card for each row, for it has no room for the columns side by side."""
+        return len(self.heads) > NARROW or len(self.text_columns) == len(self.heads)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.statistics.resampling import p_value
+from brodmann.statistics.resampling import interval, p_value, times_drawn
 from brodmann.tasks.domains import rank
 
 
@@ -71,6 +71,8 @@ class DomainContrast:
     contrast: Contrast  # within D against cells with exactly one task in D
     out: Cells  # D -> others
     into: Cells  # others -> D
+    # Of the means within, cross, out and into, from resampled tasks.
+    intervals: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -129,21 +131,59 @@ def modularity(
     null = differences(values, usable, shuffles(codes, permutations, seed), len(names))
     p = p_value(null, observed[0]).tolist()
     counted &= usable
+    drawn = times_drawn(len(codes), seed)
     parts = {}
     for number, name in enumerate(names):
         own = codes == number
         out, into = counted & own[:, None] & ~own, counted & ~own[:, None] & own
-        ways = [values[[]] if symmetric else values[way] for way in (out, into)]
+        to_others, from_others = (
+            Cells.of(values[[]] if symmetric else values[way]) for way in (out, into)
+        )
         parts[name] = DomainContrast(
             Contrast(
                 Cells.of(values[counted & own[:, None] & own]),
                 Cells.of(values[out | into]),
                 p[number],
             ),
-            *map(Cells.of, ways),
+            to_others,
+            from_others,
+            intervals(values, usable, own, drawn, symmetric=symmetric),
         )
     overall = Contrast(Cells.of(values[counted & same]), Cells.of(values[counted & ~same]), p[-1])
     return Modularity(overall, parts, len(codes))
+
+
+def intervals(
+    values: np.ndarray, usable: np.ndarray, own: np.ndarray, drawn: np.ndarray, *, symmetric: bool
+) -> dict[str, tuple[float, float]]:
+    """95 % intervals of a domain's means over resampled tasks: pairs of one task are not independent.
+
+    ``usable`` [tasks, tasks]: the cells that count; ``own`` [tasks]: whose tasks are the domain's; ``drawn``
+    [replicates, tasks]: how often each task is drawn. Fewer than three tasks have one pair, which says
+    nothing of other tasks: NaN.
+    """
+    inside, outside = drawn * own, drawn * ~own
+    cells = np.where(usable, values, 0.0)
+
+    def sums(some: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        found: np.ndarray = ((first @ some) * second).sum(1)
+        return found
+
+    def mean(*ways: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+        total, number = (
+            sum(sums(some, *way) for way in ways) for some in (cells, usable.astype(float))
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return interval(np.where(number > 0, total / number, np.nan))
+
+    nothing = float("nan"), float("nan")
+    out, into = (inside, outside), (outside, inside)
+    return {
+        "within": mean((inside, inside)) if own.sum() > 2 else nothing,
+        "cross": mean(out, into),
+        "out": nothing if symmetric else mean(out),
+        "into": nothing if symmetric else mean(into),
+    }
 
 
 def differences(

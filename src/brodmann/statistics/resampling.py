@@ -42,6 +42,14 @@ def resampled(n: int, seed: int) -> Iterator[tuple[tuple[np.ndarray, ...], np.nd
         yield np.ix_(drawn, drawn), drawn[:, None] != drawn[None, :]
 
 
+def times_drawn(n: int, seed: int) -> np.ndarray:
+    """How often ``BOOTSTRAPS`` draws with replacement take each of n tasks, [draws, n]. A pair of tasks
+    counts as often as the product of theirs."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(n, size=(BOOTSTRAPS, n)) if n else np.empty((BOOTSTRAPS, 0), dtype=int)
+    return np.array([np.bincount(draw, minlength=n) for draw in drawn], dtype=float)
+
+
 def interval(replicates: np.ndarray) -> tuple[float, float]:
     """The percentile interval of those that are finite; NaN for fewer than two."""
     found = replicates[np.isfinite(replicates)]

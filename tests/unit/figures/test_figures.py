@@ -30,7 +30,7 @@ from brodmann.figures.confounds import draw_confounds, p_text
 from brodmann.figures.consistency import draw_consistency, draw_structure_function
 from brodmann.figures.controls import draw_controls
 from brodmann.figures.domains import draw_domains
-from brodmann.figures.overlap import draw_overlap
+from brodmann.figures.overlap import draw_overlap, of_matrix
 from brodmann.figures.registry import NOTHING, Scene, families, family_of
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import (
@@ -50,6 +50,7 @@ from brodmann.figures.style import (
 from brodmann.statistics.accuracy import COLUMNS
 from brodmann.statistics.composition import BINNED_COLUMNS, binned, composition
 from brodmann.statistics.inventory import Inventory
+from brodmann.store.tables import write_matrix
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.domains import PUBLISHED as DOMAINS
 
@@ -359,8 +360,16 @@ def test_the_axis_is_broken_where_one_layer_would_hide_the_others():
     upper, lower = draw_composition({"m": tall}, title="").axes
     assert lower.get_ylim()[0] == 0 and 5 < lower.get_ylim()[1] < 200 / 10
     assert 5 < upper.get_ylim()[0] < 200 < upper.get_ylim()[1]
+    assert "axis broken" in lower.get_ylabel()
     even = tall.assign(per_layer=tall["per_layer"].clip(upper=6))
     assert len(draw_composition({"m": even}, title="").axes) == 1
+
+
+def test_panels_of_composition_are_equally_high():
+    figure = draw_composition({"m": binned_of("many"), "other": binned_of("many")}, title="a title")
+    figure.draw_without_rendering()
+    one, other = (axes.get_window_extent().height for axes in figure.axes)
+    assert one == pytest.approx(other, rel=0.01)
 
 
 # Domains and controls
@@ -370,7 +379,7 @@ def domains_of(case, kinds=("within", "to_others", "from_others")):
     rows = list(product(ordered_domains(map(domain_of, tasks_of(case))), kinds))
     table = pd.DataFrame(rows, columns=["domain", "pairs"])
     values = values_of(case, len(rows))
-    return table.assign(mean=values - 0.3, sem=values / 9, n=12)
+    return table.assign(mean=values - 0.3, low=values - 0.4, high=values, n=12)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -385,12 +394,17 @@ def test_domains(save, case):
 def test_overlap_has_no_direction(save):
     table = domains_of("many", ("across", "within"))
     table.loc[0, "mean"] = np.nan
-    table.loc[1, "sem"] = np.nan
+    table.loc[1, "low"] = np.nan
     figure = save(draw_domains, {"a": table, "b": table}, ylabel="overlap", title="")
     assert len(figure.axes) == 2
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["two tasks of the domain", "one task of the domain"]
+    assert legend == ["two tasks of the domain", "one task of the domain, one of another"]
     assert texts(figure).count("–") == 2
+    # Hatches are those of domains in other figures.
+    assert not any(bar.get_hatch() for axes in figure.axes for bar in axes.patches)
+    ends = {tuple(line.get_ydata()) for line in figure.axes[0].lines if len(line.get_xdata()) == 2}
+    known = table.dropna(subset=["mean", "low"])
+    assert ends - {(0, 0)} == set(zip(known["low"], known["high"], strict=True))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -638,12 +652,36 @@ def test_noise_corrected_overlap_ends_at_one():
     assert any("ceiling < 0.1" in text.get_text() for text in figure.legends[0].texts)
 
 
+def test_heatmaps_of_models_have_one_scale(tmp_path):
+    """That of the model whose circuits share most; reliabilities may lie beyond it."""
+    tasks = ["language/a", "formal/b"]
+    files = []
+    for name, value in (("trained", 0.6), ("untrained", 0.2)):
+        files.append(tmp_path / f"{name}.csv")
+        write_matrix(files[-1], pd.DataFrame([[1.0, value], [value, 1.0]], tasks, tasks))
+    ends = []
+    for own in files:
+        asked = {"measure": "containment", "title": ""}
+        figure, _ = of_matrix({"containment": own, "every": files}, asked)
+        ends.append(figure.axes[0].images[0].get_clim())
+    assert ends == [(0, pytest.approx(0.6))] * 2
+
+
+def test_a_model_that_was_not_measured_has_a_word_in_its_row():
+    table = confounds_of(["a", "b"])
+    table = table[(table["model"] != "b") | (table["outcome"] != "drop")]
+    figure = draw_confounds(table, title="")
+    words = [[one.get_text() for one in axes.texts].count("not measured") for axes in figure.axes]
+    assert words == [0, 1]
+
+
 def test_pairs_in_one_place_are_one_larger_mark():
     rows = [("language/a", "language/b", 0.0, 0.0)] * 9 + [("language/a", "formal/c", 0.0, 0.0)]
     cells = pd.DataFrame(rows, columns=["source", "target", "overlap", "drop"]).assign(model="m")
     figure = draw_structure_function(cells, title="")
     across, own = figure.axes[0].collections
-    assert own.get_sizes().tolist() == [7 * 3] and len(across.get_sizes()) == 1
-    # Side by side, not one over the other.
-    places = [c.get_offset_transform().transform((0, 0))[0] for c in (across, own)]
-    assert places[1] - places[0] > 1
+    assert own.get_sizes() == pytest.approx([3 * across.get_sizes()[0] * 11 / 5])
+    # At their overlap, and seen through each other.
+    for marks in (across, own):
+        assert marks.get_offset_transform() == figure.axes[0].transData
+    assert len(own.get_facecolors()) == 0 and len(own.get_edgecolors()) == 1

@@ -106,6 +106,41 @@ def test_circuits_are_filled_by_q():
     assert faces == [1, 0]
 
 
+def test_a_row_of_panels_is_a_model_and_a_measure_has_one_scale():
+    other = dose_table(lesions(), "two", "language")
+    worse = other["value"].where(other["measure"] != "perplexity", 90_000.0)
+    doses = pd.concat([DOSE, other.assign(value=worse)], ignore_index=True)
+    figure = figures.draw_dose(doses, title="")
+    figure.draw_without_rendering()
+    panels = np.array([one for one in figure.axes if one.get_visible()]).reshape(2, 3)
+    assert [one.get_title(loc="left") for one in panels.flat] == [
+        *("one: language\nperplexity", "language tasks", "formal tasks"),
+        *("two: language\nperplexity", "language tasks", "formal tasks"),
+    ]
+    for above, below in panels.T:
+        assert above.get_ylim() == below.get_ylim()
+        assert above.get_position().x0 == pytest.approx(below.get_position().x0)
+    low, high = panels[0, 0].get_ylim()
+    assert low < 27 and high > 90_000 and panels[0, 0].get_ylabel() == "perplexity (log scale)"
+    for axes in panels[:, 1:].flat:
+        low, high = axes.get_ylim()
+        assert low < 0 and 1 < high < 1.1
+        [guess] = [line for line in axes.lines if "guessing" in str(line.get_label())]
+        assert set(guess.get_ydata()) == {0.5}
+
+
+def test_histograms_of_selectivity_have_one_scale():
+    values = {
+        "one": ("language", RNG.normal(size=(3, 500)), 2.0),
+        "two": ("language", 9 * RNG.normal(size=(2, 50)), 2.0),
+    }
+    one, two = figures.draw_selectivity(values, title="").axes
+    bars = [[(bar.get_x(), bar.get_width()) for bar in axes.patches] for axes in (one, two)]
+    assert bars[0] == bars[1] and one.get_ylim() == two.get_ylim()
+    heights = [sum(bar.get_height() for bar in axes.patches) for axes in (one, two)]
+    assert heights == [1500, 100]
+
+
 def test_every_random_draw_is_drawn():
     figure = figures.draw_dose(DOSE[DOSE["measure"] == "perplexity"], title="")
     [draws] = [line for line in figure.axes[0].lines if line.get_label() == "a random draw"]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.font_manager import findfont, get_font
 
 from brodmann.comparison.stages.maps import COLUMNS
 from brodmann.figures.draw import draw_family
@@ -23,7 +24,7 @@ from brodmann.figures.networks import (
     iou_square,
 )
 from brodmann.figures.registry import ENDINGS
-from brodmann.figures.style import save_figure
+from brodmann.figures.style import NEUTRAL, save_figure
 from brodmann.networks.consistency import (
     DatasetNetworks,
     SampleNetworks,
@@ -70,6 +71,8 @@ def test_counts_are_printed():
     ]
     image = figure.axes[0].get_images()[0].get_array()
     assert image[1, 1] == pytest.approx(100 * 5 / 24)
+    # A template that comes back once is pale.
+    assert figure.axes[0].get_images()[0].get_clim() == (0, 100)
 
 
 def test_layers_show_templates_and_single_texts():
@@ -96,6 +99,31 @@ def test_no_tick_stands_between_two_layers():
         low, high = axes.get_xlim()
         ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
         assert ticks == [0, 1, 2]
+
+
+def test_maps_of_one_model_are_told_apart():
+    """Every line has a look of its own, in grey, too; the panel of depth is as wide as the figure."""
+    maps = [("circuit", name) for name in ("language", "formal", "social")]
+    maps += [("localizer", "language"), ("network", "news all"), ("network", "code all")]
+    rows = [(*one, 9, layer, 0.1 * layer) for one in maps for layer in range(9)]
+    layers = pd.DataFrame(rows, columns=["method", "map", "n_units", "layer", "share"])
+    pairs = [
+        ("layers", *maps[0], *maps[3], 2.0, 0.01),
+        ("units", *maps[3], *maps[4], 7.0, 0.2),
+    ]
+    names = ["space", "method", "map", "other_method", "other_map", "ratio", "q"]
+    table = pd.DataFrame(pairs, columns=names).reindex(columns=COLUMNS)
+    figure = draw_map_agreement(table, layers, title="tiny")
+    figure.draw_without_rendering()
+    ratios, depth = figure.axes
+    looks = [(line.get_marker(), line.get_linestyle()) for line in depth.lines]
+    assert len(set(looks)) == len(maps)
+    assert len({line.get_color() for line in depth.lines[:3]}) == 3
+    assert depth.get_window_extent().width > 0.75 * figure.bbox.width
+    faces = {line.get_markerfacecolor() for line in ratios.lines if line.get_marker() in "o^"}
+    assert len(faces) == 2
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "open: q ≥ 0.05" in legend
 
 
 def test_the_square_of_templates():
@@ -158,6 +186,29 @@ def test_courses_say_their_values_and_mark_what_is_below_zero(tmp_path):
     assert (tmp_path / "course.png").is_file()
 
 
+def test_words_of_a_course_stand_apart_without_spaces_at_their_start():
+    """Browsers drop such spaces: the words are set one space after the end of the word before."""
+    figure = draw_example(
+        [Piece("one"), Piece(" two"), Piece("three"), Piece("  \t")],
+        [Course("network 0", "", np.arange(4.0))],
+        title="",
+    )
+    [axes] = figure.axes
+    words = axes.texts[2:]  # after the heading and its note
+    assert [word.get_text() for word in words] == [
+        "one",
+        "two",
+        "three",
+        "\N{RIGHTWARDS ARROW TO BAR}",
+    ]
+    boxes = [patch.get_x() for patch in axes.patches]
+    ahead = [word.get_position()[0] - box for word, box in zip(words, boxes, strict=True)]
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(7, 72)
+    space = font.load_char(ord(" ")).linearHoriAdvance / 65536 / 72
+    assert np.allclose(np.subtract(ahead, ahead[0]), [0, space, 0, 2 * space], atol=0.1 * space)
+
+
 def test_edits_and_connections_say_their_values(tmp_path):
     row = {"dataset": "news", "how": "inhibit", "amount": None, "n_units": 9, "intact": 30.0}
     edits = [("network-0", None, 90.0), ("random", "network-0", 31.0)]
@@ -182,8 +233,8 @@ def test_edits_and_connections_say_their_values(tmp_path):
 def test_edited_sets_are_named_in_words_and_an_axis_has_one_notation(highest, ticks):
     row = {"how": "inhibit", "amount": None, "n_units": 9, "intact": 30.0}
     edits = [
-        ("news", "network-0", None, highest),
-        ("encyclopedia+news", "union", None, 90.0),
+        ("news", "network-0", None, 90.0),
+        ("encyclopedia+news", "union", None, highest),
         (None, "random", "15.0pct", 31.0),
     ]
     names = "dataset", "condition", "control_of", "value"
@@ -191,9 +242,15 @@ def test_edited_sets_are_named_in_words_and_an_axis_has_one_notation(highest, ti
         pd.DataFrame([{**row, **dict(zip(names, e, strict=True))} for e in edits]), title="t"
     )
     figure.draw_without_rendering()
-    [axes] = [one for one in figure.axes if one.get_xlabel()]
+    network, axes = (one for one in figure.axes if one.get_xlabel())
+    assert [label.get_text() for label in network.get_yticklabels()] == ["news network 0 (9)"]
+    # Random units are not drawn as an edit, and sets do not stretch the axis of networks.
+    assert {line.get_color() for line in axes.lines if list(line.get_xdata()) == [31.0]} == {
+        NEUTRAL
+    }
+    assert network.get_xlim()[1] < 200 < highest
     shown = [label.get_text() for label in axes.get_yticklabels()]
-    assert shown == ["news network 0 (9)", "encyclopedia and news: union (9)", "random 15 % (9)"]
+    assert shown == ["encyclopedia and news:\nunion (9)", "random 15 % (9)"]
     low, high = axes.get_xlim()
     inside = {
         label.get_text()

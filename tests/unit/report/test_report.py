@@ -112,6 +112,19 @@ def test_all_text_is_escaped(tmp_path, template):
     assert seen.tags.count("input") == 1 and ":checked + svg { position: fixed" in text
 
 
+def test_rows_of_a_table_wider_than_a_phone_are_cards_there(tmp_path, template):
+    """Every cell says its column, the last one, too; a caption is as wide as what is seen of its table."""
+    heads = ["model", "tasks", "p", "verdict"]
+    tables = [
+        Table("wide", heads, [list("mnpv")], frozenset({0, 3})),
+        Table("narrow", ["a", "b"], []),
+    ]
+    text, _ = page_of(tmp_path, template, Section("tables", tables=[*tables, tables[0]]))
+    assert text.count('class="cards"') == 2
+    assert re.findall('data-head="(.*?)"', text) == 2 * heads
+    assert text.count("<caption><span>") == 3 and "max-width: min(46rem, 100cqw)" in text
+
+
 def test_the_page_asks_the_net_for_nothing(tmp_path, template):
     text, seen = page_of(tmp_path, template, Section("Empty"))
     assert "http://" not in text and "https://" not in text

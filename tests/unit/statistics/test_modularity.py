@@ -229,3 +229,40 @@ def test_spread_has_ddof_1_and_needs_two_cells():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isnan([Cells.of(np.array([1.0])).sd, Cells.of(np.array([])).sem]).all()
+
+
+def naive_intervals(matrix, labels, domain, seed):
+    """Of the means within a domain, with one task in it, and either way: draw by draw, cell by cell."""
+    drawn = np.random.default_rng(seed).integers(len(labels), size=(1000, len(labels)))
+    means = {"within": [], "cross": [], "out": [], "into": []}
+    for draw in drawn.tolist():
+        cells = {name: [] for name in means}
+        for a in draw:
+            for b in draw:
+                ends = labels[a] == domain, labels[b] == domain
+                if a == b or np.isnan(matrix[a, b]) or ends == (False, False):
+                    continue
+                names = {(True, True): ["within"], (True, False): ["cross", "out"]}
+                for name in names.get(ends, ["cross", "into"]):
+                    cells[name].append(matrix[a, b])
+        for name, values in cells.items():
+            if values:
+                means[name].append(np.mean(values))
+    return {name: np.quantile(values, [0.025, 0.975]) for name, values in means.items()}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_intervals_of_means_are_those_of_resampled_tasks(symmetric):
+    """A pair drawn with a task twice counts twice; a task never meets itself."""
+    rng = np.random.default_rng(3)
+    matrix = random_matrix(rng, len(LABELS), 0.0 if symmetric else 0.1)
+    matrix = (matrix + matrix.T) / 2 if symmetric else matrix
+    found = modularity(matrix, LABELS, permutations=9, seed=5, symmetric=symmetric).domains
+    expected = naive_intervals(matrix, LABELS, "formal", 5)
+    for name in ("within", "cross") if symmetric else expected:
+        assert found["formal"].intervals[name] == pytest.approx(expected[name], rel=1e-9)
+    if symmetric:
+        assert np.isnan(found["formal"].intervals["out"]).all()
+    # One pair says nothing of other tasks.
+    assert np.isnan(found["physical"].intervals["within"]).all()
+    assert np.isfinite(found["physical"].intervals["cross"]).all()

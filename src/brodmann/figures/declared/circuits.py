@@ -34,7 +34,7 @@ def _read_overlaps(scene: Scene) -> Files:
     """Of models that were run, with the reliability of their circuits."""
     rates = ["reliability"] if scene.model in scene.models else []
     own = _matrices(scene, "containment", "doubly_stochastic", *rates)
-    # All chord diagrams have one scale.
+    # Chord diagrams have one scale for all models, and so have heatmaps.
     same = (one for one in _overlaps(scene) if one.component == scene.component)
     return {**own, "every": [_matrices(one, "containment")["containment"] for one in same]}
 
@@ -83,8 +83,8 @@ FAMILIES = (
             "overlap:of_matrix",
             "Overlap of all pairs of tasks",
             overlap="{scene.whose}: shared units over circuit size ({scene.main}). White lines separate the domains; "
-            "columns are numbered as the rows.",
-            behind="Shared units over circuit size, {scene.main}.",
+            "columns are numbered as the rows. One scale for all models.",
+            behind="Shared units over circuit size, {scene.main}. One scale for all models.",
             options={"measure": "containment"},
         ),
         figure(

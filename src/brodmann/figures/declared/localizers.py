@@ -51,8 +51,8 @@ FAMILIES = (
             "localized:of_doses",
             "What is lost without a network",
             localizers="Perplexity of a corpus of prose (per token), and accuracy on tasks of each domain (at most "
-            "{scene.study.localizer.lesion.items} items a task, pooled), with the network's units held at zero against as "
-            "many random other units{draws}. Bands: 95 % intervals. Dotted: intact.",
+            "{scene.study.localizer.lesion.items} items a task, pooled), with the localized units held at zero against as "
+            "many random other units{draws}. A row for each model; a measure has one scale in all rows. Bands: 95 % intervals.",
         ),
         figure(
             "localizer_depth",
@@ -65,7 +65,7 @@ FAMILIES = (
             "localized:of_selectivity",
             "How selective units are",
             localizers="Welch's t of the absolute activation, positive against negative texts, all units; dashed: the least selective "
-            "unit that is selected.",
+            "of those selected ({scene.localized}).",
         ),
         figure(
             "localizer_overlap",

@@ -24,14 +24,7 @@ FAMILIES = (
         _models,
         lambda scene: _tables(scene, "consistency", "template_iou", "sizes", "layers"),
         lambda scene: {"label": scene.label, "threshold": scene.study.networks.iou_threshold},
-        figure(
-            "networks_consistency.{model}",
-            "networks:of_consistency",
-            "Templates that come back: {model}",
-            networks="Networks of single texts with an IoU above {scene.study.networks.iou_threshold:g} with each "
-            "template; {scene.study.networks.individual_samples} samples of at most "
-            "{scene.study.networks.individual_components} networks each.",
-        ),
+        figure("networks_consistency.{model}", "networks:of_consistency"),
         figure(
             "networks_layers.{model}",
             "networks:of_layers",
@@ -54,15 +47,19 @@ FAMILIES = (
             "networks_editing.{model}",
             "network_use:of_editing",
             "What editing networks does: {model}",
-            networks="Perplexity per token with a network's units edited, beside as many random units ({draws}).",
+            networks="Perplexity per token with a network's units edited, beside as many random units ({draws}); in "
+            "brackets: units. Below, on an axis of their own, sets: all units of a dataset's networks; the "
+            "{scene.study.networks.use.editing.top_percent:g} % with the highest absolute z in any (top); of two datasets "
+            "all units (union), those of both (intersection) and those of one only (difference).",
         ),
         figure("networks_connectivity.{model}", "network_use:of_connectivity"),
         figure(
             "networks_agreement.{model}",
             "network_agreement:of_maps",
             "Three maps of one model: {model}",
-            networks="Circuits, localized units and networks, compared in the spaces where that is defined, with "
-            "what permutations give.",
+            networks="What two maps have in common over what permuted units, or layers, give; filled: q < 0.05. A row "
+            "takes all networks of a dataset together; q is over these and the tests of each network alone. Below: where "
+            "in depth the units of each map are.",
         ),
     ),
     family(

@@ -102,16 +102,16 @@ FAMILIES = (
             "domains_overlap.{component}",
             "domains:of_study",
             "Overlap within each domain and with the others",
-            overlap="Mean over pairs of tasks, each counted once, with its standard error (SD over the root of the "
-            "pairs, whose number is printed). Controls have panels of their own. Tests: {scene.tested}.",
+            overlap="Mean over pairs of tasks, each counted once, with its 95 % interval over resampled tasks; "
+            "printed: pairs. Controls have panels of their own.",
             options={"drop": False},
         ),
         figure(
             "domains_ablation.{component}",
             "domains:of_study",
             "Accuracy lost within each domain, and to and from the others",
-            function="Mean over ordered pairs of a circuit and a task, with its standard error; printed: pairs. "
-            "Tests: {scene.tested}.",
+            function="Mean over ordered pairs of a circuit and a task, with its 95 % interval over resampled tasks; "
+            "printed: pairs.",
             options={"drop": True},
         ),
         figure(
@@ -119,8 +119,7 @@ FAMILIES = (
             "consistency:of_cells",
             "Does overlap predict ablation?",
             function="Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one "
-            "costs the other; larger marks stand for more pairs, marks side by side for the same overlap; the line is "
-            "the least-squares fit.",
+            "costs the other; larger marks stand for more pairs; the line is the least-squares fit.",
         ),
         figure(
             "consistency_ablation.{component}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,14 @@ def _spread(*names: str) -> tuple[str, ...]:
 
 _MEANS = _spread("within", "cross")
 _TEST = ("difference", "ratio", "permutations", "p", "q")
+# Of intervals.
+_ENDS = tuple(
+    f"{name}_{end}" for name in ("within", "cross", "out", "into") for end in ("low", "high")
+)
 MODULARITY = (*KEYS, *_MEANS, *_TEST)
 DOMAINS = (
     *(*MATRIX, "domain", "unit", "n", "n_domain", "seed", "method", *_MEANS),
-    *(*_spread("out", "into"), *_TEST),
+    *(*_spread("out", "into"), *_TEST, *_ENDS),
 )
 _SHUFFLED = "mean(within) - mean(cross) of off-diagonal cells, domain labels shuffled, one-sided"
 P_NOTE = "p: shuffled domain labels, one-sided."
@@ -44,6 +49,7 @@ def domain_rows(every: Sequence[Tested]) -> list[dict[str, Any]]:
             **_contrast(part.contrast),
             **_cells("out", part.out),
             **_cells("into", part.into),
+            **dict(zip(_ENDS, chain.from_iterable(part.intervals.values()), strict=True)),
         }
         for one in every
         for domain, part in one.modularity.domains.items()
