@@ -251,7 +251,8 @@ def test_nothing_is_edited_without_units():
 
 
 def test_keys_and_names_of_all_measures():
-    targets = {"formal/sums": Target(None, None, (0,))}
+    sums = TaskItems("formal/sums", {"completion": [Item("1 + 1 =", "1 + 2 =", " 2", " 3")]})
+    targets = {"formal/sums": Target(sums, PLAN, (0,))}
     experiment = experiment_on(
         ["one", "two"], targets, key=lambda own, measure: f"{own.label}/{measure}"
     )
