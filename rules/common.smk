@@ -64,7 +64,8 @@ def tell_what_was_found():
     """On the terminal, when nothing is left to do."""
     from brodmann.report.found import at_the_end
 
-    print(*at_the_end(study, list(map(str, workflow.dag_settings.targets))), sep="\n", flush=True)
+    asked = list(map(str, workflow.dag_settings.targets))
+    print(*at_the_end(workspace, asked), sep="\n", flush=True)
 
 
 def expected_seconds(job):

@@ -8,7 +8,7 @@ results/{model}/networks/connectivity.csv                   Pearson's r of netwo
 results/{model}/networks/interpretation/course.{dataset}.*  courses over an example text
 results/{model}/networks/interpretation/corrected.*         predictions corrected by a network
 results/{model}/networks/{dataset}/courses.safetensors      mean courses over the dataset's samples
-results/{model}/networks/{dataset}/driving.csv              where in these samples each network is most active
+results/{model}/networks/{dataset}/driving.csv              where in these samples each network is strongest
 Config: networks.editing, networks.probing, networks.following
 """
 

@@ -20,8 +20,8 @@ METHODS = {
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 2,  # domains' units by depth
-    "figures": 3,  # how tables are drawn
-    "report": 3,  # the report page and the methods section
+    "figures": 4,  # how tables are drawn
+    "report": 4,  # the report page and the methods section
     "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from itertools import takewhile
 from pathlib import Path
 
 from brodmann.config.study import Study
@@ -16,7 +15,7 @@ from brodmann.runner.costs import USUAL, Lengths
 from brodmann.tasks.catalogue import task_path
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
-from brodmann.tasks.items import Item, TaskItems
+from brodmann.tasks.items import Item, TaskItems, begin_alike
 from brodmann.tasks.published import read_published
 
 # English text has four characters a token and more; numbers and code have fewer.
@@ -57,16 +56,11 @@ def _longest(items: TaskItems) -> list[Item]:
 
 
 def _mean(items: list[Item]) -> Lengths:
-    shared = [_alike(item.clean_prompt, item.corrupted_prompt) for item in items]
+    shared = [begin_alike([item.clean_prompt, item.corrupted_prompt]) for item in items]
     rest = [len(i.clean_prompt) - n for i, n in zip(items, shared, strict=True)]
     return Lengths(
         _tokens(shared), max(1.0, _tokens(rest)), max(1.0, _tokens(len(i.correct) for i in items))
     )
-
-
-def _alike(one: str, other: str) -> int:
-    """Characters that both begin with."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _tokens(characters: Iterable[int]) -> float:

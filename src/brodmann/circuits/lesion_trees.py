@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from brodmann.circuits.lesions import Lesion, Row, names_of, rows_of
-from brodmann.runner.encode import EncodedItem, Ids
+from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine, keys_per_node
 from brodmann.runner.queries import Edit, Past, Query, Read, Scores, Start
 from brodmann.runner.trees import NONE, Tree
 from brodmann.sites import COMPONENTS
+from brodmann.tasks.items import begin_alike
 
 # Lanes are not made shorter: little attention is left to be saved, and uneven lanes waste more.
 _LEAST_LANE = 64
@@ -147,7 +148,7 @@ class Measurement:
         changed = [_changed(rows) for rows in self.rows]
         order = sorted(range(len(self.rows)), key=lambda n: (-changed[n], self.rows[n][0].ids))
         rows = [own[0] for own in self.rows]
-        header = min([_alike([row.ids for row in rows]), *(row.begin for row in rows)])
+        header = min([begin_alike([row.ids for row in rows]), *(row.begin for row in rows)])
         prefix = float(np.mean([row.begin for row in rows])) - header
         own = prefix + 2 * float(np.mean(changed))  # nodes of an item in a first tree
         worth, nodes = keys_per_node(self.model), self.engine.nodes
@@ -370,12 +371,6 @@ def _changed(rows: Sequence[Row]) -> int:
     for row in rows:
         tree.add(row.changed)
     return len(tree)
-
-
-def _alike(rows: Sequence[Ids]) -> int:
-    """How many tokens all rows begin with."""
-    pairs = zip(min(rows), max(rows), strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(map(len, rows)))
 
 
 def _lines(tree: Tree, nodes: Sequence[np.ndarray]) -> tuple[list[int], Lines]:

@@ -14,6 +14,7 @@ from brodmann.figures import hover, style
 from brodmann.figures.overlap import draw_square
 from brodmann.figures.panels import domain_dot, dot, head, legend_below, single
 from brodmann.figures.registry import Asked, Files
+from brodmann.numerals import minus
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
 
@@ -103,7 +104,7 @@ def _correlations(table: pd.DataFrame, own: pd.Series) -> str:
     for name, rows in (("rank correlation", table), ("other tasks only", table[~own])):
         x, y = rows["forecast"], rows["measured"]
         if len(rows) > 2 and x.nunique() > 1 and y.nunique() > 1:
-            found.append(f"{name} {spearmanr(x, y)[0]:.2f}")
+            found.append(minus(f"{name} {spearmanr(x, y)[0]:.2f}"))
     return ", ".join(found)
 
 

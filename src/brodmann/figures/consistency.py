@@ -27,6 +27,7 @@ from brodmann.figures.panels import (
 )
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.tables import at_size, long_table
+from brodmann.numerals import minus
 from brodmann.statistics.consistency import Consistency, Tau, tau_matrix
 from brodmann.statistics.inventory import ALL, Inventory, Matrix
 from brodmann.statistics.structure_function import pair_table
@@ -87,7 +88,7 @@ def _rho(statistics: pd.DataFrame, one: Matrix) -> str:
     cell = statistics[["model", "sel", "kind"]] == [one.model, one.sel, one.kind]
     own = statistics[cell.all(axis=1)]
     value = own["spearman"].iloc[0] if len(own) else np.nan
-    return "" if pd.isna(value) else f"rho = {value:.2f}"
+    return "" if pd.isna(value) else minus(f"rho = {value:.2f}")
 
 
 def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
@@ -124,7 +125,7 @@ def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
 
 
 def _signed(tau: float) -> str:
-    return f"{tau:.2f}".replace("-", "−")
+    return minus(f"{tau:.2f}")
 
 
 def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:

@@ -21,6 +21,8 @@ from matplotlib.patches import Patch
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
+from brodmann.numerals import minus
+
 # A figure of more is told nothing of: its page would be slow, and its marks lie on each other.
 MOST = 4000
 _REACH = 3.0  # points around a mark
@@ -75,7 +77,7 @@ def shape(patch: Patch, text: str) -> None:
 
 
 def _tell(axes: Axes, outline: tuple[float, float, float, float] | Patch, text: str) -> None:
-    _TOLD.setdefault(axes.get_figure(root=True), []).append(_Told(axes, outline, text))
+    _TOLD.setdefault(axes.get_figure(root=True), []).append(_Told(axes, outline, minus(text)))
 
 
 def svg_text(figure: Figure, frame: Bbox, name: str) -> str:

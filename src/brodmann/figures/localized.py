@@ -15,7 +15,6 @@ from scipy.stats import binomtest
 from brodmann.comparison.written import COLUMNS as WRITTEN
 from brodmann.config.selection import selection_words
 from brodmann.figures.localizer import (
-    NETWORK_NAMES,
     draw_depth,
     draw_dose,
     draw_network_overlap,
@@ -25,6 +24,7 @@ from brodmann.figures.localizer import (
 from brodmann.figures.panels import square_of
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.style import domain_label
+from brodmann.localizers import localizer_name
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.store import masks
 from brodmann.store.tables import read_table
@@ -45,7 +45,7 @@ class Network:
     @property
     def name(self) -> str:
         """For headings."""
-        return f"{self.label}: {NETWORK_NAMES.get(self.network, self.network)}"
+        return f"{self.label}: {localizer_name(self.network)}"
 
     @property
     def per_layer(self) -> np.ndarray:
@@ -119,7 +119,7 @@ def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     columns += ["p", "q"]
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     joined = joined[columns]
-    names = [NETWORK_NAMES.get(network, network) for network in joined["network"]]
+    names = [localizer_name(network) for network in joined["network"]]
     drawn = joined.assign(panel=[f"{a}: {b}" for a, b in zip(joined["label"], names, strict=True)])
     return draw_written(drawn, title="What circuits of neurons write on localized units"), joined
 
@@ -165,7 +165,7 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
     kinds = lesions["kind"].dropna()
     if len(kinds):
         lesions = lesions[lesions["kind"].isna() | (lesions["kind"] == kinds.iloc[0])]
-    name = NETWORK_NAMES.get(network, network)
+    name = localizer_name(network)
     perplexity = lesions[lesions["measure"] == "perplexity"]
     parts = [perplexity.assign(panel=f"{label}\n{name}: perplexity")]
     tasks = lesions[lesions["measure"] == "accuracy"]

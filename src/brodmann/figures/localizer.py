@@ -22,12 +22,8 @@ from brodmann.figures.panels import (
     size_axis,
     wide_scale,
 )
+from brodmann.localizers import localizer_name
 
-NETWORK_NAMES = {
-    "language": "language",
-    "theory_of_mind": "theory of mind",
-    "multiple_demand": "multiple demand",
-}
 NETWORK_COLOURS = {
     "language": "#C0392B",
     "theory_of_mind": "#27AE60",
@@ -114,7 +110,7 @@ def draw_network_overlap(tables: Mapping[str, pd.DataFrame], *, title: str) -> F
     for axes, (label, table) in zip(panels, tables.items(), strict=True):
         values = table.to_numpy(dtype=float)
         image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
-        names = [NETWORK_NAMES.get(name, name) for name in table.index]
+        names = [localizer_name(name) for name in table.index]
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         bare(axes)
@@ -190,6 +186,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         return style.empty_figure(title, "no circuit or no network to compare")
     figure, panels = grid(len(names), per_row=PANELS_PER_ROW, height=1.7, sharey=True)
     domains = style.ordered_domains(table["domain"])
+    labels = list(map(style.domain_label, domains))
     for axes, name in zip(panels, names, strict=True):
         own = table[table["panel"] == name]
         for place, domain in enumerate(domains):
@@ -208,7 +205,7 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
                 ]
                 hover.points(axes, place + spread[chosen], ratios, texts)
         axes.axhline(1, color="#999999", linewidth=0.7, zorder=0)
-        axes.set_xticks(range(len(domains)), domains, rotation=30, ha="right")
+        axes.set_xticks(range(len(domains)), labels, rotation=30, ha="right")
         axes.set_xlim(-0.6, len(domains) - 0.4)
         head(axes, name.replace(": ", ":\n"))
     for axes in panels[::PANELS_PER_ROW]:

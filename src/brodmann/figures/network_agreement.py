@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from brodmann.comparison.stages.maps import COLUMNS, SHARE_COLUMNS
 from brodmann.figures import hover
-from brodmann.figures.localizer import NETWORK_NAMES
 from brodmann.figures.panels import dot, whole_numbers
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.style import LINE, SINGLE, add_title, empty_figure, title_height
+from brodmann.localizers import localizer_name
 from brodmann.store.tables import read_table
 
 _ALL = " all"  # ends the name of all networks of a dataset together
@@ -76,7 +76,7 @@ def _whole(table: pd.DataFrame, which: str = "") -> pd.Series:
 
 def _called(method: str, name: str) -> str:
     if method == "localizer":
-        return f"{NETWORK_NAMES.get(name, name)} localizer"
+        return f"{localizer_name(name)} localizer"
     if method == "network":
         return f"ICA {name.removesuffix(_ALL)}"
     return f"{name} circuits"

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from brodmann.figures import hover, style
@@ -142,7 +143,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
             value = same[same["condition"] == condition]["value"]
             axes.plot(random, [place] * len(random), ".", color=style.NEUTRAL, ms=4, zorder=2)
             axes.plot(value, [place] * len(value), "o", color=COLOURS[how], ms=4, zorder=3)
-            for values, what in ((random, "random units"), (value, f"{name} {condition}".strip())):
+            for values, what in ((random, "random units"), (value, _called(name, condition))):
                 texts = [f"{what} {amounts[how]}: {one:.4g}" for one in values]
                 hover.points(axes, values, [place] * len(values), texts)
         axes.axvline(intact, color="black", linewidth=0.7, linestyle=":")
@@ -153,8 +154,8 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         axes.set_xlabel("perplexity per token")
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
         axes.set_axisbelow(True)
-    names = [f"{a} {b.replace('-', ' ')} ({int(size)})" for (a, b), size in sizes.items()]
-    panels[0].set_yticks(range(len(rows)), [name.strip() for name in names])
+    names = [f"{_called(*row)} ({int(size)})" for row, size in sizes.items()]
+    panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
     shown = [
         dot("edited", COLOURS[edits[0][0]]),
@@ -166,12 +167,19 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     return figure
 
 
+def _called(dataset: str, condition: str) -> str:
+    """``news network 0``; of two datasets, ``encyclopedia and news: union``."""
+    told = dataset.replace("+", " and ") + ":" * ("+" in dataset)
+    return f"{told} {condition.replace('-', ' ')}".strip()
+
+
 def _with_lone_controls(table: pd.DataFrame) -> pd.DataFrame:
-    """Random units that are no one's control are conditions of their own: ``random 15.0pct``."""
-    lone = (table["condition"] == "random") & table["dataset"].isna()
-    lone &= table["control_of"].astype(str).str.endswith("pct")
-    named = "random " + table["control_of"].astype(str)
-    return table.assign(condition=table["condition"].where(~lone, named))
+    """Random units that are no one's control are conditions of their own: ``random 15 %``."""
+    share = table["control_of"].astype(str)
+    lone = (table["condition"] == "random") & table["dataset"].isna() & share.str.endswith("pct")
+    condition = table["condition"].copy()
+    condition[lone] = [f"random {float(one.removesuffix('pct')):g} %" for one in share[lone]]
+    return table.assign(condition=condition)
 
 
 def draw_connectivity(table: pd.DataFrame, *, title: str) -> Figure:
@@ -203,7 +211,7 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
         values = square.to_numpy(dtype=float)
         image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
         axes.spines[:].set_visible(True)
-        _mark_negative(axes, values)
+        _mark_negative(axes, image, values)
         _tell(axes, square)
         for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
             place(range(len(labels)), [label.removeprefix("network-") for label in labels])
@@ -215,10 +223,15 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
     return figure
 
 
-def _mark_negative(axes: Axes, values: np.ndarray) -> None:
+def _mark_negative(axes: Axes, image: AxesImage, values: np.ndarray) -> None:
     """A minus in what is clearly below zero: in grey both ends of the scale look alike."""
-    rows, columns = np.nonzero(values < -0.2)
-    axes.plot(columns, rows, ls="", marker="_", ms=3, mew=0.8, color="white")
+    places: dict[str, list[tuple[int, int]]] = {"black": [], "white": []}
+    for row, column in np.argwhere(values < -0.2).tolist():
+        face = image.cmap(image.norm(values[row, column]))[:3]
+        places[style.text_colour(face)].append((column, row))
+    for colour, own in places.items():
+        if own:
+            axes.plot(*zip(*own, strict=True), ls="", marker="_", ms=3, mew=0.8, color=colour)
 
 
 def _tell(axes: Axes, square: pd.DataFrame) -> None:

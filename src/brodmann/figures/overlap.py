@@ -18,6 +18,7 @@ from brodmann.circuits.stages.overlap import RELIABILITY
 from brodmann.figures import hover, style
 from brodmann.figures.panels import colour_bar, domain_look, domain_patches, number_cells
 from brodmann.figures.registry import Asked, Files
+from brodmann.numerals import minus
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -133,11 +134,11 @@ def draw_square(
     if any(names):
         axes.set_xlabel("rows: {}; columns: {}".format(*names), x=1, ha="right")
     if cell >= PRINTED:
-        number_cells(axes, image, values, lambda value: f"{100 * value:.0f}".replace("-", "−"))
+        number_cells(axes, image, values, lambda value: f"{100 * value:.0f}")
     _tell(axes, values, tasks, *names)
     bar = figure.add_axes(place(0.05, foot[2] + 2.8 * style.LINE, width - 0.15, BAR))
     found = colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
-    found.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}"))
+    found.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{100 * value:.3g}")))
     place_below = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "ncols": columns}
     figure.legend(handles=handles, borderaxespad=0, columnspacing=1, **place_below)
     style.add_title(figure, title)

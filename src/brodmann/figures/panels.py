@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from brodmann.figures import style
+from brodmann.numerals import minus, power_of_ten
 from brodmann.tasks.catalogue import domain_of
 
 
@@ -106,7 +108,7 @@ def number_cells(
         if np.isfinite(value):
             face = image.cmap(image.norm(value if faces is None else faces[place]))[:3]
             colour = style.text_colour(face)
-            axes.text(*place[::-1], text(value), ha="center", va="center", color=colour)
+            axes.text(*place[::-1], minus(text(value)), ha="center", va="center", color=colour)
 
 
 def dot(label: str, colour: str, marker: str = "o", **look: Any) -> Line2D:
@@ -150,15 +152,19 @@ def size_axis(axes: Axes, percents: Sequence[float]) -> None:
 def wide_scale(axis: Axis, values: Sequence[float]) -> None:
     """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
 
-    Ticks are numbers with commas, from a million on powers of ten.
+    Ticks are numbers with commas, or powers of ten where they reach a million.
     """
     if len(values) and 0 < 10 * min(values) < max(values):
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        large = max(values) >= 1e6
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: _power(value) if large else f"{value:,.6g}")
+        )
     else:
-        axis.set_major_formatter("{x:,.6g}")
+        digits = ",.0f" if len(values) and max(values) >= 1e6 else ",.6g"
+        axis.set_major_formatter(f"{{x:{digits}}}")
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+def _power(value: float) -> str:
+    return power_of_ten(round(math.log10(value))) if value > 0 else "0"

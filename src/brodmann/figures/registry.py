@@ -121,6 +121,11 @@ class Scene:
         return selection_words(self.selection, self.units)
 
     @property
+    def localized(self) -> str:
+        """The localized units that are shown, in words."""
+        return selection_words(self.study.localizer.selections[0], "units")
+
+    @property
     def units(self) -> str:
         """The kind of unit, in words; of any kind where there is none."""
         return WORDS.get(self.component, self.component or "units")

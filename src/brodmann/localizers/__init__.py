@@ -9,3 +9,10 @@ METHODS = {
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
     "lesion_effects": 2,  # their tables: intervals and tests
 }
+
+_NAMES = {"theory_of_mind": "theory of mind", "multiple_demand": "multiple demand"}
+
+
+def localizer_name(network: str) -> str:
+    """What texts and figures call a localizer."""
+    return _NAMES.get(network, network)

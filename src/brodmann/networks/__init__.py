@@ -8,4 +8,5 @@ METHODS = {
     "editing_effects": 2,  # their tables: metrics, intervals and tests
     "probing": 1,  # features of prompts, and what is read off them
     "following": 2,  # courses of networks over texts
+    "driving": 2,  # the texts that drive a network
 }

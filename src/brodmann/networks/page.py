@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from brodmann.networks.pieces import Piece
+from brodmann.numerals import minus
 
 # Blue and orange are told apart by everybody.
 POSITIVE, NEGATIVE = (213, 94, 0), (0, 114, 178)
@@ -47,7 +48,7 @@ def document(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"visible": visible, "highlighted": highlighted}
+    environment.globals |= {"visible": visible, "highlighted": highlighted, "minus": minus}
     return environment.get_template(f"{template}.html.j2").render(values)
 
 
@@ -59,7 +60,7 @@ def highlighted(pieces: Sequence[Piece], values: np.ndarray) -> Markup:
         own = values[start : start + piece.tokens]
         start += piece.tokens
         text = html.escape(visible(piece.text))
-        said = html.escape(", ".join(f"{value:+.3g}" for value in own))
+        said = html.escape(", ".join(minus(f"{value:+.3g}") for value in own))
         kind = ' class="special"' if piece.special else ""
         lines = "<br>" * piece.text.count("\n")
         style = _background([_shade(value, top) for value in own])

@@ -12,7 +12,7 @@ import pandas as pd
 from brodmann.config.study import Study
 from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
-from brodmann.report.findings import Findings
+from brodmann.report.findings import read_findings
 from brodmann.report.function import function_section
 from brodmann.report.overview import overview_section
 from brodmann.report.page import Page, Section
@@ -21,8 +21,6 @@ from brodmann.report.sources import Sources
 from brodmann.report.structure import structure_section
 from brodmann.report.summary import banner, summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
-from brodmann.statistics.registry import STATISTICS
-from brodmann.statistics.study_tables import read_statistics
 
 
 def compose(
@@ -37,17 +35,7 @@ def compose(
     ``templates``: the folder of the report's words; ``titles``: of tasks."""
     say = Prose(templates)
     sources = Sources(study, inventory, Path(results), frozenset(figures), say, titles)
-    tables = {
-        name: read_statistics(sources.results / "statistics" / f"{name}.csv")
-        for name, one in STATISTICS.items()
-        if one.reported
-    }
-    shown = study.selection.main_name, study.ablated_selections[0], study.ablation.kinds[0]
-    components = study.attribution.components
-    every = [
-        Findings(tables, component, *shown, f" ({component})" if len(components) > 1 else "")
-        for component in components
-    ]
+    every = read_findings(study, sources.results)
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
         sections += [structure_section(sources, findings), function_section(sources, findings)]
@@ -56,7 +44,7 @@ def compose(
     told = {picture.path for part in parts for picture in part.figures}
     sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
-    count = len(study.tasks.selected) if study.run_models else _imported_tasks(tables)
+    count = len(study.tasks.selected) if study.run_models else _imported_tasks(every[0].tables)
     subtitle = f"{names}: {count} tasks. Written by brodmann."
     words = [_defined(sources.say("glossary.terms")), _defined(sources.say("glossary.columns"))]
     title = "Functional map of language models"

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from brodmann.config.study import Study
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import without_lonely_average
+from brodmann.statistics.registry import STATISTICS
+from brodmann.statistics.study_tables import read_statistics
 from brodmann.statistics.untrained import EVERY
+
+
+def read_findings(study: Study, results: Path) -> list[Findings]:
+    """The findings about each kind of unit."""
+    tables = {
+        name: read_statistics(results / "statistics" / f"{name}.csv")
+        for name, one in STATISTICS.items()
+        if one.reported
+    }
+    shown = study.selection.main_name, study.ablated_selections[0], study.ablation.kinds[0]
+    components = study.attribution.components
+    several = len(components) > 1
+    return [Findings(tables, own, *shown, f" ({own})" if several else "") for own in components]
 
 
 @dataclass(frozen=True)
@@ -65,9 +82,14 @@ def by_model(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
+def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of averages and of models that are no controls."""
+    return rows[~rows["control"].astype(bool)]
+
+
 def spoken(rows: pd.DataFrame) -> pd.DataFrame:
     """See ``Findings.spoken``."""
-    own = rows[~rows["control"].astype(bool)]
+    own = without_controls(rows)
     several = own[~own["model"].isin([AVERAGE, ALL])]["model"].nunique() > 1
     together = own["model"].isin([AVERAGE, ALL])
     kept = own[together] if several else own[~together]

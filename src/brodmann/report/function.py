@@ -14,7 +14,7 @@ from brodmann.report import verdicts
 from brodmann.report.findings import Findings, by_model
 from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources, printed_tables
-from brodmann.report.structure import judged, untrained_of
+from brodmann.report.structure import domain_verdicts
 from brodmann.report.verdicts import Verdict
 from brodmann.report.wording import called_cell, points, share
 from brodmann.statistics.printed import show_p
@@ -75,17 +75,9 @@ def function_section(sources: Sources, findings: Findings) -> Section:
     )
 
 
-def drop_verdicts(findings: Findings) -> dict[str, Verdict]:
-    """Model (or the average) -> whether its domains are apart in what breaks; controls have none."""
-    rows = findings.rows("modularity", drop=True)
-    return {
-        row["model"]: judged(row["p"], untrained_of(findings, row["model"], drop=True))
-        for row in rows[~rows["control"].astype(bool)].to_dict("records")
-    }
-
-
 def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircuits]) -> Table:
-    verdict, own = drop_verdicts(findings), {one.model: one for one in models}
+    verdict = domain_verdicts(findings, drop=True)
+    own = {one.model: one for one in models}
     rows: list[list[Cell]] = []
     for row in by_model(findings.rows("modularity", drop=True)):
         one = own.get(row["model"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from brodmann.comparison.written import COLUMNS as WRITTEN
-from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.config.selection import selection_words
+from brodmann.localizers import localizer_name
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.report import verdicts
@@ -113,7 +114,7 @@ def _finding(sources: Sources, found: Sequence[Localized]) -> list[str]:
 def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
     rows: list[list[Cell]] = []
     for one in every:
-        folder, shown = f"{one.name}/localizer", NETWORK_NAMES.get(one.network, one.network)
+        folder, shown = f"{one.name}/localizer", localizer_name(one.network)
         for lesion in one.lesions:
             row, intact = lesion.corpus, lesion.intact["perplexity", ""]
             held = one.holds(row["selection"])
@@ -121,7 +122,7 @@ def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
                 [
                     one.shown,
                     sources.link(f"{folder}/{one.network}/lesion.csv", shown),
-                    f"{int(row['k']):,} ({row['selection']}, {row['kind']})",
+                    f"{int(row['k']):,} ({_words(row)}; {row['kind']})",
                     sources.link(f"{folder}/massive.csv", massive_text(held)),
                     big(intact),
                     big(row["value"]),
@@ -137,6 +138,10 @@ def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
         f"Perplexity per token ({corpus_of(sources)}) when units are held at zero or their mean."
     )
     return Table(caption, heads, rows, frozenset({0, 1, 2, 3, 9}))
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    return selection_words(str(row["selection"]), "units")
 
 
 def massive_text(held: pd.DataFrame) -> str:
@@ -158,8 +163,8 @@ def _task_tables(sources: Sources, every: Sequence[Localized]) -> list[Table]:
             for row in lesion.tasks.to_dict("records"):
                 random = lesion.random_tasks[lesion.random_tasks["task"] == row["task"]]["value"]
                 between = "–" if random.empty else f"{share(random.min())} to {share(random.max())}"
-                shown = [one.shown, NETWORK_NAMES.get(one.network, one.network)]
-                shown += [str(row["selection"]), sources.task(row["task"]), str(int(row["n"]))]
+                shown = [one.shown, localizer_name(one.network)]
+                shown += [_words(row), sources.task(row["task"]), str(int(row["n"]))]
                 shown += [share(lesion.intact["accuracy", row["task"]]), share(row["value"])]
                 rows.append([*shown, between, show_p(row["q_random"])])
     heads = ("model", "localizer", "selection", "task", "items", "intact", "without the units")
@@ -180,7 +185,7 @@ def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
             count = int((tested["q"] < ALPHA).sum())
             ratio = tested["ratio"].median()
             writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
-        shown = NETWORK_NAMES.get(one.network, one.network)
+        shown = localizer_name(one.network)
         rows.append([one.shown, shown, f"{passed:,} of {tensors['t'].size:,}", *writing])
     heads = (
         "model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import pandas as pd
@@ -28,74 +28,51 @@ from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
 _EXAMPLES = 4  # texts that are shown of each network
+_PAGES = "interpretation"  # the folder of pages beside the report
 
 
 def networks_section(sources: Sources) -> Section:
     """Networks of all models that have them: what they cost, what drives them, whether they come back."""
-    study, settings = sources.study, sources.study.networks
+    study, settings, say = sources.study, sources.study.networks, sources.say
+    models, iou = study.network_models, settings.iou_threshold
     seeds = settings.use.editing.seeds
     draws = numbered("seed", seeds) if seeds else "none"
-    models = study.network_models
     figures = [one for name in models for one in sources.figures("networks", name, draws=draws)]
-    edited = [one for one in figures if one.path.stem.startswith("networks_editing")]
-    again = [one for one in figures if one.path.stem.startswith("networks_consistency")]
-    maps = [one for one in figures if one.path.stem.startswith("networks_agreement")]
+    edited, again, maps = (
+        [one for one in figures if one.path.stem.startswith(f"networks_{name}")]
+        for name in ("editing", "consistency", "agreement")
+    )
     rest = [one for one in figures if one not in (*edited, *again, *maps)]
-    iou = settings.iou_threshold
-    found = [(name, *inhibited(sources, name)) for name in models]
+    tables = [_driving_table(sources, name) for name in models]
+    back = [
+        *_say(sources, "networks.consistency", "consistency", CONSISTENCY, iou),
+        *_say(sources, "networks.shared", "template_iou", TEMPLATE_IOU, iou),
+    ]
+    alike = _say(sources, "networks.agreement", "agreement", AGREEMENT)
+    others = [*edited[1:], *rest, *sources.figures("networks_across")]
     groups = [
-        Group(
-            "What drives each network",
-            sources.say("networks.driving"),
-            tables=[_driving_table(sources, name) for name in models],
-        ),
-        Group(
-            "Do networks come back?",
-            [
-                text
-                for name in models
-                for text in (
-                    *_say(sources, "networks.consistency", name, "consistency", CONSISTENCY, iou),
-                    *_say(sources, "networks.shared", name, "template_iou", TEMPLATE_IOU, iou),
-                )
-            ],
-            again,
-        ),
-        Group(
-            "Do the three maps coincide?",
-            [
-                text
-                for name in models
-                for text in _say(sources, "networks.agreement", name, "agreement", AGREEMENT)
-            ],
-            maps,
-        ),
+        Group("What drives each network", say("networks.driving"), tables=tables),
+        Group("Do networks come back?", back, again),
+        Group("Do the three maps coincide?", alike, maps),
         _corrections(sources),
-        Group(
-            "Where networks lie, edits and other models",
-            figures=[*edited[1:], *rest, *sources.figures("networks_across")],
-        ),
+        Group("Where networks lie, edits and other models", figures=others),
         _courses(sources),
     ]
-    return Section(
-        "Functional networks",
-        [
-            *sources.say(
-                "networks.lead", settings, SITES[settings.site].label, _other_corpus(sources)
-            ),
-            *[text for one in found[:1] for text in sources.say("networks.finding", *one)],
-        ],
-        edited[:1],
-        [_table(sources, name) for name in models],
-        [group for group in groups if group],
-    )
+    lead = say("networks.lead", settings, SITES[settings.site].label, _other_corpus(sources))
+    for name in models[:1]:
+        lead += say("networks.finding", name, *inhibited(sources, name))
+    shown = [_table(sources, name) for name in models]
+    return Section("Functional networks", lead, edited[:1], shown, list(filter(None, groups)))
 
 
-def _say(
-    sources: Sources, place: str, model: str, file: str, columns: Any, *more: Any
-) -> list[str]:
-    table = read_table(sources.results / model / "networks" / f"{file}.csv", columns)
-    return sources.say(place, table, sources.called(model), *more)
+def _say(sources: Sources, place: str, file: str, columns: Any, *more: Any) -> list[str]:
+    """What the template says of the table of each model."""
+    tables = {
+        name: read_table(sources.results / name / "networks" / f"{file}.csv", columns)
+        for name in sources.study.network_models
+    }
+    every = (sources.say(place, own, sources.called(name), *more) for name, own in tables.items())
+    return list(chain.from_iterable(every))
 
 
 def inhibited(sources: Sources, model: str) -> tuple[Inhibition | None, Verdict]:
@@ -172,7 +149,7 @@ def _depth(rows: pd.DataFrame) -> str:
 
 
 def driving_of(sources: Sources, model: str, dataset: str) -> pd.DataFrame:
-    """The tokens at which a dataset's networks are most active, network by network, strongest first."""
+    """The tokens at which a dataset's networks are strongest, network by network, strongest first."""
     path = sources.results / model / "networks" / dataset / "driving.csv"
     table = read_table(path, DRIVING_COLUMNS)
     texts = ("before", "token", "after")
@@ -215,25 +192,22 @@ def _examples(table: pd.DataFrame) -> Iterator[tuple[str, bool]]:
 
 def _corrections(sources: Sources) -> Group:
     missing = not_run(sources.study.networks.use.editing)
-    said, links = [], []
-    for name in sources.study.network_models:
-        folder = f"{name}/networks/interpretation"
-        table = read_table(sources.results / folder / "corrected.csv", CORRECTED)
-        said += sources.say("networks.corrected", table, sources.called(name), missing)
-        links.append(sources.link(f"{folder}/corrected.html"))
-    return Group("Does amplifying a network correct a prediction?", said, links=links)
+    said = _say(sources, "networks.corrected", f"{_PAGES}/corrected", CORRECTED, missing)
+    files = [f"{name}/networks/{_PAGES}/corrected.html" for name in sources.study.network_models]
+    title = "Does amplifying a network correct a prediction?"
+    return Group(title, said, links=list(map(sources.link, files)))
 
 
 def _courses(sources: Sources) -> Group:
     courses, links = [], []
     for name, dataset in product(sources.study.network_models, sources.study.networks.names):
-        folder = f"{name}/networks/interpretation"
+        folder = f"{name}/networks/{_PAGES}"
         title = f"Networks over a text: {name}, {dataset}"
         path = sources.results / folder / f"course.{dataset}.svg"
-        [caption] = sources.say("networks.course")
-        courses.append(Picture(path, title, caption, folder))
+        courses.append(Picture(path, title, "", folder))
         links.append(sources.link(f"{folder}/course.{dataset}.html"))
-    return Group("Networks over an example text", figures=courses, links=links)
+    lead = sources.say("networks.course") if courses else []
+    return Group("Networks over an example text", lead, courses, links=links)
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,8 @@ def anchor(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """``text`` with no-break spaces inside "54 %" and "p = 0.06", which no line may part."""
-    text = re.sub(r"(?<=[\d–]) (?=%)", "\u00a0", text)
+    """``text`` with no-break spaces inside "54 %", "× 1.5" and "p = 0.06", which no line may part."""
+    text = re.sub(r"(?<=[\d–]) (?=%)|(?<=×) (?=\d)", "\u00a0", text)
     return re.sub(r"\b([pqnk]) ([=<]) (?=[\d.])", "\\1\u00a0\\2\u00a0", text)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Mapping
 from typing import Any
 
 from brodmann.files import read_json
@@ -11,7 +10,7 @@ from brodmann.report.page import Cell, Group, Marked, Table
 from brodmann.report.sources import Sources
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.domains import label
-from brodmann.tasks.items import Item, read_items
+from brodmann.tasks.items import Item, begin_alike, read_items
 
 PAIRS = 2
 _KEPT = 160  # characters on each side of what differs
@@ -57,16 +56,11 @@ def _prompts(item: Item) -> tuple[Cell, Cell]:
 def differing(one: str, other: str) -> tuple[str, str, str, str]:
     """(what both begin with, the middle of the one, of the other, what both end with); words stay whole."""
     first, second = _words(one), _words(other)
-    start = _alike(first, second)
+    start = begin_alike([first, second])
     shortest = min(len(first), len(second)) - start
-    end = min(_alike(first[::-1], second[::-1]), shortest)
+    end = min(begin_alike([first[::-1], second[::-1]]), shortest)
     middles = ("".join(words[start : len(words) - end]) for words in (first, second))
     return "".join(first[:start]), *middles, "".join(first[len(first) - end :])
-
-
-def _alike(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words both begin with."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _words(text: str) -> list[str]:

@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from brodmann.figures.localizer import NETWORK_NAMES
+from brodmann.localizers import localizer_name
 from brodmann.report import wording
 from brodmann.report.findings import spoken
 from brodmann.report.verdicts import ALPHA
+from brodmann.statistics.printed import decimals
 
 STORY = "story"
 
@@ -36,7 +37,7 @@ def environment(*folders: str | Path) -> Environment:
         "count": "{:,}".format,  # 46,080
         "short": "{:g}".format,  # 0.1
         "percent": "{:g} %".format,
-        "fixed": lambda value, digits: f"{value:.{digits}f}",
+        "fixed": lambda value, digits: decimals(digits)(value),
         "share": wording.share,
         "big": wording.big,
         "draws": wording.draws_text,
@@ -45,6 +46,7 @@ def environment(*folders: str | Path) -> Environment:
         "points": wording.points,
         "points_between": wording.points_between,
         "spoken": spoken,
+        "localizer": localizer_name,
         # Rows of a table, in groups or one by one, as column -> value.
         "records": lambda table: table.to_dict("records"),
         "grouped": _grouped,
@@ -53,7 +55,7 @@ def environment(*folders: str | Path) -> Environment:
     found.tests |= {"missing": pd.isna, "zero": wording.nothing_shared}
     # What stands after one of several things in a loop: ", " or " and ".
     found.globals["joint"] = lambda loop: {1: "", 2: " and "}.get(loop.revindex, ", ")
-    found.globals |= {"called": wording.called, "alpha": ALPHA, "network_names": NETWORK_NAMES}
+    found.globals |= {"called": wording.called, "alpha": ALPHA}
     return found
 
 

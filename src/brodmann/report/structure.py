@@ -11,7 +11,7 @@ import pandas as pd
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY, SUMMARY
 from brodmann.report import verdicts
-from brodmann.report.findings import Findings, by_model
+from brodmann.report.findings import Findings, by_model, without_controls
 from brodmann.report.page import Cell, Group, Picture, Section, Table
 from brodmann.report.sources import Sources, printed_tables
 from brodmann.report.units import strongest_units
@@ -64,7 +64,7 @@ def structure_section(sources: Sources, findings: Findings) -> Section:
     ]
     return Section(
         f"{TITLE}{findings.suffix}",
-        [*say("structure.lead"), *say("structure.finding", findings, overlap_verdicts(findings))],
+        [*say("structure.lead"), *say("structure.finding", findings, domain_verdicts(findings))],
         main,
         [_main_table(sources, findings)],
         [group for group in groups if group],
@@ -90,12 +90,15 @@ def judged(p: float, beside: Mapping[str, Any] | None) -> Verdict:
     return verdicts.apart(p, test)
 
 
-def overlap_verdicts(findings: Findings) -> dict[str, Verdict]:
-    """Model (or the average) -> whether its domains are apart; controls have none."""
-    rows = findings.rows("modularity")
+def domain_verdicts(findings: Findings, *, drop: bool = False) -> dict[str, Verdict]:
+    """Model (or the average) -> whether its domains are apart, in overlap or in what breaks.
+
+    Controls have no verdict.
+    """
+    rows = without_controls(findings.rows("modularity", drop=drop))
     return {
-        row["model"]: judged(row["p"], untrained_of(findings, row["model"]))
-        for row in rows[~rows["control"].astype(bool)].to_dict("records")
+        row["model"]: judged(row["p"], untrained_of(findings, row["model"], drop=drop))
+        for row in rows.to_dict("records")
     }
 
 
@@ -103,7 +106,7 @@ def overlap_verdicts(findings: Findings) -> dict[str, Verdict]:
 
 
 def _main_table(sources: Sources, findings: Findings) -> Table:
-    verdict = overlap_verdicts(findings)
+    verdict = domain_verdicts(findings)
     rows: list[list[Cell]] = []
     reliable = mean_reliability(sources, findings)
     for row in by_model(findings.rows("modularity")):

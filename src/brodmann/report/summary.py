@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from math import isnan
+from itertools import chain, islice
+from math import isnan, nan
 from statistics import median
 from typing import Any
 
 from brodmann.config.study import Study
+from brodmann.numerals import minus
 from brodmann.report import function, structure, verdicts
-from brodmann.report.findings import Findings
-from brodmann.report.function import drop_verdicts, own_circuits
+from brodmann.report.findings import Findings, without_controls
+from brodmann.report.function import own_circuits
 from brodmann.report.localizers import localized
 from brodmann.report.networks import coinciding, inhibited
 from brodmann.report.page import Cell, Link, Section, Table, anchor
 from brodmann.report.sources import Sources
 from brodmann.report.structure import (
+    domain_verdicts,
     judged,
     mean_reliability,
-    overlap_verdicts,
     untrained_of,
 )
 from brodmann.report.verdicts import Coefficient, Verdict
@@ -37,17 +38,22 @@ FEW_ITEMS, FEW_DRAWS, FEW_PASSAGES = 100, 3, 20
 
 @dataclass(frozen=True)
 class Answer:
-    """One model's answer to a question. ``size``: the effect as a number, where there are many answers."""
+    """One model's answer to a question. ``size``: the effect as a number, NaN where it is undefined."""
 
     question: str
     anchor: str
     model: str
     control: str
     n: str
-    effect: str
+    said: str  # of the effect, where it is defined
     verdict: Verdict
-    size: float = float("nan")
+    size: float
     unit: str = ""  # of the size
+
+    @property
+    def effect(self) -> str:
+        """In words; a dash where it is undefined."""
+        return "–" if isnan(self.size) else self.said
 
     @property
     def cells(self) -> list[Cell]:
@@ -58,22 +64,8 @@ class Answer:
 
 def summary_section(sources: Sources, findings: Findings) -> Section:
     """A row per question and model; of kinds of unit the first."""
-    every = chain(
-        _reliability(sources, findings),
-        _overlap(sources, findings),
-        _domains(sources, findings),
-        _surface(sources, findings),
-        _own_circuits(sources, findings),
-        _drops(sources, findings),
-        _predicted(sources, findings),
-        _lesions(sources),
-        _networks(sources),
-        _maps(sources),
-    )
-    questions: dict[str, list[Answer]] = {}
-    for answer in every:
-        questions.setdefault(answer.question, []).append(answer)
-    rows = [one.cells for answers in questions.values() for one in condensed(answers)]
+    every = (one(sources, findings) for one in QUESTIONS)
+    rows = [one.cells for answers in by_question(chain(*every)) for one in condensed(answers)]
     heads = ("question", "model", "control", "n", "effect", "verdict")
     if not rows:
         return Section("In short", ["No model of this study has results to compare."])
@@ -84,18 +76,33 @@ def summary_section(sources: Sources, findings: Findings) -> Section:
     )
 
 
+def headlines(sources: Sources, findings: Findings) -> Iterator[Answer]:
+    """Of each of the ``HEADLINES`` that the study asks, the first answer."""
+    for one in HEADLINES:
+        yield from islice(one(sources, findings), 1)
+
+
+def by_question(answers: Iterable[Answer]) -> list[list[Answer]]:
+    """The answers to each question, questions in the order of their first answers."""
+    found: dict[str, list[Answer]] = {}
+    for answer in answers:
+        found.setdefault(answer.question, []).append(answer)
+    return list(found.values())
+
+
 def condensed(answers: Sequence[Answer]) -> list[Answer]:
     """The answers, or one row that counts them where there are many."""
     if len(answers) <= MOST_ANSWERS:
         return list(answers)
     counts = Counter(one.verdict.level for one in answers)
-    sizes = [one.size for one in answers if not isnan(one.size)]
-    between = f"({min(sizes):.3g} to {max(sizes):.3g})" if sizes else ""
-    effect = f"median {median(sizes):.3g} {between} {answers[0].unit}".strip() if sizes else "–"
-    said = "; ".join(f"{level} {number}" for level, number in counts.most_common())
-    first = answers[0]
-    common = Verdict(f"of {len(answers)}", said)
-    return [replace(first, model=f"{len(answers)} answers", effect=effect, verdict=common)]
+    sizes = [one.size for one in answers if not isnan(one.size)] or [nan]
+    middle = median(sizes)
+    between = f"({min(sizes):.3g} to {max(sizes):.3g})"
+    said = minus(f"median {middle:.3g} {between} {answers[0].unit}".strip())
+    levels = "; ".join(f"{level} {number}" for level, number in counts.most_common())
+    common = Verdict(f"of {len(answers)}", levels)
+    model = f"{len(answers)} answers"
+    return [replace(answers[0], model=model, said=said, size=middle, verdict=common)]
 
 
 def banner(study: Study) -> str:
@@ -136,6 +143,11 @@ def _place(title: str, findings: Findings, group: str = "") -> str:
     return "-".join(anchor(part) for part in (f"{title}{findings.suffix}", group) if part)
 
 
+def _control(beside: Mapping[str, Any] | None) -> str:
+    """Of domains that are apart. ``beside``: the row of the untrained control, if there is one."""
+    return "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains"
+
+
 def _tasks(number: int) -> str:
     return f"{number} {'task' if number == 1 else 'tasks'}"
 
@@ -165,19 +177,18 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
 
 
 def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    verdict = overlap_verdicts(findings)
+    verdict = domain_verdicts(findings)
     for row in _of_models(findings, "modularity"):
         beside = untrained_of(findings, row["model"])
         alone = points_between(_alone(findings, row), "coefficient")
         more = "" if beside is None else f"; {points_between(beside, 'excess')} more than untrained"
-        effect = f"{alone} points within over across{more}"
         yield Answer(
             "Do tasks of one domain share more units?",
             _place(structure.TITLE, findings),
             called_cell(row),
-            "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains",
+            _control(beside),
             f"{_tasks(row['n'])}, {_items(sources.study)}",
-            "–" if isnan(row["difference"]) else effect,
+            f"{alone} points within over across{more}",
             verdict[row["model"]],
             100 * row["difference"],
             "points",
@@ -188,7 +199,7 @@ def _alone(findings: Findings, row: dict[str, Any]) -> dict[str, Any]:
     """A model's difference with its interval, from the regression on the domain alone, if there is one."""
     table = findings.rows("confounds")
     own = table[(table["model"] == row["model"]) & (table["predictors"] == "domain")]
-    none = {"coefficient": row["difference"], "low": float("nan"), "high": float("nan")}
+    none = {"coefficient": row["difference"], "low": nan, "high": nan}
     found = none if own.empty else own.iloc[0].to_dict()
     return none if isnan(found["coefficient"]) else found
 
@@ -196,7 +207,7 @@ def _alone(findings: Findings, row: dict[str, Any]) -> dict[str, Any]:
 def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
     """Which domains are apart by themselves: a row for each, of the model whose figures are shown."""
     rows = findings.spoken("domain_modularity")
-    for row in rows[~rows["control"].astype(bool)].to_dict("records"):
+    for row in without_controls(rows).to_dict("records"):
         beside = untrained_of(findings, row["model"], row["domain"])
         zero = row["within"] == 0 and row["cross"] == 0
         other = "" if beside is None else f"; untrained {points(beside['other_difference'])}"
@@ -204,19 +215,17 @@ def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
             f"Is {label(row['domain'])} apart from the other domains?",
             _place(structure.TITLE, findings, structure.DOMAINS),
             called_cell(row),
-            "shuffled domains" if beside is None else f"{beside['other']}; shuffled domains",
+            _control(beside),
             f"{row['n_domain']} of {_tasks(row['n'])}",
-            "–"
-            if isnan(row["difference"])
-            else f"{points(row['difference'])} points within over across{other}",
-            judged(float("nan") if zero else row["q"], beside),
+            f"{points(row['difference'])} points within over across{other}",
+            judged(nan if zero else row["q"], beside),
             100 * row["difference"],
             "points",
         )
 
 
 def _surface(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    overlap = overlap_verdicts(findings)
+    overlap = domain_verdicts(findings)
     for alone, beside, _ in findings.regressions():
         if not alone["control"]:
             first, second = (
@@ -228,9 +237,7 @@ def _surface(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 called_cell(alone),
                 "similarity of prompts",
                 _tasks(alone["n_tasks"]),
-                "–"
-                if isnan(beside["coefficient"])
-                else f"{points_between(beside, 'coefficient')} points, surface held constant",
+                f"{points_between(beside, 'coefficient')} points, surface held constant",
                 verdicts.beside_surface(first, second, overlap[alone["model"]]),
                 100 * beside["coefficient"],
                 "points",
@@ -255,7 +262,7 @@ def _own_circuits(sources: Sources, findings: Findings) -> Iterator[Answer]:
 
 
 def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    verdict = drop_verdicts(findings)
+    verdict = domain_verdicts(findings, drop=True)
     for row in _of_models(findings, "modularity", drop=True):
         yield Answer(
             "Does silencing a circuit break tasks of its domain more?",
@@ -263,9 +270,7 @@ def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
             called_cell(row),
             "shuffled domains",
             _tasks(row["n"]),
-            "–"
-            if isnan(row["difference"])
-            else f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains",
+            f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains",
             verdict[row["model"]],
             100 * row["difference"],
             "points",
@@ -273,8 +278,7 @@ def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
 
 
 def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    rows = findings.spoken("structure_function", drop=True)
-    rows = rows[~rows["control"].astype(bool)]
+    rows = without_controls(findings.spoken("structure_function", drop=True))
     if (rows["model"] == ALL).any():  # which allows for models that differ
         rows = rows[rows["model"] == ALL]
     for row in rows.to_dict("records"):
@@ -285,16 +289,14 @@ def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
             called_cell(row),
             "permuted tasks",
             f"{int(row['n'])} pairs of tasks",
-            "–" if isnan(row["coefficient"]) else f"{interval(row)} accuracy per SD of overlap",
-            verdicts.predicts(
-                slope, row.get("mantel_p", float("nan")), converged=bool(row["converged"])
-            ),
+            f"{interval(row)} accuracy per SD of overlap",
+            verdicts.predicts(slope, row.get("mantel_p", nan), converged=bool(row["converged"])),
             row["coefficient"],
             "accuracy per SD of overlap",
         )
 
 
-def _lesions(sources: Sources) -> Iterator[Answer]:
+def _lesions(sources: Sources, _: Findings) -> Iterator[Answer]:
     for one in localized(sources):
         for lesion in one.lesions[:1] if one.name not in sources.study.controls else ():
             row, intact = lesion.corpus, lesion.intact["perplexity", ""]
@@ -316,7 +318,7 @@ def _lesions(sources: Sources) -> Iterator[Answer]:
             )
 
 
-def _networks(sources: Sources) -> Iterator[Answer]:
+def _networks(sources: Sources, _: Findings) -> Iterator[Answer]:
     for name in sources.study.network_models:
         found, verdict = inhibited(sources, name)
         if found is not None and name not in sources.study.controls:
@@ -334,7 +336,7 @@ def _networks(sources: Sources) -> Iterator[Answer]:
             )
 
 
-def _maps(sources: Sources) -> Iterator[Answer]:
+def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
     for name in sources.study.network_models:
         significant, tested = coinciding(sources, name)
         if name not in sources.study.controls:
@@ -353,11 +355,18 @@ def _maps(sources: Sources) -> Iterator[Answer]:
 
 def _of_models(findings: Findings, table: str, *, drop: bool = False) -> list[dict[str, Any]]:
     """The rows that get an answer: the average of several models, or the only one; and each with a twin."""
-    rows = findings.spoken(table, drop=drop)
-    rows = rows[~rows["control"].astype(bool)]
+    rows = without_controls(findings.spoken(table, drop=drop))
     if (rows["model"] == AVERAGE).any() and not drop:
         twins = set(findings.rows("untrained")["model"])
         every = findings.rows(table)
         rows = every[(every["model"] == AVERAGE) | every["model"].isin(twins)]
-    found: list[dict[str, Any]] = rows.to_dict("records")
-    return found
+    return sorted(rows.to_dict("records"), key=lambda row: row["model"] != AVERAGE)
+
+
+Question = Callable[[Sources, Findings], Iterator[Answer]]
+QUESTIONS: tuple[Question, ...] = (
+    *(_reliability, _overlap, _domains, _surface, _own_circuits),
+    *(_drops, _predicted, _lesions, _networks, _maps),
+)
+# What a run ends with on the terminal.
+HEADLINES: tuple[Question, ...] = (_overlap, _own_circuits, _lesions, _networks, _maps)

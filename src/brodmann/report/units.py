@@ -11,6 +11,7 @@ from brodmann.circuits.stages.units import COLUMNS, NEURONS
 from brodmann.networks.page import visible
 from brodmann.report.page import Cell, Group, Table
 from brodmann.report.sources import Sources
+from brodmann.report.wording import share
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 from brodmann.tasks.domains import label
@@ -40,7 +41,7 @@ def _table(sources: Sources, model: str, table: pd.DataFrame, file: str) -> Tabl
             [
                 f"{label(domain_of(task))}: {sources.task(task)}" if rank == 1 else "",
                 f"{first['layer']}.{first['unit']}",
-                f"{100 * first['score']:.1f} %",
+                share(first["score"]),
                 tokens_of(own, "promotes"),
                 tokens_of(own, "suppresses"),
             ]

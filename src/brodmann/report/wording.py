@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brodmann.numerals import minus, power_of_ten
 from brodmann.statistics.inventory import ALL, AVERAGE
-from brodmann.statistics.printed import show_p
+from brodmann.statistics.printed import percent, show_p
 
 Row = Mapping[str, Any]  # of a table
 
@@ -44,12 +44,13 @@ def listed(words: Iterable[object]) -> str:
 
 def share(value: float) -> str:
     """A share in per cent."""
-    return "–" if pd.isna(value) else f"{100 * value:.1f} %"
+    return percent(value) if pd.isna(value) else f"{percent(value)} %"
 
 
 def points(value: float) -> str:
     """A difference of shares, in percentage points."""
-    return "–" if pd.isna(value) else f"{100 * value:.1f}".replace("-0.0", "0.0")
+    shown = percent(value)
+    return "0.0" if shown == "−0.0" else shown
 
 
 def points_between(row: Row, column: str) -> str:
@@ -59,16 +60,16 @@ def points_between(row: Row, column: str) -> str:
 
 
 def times(value: float) -> str:
-    """How many times as large: ``x 1.02``, ``x 850``, ``x 1.5e6``."""
-    if not np.isfinite(value):
-        return "–" if pd.isna(value) else "x infinity"
-    return f"x {value:.2f}" if value < 10 else f"x {big(value).removesuffix('.0')}"
+    """How many times as large: ``× 1.02``, ``× 850``, ``× 1.5 × 10⁶``."""
+    if pd.isna(value):
+        return "–"
+    return f"× {value:.2f}" if value < 10 else f"× {big(value).removesuffix('.0')}"
 
 
 def interval(row: Row) -> str:
     """The coefficient of a row and its interval, where it has one."""
     between = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return f"{row['coefficient']:.3f}{between}"
+    return minus(f"{row['coefficient']:.3f}{between}")
 
 
 def p_text(p: float, letter: str = "p") -> str:
@@ -78,12 +79,13 @@ def p_text(p: float, letter: str = "p") -> str:
 
 
 def big(value: float) -> str:
-    """A perplexity in as many digits as it deserves."""
+    """A perplexity in as many digits as it deserves: ``35.0``, ``5,127``, ``1.5 × 10⁶``."""
     if not np.isfinite(value):
         return "infinity" if value > 0 else "–"
     if value < 1e6:
         return f"{value:,.1f}" if value < 1e3 else f"{value:,.0f}"
-    return re.sub(r"e\+0*", "e", f"{value:.2g}")
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits} × {power_of_ten(int(power))}"
 
 
 def nothing_shared(row: Row) -> bool:

@@ -18,6 +18,7 @@ import torch
 from brodmann.models.load import LoadedModel
 from brodmann.runner import cache_trial
 from brodmann.runner.encode import Ids
+from brodmann.tasks.items import begin_alike
 
 # Model -> whether its cache works.
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
@@ -112,9 +113,4 @@ def _accepts(module: torch.nn.Module, option: str) -> bool:
 
 def common_prefix(rows: Sequence[Ids]) -> int:
     """How many tokens all rows begin with, leaving at least one token of each row."""
-    first, last = min(rows), max(rows)
-    limit = min(len(first), len(last)) - 1
-    for place in range(max(0, limit)):
-        if first[place] != last[place]:
-            return place
-    return max(0, limit)
+    return max(0, min(begin_alike(rows), *(len(row) - 1 for row in rows)))

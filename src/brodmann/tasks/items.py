@@ -10,6 +10,7 @@ know how a task was written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,14 @@ class TaskItems:
         """Hash of what a model is shown: changes if and only if a prompt or an answer does."""
         rows = [list(asdict(item).values()) for item in self.wordings[wording]]
         return digest([self.single_answer, rows])
+
+
+def begin_alike(rows: Sequence[Sequence[Any]]) -> int:
+    """How much all rows begin with, in what they consist of: characters, words or tokens."""
+    # What the first and the last in order have in common, all between them have.
+    first, last = min(rows), max(rows)
+    pairs = zip(first, last, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), len(first))
 
 
 def write_items(path: str | Path, items: TaskItems) -> None:

@@ -1,6 +1,7 @@
 """Attribution against a naive implementation: whole sequences, forward and backward, no cache."""
 
 import gc
+import itertools
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.models.load import wrap_model
 from brodmann.runner.answers import queries_of
 from brodmann.runner.context import common_prefix
+from brodmann.tasks.items import begin_alike
 
 
 def close(found, expected):
@@ -179,3 +181,7 @@ def test_common_prefix_leaves_a_token():
     assert common_prefix([(1, 2, 3), (1, 2, 3)]) == 2
     assert common_prefix([(1, 2, 3), (1, 4, 3), (1, 2, 5)]) == 1
     assert common_prefix([(1,), (2,)]) == 0
+    threes = itertools.product((1, 2), repeat=3)
+    for rows in itertools.product(threes, [(1,), (1, 2, 2), (2, 1)], [(1, 2)]):
+        alike = [len(set(column)) == 1 for column in zip(*rows, strict=False)]
+        assert begin_alike(rows) == [*alike, False].index(False)

@@ -60,9 +60,13 @@ def test_comparisons_of_the_usual_ones_have_no_more_columns(root, tmp_path, name
 
 def test_figure_has_a_panel_for_every_estimate():
     units = pd.DataFrame({"task": ["language/a"] * 2, "layer": [0, 1], "unit": [3, 4]})
-    units = units.assign(in_mask=[1, 0], patching=[0.1, -0.2], ig=[0.1, 0.2], exact=[0.1, -0.1])
+    units = units.assign(in_mask=[1, 0], patching=[0.1, -0.2], ig=[1.0, 2.0], exact=[0.01, -0.1])
     summary = pd.DataFrame(columns=["task", "estimator", "rank_correlation", "sign_agreement"])
     figure = draw_agreement(units, summary, title="t")
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == [ESTIMATORS[n].label for n in ("patching", "ig")]
     assert "log-probability" in figure.axes[0].get_ylabel()
+    # Panels can be compared, and the y axis shows that it is logarithmic.
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
+    ticks = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert ticks == ["−1", "−0.1", "0", "0.1", "1"]

@@ -154,7 +154,7 @@ def test_courses_say_their_values_and_mark_what_is_below_zero(tmp_path):
     figure = draw_example(pieces, courses, title="a title")
     assert len(figure.axes[0].lines) == 1
     save_example(pieces, courses, "a title", str(tmp_path / "course"))
-    assert titles(tmp_path / "course.svg") == ["one: 0.50", "two: -1.00", "three: -0.10"]
+    assert titles(tmp_path / "course.svg") == ["one: 0.50", "two: −1.00", "three: −0.10"]
     assert (tmp_path / "course.png").is_file()
 
 
@@ -164,7 +164,7 @@ def test_edits_and_connections_say_their_values(tmp_path):
     edited = [{**row, "condition": c, "control_of": of, "value": v} for c, of, v in edits]
     save_figure(draw_editing(pd.DataFrame(edited), title="t"), tmp_path / "editing.svg")
     told = titles(tmp_path / "editing.svg")
-    assert told == ["random units inhibited: 31", "news network-0 inhibited: 90"]
+    assert told == ["random units inhibited: 31", "news network 0 inhibited: 90"]
     pairs = [("network-0", "network-0", 1.0), ("network-0", "network-1", -0.5)]
     pairs += [(b, a, r) for a, b, r in pairs[1:]] + [("network-1", "network-1", 1.0)]
     table = pd.DataFrame(pairs, columns=["network", "other", "r"]).assign(dataset="news")
@@ -172,4 +172,31 @@ def test_edits_and_connections_say_their_values(tmp_path):
     [marks] = figure.axes[0].lines
     assert set(zip(*marks.get_data(), strict=True)) == {(0, 1), (1, 0)}  # below zero
     save_figure(figure, tmp_path / "connectivity.svg")
-    assert "network-0, network-1: -0.50" in titles(tmp_path / "connectivity.svg")
+    assert "network-0, network-1: −0.50" in titles(tmp_path / "connectivity.svg")
+
+
+@pytest.mark.parametrize(
+    ("highest", "ticks"), [(9e4, {"100", "1,000", "10,000"}), (2e6, {"10²", "10⁴", "10⁶"})]
+)
+def test_edited_sets_are_named_in_words_and_an_axis_has_one_notation(highest, ticks):
+    row = {"how": "inhibit", "amount": None, "n_units": 9, "intact": 30.0}
+    edits = [
+        ("news", "network-0", None, highest),
+        ("encyclopedia+news", "union", None, 90.0),
+        (None, "random", "15.0pct", 31.0),
+    ]
+    names = "dataset", "condition", "control_of", "value"
+    figure = draw_editing(
+        pd.DataFrame([{**row, **dict(zip(names, e, strict=True))} for e in edits]), title="t"
+    )
+    figure.draw_without_rendering()
+    [axes] = [one for one in figure.axes if one.get_xlabel()]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["news network 0 (9)", "encyclopedia and news: union (9)", "random 15 % (9)"]
+    low, high = axes.get_xlim()
+    inside = {
+        label.get_text()
+        for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if low <= place <= high
+    }
+    assert inside >= ticks and len({one.isascii() for one in inside}) == 1

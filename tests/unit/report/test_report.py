@@ -30,7 +30,7 @@ from brodmann.report.page import (
 )
 from brodmann.report.prose import STORY, Prose
 from brodmann.report.sources import Sources
-from brodmann.report.structure import _domain_table, overlap_verdicts
+from brodmann.report.structure import _domain_table, domain_verdicts
 from brodmann.report.units import strongest_units
 from brodmann.statistics.stages.structure import write_structure
 from brodmann.store.tables import write_table
@@ -339,7 +339,7 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     # What one model leaves out is left out of both: the task that would make the difference.
     models = {"one": block(TASKS), "plain": grown(block(TASKS, 0.2, 0.1))}
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
-    found = overlap_verdicts(findings)
+    found = domain_verdicts(findings)
     assert list(found) == ["one", "average"] and "plain" not in found
     [text] = say("structure.finding", findings, found)
     assert "50.0 %" in text and "10.0 %" in text and "ratio of 5.00" in text and "12 tasks" in text
@@ -360,7 +360,7 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
 def test_what_the_untrained_model_does_as_well_is_no_evidence(tmp_path, monkeypatch, say):
     models = {"one": block(TASKS), "plain": block(TASKS)}
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
-    [text] = say("structure.finding", findings, overlap_verdicts(findings))
+    [text] = say("structure.finding", findings, domain_verdicts(findings))
     assert "training accounts for 0.0 [0.0, 0.0]" in text
     assert text.endswith("Verdict: no evidence: the untrained model has it too.")
     assert {row[-1] for row in _domain_table(findings).rows if row[0] == "one"} == {
@@ -372,7 +372,7 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
     empty = pd.DataFrame(index=pd.Index([], dtype=object))
     for table in (empty, block(TASKS[:1]), block(TASKS[:4]), block(TASKS) * np.nan):
         findings = structure(tmp_path, monkeypatch, {"one": table})
-        sentences = say("structure.finding", findings, overlap_verdicts(findings))
+        sentences = say("structure.finding", findings, domain_verdicts(findings))
         for one in ("clustering", "consistency"):
             sentences += say(f"structure.{one}", findings)
         sentences += [str(cell) for row in _domain_table(findings).rows for cell in row]
@@ -383,7 +383,7 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
 def test_the_average_speaks_for_several_models(tmp_path, monkeypatch, say):
     models = {"one": block(TASKS), "two": block(TASKS, 0.3)}
     findings = structure(tmp_path, monkeypatch, models)
-    [sentence] = say("structure.finding", findings, overlap_verdicts(findings))
+    [sentence] = say("structure.finding", findings, domain_verdicts(findings))
     assert sentence.startswith("On average over 2 models")
     assert "there is no untrained control" in sentence
 
@@ -414,7 +414,7 @@ def confound(predictors, coefficient, low, high, p, movable=np.nan):
         (
             (0.1, 0.05, 0.2, 0.001),
             (-0.02, -0.05, 0.1, 0.9),
-            "is no longer positive (coefficient from 0.100 to -0.020)",
+            "is no longer positive (coefficient from 0.100 to −0.020)",
         ),
         (
             (0.1, -0.05, 0.2, 0.2),
@@ -451,8 +451,8 @@ def test_tasks_are_called_by_their_titles(root, tmp_path, say):
 
 
 def test_lines_do_not_part_numbers_from_their_signs():
-    assert unbroken("54 % (p = 0.06, q < 0.05) of 3 % x = 4") == (
-        "54\u00a0% (p\u00a0=\u00a00.06, q\u00a0<\u00a00.05) of 3\u00a0% x = 4"
+    assert unbroken("54 % (p = 0.06, q < 0.05) of 3 % x = 4, × 2 × 10") == (
+        "54\u00a0% (p\u00a0=\u00a00.06, q\u00a0<\u00a00.05) of 3\u00a0% x = 4, ×\u00a02 ×\u00a010"
     )
 
 
@@ -578,7 +578,7 @@ def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
         return text
 
     text = told(lesioned())
-    assert "from 30.0 to 3e7" in text and "as many random units to 40.0 (1 draw)" in text
+    assert "from 30.0 to 3 × 10⁷" in text and "as many random units to 40.0 (1 draw)" in text
     assert "the smallest that 6 passages can give" in text and "massive" not in text
     assert "Verdict: suggestive: more than the only draw" in text
     assert "the smallest" not in told(lesioned(p=0.0625))
@@ -591,7 +591,7 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     [lesion] = found.lesions
     [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)))
     assert "2 of the units are massive activations" in text
-    assert "1 of 20 random draws hold one, too" in text
+    assert "Of the random draws, 1 of 20 holds one, too" in text
     assert "Verdict: suggestive: the units hold massive activations" in text
     own = found.holds("top-1.0pct")
     assert massive_text(own) == "2: dimension 507 (layers 11 to 12)"

@@ -72,13 +72,15 @@ def test_tokens_are_shown_with_their_spaces():
 # Texts that drive networks
 
 
-def test_the_texts_that_drive_a_network_are_where_its_course_is_highest():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_texts_that_drive_a_network_are_where_its_course_is_strongest(sign):
+    """A network of which all is turned round has the same texts."""
     texts = ["The cat sat.", "x" * 200 + "yes"]
     ends = {0: [0, 3, 7, 11, 12], 1: [100, 200, 203]}  # the first token is special
     values = {
         "text": np.repeat([0, 1], [5, 3]),
         "end": np.array(ends[0] + ends[1]),
-        "standard": np.array([[9.0, 1.0, 5.0, 2.0, np.nan, 0.0, 1.0, 7.0]]).T,
+        "standard": sign * np.array([[9.0, 1.0, 5.0, 2.0, np.nan, -3.0, 1.0, 7.0]]).T,
     }
     found = list(driving(values, 0, texts))
     assert [(one["text"], one["token"]) for one in found[:3]] == [
@@ -87,7 +89,7 @@ def test_the_texts_that_drive_a_network_are_where_its_course_is_highest():
         (0, " sat"),
     ]
     assert found[0]["before"] == "x" * AROUND and found[1]["after"] == " sat."
-    courses = [one["course"] for one in found]
+    courses = [sign * one["course"] for one in found]
     assert courses == sorted(courses, reverse=True) and len(found) <= DRIVING
     assert all(one.keys() | {"network", "rank"} == set(DRIVING_COLUMNS) for one in found)
 

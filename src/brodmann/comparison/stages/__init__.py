@@ -15,7 +15,7 @@ STAGES = (
     Stage(
         "network_use",
         "network_use:write_all",
-        ("editing", "editing_effects", "probing", "following", "localizer"),
+        ("editing", "editing_effects", "probing", "following", "driving", "localizer"),
     ),
     Stage(
         "network_agreement",

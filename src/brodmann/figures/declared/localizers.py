@@ -58,7 +58,7 @@ FAMILIES = (
             "localizer_depth",
             "localized:of_depth",
             "Where the networks are",
-            localizers="Selected units ({scene.study.localizer.selections[0]}) in per cent of each layer's units.",
+            localizers="Selected units ({scene.localized}) in per cent of each layer's units.",
         ),
         figure(
             "localizer_selectivity",
@@ -71,7 +71,7 @@ FAMILIES = (
             "localizer_overlap",
             "localized:of_overlap",
             "How far the networks overlap",
-            localizers="Jaccard index of the selected units ({scene.study.localizer.selections[0]}).",
+            localizers="Jaccard index of the selected units ({scene.localized}).",
             when=lambda scene: len(scene.study.localizer.networks) > 1,
         ),
         figure(

@@ -233,11 +233,13 @@ def write_courses(following: Following, *, dataset: str, manifest: str, output: 
 
 # Tokens that are listed of each network, and characters of the text around each.
 DRIVING, AROUND = 12, 60
+# So many times as far below 0 as above: then the places below are those that drive it.
+FARTHER = 2
 DRIVING_COLUMNS = ("network", "rank", "text", "before", "token", "after", "course")
 
 
 def write_driving(following: Following, *, dataset: str, manifest: str, output: str) -> None:
-    """Of rule ``network_use``: the tokens where each network's mean course is highest, in their texts."""
+    """Of rule ``network_use``: the tokens where each network's mean course is strongest, in their texts."""
     from safetensors.numpy import load
 
     values, texts = load(_courses_of(dataset, manifest)), following.texts(dataset)
@@ -252,10 +254,16 @@ def write_driving(following: Following, *, dataset: str, manifest: str, output: 
 def driving(
     values: Mapping[str, np.ndarray], network: int, texts: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """The highest values of a network's course, one of each stretch of text. ``values``: of the record."""
+    """The strongest values of a network's course, one of each stretch of text. ``values``: of the record.
+
+    They lie above 0, or below where the course reaches ``FARTHER`` there: some networks are known by where
+    their units are far below their means.
+    """
     course, number, end = values["standard"][:, network], values["text"], values["end"]
+    low, high = (float(np.nanmax([0.0, *(sign * course)])) for sign in (-1, 1))
+    side = -1.0 if low > 0 and low >= FARTHER * high else 1.0
     shown: set[tuple[int, int]] = set()
-    for place in np.argsort(-course, kind="stable"):
+    for place in np.argsort(-side * course, kind="stable"):
         at = int(number[place])
         text, stop = texts[at], int(end[place])
         first = place == 0 or number[place - 1] != at

@@ -1,0 +1,19 @@
+"""Numbers as print has them: minus signs, powers of ten. Files that are read again keep plain ASCII."""
+
+from __future__ import annotations
+
+import re
+
+# Hyphens before a number, and those in an exponent; not those of "network-0" or "2-1".
+_HYPHEN = re.compile(r"(?<![^\s\[(])-(?=[\d.])|(?<=\de)-(?=\d)")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def minus(text: str) -> str:
+    """``text`` with a minus before its negative numbers."""
+    return _HYPHEN.sub("−", text)
+
+
+def power_of_ten(exponent: int) -> str:
+    """``10⁶``."""
+    return f"10{str(exponent).translate(_RAISED)}"
