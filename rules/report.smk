@@ -36,6 +36,7 @@ rule provenance:
 rule methods:
     input:
         workspace.stimulus_files,
+        workspace.domain_files,
         workspace.corpus_file if MODELS else [],
         cards=collect("results/{model}/model.json", model=MODELS),
         item_files=collect("results/items/{task}.json", task=TASKS),

@@ -1,6 +1,7 @@
 """What users rely on: what reruns, what does not, and that no model work is done twice."""
 
 import base64
+import html
 import json
 import os
 import re
@@ -527,6 +528,12 @@ def test_directory_runs_a_second_study(study, tmp_path):
     assert study.planned("--directory", other, "--config", "tasks={items: 5, min_items: 1}") == {}
 
 
+def test_what_a_domain_says_of_itself_stands_in_the_methods(study):
+    said = 'name: language\ncolour: "#C0392B"\ntext: Words, and what they mean.\n'
+    (study.path / "data/language/domain.yaml").write_text(said)
+    assert study.planned("results/methods.md") == {"methods": 1}
+
+
 def test_a_configfile_stands_alone(study, tiny_weights):
     (study.path / "other.yaml").write_text(f"models: {{alone: {{source: 'path:{tiny_weights}'}}}}")
     given = ("--dry-run", "--printshellcmds", "baselines", "--configfile", "other.yaml")
@@ -548,7 +555,13 @@ def test_a_configfile_stands_alone(study, tiny_weights):
         ("--configfile nowhere.yaml", "nowhere.yaml: no such config file"),
     ],
 )
-def test_a_target_that_there_is_not(fresh, asked, message):
+def test_a_target_that_there_is_not(fresh, tmp_path, monkeypatch, asked, message):
+    # Another package of the name may be installed: it is the checkout's own that says what is wrong.
+    other = tmp_path / "installed/brodmann/__init__.py"
+    other.parent.mkdir(parents=True)
+    other.write_text("raise SystemExit('the wrong package')")
+    path = [str(other.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     shutil.copyfile(fresh.path / "config.yaml", fresh.path / "other.yaml")
     done = fresh.snakemake("--dry-run", *asked.split(), check=False)
     assert done.returncode == 1 and "Traceback" not in done.stdout
@@ -643,13 +656,26 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
     }
 
 
+def first_table(report):
+    """The cells of the report's first table, tags left out."""
+    body = re.search(r"<tbody>(.*?)</tbody>", report.read_text(encoding="utf-8"), re.S)[1]
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.S)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in rows]
+    plain = [[html.unescape(re.sub("<[^>]+>", "", cell)) for cell in row] for row in cells]
+    return [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in plain]
+
+
 def test_a_run_says_what_it_does_and_what_was_found(finished):
     lines = finished.said.splitlines()
     for stage in ("Writing the items", "Asking the models", "Silencing the circuits", "Drawing"):
         (line,) = [line for line in lines if stage in line]
         assert re.match(r"\[ *\d+ of \d+\] ", line)
     assert len(lines) < 30 and "\033" not in finished.said
-    assert f"Tasks included: tiny {N} of {N}." in lines
+    rows = first_table(finished.path / "results/report.html")
+    said = {f"{row[0]} {row[5]} ({row[1]}: {row[4].partition(';')[0]})." for row in rows}
+    told = [line for line in lines if line in said]
+    # Overlap, own circuits, a localizer: a study of no network.
+    assert len(told) == 3 and all(line in said for line in lines if "? " in line)
     assert f"The report: {(finished.path / 'results/report.html').resolve()}" in lines
 
 

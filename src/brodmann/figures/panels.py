@@ -152,19 +152,17 @@ def size_axis(axes: Axes, percents: Sequence[float]) -> None:
 def wide_scale(axis: Axis, values: Sequence[float]) -> None:
     """A logarithmic axis where the values need one: within a power of ten it has no labels to show.
 
-    Ticks are numbers with commas, or powers of ten where they reach a million.
+    Ticks are numbers with commas, or powers of ten where the axis reaches a million.
     """
-    if len(values) and 0 < 10 * min(values) < max(values):
+    log = bool(len(values)) and 0 < 10 * min(values) < max(values)
+    if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_minor_formatter(NullFormatter())
-        large = max(values) >= 1e6
-        axis.set_major_formatter(
-            FuncFormatter(lambda value, _: _power(value) if large else f"{value:,.6g}")
-        )
-    else:
-        digits = ",.0f" if len(values) and max(values) >= 1e6 else ",.6g"
-        axis.set_major_formatter(f"{{x:{digits}}}")
 
+    def shown(value: float, _: int) -> str:
+        large = axis.get_view_interval()[1] >= 1e6
+        if large and log:
+            return power_of_ten(round(math.log10(value)))
+        return f"{value:,.0f}" if large else f"{value:,.6g}"
 
-def _power(value: float) -> str:
-    return power_of_ten(round(math.log10(value))) if value > 0 else "0"
+    axis.set_major_formatter(FuncFormatter(shown))

@@ -1,6 +1,7 @@
 """Words behind ``--configfile`` that are no files: Snakemake takes all that stand there for config files.
 
-It opens them before it reads the Snakefile. So this is called by the default profile, which it reads before.
+It opens them before it reads the Snakefile. So this is called by the default profile, which it reads before,
+and which reads this file by its path: nothing but the standard library may be imported here.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from brodmann.pipeline.stages import PASSES, STAGES
 from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
+from brodmann.tasks.domains import FILE as DOMAIN
 from brodmann.tasks.domains import PUBLISHED, known
 
 DEFAULT_CONFIG = "config.yaml"
@@ -142,6 +143,13 @@ class Workspace:
             if own.is_dir():
                 found += sorted(p for p in own.iterdir() if p.is_file() and p.name[0] != ".")
         return [os.path.relpath(file) for file in found]
+
+    @property
+    def domain_files(self) -> list[str]:
+        """The files that say what the domains of the study's tasks are."""
+        used = dict.fromkeys(map(catalogue.domain_of, self.study.tasks.selected))
+        places = (self.root / "data" / name / DOMAIN for name in used)
+        return [os.path.relpath(file) for file in places if file.is_file()]
 
     @property
     def corpus_file(self) -> str:

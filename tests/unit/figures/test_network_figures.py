@@ -176,7 +176,8 @@ def test_edits_and_connections_say_their_values(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("highest", "ticks"), [(9e4, {"100", "1,000", "10,000"}), (2e6, {"10²", "10⁴", "10⁶"})]
+    ("highest", "ticks"),
+    [(9e4, {"100", "1,000", "10,000"}), (9e5, {"10²", "10⁴"}), (2e6, {"10²", "10⁴", "10⁶"})],
 )
 def test_edited_sets_are_named_in_words_and_an_axis_has_one_notation(highest, ticks):
     row = {"how": "inhibit", "amount": None, "n_units": 9, "intact": 30.0}
