@@ -40,6 +40,7 @@ def environment(*folders: str | Path) -> Environment:
         "fixed": lambda value, digits: decimals(digits)(value),
         "share": wording.share,
         "big": wording.big,
+        "massive": wording.massive_text,
         "draws": wording.draws_text,
         "p": wording.p_text,
         "interval": wording.interval,
