@@ -94,6 +94,13 @@ def test_the_texts_that_drive_a_network_are_where_its_course_is_strongest(sign):
     assert all(one.keys() | {"network", "rank"} == set(DRIVING_COLUMNS) for one in found)
 
 
+@pytest.mark.parametrize(("lowest", "first"), [(-3.0, "b"), (-4.0, "a")])
+def test_places_below_zero_drive_a_network_that_reaches_twice_as_far_there(lowest, first):
+    values = {"text": np.zeros(3, int), "end": np.arange(1, 4)}
+    values["standard"] = np.array([[lowest], [2.0], [np.nan]])
+    assert next(driving(values, 0, ["abc"]))["token"] == first
+
+
 def test_a_label_is_drawn_from_the_texts():
     words = [" the", "The", " of", " a", " of"]
     table = pd.DataFrame({"before": ["some"] * 5, "token": words, "after": [""] * 5})
