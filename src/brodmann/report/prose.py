@@ -43,7 +43,6 @@ def environment(*folders: str | Path) -> Environment:
         "massive": wording.massive_text,
         "draws": wording.draws_text,
         "p": wording.p_text,
-        "interval": wording.interval,
         "points": wording.points,
         "points_between": wording.points_between,
         "spoken": spoken,

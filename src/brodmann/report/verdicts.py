@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import comb, isnan
 
 ALPHA = 0.05
 HOLDS_ZERO = "its interval over resampled tasks includes 0"
@@ -173,21 +173,36 @@ def some_needed(
     of the ``tested``, without networks that hold massive activations; ``test``: of the network with the
     smallest p; ``looked``: whether massive activations were looked for.
 
-    A network that is as random units are lies beyond each of its draws once in draws + 1. So many do by
-    chance, on average, however they depend on each other; c times as many do at most once in c (Markov).
+    A network that is as random units are lies beyond each of its draws once in draws + 1. If networks do not
+    depend on each other, their number is binomial. However they do, c times as many as chance gives on
+    average are beyond at most once in c (Markov).
     """
     if not tested or test is None:
         return Verdict(UNTESTED, "no network was set against random units")
+    if not draws or _binomial(tested, tested, draws) >= ALPHA:
+        return Verdict(
+            UNTESTED, f"{tested} networks of {draws} draws each can give no p below alpha"
+        )
     chance = tested / (draws + 1)
     said = (
         f"{costly} of {tested} networks cost more than random units, {chance:.3g} would by chance"
     )
-    if not costly > chance:
-        untested = None if costly else test.untested
-        return untested or Verdict(NONE, said)
+    if not costly and (untested := test.untested):
+        return untested
+    if _binomial(costly, tested, draws) >= ALPHA:
+        return Verdict(NONE, said)
     if not looked:
         return Verdict(SUGGESTIVE, f"{said}; massive activations were not looked for")
     return Verdict(SHOWN if chance / costly < ALPHA else SUGGESTIVE, said)
+
+
+def _binomial(costly: int, tested: int, draws: int) -> float:
+    """How often so many networks or more are beyond each of their draws by chance."""
+    once = 1 / (draws + 1)
+    parts = (
+        comb(tested, n) * once**n * (1 - once) ** (tested - n) for n in range(costly, tested + 1)
+    )
+    return sum(parts)
 
 
 def alike(significant: int, tested: int) -> Verdict:

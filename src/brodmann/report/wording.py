@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brodmann.numerals import minus, power_of_ten
+from brodmann.numerals import power_of_ten
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import percent, show_p
 
@@ -64,12 +64,6 @@ def times(value: float) -> str:
     if pd.isna(value):
         return "–"
     return f"× {value:.2f}" if value < 10 else f"× {big(value).removesuffix('.0')}"
-
-
-def interval(row: Row) -> str:
-    """The coefficient of a row and its interval, where it has one."""
-    between = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return minus(f"{row['coefficient']:.3f}{between}")
 
 
 def p_text(p: float, letter: str = "p") -> str:

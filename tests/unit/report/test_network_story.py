@@ -15,7 +15,6 @@ from brodmann.report.networks import (
     Inhibition,
     alikeness,
     coming_back,
-    label_of,
     massive_members,
     networks_section,
 )
@@ -63,9 +62,9 @@ EDITED = table(
 )
 
 
-def told(say, table, massive=None):
+def told(say, table, massive=None, draws=2):
     found = Inhibition.of(table, massive)
-    verdict = some_needed(0, 0, 0, None) if found is None else found.verdict(2)
+    verdict = some_needed(0, 0, 0, None) if found is None else found.verdict(draws)
     [text] = say("networks.finding", "one", found, verdict)
     return text
 
@@ -76,7 +75,7 @@ def test_the_costliest_network_stands_beside_its_own_random_units(say):
     assert "as many random units to 33.0 to 35.5 (2 draws)" in text
     # network-2 differs, too, but lowers the perplexity.
     assert "1 of 3 networks cost more" in text and "is 31.0" in text
-    # Each is beyond both of its draws once in three times: of three networks one by chance.
+    # Each is beyond both of its draws once in three times: of three networks one by chance, all once in 27.
     assert text.endswith(
         "no evidence: 1 of 3 networks cost more than random units, 1 would by chance."
     )
@@ -167,15 +166,16 @@ def test_networks_on_massive_activations_are_named_and_do_not_count(say):
     )
     none = pd.DataFrame({"layer": [], "unit": []})
     held = {("news", "network-0"): pd.DataFrame({"layer": [3], "unit": [7]})}
-    text = told(say, found, {**held, ("news", "network-1"): none})
+    text = told(say, found, {**held, ("news", "network-1"): none}, draws=30)
     assert "1 of 2 networks have units in a dimension of massive activations" in text
-    assert "(it is one of these); the verdict is on the other 1" in text
+    assert "(the costliest is one of these); the verdict is on the other 1" in text
     assert "1 of 1 other networks cost more than their one draw" in text
     assert text.endswith(
-        "suggestive: 1 of 1 networks cost more than random units, 0.333 would by chance."
+        "shown: 1 of 1 networks cost more than random units, 0.0323 would by chance."
     )
     # Where nobody looked, no verdict is stronger.
-    assert "massive activations were not looked for" in told(say, found)
+    text = told(say, found, draws=30)
+    assert "Verdict: suggestive" in text and "massive activations were not looked for" in text
 
 
 @pytest.mark.parametrize(
@@ -222,15 +222,6 @@ def test_how_many_networks_come_back(root, tmp_path, say):
     found = coming_back(Sources(study, None, tmp_path, frozenset(), say), "a")
     assert (found.templates, found.back, found.counted, found.found) == (4, 1, 21, 186)
     assert found.share == 0.25
-
-
-def test_a_token_is_a_label_from_three_places_on():
-    def label(*tokens, before="x"):
-        return label_of(pd.DataFrame({"token": tokens, "before": before}))
-
-    assert label("the", " The", "the", "a", "a") == "\u201cthe\u201d (3 of 5)"
-    assert label("the", "the", "a", "b") == "no common token"
-    assert label("the", "a", before="") == "the first token of a text"
 
 
 def test_what_maps_share_stands_beside_chance():

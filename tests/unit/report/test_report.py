@@ -462,12 +462,12 @@ def confound(predictors, coefficient, low, high, p, movable=np.nan):
         (
             (0.1, 0.05, 0.2, 0.001),
             (0.02, -0.02, 0.1, 0.06),
-            "is no longer distinguishable from 0 (p = 0.0600; coefficient from 0.100 to 0.020)",
+            "is no longer distinguishable from 0 (p = 0.0600; from 10.0 to 2.0 percentage points)",
         ),
         (
             (0.1, 0.05, 0.2, 0.001),
             (-0.02, -0.05, 0.1, 0.9),
-            "is no longer positive (coefficient from 0.100 to −0.020)",
+            "is no longer positive (from 10.0 to −2.0 percentage points)",
         ),
         (
             (0.1, -0.05, 0.2, 0.2),
@@ -578,7 +578,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
     drops = pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]])
     cells = {"one": Cells.of(drops)}
     notes = {
-        np.nan: "0.020 [0.010, 0.030]",
+        np.nan: "2.0 [1.0, 3.0] percentage points",
         "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
         "the search did not converge": "take no number from it",
     }
@@ -588,7 +588,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
         findings = Findings(tables, "neurons", "s", "s", "zero")
         [sentence] = say("function.predicted", findings, cells, 3, 0.4)
         assert said in sentence
-        assert ("[0.010" in sentence) == own["converged"]
+        assert ("[1.0" in sentence) == own["converged"]
         assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
 
 
@@ -601,16 +601,16 @@ def test_models_together_are_a_mean_of_their_slopes(say):
     findings = Findings({"structure_function": pd.DataFrame(rows)}, "neurons", "s", "s", "zero")
     [sentence] = say("function.predicted", findings, {}, None, 0.4)
     assert sentence == (
-        "Over all models: one SD of overlap goes with 0.020 [0.010, 0.030] more accuracy lost "
-        "(mean of 2 models' slopes, whose own SD is 0.004; 24 pairs, mixed-effects regression, "
+        "Over all models: one SD of overlap goes with 2.0 [1.0, 3.0] percentage points more accuracy lost "
+        "(mean of 2 models' slopes, whose own SD is 0.4; 24 pairs, mixed-effects regression, "
         "t with 1 degrees of freedom, 95 % interval)."
     )
     rests = {"resampled_low": -0.01, "resampled_high": 0.05, "n_alike": 8, "without_alike": 0.003}
     table = pd.DataFrame([fitted(**rests)])
     findings = Findings({"structure_function": table}, "neurons", "s", "s", "zero")
     [sentence] = say("function.predicted", findings, {}, None, 0.4)
-    assert "Over resampled tasks the interval is [−0.010, 0.050]; without the 8 pairs" in sentence
-    assert "(an overlap of 40 % or more) the slope is 0.003." in sentence
+    assert "Over resampled tasks the interval is [−1.0, 5.0]; without the 8 pairs" in sentence
+    assert "(an overlap of 40 % or more) the slope is 0.3." in sentence
 
 
 # Localizers

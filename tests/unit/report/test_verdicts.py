@@ -153,14 +153,20 @@ def test_few_passages_cannot_tell():
 
 def test_networks_count_beyond_those_that_chance_gives():
     assert some_needed(20, 20, 20, SIX).level == SHOWN
-    assert some_needed(3, 20, 20, SIX).level == SUGGESTIVE  # 1 by chance
-    assert some_needed(1, 20, 399, SIX).level == SUGGESTIVE  # 1 in 20 is not below alpha
+    assert some_needed(4, 20, 20, SIX).level == SUGGESTIVE  # 1 by chance
+    assert (
+        some_needed(1, 20, 390, SIX).level == SUGGESTIVE
+    )  # 1 in 19.5, or in 20.04 by the binomial
     assert some_needed(1, 20, 400, SIX).level == SHOWN
     assert some_needed(1, 1, 20, SIX).level == SHOWN  # as of a single lesion
     assert some_needed(16, 20, 1, SIX).level == SUGGESTIVE
     assert "16 of 20 networks" in some_needed(16, 20, 1, SIX).why
     assert "10 would by chance" in some_needed(16, 20, 1, SIX).why
-    assert some_needed(10, 20, 1, SIX).level == NONE
+    # Of 20, 15 or more heads of a coin come up in 2 % of all cases, 14 or more in 6 %.
+    levels = [some_needed(number, 20, 1, SIX).level for number in (15, 14, 10)]
+    assert levels == [SUGGESTIVE, NONE, NONE]
+    assert some_needed(4, 4, 1, SIX).level == UNTESTED  # 1 in 16
+    assert some_needed(5, 5, 1, SIX).level == SUGGESTIVE  # 1 in 32
     assert some_needed(20, 20, 20, SIX, looked=False).level == SUGGESTIVE
     assert some_needed(0, 20, 20, LARGER).level == NONE
     assert some_needed(0, 20, 20, replace(SIX, q=0.09)).level == UNTESTED
@@ -181,8 +187,10 @@ def test_networks_that_are_as_random_units_are_shown_in_few_studies(draws, commo
     beyond = np.where(together, shared, own) > draws / (draws + 1)
     counts, times = np.unique(beyond.sum(1), return_counts=True)
     levels = [some_needed(int(count), networks, draws, SIX).level for count in counts]
-    shown = sum(n for n, level in zip(times, levels, strict=True) if level == SHOWN) / studies
-    assert shown <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
+    # Where networks depend on each other, it takes what is shown; else what is suggestive is as rare.
+    wrong = (SHOWN,) if common else (SHOWN, SUGGESTIVE)
+    rate = sum(n for n, level in zip(times, levels, strict=True) if level in wrong) / studies
+    assert rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
     # The rule of one network, asked of the best of 20, would fail here.
     if draws == 20 and not common:
         assert (beyond.any(1)).mean() == pytest.approx(1 - (20 / 21) ** 20, abs=0.03)
