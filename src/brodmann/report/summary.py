@@ -382,7 +382,7 @@ def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
                 name,
                 "permuted units",
                 f"{len(tested)} comparisons of circuits, localized units and networks",
-                "; ".join(alikeness(tested)),
+                ", ".join(alikeness(tested)),
                 verdicts.alike(int((tested["q"] < ALPHA).sum()), len(tested)),
                 float(tested["ratio"].median()),
                 "times chance",

@@ -55,4 +55,6 @@ def _table(sources: Sources, model: str, table: pd.DataFrame, file: str) -> Tabl
 def tokens_of(rows: pd.DataFrame, side: str) -> str:
     """The strongest tokens of one side, spaces seen."""
     own = rows[rows["side"] == side].sort_values("place")["token"].head(_TOKENS)
-    return ", ".join(f"\u201c{visible(json.loads(token))}\u201d" for token in own) or "–"
+    # A line may not end between a quotation mark and the space that a token begins with.
+    shown = (visible(json.loads(token)).replace(" ", "\N{NO-BREAK SPACE}") for token in own)
+    return ", ".join(f"\u201c{token}\u201d" for token in shown) or "–"

@@ -65,7 +65,7 @@ def test_tokens_are_shown_with_their_spaces():
             "token": ['"b\\n"', '" a"', '"<b>"'],
         }
     )
-    assert tokens_of(rows, "promotes") == "“ a”, “b↵”"
+    assert tokens_of(rows, "promotes") == "“\N{NO-BREAK SPACE}a”, “b↵”"
     assert tokens_of(rows[:0], "promotes") == "–"
 
 
