@@ -1,6 +1,6 @@
 """The verdicts of the report's first table: stated rules (docs/report.md), from numbers to words.
 
-A verdict is never stronger than its control allows: what a control shows, too, is no evidence; what has no
+A verdict is never stronger than its control allows: what a control shows as much of is no evidence; what has no
 control, or one of few draws, is suggestive at most; what cannot be tested is said to be not tested.
 """
 
@@ -42,9 +42,8 @@ class Excess:
 
     q: float
     low: float  # of the 95 % interval, over resampled tasks
-    reliability: float = (
-        1.0  # share of the control's circuits that comes back; 1 where it does not matter
-    )
+    # Share of the control's circuits that comes back; NaN if unknown, 1 where it does not matter.
+    reliability: float = 1.0
 
 
 def apart(p: float, excess: Excess | None) -> Verdict:
@@ -66,7 +65,8 @@ def apart(p: float, excess: Excess | None) -> Verdict:
         return Verdict(SUGGESTIVE, f"{more}, but {HOLDS_ZERO}")
     if not excess.reliability >= MODERATE:
         # Circuits that do not come back share little with any other.
-        return Verdict(SUGGESTIVE, f"{more}, whose circuits are unreliable")
+        known = "may be" if isnan(excess.reliability) else "are"
+        return Verdict(SUGGESTIVE, f"{more}, whose circuits {known} unreliable")
     return Verdict(SHOWN, more)
 
 
@@ -124,6 +124,26 @@ def predicts(
     return Verdict(SUGGESTIVE, "more overlap goes with more accuracy lost; no untrained control")
 
 
+@dataclass(frozen=True)
+class Passages:
+    """A test by signed ranks over ``n`` passages."""
+
+    n: int
+    p: float
+    q: float
+
+    @property
+    def untested(self) -> Verdict | None:
+        """The verdict where q is not below alpha, and could not be: p is that of two of 2^n sign patterns."""
+        floor = 2.0 ** (1 - self.n)
+        if floor >= ALPHA:
+            return Verdict(UNTESTED, f"{self.n} passages can give no p below {floor:.2g}")
+        if self.q < ALPHA or not self.p <= 1.01 * floor:
+            return None
+        few = f"{self.n} passages can give no q below {ALPHA:g} in this table"
+        return Verdict(UNTESTED, few)
+
+
 def needed(
     value: float, intact: float, draws: Sequence[float], test: Passages, *, massive: bool = False
 ) -> Verdict:
@@ -144,26 +164,6 @@ def needed(
     each = "the only draw" if number == 1 else f"each of {number} draws"
     why = f"more than {each} of random units, as 1 in {number + 1} would be by chance"
     return Verdict(SUGGESTIVE, why)
-
-
-@dataclass(frozen=True)
-class Passages:
-    """A test by signed ranks over ``n`` passages."""
-
-    n: int
-    p: float
-    q: float
-
-    @property
-    def untested(self) -> Verdict | None:
-        """The verdict where q is not below alpha, and could not be: p is that of two of 2^n sign patterns."""
-        floor = 2.0 ** (1 - self.n)
-        if floor >= ALPHA:
-            return Verdict(UNTESTED, f"{self.n} passages can give no p below {floor:.2g}")
-        if self.q < ALPHA or not self.p <= 1.01 * floor:
-            return None
-        few = f"{self.n} passages can give no q below {ALPHA:g} in this table"
-        return Verdict(UNTESTED, few)
 
 
 def some_needed(

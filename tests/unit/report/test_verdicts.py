@@ -34,7 +34,7 @@ MORE = Excess(0.001, 0.02, 0.8)  # q, low end of the interval, reliability of th
         (0.001, replace(MORE, low=-0.01), SUGGESTIVE, "resampled tasks includes 0"),
         # Circuits of noise share little, so that trained ones share more whatever they hold.
         (0.001, replace(MORE, reliability=0.09), SUGGESTIVE, "circuits are unreliable"),
-        (0.001, replace(MORE, reliability=nan), SUGGESTIVE, "circuits are unreliable"),
+        (0.001, replace(MORE, reliability=nan), SUGGESTIVE, "circuits may be unreliable"),
         # That the one is significant and the other is not is no difference: the excess alone counts.
         (0.001, replace(MORE, q=0.2), NONE, "no more than in the untrained model"),
         (0.001, None, SUGGESTIVE, "no untrained control"),
