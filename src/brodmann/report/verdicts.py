@@ -1,7 +1,7 @@
 """The verdicts of the report's first table: stated rules (docs/report.md), from numbers to words.
 
-A verdict is never stronger than its control allows: what a control shows as much of is no evidence; what has no
-control, or one of few draws, is suggestive at most; what cannot be tested is said to be not tested.
+A verdict is never stronger than its control allows: what a control shows as much of is no evidence; what has
+no control, or one of few draws, is suggestive at most; what cannot be tested is said to be not tested.
 """
 
 from __future__ import annotations
