@@ -3,7 +3,7 @@
 import pytest
 
 from brodmann.numerals import minus, power_of_ten
-from brodmann.report.wording import big, interval, points, share, times
+from brodmann.report.wording import big, points, points_between, share, times
 from brodmann.statistics.printed import between, decimals, latex_text
 
 
@@ -26,7 +26,7 @@ def test_powers_of_ten():
 
 def test_no_number_of_the_report_has_a_hyphen():
     row = {"coefficient": -0.25, "low": -0.5, "high": 0.125}
-    assert interval(row) == "−0.250 [−0.500, 0.125]"
+    assert points_between(row, "coefficient") == "−25.0 [−50.0, 12.5]"
     assert (points(-0.0312), points(-0.0001), share(-0.25)) == ("−3.1", "0.0", "−25.0 %")
     assert (points(float("nan")), share(float("nan"))) == ("–", "–")
     assert (decimals(2)(-0.5), between(1)(-2.0, -1.0)) == ("−0.50", "[−2.0, −1.0]")

@@ -19,6 +19,7 @@ from brodmann.report.verdicts import Verdict
 from brodmann.report.wording import called_cell, points, share
 from brodmann.statistics.printed import show_p
 from brodmann.statistics.stages.structure_function import structure_function_table
+from brodmann.statistics.structure_function import ALIKE
 from brodmann.tasks.domains import label
 
 TITLE = "What breaks when a circuit is silenced?"
@@ -55,7 +56,7 @@ def function_section(sources: Sources, findings: Findings) -> Section:
         ),
         Group(
             PREDICTED,
-            say("function.predicted", findings, cells, study.ablation.max_items),
+            say("function.predicted", findings, cells, study.ablation.max_items, ALIKE),
             predicted,
             printed_tables(slopes, "ablation", component, "structure_function"),
         ),
@@ -113,7 +114,8 @@ def _domains_table(models: Sequence[OwnCircuits]) -> Table:
     ]
     heads = ("model", "domain", "tasks", "own circuit", "layer-matched units", "random units")
     caption = (
-        "Accuracy that tasks lose without their own circuit, and without as many random units."
+        "Accuracy that tasks lose without their own circuit, and without the random units that were drawn "
+        "for it (the figure has the draws for all circuits)."
     )
     return Table(caption, heads, rows, frozenset({0, 1}))
 

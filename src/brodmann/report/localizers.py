@@ -12,17 +12,23 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from brodmann.comparison.written import COLUMNS as WRITTEN
+from brodmann.config.localizer import LesionSettings
+from brodmann.config.networks import EditingSettings
 from brodmann.config.selection import selection_words
 from brodmann.localizers import localizer_name
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
+from brodmann.models.card import ModelCard
 from brodmann.report import verdicts
 from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources
-from brodmann.report.verdicts import ALPHA, Verdict
-from brodmann.report.wording import big, draws_text, numbered, share
+from brodmann.report.verdicts import ALPHA, Passages, Verdict
+from brodmann.report.wording import big, draws_text, massive_text, numbered, share
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
+
+# Kind of lesion -> where units are held.
+HELD = {"zero": "zero", "mean": "their mean"}
 
 
 def localizers_section(sources: Sources) -> Section:
@@ -46,7 +52,10 @@ def localizers_section(sources: Sources) -> Section:
     ]
     return Section(
         "Functional localizers",
-        [*say("localizers.lead", settings.networks, corpus_of(sources)), *_finding(sources, first)],
+        [
+            *say("localizers.lead", settings.networks, corpus_of(settings.lesion)),
+            *_finding(sources, first),
+        ],
         main,
         [_lesion_table(sources, every)],
         [group for group in groups if group],
@@ -62,6 +71,7 @@ class Localized:
     network: str
     lesions: Sequence[Lesion]
     massive: pd.DataFrame  # of massive.csv, of this localizer
+    vocabulary: int  # tokens of the model
 
     def holds(self, selection: str) -> pd.DataFrame:
         """The massive activations among the units of a selection."""
@@ -69,37 +79,38 @@ class Localized:
 
     def random_holds(self, lesion: Lesion) -> int:
         """Random controls of a lesion that hold a massive activation."""
+        return self.random_held(lesion)["selection"].nunique()
+
+    def random_held(self, lesion: Lesion) -> pd.DataFrame:
+        """The massive activations among the random controls of a lesion."""
         size = lesion.corpus["selection"].rpartition("-")[2]
-        names = set(self.massive["selection"])
-        return sum(name.startswith(f"random-{size}-") for name in names)
+        return self.massive[self.massive["selection"].str.startswith(f"random-{size}-")]
 
     def verdict(self, lesion: Lesion) -> Verdict:
         """Whether the model needs the units more than random ones."""
         intact, row = lesion.intact["perplexity", ""], lesion.corpus
         massive = not self.holds(row["selection"]).empty
-        draws, number = list(lesion.random), int(row["n"])
-        return verdicts.needed(
-            row["value"], intact, draws, row["q_random"], number, massive=massive
-        )
+        test = Passages(int(row["n"]), row["p_random"], row["q_random"])
+        return verdicts.needed(row["value"], intact, list(lesion.random), test, massive=massive)
 
 
 def localized(sources: Sources) -> Iterator[Localized]:
     """Every localizer of every model that was run."""
     for name in sources.study.run_models if sources.study.localizer.networks else ():
         every = read_table(sources.results / name / "localizer" / "massive.csv", MASSIVE)
+        vocabulary = ModelCard.read(sources.results / name / "model.json").vocabulary_size
         every = every.astype({"network": object, "selection": object}).fillna("")
         for network in sources.study.localizer.networks:
             folder = sources.results / name / "localizer" / network
             lesions = list(Lesion.all_of(read_table(folder / "lesion.csv", LESIONS)))
             own = every[every["network"] == network]
-            yield Localized(name, sources.called(name), network, lesions, own)
+            yield Localized(name, sources.called(name), network, lesions, own, vocabulary)
 
 
-def corpus_of(sources: Sources) -> str:
+def corpus_of(settings: LesionSettings | EditingSettings) -> str:
     """The text whose perplexity is measured, in words."""
-    lesion = sources.study.localizer.lesion
-    number = "all" if lesion.passages is None else f"the first {lesion.passages}"
-    return f"{number} passages of {Path(lesion.corpus or '').name}"
+    number = "all" if settings.passages is None else f"the first {settings.passages}"
+    return f"{number} passages of {Path(settings.corpus or '').name}"
 
 
 def _finding(sources: Sources, found: Sequence[Localized]) -> list[str]:
@@ -122,38 +133,24 @@ def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
                 [
                     one.shown,
                     sources.link(f"{folder}/{one.network}/lesion.csv", shown),
-                    f"{int(row['k']):,} ({_words(row)}; {row['kind']})",
+                    f"{int(row['k']):,} ({_words(row)}; held at {HELD[row['kind']]})",
                     sources.link(f"{folder}/massive.csv", massive_text(held)),
                     big(intact),
                     big(row["value"]),
                     draws_text(lesion.random) if len(lesion.random) else "–",
                     show_p(row["p_random"]),
                     show_p(row["q_random"]),
-                    str(one.verdict(lesion)),
+                    "–" if one.name in sources.study.controls else str(one.verdict(lesion)),
                 ]
             )
     heads = ("model", "localizer", "units", "massive activations", "intact", "without the units")
     heads += ("without random units", "p", "q", "verdict")
-    caption = (
-        f"Perplexity per token ({corpus_of(sources)}) when units are held at zero or their mean."
-    )
+    caption = f"Perplexity per token ({corpus_of(sources.study.localizer.lesion)}) when units are silenced."
     return Table(caption, heads, rows, frozenset({0, 1, 2, 3, 9}))
 
 
 def _words(row: Mapping[str, Any]) -> str:
     return selection_words(str(row["selection"]), "units")
-
-
-def massive_text(held: pd.DataFrame) -> str:
-    """``11: dimension 507 (layers 11 to 28)``; none."""
-    if held.empty:
-        return "none"
-    parts = []
-    for unit, own in held.groupby("unit"):
-        layers = sorted(own["layer"].astype(int))
-        span = f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"
-        parts.append(f"dimension {int(unit)} ({span})")
-    return f"{len(held)}: {'; '.join(parts)}"
 
 
 def _task_tables(sources: Sources, every: Sequence[Localized]) -> list[Table]:
@@ -162,7 +159,8 @@ def _task_tables(sources: Sources, every: Sequence[Localized]) -> list[Table]:
         for lesion in one.lesions:
             for row in lesion.tasks.to_dict("records"):
                 random = lesion.random_tasks[lesion.random_tasks["task"] == row["task"]]["value"]
-                between = "–" if random.empty else f"{share(random.min())} to {share(random.max())}"
+                ends = dict.fromkeys([share(random.min()), share(random.max())])
+                between = "–" if random.empty else " to ".join(ends)
                 shown = [one.shown, localizer_name(one.network)]
                 shown += [_words(row), sources.task(row["task"]), str(int(row["n"]))]
                 shown += [share(lesion.intact["accuracy", row["task"]]), share(row["value"])]
@@ -227,6 +225,11 @@ class Lesion:
             random = of.get(("random", "perplexity"), none)["value"]
             own, drawn = (of.get((name, "accuracy"), none) for name in ("lesion", "random"))
             yield cls(corpus, own, random, drawn, values)
+
+    @staticmethod
+    def loss(perplexity: float) -> str:
+        """In nats per token."""
+        return f"{np.log(perplexity):.2f}"
 
     @property
     def smallest(self) -> bool:

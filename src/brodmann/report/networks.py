@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
+from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.networks.conditions import network_name
 from brodmann.networks.consistency import CONSISTENCY, LAYERS, TEMPLATE_IOU
+from brodmann.networks.maps import Networks
 from brodmann.networks.page import visible
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.corrected import not_run
 from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.networks.stages.following import DRIVING_COLUMNS
 from brodmann.report import verdicts
+from brodmann.report.localizers import corpus_of
 from brodmann.report.page import Cell, Group, Marked, Picture, Section, Table
 from brodmann.report.sources import Sources
-from brodmann.report.verdicts import ALPHA, Verdict
-from brodmann.report.wording import big, draws_text, numbered
+from brodmann.report.verdicts import ALPHA, Passages, Verdict
+from brodmann.report.wording import big, draws_text, massive_text, numbered
 from brodmann.sites import SITES
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
+_COMMON = 3  # places from which on a token is common
 _EXAMPLES = 4  # texts that are shown of each network
+# What two maps share: IoU of units, cosine ... of layers.
+SPACES = {"units": "common units", "written": "dimensions written on", "layers": "layers"}
 _PAGES = "interpretation"  # the folder of pages beside the report
 
 
@@ -43,22 +50,29 @@ def networks_section(sources: Sources) -> Section:
         for name in ("editing", "consistency", "agreement")
     )
     rest = [one for one in figures if one not in (*edited, *again, *maps)]
+    across = sources.figures("networks_across")
     tables = [_driving_table(sources, name) for name in models]
     back = [
         *_say(sources, "networks.consistency", "consistency", CONSISTENCY, iou),
         *_say(sources, "networks.shared", "template_iou", TEMPLATE_IOU, iou),
     ]
     alike = _say(sources, "networks.agreement", "agreement", AGREEMENT)
-    others = [*edited[1:], *rest, *sources.figures("networks_across")]
+    others = [*edited[1:], *rest, *across]
     groups = [
         Group("What drives each network", say("networks.driving"), tables=tables),
         Group("Do networks come back?", back, again),
-        Group("Do the three maps coincide?", alike, maps),
+        Group("Are the maps more alike than chance?", alike, maps),
         _corrections(sources),
-        Group("Where networks lie, edits and other models", figures=others),
+        Group(
+            f"Where networks lie{', edits and other models' if across else ' and edits'}",
+            figures=others,
+        ),
         _courses(sources),
     ]
-    lead = say("networks.lead", settings, SITES[settings.site].label, _other_corpus(sources))
+    corpus = corpus_of(settings.use.editing)
+    lead = say(
+        "networks.lead", settings, SITES[settings.site].label, corpus, _other_corpus(sources)
+    )
     for name in models[:1]:
         lead += say("networks.finding", name, *inhibited(sources, name))
     shown = [_table(sources, name) for name in models]
@@ -77,20 +91,76 @@ def _say(sources: Sources, place: str, file: str, columns: Any, *more: Any) -> l
 
 def inhibited(sources: Sources, model: str) -> tuple[Inhibition | None, Verdict]:
     """What inhibiting each network of a model costs, and whether the model needs any of them."""
-    path = sources.results / model / "networks" / "editing.csv"
-    found = Inhibition.of(read_table(path, EDITING))
+    table = read_table(sources.results / model / "networks" / "editing.csv", EDITING)
+    found = Inhibition.of(table, massive_members(sources, model))
     if found is None:
-        return None, verdicts.some_needed(0, 0, 0, 0)
-    draws, tested = len(sources.study.networks.use.editing.seeds), len(found.tested)
-    passages = found.passages if tested else 0
-    return found, verdicts.some_needed(found.costly(ALPHA), tested, draws, passages)
+        return None, verdicts.some_needed(0, 0, 0, None)
+    return found, found.verdict(len(sources.study.networks.use.editing.seeds))
 
 
-def coinciding(sources: Sources, model: str) -> tuple[int, int]:
-    """Comparisons of the three maps: (those at q < alpha, all that were tested)."""
-    table = read_table(sources.results / model / "networks" / "agreement.csv", AGREEMENT)
-    tested = table.dropna(subset=["q"])
-    return int((tested["q"] < ALPHA).sum()), len(tested)
+Held = Mapping[tuple[str, str], pd.DataFrame]
+
+
+def massive_members(sources: Sources, model: str) -> Held | None:
+    """(dataset, network) -> its units on massive activations, as ``massive.csv`` has them; None where these
+    are not known: localizers look for them, at their own site.
+
+    A dimension of the residual stream is one in all layers: what attention and MLPs write on it counts.
+    """
+    study, folder = sources.study, sources.results / model
+    own, other = SITES[study.networks.site], SITES[study.localizer.site]
+    stream = own.residual and other.residual
+    if not study.localizer.networks or not (stream or own is other):
+        return None
+    massive = read_table(folder / "localizer" / "massive.csv", MASSIVE)
+    places = set(zip(massive["layer"].astype(int), massive["unit"].astype(int), strict=True))
+    dimensions = {unit for _, unit in places}
+    found = {}
+    for dataset in study.networks.names:
+        templates = Networks.load(folder / "networks" / dataset / "templates.safetensors")
+        for number, members in enumerate(templates.members):
+            units = [(int(layer), int(unit)) for layer, unit in np.argwhere(members)]
+            held = [one for one in units if (one[1] in dimensions if stream else one in places)]
+            table = pd.DataFrame(held, columns=["layer", "unit"])
+            found[dataset, network_name(number)] = table
+    return found
+
+
+def compared(sources: Sources, model: str) -> pd.DataFrame:
+    """The comparisons of the three maps that were tested."""
+    path = sources.results / model / "networks" / "agreement.csv"
+    return read_table(path, AGREEMENT).dropna(subset=["q"])
+
+
+def alikeness(tested: pd.DataFrame) -> Iterator[str]:
+    """``common units 0.013 (chance 0.003)``: median of what two maps share, space by space."""
+    for space, own in tested.groupby("space", sort=False):
+        observed, chance = own["observed"].median(), own["chance"].median()
+        yield f"{SPACES.get(str(space), space)} {observed:.2g} (chance {chance:.2g})"
+
+
+@dataclass(frozen=True)
+class ComingBack:
+    """Templates of all datasets that are found in a network of a single text, and how many of these count."""
+
+    templates: int
+    back: int
+    counted: int
+    found: int
+
+    @property
+    def share(self) -> float:
+        """Of templates; NaN where no network of a single text counts."""
+        return self.back / self.templates if self.templates and self.counted else float("nan")
+
+
+def coming_back(sources: Sources, model: str) -> ComingBack:
+    """How many networks of a model come back."""
+    path = sources.results / model / "networks" / "consistency.csv"
+    table = read_table(path, CONSISTENCY)
+    counts = table.groupby("dataset")[["denominator", "found"]].first().sum()
+    back = int((table["count"] > 0).sum())
+    return ComingBack(len(table), back, int(counts["denominator"]), int(counts["found"]))
 
 
 def _other_corpus(sources: Sources) -> bool:
@@ -108,6 +178,7 @@ def _table(sources: Sources, model: str) -> Table:
     layers = read_table(folder / "layers.csv", LAYERS)
     layers = layers[layers["level"] == "group"]
     found, _ = inhibited(sources, model)
+    massive = massive_members(sources, model)
     rows: list[list[Cell]] = []
     driving = {name: driving_of(sources, model, name) for name in settings.names}
     for row in again.to_dict("records"):
@@ -126,11 +197,12 @@ def _table(sources: Sources, model: str) -> Table:
                 "–"
                 if not row["denominator"] > 0
                 else f"{int(row['count'])} of {int(row['denominator'])}",
+                "not known" if massive is None else massive_text(massive[dataset, name]),
                 *(["–"] * 4 if cost is None else cost),
             ]
         )
-    heads = ("network", "units", "layers", "active at", "identified", "found again", "intact")
-    heads += ("without the units", "without random units", "q")
+    heads = ("network", "units", "layers", "active at", "identified", "found again")
+    heads += ("massive activations", "intact", "without the units", "without random units", "q")
     caption = f"{sources.called(model)}: perplexity per token when a network is inhibited."
     source = f"{model}/networks/editing.csv"
     return Table(caption, heads, rows, frozenset({0, 2, 3, 4}), source)
@@ -157,13 +229,18 @@ def driving_of(sources: Sources, model: str, dataset: str) -> pd.DataFrame:
 
 
 def label_of(driving: pd.DataFrame) -> str:
-    """A network's label: the first token of texts, if most of its strongest tokens are; or the commonest."""
+    """A network's label: the first token of texts, if most of its strongest tokens are; or common ones."""
     if driving.empty:
         return "–"
     if (driving["before"].str.strip() == "").mean() > 0.5:
         return "the first token of a text"
     words = Counter(word for one in driving["token"] if (word := visible(one.strip()).lower()))
-    return ", ".join(f"\u201c{word}\u201d" for word, _ in words.most_common(3)) or "–"
+    common = [
+        f"\u201c{word}\u201d ({count} of {len(driving)})"
+        for word, count in words.most_common(3)
+        if count >= _COMMON
+    ]
+    return ", ".join(common) or "no common token"
 
 
 def _driving_table(sources: Sources, model: str) -> Table:
@@ -176,13 +253,15 @@ def _driving_table(sources: Sources, model: str) -> Table:
             examples = Marked(tuple(_examples(own)))
             rows.append([sources.link(file, called), label_of(own), examples])
     heads = ("network", "active at", "texts that drive it most")
-    return Table(f"{sources.called(model)}.", heads, rows, frozenset({0, 1, 2}))
+    caption = f"{sources.called(model)}: where each network is most active."
+    return Table(caption, heads, rows, frozenset({0, 1, 2}))
 
 
 def _examples(table: pd.DataFrame) -> Iterator[tuple[str, bool]]:
     """The strongest tokens in their texts, a line each."""
     for number, row in enumerate(table.head(_EXAMPLES).to_dict("records")):
-        yield ("\n" if number else "") + f"\u2026{visible(row['before'])}", False
+        dots = "\u2026" if row["before"] else ""  # nothing stands before a first token
+        yield ("\n" if number else "") + f"{dots}{visible(row['before'])}", False
         yield visible(row["token"]), True
         yield f"{visible(row['after'])}\u2026", False
 
@@ -216,13 +295,14 @@ class Inhibition:
 
     rows: pd.DataFrame
     drawn: pd.DataFrame  # with random units instead: a row a draw
+    massive: Held | None = None  # of ``massive_members``
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Inhibition | None:
+    def of(cls, table: pd.DataFrame, massive: Held | None = None) -> Inhibition | None:
         """From ``editing.csv``; None where no network was inhibited by itself."""
         rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
         own = rows[rows["condition"].astype(str).str.startswith("network-") & rows["value"].notna()]
-        return None if own.empty else cls(own, rows[rows["condition"] == "random"])
+        return None if own.empty else cls(own, rows[rows["condition"] == "random"], massive)
 
     @property
     def worst(self) -> dict[str, Any]:
@@ -252,14 +332,39 @@ class Inhibition:
         return self.rows[self.rows["q_random"].notna()]
 
     @property
-    def passages(self) -> int:
-        """That they were tested over."""
-        return int(self.tested["n"].max())
+    def most_draws(self) -> int:
+        """Draws of random units for a network."""
+        return int(self.drawn.groupby(["dataset", "control_of"]).size().max())
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a network has units on massive activations, as far as these are known."""
+        key = row["dataset"], row["condition"]
+        return self.massive is not None and not self.massive[key].empty
+
+    @property
+    def held(self) -> int:
+        """How many of the tested networks do."""
+        return sum(map(self.holds, self.tested.to_dict("records")))
+
+    @property
+    def comparable(self) -> pd.DataFrame:
+        """The tested networks that have none, as random units mostly have none."""
+        held = [self.holds(row) for row in self.tested.to_dict("records")]
+        return self.tested[~np.array(held, dtype=bool)]
 
     def costly(self, alpha: float) -> int:
-        """Networks that cost more than each draw, and at q < ``alpha`` more than the draws' mean."""
+        """Comparable networks beyond each of their draws, and at q < ``alpha`` beyond the draws' mean."""
         # q is over passages: how much draws of random units differ is seen from the draws alone.
-        tested, most = self.tested, self.drawn.groupby(["dataset", "control_of"])["value"].max()
-        beside = pd.Series(zip(tested["dataset"], tested["condition"], strict=True)).map(most)
-        beyond = tested["value"].to_numpy() > beside.to_numpy()
-        return int(((tested["q_random"] < alpha) & beyond).sum())
+        own, most = self.comparable, self.drawn.groupby(["dataset", "control_of"])["value"].max()
+        beside = pd.Series(zip(own["dataset"], own["condition"], strict=True)).map(most)
+        beyond = own["value"].to_numpy() > beside.to_numpy()
+        return int(((own["q_random"] < alpha) & beyond).sum())
+
+    def verdict(self, draws: int) -> Verdict:
+        """Whether the model needs any of the networks. ``draws``: of random units, for each."""
+        own, test = self.comparable, None
+        if len(own):
+            best = own.loc[own["p_random"].idxmin()]
+            test = Passages(int(best["n"]), best["p_random"], best["q_random"])
+        counts = self.costly(ALPHA), len(own), draws
+        return verdicts.some_needed(*counts, test, looked=self.massive is not None)

@@ -79,6 +79,10 @@ class Sources:
         sel, kind = self.study.ablated_selections[0], self.study.ablation.kinds[0]
         return self._read(Matrix(name, component, sel, kind))
 
+    def overlaps(self, name: str, component: str) -> pd.DataFrame:
+        """What circuits of a model (or the average) share, at the size that is shown."""
+        return self._read(Matrix(name, component, self.study.selection.main_name))
+
     def _read(self, one: Matrix) -> pd.DataFrame:
         return read_matrix(self.results / Path(one.path()).relative_to("results"))
 
@@ -93,9 +97,15 @@ class Sources:
 def printed_tables(
     printed: Sequence[Printed], what: str, component: str, source: str
 ) -> list[Table]:
-    """The printed tables of overlap or of ablation, for one kind of unit. ``source``: their long table."""
-    return [
-        Table(f"{one.caption}. {one.note}", one.heads, one.rows, source=f"statistics/{source}.csv")
-        for one in printed
-        if what in one.caption and component in one.caption
-    ]
+    """The printed tables of overlap or of ablation, for one kind of unit, without columns of dashes alone.
+    ``source``: their long table."""
+    found = []
+    for one in printed:
+        if what in one.caption and component in one.caption:
+            known = [n for n in range(len(one.heads)) if any(row[n] != "–" for row in one.rows)]
+            heads, rows = (
+                [[row[n] for n in known] for row in part] for part in ([one.heads], one.rows)
+            )
+            source_file = f"statistics/{source}.csv"
+            found.append(Table(f"{one.caption}. {one.note}", heads[0], rows, source=source_file))
+    return found

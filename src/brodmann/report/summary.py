@@ -16,17 +16,18 @@ from brodmann.report import function, structure, verdicts
 from brodmann.report.findings import Findings, without_controls
 from brodmann.report.function import own_circuits
 from brodmann.report.localizers import localized
-from brodmann.report.networks import coinciding, inhibited
-from brodmann.report.page import Cell, Link, Section, Table, anchor
+from brodmann.report.networks import alikeness, coming_back, compared, inhibited
+from brodmann.report.page import Cell, Group, Link, Section, Table, anchor
 from brodmann.report.sources import Sources
 from brodmann.report.structure import (
     domain_verdicts,
     judged,
     mean_reliability,
+    overlap_verdicts,
     untrained_of,
 )
-from brodmann.report.verdicts import Coefficient, Verdict
-from brodmann.report.wording import called_cell, interval, points, points_between, share, times
+from brodmann.report.verdicts import ALPHA, Coefficient, Verdict
+from brodmann.report.wording import called_cell, points, points_between, share, times
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.tasks.domains import label
 
@@ -67,12 +68,14 @@ def summary_section(sources: Sources, findings: Findings) -> Section:
     every = (one(sources, findings) for one in QUESTIONS)
     rows = [one.cells for answers in by_question(chain(*every)) for one in condensed(answers)]
     heads = ("question", "model", "control", "n", "effect", "verdict")
+    rules = sources.say("summary.rules", verdicts.RELIABLE, verdicts.MODERATE)
     if not rows:
         return Section("In short", ["No model of this study has results to compare."])
     return Section(
         "In short",
         sources.say("summary.lead"),
         tables=[Table("What was asked, and what was found.", heads, rows, frozenset(range(6)))],
+        more=[Group("The rules of verdicts", rules)],
     )
 
 
@@ -111,21 +114,21 @@ def banner(study: Study) -> str:
         return ""
     small = []
     if study.tasks.items is not None and study.tasks.items < FEW_ITEMS:
-        small.append(f"{study.tasks.items} items a task ({FEW_ITEMS} or more are advised)")
+        small.append(f"{study.tasks.items} items a task (advised: {FEW_ITEMS})")
     trials = study.ablation.layer_matched_trials
     if study.measured_models and trials < FEW_DRAWS:
-        small.append(f"{_draws(trials)} per circuit ({FEW_DRAWS})")
+        small.append(f"{_draws(trials)} per circuit (advised: {FEW_DRAWS})")
     lesion = study.localizer.lesion
     if study.localizer.networks and len(lesion.seeds) < FEW_DRAWS:
-        small.append(f"{_draws(len(lesion.seeds))} per lesion ({FEW_DRAWS})")
+        small.append(f"{_draws(len(lesion.seeds))} per lesion (advised: {FEW_DRAWS})")
     editing = study.networks.use.editing
     if study.network_models and len(editing.seeds) < FEW_DRAWS:
-        small.append(f"{_draws(len(editing.seeds))} per network ({FEW_DRAWS})")
+        small.append(f"{_draws(len(editing.seeds))} per network (advised: {FEW_DRAWS})")
     measured = [lesion.passages] if study.localizer.networks else []
     measured += [editing.passages] if study.network_models else []
     few = [number for number in measured if number is not None and number < FEW_PASSAGES]
     if few:
-        small.append(f"{min(few)} passages of text ({FEW_PASSAGES})")
+        small.append(f"{min(few)} passages of text (advised: {FEW_PASSAGES})")
     if not small:
         return ""
     return (
@@ -152,8 +155,13 @@ def _tasks(number: int) -> str:
     return f"{number} {'task' if number == 1 else 'tasks'}"
 
 
-def _items(study: Study) -> str:
-    return "all items" if study.tasks.items is None else f"{study.tasks.items} items each"
+def _items_used(sources: Sources, findings: Findings, model: str) -> str:
+    """Of each task: those that circuits are found on; of results that were taken over it is not known."""
+    tables = {name: own for name, own, _ in structure.reliabilities(sources, findings)}
+    table = tables.get(model)
+    return (
+        "items not known" if table is None or table.empty else f"{structure.items_used(table)} each"
+    )
 
 
 # Questions
@@ -168,7 +176,9 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
                 place,
                 name,
                 "circuits of other items",
-                _items(sources.study),
+                f"{_items_used(sources, findings, name)}, halves"
+                if not sources.study.attribution.second_seed
+                else _items_used(sources, findings, name),
                 f"{share(value)} of the units come back",
                 verdicts.reliable(value),
                 100 * value,
@@ -177,7 +187,7 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
 
 
 def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    verdict = domain_verdicts(findings)
+    verdict = overlap_verdicts(sources, findings)
     for row in _of_models(findings, "modularity"):
         beside = untrained_of(findings, row["model"])
         alone = points_between(_alone(findings, row), "coefficient")
@@ -187,17 +197,19 @@ def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
             _place(structure.TITLE, findings),
             called_cell(row),
             _control(beside),
-            f"{_tasks(row['n'])}, {_items(sources.study)}",
-            f"{alone} points within over across{more}",
+            _tasks(row["n"])
+            if row["model"] == AVERAGE
+            else f"{_tasks(row['n'])}, {_items_used(sources, findings, row['model'])}",
+            f"{alone} percentage points more within than across{more}",
             verdict[row["model"]],
             100 * row["difference"],
-            "points",
+            "percentage points",
         )
 
 
-def _alone(findings: Findings, row: dict[str, Any]) -> dict[str, Any]:
+def _alone(findings: Findings, row: dict[str, Any], *, drop: bool = False) -> dict[str, Any]:
     """A model's difference with its interval, from the regression on the domain alone, if there is one."""
-    table = findings.rows("confounds")
+    table = findings.rows("confounds", drop=drop)
     own = table[(table["model"] == row["model"]) & (table["predictors"] == "domain")]
     none = {"coefficient": row["difference"], "low": nan, "high": nan}
     found = none if own.empty else own.iloc[0].to_dict()
@@ -206,38 +218,38 @@ def _alone(findings: Findings, row: dict[str, Any]) -> dict[str, Any]:
 
 def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
     """Which domains are apart by themselves: a row for each, of the model whose figures are shown."""
-    rows = findings.spoken("domain_modularity")
+    rows, reliable = findings.spoken("domain_modularity"), mean_reliability(sources, findings)
     for row in without_controls(rows).to_dict("records"):
         beside = untrained_of(findings, row["model"], row["domain"])
         zero = row["within"] == 0 and row["cross"] == 0
-        other = "" if beside is None else f"; untrained {points(beside['other_difference'])}"
+        more = "" if beside is None else f"; {points_between(beside, 'excess')} more than untrained"
         yield Answer(
             f"Is {label(row['domain'])} apart from the other domains?",
             _place(structure.TITLE, findings, structure.DOMAINS),
             called_cell(row),
             _control(beside),
             f"{row['n_domain']} of {_tasks(row['n'])}",
-            f"{points(row['difference'])} points within over across{other}",
-            judged(nan if zero else row["q"], beside),
+            f"{points(row['difference'])} percentage points more within than across{more}",
+            judged(nan if zero else row["q"], beside, reliable),
             100 * row["difference"],
-            "points",
+            "percentage points",
         )
 
 
 def _surface(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    overlap = domain_verdicts(findings)
+    overlap = overlap_verdicts(sources, findings)
     for alone, beside, _ in findings.regressions():
         if not alone["control"]:
             first, second = (
                 Coefficient(one["coefficient"], one["low"], one["p"]) for one in (alone, beside)
             )
             yield Answer(
-                "Is that more than what prompts look like?",
+                "Do tasks of one domain share more than their prompts explain?",
                 _place(structure.TITLE, findings, structure.SURFACE),
                 called_cell(alone),
                 "similarity of prompts",
                 _tasks(alone["n_tasks"]),
-                f"{points_between(beside, 'coefficient')} points, surface held constant",
+                f"{points_between(beside, 'coefficient')} percentage points, surface held constant",
                 verdicts.beside_surface(first, second, overlap[alone["model"]]),
                 100 * beside["coefficient"],
                 "points",
@@ -270,10 +282,11 @@ def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
             called_cell(row),
             "shuffled domains",
             _tasks(row["n"]),
-            f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains",
+            f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains; "
+            f"{points_between(_alone(findings, row, drop=True), 'coefficient')} percentage points more",
             verdict[row["model"]],
             100 * row["difference"],
-            "points",
+            "percentage points",
         )
 
 
@@ -287,12 +300,16 @@ def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
             "Does overlap predict what breaks?",
             _place(function.TITLE, findings, function.PREDICTED),
             called_cell(row),
-            "permuted tasks",
+            "resampled and permuted tasks",
             f"{int(row['n'])} pairs of tasks",
-            f"{interval(row)} accuracy per SD of overlap",
-            verdicts.predicts(slope, row.get("mantel_p", nan), converged=bool(row["converged"])),
-            row["coefficient"],
-            "accuracy per SD of overlap",
+            f"{points(row['coefficient'])} [{points(row['resampled_low'])}, "
+            f"{points(row['resampled_high'])}] percentage points of accuracy per SD of overlap; "
+            f"{points(row['without_alike'])} without {int(row['n_alike'])} pairs of nearly the same circuit",
+            verdicts.predicts(
+                slope, row["resampled_low"], row["mantel_p"], converged=bool(row["converged"])
+            ),
+            100 * row["coefficient"],
+            "percentage points of accuracy per SD of overlap",
         )
 
 
@@ -322,34 +339,53 @@ def _networks(sources: Sources, _: Findings) -> Iterator[Answer]:
     for name in sources.study.network_models:
         found, verdict = inhibited(sources, name)
         if found is not None and name not in sources.study.controls:
-            ratios = found.rows["value"] / found.rows["intact"]
+            own = found.comparable if len(found.comparable) else found.rows
+            ratios, every = (rows["value"] / rows["intact"] for rows in (own, found.rows))
+            massive = f"; with massive activations {times(every.max())}" if found.held else ""
             yield Answer(
                 "Does the model need single networks?",
                 "functional-networks",
                 name,
                 _draws(len(sources.study.networks.use.editing.seeds)),
                 f"{len(found.rows)} networks, {int(found.rows['n'].max())} passages",
-                f"perplexity {times(ratios.median())} (median), {times(ratios.max())} at most",
+                f"perplexity {times(ratios.median())} (median), {times(ratios.max())} at most{massive}",
                 verdict,
                 float(ratios.median()),
                 "times the intact perplexity",
             )
 
 
-def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
+def _come_back(sources: Sources, _: Findings) -> Iterator[Answer]:
     for name in sources.study.network_models:
-        significant, tested = coinciding(sources, name)
+        found = coming_back(sources, name)
         if name not in sources.study.controls:
             yield Answer(
-                "Do circuits, localized units and networks coincide?",
-                "functional-networks-do-the-three-maps-coincide",
+                "Do networks come back?",
+                "functional-networks-do-networks-come-back",
+                name,
+                "networks of single texts",
+                f"{found.templates} networks, {found.counted} of {found.found} of single texts",
+                f"{share(found.share)} of the networks come back in a text",
+                verdicts.reliable(found.share, "networks", "texts"),
+                100 * found.share,
+                "% of the networks",
+            )
+
+
+def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
+    for name in sources.study.network_models:
+        tested = compared(sources, name)
+        if name not in sources.study.controls:
+            yield Answer(
+                "Are the maps more alike than chance?",
+                "functional-networks-are-the-maps-more-alike-than-chance",
                 name,
                 "permuted units",
-                f"{tested} comparisons",
-                f"{significant} beyond chance",
-                verdicts.coincide(significant, tested),
-                float(significant),
-                "beyond chance",
+                f"{len(tested)} comparisons of circuits, localized units and networks",
+                ", ".join(alikeness(tested)),
+                verdicts.alike(int((tested["q"] < ALPHA).sum()), len(tested)),
+                float(tested["ratio"].median()),
+                "times chance",
             )
 
 
@@ -366,7 +402,7 @@ def _of_models(findings: Findings, table: str, *, drop: bool = False) -> list[di
 Question = Callable[[Sources, Findings], Iterator[Answer]]
 QUESTIONS: tuple[Question, ...] = (
     *(_reliability, _overlap, _domains, _surface, _own_circuits),
-    *(_drops, _predicted, _lesions, _networks, _maps),
+    *(_drops, _predicted, _lesions, _networks, _come_back, _maps),
 )
 # What a run ends with on the terminal.
 HEADLINES: tuple[Question, ...] = (_overlap, _own_circuits, _lesions, _networks, _maps)

@@ -40,17 +40,21 @@ def _table(sources: Sources, model: str, table: pd.DataFrame, file: str) -> Tabl
         rows.append(
             [
                 f"{label(domain_of(task))}: {sources.task(task)}" if rank == 1 else "",
-                f"{first['layer']}.{first['unit']}",
+                f"L{first['layer']} N{first['unit']}",
                 share(first["score"]),
                 tokens_of(own, "promotes"),
                 tokens_of(own, "suppresses"),
             ]
         )
     heads = ("task", "unit", "share of the effect", "promotes", "suppresses")
-    return Table(f"{model}.", heads, rows, frozenset({0, 3, 4}), file)
+    return Table(
+        f"{model}: the first units of each circuit.", heads, rows, frozenset({0, 3, 4}), file
+    )
 
 
 def tokens_of(rows: pd.DataFrame, side: str) -> str:
     """The strongest tokens of one side, spaces seen."""
     own = rows[rows["side"] == side].sort_values("place")["token"].head(_TOKENS)
-    return ", ".join(f"\u201c{visible(json.loads(token))}\u201d" for token in own) or "–"
+    # A line may not end between a quotation mark and the space that a token begins with.
+    shown = (visible(json.loads(token)).replace(" ", "\N{NO-BREAK SPACE}") for token in own)
+    return ", ".join(f"\u201c{token}\u201d" for token in shown) or "–"

@@ -1,16 +1,17 @@
 """The verdicts of the report's first table: stated rules (docs/report.md), from numbers to words.
 
-A verdict is never stronger than its control allows: what a control shows, too, is no evidence; what has no
-control, or one of few draws, is suggestive at most; what cannot be tested is said to be not tested.
+A verdict is never stronger than its control allows: what a control shows as much of is no evidence; what has
+no control, or one of few draws, is suggestive at most; what cannot be tested is said to be not tested.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import comb, isnan
 
 ALPHA = 0.05
+HOLDS_ZERO = "its interval over resampled tasks includes 0"
 UNTESTED, NONE, SUGGESTIVE, SHOWN = "not tested", "no evidence", "suggestive", "shown"
 # From the weakest on.
 LEVELS = (UNTESTED, NONE, SUGGESTIVE, SHOWN)
@@ -36,34 +37,37 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Untrained:
-    """What an untrained control has of an effect, and the test of what the trained model has more of it."""
+class Excess:
+    """What the trained model has more of an effect than its untrained control."""
 
-    p: float  # of the control's own effect
-    excess_p: float
-    excess_low: float  # of the 95 % interval of the excess
+    q: float
+    low: float  # of the 95 % interval, over resampled tasks
+    # Share of the control's circuits that comes back; NaN if unknown, 1 where it does not matter.
+    reliability: float = 1.0
 
 
-def apart(p: float, untrained: Untrained | None) -> Verdict:
-    """Are domains apart? ``p``: of the model's own difference, one-sided."""
+def apart(p: float, excess: Excess | None) -> Verdict:
+    """Are domains apart? ``p``: of the model's own difference, one-sided.
+
+    Of an untrained control the excess over it decides alone: that one of two models passes a test and the
+    other does not, is no difference of the two.
+    """
     if isnan(p):
         return Verdict(UNTESTED, "there are no pairs of tasks to compare")
     if not p < ALPHA:
         return Verdict(NONE, "shuffled domain labels do as well")
-    if untrained is None:
+    if excess is None:
         return Verdict(SUGGESTIVE, "there is no untrained control")
-    more = untrained.excess_p < ALPHA
-    if untrained.p < ALPHA:
-        if more and untrained.excess_low > 0:
-            return Verdict(SUGGESTIVE, "more than in the untrained model, which has it too")
-        return Verdict(NONE, "the untrained model has it too")
-    if not more:
-        return Verdict(SUGGESTIVE, "not found in the untrained model, but no larger than there")
-    if not untrained.excess_low > 0:
-        return Verdict(
-            SUGGESTIVE, "more than in the untrained model, but not for every draw of tasks"
-        )
-    return Verdict(SHOWN, "more than in the untrained model")
+    if not excess.q < ALPHA:
+        return Verdict(NONE, "no more than in the untrained model")
+    more = "more than in the untrained model"
+    if not excess.low > 0:
+        return Verdict(SUGGESTIVE, f"{more}, but {HOLDS_ZERO}")
+    if not excess.reliability >= MODERATE:
+        # Circuits that do not come back share little with any other.
+        known = "may be" if isnan(excess.reliability) else "are"
+        return Verdict(SUGGESTIVE, f"{more}, whose circuits {known} unreliable")
+    return Verdict(SHOWN, more)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def beside_surface(alone: Coefficient, beside: Coefficient, overlap: Verdict) ->
     if not beside.p < ALPHA or not beside.value > 0:
         return Verdict(NONE, "what prompts share explains it")
     if not beside.low > 0:
-        found = Verdict(SUGGESTIVE, "it remains, but not for every draw of tasks")
+        found = Verdict(SUGGESTIVE, f"it remains, but {HOLDS_ZERO}")
     else:
         found = Verdict(SHOWN, "it remains beside what prompts share")
     return found.at_most(overlap)
@@ -101,89 +105,124 @@ def own_circuit(own: float, random: float, p: float, *, split: bool) -> Verdict:
     return Verdict(SHOWN, "more than random units of the same layers")
 
 
-def predicts(slope: Coefficient, mantel_p: float, *, converged: bool) -> Verdict:
-    """Does overlap predict what a circuit's loss breaks? ``mantel_p``: of the rank correlation."""
+def predicts(
+    slope: Coefficient, resampled_low: float, mantel_p: float, *, converged: bool
+) -> Verdict:
+    """Does overlap predict what a circuit's loss breaks? ``resampled_low``: of the interval of the slope
+    over resampled tasks; ``mantel_p``: of the rank correlation.
+
+    No test sets the slope against that of an untrained model, so that none is shown.
+    """
     if isnan(slope.value) or not converged:
         return Verdict(UNTESTED, "the regression could not be fitted")
-    if not slope.low > 0:
-        return Verdict(NONE, "the interval of the slope holds 0")
-    if not mantel_p < ALPHA:
-        return Verdict(
-            SUGGESTIVE, "the rank correlation was not tested, or shuffled tasks reach it"
-        )
-    return Verdict(SHOWN, "more overlap goes with more accuracy lost")
+    if isnan(resampled_low):
+        return Verdict(UNTESTED, "there are too few tasks to resample")
+    if not slope.low > 0 or not resampled_low > 0:
+        return Verdict(NONE, "the interval of the slope includes 0")
+    if mantel_p >= ALPHA:
+        return Verdict(NONE, "shuffled tasks have as high a rank correlation")
+    return Verdict(SUGGESTIVE, "more overlap goes with more accuracy lost; no untrained control")
+
+
+@dataclass(frozen=True)
+class Passages:
+    """A test by signed ranks over ``n`` passages."""
+
+    n: int
+    p: float
+    q: float
+
+    @property
+    def untested(self) -> Verdict | None:
+        """The verdict where q is not below alpha, and could not be: p is that of two of 2^n sign patterns."""
+        floor = 2.0 ** (1 - self.n)
+        if floor >= ALPHA:
+            return Verdict(UNTESTED, f"{self.n} passages can give no p below {floor:.2g}")
+        if self.q < ALPHA or not self.p <= 1.01 * floor:
+            return None
+        few = f"{self.n} passages can give no q below {ALPHA:g} in this table"
+        return Verdict(UNTESTED, few)
 
 
 def needed(
-    value: float,
-    intact: float,
-    draws: Sequence[float],
-    q: float,
-    passages: int,
-    *,
-    massive: bool = False,
+    value: float, intact: float, draws: Sequence[float], test: Passages, *, massive: bool = False
 ) -> Verdict:
-    """Does the model need these units more than random ones? Perplexities; ``q``: of the lesion against the
-    mean of ``draws``, over ``passages``; ``massive``: whether the units hold massive activations."""
+    """Does the model need these units more than random ones? Perplexities; ``test``: of the lesion against
+    the mean of ``draws``; ``massive``: whether the units hold massive activations."""
     if not draws:
         return Verdict(UNTESTED, "no random units were drawn")
     if not value > intact or not value > max(draws):
         return Verdict(NONE, "random units cost as much")
-    if too_few(passages):
-        return _few(passages)
-    if isnan(q) or not q < ALPHA:
-        return Verdict(NONE, f"q over {passages} passages is not below {ALPHA:g}")
     if massive:
-        return Verdict(SUGGESTIVE, "the units hold massive activations, which random ones may lack")
-    return beyond_draws(len(draws))
-
-
-def too_few(passages: int) -> bool:
-    """Whether signed ranks of so many passages can give no p below alpha."""
-    return 2.0 ** (1 - passages) >= ALPHA
-
-
-def _few(passages: int) -> Verdict:
-    return Verdict(UNTESTED, f"{passages} passages can give no p below {2.0 ** (1 - passages):.2g}")
-
-
-def beyond_draws(number: int) -> Verdict:
-    """Of what lies beyond each of ``number`` random draws: one more draw would, too, once in number + 1."""
+        return Verdict(UNTESTED, "any lesion of massive activations may break the model")
+    if not test.q < ALPHA:
+        return test.untested or Verdict(NONE, f"q over {test.n} passages is not below {ALPHA:g}")
+    number = len(draws)
+    # One more draw would lie beyond all others, too, once in number + 1.
     if 1 / (number + 1) < ALPHA:
         return Verdict(SHOWN, f"more than each of {number} draws of random units")
     each = "the only draw" if number == 1 else f"each of {number} draws"
-    return Verdict(
-        SUGGESTIVE, f"more than {each} of random units, as 1 in {number + 1} would be by chance"
-    )
+    why = f"more than {each} of random units, as 1 in {number + 1} would be by chance"
+    return Verdict(SUGGESTIVE, why)
 
 
-def some_needed(costly: int, tested: int, draws: int, passages: int) -> Verdict:
-    """Does the model need single networks? ``costly``: those beyond each of their draws, at q < alpha."""
-    if not tested:
+def some_needed(
+    costly: int, tested: int, draws: int, test: Passages | None, *, looked: bool = True
+) -> Verdict:
+    """Does the model need single networks? ``costly``: those beyond each of their ``draws``, at q < alpha,
+    of the ``tested``, without networks that hold massive activations; ``test``: of the network with the
+    smallest p; ``looked``: whether massive activations were looked for.
+
+    A network that is as random units are lies beyond each of its draws once in draws + 1. If networks do not
+    depend on each other, their number is binomial. However they do, c times as many as chance gives on
+    average are beyond at most once in c (Markov).
+    """
+    if not tested or test is None:
         return Verdict(UNTESTED, "no network was set against random units")
-    if too_few(passages):
-        return _few(passages)
-    if not costly:
-        return Verdict(NONE, f"none of {tested} networks costs more than random units")
-    return beyond_draws(draws)
+    if not draws or _binomial(tested, tested, draws) >= ALPHA:
+        return Verdict(
+            UNTESTED, f"{tested} networks of {draws} draws each can give no p below alpha"
+        )
+    chance = tested / (draws + 1)
+    said = (
+        f"{costly} of {tested} networks cost more than random units, {chance:.3g} would by chance"
+    )
+    if not costly and (untested := test.untested):
+        return untested
+    if _binomial(costly, tested, draws) >= ALPHA:
+        return Verdict(NONE, said)
+    if not looked:
+        return Verdict(SUGGESTIVE, f"{said}; massive activations were not looked for")
+    return Verdict(SHOWN if chance / costly < ALPHA else SUGGESTIVE, said)
 
 
-def coincide(significant: int, tested: int) -> Verdict:
-    """Do the maps coincide? ``significant``: comparisons at q < alpha, of those that were ``tested``."""
+def _binomial(costly: int, tested: int, draws: int) -> float:
+    """How often so many networks or more are beyond each of their draws by chance."""
+    once = 1 / (draws + 1)
+    parts = (
+        comb(tested, n) * once**n * (1 - once) ** (tested - n) for n in range(costly, tested + 1)
+    )
+    return sum(parts)
+
+
+def alike(significant: int, tested: int) -> Verdict:
+    """Are the maps more alike than chance? ``significant``: comparisons at q < alpha, of the ``tested``."""
     if not tested:
         return Verdict(UNTESTED, "no two maps could be compared")
+    said = f"{significant} of {tested} comparisons exceed permuted units"
     if not significant:
-        return Verdict(NONE, "no comparison exceeds permuted units")
-    return Verdict(SHOWN, f"{significant} of {tested} comparisons exceed permuted units")
+        return Verdict(NONE, said)
+    return Verdict(SUGGESTIVE, f"{said}; no untrained control")
 
 
-def reliable(share: float) -> Verdict:
-    """Are circuits reliable? ``share``: of their units that circuits of other items share."""
+def reliable(share: float, what: str = "units", other: str = "items") -> Verdict:
+    """Are circuits, or networks, reliable? ``share``: of their units (or of them) that come back in
+    ``other`` items (or texts)."""
     if isnan(share):
-        return Verdict(UNTESTED, "there were no other items")
+        return Verdict(UNTESTED, f"there were no other {other}")
     high, low = f"{100 * RELIABLE:g} %", f"{100 * MODERATE:g} %"
     if share >= RELIABLE:
-        return Verdict("reliable", f"at least {high} of the units come back")
+        return Verdict("reliable", f"at least {high} of the {what} come back")
     if share >= MODERATE:
-        return Verdict("moderately reliable", f"{low} to {high} of the units come back")
-    return Verdict("unreliable", f"less than {low} of the units come back")
+        return Verdict("moderately reliable", f"{low} to {high} of the {what} come back")
+    return Verdict("unreliable", f"less than {low} of the {what} come back")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brodmann.numerals import minus, power_of_ten
+from brodmann.numerals import power_of_ten
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import percent, show_p
 
@@ -66,12 +66,6 @@ def times(value: float) -> str:
     return f"× {value:.2f}" if value < 10 else f"× {big(value).removesuffix('.0')}"
 
 
-def interval(row: Row) -> str:
-    """The coefficient of a row and its interval, where it has one."""
-    between = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return minus(f"{row['coefficient']:.3f}{between}")
-
-
 def p_text(p: float, letter: str = "p") -> str:
     """``p = 0.0123`` or ``p < 0.0001``."""
     shown = show_p(p)
@@ -103,3 +97,26 @@ def draws_text(perplexities: pd.Series) -> str:
 def numbered(word: str, numbers: Sequence[object]) -> str:
     """``seed 0``, ``seeds 0, 1 and 2``."""
     return f"{word}{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
+
+
+def massive_text(held: pd.DataFrame) -> str:
+    """``11: dimension 507 (layers 11, 17 to 26)``; none. ``held``: layers and units."""
+    if held.empty:
+        return "none"
+    parts = [
+        f"dimension {int(unit)} ({spans(own['layer'].astype(int))})"
+        for unit, own in held.groupby("unit")
+    ]
+    return f"{len(held)}: {'; '.join(parts)}"
+
+
+def spans(layers: Iterable[int]) -> str:
+    """``layer 3``, ``layers 11, 17 to 26``."""
+    runs: list[list[int]] = []
+    for layer in sorted(layers):
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    shown = [f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    return f"layer{'s' if sum(map(len, runs)) > 1 else ''} {', '.join(shown)}"

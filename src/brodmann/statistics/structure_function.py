@@ -4,12 +4,14 @@ Over the off-diagonal directed pairs (source, target) that have both values: a m
 the accuracy drop on the standardised overlap, with crossed random intercepts for source and target and one
 for the unordered pair (REML, ``statistics.mixed``); over models, the mean of their slopes, which vary at
 random (REML, ``statistics.pooling``); and Spearman's correlation, tested by permuting tasks (Mantel), with an
-interval from resampling tasks: pairs of a task are not independent.
+interval from resampling tasks: pairs of a task are not independent. The regression knows tasks as intercepts
+alone; beside it stand the interval of the least-squares slope over resampled tasks, and the slope without the
+pairs of nearly the same circuit, on which it may rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
@@ -20,10 +22,20 @@ from scipy.stats import t as student
 
 from brodmann.statistics.mixed import PairFit, degrees_of_freedom, fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
-from brodmann.statistics.resampling import LEVEL, cells_of, interval, p_value, resampled
+from brodmann.statistics.resampling import (
+    BOOTSTRAPS,
+    LEVEL,
+    cells_of,
+    interval,
+    p_value,
+    resampled,
+)
 
 # With fewer tasks resamples that hold several of them are too alike to say anything.
 MIN_TASKS = 5
+# From this overlap on, two circuits are as alike as two of one task that come back moderately.
+ALIKE = 0.4
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,16 @@ class Regression:
         reach = float(student.ppf((1 + LEVEL) / 2, self.df)) * self.se
         p = float(2 * student.sf(abs(self.coefficient) / self.se, self.df)) if self.se > 0 else 0.0
         return replace(self, low=self.coefficient - reach, high=self.coefficient + reach, p=p)
+
+
+@dataclass(frozen=True)
+class Support:
+    """What a slope rests on."""
+
+    resampled_low: float = nan  # of the least-squares slope over resampled tasks
+    resampled_high: float = nan
+    n_alike: int = 0  # pairs that overlap by ``ALIKE`` or more
+    without_alike: float = nan  # the slope of all others, in the same unit
 
 
 @dataclass(frozen=True)
@@ -106,6 +128,43 @@ def regress_over_models(tables: Mapping[str, pd.DataFrame]) -> Regression:
     note = "; ".join([*([left_out] if left_out else []), *lost])
     fit = found.mean, found.se, found.df
     return Regression(note, not lost, *fit, n_models=len(used), slope_sd=found.tau).tested()
+
+
+def support(tables: Sequence[pd.DataFrame], seed: int) -> Support:
+    """Of one model's slope, or of the mean over several. ``tables``: of ``pair_table``."""
+    used = [pairs for pairs in tables if not why_not(pairs)]
+    if not used:
+        return Support()
+    unit = pd.concat([pairs["overlap"] for pairs in used]).std(ddof=1)
+    others = [pairs[pairs["overlap"] < ALIKE] for pairs in used]
+    rest = nan if any(map(why_not, others)) else np.mean([_fit(own, unit).slope for own in others])
+    alike = sum(map(len, used)) - sum(map(len, others))
+    return Support(*interval(resampled_slopes(used, unit, seed)), alike, float(rest))
+
+
+def resampled_slopes(tables: Sequence[pd.DataFrame], unit: float, seed: int) -> np.ndarray:
+    """Least-squares slopes per ``unit`` of overlap, mean over models, tasks drawn with replacement
+    [replicates]; NaN where a draw leaves a model nothing to fit."""
+    tasks = sorted({name for own in tables for name in (*own["source"], *own["target"])})
+    if len(tasks) < MIN_TASKS:
+        return np.array([])
+    place = {task: number for number, task in enumerate(tasks)}
+    drawn = np.random.default_rng(seed).integers(len(tasks), size=(BOOTSTRAPS, len(tasks)))
+    times = np.array([np.bincount(draw, minlength=len(tasks)) for draw in drawn])
+    slopes = []
+    for own in tables:
+        source, target = (own[end].map(place).to_numpy() for end in ("source", "target"))
+        weight = (times[:, source] * times[:, target]).astype(float)  # of a pair, in a replicate
+        x, y = own["overlap"].to_numpy(dtype=float) / unit, own["drop"].to_numpy(dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = weight.sum(1)
+            apart = x - (weight @ x / total)[:, None]
+            spread = (weight * apart**2).sum(1)
+            slope = (weight * apart) @ y / spread
+        # Overlaps that are all the same differ by rounding alone.
+        slopes.append(np.where(spread > _ROUNDING * total, slope, nan))
+    found: np.ndarray = np.mean(slopes, axis=0)
+    return found
 
 
 def why_not(pairs: pd.DataFrame) -> str:

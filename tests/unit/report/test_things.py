@@ -65,7 +65,7 @@ def test_tokens_are_shown_with_their_spaces():
             "token": ['"b\\n"', '" a"', '"<b>"'],
         }
     )
-    assert tokens_of(rows, "promotes") == "“ a”, “b↵”"
+    assert tokens_of(rows, "promotes") == "“\N{NO-BREAK SPACE}a”, “b↵”"
     assert tokens_of(rows[:0], "promotes") == "–"
 
 
@@ -102,9 +102,9 @@ def test_places_below_zero_drive_a_network_that_reaches_twice_as_far_there(lowes
 
 
 def test_a_label_is_drawn_from_the_texts():
-    words = [" the", "The", " of", " a", " of"]
-    table = pd.DataFrame({"before": ["some"] * 5, "token": words, "after": [""] * 5})
-    assert label_of(table) == "“the”, “of”, “a”"
+    words = [" the", "The", " of", " a", "THE", " of"]
+    table = pd.DataFrame({"before": ["some"] * 6, "token": words, "after": [""] * 6})
+    assert label_of(table) == "“the” (3 of 6)"
     assert label_of(table.assign(before="")) == "the first token of a text"
     assert label_of(table[:0]) == "–"
 

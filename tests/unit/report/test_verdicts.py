@@ -1,7 +1,9 @@
 """The verdicts of the report: every branch of the rules in docs/report.md, controls included."""
 
+from dataclasses import replace
 from math import nan
 
+import numpy as np
 import pytest
 
 from brodmann.report import verdicts
@@ -11,40 +13,49 @@ from brodmann.report.verdicts import (
     SUGGESTIVE,
     UNTESTED,
     Coefficient,
-    Untrained,
+    Excess,
+    Passages,
     Verdict,
     apart,
     beside_surface,
     needed,
     own_circuit,
     predicts,
+    some_needed,
 )
 
-# The control's own p, p of the excess over it, low end of the excess' interval.
-NOT_THERE, MORE = Untrained(0.4, 0.001, 0.02), Untrained(0.001, 0.001, 0.02)
+MORE = Excess(0.001, 0.02, 0.8)  # q, low end of the interval, reliability of the control's circuits
 
 
 @pytest.mark.parametrize(
-    ("p", "untrained", "level", "why"),
+    ("p", "excess", "level", "why"),
     [
-        (0.001, NOT_THERE, SHOWN, "more than in the untrained model"),
-        (0.001, Untrained(0.4, 0.001, -0.01), SUGGESTIVE, "not for every draw of tasks"),
-        # That the one is significant and the other is not is no difference.
-        (0.001, Untrained(0.06, 0.2, 0.02), SUGGESTIVE, "no larger than there"),
-        (0.001, MORE, SUGGESTIVE, "which has it too"),
-        (0.001, Untrained(0.001, 0.2, 0.02), NONE, "the untrained model has it too"),
-        (0.001, Untrained(0.001, 0.001, -0.01), NONE, "the untrained model has it too"),
+        (0.001, MORE, SHOWN, "more than in the untrained model"),
+        (0.001, replace(MORE, low=-0.01), SUGGESTIVE, "resampled tasks includes 0"),
+        # Circuits of noise share little, so that trained ones share more whatever they hold.
+        (0.001, replace(MORE, reliability=0.09), SUGGESTIVE, "circuits are unreliable"),
+        (0.001, replace(MORE, reliability=nan), SUGGESTIVE, "circuits may be unreliable"),
+        # That the one is significant and the other is not is no difference: the excess alone counts.
+        (0.001, replace(MORE, q=0.2), NONE, "no more than in the untrained model"),
         (0.001, None, SUGGESTIVE, "no untrained control"),
         # Whatever the control has, what is not there is not shown.
-        (0.05, NOT_THERE, NONE, "shuffled"),
-        (nan, NOT_THERE, UNTESTED, "no pairs"),
+        (0.05, MORE, NONE, "shuffled"),
+        (nan, MORE, UNTESTED, "no pairs"),
         # A control of which nothing is known shows nothing.
-        (0.001, Untrained(nan, nan, nan), SUGGESTIVE, "no larger than there"),
+        (0.001, Excess(nan, nan), NONE, "no more than"),
     ],
 )
-def test_domains_are_apart_as_far_as_the_untrained_model_allows(p, untrained, level, why):
-    found = apart(p, untrained)
+def test_domains_are_apart_as_far_as_the_untrained_model_allows(p, excess, level, why):
+    found = apart(p, excess)
     assert found.level == level and why in found.why
+
+
+def test_the_weaker_of_two_excesses_has_no_stronger_verdict():
+    """Verdicts do not hang on whether the control by itself passes."""
+    strong, weak = (
+        apart(p, Excess(q, low)) for p, q, low in ((1e-3, 3e-3, -6e-3), (1e-2, 1e-2, -0.03))
+    )
+    assert verdicts.LEVELS.index(strong.level) >= verdicts.LEVELS.index(weak.level)
 
 
 ALONE, STAYS = Coefficient(0.1, 0.05, 0.001), Coefficient(0.08, 0.02, 0.01)
@@ -86,53 +97,109 @@ def test_own_circuits_are_tested_on_other_items_only(own, random, p, split, leve
 
 
 @pytest.mark.parametrize(
-    ("slope", "mantel_p", "converged", "level"),
+    ("slope", "resampled_low", "mantel_p", "converged", "level"),
     [
-        (Coefficient(0.1, 0.05, 0.001), 0.01, True, SHOWN),
-        (Coefficient(0.1, 0.05, 0.001), nan, True, SUGGESTIVE),
-        (Coefficient(0.1, -0.05, 0.001), 0.01, True, NONE),
-        (Coefficient(0.1, 0.05, 0.001), 0.01, False, UNTESTED),
-        (Coefficient(nan, nan, nan), nan, True, UNTESTED),
+        (Coefficient(0.1, 0.05, 0.001), 0.01, 0.01, True, SUGGESTIVE),
+        (Coefficient(0.1, 0.05, 0.001), 0.01, nan, True, SUGGESTIVE),  # of several models
+        (Coefficient(0.1, 0.05, 0.001), 0.01, 0.2, True, NONE),
+        (Coefficient(0.1, 0.05, 0.001), -0.01, 0.01, True, NONE),
+        (Coefficient(0.1, 0.05, 0.001), nan, 0.01, True, UNTESTED),
+        (Coefficient(0.1, -0.05, 0.001), 0.01, 0.01, True, NONE),
+        (Coefficient(0.1, 0.05, 0.001), 0.01, 0.01, False, UNTESTED),
+        (Coefficient(nan, nan, nan), nan, nan, True, UNTESTED),
     ],
 )
-def test_a_slope_is_believed_if_both_tests_agree(slope, mantel_p, converged, level):
-    assert predicts(slope, mantel_p, converged=converged).level == level
+def test_a_slope_needs_resampled_tasks_and_is_no_more_than_suggestive(
+    slope, resampled_low, mantel_p, converged, level
+):
+    assert predicts(slope, resampled_low, mantel_p, converged=converged).level == level
+
+
+# The smallest p of 6 passages, and one that is larger.
+SIX, LARGER = Passages(6, 2**-5, 0.04), Passages(6, 0.06, 0.08)
 
 
 @pytest.mark.parametrize(
-    ("value", "draws", "q", "massive", "level", "why"),
+    ("value", "draws", "test", "massive", "level", "why"),
     [
-        (1000, [40.0] * 20, 0.01, False, SHOWN, "each of 20 draws"),
-        (1000, [40.0] * 18, 0.01, False, SUGGESTIVE, "1 in 19"),
-        (1000, [40.0], 0.01, False, SUGGESTIVE, "the only draw"),
-        (1000, [40.0] * 20, 0.01, True, SUGGESTIVE, "massive"),
-        (1000, [40.0, 2000.0], 0.01, False, NONE, "random units cost as much"),
-        (1000, [40.0] * 20, 0.05, False, NONE, "over 6 passages"),
-        (1000, [40.0] * 20, nan, False, NONE, "over 6 passages"),
-        (20, [10.0] * 20, 0.01, False, NONE, "random units cost as much"),  # better than intact
-        (1000, [], 0.01, False, UNTESTED, "no random units"),
+        (1000, [40.0] * 20, SIX, False, SHOWN, "each of 20 draws"),
+        (1000, [40.0] * 18, SIX, False, SUGGESTIVE, "1 in 19"),
+        (1000, [40.0], SIX, False, SUGGESTIVE, "the only draw"),
+        (1000, [40.0] * 20, SIX, True, UNTESTED, "massive"),
+        (1000, [40.0, 2000.0], SIX, False, NONE, "random units cost as much"),
+        (1000, [40.0] * 20, LARGER, False, NONE, "over 6 passages"),
+        # The table's other rows make q of the smallest p what it is: that is no evidence against anything.
+        (1000, [40.0] * 20, replace(SIX, q=0.094), False, UNTESTED, "no q below 0.05"),
+        (1000, [40.0] * 20, Passages(6, nan, nan), False, NONE, "over 6 passages"),
+        (20, [10.0] * 20, SIX, False, NONE, "random units cost as much"),  # better than intact
+        (1000, [], SIX, False, UNTESTED, "no random units"),
     ],
 )
-def test_units_are_needed_as_far_as_random_ones_allow(value, draws, q, massive, level, why):
-    found = needed(value, 30.0, draws, q, 6, massive=massive)
+def test_units_are_needed_as_far_as_random_ones_allow(value, draws, test, massive, level, why):
+    found = needed(value, 30.0, draws, test, massive=massive)
     assert found.level == level and why in found.why
 
 
 def test_few_passages_cannot_tell():
     """Of n signed ranks the smallest p is 2^(1 - n): 1/16 of 5 passages, 1/32 of 6."""
-    assert needed(1000, 30.0, [40.0] * 20, 0.5, 5).level == UNTESTED
-    assert "no p below 0.062" in needed(1000, 30.0, [40.0] * 20, 0.5, 5).why
-    assert needed(1000, 30.0, [40.0] * 20, 0.01, 6).level == SHOWN
-    assert verdicts.some_needed(0, 20, 20, 2).level == UNTESTED
+    from scipy.stats import wilcoxon
+
+    assert wilcoxon([1.0, 2, 3, 4, 5, 6]).pvalue == SIX.p
+    few = Passages(5, 0.5, 0.5)
+    assert needed(1000, 30.0, [40.0] * 20, few).level == UNTESTED
+    assert "no p below 0.062" in needed(1000, 30.0, [40.0] * 20, few).why
+    assert some_needed(0, 20, 20, Passages(2, 0.5, 0.5)).level == UNTESTED
 
 
-def test_networks_maps_and_circuits_that_come_back():
-    assert verdicts.some_needed(3, 20, 20, 6).level == SHOWN
-    assert verdicts.some_needed(3, 20, 1, 6).level == SUGGESTIVE
-    assert verdicts.some_needed(0, 20, 20, 6).level == NONE
-    assert verdicts.some_needed(0, 0, 0, 0).level == UNTESTED
-    assert verdicts.coincide(2, 9).level == SHOWN
-    assert verdicts.coincide(0, 9).level == NONE
-    assert verdicts.coincide(0, 0).level == UNTESTED
+def test_networks_count_beyond_those_that_chance_gives():
+    assert some_needed(20, 20, 20, SIX).level == SHOWN
+    assert some_needed(4, 20, 20, SIX).level == SUGGESTIVE  # 1 by chance
+    assert (
+        some_needed(1, 20, 390, SIX).level == SUGGESTIVE
+    )  # 1 in 19.5, or in 20.04 by the binomial
+    assert some_needed(1, 20, 400, SIX).level == SHOWN
+    assert some_needed(1, 1, 20, SIX).level == SHOWN  # as of a single lesion
+    assert some_needed(16, 20, 1, SIX).level == SUGGESTIVE
+    assert "16 of 20 networks" in some_needed(16, 20, 1, SIX).why
+    assert "10 would by chance" in some_needed(16, 20, 1, SIX).why
+    # Of 20, 15 or more heads of a coin come up in 2 % of all cases, 14 or more in 6 %.
+    levels = [some_needed(number, 20, 1, SIX).level for number in (15, 14, 10)]
+    assert levels == [SUGGESTIVE, NONE, NONE]
+    assert some_needed(4, 4, 1, SIX).level == UNTESTED  # 1 in 16
+    assert some_needed(5, 5, 1, SIX).level == SUGGESTIVE  # 1 in 32
+    assert some_needed(20, 20, 20, SIX, looked=False).level == SUGGESTIVE
+    assert some_needed(0, 20, 20, LARGER).level == NONE
+    assert some_needed(0, 20, 20, replace(SIX, q=0.09)).level == UNTESTED
+    assert some_needed(0, 0, 0, None).level == UNTESTED
+
+
+@pytest.mark.parametrize("draws", [1, 20, 60, 400])
+@pytest.mark.parametrize("common", [0.0, 0.9, 1.0])
+def test_networks_that_are_as_random_units_are_shown_in_few_studies(draws, common):
+    """Null studies: 20 networks and their draws are of one distribution, be they independent or not.
+
+    ``common``: the share of a rank that all networks have in common (1: all are beyond their draws at once).
+    """
+    rng, studies, networks = np.random.default_rng(draws), 4000, 20
+    own, shared = rng.random((studies, networks)), rng.random((studies, 1))
+    # A network is beyond d draws if it is the largest of d + 1: of a uniform u, if u > d / (d + 1).
+    together = rng.random((studies, 1)) < common
+    beyond = np.where(together, shared, own) > draws / (draws + 1)
+    counts, times = np.unique(beyond.sum(1), return_counts=True)
+    levels = [some_needed(int(count), networks, draws, SIX).level for count in counts]
+    # Where networks depend on each other, it takes what is shown; else what is suggestive is as rare.
+    wrong = (SHOWN,) if common else (SHOWN, SUGGESTIVE)
+    rate = sum(n for n, level in zip(times, levels, strict=True) if level in wrong) / studies
+    assert rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
+    # The rule of one network, asked of the best of 20, would fail here.
+    if draws == 20 and not common:
+        assert (beyond.any(1)).mean() == pytest.approx(1 - (20 / 21) ** 20, abs=0.03)
+
+
+def test_maps_and_what_comes_back():
+    assert verdicts.alike(2, 9).level == SUGGESTIVE
+    assert verdicts.alike(0, 9).level == NONE
+    assert verdicts.alike(0, 0).level == UNTESTED
     levels = [verdicts.reliable(share).level for share in (0.9, 0.7, 0.5, 0.1, nan)]
     assert levels == ["reliable", "reliable", "moderately reliable", "unreliable", UNTESTED]
+    assert verdicts.reliable(0.1, "networks").why == "less than 40 % of the networks come back"

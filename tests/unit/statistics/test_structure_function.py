@@ -1,5 +1,7 @@
 """Does overlap predict ablation? The fit against a likelihood of our own, ranks against scipy and loops."""
 
+from itertools import islice
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,15 @@ from scipy.stats import binom, spearmanr
 from scipy.stats import t as student
 
 from brodmann.statistics.pooling import pool, shared_errors
+from brodmann.statistics.resampling import resampled
 from brodmann.statistics.structure_function import (
     correlate,
     mantel,
     pair_table,
     regress,
     regress_over_models,
+    resampled_slopes,
+    support,
 )
 
 TASKS = ["language/a", "language/b", "formal/c", "formal/d", "physical/e", "social/f", "social/g"]
@@ -141,6 +146,49 @@ def test_missing_pairs_do_not_upset_it():
     expected, se = reml(pairs)
     assert regress(pairs).coefficient == pytest.approx(expected, abs=1e-5)
     assert regress(pairs).se == pytest.approx(se, rel=1e-3)
+
+
+def test_the_slope_over_resampled_tasks_is_that_of_the_resampled_matrices():
+    """Weights of pairs say the same as matrices with tasks drawn twice, whose copies are no pair."""
+    both = {model: tables(seed) for model, seed in (("a", 4), ("b", 5))}
+    both["b"][1].iloc[0, 3] = np.nan
+    pairs = [pair_table(*own) for own in both.values()]
+    found = resampled_slopes(pairs, 0.3, seed=1)
+    for (grid, use), slope in zip(islice(resampled(len(TASKS), 1), 20), found, strict=False):
+        order = np.argsort(TASKS)  # tasks are drawn in the order of their names
+        each = []
+        for overlap, drop in both.values():
+            x, y = (one.to_numpy()[np.ix_(order, order)][grid][use] for one in (overlap, drop))
+            seen = np.isfinite(y)
+            each.append(np.polyfit(x[seen] / 0.3, y[seen], 1)[0])
+        assert slope == pytest.approx(np.mean(each))
+    rests = support(pairs, 1)
+    unit = pd.concat([own["overlap"] for own in pairs]).std(ddof=1)
+    ends = np.nanquantile(found * unit / 0.3, [0.025, 0.975])
+    assert (rests.resampled_low, rests.resampled_high) == pytest.approx(tuple(ends))
+    # Fewer tasks, or overlaps that are all the same, say nothing.
+    assert np.isnan(support([pair_table(*tables(4, n=4))], 1).resampled_low)
+    flat = pairs[0].assign(overlap=0.1 + 0.2)
+    assert np.isnan(resampled_slopes([flat], 0.3, 1)).all()
+
+
+def test_three_tasks_that_are_nearly_the_same_are_seen_to_make_a_slope():
+    """Overlap and drop are noise but among three tasks: the mixed model's interval knows nothing of it."""
+    rng, n = np.random.default_rng(0), 16
+    names = [f"language/{number:02}" for number in range(n)]
+    overlap = rng.uniform(0, 0.1, (n, n))
+    overlap = (overlap + overlap.T) / 2
+    drop = rng.uniform(0, 0.1, (n, n))
+    overlap[:3, :3], drop[:3, :3] = 0.7, 0.9
+    pairs = pair_table(*(pd.DataFrame(one, names, names) for one in (overlap, drop)))
+    fit, rests = regress(pairs), support([pairs], 0)
+    assert fit.low > 0.05 and rests.n_alike == 6
+    assert abs(rests.without_alike) < 0.2 * fit.coefficient
+    assert rests.resampled_high - rests.resampled_low > 2 * (fit.high - fit.low)
+    # The unit is that of all pairs.
+    others = pairs[pairs["overlap"] < 0.4]
+    alone = regress(others).coefficient * pairs["overlap"].std() / others["overlap"].std()
+    assert rests.without_alike == pytest.approx(alone, abs=1e-6)
 
 
 def test_models_are_pooled_by_their_slopes_alone():

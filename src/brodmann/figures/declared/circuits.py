@@ -107,7 +107,7 @@ FAMILIES = (
             "overlap:of_matrix",
             "Overlap over its noise ceiling, {model}",
             certainty="Two tasks with the same circuit would be seen to overlap by the geometric mean of their "
-            "reliabilities; overlaps are divided by it. Diagonal: reliability. The scale ends at 1 (more is noise). "
+            "reliabilities; overlaps are divided by it. Diagonal: reliability. Of halves of the items ceilings are too low, and values too high. The scale ends at 1 (more is noise). "
             "Grey: no ceiling, or one below {low:g} ({unknown} pairs).",
             options={"measure": "noise_corrected"},
         ),
@@ -139,7 +139,8 @@ FAMILIES = (
             "Circuits against random lesions, {model}",
             lesions="Accuracy lost, by domain of the task that is tested ({scene.ablation}; {scene.ablated_items}). "
             "Layer-matched: as many random units in every layer ({scene.layer_matched}); random: of any layer "
-            "({scene.random}), seed {scene.study.ablation.seed}.",
+            "({scene.random}), seed {scene.study.ablation.seed}. Means are over the random units that were drawn for all "
+            "circuits, not for the task's own alone.",
         ),
         figure(
             "forecast.{model}.{component}",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.statistics.printed import Printing, decimals, show_p, without_lonely_average
-from brodmann.statistics.stages.clustering import SCORES, scores
+from brodmann.statistics.stages.clustering import scores
 from brodmann.statistics.stages.consistency import agreed, spread
 from brodmann.statistics.stages.modularity import CONTRAST, P_NOTE, RATIO, tested
 from brodmann.statistics.study_tables import Table
@@ -20,7 +20,8 @@ ROBUSTNESS = (
     *("within", "cross", "ratio", "p", "ari", "nmi", "ami", "v_measure", "silhouette", "ari_p"),
     *("tau", "tau_sd", "n_pairs"),
 )
-_SCORES = ("ARI", "NMI", "AMI", "V", "silhouette")
+# The V-measure is NMI.
+_SCORES = {"ARI": "ari", "NMI": "nmi", "AMI": "ami", "silhouette": "silhouette"}
 
 
 def robustness_rows(every: tuple[Tested, ...]) -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ robustness_table = Printing(
     "Size of the circuits: {what}, {sign} scores",
     {
         **{"size (%)": ("percent", "{:g}".format), **CONTRAST, **RATIO, "p": ("p", show_p)},
-        **dict(zip(_SCORES, [(name, decimals(3)) for name in SCORES], strict=True)),
+        **{head: (name, decimals(3)) for head, name in _SCORES.items()},
         **{"p (ARI)": ("ari_p", show_p), "tau": ("tau", decimals(3))},
     },
     f"{P_NOTE} p (ARI): the same shuffles against the clusters. p are not corrected.",

@@ -34,6 +34,7 @@ STRUCTURE_FUNCTION = (
     *("method", "n_models", "coefficient", "se", "df", "low", "high", "p", "q", "slope_sd"),
     *("converged", "note"),
     *("spearman", "spearman_low", "spearman_high", "mantel_p", "mantel_q", "permutations"),
+    *("resampled_low", "resampled_high", "n_alike", "without_alike"),
 )
 
 
@@ -96,6 +97,7 @@ def _function_row(
         "spearman_low": found.low,
         "spearman_high": found.high,
         "mantel_p": found.p,
+        **asdict(science.support([pairs], settings.seed)),
     }
 
 
@@ -110,6 +112,7 @@ def _pooled_row(
         "control": False,
         "method": f"{_REGRESSION}, all by model; slopes by model, their mean with Hartung-Knapp t",
         **settings.shuffling,
+        **asdict(science.support(list(tables.values()), settings.seed)),
     }
 
 
@@ -141,13 +144,18 @@ structure_function_table = Printing(
     "Overlap against accuracy lost: {what}, {selection}",
     {
         **{"pairs": ("n", str), "per SD of overlap": ("coefficient", decimals(3))},
-        **{**INTERVAL, **P_AND_Q, "rho": ("spearman", decimals(2))},
+        **INTERVAL,
+        "tasks resampled": ("resampled_low", "resampled_high", between(3)),
+        "without alike": ("without_alike", decimals(3)),
+        **{**P_AND_Q, "rho": ("spearman", decimals(2))},
         "rho, 95 % interval": ("spearman_low", "spearman_high", between(2)),
         **{"Mantel p": ("mantel_p", show_p), "Mantel q": ("mantel_q", show_p)},
     },
     "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
     "(t with as many degrees of freedom as models less one); "
     "–: not fitted, or not converged (note in the CSV file). "
+    "Tasks resampled: interval of the least-squares slope. "
+    f"Without alike: of pairs of circuits that share less than {100 * science.ALIKE:g} %. "
     "rho: Spearman, tasks resampled, Mantel one-sided.",
     rows=_shown,
 )
