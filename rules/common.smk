@@ -79,4 +79,4 @@ def expected_seconds(job):
     )
 
 
-terminal = take_over(workflow, expected_seconds, tell_what_was_found)
+terminal = take_over(workflow, expected_seconds, tell_what_was_found, workspace.stage_settings)

@@ -19,7 +19,7 @@ from brodmann.pipeline.time_left import spoken
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, directory=True)
     size = number("a number above 0", lambda value: 0 < value < math.inf)
     add = parser.add_argument
     add("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
