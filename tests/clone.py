@@ -87,6 +87,14 @@ class Clone:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
+    def where(self) -> dict[str, str]:
+        """What `brodmann where` says here: stage -> its state."""
+        command = [sys.executable, "-m", "brodmann.cli", "where"]
+        env = {**os.environ, "PYTHONPATH": str(self.path / "src")}
+        text = subprocess.check_output(command, cwd=self.path, env=env, text=True)
+        lines = (line.partition("  ") for line in text.splitlines())
+        return {name: state.strip() for name, _, state in lines}
+
     def planned(self, *arguments) -> dict[str, int]:
         """Jobs that a dry run would start: rule -> number."""
         text = self.snakemake("--dry-run", *arguments).stdout

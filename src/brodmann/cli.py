@@ -14,7 +14,7 @@ DESCRIPTION = "``brodmann``: small helpers around the workflow; the work itself 
 # Each is a module of brodmann.commands with ``arguments(parser)`` and ``run(options)``.
 COMMANDS = {
     "check": "Check the config and every task it selects; all problems at once.",
-    "tasks": "List the tasks that the config selects.",
+    "tasks": "List the tasks that the config selects, with titles and numbers of items; --all: every task.",
     "where": "Say where the report and the figures of a finished run are.",
     "audit": "Look for flaws in tasks' items: shortcuts, misaligned tokens.",
     "items": "Show the first items of a task as models get them.",
@@ -31,8 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser(given).parse_args(given)
+    # Every command has it imported by now; to show the help nothing needs it.
+    from brodmann.commands.common import in_directory
+
     try:
-        return options.run(options)
+        with in_directory(options):
+            return options.run(options)
     except UserError as error:
         for problem in error.problems:
             print(f"ERROR: {problem}", file=sys.stderr)

@@ -21,7 +21,7 @@ METHODS = {
     "confounds": 1,  # the domain effect beside it
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
-    "report": 4,  # the report page and the methods section
+    "report": 5,  # the report page and the methods section
     "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

@@ -86,6 +86,9 @@ END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 def test_dry_run_lists_exactly_what_would_run(fresh):
     assert fresh.planned() == EVERYTHING
+    said = fresh.snakemake("--dry-run").stdout
+    assert "nothing has been computed yet; a model is loaded" in " ".join(said.split())
+    assert "may load" not in said
     assert not (fresh.path / "results").exists()
 
 
@@ -394,7 +397,13 @@ def test_a_threshold_costs_no_model_work(study):
     del config["models"]["tiny"]["filter"]
     study.write_config(config)
     before = len(study.ledger())
-    study.snakemake("overlaps")
+    assert 'inclusion.filter "aligned" -> "both_correct"' in study.where()["tiny: baselines"]
+    # A run that was killed right after it noted its settings.
+    study.snakemake("results/tiny/.store/baseline.settings.json")
+    assert study.where()["tiny: baselines"] == "made with other settings"
+    said = study.snakemake("overlaps").stdout
+    assert study.where()["tiny: baselines"] == "done"
+    assert "Choosing the tasks" in said and "Asking the models" not in said
     assert all(entry["model_loads"] == 0 for entry in study.ledger()[before:])
     record = study.baseline(TASKS[0])
     assert not record["included"] and "below 1" in record["reason"]
@@ -686,6 +695,11 @@ def test_a_changed_threshold_is_summed_up_on_one_screen(study):
     lines = study.snakemake("--dry-run").stdout.splitlines()
     assert len(lines) < 25 and max(map(len, lines)) <= 120
     assert any(line.startswith("Settings have changed") for line in lines)
+    assert any(re.match(r"Changed since: inclusion.min_items \d+ -> 2\.", line) for line in lines)
+    # What raises a threshold loads none; a dry run cannot know.
+    (passes,) = [line for line in lines if "may load" in line]
+    assert passes.startswith("ablation_pass, attribution_pass may load a model: ")
+    assert not any("is loaded" in line for line in lines)
 
 
 def test_baselines_end_with_a_table_of_accuracies(study):

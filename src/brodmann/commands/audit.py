@@ -27,6 +27,13 @@ ALIGNMENT_LIMIT = 0.85
 _RULES = (*LIMITED, "mentioned_first", "mentioned_last", "bag_of_words")
 
 
+# What stands beside the tables on a terminal.
+LEGEND = (
+    "Tokenizers: share of items whose two prompts have equally many tokens (completion / chat wording).\n"
+    "Rules: accuracy of the rule on clean prompts / share of items that it gets right in both directions."
+)
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
     study_arguments(parser, tasks=True)
@@ -45,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     rows = list(
         audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
     )
-    print(tables(rows, list(encoders)))
+    print(tables(rows, list(encoders)), LEGEND, sep="\n\n")
     if options.table:
         write_text(options.table, document(rows, list(encoders)))
     found = [line for task, result in rows for line in problems(task, result)]

@@ -6,7 +6,8 @@ import argparse
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,14 @@ def positive(text: str) -> int:
 
 
 def study_arguments(
-    parser: argparse.ArgumentParser, *, tasks: bool = False, model: bool = False
+    parser: argparse.ArgumentParser,
+    *,
+    tasks: bool = False,
+    model: bool = False,
+    directory: bool = False,
 ) -> None:
     """Of a command that reads a config. One that names ``tasks`` takes a file after each --configfile;
-    ``model``: of one that is about a single model."""
+    ``model``: of one that is about a single model; ``directory``: of one that looks at results."""
     action, nargs = ("append", None) if tasks else ("extend", "+")
     says = f"as for snakemake{'; several: once for each' if tasks else ''}"
     for option, value in (("--configfile", "FILE"), ("--config", "KEY=VALUE")):
@@ -67,6 +72,31 @@ def study_arguments(
     if model:
         says = "of the config, or a source (hf:ORG/NAME, ...)"
         parser.add_argument("--model", required=True, help=says)
+    if directory:
+        parser.add_argument("--directory", metavar="DIR", help="as for snakemake")
+
+
+@contextmanager
+def in_directory(options: argparse.Namespace) -> Iterator[None]:
+    """Stand in ``--directory``, if a command has that; config files are named from where the user stands."""
+    place = getattr(options, "directory", None)
+    if place is None:
+        yield
+        return
+    if not Path(place).is_dir():
+        raise UserError.at("--directory", f"there is no folder {place}")
+    typed, options.configfile = options.configfile, list(map(os.path.abspath, options.configfile))
+    options.typed = typed
+    with chdir(place):
+        yield
+
+
+def as_typed(options: argparse.Namespace) -> list[str]:
+    """What Snakemake has to be given to see the same study."""
+    files = getattr(options, "typed", options.configfile)
+    words = ["--configfile", *files] if files else []
+    words += ["--config", *options.config] if options.config else []
+    return words + (["--directory", options.directory] if options.directory else [])
 
 
 def loaded(options: argparse.Namespace) -> LoadedConfig:

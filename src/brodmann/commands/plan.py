@@ -23,7 +23,7 @@ GPUS = (1, 8, 64)
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
+    study_arguments(parser, directory=True)
     size = number("a number above 0", lambda value: 0 < value < math.inf)
     add = parser.add_argument
     add("--model", nargs="+", metavar="NAME", help="of the config (default: all)")

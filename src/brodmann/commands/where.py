@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import chdir
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-from brodmann.commands.common import loaded, study_arguments
+from brodmann.commands.common import ROOT, as_typed, loaded, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
+from brodmann.files import read_json
+from brodmann.pipeline.made import before, changes, few, since
+from brodmann.pipeline.stages import STAGES
+from brodmann.pipeline.workspace import Workspace
 from brodmann.statistics import registry
 from brodmann.store.shares import Marker
 
@@ -21,43 +27,138 @@ _PLACES = (
     ("statistics", "Tables of statistics"),
     ("figures", "Figures (SVG, PDF, PNG, CSV)"),
 )
-_GO_ON = "snakemake --profile profiles/local makes what is missing (with --dry-run it says what that is)."
+# What of a model's is made with the settings of which stages. What stands first is read by what follows.
+_CIRCUITS = {
+    "baselines": ("baseline_pass", "baseline"),
+    "circuits": ("attribution_pass", "attribution"),
+    "ablations": ("ablation_pass", "ablation"),
+}
+_SETTINGS = {
+    **_CIRCUITS,
+    "localizers": ("localizer_pass", "localizer", "lesion_pass", "lesion"),
+    "networks": ("networks_pass", "networks", "network_use_pass", "network_use"),
+}
+_OTHERS = "made with other settings"
+_MADE_OF_OTHERS = f"made of what was {_OTHERS}"
+# Keys of `tasks` that decide which items there are.
+_ITEM_KEYS = ("published", "items", "seed", "rename", "difficulty")
+# Changes that are named.
+_NAMED = 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    study_arguments(parser)
-    parser.add_argument("--directory", default=".", help="as for snakemake")
+    study_arguments(parser, directory=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """How far every stage is, and the paths of what is there."""
-    if not Path(options.directory).is_dir():
-        raise UserError.at("--directory", f"there is no folder {options.directory}")
-    with chdir(options.directory):
-        study, results = loaded(options).study, Path("results").resolve()
-        rows = [(name, *_counted(results, files)) for name, files in stages(study)]
-        complete = all(there == wanted for _, there, wanted in rows)
-        if not any(there for _, there, _ in rows):
-            print(f"Nothing has been made yet in {results}.\n{_GO_ON}")
-            return 0
-        if not complete:
-            said = [
-                (
-                    name,
-                    ("done" if there == wanted else f"{there} of {wanted} files") if there else "-",
-                )
-                for name, there, wanted in rows
-            ]
-            said += shards_at_work(study, results)
-            wide = max(len(name) for name, _ in said)
-            print(*(f"{name.ljust(wide)}  {state}" for name, state in said), "", sep="\n")
-        found = [(what, results / name) for name, what in _PLACES if (results / name).exists()]
-        for what, path in found:
-            print(f"{f'{what}:':31}{path}")
-        if not complete:
-            print(f"{'Logs of jobs:':31}{Path('logs').resolve()}\n{_GO_ON}")
+    workspace, results = Workspace(loaded(options), ROOT), Path("results").resolve()
+    go_on = _go_on(options)
+    rows = list(stages(workspace.study))
+    there = {name: sum((results / file).is_file() for file in files) for name, files in rows}
+    if not any(there.values()):
+        print(f"Nothing has been made yet in {results}.\n{go_on}")
+        return 0
+    others = made_otherwise(workspace, results, rows)
+    complete = not others and all(there[name] == len(files) for name, files in rows)
+    if not complete:
+        said = []
+        for name, files in rows:
+            state = "done" if there[name] == len(files) else f"{there[name]} of {len(files)} files"
+            said.append((name, others.get(name, state) if there[name] else "-"))
+        said += shards_at_work(workspace.study, results)
+        wide = max(len(name) for name, _ in said)
+        print(*(f"{name.ljust(wide)}  {state}" for name, state in said), "", sep="\n")
+    found = [(what, results / name) for name, what in _PLACES if (results / name).exists()]
+    for what, path in found:
+        print(f"{f'{what}:':31}{path}")
+    if not complete:
+        print(f"{'Logs of jobs:':31}{Path('logs').resolve()}\n{go_on}")
     return 0
+
+
+def _go_on(options: argparse.Namespace) -> str:
+    """The command that goes on with this study."""
+    command = shlex.join(["snakemake", "--profile", "profiles/local", *as_typed(options)])
+    return f"{command}\nmakes what is missing (with --dry-run it says what that is)."
+
+
+def made_otherwise(
+    workspace: Workspace, results: Path, rows: list[tuple[str, list[str]]]
+) -> dict[str, str]:
+    """Stages whose files were made with other settings than the config has now, and what of these has
+    changed, where that is known."""
+    found: dict[str, str] = {}
+    recorded = _recorded(results)
+    items = next((files for name, files in rows if name == "items"), [])
+    changed = _changed(recorded.get("tasks"), workspace.recorded_config["tasks"], _ITEM_KEYS)
+    if changed and _older(results, items):
+        found["items"] = _says(changed)
+    for name, files in rows:
+        model, _, what = name.partition(": ")
+        if what == "checked" and (changed := _another(workspace.study, results, model)):
+            found[name] = _says(changed)
+        for stage in _SETTINGS.get(what, ()):
+            # A pass leaves its manifest.
+            output = (
+                f"{model}/.store/{STAGES[stage].store}.json" if STAGES[stage].cost else files[0]
+            )
+            file = results / model / ".store" / f"{stage}.settings.json"
+            changed = since(file, workspace.stage_settings(model, stage))
+            if changed or before(file, f"results/{output}", results.parent):
+                found.setdefault(name, _says(changed))
+        if what in _SETTINGS and any(one in found for one in _read_by(model, what)):
+            found.setdefault(name, _MADE_OF_OTHERS)
+    changed = list(changes(recorded, workspace.recorded_config)) if recorded else []
+    if changed:
+        found["report"] = _says(changed)
+    if found:
+        for name in ("statistics", "report"):
+            found.setdefault(name, _MADE_OF_OTHERS)
+    return found
+
+
+def _read_by(model: str, what: str) -> Iterator[str]:
+    """The rows whose files are read to make this one of a model's."""
+    yield from ("items", f"{model}: checked")
+    if what in _CIRCUITS:
+        yield from (f"{model}: {one}" for one in takewhile(what.__ne__, _CIRCUITS))
+
+
+def _another(study: Study, results: Path, model: str) -> list[str]:
+    """What says that the model that was checked under this name is another one."""
+    try:
+        card = read_json(results / model / "model.json")
+    except UserError:
+        return []
+    wanted = study.model(model).part("source", "untrained")
+    return list(changes({key: card.get(key, value) for key, value in wanted.items()}, wanted))
+
+
+def _recorded(results: Path) -> dict[str, Any]:
+    """The config of the run that came to the end last; nothing if none did."""
+    try:
+        return read_json(results / "provenance.json")["config"]
+    except UserError:
+        return {}
+
+
+def _changed(old: Any, new: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
+    if not old:
+        return []
+    return list(changes(*({key: one.get(key) for key in keys} for one in (old, new)), "tasks"))
+
+
+def _older(results: Path, files: list[str]) -> bool:
+    """Whether some file is older than what the last finished run noted of itself."""
+    then = (results / "provenance.json").stat().st_mtime
+    made = [results / file for file in files if (results / file).is_file()]
+    return any(file.stat().st_mtime <= then for file in made)
+
+
+def _says(changed: list[str]) -> str:
+    return f"{_OTHERS} ({few(changed, _NAMED)})" if changed else _OTHERS
 
 
 def stages(study: Study) -> Iterator[tuple[str, list[str]]]:
@@ -97,7 +198,3 @@ def shards_at_work(study: Study, results: Path) -> Iterator[tuple[str, str]]:
         found = Counter((one.stage, one.of) for one in markers if one.number)
         for (stage, of), count in found.items():
             yield f"{model}: {stage} in shards", f"{count} of {of} are through"
-
-
-def _counted(results: Path, files: list[str]) -> tuple[int, int]:
-    return sum((results / file).is_file() for file in files), len(files)

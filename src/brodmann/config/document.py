@@ -22,6 +22,8 @@ Without `--configfile`, Snakemake reads `config.yaml` of the working directory, 
 beside the Snakefile. A file given with `--configfile` stands alone: what it leaves out takes the defaults
 below, never the values of `config.yaml`. `--config key=value` is laid over either, e.g.
 `--config 'tasks={items: 50}'`. Relative paths are relative to the config file. Unknown keys are errors.
+"Published", below, is what the released code of Han et al. (2026; circuits), AlKhamissi et al. (2025;
+localizers) or Liu et al. (2025; networks) does: README, "Where the methods are from".
 
 `brodmann check` reads the config and every task it selects, and reports all problems at once.
 

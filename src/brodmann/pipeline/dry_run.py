@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import textwrap
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.stages import PASSES, SHARDS
+from brodmann.pipeline.made import few, since
+from brodmann.pipeline.stages import PASSES, SHARDS, STAGES
 
 # What Snakemake gives as a reason -> the same in words, the first that applies.
 REASONS = {
@@ -25,15 +29,29 @@ REASONS = {
 }
 _OTHER = "Always run"
 _WIDTH = 96
+# Changes of settings that are named.
+_NAMED = 6
+
+# What a stage's settings for a model are now: of the model and the stage.
+Settings = Callable[[str, str], Mapping[str, Any]]
+
+
+@dataclass
+class Planned:
+    """The jobs of a dry run: how many of each rule there are, by reason, and what is known of some."""
+
+    jobs: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    changed: list[str] = field(default_factory=list)  # settings, from what to what
+    loading: set[str] = field(default_factory=set)  # passes of which nothing has been computed
 
 
 class DryRun(logging.Handler):
     """Gathers the jobs of a dry run, and prints their summary when it ends."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, settings: Settings) -> None:
         super().__init__()
-        self._stream = stream
-        self._jobs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._stream, self._settings = stream, settings
+        self._planned = Planned()
         self._targets: list[str] = []  # what they have to say
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -44,13 +62,27 @@ class DryRun(logging.Handler):
         elif record.levelno >= logging.WARNING or text.startswith("Nothing to be done"):
             self._print(text)
         elif text.startswith("This was a dry-run"):
-            self._print(*self._targets, *summary(self._jobs))
+            self._print(*self._targets, *summary(self._planned))
 
     def _count(self, record: Any) -> None:
         if record.output or record.shellcmd:
-            self._jobs[in_words(record.reason)][record.rule_name] += 1
+            self._planned.jobs[in_words(record.reason)][record.rule_name] += 1
+            self._look(record.rule_name, Path(next(iter(record.output), "")))
         elif record.rule_msg:  # of a target, which is a name for files that rules make
             self._targets.append(record.rule_msg)
+
+    def _look(self, rule: str, output: Path) -> None:
+        """What its files tell of a job, beyond Snakemake's reason."""
+        store = output.parent
+        if rule == "settings":  # results/{model}/.store/{stage}.settings.json
+            wanted = self._settings(store.parent.name, output.name.removesuffix(".settings.json"))
+            self._planned.changed += since(output, wanted)
+        elif rule in PASSES or rule in SHARDS:
+            store = next(
+                (folder for folder in output.parents if folder.name == ".store"), store / ".store"
+            )
+            if not (store / STAGES[SHARDS.get(rule, rule)].store).is_dir():
+                self._planned.loading.add(rule)
 
     def _print(self, *lines: str) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))
@@ -62,8 +94,9 @@ def in_words(reason: str) -> str:
     return next((words for start, words in REASONS.items() if start in reason), _OTHER)
 
 
-def summary(jobs: dict[str, Counter[str]]) -> list[str]:
+def summary(planned: Planned) -> list[str]:
     """Lines that name the reasons, and under each the rules with the number of their jobs."""
+    jobs = planned.jobs
     count = sum(map(Counter.total, jobs.values()))
     lines = [f"{count} step{'' if count == 1 else 's'} to do; nothing has been run.", ""]
     for words in (*REASONS.values(), _OTHER):
@@ -72,11 +105,26 @@ def summary(jobs: dict[str, Counter[str]]) -> list[str]:
         lines.append(f"{words}:")
         # A rule and its number stay on one line.
         rules = ", ".join(f"{rule}\xa0{number}" for rule, number in jobs[words].items())
-        wrapped = textwrap.wrap(rules, _WIDTH, break_on_hyphens=False, break_long_words=False)
-        lines += [f"    {line}" for line in "\n".join(wrapped).replace("\xa0", " ").splitlines()]
+        lines += [f"    {line}" for line in _wrapped(rules)]
+    if planned.changed:
+        named = few((one.replace(" ", "\xa0") for one in planned.changed), _NAMED)
+        lines += ["", *_wrapped(f"Changed since: {named}.")]
     loading = PASSES.keys() | SHARDS.keys()
     passes = sorted({rule for some in jobs.values() for rule in some if rule in loading})
-    if passes:
-        what = f"{', '.join(passes)} load a model; what they have computed before is not computed again."
-        lines += ["", *textwrap.wrap(what, _WIDTH)]
+    loads = [one for one in passes if one in planned.loading]
+    may = [one for one in passes if one not in loads]
+    if loads:
+        what = f"{', '.join(loads)}: nothing has been computed yet; a model is loaded."
+        lines += ["", *_wrapped(what)]
+    if may:
+        what = (
+            f"{', '.join(may)} may load a model: each looks first what of its work is in the store, and "
+            "loads it only for what is missing."
+        )
+        lines += ["", *_wrapped(what)]
     return [*lines, "", "Every step with the files that are its reason: add --printshellcmds."]
+
+
+def _wrapped(text: str) -> list[str]:
+    lines = textwrap.wrap(text, _WIDTH, break_on_hyphens=False, break_long_words=False)
+    return [line.replace("\xa0", " ") for line in lines]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.errors import Problem, UserError, closest, did_you_mean
 from brodmann.pipeline.workspace import refuse
 
 _CONFIGS = (".yaml", ".yml", ".json")
@@ -29,19 +29,26 @@ def refuse_unknown(workflow: Any) -> None:
 
     given, _ = get_argument_parser().parse_known_args(words)
     asked = [target for target in given.targets if target not in names]
+    made = [one for one in asked if any(rule.is_producer(one) for rule in workflow.rules)]
+    files = [str(file) for rule in complete for file in rule.products()]
     # Those that users are told of make nothing themselves.
-    if problems := unknown(asked, [rule.name for rule in complete if not rule.output]):
+    targets = [rule.name for rule in complete if not rule.output]
+    if problems := unknown([one for one in asked if one not in made], targets, files):
         refuse(UserError(*problems))
 
 
-def unknown(asked: Sequence[str], targets: Sequence[str]) -> list[Problem]:
-    """What is wrong with each of ``asked`` that is no target and no path of a file to be made."""
+def unknown(asked: Sequence[str], targets: Sequence[str], files: Sequence[str]) -> list[Problem]:
+    """What is wrong with each of ``asked``, which is no rule's name or file; ``files``: of some rules."""
     problems = []
     for word in asked:
         made = word.startswith("results/")  # a file that a rule makes may be asked for again
         if Path(word).suffix in _CONFIGS and Path(word).is_file() and not made:
             fix = f"did you mean '--configfile {word}'?"
             problems.append(Problem(word, "is a config file, not a target", fix))
-        elif word not in targets and "/" not in word:
+        elif "/" not in word:
             problems.append(Problem(word, "no such target", did_you_mean(word, targets)))
+        elif not Path(word).exists():
+            near = closest(word, files)
+            fix = f"did you mean '{near}'?" if near else "docs/results.md lists what there is"
+            problems.append(Problem(word, "no step makes this file", fix))
     return problems

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.dry_run import DryRun
+from brodmann.pipeline.dry_run import DryRun, Settings
 from brodmann.pipeline.job import LOGS_ARE_SHOWN
 from brodmann.pipeline.stages import SHARDS
 from brodmann.pipeline.time_left import TimeLeft, spoken
@@ -44,6 +44,8 @@ STAGES = {
     "figures": "Drawing the figures",
     "report": "Writing the report",
 }
+# Rule -> its words, where no job before it has begun the stage: then no model is asked anything.
+_WITHOUT_A_MODEL = {"baseline": "Choosing the tasks that the models can do"}
 # Rules that are done on the way, files of such, and of targets that only name files.
 _SILENT = ("settings", "Snakefile", "provenance", "methods")
 # Lines of a log that are shown when its job has failed.
@@ -67,11 +69,15 @@ class Started:
 
 
 def take_over(
-    workflow: Any, expected: Callable[[Any], float | None], at_end: Callable[[], None]
+    workflow: Any,
+    expected: Callable[[Any], float | None],
+    at_end: Callable[[], None],
+    settings: Settings,
 ) -> Terminal | None:
     """Say what this run does in the place of Snakemake; None where Snakemake goes on to.
 
     ``expected``: seconds that a job may take, None of a light one. ``at_end``: says what was found.
+    ``settings``: what a stage's are for a model.
     """
     asked = workflow.output_settings
     spoken_for = asked.verbose or asked.printshellcmds or asked.debug_dag or asked.quiet
@@ -83,7 +89,7 @@ def take_over(
         if handler.name == "DefaultStreamHandler":
             logger.removeHandler(handler)
             if asked.dryrun:
-                logger.addHandler(DryRun(handler.stream))
+                logger.addHandler(DryRun(handler.stream, settings))
                 return None
             os.environ[LOGS_ARE_SHOWN] = "1"
             terminal = Terminal(handler.stream, workflow, expected, at_end)
@@ -180,7 +186,8 @@ class Terminal(logging.Handler):
         folder = file.parent.name
         for name in (f"{folder}/{file.stem}", folder, file.stem):
             if name in STAGES:
-                return STAGES[name]
+                words = STAGES[name]
+                return words if words in self._stages else _WITHOUT_A_MODEL.get(rule, words)
         return f"Working on {folder}"
 
     def _finish(self, record: Any) -> None:
@@ -211,7 +218,7 @@ class Terminal(logging.Handler):
 
     def _show_logs(self, logs: Iterable[str]) -> None:
         for log in dict.fromkeys(logs):
-            self._say(*_indented(_last_lines(log)), f"    log: {log}")
+            self._say(*_indented(_last_lines(log)), f"    log: {self._from_user(log)}")
 
     def _pass_on(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.msg else ""
@@ -240,7 +247,11 @@ class Terminal(logging.Handler):
             count = len(self._failed)
             steps = "1 step" if count == 1 else f"{count} steps"
             self._say(f"{steps} failed{waiting}. The same command goes on from here.")
-        self._say(f"Snakemake's own log: {os.path.relpath(log)}")
+        self._say(f"Snakemake's own log: {self._from_user(log)}")
+
+    def _from_user(self, path: str) -> str:
+        """A path as it reads where the user stands, who may have given ``--directory``."""
+        return str(Path(self._workflow.overwrite_workdir or "", os.path.relpath(path)))
 
     def _so_far(self, words: str) -> str:
         """With how much is done, and how long the rest may take."""

@@ -21,6 +21,8 @@ from brodmann.report.sources import Sources
 from brodmann.report.structure import structure_section
 from brodmann.report.summary import banner, summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
+from brodmann.tasks.catalogue import list_tasks
+from brodmann.tasks.domains import DATA
 
 
 def compose(
@@ -44,11 +46,19 @@ def compose(
     told = {picture.path for part in parts for picture in part.figures}
     sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
-    count = len(study.tasks.selected) if study.run_models else _imported_tasks(every[0].tables)
-    subtitle = f"{names}: {count} tasks. Written by brodmann."
+    tasks = tasks_told(study) if study.run_models else f"{_imported_tasks(every[0].tables)} tasks"
+    subtitle = f"{names}: {tasks}. Written by brodmann."
     words = [_defined(sources.say("glossary.terms")), _defined(sources.say("glossary.columns"))]
     title = "Functional map of language models"
     return Page(title, subtitle, sections, banner(study), *words)
+
+
+def tasks_told(study: Study) -> str:
+    """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
+    count, shipped = len(study.tasks.selected), len(list_tasks(DATA)) if DATA.is_dir() else 0
+    if study.tasks.published is not None or count >= shipped:
+        return f"{count} tasks"
+    return f"{count} tasks, chosen by the config (tasks.include) from the {shipped} that there are"
 
 
 def _defined(lines: Iterable[str]) -> dict[str, str]:

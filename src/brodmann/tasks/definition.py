@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.errors import Problem, UserError, closest, did_you_mean
 from brodmann.files import digest
 from brodmann.tasks.catalogue import DEFAULT_LEVEL, LONGEST_TITLE, TASK_SUFFIX, shared_lexicons
 from brodmann.tasks.dice import Dice
@@ -59,6 +59,9 @@ _FRAME_KEYS = (*WORDINGS, "text", "contrast", "answers", "answer", "when", "unit
 _PROMPT_KEYS = ("prefix", "concatenation", "suffix", "answer_prefix")
 # Raw text goes on with a space before the next word; in a chat turn the answer comes first.
 _ANSWER_PREFIX = {"completion": " ", "chat": ""}
+
+# Sections that name what others write in braces.
+_NAMING = ("lexicon", "slots", "generator", "contrast")
 
 # A lexicon entry: the texts of its forms, "" being the only form of a plain word. Numbers serve
 # constraints.
@@ -236,7 +239,10 @@ class _Parser:
         if raw is None:
             raise UserError.at(self.path, "the file is empty")
         data = self.mapping(raw, "", _KEYS)
-        if not isinstance(raw, dict):
+        # The slots of a section whose name is misspelt are missed everywhere: that is one mistake.
+        if not isinstance(raw, dict) or any(
+            closest(str(key), _NAMING) for key in raw if key not in _KEYS
+        ):
             raise UserError(*self.problems)
         single = self.flag(data, "single_answer")
         lexicon = dict(self.read_lexicon(data.get("lexicon")))

@@ -22,3 +22,29 @@ def test_a_command_that_does_not_exist(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["plot"])
     assert "invalid choice: 'plot'" in capsys.readouterr().err
+
+
+def test_tasks_are_listed_with_what_they_are(tmp_path, capsys, root):
+    config = tmp_path / "study.yaml"
+    config.write_text(
+        'models: {a: {source: "hf:o/x"}}\ntasks: {include: [language/npi], items: 30}\n'
+    )
+    assert main(["tasks", "--configfile", str(config)]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["task", "title", "domain", "items", "wordings"]
+    assert line.split() == [
+        "language/npi",
+        "negative",
+        "polarity",
+        "language",
+        "30",
+        "completion",
+        "chat",
+    ]
+
+
+def test_the_audit_says_what_its_numbers_are(capsys):
+    main(["audit", "language/npi", "-n", "30"])
+    said = capsys.readouterr().out
+    assert "| language/npi |" in said and "completion / chat wording" in said
+    assert "both directions" in said

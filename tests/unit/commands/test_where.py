@@ -1,12 +1,15 @@
 """`brodmann where` at every stage of a study: nothing, half of it, all of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from brodmann.cli import main
 from brodmann.commands.where import stages
 from brodmann.config.load import load_config
+from brodmann.files import write_json
+from brodmann.pipeline.workspace import Workspace
 
 CONFIG = {
     "models": {
@@ -60,6 +63,74 @@ def test_from_nothing_to_the_report(study, tmp_path, capsys):
         make(results, files)
     said = where(tmp_path, capsys)
     assert f"{results}/report.html" in said and "of 2 files" not in said and "Logs" not in said
+
+
+@pytest.fixture
+def finished(root, tmp_path, study):
+    """Every file of the study below ``there``, with settings noted as the rule does."""
+    place = tmp_path / "there"
+    make(place / "results", [file for _, files in stages(study) for file in files])
+    config = load_config([tmp_path / "config.yaml"], root=root)
+    workspace = Workspace(config, root)
+    results = place / "results"
+    for model in study.run_models:
+        card = {"source": study.model(model).source, "untrained": study.model(model).untrained}
+        write_json(results / model / "model.json", card)
+        for stage in ("baseline_pass", "baseline", "attribution_pass", "attribution"):
+            file = results / model / f".store/{stage}.settings.json"
+            write_json(file, workspace.stage_settings(model, stage))
+    write_json(results / "provenance.json", {"config": workspace.recorded_config})
+    return place
+
+
+def states(said):
+    parts = (line.partition("  ") for line in said.splitlines())
+    return {name: state.strip() for name, _, state in parts}
+
+
+def test_a_config_is_named_from_where_the_user_stands(finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["where", "--configfile", "config.yaml", "--directory", "there"]) == 0
+    said = capsys.readouterr().out
+    assert str(finished / "results/report.html") in said and "snakemake" not in said
+    assert Path.cwd() == tmp_path
+    # The same of another command that looks at results.
+    assert main(["plan", "--configfile", "config.yaml", "--directory", "nowhere"]) == 1
+    assert "there is no folder nowhere" in capsys.readouterr().err
+    assert main(["plan", "--configfile", "there.yaml", "--directory", "there"]) == 1
+    assert "there.yaml: " in capsys.readouterr().err
+
+
+def test_what_was_made_with_other_settings_is_not_done(finished, tmp_path, capsys, monkeypatch):
+    """Of a threshold that has changed: what hangs on it, and the command that makes it."""
+    monkeypatch.chdir(tmp_path)
+    changed = {**CONFIG, "tasks": {**CONFIG["tasks"], "min_both_correct": 0.8}}
+    Path("other study.yaml").write_text(json.dumps(changed))
+    given = ["--configfile", "other study.yaml", "--directory", "there"]
+    assert main(["where", *given]) == 0
+    said = capsys.readouterr().out
+    state = states(said)
+    differs = "made with other settings (inclusion.min_both_correct 0.6 -> 0.8)"
+    assert state["one: baselines"] == state["control: circuits"] == differs
+    assert state["one: checked"] == state["items"] == "done"
+    assert state["one: ablations"] == "made of what was made with other settings"
+    assert state["report"] == differs.replace("inclusion", "tasks")
+    command = "snakemake --profile profiles/local --configfile 'other study.yaml' --directory there"
+    assert command in said.splitlines()
+
+
+def test_another_model_of_the_same_name_and_other_items(finished, tmp_path, capsys):
+    changed = {**CONFIG, "tasks": {**CONFIG["tasks"], "items": 77}}
+    changed["models"] = {"one": {"source": "hf:org/two"}, "control": CONFIG["models"]["control"]}
+    (tmp_path / "config.yaml").write_text(json.dumps(changed))
+    given = ["--configfile", str(tmp_path / "config.yaml"), "--directory", str(finished)]
+    assert main(["where", *given]) == 0
+    state = states(capsys.readouterr().out)
+    source = 'source "hf:org/one" -> "hf:org/two"'
+    assert state["one: checked"] == f"made with other settings ({source})"
+    assert state["one: baselines"] == "made of what was made with other settings"
+    assert state["items"].startswith("made with other settings (tasks.items ")
+    assert state["items"].endswith(" -> 77)") and state["control: checked"] == "done"
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):

@@ -1,11 +1,16 @@
 """What is asked for on the command line and is not there gets a line that says what to type."""
 
+from pathlib import Path
+
 import pytest
 
-from brodmann.pipeline.arguments import refuse_missing_configs
+from brodmann.config.load import load_config
+from brodmann.errors import UserError
+from brodmann.pipeline.arguments import refuse_unreadable
 from brodmann.pipeline.targets import unknown
 
 TARGETS = ["baselines", "masks", "report", "all"]
+FILES = ["results/report.html", "results/methods.md", "results/figures/chord.pdf"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +25,15 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (["masks", "results/a/masks/neurons/x.csv"], []),
+        ([], []),
         (["results/a/.store/lesion.json"], []),  # made before, and asked for by force
+        (
+            ["results/reprot.html", "results/a/b"],
+            [
+                "results/reprot.html: no step makes this file (did you mean 'results/report.html'?)",
+                "results/a/b: no step makes this file (docs/results.md lists what there is)",
+            ],
+        ),
         (["baseline"], ["baseline: no such target (did you mean 'baselines'?)"]),
         (["drawings"], ["drawings: no such target (allowed: all, baselines, masks, report)"]),
         (
@@ -33,7 +45,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_targets_that_there_are_not(asked, said):
-    assert list(map(str, unknown(asked, TARGETS))) == said
+    assert list(map(str, unknown(asked, TARGETS, FILES))) == said
 
 
 @pytest.mark.parametrize(
@@ -46,7 +58,7 @@ def test_targets_that_there_are_not(asked, said):
     ],
 )
 def test_config_files_that_are_there(words):
-    refuse_missing_configs(words.split())
+    refuse_unreadable(words.split())
 
 
 @pytest.mark.parametrize(
@@ -61,7 +73,7 @@ def test_config_files_that_are_there(words):
 )
 def test_a_target_is_not_taken_for_a_config_file(words, said, capsys):
     with pytest.raises(SystemExit, match="1"):
-        refuse_missing_configs(words.split())
+        refuse_unreadable(words.split())
     lines = capsys.readouterr().err.splitlines()
     assert all(line.startswith("ERROR: ") and f"(type: {said})" in line for line in lines)
     assert lines and lines[0].split()[1].rstrip(":") in TARGETS
@@ -69,5 +81,41 @@ def test_a_target_is_not_taken_for_a_config_file(words, said, capsys):
 
 def test_a_config_file_that_is_not_there(capsys):
     with pytest.raises(SystemExit, match="1"):
-        refuse_missing_configs(["--configfile", "nowhere.yaml", "--cores", "1"])
+        refuse_unreadable(["--configfile", "nowhere.yaml", "--cores", "1"])
     assert capsys.readouterr().err == "ERROR: nowhere.yaml: no such config file\n"
+
+
+def test_a_config_that_is_no_yaml_is_named_with_its_line(root, capsys):
+    """In the words of brodmann's own reader, which comes too late for Snakemake."""
+    for text in ("a: 1\nb:\n\tc: 2\n", "a: [1, 2\n", "a: b: c\n", "a: *nothing\n"):
+        Path("odd.yaml").write_text(text)
+        with pytest.raises(UserError) as told:
+            load_config(["odd.yaml"], root=root)
+        with pytest.raises(SystemExit, match="1"):
+            refuse_unreadable(["--cores", "1", "--configfile", "study.yaml", "odd.yaml"])
+        assert capsys.readouterr().err == f"ERROR: {told.value.problems[0]}\n"
+    # JSON may hold tabs; what is wrong with the keys is said by whoever knows them.
+    Path("odd.yaml").write_text('{"a":\n\t1}')
+    refuse_unreadable(["--configfile", "odd.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["tasks.items=50"],
+            "tasks.items=50: no key of a config (type: --config tasks='{items: 50}')",
+        ),
+        (
+            ["networks.use.texts=9"],
+            "networks.use.texts=9: no key of a config (type: --config networks='{use: {texts: 9}}')",
+        ),
+        (["tasks={items: 50}", "report"], "report: is not KEY=VALUE"),
+        (["1a=2"], "1a=2: '1a' is no key of a config (e.g. --config tasks='{items: 50}')"),
+    ],
+)
+def test_a_value_that_snakemake_cannot_take(given, said, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        refuse_unreadable(["--cores", "2", "--config", *given, "-n"])
+    assert capsys.readouterr().err == f"ERROR: --config {said}\n"
+    refuse_unreadable(["--config", "tasks={items: 50, include: [a.b/c]}", "-n"])

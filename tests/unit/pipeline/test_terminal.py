@@ -9,14 +9,15 @@ from collections import Counter
 
 import pytest
 
-from brodmann.pipeline.dry_run import summary
+from brodmann.pipeline.dry_run import Planned, summary
 from brodmann.pipeline.terminal import STAGES, _last_lines
 from brodmann.pipeline.time_left import TimeLeft, spoken
 
 SNAKEFILE = """
 from brodmann.pipeline.terminal import take_over
 
-terminal = take_over(workflow, lambda job: None, lambda: print("What was found", flush=True))
+at_end = lambda: print("What was found", flush=True)
+terminal = take_over(workflow, lambda job: None, at_end, lambda model, stage: {})
 
 onsuccess:
     if terminal is not None:
@@ -99,7 +100,7 @@ def test_a_dry_run_counts_rules_by_reason(toy):
 
 def test_a_rule_and_its_number_stay_on_one_line():
     jobs = {"Not made yet": Counter({f"rule_{'x' * n}": n for n in range(1, 41)})}
-    lines = summary(jobs)
+    lines = summary(Planned(jobs))
     found = [pair for line in lines[3:] for pair in re.findall(r"rule_(x+) (\d+)", line)]
     assert [len(name) for name, _ in found] == list(range(1, 41))
     assert all(len(name) == int(number) for name, number in found)
@@ -112,7 +113,12 @@ def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
         "for n in $(seq 40); do echo line $n; done > {log}; echo ERROR: no luck >> {log}; exit 3"
     )
     path.write_text(ITEMS.replace("echo {wildcards.task} > {output}", command))
-    done = toy("--keep-going", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    run = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    # A log is where it is said to be, also for who stands elsewhere.
+    elsewhere = toy("--keep-going", "--directory", "there", **run)
+    assert "    log: there/logs/b.log" in said(elsewhere)
+    assert "Snakemake's own log: there/.snakemake/log/" in elsewhere.stdout
+    done = toy("--keep-going", **run)
     assert done.returncode != 0
     lines = said(done)
     begin = lines.index("Failed: b: writing the items (rule expand_items)")

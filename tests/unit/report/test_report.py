@@ -16,6 +16,7 @@ from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
 from brodmann.figures.style import empty_figure, plt, save_figure
+from brodmann.report.compose import tasks_told
 from brodmann.report.findings import Findings
 from brodmann.report.function import Cells, OwnCircuits, _domains_table
 from brodmann.report.localizers import Lesion, Localized, responding
@@ -217,8 +218,14 @@ def test_methods_cite_papers_that_are_there(written, bib, name):
 def test_every_paper_is_cited_by_some_study(written, bib):
     texts = "".join(written(text)[1] for text in CONFIGS.values())
     unused = set(re.findall(r"@\w+\{(\w+),", bib)) - set(re.findall(r"@(\w+)", texts))
-    # The published study is cited by studies that take its results.
-    assert unused == {"han2026modular"}
+    assert not unused
+
+
+def test_the_study_that_the_design_is_from_is_always_cited(written, bib, root):
+    """Also by the demo, which takes no results of it; by one that only compares imported matrices, too."""
+    demo = (root / "config.yaml").read_text(encoding="utf-8")
+    _, text, _ = written(demo)
+    assert "follows [@han2026modular]" in text and "han2026modular" in bibliography(text, bib)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -501,6 +508,21 @@ def test_verdicts_on_the_domain_effect(alone, beside, verdict, say):
     _, sentence = say("structure.surface", findings)
     assert verdict in sentence
     assert "no format holds tasks of several domains" in sentence
+
+
+def test_that_tasks_were_chosen_is_said(root, tmp_path):
+    """Below the title: what holds for chosen tasks need not hold for others."""
+    shipped = len(list(root.glob("data/*/*.yaml"))) - len(list(root.glob("data/*/domain.yaml")))
+    shipped -= len(list(root.glob("data/lexicons/*.yaml")))
+    config = tmp_path / "config.yaml"
+    model = 'models: {a: {source: "hf:o/x"}}\n'
+    for include, said in (
+        ("language/n*", f"1 tasks, chosen by the config (tasks.include) from the {shipped} that"),
+        ("*", f"{shipped} tasks"),
+    ):
+        config.write_text(f'{model}tasks: {{include: ["{include}"]}}\n')
+        told = tasks_told(load_config([config], root=root).study)
+        assert told.startswith(said) and ("chosen" in told) == ("chosen" in said)
 
 
 def test_tasks_are_called_by_their_titles(root, tmp_path, say):

@@ -1,17 +1,20 @@
 """Expansion: balance, constraints, listed options, draws without replacement."""
 
+import shutil
 from itertools import product
 
 import pytest
 import yaml
 
+from brodmann.commands.audit import audits, problems
 from brodmann.errors import UserError
-from brodmann.tasks.catalogue import list_tasks, task_path
+from brodmann.tasks.catalogue import LEXICON_FOLDER, list_tasks, task_path
 from brodmann.tasks.definition import load_definition, parse_definition
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.domains import domains_in
 from brodmann.tasks.expand import expand
 from brodmann.tasks.generators import numbers
+from brodmann.tasks.vocabularies import reference_vocabularies
 
 ANIMALS = [
     {"name": name, "speed": speed, "kind": kind}
@@ -272,6 +275,12 @@ def test_the_example_of_the_documentation_is_a_task(root, tmp_path):
     definition = load_definition(task_path(tmp_path / "data", "physical/habitat"))
     items = expand("physical/habitat", definition, seed=0, count=1000)
     assert len(items) == 768 and items.metadata["n_units"] == 64
+    # The page tells users to audit it: nothing is wrong with it in any vocabulary.
+    shutil.copytree(root / "data" / LEXICON_FOLDER, tmp_path / "data" / LEXICON_FOLDER)
+    (audited,) = audits(
+        ["physical/habitat"], tmp_path / "data", reference_vocabularies(), count=768, seed=0
+    )
+    assert problems(*audited) == []
     domain = text.split("```yaml\n")[3].split("```")[0]
     (tmp_path / "data" / "music").mkdir()
     (tmp_path / "data" / "music" / "domain.yaml").write_text(domain, encoding="utf-8")

@@ -137,6 +137,12 @@ def test_one_problem_is_said_once():
     assert len(found) == len(set(found))
 
 
+def test_a_misspelt_section_is_one_mistake():
+    """Not one for every slot that it would have named."""
+    said = "data/language/t.yaml: lexikon: unknown key (did you mean 'lexicon'?)"
+    assert problems(lexicon=..., lexikon=GOOD["lexicon"]) == [said]
+
+
 def test_the_good_file_is_good():
     definition = parse_definition(GOOD, "t.yaml")
     assert definition.frames[0].unit_slots == ("noun",)
