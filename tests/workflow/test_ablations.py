@@ -133,7 +133,7 @@ def test_a_changed_source_is_measured_alone(study):
         for p in (study.path / f"results/tiny/masks/neurons/{MAIN}").rglob("*.csv")
     }
     unit = next(n for n in range(48) if (0, n) not in others)
-    path.write_text(f"{','.join(header)}\n0,{unit},{first[2]}\n")
+    path.write_text(f"{','.join(header)}\n{','.join(['0', str(unit), *first[2:]])}\n")
     before = len(study.ledger())
     study.snakemake("ablations")
     [entry] = study.ledger()[before:]
@@ -162,7 +162,7 @@ def test_a_damaged_row_heals(study):
     [shard] = (study.path / "results/tiny/.store/ablation").glob("*.shard")
     expected = table(study, TASKS[0])
     content = bytearray(shard.read_bytes())
-    content[400] ^= 0xFF  # in the first record's payload
+    content[-20] ^= 0xFF  # in the last record's payload; the first says what units promote
     shard.write_bytes(content)
     failed = study.snakemake("--forcerun", "ablation", "--", "ablations", check=False)
     assert failed.returncode != 0 and "is gone or damaged" in failed.stdout
