@@ -75,7 +75,7 @@ def test_a_fourth_map_is_run_and_described(atlas):
     assert "Of each layer the 3 units were listed whose mean absolute activation over 2" in methods
     section = {**atlas.config()["atlas"], "units": 1}
     atlas.write_config({**atlas.config(), "atlas": section})
-    assert atlas.planned("atlas").keys() == {"settings", "atlas_table", "atlas"}
+    assert atlas.planned("atlas").keys() == {"settings", "atlas_table"}
 
 
 def mlp_outputs(text):
