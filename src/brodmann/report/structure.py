@@ -157,7 +157,6 @@ def _main_table(
                 share(row["within"]),
                 share(row["cross"]),
                 points(row["difference"]),
-                show_p(row["p"]),
                 show_p(row["q"]),
                 "–" if beside is None else points_between(beside, "excess"),
                 "–" if name not in ceilings else ceilings[name].text,
@@ -165,9 +164,9 @@ def _main_table(
             ]
         )
     heads = ("model", "tasks", "circuits that come back", "within domains", "across domains")
-    heads += ("difference", "p", "q", "more than untrained", "over the noise ceiling", "verdict")
+    heads += ("difference", "q", "more than untrained", "over the noise ceiling", "verdict")
     caption = "Overlap of circuits (containment), model by model."
-    return Table(caption, heads, rows, frozenset({0, 10}), "statistics/modularity.csv")
+    return Table(caption, heads, rows, frozenset({0, 8, 9}), "statistics/modularity.csv")
 
 
 def _domain_table(

@@ -49,7 +49,7 @@ FAMILIES = (
         figure(
             "localizer_lesion",
             "localized:of_doses",
-            "What is lost without a network",
+            "What is lost without the localized units",
             localizers="Perplexity of a corpus of prose (per token), and accuracy on tasks of each domain (at most "
             "{scene.study.localizer.lesion.items} items a task, pooled), with the localized units held at zero against as "
             "many random other units{draws}. A row for each model; a measure has one scale in all rows. Bands: 95 % intervals.",
@@ -57,7 +57,7 @@ FAMILIES = (
         figure(
             "localizer_depth",
             "localized:of_depth",
-            "Where the networks are",
+            "Where the localized units are",
             localizers="Selected units ({scene.localized}) in per cent of each layer's units.",
         ),
         figure(
@@ -77,7 +77,7 @@ FAMILIES = (
         figure(
             "localizer_circuits",
             "localized:of_written",
-            "Do circuits write on the networks?",
+            "Do circuits write on the localized units?",
             localizers="Share of the squared length of circuit neurons' write vectors that lies on localized units of their own layer, "
             "over that of random neurons of the same layers (1,000 draws). Filled: q < 0.05, one-sided.",
         ),
