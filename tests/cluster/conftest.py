@@ -126,6 +126,11 @@ class ClusterClone(Clone):
         for stage in stages:
             (self.path / "hold" / stage).touch()
 
+    def hold_again(self, stage) -> None:
+        """Have the next job of a stage wait, too."""
+        (self.path / "hold" / f"{stage}.job").unlink()
+        (self.path / "hold" / stage).touch()
+
     def meet(self, stage, count) -> None:
         """Have so many shards of a stage wait for each other after their first piece of work."""
         more = MEET.format(stage=stage, count=count)
