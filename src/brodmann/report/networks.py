@@ -91,14 +91,18 @@ def _say(sources: Sources, place: str, file: str, columns: Any, *more: Any) -> l
 
 def inhibited(sources: Sources, model: str) -> tuple[Inhibition | None, Verdict]:
     """What inhibiting each network of a model costs, and whether the model needs any of them."""
-    table = read_table(sources.results / model / "networks" / "editing.csv", EDITING)
-    found = Inhibition.of(table, massive_members(sources, model))
+    found = _inhibition(sources, model, massive_members(sources, model))
     if found is None:
         return None, verdicts.some_needed(0, 0, 0, None)
     return found, found.verdict(len(sources.study.networks.use.editing.seeds))
 
 
 Held = Mapping[tuple[str, str], pd.DataFrame]
+
+
+def _inhibition(sources: Sources, model: str, massive: Held | None) -> Inhibition | None:
+    table = read_table(sources.results / model / "networks" / "editing.csv", EDITING)
+    return Inhibition.of(table, massive)
 
 
 def massive_members(sources: Sources, model: str) -> Held | None:
@@ -177,8 +181,8 @@ def _table(sources: Sources, model: str) -> Table:
     again = read_table(folder / "consistency.csv", CONSISTENCY)
     layers = read_table(folder / "layers.csv", LAYERS)
     layers = layers[layers["level"] == "group"]
-    found, _ = inhibited(sources, model)
     massive = massive_members(sources, model)
+    found = _inhibition(sources, model, massive)
     rows: list[list[Cell]] = []
     driving = {name: driving_of(sources, model, name) for name in settings.names}
     for row in again.to_dict("records"):

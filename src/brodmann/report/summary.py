@@ -335,10 +335,16 @@ def _lesions(sources: Sources, _: Findings) -> Iterator[Answer]:
             )
 
 
+def _with_networks(sources: Sources) -> list[str]:
+    """Models whose networks are spoken of: no controls."""
+    study = sources.study
+    return [name for name in study.network_models if name not in study.controls]
+
+
 def _networks(sources: Sources, _: Findings) -> Iterator[Answer]:
-    for name in sources.study.network_models:
+    for name in _with_networks(sources):
         found, verdict = inhibited(sources, name)
-        if found is not None and name not in sources.study.controls:
+        if found is not None:
             own = found.comparable if len(found.comparable) else found.rows
             ratios, every = (rows["value"] / rows["intact"] for rows in (own, found.rows))
             massive = f"; with massive activations {times(every.max())}" if found.held else ""
@@ -356,37 +362,35 @@ def _networks(sources: Sources, _: Findings) -> Iterator[Answer]:
 
 
 def _come_back(sources: Sources, _: Findings) -> Iterator[Answer]:
-    for name in sources.study.network_models:
+    for name in _with_networks(sources):
         found = coming_back(sources, name)
-        if name not in sources.study.controls:
-            yield Answer(
-                "Do networks come back?",
-                "functional-networks-do-networks-come-back",
-                name,
-                "networks of single texts",
-                f"{found.templates} networks, {found.counted} of {found.found} of single texts",
-                f"{share(found.share)} of the networks come back in a text",
-                verdicts.reliable(found.share, "networks", "texts"),
-                100 * found.share,
-                "% of the networks",
-            )
+        yield Answer(
+            "Do networks come back?",
+            "functional-networks-do-networks-come-back",
+            name,
+            "networks of single texts",
+            f"{found.templates} networks, {found.counted} of {found.found} of single texts",
+            f"{share(found.share)} of the networks come back in a text",
+            verdicts.reliable(found.share, "networks", "texts"),
+            100 * found.share,
+            "% of the networks",
+        )
 
 
 def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
-    for name in sources.study.network_models:
+    for name in _with_networks(sources):
         tested = compared(sources, name)
-        if name not in sources.study.controls:
-            yield Answer(
-                "Are the maps more alike than chance?",
-                "functional-networks-are-the-maps-more-alike-than-chance",
-                name,
-                "permuted units",
-                f"{len(tested)} comparisons of circuits, localized units and networks",
-                ", ".join(alikeness(tested)),
-                verdicts.alike(int((tested["q"] < ALPHA).sum()), len(tested)),
-                float(tested["ratio"].median()),
-                "times chance",
-            )
+        yield Answer(
+            "Are the maps more alike than chance?",
+            "functional-networks-are-the-maps-more-alike-than-chance",
+            name,
+            "permuted units",
+            f"{len(tested)} comparisons of circuits, localized units and networks",
+            ", ".join(alikeness(tested)),
+            verdicts.alike(int((tested["q"] < ALPHA).sum()), len(tested)),
+            float(tested["ratio"].median()),
+            "times chance",
+        )
 
 
 def _of_models(findings: Findings, table: str, *, drop: bool = False) -> list[dict[str, Any]]:
