@@ -19,6 +19,7 @@ from brodmann.capacity.sizes import ModelSize, model_size
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
 from brodmann.models.cache import Cache
+from brodmann.pipeline.slurm import LONGEST
 from brodmann.pipeline.stages import PASSES, STAGES
 from brodmann.runner.asked import attributions_are_asked
 from brodmann.runner.costs import Effort, Job
@@ -28,9 +29,8 @@ BASE_MB = 6000
 # Room above what is predicted. On a GPU job's host weights only pass through, as pages of their files.
 HEADROOM = 1.2
 
-# Minutes. Starting and loading take some even for the smallest model; few queues take more than a day.
+# Minutes: starting and loading take some even for the smallest model.
 SHORTEST = 30
-LONGEST = 24 * 60
 # How often a job is submitted again by the profile that comes with brodmann (profiles/slurm/config.yaml).
 RETRIES = 3
 # Jobs ask for more than their work may take: nodes differ, and are shared.
@@ -65,10 +65,8 @@ def expected_seconds(
         size = model_size(study.model(model), folder / "model.json", folder / ".source.json")
     except FileNotFoundError:
         return 60.0
-    on_gpu = study.gpus_of(model) > 0 and (submitted or gpu_here())
-    here = rates_here(Cache(study.execution.cache), "cuda" if on_gpu else CPU)
-    asked = attributions_are_asked() or None
-    time = time_of(study, rule, model, size, data, on_gpu=on_gpu, here=here, together=asked)
+    together = attributions_are_asked() or None
+    time = time_here(study, rule, model, size, data, submitted=submitted, together=together)
     return 60 * time.minutes
 
 
@@ -125,6 +123,22 @@ def time_of(
     """How long such a job takes, see ``effort``; ``here``: on which device, if not on a usual one."""
     work = effort(study, rule, model, size, data, on_gpu=on_gpu, together=together)
     return (here or rates(GPU if on_gpu else CPU)).time(STAGES[rule].store, size, work)
+
+
+def time_here(
+    study: Study,
+    rule: str,
+    model: str,
+    size: ModelSize,
+    data: str | Path | None = None,
+    *,
+    submitted: bool,
+    together: bool | None = None,
+) -> Time:
+    """The same where it will run: on this machine, or (``submitted``) on a cluster, which has GPUs."""
+    on_gpu = study.gpus_of(model) > 0 and (submitted or gpu_here())
+    here = rates_here(Cache(study.execution.cache), "cuda" if on_gpu else CPU)
+    return time_of(study, rule, model, size, data, on_gpu=on_gpu, here=here, together=together)
 
 
 def needs(

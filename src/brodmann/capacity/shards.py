@@ -18,7 +18,7 @@ from typing import Any
 
 from brodmann.capacity import resources
 from brodmann.capacity.plan import find_size
-from brodmann.capacity.rates import CPU, Time, gpu_here, rates_here
+from brodmann.capacity.rates import Time, rates_here
 from brodmann.capacity.sizes import ModelSize
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -95,9 +95,7 @@ class Shards:
             of = self._of(job, wildcards)
             if of == 1:
                 return whole(wildcards, attempt)
-            if not _is_shard(wildcards):
-                return resources.SHORTEST * attempt
-            size = self._size(wildcards.model)
+            size = _known_size(self.study, wildcards.model) if _is_shard(wildcards) else None
             if size is None:
                 return resources.SHORTEST * attempt
             model, on_gpu = wildcards.model, self.study.gpus_of(wildcards.model) > 0
@@ -116,12 +114,10 @@ class Shards:
             )
         if rule not in SHARDS:  # its shards have made all of its records
             return None
-        size = self._size(model)
+        size = _known_size(self.study, model)
         if size is None:
             return _UNKNOWN
-        on_gpu = self.study.gpus_of(model) > 0 and (submitted or gpu_here())
-        here = rates_here(Cache(self.study.execution.cache), "cuda" if on_gpu else CPU)
-        time = resources.time_of(self.study, job, model, size, self.data, on_gpu=on_gpu, here=here)
+        time = resources.time_here(self.study, job, model, size, self.data, submitted=submitted)
         return 60 * time.of(of).minutes
 
     def _of(self, job: str, wildcards: Any) -> int:
@@ -129,9 +125,6 @@ class Shards:
         if _is_shard(wildcards):
             return int(wildcards.shards)
         return self.count(wildcards.get("model", ""), job)
-
-    def _size(self, model: str) -> ModelSize | None:
-        return _known_size(self.study, model)
 
 
 def _submits(workflow: Any) -> bool:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import yaml
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.pipeline.slurm import LONGEST
 from brodmann.pipeline.slurm.site import Association, Limits, Partition, Site
 
-# Minutes. What jobs ask for at most (capacity/resources.py), and those that need no GPU (profiles/slurm).
-LONGEST = 24 * 60
+# Minutes that jobs which need no GPU ask for (profiles/slurm).
 _LIGHT = 120
 # Snakemake looks at its jobs every three minutes at least; a job that SLURM has forgotten by then is lost.
 _LOOKS_S = 200
