@@ -102,6 +102,19 @@ class ClusterClone(Clone):
         profile = ["--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5"]
         return [sys.executable, "-m", "snakemake", *profile, *map(str, arguments)]
 
+    def brodmann(self, home, *arguments) -> tuple[int, str]:
+        """Run the command with the profiles of a home: its exit code, and its words."""
+        done = subprocess.run(
+            [sys.executable, "-m", "brodmann.cli", *map(str, arguments)],
+            env={**os.environ, "XDG_CONFIG_HOME": str(home), **self.own_package},
+            cwd=self.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return done.returncode, done.stdout
+
     def start(self, *arguments) -> subprocess.Popen:
         """Start Snakemake in a session of its own; its words go to driver.log."""
         with open(self.path / "driver.log", "a") as log:

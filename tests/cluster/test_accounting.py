@@ -40,19 +40,7 @@ def homes(tmp_path_factory):
 def brodmann(study, homes):
     """Run the command with profiles of its own: those of ``home``."""
 
-    def run(home, *arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "brodmann.cli", *map(str, arguments)],
-            env={**os.environ, "XDG_CONFIG_HOME": str(homes / home), **study.own_package},
-            cwd=study.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        return done.returncode, done.stdout
-
-    return run
+    return lambda home, *arguments: study.brodmann(homes / home, *arguments)
 
 
 @pytest.fixture(scope="module")

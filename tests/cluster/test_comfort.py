@@ -1,8 +1,6 @@
 """A profile that is filled in by a cluster, and a job that tries it."""
 
-import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 import yaml
@@ -20,19 +18,7 @@ def study(slurm, fresh):
 
 @pytest.fixture(scope="module")
 def brodmann(study, home):
-    def run(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "brodmann.cli", *map(str, arguments)],
-            env={**os.environ, "XDG_CONFIG_HOME": str(home), **study.own_package},
-            cwd=study.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        return done.returncode, done.stdout
-
-    return run
+    return partial(study.brodmann, home)
 
 
 @pytest.fixture(scope="module")
