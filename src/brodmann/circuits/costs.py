@@ -111,11 +111,17 @@ def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
     return sums + 2 * batch.rows * components * units * FLOAT32
 
 
+def lesions_of_target(study: Study) -> int:
+    """Of one kind of unit, silenced in one way, for each target: circuits and random units of every size."""
+    made = study.ablation
+    circuits = len(study.tasks.selected) * (1 + made.layer_matched_trials)
+    return (circuits + made.random_trials) * len(study.ablated_selections)
+
+
 def _ablation_effort(job: Job) -> Effort:
     study, made = job.study, job.study.ablation
     used = min(job.items / (2 if study.tasks.split else 1), made.max_items or math.inf)
-    lesions = len(study.tasks.selected) * (1 + made.layer_matched_trials) + made.random_trials
-    lesions *= len(study.ablated_selections)
+    lesions = lesions_of_target(study)
     effort = NONE
     for own in map(job.of, study.tasks.selected):
         for kind in made.kinds:

@@ -42,12 +42,17 @@ def _localizer_effort(job: Job) -> Effort:
     return sum((read_texts(job, network) for network in job.study.localizer.networks), NONE)
 
 
+def lesions_of_network(study: Study) -> int:
+    """Of every size and kind, and as many random units."""
+    found = study.localizer
+    return len(found.lesioned) * len(found.lesion.kinds) * (1 + len(found.lesion.seeds))
+
+
 def _lesion_effort(job: Job) -> Effort:
     found, made = job.study.localizer, job.study.localizer.lesion
-    lesions = len(found.lesioned) * len(made.kinds) * (1 + len(made.seeds))
     each = job.asked(made.corpus, made.passages, made.tasks, made.items)
     # The intact model is measured once; what units are set to, where it is their mean, once for each network.
-    effort = each * (1 + len(found.networks) * lesions)
+    effort = each * (1 + len(found.networks) * lesions_of_network(job.study))
     return effort + _localizer_effort(job) if "mean" in made.kinds else effort
 
 

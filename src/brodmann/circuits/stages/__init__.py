@@ -2,7 +2,7 @@
 
 import math
 
-from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE, BLOCK
+from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE, BLOCK, lesions_of_target
 from brodmann.config.study import Study
 from brodmann.runner.stage import Stage
 
@@ -12,13 +12,10 @@ def _tasks(study: Study) -> int:
 
 
 def _blocks(study: Study) -> int:
-    """Of all targets' lesions."""
-    made, tasks = study.ablation, _tasks(study)
-    lesions = (1 + tasks * (1 + made.layer_matched_trials) + made.random_trials) * len(
-        study.ablated_selections
-    )
-    each = len(study.attribution.components) * len(made.kinds)
-    return tasks * each * math.ceil(lesions / BLOCK)
+    """Of all targets' lesions, the intact model among those of each size."""
+    lesions = lesions_of_target(study) + len(study.ablated_selections)
+    each = len(study.attribution.components) * len(study.ablation.kinds)
+    return _tasks(study) * each * math.ceil(lesions / BLOCK)
 
 
 def _measured(study: Study, model: str) -> bool:

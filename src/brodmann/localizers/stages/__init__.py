@@ -1,7 +1,7 @@
 """Jobs of the localizers, in the order in which they run."""
 
 from brodmann.config.study import Study
-from brodmann.localizers.costs import LESION, LOCALIZER
+from brodmann.localizers.costs import LESION, LOCALIZER, lesions_of_network
 from brodmann.runner.stage import Stage
 
 
@@ -10,9 +10,7 @@ def _networks(study: Study) -> int:
 
 
 def _lesions(study: Study) -> int:
-    found = study.localizer
-    sizes = len(found.lesioned) * len(found.lesion.kinds) * (1 + len(found.lesion.seeds))
-    return _networks(study) * (1 + sizes)
+    return _networks(study) * (1 + lesions_of_network(study))
 
 
 def _localized(study: Study, model: str) -> bool:
