@@ -65,13 +65,16 @@ class Rates:
     decomposing: float
     basis: str = "as usual; brodmann plan --calibrate measures this machine"
 
-    def time(self, stage: str, size: ModelSize, effort: Effort) -> Time:
-        """To load a model and to do a stage's work with it."""
+    def time(self, stage: str, size: ModelSize, effort: Effort, faster: float = 1.0) -> Time:
+        """To load a model and to do a stage's work with it.
+
+        ``faster``: how many times as fast as one device those that share the model's products are.
+        """
         head = size.widths.vocabulary * size.widths.hidden
         operations = 2 * (size.passed * effort.tokens + head * effort.scored)
         share = self.share.get(stage, self.share["other"])
         dtype = "bfloat16" if size.width <= 2 else "float32"
-        working = operations / (self.matmul[dtype] * share)
+        working = operations / (self.matmul[dtype] * share * faster)
         working += effort.passes * size.widths.layers * self.block
         working += effort.ranked / self.ranking + effort.decomposed / self.decomposing
         return Time((self.start + size.bytes / self.loading) / 60, working / 60)

@@ -15,6 +15,7 @@ from typing import Any
 
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.rates import CPU, GPU, Rates, Time, gpu_here, rates, rates_here
+from brodmann.capacity.sharing import PCIE, gain
 from brodmann.capacity.sizes import ModelSize, model_size
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.config.study import Study
@@ -122,7 +123,10 @@ def time_of(
 ) -> Time:
     """How long such a job takes, see ``effort``; ``here``: on which device, if not on a usual one."""
     work = effort(study, rule, model, size, data, on_gpu=on_gpu, together=together)
-    return (here or rates(GPU if on_gpu else CPU)).time(STAGES[rule].store, size, work)
+    entry = study.model(model)
+    shared = on_gpu and entry.parallel == "tensor" and STAGES[rule].name != "check_model"
+    faster = gain(size, entry.gpus, PCIE) if shared else 1.0
+    return (here or rates(GPU if on_gpu else CPU)).time(STAGES[rule].store, size, work, faster)
 
 
 def time_here(

@@ -387,7 +387,8 @@ def _factor(model: LoadedModel, edit: _Edit, seen: _Observation) -> float | None
 
 def _rounding(model: LoadedModel) -> float:
     """A relative error that a handful of operations in the model's dtype stays below."""
-    epsilon = torch.finfo(model.dtype).eps
+    # Norms and rotations of transformers compute in float32, in wider models, too.
+    epsilon = max(torch.finfo(model.dtype).eps, torch.finfo(torch.float32).eps)
     if model.dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32:
         epsilon = 2.0**-10
     # Sums of many products are accumulated in float32 at least: only wide types feel their length.

@@ -12,6 +12,7 @@ from brodmann.capacity import resources
 from brodmann.capacity.prompt_lengths import prompt_lengths
 from brodmann.capacity.rates import Time
 from brodmann.capacity.resources import LONGEST, SHORTEST, ModelSize
+from brodmann.capacity.sharing import PCIE, gain
 from brodmann.capacity.stage_memory import StageMemory
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
@@ -234,6 +235,24 @@ def test_gpus(root, tmp_path):
 def test_several_gpus_need_a_device_map(root, tmp_path):
     with pytest.raises(UserError, match="several GPUs need a device_map"):
         study(root, tmp_path, models={"m": {"source": "hf:org/name", "gpus": 2}})
+
+
+def test_gpus_that_share_every_layer_take_less_time(root, tmp_path):
+    size = ModelSize(69_000_000_000, 2, Widths(80, 8192, 28672, 8192, 1024, 32000, 2))
+    entry = {"source": "hf:org/name", "gpus": 4}
+    ways = {"in_turn": {"device_map": "auto"}, "tensor": {"parallel": "tensor"}}
+    models = {name: {**entry, **own} for name, own in ways.items()}
+    found = study(root, tmp_path, models=models)
+
+    def times(rule):
+        return [resources.time_of(found, rule, name, size, on_gpu=True) for name in ways]
+
+    in_turn, tensor = times("attribution_pass")
+    assert tensor.loading == in_turn.loading
+    # What launching takes is no less.
+    assert 1 < in_turn.working / tensor.working <= gain(size, 4, PCIE)
+    slow, fast = times("check_model")  # always with its layers in turn
+    assert slow == fast
 
 
 def test_two_ways_to_share_a_model(root, tmp_path):

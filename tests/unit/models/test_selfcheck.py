@@ -52,6 +52,11 @@ def test_freshly_initialised_weights_pass(family, dtype):
     assert max(outcome.deviation.values()) < 1
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "glm4"])
+def test_a_float64_model_passes_whose_norms_compute_in_float32(family):
+    assert max(self_check(loaded(family, dtype=torch.float64)).deviation.values()) < 0.5
+
+
 def test_extreme_dimensions_of_the_residual_stream_do_not_matter():
     """Large models carry a few dimensions a thousand times the others'."""
     for dtype in (torch.float32, torch.bfloat16):
