@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.errors import UserError
-from brodmann.runner import ranks
-from brodmann.runner.ranks import entered, on_all_ranks
+from brodmann.runner.ranks import leader as ranks
+from brodmann.runner.ranks.leader import entered, on_all_ranks
 
 OPEN: list[str] = []
 

@@ -22,7 +22,7 @@ TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "bfloat16": 0.1}
 
 def main(families: list[str]) -> None:
     """Compare family after family; an error names what differs."""
-    from brodmann.runner import ranks
+    from brodmann.runner.ranks import leader as ranks
 
     ranks.announce(0, RANKS)
     import torch

@@ -20,7 +20,7 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import module_at
-from brodmann.runner.ranks import Share, entered
+from brodmann.runner.ranks.leader import Share, entered
 from brodmann.sites import INPUT, SITES
 
 if TYPE_CHECKING:

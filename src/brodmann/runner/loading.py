@@ -15,7 +15,8 @@ from brodmann.config.study import Study
 from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache
 from brodmann.models.sources import WeightsRecord, locate
-from brodmann.runner import gpus, ranks
+from brodmann.runner import gpus
+from brodmann.runner.ranks import leader as ranks
 from brodmann.store.progress import Stopwatch
 
 log = logging.getLogger(__name__)

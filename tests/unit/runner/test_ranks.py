@@ -16,10 +16,10 @@ from tiny_models import FAMILIES, tiny_model
 
 from brodmann.errors import UserError
 from brodmann.models.split import PROVED, refusal, require_split
-from brodmann.runner import ranks
 from brodmann.runner.encode import Ids
 from brodmann.runner.queries import Past, Query
-from brodmann.runner.ranks import Call, Share, Unpacker, _Packer
+from brodmann.runner.ranks import leader as ranks
+from brodmann.runner.ranks.leader import Call, Share, Unpacker, _Packer
 from brodmann.runner.trees import Tree
 
 # Norms of heads; an embedding that is the head; projections that are put together again; biases.

@@ -283,7 +283,7 @@ class Follower:
         path = os.pathsep.join(place for place in sys.path if place)
         quiet = {"PYTHONPATH": path, "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "brodmann.runner.follow", str(theirs.fileno())],
+            [sys.executable, "-m", "brodmann.runner.ranks.follow", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, **quiet},
             stdin=subprocess.PIPE,  # its end tells the follower that the leader is gone

@@ -1,6 +1,6 @@
 """A process that holds a share of a model and runs what the leader says: see ``runner.ranks``.
 
-``python -m brodmann.runner.follow NUMBER`` (of the pipe to the leader). It writes nothing but errors, and
+``python -m brodmann.runner.ranks.follow NUMBER`` (of the pipe to the leader). It writes nothing but errors, and
 ends with the leader.
 """
 
@@ -14,7 +14,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from brodmann.runner.ranks import DONE, ERROR, MEMORY, Reply, Unpacker, find, left_by
+from brodmann.runner.ranks.leader import DONE, ERROR, MEMORY, Reply, Unpacker, find, left_by
 
 
 def main() -> None:
