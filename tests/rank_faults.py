@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.errors import UserError
-from brodmann.runner.ranks import leader as ranks
-from brodmann.runner.ranks.leader import entered, on_all_ranks
+from brodmann.runner.ranks import leader
+from brodmann.runner.ranks.marked import entered, on_all_ranks
+from brodmann.runner.ranks.meeting import announce
 
 OPEN: list[str] = []
 
@@ -123,14 +124,14 @@ def raised(kind: type[Exception], function: Any, *arguments: Any) -> str:
 
 def main(end: str) -> None:
     """Everything that is survived, then the end that is asked for."""
-    ranks.announce(0, 2)
+    announce(0, 2)
     import torch
     from tiny_models import save_tiny
 
-    ranks.GRACE = 3.0
+    leader.GRACE = 3.0
     with tempfile.TemporaryDirectory() as folder:
         options = {"directory": save_tiny(Path(folder), "llama"), "name": "m", "wanted": ()}
-        model = ranks.shared("cpu", 2, 2, {**options, "dtype": "bfloat16"})
+        model = leader.shared("cpu", 2, 2, {**options, "dtype": "bfloat16"})
     assert summed(model, 10) == 21
     # The head of a narrow model is wide here, too.
     assert logits_of(model) == torch.float32

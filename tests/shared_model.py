@@ -22,9 +22,10 @@ TOLERANCE = {"float64": 1e-5, "float32": 1e-5, "bfloat16": 0.1}
 
 def main(families: list[str]) -> None:
     """Compare family after family; an error names what differs."""
-    from brodmann.runner.ranks import leader as ranks
+    from brodmann.runner.ranks.leader import shared as share_out
+    from brodmann.runner.ranks.meeting import announce
 
-    ranks.announce(0, RANKS)
+    announce(0, RANKS)
     import torch
     from tiny_mixtures import MIXTURES
     from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
@@ -42,7 +43,7 @@ def main(families: list[str]) -> None:
                 **{"trust_remote_code": False, "wanted": ()},
             }
             require_split(folder, family, RANKS, False)
-            shared = ranks.shared("cpu", RANKS, RANKS, options)
+            shared = share_out("cpu", RANKS, RANKS, options)
             alone = load_model(**options)
             held = sum(
                 p.to_local().numel() for p in shared.hf.parameters() if hasattr(p, "to_local")

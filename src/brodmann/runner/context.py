@@ -18,7 +18,7 @@ import torch
 from brodmann.models.load import LoadedModel
 from brodmann.runner import cache_trial
 from brodmann.runner.encode import Ids
-from brodmann.runner.ranks.leader import on_all_ranks
+from brodmann.runner.ranks.marked import on_all_ranks
 
 # Model -> whether its cache works.
 _VERDICTS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()

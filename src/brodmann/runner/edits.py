@@ -20,7 +20,8 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import module_at
-from brodmann.runner.ranks.leader import Share, entered
+from brodmann.runner.ranks.marked import entered
+from brodmann.runner.ranks.share import Share
 from brodmann.sites import INPUT, SITES
 
 if TYPE_CHECKING:

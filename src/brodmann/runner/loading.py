@@ -16,7 +16,8 @@ from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache
 from brodmann.models.sources import WeightsRecord, locate
 from brodmann.runner import gpus
-from brodmann.runner.ranks import leader as ranks
+from brodmann.runner.ranks.leader import shared
+from brodmann.runner.ranks.meeting import announce
 from brodmann.store.progress import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def load(
     shares = entry.gpus if together and entry.parallel == "tensor" else 1
     if shares > 1:
         # transformers asks for it when it is imported, as does the import of it.
-        ranks.announce(0, shares)
+        announce(0, shares)
     import torch
 
     from brodmann.models.load import load_model
@@ -72,10 +73,8 @@ def load(
         "allow_pickle": entry.allow_pickle,
         "wanted": sites.sites(study, name) if wanted is None else wanted,
     }
-    if shares == 1:
-        model = load_model(**options)
-    else:
-        model = ranks.shared(study.execution.device, shares, threads, options)
+    device = study.execution.device
+    model = shared(device, shares, threads, options) if shares > 1 else load_model(**options)
     among = f", shared by {shares} processes," if shares > 1 else ""
     log.info("%s%s loaded in %.1f s", name, among, watch.seconds)
     return model

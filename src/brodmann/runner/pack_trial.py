@@ -18,7 +18,7 @@ import torch
 
 from brodmann.runner import cache_trial
 from brodmann.runner.queries import Query, Read, Scores, Start
-from brodmann.runner.ranks.leader import on_all_ranks
+from brodmann.runner.ranks.marked import on_all_ranks
 from brodmann.runner.trees import Tree
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import torch
 from brodmann.models.architecture import module_at
 from brodmann.runner.cache_trial import new_cache
 from brodmann.runner.queries import Answer, Past, Query
-from brodmann.runner.ranks.leader import on_all_ranks
+from brodmann.runner.ranks.marked import on_all_ranks
 from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout
 

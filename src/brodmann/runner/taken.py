@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from brodmann.runner.queries import FEATURES, Answer, Edit, Place, Query, Read
-from brodmann.runner.ranks.leader import Share
+from brodmann.runner.ranks.share import Share
 from brodmann.sites import SITES
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import torch
 from brodmann.runner.context import Reader
 from brodmann.runner.encode import Ids
 from brodmann.runner.queries import Answer, Edit, Gradient, Past, Query, Read, Scores
-from brodmann.runner.ranks.leader import on_all_ranks
+from brodmann.runner.ranks.marked import on_all_ranks
 from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout, Tree
 

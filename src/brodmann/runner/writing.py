@@ -23,7 +23,7 @@ from brodmann.models.head import head_product
 from brodmann.models.load import LoadedModel
 from brodmann.models.placement import resident
 from brodmann.models.split import whole
-from brodmann.runner.ranks.leader import on_all_ranks
+from brodmann.runner.ranks.marked import on_all_ranks
 
 
 @on_all_ranks

@@ -18,8 +18,9 @@ from brodmann.errors import UserError
 from brodmann.models.split import PROVED, refusal, require_split
 from brodmann.runner.encode import Ids
 from brodmann.runner.queries import Past, Query
-from brodmann.runner.ranks import leader as ranks
-from brodmann.runner.ranks.leader import Call, Share, Unpacker, _Packer
+from brodmann.runner.ranks.leader import Ranks
+from brodmann.runner.ranks.sent import Call, Packer, Unpacker
+from brodmann.runner.ranks.share import Share
 from brodmann.runner.trees import Tree
 
 # Norms of heads; an embedding that is the head; projections that are put together again; biases.
@@ -118,14 +119,14 @@ def test_followers_end_with_their_leader(root):
 # What is sent
 
 
-class Leading(ranks.Ranks):
+class Leading(Ranks):
     """Knows what followers have, without any."""
 
     def __init__(self) -> None:
         self.model, self._known, self._numbers, self._dropped = object(), {}, 0, []
 
     def call(self, *arguments):
-        packed = _Packer(self).packed(arguments)
+        packed = Packer(self).packed(arguments)
         dropped = tuple(self._dropped)
         self._dropped.clear()
         return Call(1, "", packed, dropped, self._numbers)

@@ -62,7 +62,7 @@ class Relp(Patching):
 
     def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
         """See ``Estimator``."""
-        from brodmann.runner.ranks.leader import entered
+        from brodmann.runner.ranks.marked import entered
 
         with entered(relevance_rules, run.model):
             return super().contributions(run, chunk)

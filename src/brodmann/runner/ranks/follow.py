@@ -1,7 +1,7 @@
-"""A process that holds a share of a model and runs what the leader says: see ``runner.ranks``.
+"""A process that holds a share of a model and runs what the leader says: see ``brodmann.runner.ranks``.
 
-``python -m brodmann.runner.ranks.follow NUMBER`` (of the pipe to the leader). It writes nothing but errors, and
-ends with the leader.
+``python -m brodmann.runner.ranks.follow NUMBER`` (of the pipe to the leader). It writes nothing but
+errors, and ends with the leader.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from brodmann.runner.ranks.leader import DONE, ERROR, MEMORY, Reply, Unpacker, find, left_by
+from brodmann.runner.ranks.marked import find
+from brodmann.runner.ranks.sent import DONE, ERROR, MEMORY, Reply, Unpacker, left_by
 
 
 def main() -> None:

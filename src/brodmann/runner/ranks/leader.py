@@ -1,23 +1,9 @@
-"""One model on several processes, each of which holds a share of every layer: tensor parallelism.
-
-The job's own process is rank 0 and *leads*: it alone decides what is run, draws, reads and writes. The other
-ranks *follow*: they hold their shares, and run what they are told (``runner.follow``). A function that runs
-the model is marked ``on_all_ranks``; where the model is shared, the leader sends its name and arguments to
-the others, and all run it at the same time. What it gives is the leader's. So no decision can differ between
-ranks, and no code above knows of them. Within such a function everything is done by every rank, and what
-communicates (transformers' layers, nnsight's gathering) finds its counterpart.
-
-What a function leaves on a rank for later calls (a cache of keys and values) is known by number: the leader
-has its own part of it, each follower another, and followers drop theirs when the leader's is gone.
-"""
+"""The leader's side: starts the other ranks of a model, tells them what to run, and ends them."""
 
 from __future__ import annotations
 
 import atexit
-import functools
-import io
 import os
-import pickle
 import queue
 import shutil
 import signal
@@ -26,89 +12,23 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from brodmann.errors import UserError
+from brodmann.runner.ranks.marked import leave
+from brodmann.runner.ranks.meeting import Meeting
+from brodmann.runner.ranks.sent import DONE, ENDED, MEMORY, Call, Packer, Reply, left_by
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 # Seconds that ranks are waited for after one of them has failed: the others then wait for it within a layer.
 GRACE = 20.0
-# Seconds that a layer's sum may be waited for: files are read at different speeds.
-_TIMEOUT = 1800.0
 _AGAIN = "the log says more; run the same command again: what is finished is kept"
 _LESS = "set a smaller execution.batch_tokens, or more gpus"
-# What a pickle holds most of.
-_PLAIN = frozenset({int, float, str, bool, type(None), tuple, list, dict, bytes})
-DONE, MEMORY, ERROR, ENDED = "done", "out of memory", "error", "ended"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a follower says of a call: which one, how it went, and in what words."""
-
-    call: int
-    kind: str
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What followers are told. ``dropped``: numbers of objects that are no longer needed; ``first``: the
-    number of the first object that the call leaves."""
-
-    number: int
-    function: str
-    arguments: bytes
-    dropped: tuple[int, ...]
-    first: int
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """What a rank needs to find the others. ``file``: where they meet, on this machine's disk."""
-
-    rank: int
-    count: int
-    file: str
-    device: str  # cpu | cuda
-    threads: int
-
-    def join(self) -> None:
-        """Meet the other ranks; to be called before transformers' model code is imported."""
-        announce(self.rank, self.count)
-        import torch
-        import torch.distributed as dist
-
-        torch.set_num_threads(self.threads)
-        own: dict[str, Any] = {}
-        if self.device == "cuda":
-            torch.cuda.set_device(self.rank)
-            own["device_id"] = torch.device("cuda", self.rank)
-        from datetime import timedelta
-
-        dist.init_process_group(
-            "nccl" if self.device == "cuda" else "gloo",
-            init_method=f"file://{self.file}",
-            rank=self.rank,
-            world_size=self.count,
-            timeout=timedelta(seconds=_TIMEOUT),
-            **own,
-        )
-
-
-def announce(rank: int, count: int) -> None:
-    """Say in the environment, as torchrun does, which rank this process is: libraries ask there."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    # All ranks are on this machine, whose name need not lead to an address.
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
 
 
 def shared(device: str, shares: int, threads: int, options: Mapping[str, Any]) -> Any:
@@ -192,12 +112,12 @@ class Ranks:
     def run(self, function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
         """What a function that is marked ``on_all_ranks`` gives here, while the others run it, too."""
         if self._broken is not None:
-            if function.__name__ == _leave.__name__:
+            if function.__name__ == leave.__name__:
                 return function(*arguments)
             raise self._broken
         self._calls += 1
         call = self._calls
-        packed = _Packer(self)
+        packed = Packer(self)
         name = f"{function.__module__}:{function.__qualname__}"
         given = packed.packed(arguments)
         dropped = tuple(self._dropped.pop() for _ in range(len(self._dropped)))
@@ -242,13 +162,13 @@ class Ranks:
     def known(self, thing: Any) -> int | None:
         """The number by which the followers know it, as it is now; None if they do not."""
         number, there, size = self._known.get(id(thing), (0, None, 0))
-        return number if there is not None and there() is thing and size == _size(thing) else None
+        return number if there is not None and there() is thing and size == size_of(thing) else None
 
     def know(self, thing: Any) -> int:
         """From now on they do; it gets the next number."""
         number = self._numbers
         self._numbers += 1
-        self._known[id(thing)] = number, weakref.ref(thing), _size(thing)
+        self._known[id(thing)] = number, weakref.ref(thing), size_of(thing)
         weakref.finalize(thing, self._forget, id(thing), number).atexit = False
         return number
 
@@ -256,19 +176,6 @@ class Ranks:
         if place in self._known and self._known[place][0] == number:
             del self._known[place]
         self._dropped.append(number)
-
-
-def _size(thing: Any) -> int:
-    """A tree may grow after it was sent: then it is another."""
-    return len(thing) if hasattr(thing, "__len__") else 0
-
-
-def left_by(found: Any) -> Iterator[Any]:
-    """What a call's result holds that stays with the ranks: its own members marked ``stays``."""
-    members = (
-        found if isinstance(found, tuple) else (found, *getattr(found, "__dict__", {}).values())
-    )
-    yield from (member for member in members if getattr(member, "stays", False))
 
 
 class Follower:
@@ -373,202 +280,6 @@ def _log_of(stream: Any) -> Any:
     return stream
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which dimensions of a site of ``width`` this rank has: ``here`` of them, from ``first`` on."""
-
-    width: int
-    first: int
-    here: int
-
-    @classmethod
-    def of(cls, width: int, value: Any) -> Share:
-        """By a value [..., dimensions that are here]."""
-        here = value.shape[-1]
-        if here == width:
-            return cls(width, 0, width)
-        import torch.distributed as dist
-
-        return cls(width, here * dist.get_rank(), here)
-
-    @property
-    def all(self) -> bool:
-        """Whether it is all of them."""
-        return self.here == self.width
-
-    def own(self, dimensions: Any) -> tuple[Any, Any]:
-        """Which of some dimensions (a tensor) it has, and where they are within it."""
-        which = (dimensions >= self.first) & (dimensions < self.first + self.here)
-        return which, dimensions[which] - self.first
-
-    def whole(self, value: Any) -> Any:
-        """A value [..., here] put together from all ranks': [..., width]."""
-        if self.all:
-            return value
-        import torch
-        import torch.distributed as dist
-
-        value = value.contiguous()
-        parts = [torch.empty_like(value) for _ in range(self.width // self.here)]
-        dist.all_gather(parts, value)
-        return torch.cat(parts, dim=-1)
-
-
-# What is sent
-
-
-class _Packer(pickle.Pickler):
-    """Packs the arguments of a call: what followers have is named, what lies on a device is broadcast."""
-
-    def __init__(self, ranks: Ranks, root: Any = None) -> None:
-        self._buffer = io.BytesIO()
-        super().__init__(self._buffer, protocol=pickle.HIGHEST_PROTOCOL)
-        self._ranks, self._root = ranks, root
-        self._tensors: list[Any] = []
-
-    def packed(self, what: Any) -> bytes:
-        """The bytes of it."""
-        self.dump(what)
-        return self._buffer.getvalue()
-
-    def hand_over(self) -> None:
-        """Give the others what lies on this rank's device."""
-        import torch.distributed as dist
-
-        for tensor in self._tensors:
-            dist.broadcast(tensor.contiguous(), 0)
-
-    def persistent_id(self, thing: Any) -> Any:
-        """What stands for a thing; None if it is packed as it is."""
-        import torch
-
-        if type(thing) in _PLAIN or isinstance(thing, type) or thing is self._root:
-            return None
-        if thing is self._ranks.model:
-            return ("model",)
-        if isinstance(thing, torch.Tensor) and thing.device.type != "cpu":
-            self._tensors.append(thing)
-            return ("tensor", tuple(thing.shape), thing.dtype)
-        if not getattr(thing, "stays", False):
-            return None
-        if (number := self._ranks.known(thing)) is not None:
-            return ("known", number)
-        if getattr(thing, "model", None) is self._ranks.model:
-            return ("made", self._ranks.know(thing), type(thing))
-        inner = _Packer(self._ranks, thing)
-        inner._tensors = self._tensors
-        whole = inner.packed(thing)
-        return ("new", self._ranks.know(thing), whole)
-
-
-class _Reader(pickle.Unpickler):
-    """``named``: gives what a name stands for."""
-
-    def __init__(self, packed: bytes, named: Callable[[tuple[Any, ...]], Any]) -> None:
-        super().__init__(io.BytesIO(packed))
-        self._named = named
-
-    def persistent_load(self, told: Any) -> Any:
-        """See ``_Packer.persistent_id``."""
-        return self._named(told)
-
-
-class Unpacker:
-    """A follower's counterpart: unpacks calls, and keeps what stays."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self._kept: dict[int, Any] = {}
-
-    def arguments(self, call: Call) -> tuple[Any, ...]:
-        """Those of a call; what is no longer needed is dropped."""
-        for number in call.dropped:
-            self._kept.pop(number, None)
-        given: tuple[Any, ...] = self._unpacked(call.arguments)
-        return given
-
-    def keep(self, first: int, things: Iterable[Any]) -> None:
-        """What a call has left."""
-        for number, thing in enumerate(things, first):
-            self._kept[number] = thing
-
-    def _unpacked(self, packed: bytes) -> Any:
-        return _Reader(packed, self.named).load()
-
-    def named(self, told: tuple[Any, ...]) -> Any:
-        """What stands behind a name of ``_Packer``."""
-        kind, *rest = told
-        if kind == "model":
-            return self.model
-        if kind == "known":
-            return self._kept[rest[0]]
-        if kind == "tensor":
-            import torch
-            import torch.distributed as dist
-
-            tensor = torch.empty(rest[0], dtype=rest[1], device=self.model.device)
-            dist.broadcast(tensor, 0)
-            return tensor
-        number, what = rest
-        thing = what(self.model) if kind == "made" else self._unpacked(what)
-        self._kept[number] = thing
-        return thing
-
-
-# What is marked
-
-
-def on_all_ranks(function: Callable[P, R]) -> Callable[P, R]:
-    """Mark a function of a model, or a method of what has one, which runs the model. Arguments by place.
-
-    Where the model is shared by several processes, all of them run it; else nothing changes.
-    """
-
-    @functools.wraps(function)
-    def run(*args: P.args, **named: P.kwargs) -> R:
-        model: Any = getattr(args[0], "model", args[0])
-        ranks: Ranks | None = getattr(model, "ranks", None)
-        if ranks is None or ranks.inside:
-            return function(*args, **named)
-        assert not named
-        return ranks.run(function, args)
-
-    return run
-
-
-@contextmanager
-def entered(
-    function: Callable[..., AbstractContextManager[Any]], model: Any, *arguments: Any
-) -> Iterator[None]:
-    """The context ``function(model, *arguments)``, a function of a module, entered by all ranks."""
-    ranks: Ranks | None = getattr(model, "ranks", None)
-    if ranks is None or ranks.inside:
-        with function(model, *arguments):
-            yield
-        return
-    _enter(model, f"{function.__module__}:{function.__qualname__}", *arguments)
-    try:
-        yield
-    finally:
-        _leave(model)
-
-
-_open: list[AbstractContextManager[Any]] = []  # that this rank is in
-
-
-@on_all_ranks
-def _enter(model: Any, name: str, *arguments: Any) -> None:
-    context = find(name)(model, *arguments)
-    context.__enter__()
-    _open.append(context)
-
-
-@on_all_ranks
-def _leave(model: Any) -> None:
-    _open.pop().__exit__(None, None, None)
-
-
-def find(name: str) -> Any:
-    """A function by ``module:qualified name``."""
-    module, _, path = name.partition(":")
-    return functools.reduce(getattr, path.split("."), import_module(module))
+def size_of(thing: Any) -> int:
+    """A tree may grow after it was sent: then it is another."""
+    return len(thing) if hasattr(thing, "__len__") else 0
