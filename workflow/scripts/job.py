@@ -63,8 +63,8 @@ def page(study):
     """The report."""
     from brodmann.report.compose import compose
 
-    words = workflow / "report"
-    composed = compose(study, inventory(), asked.figures, words, asked.titles)
+    words, data = workflow / "report", workflow.parent / "data"
+    composed = compose(study, inventory(), asked.figures, words, asked.titles, data)
     return {"page": composed, "template": words / "report.html.j2"}
 
 

@@ -22,7 +22,6 @@ from brodmann.report.structure import structure_section
 from brodmann.report.summary import banner, summary_section
 from brodmann.statistics.inventory import AVERAGE, Inventory
 from brodmann.tasks.catalogue import list_tasks
-from brodmann.tasks.domains import DATA
 
 
 def compose(
@@ -31,10 +30,11 @@ def compose(
     figures: Iterable[str],
     templates: str | Path,
     titles: Mapping[str, str],
+    data: str | Path,
     results: str | Path = "results",
 ) -> Page:
     """The page of a finished study. ``figures``: names (without ending) of the figures that it has;
-    ``templates``: the folder of the report's words; ``titles``: of tasks."""
+    ``templates``: the folder of the report's words; ``titles``: of tasks; ``data``: the folder of all tasks."""
     say = Prose(templates)
     sources = Sources(study, inventory, Path(results), frozenset(figures), say, titles)
     every = read_findings(study, sources.results)
@@ -46,16 +46,18 @@ def compose(
     told = {picture.path for part in parts for picture in part.figures}
     sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
-    tasks = tasks_told(study) if study.run_models else f"{_imported_tasks(every[0].tables)} tasks"
+    tasks = (
+        tasks_told(study, data) if study.run_models else f"{_imported_tasks(every[0].tables)} tasks"
+    )
     subtitle = f"{names}: {tasks}. Written by brodmann."
     words = [_defined(sources.say("glossary.terms")), _defined(sources.say("glossary.columns"))]
     title = "Functional map of language models"
     return Page(title, subtitle, sections, banner(study), *words)
 
 
-def tasks_told(study: Study) -> str:
+def tasks_told(study: Study, data: str | Path) -> str:
     """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
-    count, shipped = len(study.tasks.selected), len(list_tasks(DATA)) if DATA.is_dir() else 0
+    count, shipped = len(study.tasks.selected), len(list_tasks(data))
     if study.tasks.published is not None or count >= shipped:
         return f"{count} tasks"
     return f"{count} tasks, chosen by the config (tasks.include) from the {shipped} that there are"
