@@ -33,8 +33,11 @@ def compose(
     data: str | Path,
     results: str | Path = "results",
 ) -> Page:
-    """The page of a finished study. ``figures``: names (without ending) of the figures that it has;
-    ``templates``: the folder of the report's words; ``titles``: of tasks; ``data``: the folder of all tasks."""
+    """The page of a finished study.
+
+    ``figures``: names (without ending) of the figures that it has; ``templates``: the folder of the report's
+    words; ``titles``: of tasks; ``data``: the folder of all tasks.
+    """
     say = Prose(templates)
     sources = Sources(study, inventory, Path(results), frozenset(figures), say, titles)
     every = read_findings(study, sources.results)
