@@ -23,7 +23,7 @@ def test_a_registration_makes_the_report_anew_and_nothing_else(study):
     study.snakemake()
     assert study.ledger() == before and not study.planned()
     text = (study.path / "results/report.html").read_text(encoding="utf-8")
-    assert "results existed when it was written (first record: " in text
+    assert "when results existed already (first record: " in text
     # Settings and items as the run recorded them, not as the config says.
     assert "The run matches the registration" in text
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ def read_stimulus_set(folder: str | Path) -> tuple[Stimuli, Recordings | None]:
     listed = _one(place, ("stimulus_set.csv", "stimulus_*.csv"), "of stimuli")
     found = _one(place, ("assembly.csv", "assembly.nc", "assy_*.csv", "assy_*.nc"), "of recordings")
     assembly = None if found is None else _assembly(found)
+    said: Mapping[str, list[str]]
     if listed is not None:
         source, said = listed, _columns(listed)
     elif assembly is not None and any(name in assembly.said for name in _TEXTS):
@@ -67,15 +68,20 @@ def read_stimulus_set(folder: str | Path) -> tuple[Stimuli, Recordings | None]:
         )
     texts, groups = _texts(source, said)
     if assembly is None:
-        return stimuli_of(source, list(texts.values()), groups and list(groups.values())), None
+        return stimuli_of(source, list(texts.values()), _of(groups, texts)), None
     shown = assembly.said[_ID]
     if unknown := sorted(set(shown) - set(texts)):
         what = f"{_ID} '{unknown[0]}' is not one of the stimuli in {source.name}"
         raise UserError.at(str(assembly.path), what)
     known = set(shown)
     kept = [one for one in texts if one in known]
-    own = groups and [groups[one] for one in kept]
-    return stimuli_of(source, [texts[one] for one in kept], own), _recordings(assembly, kept)
+    stimuli = stimuli_of(source, [texts[one] for one in kept], _of(groups, kept))
+    return stimuli, _recordings(assembly, kept)
+
+
+def _of(groups: Mapping[str, str] | None, stimuli: Iterable[str]) -> list[str] | None:
+    """The groups of some stimuli, if there are any."""
+    return None if groups is None else [groups[one] for one in stimuli]
 
 
 def _one(folder: Path, names: Sequence[str], what: str) -> Path | None:

@@ -128,7 +128,7 @@ class Registration:
         noted = self.values["results"]
         if noted["existed"]:
             since = f" (first record: {noted['first_record']})" if noted["first_record"] else ""
-            return f"results existed when it was written{since}"
+            return f"when results existed already{since}"
         if first is None:
             return "no record says when the study was first run"
         # Both in UTC, to the second.

@@ -204,7 +204,7 @@ def test_the_report_says_when_it_was_registered(place, reported):
 def test_a_registration_after_results_says_so_in_the_report(place, reported):
     ledger.enter(place / "results/one/.store", stage="baseline")
     assert prereg(place) == 0
-    assert "results existed when it was written (first record: " in registered(reported())[0][0]
+    assert "when results existed already (first record: " in registered(reported())[0][0]
 
 
 def test_only_the_report_reads_it(root, place, monkeypatch):

@@ -1,5 +1,6 @@
 """Folders in the form of a Brain-Score stimulus set, as CSV and as NetCDF that xarray has written."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,17 @@ def test_a_cut_netcdf_file_is_named(tmp_path):
         (tmp_path / "assembly.nc").write_bytes(whole[:length])
         with pytest.raises(UserError, match=r"assembly\.nc"):
             read_stimulus_set(tmp_path)
+
+
+def test_damaged_bytes_of_netcdf_are_read_or_named(tmp_path):
+    whole = OF_XARRAY.read_bytes()
+    for place in range(0, len(whole), 17):
+        for value in (0, 255):
+            damaged = bytearray(whole)
+            damaged[place] = value
+            (tmp_path / "assembly.nc").write_bytes(damaged)
+            with contextlib.suppress(UserError):
+                read_stimulus_set(tmp_path)
 
 
 def test_several_assemblies_are_not_guessed_between(tmp_path):
