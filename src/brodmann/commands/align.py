@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +21,13 @@ from brodmann.commands.common import (
 from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import write_text
-from brodmann.localizers.alignment import Prediction, folds, predict, resampled
-from brodmann.localizers.ceilings import (
-    SPLIT_HALF,
-    SUBJECTS,
-    between_subjects,
-    other_subjects,
-    split_half,
-)
+from brodmann.localizers.aligned import Aligned, Condition, Lesion
+from brodmann.localizers.alignment import folds
+from brodmann.localizers.ceilings import SPLIT_HALF, SUBJECTS, Ceilings
 from brodmann.localizers.recordings import Recordings, Stimuli, read_repeated, read_stimuli
 from brodmann.localizers.stimulus_set import read_stimulus_set
 from brodmann.sites import UNIT_SITES
-from brodmann.store.tables import write_table
 
-COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
-# What is added where there are lesions, and where there are noise ceilings.
-LESIONED = ("lesion", "lesion_seed", "n_lesioned")
-CEILED = ("ceiling", "normalised", "ceiling_by")
-# The same of the summary: over voxels.
-SUMMARY = ("condition", "seed", "n_units", "n", "folds", "n_voxels", "r", "low", "high")
-CEILED_SUMMARY = ("n_ceilings", "normalised")
-LOST = ("lost", "lost_low", "lost_high")
 AUTO, NO_CEILING = "auto", "none"
 CEILINGS = (AUTO, SPLIT_HALF, SUBJECTS, NO_CEILING)
 
@@ -78,38 +59,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Lesion:
-    """Units that are silenced while the model reads: of ``--lesion``, random ones, or none (intact)."""
-
-    name: str = ""  # nothing where there are no lesions at all
-    seed: Any = ""
-    units: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def label(self) -> str:
-        """In lines and in names of files."""
-        return self.name if self.seed == "" else f"{self.name}-seed{self.seed}"
-
-    @property
-    def cells(self) -> dict[str, Any]:
-        """Its columns, if there are lesions."""
-        values = (self.name, self.seed, len(self.units))
-        return dict(zip(LESIONED, values, strict=True)) if self.name else {}
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """The highest r that can be expected of each voxel, NaN where that is unknown; and how it was found."""
-
-    values: np.ndarray
-    by: str
-
-
-# Condition, seed of the draw, flat units.
-Condition = tuple[str, Any, np.ndarray]
-
-
 def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]:
     """Write activations.*.csv and, with recordings, alignment*.csv; yields a line for each result.
 
@@ -138,12 +87,24 @@ def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]
     conditions = _conditions(model, units, lesions if same else [], origin.site, options)
     if recordings is not None and recordings.left_out:
         yield f"{recordings.left_out} voxels lack some recordings, and are left out"
-    table = _Table(options, stimuli, recordings, by)
+    table = _table(stimuli, recordings, by, options)
     for lesion in lesions:
         site = origins["lesion"].site if lesion.name else origin.site
         activations = _activations(study, model, origin.site, stimuli, options, lesion, site)
         yield from table.add(lesion, conditions, activations, width)
     yield from table.write()
+
+
+def _table(
+    stimuli: Stimuli, recordings: Recordings | None, by: str, options: argparse.Namespace
+) -> Aligned:
+    """The empty tables; folds and ceilings are the same for all that comes into them."""
+    out, seed = Path(options.out), options.seeds[0]
+    if recordings is None:
+        return Aligned(out, stimuli)
+    fold = folds(stimuli.groups, options.folds, seed)
+    ceilings = Ceilings.of(recordings, by, fold, seed) if by != NO_CEILING else None
+    return Aligned(out, stimuli, recordings, fold, ceilings, seed)
 
 
 def _given(options: argparse.Namespace) -> tuple[Stimuli, Recordings | None]:
@@ -217,11 +178,11 @@ def _conditions(
     if not len(kept):
         what = "all its units are silenced by a lesion, so that none is left to predict with"
         raise UserError.at(options.mask, what, "give --mask other units than --lesion")
-    conditions: list[Condition] = [("localized", "", kept)]
+    conditions = [Condition("localized", "", kept)]
     for seed in dict.fromkeys(options.seeds):
         drawn = others([*own, *sorted(silenced)], model.n_layers * width, seed)[: len(kept)]
         if len(drawn):
-            conditions.append(("random", seed, np.sort(drawn)))
+            conditions.append(Condition("random", seed, np.sort(drawn)))
     return conditions
 
 
@@ -246,171 +207,3 @@ def _activations(
         for numbers, some in source.pooled(rows, options.pooling):
             values[numbers] = some
     return values.reshape(len(rows), -1)
-
-
-class _Table:
-    """Gathers the rows of alignment.csv and of its summary, and writes activations as they come."""
-
-    def __init__(
-        self,
-        options: argparse.Namespace,
-        stimuli: Stimuli,
-        recordings: Recordings | None,
-        by: str = NO_CEILING,
-    ) -> None:
-        self.options, self.stimuli, self.recordings = options, stimuli, recordings
-        self.rows: list[dict[str, Any]] = []
-        self.means: list[Mean] = []
-        self.ceilings: Ceilings | None = None
-        if recordings is not None:
-            self.fold = folds(stimuli.groups, options.folds, options.seeds[0])
-            if by != NO_CEILING:
-                self.ceilings = Ceilings(self._ceilings(recordings, by), by)
-
-    def _ceilings(self, recordings: Recordings, by: str) -> np.ndarray:
-        if by == SPLIT_HALF:
-            assert recordings.repeats is not None
-            return split_half(recordings.repeats, self.fold, seed=self.options.seeds[0])
-        if recordings.repeats is not None and not recordings.subjects:
-            return between_subjects(recordings.repeats, self.fold)
-        return other_subjects(recordings.values, recordings.subjects, self.fold)
-
-    def add(
-        self, lesion: Lesion, conditions: Sequence[Condition], activations: np.ndarray, width: int
-    ) -> Iterator[str]:
-        """Each condition's activations under a lesion, and what they predict; a line for each."""
-        for condition, seed, units in conditions:
-            label = condition if seed == "" else f"{condition}-seed{seed}"
-            label = f"{lesion.label}.{label}" if lesion.name else label
-            self._write_activations(label, activations[:, units], units, width)
-            if self.recordings is None:
-                yield f"{label}: {len(units)} units, {len(self.stimuli.texts)} stimuli"
-                continue
-            found = predict(activations[:, units], self.recordings.values, self.fold)
-            cells = {**lesion.cells, "condition": condition, "seed": seed, "n_units": len(units)}
-            mean = self._take(cells, found, self.recordings.names)
-            yield f"{label}: {len(units)} units, {mean.said}"
-
-    def _take(self, cells: dict[str, Any], found: Prediction, voxels: Sequence[str]) -> Mean:
-        """Note a row per voxel; gives their mean."""
-        common = {**cells, "n": len(self.stimuli.texts), "folds": self.options.folds}
-        rows: list[dict[str, Any]] = [
-            {**common, "voxel": voxel, "r": float(r), "penalty": float(penalty)}
-            for voxel, r, penalty in zip(voxels, found.r, found.penalty, strict=True)
-        ]
-        ceiled: tuple[int, float] | None = None
-        if self.ceilings is not None:
-            normalised = found.r / self.ceilings.values
-            for row, ceiling, own in zip(rows, self.ceilings.values, normalised, strict=True):
-                row |= dict(
-                    zip(CEILED, (float(ceiling), float(own), self.ceilings.by), strict=True)
-                )
-            kept = normalised[np.isfinite(normalised)]
-            ceiled = len(kept), float(np.median(kept)) if len(kept) else math.nan
-        self.rows += rows
-        seed = self.options.seeds[0]
-        draws = resampled(found, self.fold, self.stimuli.groups, seed=seed)
-        known = found.r[np.isfinite(found.r)]
-        r = float(known.mean()) if len(known) else math.nan
-        first = next((one for one in self.means if one.pairs_with(cells)), None)
-        self.means.append(Mean(common, len(known), r, draws, ceiled, first))
-        return self.means[-1]
-
-    def _write_activations(
-        self, label: str, values: np.ndarray, units: np.ndarray, width: int
-    ) -> None:
-        table = io.StringIO()
-        lines = csv.writer(table, lineterminator="\n")
-        lines.writerow(
-            ["stimulus", *(f"{unit // width}.{unit % width}" for unit in units.tolist())]
-        )
-        for number, row in enumerate(values):
-            lines.writerow([number, *(f"{value:.9g}" for value in row)])
-        write_text(Path(self.options.out) / f"activations.{label}.csv", table.getvalue())
-
-    def write(self) -> Iterator[str]:
-        """alignment.csv and its summary, if there are recordings; with lesions, a line that sets them side
-        by side."""
-        if not self.rows:
-            return
-        out, lesioned = Path(self.options.out), "lesion" in self.rows[0]
-        kept, ceiled = LESIONED if lesioned else (), CEILED if self.ceilings is not None else ()
-        write_table(out / "alignment.csv", self.rows, (*kept, *COLUMNS, *ceiled))
-        columns = [*kept, *SUMMARY, *(CEILED_SUMMARY if ceiled else ()), *(LOST if kept else ())]
-        write_table(out / "alignment_summary.csv", [one.row for one in self.means], columns)
-        if lesioned:
-            yield _compared([one for one in self.means if one.cells["condition"] == "localized"])
-
-
-@dataclass(frozen=True, eq=False)
-class Mean:
-    """The mean of r over voxels, with those of resampled stimuli; and what the same units have intact."""
-
-    cells: dict[str, Any]
-    n_voxels: int
-    r: float
-    draws: np.ndarray
-    ceiled: tuple[int, float] | None  # voxels that have a ceiling, and the median share of it
-    intact: Mean | None = None
-
-    def pairs_with(self, cells: Mapping[str, Any]) -> bool:
-        """Whether it is of the intact model, and of the units of these cells."""
-        same = all(self.cells[name] == cells[name] for name in ("condition", "seed"))
-        return self.cells.get("lesion") == "intact" and same
-
-    @property
-    def lost(self) -> tuple[float, float, float]:
-        """By how much it lies below the intact model's, with its interval."""
-        if self.intact is None:
-            return math.nan, math.nan, math.nan
-        return (self.intact.r - self.r, *interval(self.intact.draws - self.draws))
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """In the summary."""
-        low, high = interval(self.draws)
-        found = {**self.cells, "n_voxels": self.n_voxels, "r": self.r, "low": low, "high": high}
-        if self.ceiled is not None:
-            found |= dict(zip(CEILED_SUMMARY, self.ceiled, strict=True))
-        return {**found, **dict(zip(LOST, self.lost, strict=True))}
-
-    @property
-    def said(self) -> str:
-        """On the terminal."""
-        if not self.n_voxels:
-            return "r is not defined over 0 voxels"
-        said = (
-            f"mean r = {self.r:.3f} {_between(*interval(self.draws))} over {self.n_voxels} voxels"
-        )
-        if self.ceiled is None:
-            return said
-        number, share = self.ceiled
-        return f"{said}; {share:.3f} of the ceiling (median of {number} voxels)"
-
-
-def interval(draws: np.ndarray) -> tuple[float, float]:
-    """95 %; NaN where nothing is known."""
-    known = draws[np.isfinite(draws)]
-    if not len(known):
-        return math.nan, math.nan
-    low, high = np.quantile(known, (0.025, 0.975)).tolist()
-    return low, high
-
-
-def _between(low: float, high: float) -> str:
-    return f"[{low:.3f}, {high:.3f}]"
-
-
-def _compared(localized: Sequence[Mean]) -> str:
-    """What the lesion costs, beside random ones; with how often chance alone would put it beyond them."""
-    own, *random = localized[1:]
-    lost, low, high = own.lost
-    drops = [one.lost[0] for one in random]
-    number, beyond = len(drops), sum(lost > drop for drop in drops)
-    said = (
-        f"The lesion of {own.cells['n_lesioned']} units costs {lost:.3f} of r {_between(low, high)}"
-    )
-    between = f"{min(drops):.3f} to {max(drops):.3f}" if number > 1 else f"{drops[0]:.3f}"
-    said += f"; {number} random lesions of the same layers cost {between}"
-    chance = f" (as 1 in {number + 1} would by chance)" if beyond == number else ""
-    return f"{said}: more than {beyond} of {number} draws{chance}"

@@ -22,16 +22,36 @@ between folds alone (stories, runs) counts for neither.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from brodmann.localizers.alignment import mean_known, pearson, predict
+from brodmann.localizers.recordings import Recordings
 
 SPLIT_HALF, SUBJECTS = "split-half", "subjects"
 # Of more ways to split, so many are drawn.
 SPLITS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Ceilings:
+    """The highest r that can be expected of each voxel, NaN where that is unknown; and how it was found."""
+
+    values: np.ndarray  # float64 [voxels]
+    by: str
+
+    @classmethod
+    def of(cls, recordings: Recordings, by: str, fold: np.ndarray, seed: int) -> Ceilings:
+        """Of repeated measurements, or of subjects (``by``); ``fold``: of every stimulus."""
+        repeats = recordings.repeats
+        if by == SPLIT_HALF and repeats is not None:
+            return cls(split_half(repeats, fold, seed=seed), by)
+        if repeats is not None and not recordings.subjects:
+            return cls(between_subjects(repeats, fold), by)
+        return cls(other_subjects(recordings.values, recordings.subjects, fold), by)
 
 
 def split_half(repeats: np.ndarray, fold: np.ndarray, *, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from rounding import assert_same
 from tiny_models import LAYERS, NEURONS, tiny_model, tiny_tokenizer
 
 from brodmann.cli import main
-from brodmann.commands.align import CEILED, COLUMNS, LESIONED
+from brodmann.localizers.aligned import CEILED, COLUMNS, LESIONED
 
 TEXTS = [f"{a} {b} {c}" for a in ("the", "a", "no") for b in ("cat", "dog", "sun") for c in "xyz"]
 FEATURES = [(2, unit) for unit in (1, 5, 9, 20)] + [(1, 30)]

@@ -1,13 +1,12 @@
 """Ridge prediction of recordings: against a plain loop and planted responses; readers; files."""
 
 import csv
-from argparse import Namespace
 
 import numpy as np
 import pytest
 
-from brodmann.commands.align import COLUMNS, Lesion, _Table
 from brodmann.errors import UserError
+from brodmann.localizers.aligned import COLUMNS, Aligned, Condition, Lesion
 from brodmann.localizers.alignment import PENALTIES, drawn_stimuli, folds, predict, resampled
 from brodmann.localizers.recordings import read_recordings, read_stimuli
 
@@ -148,11 +147,13 @@ def test_files_hold_activations_and_predictions(tmp_path):
     values = rng.normal(size=(30, 12))  # three layers of four units
     lines = [f"{n},{values[n, 5]},{values[n, 7]}" for n in range(30)]
     (tmp_path / "v.csv").write_text("\n".join(["stimulus,a,b", *lines]) + "\n")
-    request = Namespace(out=str(tmp_path / "out"), folds=5, seeds=[1], ceiling="auto")
-    conditions = [("localized", "", np.array([5, 7])), ("random", 1, np.array([0, 9]))]
+    conditions = [
+        Condition("localized", "", np.array([5, 7])),
+        Condition("random", 1, np.array([0, 9])),
+    ]
     stimuli = read_stimuli(tmp_path / "s.txt")
     recordings = read_recordings(tmp_path / "v.csv", 30)
-    table = _Table(request, stimuli, recordings)
+    table = Aligned(tmp_path / "out", stimuli, recordings, folds(stimuli.groups, 5, 1))
     printed = [*table.add(Lesion(), conditions, values, 4), *table.write()]
     assert printed[0].startswith("localized: 2 units, mean r = 1.000")
     with open(tmp_path / "out" / "activations.localized.csv", newline="") as handle:
