@@ -20,7 +20,7 @@ from typing import Any
 
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import digest, read_json, read_text, write_json
+from brodmann.files import digest, incomplete, read_json, read_text, write_json
 from brodmann.methods import METHODS
 from brodmann.pipeline.made import changes
 from brodmann.pipeline.workspace import REGISTRATION
@@ -225,19 +225,9 @@ def registered(sources: Sources) -> tuple[list[str], Group | None]:
     if not path.exists():
         return [], None
     registration = Registration.read(path)
-    record = read_json(sources.results / "provenance.json")
-    plan = plan_of(
-        sources.study,
-        sources.inventory,
-        config=record["config"],
-        items={task: one["items_sha256"] for task, one in record["tasks"].items()},
-        imported=record["imported"],
-        methods=record["methods"],
-    )
-    found = registration.against(plan)
     then = registration.values["software"]
-    now = {name: record[name] for name in ("brodmann", "git_commit", "python")}
-    now["packages"] = {name: record["packages"].get(name) for name in then["packages"]}
+    plan, now = _as_run(sources, then)
+    found = registration.against(plan)
     said = sources.say(
         "preregistration.found",
         registration.values["written"],
@@ -256,6 +246,24 @@ def registered(sources: Sources) -> tuple[list[str], Group | None]:
         caption = "What differs from the registration."
         tables.insert(0, Table(caption, ("kind", "what"), table, frozenset({0, 1})))
     return said, Group("Preregistration", tables=tables)
+
+
+def _as_run(sources: Sources, then: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the run did, and by which software (of that which was noted ``then``), as its provenance says."""
+    path = sources.results / "provenance.json"
+    record = read_json(path)
+    try:
+        did = {
+            "config": record["config"],
+            "items": {task: one["items_sha256"] for task, one in record["tasks"].items()},
+            "imported": record["imported"],
+            "methods": record["methods"],
+        }
+        now = {name: record[name] for name in ("brodmann", "git_commit", "python")}
+        now["packages"] = {name: record["packages"].get(name) for name in then["packages"]}
+    except (KeyError, TypeError, AttributeError):
+        raise incomplete(path) from None
+    return plan_of(sources.study, sources.inventory, **did), now
 
 
 def _row(one: Mapping[str, str]) -> Sequence[str]:
