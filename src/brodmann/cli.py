@@ -21,6 +21,7 @@ COMMANDS = {
     "profile": "Install a profile for snakemake --profile NAME; slurm is filled in for the site.",
     "export-lm-eval": "Write tasks for lm-evaluation-harness.",
     "plan": "Say what every stage of every model needs: memory, GPUs, time.",
+    "prereg": "Write down what the study will do and test, with a hash, before it is run.",
     "generate": "Continue a prompt: intact, lesioned, randomly lesioned.",
     "align": "Export units' activations, and predict recordings by them.",
     "prune": "Save a model without the neurons that belong to no network.",

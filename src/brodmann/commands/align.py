@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +21,15 @@ from brodmann.commands.common import (
 from brodmann.config.localizer import POOLINGS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import read_text, write_text
+from brodmann.localizers.aligned import Aligned, Condition, Lesion
+from brodmann.localizers.alignment import folds
+from brodmann.localizers.ceilings import SPLIT_HALF, SUBJECTS, Ceilings
+from brodmann.localizers.recordings import Recordings, Stimuli, read_repeated, read_stimuli
+from brodmann.localizers.stimulus_set import read_stimulus_set
 from brodmann.sites import UNIT_SITES
-from brodmann.store.masks import Origin
-from brodmann.store.tables import write_table
 
-COLUMNS = ("condition", "seed", "n_units", "voxel", "n", "folds", "r", "penalty")
+AUTO, NO_CEILING = "auto", "none"
+CEILINGS = (AUTO, SPLIT_HALF, SUBJECTS, NO_CEILING)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +37,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     study_arguments(parser, model=True)
     mask_arguments(parser)
     add = parser.add_argument
-    add("--stimuli", required=True, help=".txt, or .csv with text (and group)")
-    add("--voxels", metavar="CSV", help="recordings: a row per stimulus")
+    says = ".txt, or .csv with text (and group), or a Brain-Score stimulus set (folder)"
+    add("--stimuli", required=True, metavar="PATH", help=says)
+    says = "recordings: a row per stimulus; several files are repeated measurements"
+    add("--voxels", nargs="+", metavar="CSV", help=says)
     add("--out", required=True, metavar="DIR", help="where the tables go")
     add("--pooling", choices=POOLINGS, default="last-token")
     add("--folds", type=positive, default=5, metavar="N", help="default 5")
     add("--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44")
+    says = "noise ceiling, of repeated measurements or of subjects (default: what there is)"
+    add("--ceiling", choices=CEILINGS, default=AUTO, help=says)
+    says = "silence these units, too; random units of the same layers beside them"
+    add("--lesion", metavar="CSV", help=says)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,157 +59,151 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Stimuli:
-    """A user's texts, and which of them belong together (by default none)."""
-
-    texts: tuple[str, ...]
-    groups: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Recordings:
-    """Stimuli x voxels, in the stimuli's order."""
-
-    names: tuple[str, ...]
-    values: np.ndarray  # float64 [stimuli, voxels]
-
-
-def read_stimuli(path: str | Path) -> Stimuli:
-    """A text a line, or a CSV file with a column ``text`` and, if it likes, ``group``."""
-    content = read_text(path, "utf-8-sig")
-    if not str(path).lower().endswith(".csv"):
-        texts = [line.strip() for line in content.splitlines() if line.strip()]
-        return _stimuli(path, texts, None)
-    rows = list(csv.DictReader(io.StringIO(content)))
-    if not rows or rows[0].get("text") is None:
-        raise UserError.at(str(path), "there is no column text", "or give a .txt, one text a line")
-    for number, row in enumerate(rows, start=2):
-        if not (row["text"] or "").strip():
-            raise UserError.at(str(path), f"line {number} has no text")
-    grouped = "group" in rows[0]
-    return _stimuli(
-        path, [r["text"] for r in rows], [r["group"] for r in rows] if grouped else None
-    )
-
-
-def _stimuli(path: str | Path, texts: list[str], groups: list[str] | None) -> Stimuli:
-    if not texts:
-        raise UserError.at(str(path), "there are no texts", "one a line")
-    own = groups or [str(number) for number in range(len(texts))]
-    return Stimuli(tuple(texts), tuple(own))
-
-
-def read_recordings(path: str | Path, n_stimuli: int) -> Recordings:
-    """A CSV file with a header: a row per stimulus, a column per voxel; a column ``stimulus`` is left out."""
-    rows = list(csv.reader(io.StringIO(read_text(path, "utf-8-sig"))))
-    header = rows[0] if rows else []
-    kept = [number for number, name in enumerate(header) if name.strip() not in ("", "stimulus")]
-    if not kept:
-        raise UserError.at(str(path), "there are no voxels", "a header, then a row per stimulus")
-    if len(rows) - 1 != n_stimuli:
-        raise UserError.at(str(path), f"{len(rows) - 1} rows for {n_stimuli} stimuli")
-    values = np.empty((n_stimuli, len(kept)))
-    for line, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise UserError.at(str(path), f"line {line} has {len(row)} cells, not {len(header)}")
-        for place, number in enumerate(kept):
-            try:
-                values[line - 2, place] = float(row[number])
-            except ValueError:
-                values[line - 2, place] = np.nan
-            if not np.isfinite(values[line - 2, place]):
-                what = f"line {line}, column {header[number]}: '{row[number]}' is no number"
-                raise UserError.at(str(path), what, "leave out stimuli that were not recorded")
-    return Recordings(tuple(header[number] for number in kept), values)
-
-
 def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]:
-    """Write activations.*.csv and, with recordings, alignment.csv; yields a line for each result.
+    """Write activations.*.csv and, with recordings, alignment*.csv; yields a line for each result.
 
     ``options``: which units and stimuli, and how the prediction is tested. Folds are everybody's, drawn with
     the first seed.
     """
-    stimuli = read_stimuli(options.stimuli)
-    recordings = None
-    if options.voxels is not None:
-        recordings = read_recordings(options.voxels, len(stimuli.texts))
+    stimuli, recordings = _given(options)
     n_groups = len(set(stimuli.groups))
     if recordings is not None and n_groups < max(2, options.folds):
         what = f"{n_groups} stimuli (or groups) cannot make {options.folds} folds"
         raise UserError.at(options.stimuli, what, "at least two folds, each with one of its own")
+    by = _ceiling(options, recordings)
     units, origin = masked(options)
     if origin.site not in UNIT_SITES:
         what = "its units are attention heads, which have no activation of their own"
         raise UserError.at(options.mask, what, "a mask of neurons or of a localizer is needed")
-    activations, width = _activations(study, name, options, stimuli, units, origin)
-    chosen = np.array([layer * width + unit for layer, unit in units])
-    conditions: list[tuple[str, Any, np.ndarray]] = [("localized", "", chosen)]
+    origins = {"mask": origin}
+    if options.lesion is not None:
+        silenced, origins["lesion"] = masked(options, "lesion")
+    model = open_masked(study, name, options, **origins)
+    width = model.width(origin.site)
+    lesions = [Lesion()]
+    if options.lesion is not None:
+        lesions = _lesions(model, silenced, origins["lesion"].site, options)
+    same = len({own.site for own in origins.values()}) == 1
+    conditions = _conditions(model, units, lesions if same else [], origin.site, options)
+    if recordings is not None and recordings.left_out:
+        yield f"{recordings.left_out} voxels lack some recordings, and are left out"
+    table = _table(stimuli, recordings, by, options)
+    for lesion in lesions:
+        site = origins["lesion"].site if lesion.name else origin.site
+        activations = _activations(study, model, origin.site, stimuli, options, lesion, site)
+        yield from table.add(lesion, conditions, activations, width)
+    yield from table.write()
+
+
+def _table(
+    stimuli: Stimuli, recordings: Recordings | None, by: str, options: argparse.Namespace
+) -> Aligned:
+    """The empty tables; folds and ceilings are the same for all that comes into them."""
+    out, seed = Path(options.out), options.seeds[0]
+    if recordings is None:
+        return Aligned(out, stimuli)
+    fold = folds(stimuli.groups, options.folds, seed)
+    ceilings = Ceilings.of(recordings, by, fold, seed) if by != NO_CEILING else None
+    return Aligned(out, stimuli, recordings, fold, ceilings, seed)
+
+
+def _given(options: argparse.Namespace) -> tuple[Stimuli, Recordings | None]:
+    """Stimuli, and recordings if there are any; those of --voxels go before those of the folder."""
+    if not Path(options.stimuli).is_dir():
+        stimuli, recordings = read_stimuli(options.stimuli), None
+    else:
+        stimuli, recordings = read_stimulus_set(options.stimuli)
+    if options.voxels is not None:
+        recordings = read_repeated(options.voxels, len(stimuli.texts))
+    return stimuli, recordings
+
+
+def _ceiling(options: argparse.Namespace, recordings: Recordings | None) -> str:
+    """Which noise ceiling there will be: that which is asked for, or that which recordings allow."""
+    asked = options.ceiling
+    repeated = recordings is not None and recordings.repeats is not None
+    several = recordings is not None and len(recordings.subjects) > 0
+    if asked == AUTO:
+        if not repeated:
+            return SUBJECTS if several else NO_CEILING
+        return SUBJECTS if recordings is not None and recordings.by_subject else SPLIT_HALF
+    if asked != NO_CEILING and not (repeated or (asked == SUBJECTS and several)):
+        fix = "give --voxels a file for each measurement, or an assembly with repetition or subject"
+        raise UserError.at(f"--ceiling {asked}", "there are no repeated measurements", fix)
+    return str(asked)
+
+
+def _lesions(
+    model: Any, units: Sequence[tuple[int, int]], site: str, options: argparse.Namespace
+) -> list[Lesion]:
+    """The intact model, the lesion, and as many random units of the same layers for each seed."""
+    from brodmann.circuits.controls import layer_matched
+    from brodmann.localizers.lesion import lesion
+
+    with lesion(model, units, site=site):
+        pass  # a mask that does not fit the model is named at once
+    shape = (model.n_layers, model.units(site))
+    flat = sorted({layer * shape[1] + unit for layer, unit in units})
+    found = [Lesion("intact"), Lesion("lesion", "", tuple(divmod(n, shape[1]) for n in flat))]
     for seed in dict.fromkeys(options.seeds):
-        drawn = others(chosen.tolist(), activations.shape[1], seed)
-        conditions.append(("random", seed, np.sort(drawn)))
-    yield from _written(options, conditions, activations, width, stimuli, recordings)
+        drawn, missing = layer_matched(flat, shape, seed, model.name)
+        if missing:
+            what = f"{missing} of its units have no other unit of their layer beside them"
+            fix = "a lesion of at most half of a layer's units has random lesions of its size"
+            raise UserError.at(options.lesion, what, fix)
+        found.append(Lesion("random", seed, tuple(divmod(n, shape[1]) for n in drawn)))
+    return found
+
+
+def _conditions(
+    model: Any,
+    units: Sequence[tuple[int, int]],
+    lesions: Sequence[Lesion],
+    site: str,
+    options: argparse.Namespace,
+) -> list[Condition]:
+    """The units that predict: the mask's, and as many random ones for each seed.
+
+    ``lesions``: those of the same site. What any of them silences is constant under it, and would tell of
+    nothing but itself: it is left out of all conditions.
+    """
+    from brodmann.localizers.lesion import lesion
+
+    with lesion(model, units, site=site):
+        pass  # a mask that does not fit the model is named at once
+    width = model.width(site)
+    silenced = {layer * width + unit for own in lesions for layer, unit in own.units}
+    own = [layer * width + unit for layer, unit in units]
+    kept = np.array([unit for unit in own if unit not in silenced], dtype=np.int64)
+    if not len(kept):
+        what = "all its units are silenced by a lesion, so that none is left to predict with"
+        raise UserError.at(options.mask, what, "give --mask other units than --lesion")
+    conditions = [Condition("localized", "", kept)]
+    for seed in dict.fromkeys(options.seeds):
+        drawn = others([*own, *sorted(silenced)], model.n_layers * width, seed)[: len(kept)]
+        if len(drawn):
+            conditions.append(Condition("random", seed, np.sort(drawn)))
+    return conditions
 
 
 def _activations(
     study: Study,
-    name: str,
-    options: argparse.Namespace,
+    model: Any,
+    site: str,
     stimuli: Stimuli,
-    units: Sequence[tuple[int, int]],
-    origin: Origin,
-) -> tuple[np.ndarray, int]:
-    """Of all units, pooled over each stimulus: float64 [stimuli, layers * units], and units per layer."""
-    site, model = origin.site, open_masked(study, name, options, origin)
-
+    options: argparse.Namespace,
+    silenced: Lesion,
+    lesion_site: str,
+) -> np.ndarray:
+    """Of all units of ``site``, pooled over each stimulus: float64 [stimuli, layers * units]."""
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.activations import Activations
     from brodmann.runner.texts import encode_texts
 
-    with lesion(model, units, site=site):
-        pass  # a mask that does not fit the model is named at once
     rows = encode_texts(model.tokenizer, stimuli.texts, where=options.stimuli)
-    source = Activations(model, site=site, batch_tokens=study.execution.batch_tokens)
-    values = np.empty((len(rows), *source.shape))
-    for numbers, some in source.pooled(rows, options.pooling):
-        values[numbers] = some
-    return values.reshape(len(rows), -1), source.shape[1]
-
-
-def _written(
-    options: argparse.Namespace,
-    conditions: list[tuple[str, Any, np.ndarray]],
-    activations: np.ndarray,
-    width: int,
-    stimuli: Stimuli,
-    recordings: Recordings | None,
-) -> Iterator[str]:
-    from brodmann.localizers.alignment import folds, predict
-
-    out, rows = Path(options.out), []
-    for condition, seed, units in conditions:
-        label = condition if seed == "" else f"{condition}-seed{seed}"
-        table = io.StringIO()
-        lines = csv.writer(table, lineterminator="\n")
-        lines.writerow(
-            ["stimulus", *(f"{unit // width}.{unit % width}" for unit in units.tolist())]
-        )
-        for number, row in enumerate(activations[:, units]):
-            lines.writerow([number, *(f"{value:.9g}" for value in row)])
-        write_text(out / f"activations.{label}.csv", table.getvalue())
-        if recordings is None:
-            yield f"{label}: {len(units)} units, {len(stimuli.texts)} stimuli"
-            continue
-        fold = folds(stimuli.groups, options.folds, options.seeds[0])
-        found = predict(activations[:, units], recordings.values, fold)
-        common = {"condition": condition, "seed": seed, "n_units": len(units)}
-        common |= {"n": len(stimuli.texts), "folds": options.folds}
-        rows += [
-            {**common, "voxel": voxel, "r": float(r), "penalty": float(penalty)}
-            for voxel, r, penalty in zip(recordings.names, found.r, found.penalty, strict=True)
-        ]
-        defined = found.r[np.isfinite(found.r)]
-        shown = f"mean r = {defined.mean():.3f}" if len(defined) else "r is not defined"
-        yield f"{label}: {len(units)} units, {shown} over {len(defined)} voxels"
-    if rows:
-        write_table(out / "alignment.csv", rows, COLUMNS)
+    with lesion(model, silenced.units, site=lesion_site):
+        source = Activations(model, site=site, batch_tokens=study.execution.batch_tokens)
+        values = np.empty((len(rows), *source.shape))
+        for numbers, some in source.pooled(rows, options.pooling):
+            values[numbers] = some
+    return values.reshape(len(rows), -1)

@@ -164,11 +164,14 @@ def mask_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--any-model", action="store_true", help=says)
 
 
-def masked(options: argparse.Namespace) -> tuple[Sequence[tuple[int, int]], Origin]:
-    """The units (layer, unit) of the mask, and what they are units of; an error if it has none."""
-    found = masks.read(options.mask)
+def masked(
+    options: argparse.Namespace, option: str = "mask"
+) -> tuple[Sequence[tuple[int, int]], Origin]:
+    """The units (layer, unit) of the mask in ``option``, and what they are units of; an error without any."""
+    path = getattr(options, option)
+    found = masks.read(path)
     if found.origin is None:
-        raise UserError.at(options.mask, "the mask has no units")
+        raise UserError.at(path, "the mask has no units")
     return found.units, found.origin
 
 
@@ -186,15 +189,20 @@ def open_model(study: Study, name: str, site: str) -> tuple[Any, WeightsRecord]:
     return load(study, name, record, os.cpu_count() or 1, wanted=(site,)), record
 
 
-def open_masked(study: Study, name: str, options: argparse.Namespace, origin: Origin) -> Any:
-    """The model whose units a mask names; an error, before it is loaded, if they are another model's."""
+def open_masked(study: Study, name: str, options: argparse.Namespace, **origins: Origin) -> Any:
+    """The model whose units masks name; an error, before it is loaded, if they are another model's.
+
+    ``origins``: option that has the mask -> what its units are units of.
+    """
     record = _fetched(study, name)
-    own = Origin.of(name, record.weights_hash, origin.site)
-    if not (origin.is_of(own) or options.any_model):
-        what = f"its units are those of the model {origin.label}, not of {own.label}"
-        fix = "give --model the mask's own model, or add --any-model to take them all the same"
-        raise UserError.at(options.mask, what, fix)
-    return load(study, name, record, os.cpu_count() or 1, wanted=(origin.site,))
+    for option, origin in origins.items():
+        own = Origin.of(name, record.weights_hash, origin.site)
+        if not (origin.is_of(own) or options.any_model):
+            what = f"its units are those of the model {origin.label}, not of {own.label}"
+            fix = "give --model the mask's own model, or add --any-model to take them all the same"
+            raise UserError.at(getattr(options, option), what, fix)
+    sites = dict.fromkeys(origin.site for origin in origins.values())
+    return load(study, name, record, os.cpu_count() or 1, wanted=tuple(sites))
 
 
 def _fetched(study: Study, name: str) -> WeightsRecord:

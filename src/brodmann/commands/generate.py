@@ -44,7 +44,7 @@ def continuations(study: Study, name: str, wish: argparse.Namespace) -> Iterator
     ``wish``: the options. At temperature 0 always the likeliest token follows.
     """
     units, origin = masked(wish)
-    site, model = origin.site, open_masked(study, name, wish, origin)
+    site, model = origin.site, open_masked(study, name, wish, mask=origin)
 
     from brodmann.localizers.lesion import lesion
     from brodmann.runner.context import Reader

@@ -27,6 +27,8 @@ from brodmann.tasks.domains import FILE as DOMAIN
 from brodmann.tasks.domains import PUBLISHED, known
 
 DEFAULT_CONFIG = "config.yaml"
+# What `brodmann prereg` writes.
+REGISTRATION = "results/preregistration.json"
 # Keys of a model entry that say how it runs, not what it computes.
 _HOW_IT_RUNS = ("device_map", "max_memory", "gpus", "parallel", "attn_implementation")
 # Version of what manifests hold: where it is raised, passes run again, and find their records.
@@ -231,7 +233,8 @@ class Workspace:
         if study.localizer.networks:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)
-        return told + [f"results/{name}/networks/{one}/driving.csv" for name, one in used]
+        told += [f"results/{name}/networks/{one}/driving.csv" for name, one in used]
+        return told + ([REGISTRATION] if Path(REGISTRATION).is_file() else [])
 
     @property
     def scene(self) -> Scene:

@@ -11,6 +11,7 @@ import pandas as pd
 from brodmann.models.card import ModelCard
 from brodmann.report.page import Group, Section, Table
 from brodmann.report.pairs import minimal_pairs
+from brodmann.report.preregistration import registered
 from brodmann.report.sources import Sources
 from brodmann.store.tables import read_table
 
@@ -34,14 +35,16 @@ def overview_section(sources: Sources) -> Section:
     caption = "Tasks that a model's circuits are not found on."
     out_heads = ("model", "task", "reason")
     out = Table(caption, out_heads, left, frozenset({0, 1, 2}))
+    registration, plan = registered(sources)
     groups = [minimal_pairs(sources), Group("Tasks left out", tables=[out] if left else [])]
+    groups += [plan] if plan is not None else []
     counts = [
         (sources.called(name), int(own["included"].sum()), len(own), study.lender(name))
         for name, own in included.items()
     ]
     return Section(
         "Models and tasks",
-        [*say("overview.lead"), *say("overview.included", counts)],
+        [*say("overview.lead"), *say("overview.included", counts), *registration],
         sources.figures("overview", rule=" ".join(say("overview.inclusion", study, rules))),
         [Table("Models of the study.", heads, rows, frozenset({0, 1}), "provenance.json")],
         [group for group in groups if group],

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, isnan
 
+# Of the rules: raised where one of them changes (preregistrations say which they rest on).
+VERSION = 1
 ALPHA = 0.05
 HOLDS_ZERO = "its interval over resampled tasks includes 0"
 UNTESTED, NONE, SUGGESTIVE, SHOWN = "not tested", "no evidence", "suggestive", "shown"

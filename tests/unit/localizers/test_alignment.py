@@ -1,14 +1,14 @@
 """Ridge prediction of recordings: against a plain loop and planted responses; readers; files."""
 
 import csv
-from argparse import Namespace
 
 import numpy as np
 import pytest
 
-from brodmann.commands.align import _written, read_recordings, read_stimuli
 from brodmann.errors import UserError
-from brodmann.localizers.alignment import PENALTIES, folds, predict
+from brodmann.localizers.aligned import COLUMNS, Aligned, Condition, Lesion
+from brodmann.localizers.alignment import PENALTIES, drawn_stimuli, folds, predict, resampled
+from brodmann.localizers.recordings import read_recordings, read_stimuli
 
 
 def naive(features, voxels, fold):
@@ -75,6 +75,33 @@ def test_leakage_through_groups_is_closed():
     assert apart[0] < 0.5
 
 
+def test_resampled_groups_are_those_of_a_plain_loop():
+    """Of every draw: its stimuli written out, r of each fold by numpy, averaged."""
+    rng = np.random.default_rng(0)
+    groups = [f"story{n // 3}" for n in range(48)]
+    fold = folds(groups, 3, seed=0)
+    features = rng.normal(size=(48, 4))
+    found = predict(features, features[:, :2] + rng.normal(size=(48, 2)), fold)
+    times = drawn_stimuli(fold, groups, 5, 4)
+    naive = []
+    for draw in times.astype(int):
+        r = []
+        for one in range(3):
+            rows = np.repeat(np.arange(48), np.where(fold == one, draw, 0))
+            assert len(rows) == (fold == one).sum()
+            r += [
+                np.corrcoef(found.predicted[rows, v], found.recorded[rows, v])[0, 1]
+                for v in range(2)
+            ]
+        naive.append(np.mean(r))
+    assert resampled(found, fold, groups, seed=5, draws=4) == pytest.approx(naive)
+    # A group is drawn as a whole, and groups of one fold take each other's place.
+    assert (times.reshape(4, 16, 3).std(2) == 0).all() and times.std() > 0
+    alone = [str(n) for n in range(48)]
+    spread = resampled(found, fold, alone, seed=0)
+    assert spread.mean() == pytest.approx(found.r.mean(), abs=0.03) and spread.std() < 0.15
+
+
 def test_stimuli_are_read(tmp_path):
     (tmp_path / "a.txt").write_text("one text\n\nanother\n")
     assert read_stimuli(tmp_path / "a.txt").groups == ("0", "1")
@@ -120,11 +147,14 @@ def test_files_hold_activations_and_predictions(tmp_path):
     values = rng.normal(size=(30, 12))  # three layers of four units
     lines = [f"{n},{values[n, 5]},{values[n, 7]}" for n in range(30)]
     (tmp_path / "v.csv").write_text("\n".join(["stimulus,a,b", *lines]) + "\n")
-    request = Namespace(out=str(tmp_path / "out"), folds=5, seeds=[1])
-    conditions = [("localized", "", np.array([5, 7])), ("random", 1, np.array([0, 9]))]
+    conditions = [
+        Condition("localized", "", np.array([5, 7])),
+        Condition("random", 1, np.array([0, 9])),
+    ]
     stimuli = read_stimuli(tmp_path / "s.txt")
     recordings = read_recordings(tmp_path / "v.csv", 30)
-    printed = list(_written(request, conditions, values, 4, stimuli, recordings))
+    table = Aligned(tmp_path / "out", stimuli, recordings, folds(stimuli.groups, 5, 1))
+    printed = [*table.add(Lesion(), conditions, values, 4), *table.write()]
     assert printed[0].startswith("localized: 2 units, mean r = 1.000")
     with open(tmp_path / "out" / "activations.localized.csv", newline="") as handle:
         header, first, *_ = csv.reader(handle)
@@ -132,6 +162,7 @@ def test_files_hold_activations_and_predictions(tmp_path):
     assert [float(cell) for cell in first[1:]] == pytest.approx(values[0, [5, 7]])
     with open(tmp_path / "out" / "alignment.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
+    assert tuple(rows[0]) == COLUMNS
     assert [(r["condition"], r["seed"], r["voxel"]) for r in rows] == [
         ("localized", "", "a"),
         ("localized", "", "b"),

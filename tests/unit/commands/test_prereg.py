@@ -1,0 +1,224 @@
+"""`brodmann prereg`: written once, found if it was changed, and compared with what a run did."""
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from brodmann.cli import main
+from brodmann.commands.prereg import plan_of_workspace
+from brodmann.config.load import load_config
+from brodmann.errors import UserError
+from brodmann.files import write_json
+from brodmann.pipeline.workspace import Workspace
+from brodmann.provenance import software
+from brodmann.report.preregistration import Registration, registered
+from brodmann.report.prose import Prose
+from brodmann.report.sources import Sources
+from brodmann.store import ledger
+
+CONFIG = {
+    "models": {"one": {"source": "hf:org/one"}},
+    "tasks": {"include": ["language/npi", "physical/speed"], "items": 5, "min_items": 1},
+    "localizer": {"lesion": {"tasks": ["language/npi"]}},
+}
+
+
+def changed(**tasks):
+    return {**CONFIG, "tasks": {**CONFIG["tasks"], **tasks}}
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG))
+    (tmp_path / "there").mkdir()
+    return tmp_path / "there"
+
+
+def prereg(place, *more, config=None):
+    file = place.parent / "config.yaml"
+    if config is not None:
+        file = place.parent / "other.yaml"
+        file.write_text(json.dumps(config))
+    return main(["prereg", "--configfile", str(file), "--directory", str(place), *more])
+
+
+def written(place):
+    return json.loads((place / "results/preregistration.json").read_text())
+
+
+def test_it_holds_the_plan_and_its_hash(place, capsys):
+    assert prereg(place) == 0
+    said, found = capsys.readouterr().out, written(place)
+    body = {key: value for key, value in found.items() if key != "sha256"}
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert found["sha256"] == hashlib.sha256(plain.encode()).hexdigest()
+    assert f"SHA-256 {found['sha256']}" in said and "No results existed" in said
+    assert found["config"]["tasks"]["min_both_correct"] == 0.6  # of the defaults, too
+    test = found["tests"]["results/statistics/modularity.csv: p"]
+    assert test["sides"] == "one-sided" and "Benjamini-Hochberg" in test["correction"]
+    assert found["verdicts"]["alpha"] == 0.05 and found["methods"]["attribution"]
+    assert set(found["items"]) == set(CONFIG["tasks"]["include"])
+    assert found["summary"][1] == "No results existed when this was written."
+    assert any("modularity.csv: p" in line and "one-sided" in line for line in found["summary"])
+
+    before = (place / "results/preregistration.json").read_bytes()
+    assert prereg(place) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "is there already" in said
+    assert (place / "results/preregistration.json").read_bytes() == before
+
+
+def test_a_changed_setting_test_or_item_is_named(place, capsys):
+    assert prereg(place) == 0 and prereg(place, "--check") == 0
+    assert "the config matches;" in capsys.readouterr().out
+    assert prereg(place, "--check", config=changed(min_both_correct=0.8)) == 1
+    said = capsys.readouterr().out
+    assert "the config differs in 1;" in said
+    assert "setting: tasks.min_both_correct 0.6 -> 0.8\n" in said
+    assert prereg(place, "--check", config={**CONFIG, "localizer": {"networks": []}}) == 1
+    said = capsys.readouterr().out
+    assert "test: results/one/localizer/language/lesion.csv: p: registered, and not made" in said
+    assert prereg(place, "--check", config=changed(seed=7)) == 1
+    said = capsys.readouterr().out
+    assert "input: items of language/npi\n" in said and "tasks.seed" in said
+    # How it runs is no part of a plan.
+    assert prereg(place, "--check", config={**CONFIG, "execution": {"device": "cpu"}}) == 0
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ('"min_both_correct": 0.6', '"min_both_correct": 0.5', "does not match its SHA-256"),
+        ("No results existed", "no results existed", "does not match its SHA-256"),
+        ('"sha256"', '"sha255"', "is not what 'brodmann prereg' writes"),
+        ('"sha256"', "sha256", "is not what 'brodmann prereg' writes"),
+    ],
+)
+def test_a_file_that_was_changed_is_refused(place, capsys, was, becomes, message):
+    assert prereg(place) == 0
+    file = place / "results/preregistration.json"
+    text = file.read_text()
+    assert was in text
+    file.write_text(text.replace(was, becomes))
+    capsys.readouterr()
+    assert prereg(place, "--check") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and message in said.err
+
+
+def test_layout_is_no_change(place):
+    assert prereg(place) == 0
+    file = place / "results/preregistration.json"
+    file.write_text(json.dumps(json.loads(file.read_text()), sort_keys=True))
+    assert prereg(place, "--check") == 0
+
+
+def test_results_that_existed_are_said(place, capsys):
+    store = place / "results/one/.store"
+    ledger.enter(store, stage="check", model_loads=1)
+    assert prereg(place) == 0 and "No results existed" in capsys.readouterr().out
+    (place / "results/preregistration.json").unlink()
+    ledger.enter(store, stage="baseline", model_loads=1)
+    assert prereg(place) == 0
+    first = ledger.read(store)[1]["time"]
+    assert f"RESULTS EXISTED when this was written (since {first})." in capsys.readouterr().out
+    assert written(place)["results"] == {"existed": True, "first_record": first}
+
+
+@pytest.fixture
+def reported(root, place):
+    """The registered study as its report finds it, with a config that may have changed since."""
+
+    def sources(config=CONFIG, **record):
+        file = place.parent / "run.yaml"
+        file.write_text(json.dumps(config))
+        workspace = Workspace(load_config([file], root=root), root)
+        plan = plan_of_workspace(workspace)
+        made = {
+            **software(),
+            "methods": plan["methods"],
+            "config": plan["config"],
+            "imported": {},
+            "tasks": {task: {"items_sha256": own} for task, own in plan["items"].items()},
+        }
+        write_json(place / "results/provenance.json", {**made, **record})
+        say = Prose(root / "workflow" / "report")
+        results = place / "results"
+        return Sources(workspace.study, workspace.inventory, results, frozenset(), say)
+
+    return sources
+
+
+def test_the_report_says_whether_the_run_matches(place, reported):
+    assert registered(reported()) == ([], None)  # nothing was registered
+    assert prereg(place) == 0
+    found = written(place)
+    [said], group = registered(reported())
+    assert f"preregistered on {found['written']} (SHA-256 {found['sha256'][:12]})" in said
+    assert (
+        f"matches the registration: its settings, its items and its {len(found['tests'])}" in said
+    )
+    assert "Software" not in said and len(group.tables) == 1
+    assert len(group.tables[0].rows) == len(found["tests"])
+
+    [said], group = registered(reported(changed(min_both_correct=0.8), python="2.7"))
+    assert "differs from the registration in 1 point:" in said
+    assert "setting: tasks.min_both_correct 0.6 -> 0.8." in said and 'python "' in said
+    assert group.tables[0].rows == [("setting", "tasks.min_both_correct 0.6 -> 0.8")]
+
+    file = place / "results/preregistration.json"
+    file.write_text(file.read_text().replace('"alpha": 0.05', '"alpha": 0.5'))
+    with pytest.raises(UserError, match="does not match its SHA-256"):
+        registered(reported())
+
+
+def test_the_report_says_when_it_was_registered(place, reported):
+    assert prereg(place) == 0
+    time = written(place)["written"]
+
+    def said():
+        return registered(reported())[0][0]
+
+    assert "no record says when the study was first run" in said()
+    book = place / "results/one/.store/ledger.jsonl"
+    book.parent.mkdir(parents=True)
+    for first, order in (("9999-01-01T00:00:00Z", "before"), ("1999-01-01T00:00:00Z", "after")):
+        lines = [{"time": f"{year}-01-01T00:00:00Z", "stage": "check"} for year in (1990,)]
+        lines += [
+            {"time": time.replace("20", "99", 1), "stage": "x"},
+            {"time": first, "stage": "y"},
+        ]
+        book.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert f"{order} the first record of the study ({min(first, lines[1]['time'])})" in said()
+    # Without a ledger the files of the store say it.
+    book.unlink()
+    shard = book.parent / "baseline" / "one.shard"
+    shard.parent.mkdir()
+    shard.touch()
+    os.utime(shard, (0, 0))
+    assert "after the first record of the study (1970-01-01T00:00:00Z)" in said()
+
+
+def test_a_registration_after_results_says_so_in_the_report(place, reported):
+    ledger.enter(place / "results/one/.store", stage="baseline")
+    assert prereg(place) == 0
+    assert "when results existed already (first record: " in registered(reported())[0][0]
+
+
+def test_only_the_report_reads_it(root, place, monkeypatch):
+    """Of all rules: the DAG of a study with a registration is that of the study, with one more input."""
+    monkeypatch.chdir(place)
+    config = load_config([place.parent / "config.yaml"], root=root)
+    before = Workspace(config, root).told_files
+    Registration.new(
+        {
+            "config": {"models": {}},
+            **{name: {} for name in ("items", "imported", "tests")},
+            "verdicts": {"alpha": 0.05, "version": 1},
+            "methods": {},
+        },
+        place / "results",
+    ).write("results/preregistration.json")
+    assert Workspace(config, root).told_files == [*before, "results/preregistration.json"]

@@ -1,0 +1,82 @@
+"""Every p-value of the statistics is declared among the tests that a study makes."""
+
+import json
+
+import pytest
+
+from brodmann.config.load import load_config
+from brodmann.pipeline.workspace import Workspace
+from brodmann.statistics.planned import ONE, TWO, planned_tests
+from brodmann.statistics.registry import STATISTICS
+from brodmann.statistics.study_tables import table
+
+# Columns that repeat a p of another table, or of one model alone, and decide nothing.
+_REPEATED = {
+    *(("threshold_robustness", "p"), ("threshold_robustness", "ari_p")),
+    *(("untrained", "own_p"), ("untrained", "other_p")),
+}
+
+
+def workspace_of(root, tmp_path, **sections):
+    config = {
+        "models": {
+            "one": {"source": "hf:org/one"},
+            "control": {"source": "hf:org/one", "untrained": True, "control": True},
+        },
+        "tasks": {"include": ["language/npi", "physical/speed"], "items": 5, "min_items": 1},
+        **sections,
+    }
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps(config))
+    return Workspace(load_config([file], root=root), root)
+
+
+@pytest.fixture
+def planned(root, tmp_path):
+    workspace = workspace_of(root, tmp_path, localizer={"lesion": {"tasks": ["language/npi"]}})
+    return planned_tests(workspace.study, workspace.inventory)
+
+
+def test_no_column_of_p_is_forgotten(planned):
+    """A statistic with p that is not declared fails here: add it to ``statistics/planned.py``."""
+    there = {
+        (name, column)
+        for name in STATISTICS
+        for column in table(name).columns
+        if column == "p" or column.endswith("_p")
+    }
+    declared = {
+        (one.table.rpartition("/")[2].removesuffix(".csv"), one.column)
+        for one in planned
+        if one.table.startswith("results/statistics/")
+    }
+    assert declared == there - _REPEATED
+
+
+def test_what_is_corrected_has_a_q_in_its_table(planned):
+    for one in planned:
+        name = one.table.removeprefix("results/statistics/").removesuffix(".csv")
+        if name in STATISTICS:
+            q = "q" if one.column == "p" else one.column.replace("_p", "_q")
+            assert q in table(name).columns and "Benjamini-Hochberg" in one.correction
+    sides = {one.name: one.sides for one in planned}
+    place = "results/statistics/structure_function.csv"
+    assert (sides[f"{place}: p"], sides[f"{place}: mantel_p"]) == (TWO, ONE)
+    assert len(sides) == len(planned)
+
+
+def test_what_a_study_does_not_ask_is_not_planned(root, tmp_path):
+    def names(**sections):
+        workspace = workspace_of(root, tmp_path, **sections)
+        return {one.name for one in planned_tests(workspace.study, workspace.inventory)}
+
+    lesion = "results/one/localizer/language/lesion.csv: p_random"
+    tasks = {"tasks": ["language/npi"]}
+    assert lesion in names(localizer={"lesion": tasks})
+    assert lesion not in names(localizer={"lesion": {**tasks, "seeds": []}})
+    assert not any("localizer" in name for name in names(localizer={"networks": []}))
+    source = {"source": "hf:org/one"}
+    alone = names(models={"one": source}, localizer={"networks": []})
+    assert not any("untrained" in name for name in alone)
+    kept = names(models={"one": {**source, "ablation": False}}, localizer={"networks": []})
+    assert not any("structure_function" in name or "ablation" in name for name in kept)
