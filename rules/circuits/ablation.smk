@@ -46,6 +46,7 @@ rule ablation_pass:
             sel=ABLATED,
             task=TASKS,
         ),
+        attributions=workspace.granularity_attributions,
         shards=shards_of("ablation_pass"),
     output:
         manifest="results/{model}/.store/ablation.json",

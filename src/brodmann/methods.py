@@ -16,6 +16,7 @@ METHODS = {
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
     "structure": 4,  # modularity, clustering, consistency, untrained controls
+    "granularity_statistics": 1,  # circuits of small and large units
     "structure_function": 4,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it

@@ -73,3 +73,54 @@ NAMED = tuple(name for name, site in SITES.items() if site.named)
 # Sites of which every dimension is a unit, from the block's output inwards. A head has many dimensions.
 UNIT_SITES = tuple(name for name, site in reversed(SITES.items()) if site.width != HEADS)
 LOCALIZED = tuple(name for name in UNIT_SITES if SITES[name].localized)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Units of one component among those of a level; ``whole``: all that a layer has of them are one unit."""
+
+    component: str
+    whole: bool = False
+
+    @property
+    def site(self) -> str:
+        """Where they are silenced: a whole layer where it writes to the residual stream."""
+        own = COMPONENTS[self.component]
+        return WRITES_TO[own] if self.whole else own
+
+    def count(self, units: int) -> int:
+        """How many of a level's units a block has, if it has ``units`` of the component."""
+        return 1 if self.whole else units
+
+
+@dataclass(frozen=True)
+class Level:
+    """A granularity of circuits. A block's units are numbered part by part."""
+
+    label: str  # of its units, in prose
+    parts: tuple[Part, ...]
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Where its units are silenced."""
+        return tuple(part.site for part in self.parts)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Whose attributions its scores are made of."""
+        return tuple(part.component for part in self.parts)
+
+    @property
+    def sums(self) -> bool:
+        """Whether a unit's score is a sum over finer units."""
+        return any(part.whole for part in self.parts)
+
+
+# From the finest to the coarsest; components are levels, too.
+LEVELS = {
+    "neurons": Level("neurons", (Part("neurons"),)),
+    "heads": Level("attention heads", (Part("heads"),)),
+    "mixed": Level("heads and MLP layers", (Part("heads"), Part("neurons", whole=True))),
+    "mlp_layers": Level("MLP layers", (Part("neurons", whole=True),)),
+    "attention_layers": Level("attention layers", (Part("heads", whole=True),)),
+}

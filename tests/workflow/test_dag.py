@@ -80,7 +80,7 @@ FIGURES = {
     "written": 1,
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
-EVERYTHING |= {"units": 1, "massive": 1}  # which only the report tells
+EVERYTHING |= {"units": 1, "massive": 1, "stability": 1}  # which only the report tells
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
@@ -661,6 +661,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "methods": 1,
         "units": 7,
         "massive": 7,
+        "stability": 7,
         "write_report": 1,
     }
 

@@ -167,10 +167,14 @@ def test_one_reading_makes_the_records_of_two_passes(kept, filter):
     models = {MODEL: {"source": "path:weights", "filter": filter}}
     # An item a time: many runs are of none that is used.
     small = {"batch_tokens": 1} if filter == "both_correct" else {}
-    at_once = kept(attribution=ALONE, tasks=tasks, models=models, execution=small)
+    # Of one of the two, circuits of fewer items are asked for, too.
+    more = {"stability": {"items": [2, 3], "draws": 3}} if filter == "aligned" else {}
+    at_once = kept(attribution=ALONE | more, tasks=tasks, models=models, execution=small)
     write_many(at_once)
     at_once.baseline(attributions=True).attribution()
-    found = both(at_once)
+    made = both(at_once)
+    kinds = ["attribution" in unpack(one) for one in made["attribution"].values()]
+    assert kinds.count(False) == (kinds.count(True) if more else 0)
     [first, second] = at_once.ledger()
     assert (first["stage"], first["model_loads"]) == ("baseline", 1)
     assert (second["stage"], second["model_loads"], second["forward_passes"]) == (
@@ -178,14 +182,14 @@ def test_one_reading_makes_the_records_of_two_passes(kept, filter):
         0,
         0,
     )
-    steps = kept(attribution=ALONE, tasks=tasks, models=models)
+    steps = kept(attribution=ALONE | more, tasks=tasks, models=models)
     write_many(steps)
     steps.baseline(attributions=False)
     assert steps.records("attribution") == {}, "baselines alone are to stay cheap"
     steps.attribution()
     assert steps.ledger()[1]["model_loads"] == 1
     for stage in ("baseline", "attribution"):
-        assert_same_records(found, both(steps), stage)
+        assert_same_records(made, both(steps), stage)
     sums, letters = (Baseline.read(steps.folder / path) for path in steps.files.baselines)
     assert letters.n_aligned < letters.n_items
     if filter == "both_correct":

@@ -38,6 +38,11 @@ def each(**arguments):
     return [dict(zip(lists, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def attributed():
+    """Where the attributions of the wildcards' model are."""
+    return {"attribution_folder": f"results/{here.model}/attribution"}
+
+
 def use(study):
     """What networks do, as pages show it."""
     from brodmann.figures.network_use import save_example
@@ -87,7 +92,11 @@ MORE = {
         "mask_folder": f"results/{here.model}/masks/{here.component}",
         "folder": f"results/{here.model}/overlap/{here.component}",
     },
-    "ablation_pass": lambda _: {"mask_folder": f"results/{here.model}/masks"},
+    "ablation_pass": lambda _: {"mask_folder": f"results/{here.model}/masks", **attributed()},
+    "granularity": lambda _: attributed(),
+    "granularity_statistics": lambda _: {
+        "files": dict(zip(asked.models, given.lesions, strict=True))
+    },
     "ablation": lambda _: {"mask_folder": f"results/{here.model}/masks"},
     "ablation_matrices": lambda _: {
         "folder": f"results/{here.model}/ablation/{here.component}",

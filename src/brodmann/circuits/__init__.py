@@ -6,9 +6,11 @@ METHODS = {
     "inclusion": 3,  # what is computed from them: shares, baselines, decision
     "attribution": 1,  # attributions and their replicates
     "agreement": 1,  # comparison of the estimators
+    "stability": 1,  # circuits of resampled items against each other
     "promoted": 1,  # tokens that units promote
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
+    "granularity": 1,  # circuits of larger units, and their random controls
     "forecast": 1,  # first-order forecast of ablations
 }

@@ -1,7 +1,7 @@
 """Ablation: what a model makes of items while some of its units are silenced.
 
-A *lesion* is a set of units of one component. For every item the model runs on prompt + answer with the
-lesion's units replaced at every position, by
+A *lesion* is a set of units of one component, or level (``sites.LEVELS``). For every item the model runs on
+prompt + answer with the lesion's units replaced at every position, by
 
 - ``corrupted``: their activations at the same position of the intact run on the other prompt (the
   corrupted one) + the very answer that is being scored;
@@ -21,18 +21,19 @@ import numpy as np
 
 from brodmann.circuits.lesion_trees import Measurement
 from brodmann.circuits.lesions import DUAL, KINDS, SINGLE, Lesion
+from brodmann.circuits.level_lesions import LevelMeasurement
 from brodmann.models.load import LoadedModel
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine
 from brodmann.runner.queries import Answer, Query, Read
 from brodmann.runner.trees import Tree
-from brodmann.sites import COMPONENTS
+from brodmann.sites import COMPONENTS, LEVELS
 
 __all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Lesion"]
 
 
 class Ablator:
-    """Measures lesions of one component on one model."""
+    """Measures lesions of one component, or level, on one model."""
 
     def __init__(
         self,
@@ -61,7 +62,8 @@ class Ablator:
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind '{kind}'")
-        measurement = Measurement(self.engine, self.component, items, lesions, kind, means)
+        measures = Measurement if self.component in COMPONENTS else LevelMeasurement
+        measurement = measures(self.engine, self.component, items, lesions, kind, means)
         for rows in measurement.run():
             if on_rows is not None:
                 on_rows(rows)
@@ -70,10 +72,10 @@ class Ablator:
     def mean_activations(self, items: Sequence[EncodedItem]) -> np.ndarray:
         """float64 [layers, units]: each unit's mean over the positions of the clean prompts, items alike.
 
-        Heads: [layers, heads * head_dim].
+        Heads: [layers, heads * head_dim]. Of levels with several sites, these are side by side.
         """
-        site, layers = COMPONENTS[self.component], range(self.model.n_layers)
-        total = np.zeros((len(layers), self.model.width(site)))
+        sites, layers = LEVELS[self.component].sites, range(self.model.n_layers)
+        total = [np.zeros((len(layers), self.model.width(site))) for site in sites]
 
         def add(tree: Tree, item: EncodedItem) -> list[int]:
             return tree.add(item.clean)
@@ -82,12 +84,15 @@ class Ablator:
             weights = np.zeros(len(tree))
             for _, nodes in held:
                 weights[nodes] += 1 / len(nodes)
-            every = list(range(len(tree)))
-            read = Read(site, layers, every, rows=[0] * len(tree), weights=weights.tolist())
-            return self.engine.run(Query(tree, reads=[read]))
+            every, rows = list(range(len(tree))), [0] * len(tree)
+            reads = [
+                Read(site, layers, every, rows=rows, weights=weights.tolist()) for site in sites
+            ]
+            return self.engine.run(Query(tree, reads=reads))
 
         order = self.engine.in_order([item.clean for item in items])
         for answer in self.engine.each([items[place] for place in order], add, run):
-            for layer, value in answer.reads[0].items():
-                total[layer] += value[0].cpu().numpy()
-        return total / len(items)
+            for own, found in zip(total, answer.reads, strict=True):
+                for layer, value in found.items():
+                    own[layer] += value[0].cpu().numpy()
+        return np.concatenate(total, axis=1) / len(items)

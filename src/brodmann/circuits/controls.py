@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from brodmann.tasks.dice import Dice
 
 
@@ -46,3 +48,30 @@ def truly_random(count: int, shape: tuple[int, int], *seed: object) -> list[int]
     n_units = shape[0] * shape[1]
     places = Dice("random", *seed).permutation(n_units)
     return sorted(next(places) for _ in range(min(count, n_units)))
+
+
+def size_matched(circuit: Sequence[int], shape: tuple[int, int], *seed: object) -> list[int]:
+    """As many units as the circuit has, none of it; all others, where these are fewer.
+
+    ``seed``: (seed, model, level, target, trial).
+    """
+    others = shape[0] * shape[1] - len(circuit)
+    places, taken = Dice("size_matched", *seed).permutation(others), sorted(circuit)
+    return sorted(_beside(taken, next(places)) for _ in range(min(len(taken), others)))
+
+
+def mass_matched(circuit: Sequence[int], strength: np.ndarray, *seed: object) -> list[int]:
+    """Units outside the circuit, drawn until they hold as much strength as it does; all, if it is not enough.
+
+    ``strength`` [all units]: of the target's scores, 0 or more. Units without any are not drawn: at first
+    order a lesion then costs the same as the circuit, only spread over other units.
+    """
+    rest = strength.astype(np.float64)
+    wanted = float(rest[list(circuit)].sum())
+    rest[list(circuit)] = 0
+    others = np.flatnonzero(rest > 0)
+    order = others[list(Dice("mass_matched", *seed).permutation(len(others)))]
+    held = np.cumsum(rest[order])
+    # Up to rounding: a sum of the same numbers in another order must not take one unit more.
+    enough = int(np.searchsorted(held, wanted * (1 - 1e-9)))
+    return sorted(order[: enough + 1].tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from brodmann.circuits.estimators import compared, estimator
 from brodmann.config.study import Study
@@ -67,7 +67,7 @@ def _attributed(
     ranked = 0.0
     if not second and estimator(found).has_replicates:
         units = len(found.components) * widths.layers * widths.neurons
-        ranked = len(tuple(tasks)) * units * (2 * found.splits + found.bootstraps)
+        ranked = len(tuple(tasks)) * units * found.n_replicates
     return Effort(read + tails, heads, passes, ranked)
 
 
@@ -105,7 +105,7 @@ def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
     """Sums and replicates of all units, and a batch's contributions on their way there."""
     found = study.attribution
     components = len(found.components)
-    replicates = 2 * found.splits + found.bootstraps
+    replicates = found.n_replicates
     units = widths.layers * widths.neurons
     sums = components * units * (FLOAT64 + replicates * FLOAT32)
     return sums + 2 * batch.rows * components * units * FLOAT32
@@ -118,13 +118,29 @@ def lesions_of_target(study: Study) -> int:
     return (circuits + made.random_trials) * len(study.ablated_selections)
 
 
+def lesions_of_levels(study: Study) -> list[int]:
+    """Of each level of the granularity, for each target: circuits, and random units of two kinds."""
+    each = len(study.tasks.selected) + 2 * study.ablation.random_trials
+    found = study.granularity
+    return [each * len(getattr(found.percents, level)) for level in found.levels]
+
+
 def _ablation_effort(job: Job) -> Effort:
     study, made = job.study, job.study.ablation
+    effort = _lesion_effort(job, made.kinds, lesions_of_target(study))
+    effort = effort * len(study.attribution.components)
+    for lesions in lesions_of_levels(study):
+        effort += _lesion_effort(job, made.kinds[:1], lesions)
+    return effort
+
+
+def _lesion_effort(job: Job, kinds: Sequence[str], lesions: int) -> Effort:
+    """So many lesions of one component, or level, on every target."""
+    study, made = job.study, job.study.ablation
     used = min(job.items / (2 if study.tasks.split else 1), made.max_items or math.inf)
-    lesions = lesions_of_target(study)
     effort = NONE
     for own in map(job.of, study.tasks.selected):
-        for kind in made.kinds:
+        for kind in kinds:
             # Lesions to corrupted activations begin where the prompts differ; others, with the prompt.
             if kind == "corrupted":
                 intact, each = own.asked(both=True), used * own.changed
@@ -137,7 +153,7 @@ def _ablation_effort(job: Job) -> Effort:
             effort += job.run(each * lesions / blocks, heads * lesions / blocks, blocks)
             if kind == "mean":
                 effort += job.run(job.in_lanes(used * own.one, own.header))
-    return effort * len(study.attribution.components)
+    return effort
 
 
 def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
@@ -145,6 +161,8 @@ def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
     blocks = min(_LESIONS, widths.layers) * batch.tokens * widths.hidden * widths.dtype
     share = min(1.0, _LESIONS * max(study.ablation.percents or (), default=0.0) / 100)
     donors = int(share * widths.layers * widths.neurons * batch.tokens * widths.dtype)
+    if study.granularity.levels:  # all layers' outputs, of both sites
+        donors = max(donors, 2 * widths.layers * widths.hidden * batch.tokens * widths.dtype)
     return blocks + donors + _baseline(study, widths, batch) + widths.cache(batch.tokens)
 
 

@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,13 +54,13 @@ class _Hanging:
 class _First:
     """What lesions need of a first tree. ``rows``: of each of its items.
 
-    ``donors``: layer -> [nodes, all lesions' dimensions]. ``blocks``: layer -> [nodes, hidden].
+    ``donors``: layer (or place) -> [nodes, all lesions' dimensions]. ``blocks``: layer -> [nodes, hidden].
     """
 
     items: list[int]
     rows: list[list[_Hanging]]
     past: Past | None
-    donors: dict[int, torch.Tensor]
+    donors: dict[Any, torch.Tensor]
     blocks: dict[int, torch.Tensor]
 
 
@@ -87,8 +88,7 @@ class Measurement:
         means: np.ndarray | None = None,
     ) -> None:
         self.engine, self.model = engine, engine.model
-        self.site = COMPONENTS[component]
-        self.size = self.model.unit_size(self.site)
+        self._locate(component)
         self.kind, self.means = kind, means
         self.rows = [rows_of(item, kind) for item in items]
         self.found = np.zeros((len(lesions), len(items), len(names_of(items))))
@@ -99,14 +99,19 @@ class Measurement:
         self.order = sorted(self.lowest, key=lambda n: lesions[n].units)
         # Lesion -> layer -> the dimensions that it edits; and those that any of them does.
         self.dimensions = {n: self._dimensions(lesions[n]) for n in self.order}
-        edited: dict[int, list[np.ndarray]] = defaultdict(list)
+        edited: dict[Any, list[np.ndarray]] = defaultdict(list)
         for own in self.dimensions.values():
             for layer, dimensions in own.items():
                 edited[layer].append(dimensions)
         self.edited = {n: np.unique(np.concatenate(edited[n])) for n in sorted(edited)}
         self.kept_blocks = self._worth_keeping()
 
-    def _dimensions(self, lesion: Lesion) -> dict[int, np.ndarray]:
+    def _locate(self, component: str) -> None:
+        """Find where the units are."""
+        self.site = COMPONENTS[component]
+        self.size = self.model.unit_size(self.site)
+
+    def _dimensions(self, lesion: Lesion) -> dict[Any, np.ndarray]:
         """Layer -> the dimensions of the site that hold the lesion's units."""
         within = np.arange(self.size)
         return {
@@ -199,14 +204,10 @@ class Measurement:
         donors, donor_lines = _lines(tree, [seen.donor[row.begin :] for row, seen in pairs])
         own = [seen.own[row.begin :] for row, seen in pairs] if self.kept_blocks else []
         blocks, block_lines = _lines(tree, own)
-        units = {layer: dimensions.tolist() for layer, dimensions in self.edited.items()}
-        reads = [
-            Read(self.site, list(units) if donors else (), donors, units),
-            Read("block_output", self.kept_blocks, blocks),
-        ]
+        reads = [*self._reads(donors), Read("block_output", self.kept_blocks, blocks)]
         scores, asked = self._first_scores(held)
         past, number = None, np.full(len(tree), NONE)
-        found: list[dict[int, torch.Tensor]] = [{}, {}]
+        found: list[dict[int, torch.Tensor]] = [{} for _ in reads]
         if scores.nodes or donors or blocks or hung:
             answer = self.engine.run(Query(tree, scores=scores, reads=reads, keep=bool(hung)))
             found = answer.reads
@@ -226,7 +227,17 @@ class Measurement:
             )
 
         rows = [list(map(hanging, self.rows[item], own)) for item, own in held]
-        return _First([item for item, _ in held], rows, past, *found)
+        return _First([item for item, _ in held], rows, past, self._donors(found[:-1]), found[-1])
+
+    def _reads(self, donors: list[int]) -> list[Read]:
+        """What is asked of donors' nodes: what any lesion writes."""
+        units = {layer: dimensions.tolist() for layer, dimensions in self.edited.items()}
+        return [Read(self.site, list(units) if donors else (), donors, units)]
+
+    def _donors(self, found: Sequence[dict[int, torch.Tensor]]) -> dict[Any, torch.Tensor]:
+        """What ``_reads`` gave, by what ``edited`` goes by."""
+        [own] = found
+        return own
 
     def _first_scores(
         self, held: list[tuple[int, list[_Seen]]]

@@ -85,6 +85,12 @@ def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
     return chosen
 
 
+def strength_of(scores: np.ndarray, sign: str) -> np.ndarray:
+    """How strong each unit is by the sign, in the shape of ``scores``; 0 for those that it does not take."""
+    strength: np.ndarray = np.maximum(_STRENGTH[sign](scores), 0)
+    return strength
+
+
 def select_units(attribution: np.ndarray, selection: Selection, where: str = "attribution") -> Mask:
     """The mask of an attribution [layers, units]; ``where`` names it if it holds NaN."""
     flat = np.ascontiguousarray(attribution).reshape(-1)

@@ -47,13 +47,15 @@ def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray
     return np.array(rows, dtype=np.float32).reshape(2 * splits, len(groups))
 
 
-def bootstrap_weights(groups: Sequence[str], count: int, seed: object) -> np.ndarray:
-    """float32 [count, items]: means over as many groups as there are, drawn with replacement."""
+def bootstrap_weights(
+    groups: Sequence[str], count: int, seed: object, size: int | None = None
+) -> np.ndarray:
+    """float32 [count, items]: means over ``size`` groups, or as many as there are, drawn with replacement."""
     members = list(_members(groups).values())
     rows = []
     for number in range(count):
         dice = random.Random(f"bootstrap/{seed}/{number}")
-        drawn = Counter(int(dice.random() * len(members)) for _ in members)
+        drawn = Counter(int(dice.random() * len(members)) for _ in range(size or len(members)))
         weights = np.zeros(len(groups))
         for place, times in drawn.items():
             weights[members[place]] = times

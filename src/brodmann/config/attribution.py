@@ -8,13 +8,25 @@ from pydantic import Field
 
 from brodmann.circuits.estimators import ESTIMATORS, NAMES, estimator
 from brodmann.config.resolve import Resolver
-from brodmann.config.section import Count, DistinctSome, Section, Several, SomeText, Truth, Whole
+from brodmann.config.section import (
+    Count,
+    Distinct,
+    DistinctSome,
+    Section,
+    Several,
+    SomeText,
+    Truth,
+    Whole,
+)
 from brodmann.config.stages import ABLATION, ATTRIBUTION
 from brodmann.sites import COMPONENTS
 
 # Each estimator says itself what it is.
 _SUMMARIES = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
 _KNOWN = f"How units are scored. {_SUMMARIES}."
+
+# A circuit is called stable where two circuits of resampled items share this much of the units of either.
+STABLE = 0.8
 
 
 class Agreement(Section):
@@ -26,6 +38,15 @@ class Agreement(Section):
     """Random units that are patched beside those of the main mask."""
     items: Count = 16
     """Items per task."""
+
+
+class Stability(Section):
+    """How alike circuits of fewer items are, as a curve over their number (docs/circuits.md)."""
+
+    items: Distinct[Count] = ()
+    """Numbers of independent items; none by default. A task leaves out those that it has fewer of."""
+    draws: Count = 20
+    """Resampled lists of each number of items."""
 
 
 class AttributionSettings(Section):
@@ -51,11 +72,15 @@ class AttributionSettings(Section):
     seed: Whole = 0
     """Seed of halves, bootstraps and samples of units."""
     agreement: Agreement = Agreement()
+    stability: Stability = Stability()
 
     def resolved(self, selected: tuple[str, ...], here: Resolver) -> AttributionSettings:
         """The section with its globs resolved among the ``selected`` tasks."""
         path = ("attribution", "agreement", "tasks")
         tasks = here.matching(self.agreement.tasks, selected or None, path)
+        if self.stability.items and not estimator(self).has_replicates:
+            what = f"{self.estimator} has no circuits of resampled items"
+            here.problem(("attribution", "stability", "items"), what, "choose another estimator")
         return self.but(agreement=self.agreement.but(tasks=tasks))
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
@@ -69,6 +94,8 @@ class AttributionSettings(Section):
             found["components"] = list(self.components)
         if stage in ("attribution_pass", "agreement") and self.agreement.tasks:
             found["agreement"] = self.comparison()
+        if stage == "attribution_pass" and self.stability.items:
+            found["stability"] = {**self.curve(), "main": study.selection.main}
         return found
 
     def estimation(self) -> dict[str, Any]:
@@ -79,6 +106,21 @@ class AttributionSettings(Section):
     def comparison(self) -> dict[str, Any]:
         """What decides the comparison of estimators with true patching."""
         return {**self.agreement.model_dump(mode="json"), "steps": self.ig_steps}
+
+    def curve(self) -> dict[str, Any]:
+        """What decides the circuits of fewer items."""
+        return {"items": sorted(self.stability.items), "draws": self.stability.draws}
+
+    @property
+    def resampled(self) -> int:
+        """Circuits of resampled items that every task has."""
+        return self.bootstraps if estimator(self).has_replicates else 0
+
+    @property
+    def n_replicates(self) -> int:
+        """Circuits of other lists of a task's items, at most."""
+        curve = len(self.stability.items) * self.stability.draws
+        return 2 * self.splits + self.bootstraps + curve
 
     def replication(self) -> dict[str, Any]:
         """What decides the replicates that go with them."""

@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.execution import Execution, ExecutionKeys
+from brodmann.config.granularity import GranularitySettings
 from brodmann.config.localizer import LocalizerKeys, LocalizerSettings
 from brodmann.config.models import ModelEntry, ModelKeys, resolved_models
 from brodmann.config.networks import NetworkKeys, NetworkSettings
@@ -53,6 +54,7 @@ class Config(Section):
     attribution: AttributionSettings = AttributionSettings()
     selection: SelectionSettings = SelectionSettings()
     ablation: AblationSettings = AblationSettings()
+    granularity: GranularitySettings = GranularitySettings()
     average: AverageKeys = AverageKeys()
     statistics: StatisticsKeys = StatisticsKeys()
     figures: FigureSettings = FigureSettings()
@@ -71,6 +73,7 @@ class Config(Section):
             attribution=self.attribution.resolved(tasks.selected, here),
             selection=selection,
             ablation=self.ablation.resolved(selection, here),
+            granularity=self.granularity.resolved(self.attribution, selection, here),
             localizer=self.localizer.resolved(tasks.selected, here),
             networks=self.networks.resolved(tasks.selected, here),
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
@@ -89,6 +92,7 @@ class Study(Section):
     attribution: AttributionSettings
     selection: SelectionSettings
     ablation: AblationSettings
+    granularity: GranularitySettings
     localizer: LocalizerSettings
     networks: NetworkSettings
     statistics: StatisticsSettings
@@ -142,6 +146,11 @@ class Study(Section):
         if self.ablation.forecast_only:
             return ()
         return tuple(name for name in self.run_models if self.models[name].ablation)
+
+    @property
+    def granular_models(self) -> tuple[str, ...]:
+        """Models whose circuits of larger units are ablated, too."""
+        return self.measured_models if self.granularity.levels else ()
 
     @property
     def network_models(self) -> tuple[str, ...]:

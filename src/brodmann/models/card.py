@@ -10,7 +10,7 @@ from brodmann.errors import UserError
 from brodmann.files import read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import SITES
+from brodmann.sites import LEVELS, SITES
 from brodmann.store.masks import Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
@@ -61,8 +61,9 @@ class ModelCard:
         return read_record(path, cls, optional=("logits", "packs"))
 
     def units(self, component: str) -> int:
-        """How many units of a circuit's component a block has."""
-        return {"neurons": self.neurons_per_layer, "heads": self.heads_per_layer}[component]
+        """How many units of a circuit's component, or of a level, a block has."""
+        own = {"neurons": self.neurons_per_layer, "heads": self.heads_per_layer}
+        return sum(part.count(own[part.component]) for part in LEVELS[component].parts)
 
     def width(self, site: str) -> int:
         """The width of a site's activations."""

@@ -9,7 +9,7 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_json
 from brodmann.models.wanted import Need
-from brodmann.sites import COMPONENTS, LOCALIZED, NAMED
+from brodmann.sites import COMPONENTS, LEVELS, LOCALIZED, NAMED
 
 
 def needs(study: Study, model: str) -> tuple[Need, ...]:
@@ -23,6 +23,11 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
         )
         for component in components
     ]
+    if model in study.measured_models:
+        levels = (LEVELS[level] for level in study.granularity.levels)
+        more = dict.fromkeys(site for level in levels for site in level.sites)
+        known = {need.site for need in found}
+        found += [Need(site, "granularity.levels", {}) for site in more if site not in known]
     if study.localizer.networks:
         found.append(_needed(study.localizer.site, "localizer.site", LOCALIZED))
     if model in study.network_models:

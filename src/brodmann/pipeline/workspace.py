@@ -20,6 +20,7 @@ from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.pipeline.stages import PASSES, STAGES
+from brodmann.sites import LEVELS
 from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
 from brodmann.tasks import catalogue, published
@@ -136,6 +137,32 @@ class Workspace:
         return [os.path.relpath(found.use.editing.corpus), os.path.relpath(example)]
 
     @property
+    def stability_curves(self) -> dict[str, str]:
+        """The file of how alike circuits of fewer items are, with wildcards; none where nobody asks."""
+        if not self.study.attribution.stability.items:
+            return {}
+        main = self.study.selection.main_name
+        return {"curves": f"results/{{model}}/overlap/{{component}}/{main}.stability.curve.csv"}
+
+    @property
+    def stability_files(self) -> list[str]:
+        """How alike resampled circuits are; nothing of a study without them."""
+        study = self.study
+        if study.attribution.resampled < 2:
+            return []
+        main = study.selection.main_name
+        pairs = product(study.run_models, study.attribution.components)
+        return [f"results/{m}/overlap/{c}/{main}.stability.csv" for m, c in pairs]
+
+    def granularity_attributions(self, wildcards: Any) -> list[str]:
+        """What circuits of larger units are made of; nothing where there are none."""
+        study, folder = self.study, f"results/{wildcards.model}/attribution"
+        levels = (LEVELS[level] for level in study.granularity.levels)
+        components = dict.fromkeys(one for level in levels for one in level.components)
+        pairs = product(components, study.tasks.selected)
+        return [f"{folder}/{one}/{task}.safetensors" for one, task in pairs]
+
+    @property
     def stimulus_files(self) -> list[str]:
         """The files that the localizers' texts are read from."""
         folder = Path(self.study.localizer.stimuli)
@@ -230,6 +257,9 @@ class Workspace:
         study, found = self.study, self.study.networks
         neurons = "neurons" in study.attribution.components
         told = [f"results/{name}/units/neurons.csv" for name in study.measured_models if neurons]
+        told += self.stability_files
+        if study.granular_models:
+            told.append("results/statistics/granularity.csv")
         if study.localizer.networks:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)

@@ -29,7 +29,7 @@ from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.pipeline.stages import MAPS
 from brodmann.provenance import package_versions
 from brodmann.report.prose import environment, joined
-from brodmann.sites import COMPONENTS, SITES
+from brodmann.sites import COMPONENTS, LEVELS, SITES
 from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.stimuli.texts import read_passages
 from brodmann.tasks.catalogue import domain_of
@@ -142,6 +142,7 @@ def methods_text(
         sites={name: site.label for name, site in SITES.items()},
         place=_place,
         keeps_signs=keeps_signs,
+        levels=LEVELS,
         bootstraps=BOOTSTRAPS,
         identified=IDENTIFIED,
         individual_restarts=INDIVIDUAL_RESTARTS,

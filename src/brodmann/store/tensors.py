@@ -40,6 +40,24 @@ def read_tensor(path: str | Path, name: str) -> np.ndarray:
         raise incomplete(path) from None
 
 
+def metadata_of(path: str | Path) -> dict[str, Any]:
+    """The metadata of a file that ``write_tensors`` wrote; texts that are no JSON as they stand."""
+    content = Path(path).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    try:
+        texts: dict[str, str] = json.loads(content[8 : 8 + size])["__metadata__"]
+    except (ValueError, KeyError):
+        raise UserError.at(str(path), "is damaged", REBUILD) from None
+
+    def value(text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+    return {name: value(text) for name, text in texts.items()}
+
+
 def facts_of(record: bytes, name: str = "facts") -> Any:
     """What was noted with a packed record: an entry of its metadata, which is a JSON text."""
     size = int.from_bytes(record[:8], "little")

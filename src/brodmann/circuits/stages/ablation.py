@@ -209,6 +209,19 @@ class AblationStage:
             }
         )
 
+    def measured(
+        self,
+        target: EffectTarget,
+        component: str,
+        kind: str,
+        units: Sequence[int],
+        records: Records,
+    ) -> dict[str, float]:
+        """What a stored lesion cost (``EffectTarget.summary``)."""
+        key = self.key(target, component, kind, units)
+        payload = records.at(key, f"a stored ablation of {target.task}")
+        return target.summary(np.array(json.loads(payload)["scores"]), self.stage.card.dtype)
+
 
 @dataclass(frozen=True)
 class Lesions:
@@ -284,10 +297,12 @@ def run_pass(
     mask_folder: str,
     manifest: str,
     threads: int,
+    attribution_folder: str = "",
     share: Share = WHOLE,
 ) -> None:
     """Rule ``ablation_pass``: measure what the store lacks, then write the manifest."""
     from brodmann.circuits.stages import units
+    from brodmann.circuits.stages.granularity import GranularityStage
 
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     name = ablation.stage.card.name
@@ -297,7 +312,11 @@ def run_pass(
             main = ablation.circuits(mask_folder, units.NEURONS, _selections(study)[0])
             this.make(units.works(ablation.stage.card, main))
         # A list of all records would be as long as all tables, in which each light job has one line to find.
-        done = this.make(ablation.works(mask_folder), bar="ablation", unit="row", listed=False)
+        works = [
+            *ablation.works(mask_folder),
+            *GranularityStage(ablation, attribution_folder).works(),
+        ]
+        done = this.make(works, bar="ablation", unit="row", listed=False)
         this.note(
             lesions=sum(len(one.names) for one in done),
             rows=sum(one.steps(this.bench) for one in done),
@@ -349,9 +368,7 @@ def _table(
     rows: list[dict[str, object]] = []
     intact = 0.0
     for line in lines:
-        key = ablation.key(target, component, kind, line.units)
-        payload = records.at(key, f"a stored ablation of {target.task}")
-        found = target.summary(np.array(json.loads(payload)["scores"]), ablation.stage.card.dtype)
+        found = ablation.measured(target, component, kind, line.units, records)
         if line.condition == "intact":
             intact = found["accuracy"]
         rows.append(

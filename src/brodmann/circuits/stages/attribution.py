@@ -8,7 +8,7 @@ them in the light job, so that they depend on the items, not on the last digit o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import Selection, select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
+from brodmann.circuits.stability import counts_of, curve_weights
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.circuits.stages.together import Joined, fit
 from brodmann.config.selection import KEPT_PERCENT
@@ -68,6 +69,11 @@ class ItemList(Target):
     def compared(self, component: str) -> str:
         """What the manifest calls the comparison of estimators on it."""
         return f"{self.label}, {component}: estimators"
+
+
+def curve_name(label: str, component: str) -> str:
+    """What the manifest calls a list's circuits of fewer items."""
+    return f"{label}, {component}: numbers of items"
 
 
 class Stage:
@@ -115,6 +121,23 @@ class Stage:
         """Hash of everything that the attribution of one list depends on."""
         replicates = {"groups": items.groups, **self.replication} if not items.second else {}
         return digest({**self._basis(items, component), "replicates": replicates})
+
+    def keys(self, items: ItemList, component: str) -> dict[str, str]:
+        """Name -> key of what is made of a list's contributions: its attribution; circuits of fewer items."""
+        found = {items.named(component): self.key(items, component)}
+        if self.settings.stability.items and not items.second:
+            found[curve_name(items.label, component)] = digest(
+                {
+                    **self._basis(items, component),
+                    "stage": "stability",
+                    "stability": METHODS["stability"],
+                    "groups": items.groups,
+                    "seed": self.settings.seed,
+                    "main": self.study.selection.main,
+                    **self.settings.curve(),
+                }
+            )
+        return found
 
     def _basis(self, items: ItemList, component: str) -> dict[str, Any]:
         """What decides an attribution itself."""
@@ -226,8 +249,9 @@ class Attributions:
 
     def _held(self) -> int:
         """Bytes of one list's sums."""
-        wanted = self.stage.replication
-        each = 8 + 4 * (2 * wanted["splits"] + wanted["bootstraps"])
+        wanted, curve = self.stage.replication, self.stage.settings.stability
+        replicates = 2 * wanted["splits"] + wanted["bootstraps"] + len(curve.items) * curve.draws
+        each = 8 + 4 * replicates
         shapes = [self.stage.shape(component) for component in self.stage.settings.components]
         return int(each * sum(layers * units for layers, units in shapes))
 
@@ -241,11 +265,13 @@ class Attributions:
         found = session.estimate(lists, components, on_step)
         for one, items, sums in zip(works, lists, found, strict=True):
             for component in components:
-                yield one.work, {items.named(component): session.record(items, sums[component])}
+                yield one.work, session.records(items, component, sums[component], one.names)
 
     def _components(self, one: Missing[Bench]) -> tuple[str, ...]:
-        items: ItemList = one.work.about
-        return tuple(c for c in self.stage.settings.components if items.named(c) in one.names)
+        items, components = one.work.about, self.stage.settings.components
+        return tuple(
+            c for c in components if set(self.stage.keys(items, c)).intersection(one.names)
+        )
 
 
 def _works(
@@ -261,7 +287,7 @@ def _works(
             used = bench.encoded(items)
             yield {name: session.compare(items, used, compared[name], store)}
 
-    keys = {items.named(component): stage.key(items, component) for component in components}
+    keys = {name: key for own in components for name, key in stage.keys(items, own).items()}
     yield Work(
         items.label,
         keys,
@@ -298,15 +324,17 @@ class Session:
         )
 
     def _weights(self, items: ItemList) -> np.ndarray:
-        """Replicates [halves then bootstraps, items]; none of the second seed's items."""
+        """Replicates [halves, bootstraps, lists of fewer, items]; none of the second seed's items."""
         if items.second:
             return np.zeros((0, len(items.used)), dtype=np.float32)
         wanted, groups = self.stage.replication, items.groups
+        curve = self.stage.settings.curve()
         seed = f"{wanted['seed']}/{items.items.digest(items.plan.wording)}"
         return np.concatenate(
             [
                 half_weights(groups, wanted["splits"], seed),
                 bootstrap_weights(groups, wanted["bootstraps"], seed),
+                curve_weights(groups, curve["items"], curve["draws"], seed),
             ]
         )
 
@@ -346,20 +374,53 @@ class Session:
         for own, used in zip(sums, encoded, strict=True):
             yield {c: chosen.refined(attributor, c, found, used) for c, found in own.items()}
 
-    def record(self, items: ItemList, sums: Accumulator) -> bytes:
-        """What is stored of a list's sums: the mean, and the strongest units of the replicates."""
+    def records(
+        self, items: ItemList, component: str, sums: Accumulator, names: Collection[str]
+    ) -> dict[str, bytes]:
+        """Those of ``names`` that are made of a list's sums for this component."""
+        made = {
+            items.named(component): self._attribution,
+            curve_name(items.label, component): self._curve,
+        }
+        return {name: make(items, sums) for name, make in made.items() if name in names}
+
+    def _attribution(self, items: ItemList, sums: Accumulator) -> bytes:
+        """The mean, and the strongest units of the replicates."""
         import torch
 
         tensors = {"attribution": sums.mean}
         if not items.second:
             wanted = self.stage.replication
             replicates, threads = sums.replicates, torch.get_num_threads()
-            halves = len(replicates) - wanted["bootstraps"]
-            for name, own in (("halves", replicates[:halves]), ("bootstraps", replicates[halves:])):
+            halves = self._place(items, len(replicates)) - wanted["bootstraps"]
+            parts = {"halves": replicates[:halves]}
+            parts["bootstraps"] = replicates[halves : halves + wanted["bootstraps"]]
+            for name, own in parts.items():
                 kept = Strongest.of(own, wanted["kept"], threads)
                 tensors |= _strongest_tensors(name, kept)
+        return self._packed(tensors, sums)
+
+    def _curve(self, items: ItemList, sums: Accumulator) -> bytes:
+        """The circuits of lists of fewer items, of the main size, by their number."""
+        replicates, draws = sums.replicates, self.stage.settings.stability.draws
+        first = self._place(items, len(replicates))
+        tensors: dict[str, np.ndarray] = {}
+        for number, count in enumerate(self._counts(items)):
+            own = replicates[first + number * draws : first + (number + 1) * draws]
+            kept = Strongest.of(own, self.study.selection.main)
+            tensors |= _strongest_tensors(str(count), kept)
+        return self._packed(tensors, sums)
+
+    def _counts(self, items: ItemList) -> list[int]:
+        return counts_of(items.groups, self.stage.settings.stability.items)
+
+    def _place(self, items: ItemList, n_replicates: int) -> int:
+        """Where the lists of fewer items begin among the replicates."""
+        return n_replicates - len(self._counts(items)) * self.stage.settings.stability.draws
+
+    def _packed(self, tensors: Mapping[str, np.ndarray], sums: Accumulator) -> bytes:
         facts = {"n_items": sums.n_items, **self._made_with()}
-        return pack(tensors, metadata={"facts": json.dumps(facts)})
+        return pack(dict(tensors), metadata={"facts": json.dumps(facts)})
 
     def compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
         """Estimates and the truth, of the main mask's units and of random ones."""

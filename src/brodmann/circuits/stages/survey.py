@@ -118,14 +118,11 @@ class Survey:
                 sums[component].add(used, values[rows])
         if not all(one.is_finite for one in sums.values()):
             return  # the attribution pass says whose
-        keys = {component: self.stage.key(own, component) for component in sums}
-        self.store.put_many(
-            {
-                key: session.record(own, sums[component])
-                for component, key in keys.items()
-                if key not in self.store
-            }
-        )
+        for component, one in sums.items():
+            keys = self.stage.keys(own, component)
+            lacking = [name for name, key in keys.items() if key not in self.store]
+            made = session.records(own, component, one, lacking)
+            self.store.put_many({keys[name]: payload for name, payload in made.items()})
         self.made.append(own.label)
 
 

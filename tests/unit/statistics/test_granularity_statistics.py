@@ -1,0 +1,158 @@
+"""How specific lesions are, by size of the units: means and intervals against loops over drawn tasks."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from brodmann.circuits.granularity import CIRCUIT, INTACT, MASS, SIZE
+from brodmann.circuits.stages.granularity import LESIONS
+from brodmann.config.statistics import StatisticsSettings
+from brodmann.figures.granularity import draw_levels
+from brodmann.figures.style import plt
+from brodmann.report.granularity import granularity_part
+from brodmann.report.prose import Prose
+from brodmann.report.sources import Sources
+from brodmann.statistics.granularity import GROUPS, Costs, specificity
+from brodmann.statistics.resampling import BOOTSTRAPS, times_drawn
+from brodmann.statistics.stages.granularity import COLUMNS, write_granularity
+from brodmann.store.tables import read_table, write_table
+from brodmann.tasks.catalogue import domain_of
+
+TASKS = tuple(f"{domain}/t{n}" for domain in ("language", "formal", "social") for n in range(4))
+SAME = np.array([[domain_of(a) == domain_of(b) for b in TASKS] for a in TASKS])
+
+
+def costs(own, within, across, noise=0.0, seed=0):
+    dice = np.random.default_rng(seed)
+    matrix = np.where(SAME, within, across) + noise * dice.normal(size=SAME.shape)
+    np.fill_diagonal(matrix, own)
+    controls = {SIZE: 0.01 + noise * dice.normal(size=len(TASKS)), MASS: np.full(len(TASKS), 0.3)}
+    return Costs(TASKS, matrix, controls)
+
+
+def naive(one, drawn):
+    """Means over a list of drawn tasks, pair by pair; a task that is drawn twice is no pair of two tasks."""
+    pairs = [(i, j) for i in drawn for j in drawn if i != j]
+    groups = {
+        "own": [one.matrix[i, i] for i in drawn],
+        "within": [one.matrix[i, j] for i, j in pairs if SAME[i, j]],
+        "across": [one.matrix[i, j] for i, j in pairs if not SAME[i, j]],
+        **{name: [one.controls[name][i] for i in drawn] for name in (SIZE, MASS)},
+    }
+    return {name: float(np.mean(values)) if values else np.nan for name, values in groups.items()}
+
+
+def test_means_are_those_of_drawn_tasks():
+    one = costs(0.8, 0.4, 0.1, noise=0.05)
+    dice = np.random.default_rng(1)
+    lists = [dice.integers(len(TASKS), size=len(TASKS)) for _ in range(20)]
+    drawn = np.array([np.bincount(own, minlength=len(TASKS)) for own in lists], dtype=float)
+    found = one.means(drawn)
+    for number, own in enumerate(lists):
+        expected = naive(one, own.tolist())
+        for name in GROUPS:
+            assert found[name][number] == pytest.approx(expected[name], nan_ok=True)
+
+
+def test_what_is_planted_is_found():
+    drawn = times_drawn(len(TASKS), 0)
+    small = specificity(costs(0.9, 0.6, 0.2, noise=0.02), drawn)
+    large = specificity(costs(0.9, 0.5, 0.5, noise=0.02, seed=3), drawn)
+    assert small.ratio.value == pytest.approx(3, rel=0.05)
+    assert 2 < small.ratio.low < 3 < small.ratio.high < 4
+    assert large.ratio.low < 1 < large.ratio.high
+    assert small.difference.low > 0.3 and large.difference.low < 0 < large.difference.high
+    assert small.own_ratio.value == pytest.approx(4.5, rel=0.05)
+    # On the same draws: a third as specific; and nothing against itself.
+    relative = large.over(small)
+    assert relative.value == pytest.approx(1 / 3, rel=0.06) and relative.high < 0.5
+    alone = small.over(small)
+    assert (alone.value, alone.low, alone.high) == (1, 1, 1)
+
+
+def test_a_ratio_of_nothing_has_no_interval():
+    drawn = times_drawn(len(TASKS), 0)
+    none = specificity(costs(0.5, 0.2, -0.1), drawn)
+    assert np.isnan(none.ratio.value)
+    about = specificity(costs(0.5, 0.2, 0.0, noise=0.03, seed=5), drawn)
+    assert np.isnan(about.ratio.low) and np.isfinite(about.difference.low)
+
+
+def lesions(one, level, percent):
+    """As the light job writes them."""
+    shared = {"level": level, "percent": percent, "n": 8, "k": 3, "mass": 0.2, "ties": 0}
+
+    def row(target, source, condition, trial, cost):
+        own = {"target": target, "source": source, "condition": condition, "trial": trial}
+        cost = float(cost)
+        return {**shared, **own, "drop": cost / 2, "score_drop": cost, "accuracy": 1 - cost / 2}
+
+    for j, target in enumerate(TASKS):
+        yield row(target, "", INTACT, 0, 0)
+        for i, source in enumerate(TASKS):
+            yield row(target, source, CIRCUIT, 0, one.matrix[i, j])
+        for name in (SIZE, MASS):
+            for trial, more in ((1, 0.1), (2, -0.1)):
+                yield row(target, target, name, trial, one.controls[name][j] + more)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("statistics")
+    small, large = costs(0.9, 0.6, 0.2, noise=0.02), costs(0.9, 0.5, 0.5, noise=0.02, seed=3)
+    rows = [*lesions(small, "neurons", 0.1), *lesions(large, "mlp_layers", 10.0)]
+    write_table(folder / "lesions.csv", rows, LESIONS)
+    study = SimpleNamespace(
+        statistics=StatisticsSettings(permutations=200, exclude=()),
+        controls=(),
+        ablation=SimpleNamespace(kinds=("corrupted",), random_trials=2),
+    )
+    output = folder / "statistics" / "granularity.csv"
+    write_granularity(study, files={"tiny": str(folder / "lesions.csv")}, output=str(output))
+    return output
+
+
+def test_the_table(table):
+    found = read_table(table, COLUMNS).set_index(["measure", "level"])
+    assert len(found) == 4 and found["n"].tolist() == [12] * 4
+    small, large = found.loc[("score_drop", "neurons")], found.loc[("score_drop", "mlp_layers")]
+    one = costs(0.9, 0.6, 0.2, noise=0.02)
+    expected = naive(one, range(len(TASKS)))
+    for name in GROUPS:  # trials of random units are averaged
+        assert small[name] == pytest.approx(expected[name], rel=1e-6)
+        assert small[f"{name}_low"] <= small[name] <= small[f"{name}_high"]
+    assert small["p"] < 0.02 and large["p"] > 0.05
+    assert large["relative_high"] < 0.5 and small["relative"] == 1
+    half = found.loc[("accuracy_drop", "neurons")]
+    assert half["within"] == pytest.approx(small["within"] / 2)
+    assert half["ratio"] == pytest.approx(small["ratio"])
+    assert set(found["bootstraps"]) == {BOOTSTRAPS}
+
+
+def test_the_figure_and_the_report_say_it(table, root):
+    rows = read_table(table, COLUMNS)
+    rows = rows[rows["measure"] == "score_drop"].reset_index(drop=True)
+    figure = draw_levels(rows, title="tiny")
+    above, below = figure.axes
+    assert [label.get_text() for label in below.get_xticklabels()] == [
+        "neurons\n0.1 %",
+        "MLP\nlayers\n10 %",
+    ]
+    heights = [line.get_ydata()[0] for line in above.lines if line.get_marker() == "D"]
+    assert heights == pytest.approx(rows["ratio"].tolist())
+    plt.close(figure)
+    study = SimpleNamespace(
+        granular_models=("tiny",), controls=(), tasks=SimpleNamespace(split=False)
+    )
+    say = Prose(root / "workflow" / "report")
+    part = granularity_part(Sources(study, None, table.parents[1], frozenset(), say))
+    text = " ".join(part.lead)
+    small = rows.iloc[0]
+    assert f"neurons (0.1 %), ratio {small['ratio']:.2f} [{small['ratio_low']:.2f}" in text
+    assert "tiny, mean over 12 tasks" in text and "flatters a task's own circuit" in text
+    assert "Against neurons, on the same tasks, the ratio is 0.3" in text
+    [printed] = part.tables
+    assert len(printed.rows) == 2 and printed.rows[1][1] == "MLP layers"
+    study.granular_models = ()
+    assert granularity_part(Sources(study, None, table.parents[1], frozenset(), say)) is None
