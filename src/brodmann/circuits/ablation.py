@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from brodmann.circuits.lesion_trees import Measurement
-from brodmann.circuits.lesions import DUAL, KINDS, SINGLE, Lesion
+from brodmann.circuits.lesion_trees import KeptMeasurement, Measurement
+from brodmann.circuits.lesions import DUAL, KINDS, SINGLE, Kept, Lesion
 from brodmann.models.load import LoadedModel
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine
@@ -28,7 +28,7 @@ from brodmann.runner.queries import Answer, Query, Read
 from brodmann.runner.trees import Tree
 from brodmann.sites import COMPONENTS
 
-__all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Lesion"]
+__all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Kept", "Lesion"]
 
 
 class Ablator:
@@ -50,7 +50,7 @@ class Ablator:
     def scores(
         self,
         items: Sequence[EncodedItem],
-        lesions: Sequence[Lesion],
+        lesions: Sequence[Lesion] | Sequence[Kept],
         kind: str,
         means: np.ndarray | None = None,
         on_rows: Callable[[int], object] | None = None,
@@ -58,10 +58,12 @@ class Ablator:
         """float64 [lesions, items, names]: log-probabilities under each lesion (names: DUAL or SINGLE).
 
         ``means`` [layers, units] is what ``mean`` writes. A lesion without units gives the intact values.
+        Lesions are of some units, or all of them of all units but those that are ``Kept``.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind '{kind}'")
-        measurement = Measurement(self.engine, self.component, items, lesions, kind, means)
+        measures = KeptMeasurement if any(isinstance(n, Kept) for n in lesions) else Measurement
+        measurement = measures(self.engine, self.component, items, lesions, kind, means)
         for rows in measurement.run():
             if on_rows is not None:
                 on_rows(rows)
