@@ -10,5 +10,7 @@ METHODS = {
     "masks": 1,  # which units make a circuit
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
+    "faithfulness": 1,  # log-probabilities where all but a circuit is silenced, and curves and areas
+    "rivals": 1,  # circuits that are found again without those before them
     "forecast": 1,  # first-order forecast of ablations
 }

@@ -50,7 +50,7 @@ class Ablator:
     def scores(
         self,
         items: Sequence[EncodedItem],
-        lesions: Sequence[Lesion] | Sequence[Kept],
+        lesions: Sequence[Lesion | Kept],
         kind: str,
         means: np.ndarray | None = None,
         on_rows: Callable[[int], object] | None = None,

@@ -84,7 +84,7 @@ class Measurement:
         engine: Engine,
         component: str,
         items: Sequence[EncodedItem],
-        lesions: Sequence[Lesion] | Sequence[Kept],
+        lesions: Sequence[Lesion | Kept],
         kind: str,
         means: np.ndarray | None = None,
     ) -> None:

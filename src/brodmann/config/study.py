@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.execution import Execution, ExecutionKeys
+from brodmann.config.faithfulness import FaithfulnessSettings
 from brodmann.config.localizer import LocalizerKeys, LocalizerSettings
 from brodmann.config.models import ModelEntry, ModelKeys, resolved_models
 from brodmann.config.networks import NetworkKeys, NetworkSettings
@@ -53,6 +54,7 @@ class Config(Section):
     attribution: AttributionSettings = AttributionSettings()
     selection: SelectionSettings = SelectionSettings()
     ablation: AblationSettings = AblationSettings()
+    faithfulness: FaithfulnessSettings = FaithfulnessSettings()
     average: AverageKeys = AverageKeys()
     statistics: StatisticsKeys = StatisticsKeys()
     figures: FigureSettings = FigureSettings()
@@ -71,6 +73,7 @@ class Config(Section):
             attribution=self.attribution.resolved(tasks.selected, here),
             selection=selection,
             ablation=self.ablation.resolved(selection, here),
+            faithfulness=self.faithfulness.resolved(tasks.selected, selection, here),
             localizer=self.localizer.resolved(tasks.selected, here),
             networks=self.networks.resolved(tasks.selected, here),
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
@@ -89,6 +92,7 @@ class Study(Section):
     attribution: AttributionSettings
     selection: SelectionSettings
     ablation: AblationSettings
+    faithfulness: FaithfulnessSettings
     localizer: LocalizerSettings
     networks: NetworkSettings
     statistics: StatisticsSettings
@@ -140,6 +144,13 @@ class Study(Section):
     def measured_models(self) -> tuple[str, ...]:
         """Models whose circuits are ablated."""
         if self.ablation.forecast_only:
+            return ()
+        return tuple(name for name in self.run_models if self.models[name].ablation)
+
+    @property
+    def faithfulness_models(self) -> tuple[str, ...]:
+        """Models whose circuits are tested for being enough."""
+        if not self.faithfulness.tasks:
             return ()
         return tuple(name for name in self.run_models if self.models[name].ablation)
 

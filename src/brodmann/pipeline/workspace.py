@@ -228,6 +228,10 @@ class Workspace:
         study, found = self.study, self.study.networks
         neurons = "neurons" in study.attribution.components
         told = [f"results/{name}/units/neurons.csv" for name in study.measured_models if neurons]
+        if study.faithfulness.rivals.rounds:
+            stem = f"{{}}.{study.attribution.estimator}.rivals.csv"
+            tested = product(study.faithfulness_models, study.attribution.components)
+            told += [f"results/{m}/faithfulness/{stem.format(unit)}" for m, unit in tested]
         if study.localizer.networks:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)

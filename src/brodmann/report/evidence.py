@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from brodmann.report.page import Group, Section
+from brodmann.report.rivals import rivals_part
 from brodmann.report.sources import Sources
+from brodmann.report.sufficiency import sufficiency_part
 
 TITLE = "Evidence"
 
 Part = Callable[[Sources], Section | None]
 # In the order of the page.
-PARTS: Sequence[Part] = ()
+PARTS: Sequence[Part] = (sufficiency_part, rivals_part)
 
 
 def evidence_section(sources: Sources, parts: Sequence[Part] | None = None) -> Section | None:

@@ -11,7 +11,8 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Kept, Lesion
-from brodmann.circuits.stages.ablation import EffectTarget, Lesions
+from brodmann.circuits.stages.ablation import Lesions
+from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.runner.encode import common_prefix
