@@ -2,8 +2,8 @@
 
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
-needs: models, items, circuits (or of them baselines, attributions, masks, overlaps, ablations), localizers,
-networks, averages, statistics, figures, report. Without a target everything is made.
+needs: models, items, circuits (or of them baselines, attributions, masks, overlaps, ablations, sufficiency),
+localizers, networks, averages, statistics, figures, report. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -49,6 +49,7 @@ rule circuits:
         rules.masks.input,
         rules.overlaps.input,
         rules.ablations.input,
+        rules.sufficiency.input,
 
 
 # Every map has a target of its name.

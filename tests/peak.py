@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
-from brodmann.circuits.ablation import Ablator, Lesion
+from brodmann.circuits.ablation import Ablator, Kept, Lesion
 from brodmann.circuits.attribution import Attributor
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
@@ -62,6 +63,10 @@ def work(model, stage: str) -> None:
         width = model.neurons_per_layer
         lesions = [Lesion.of([layer * width + 1], width) for layer in range(model.n_layers)]
         Ablator(model).scores(items(), lesions[:4], "corrupted")
+    elif stage == "faithfulness":
+        dice = np.random.default_rng(0)
+        kept = dice.random((4, model.n_layers, model.neurons_per_layer)) < 0.5
+        Ablator(model).scores(items(), [Kept(units) for units in kept], "corrupted")
     elif stage == "localizer":
         measure(Activations(model), rows(64, 32, 0), rows(64, 32, 1), "mean")
     elif stage == "networks":

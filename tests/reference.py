@@ -62,18 +62,20 @@ def _goals(item, both=True):
     return goals
 
 
-def naive_attribution(model, item, component, both=True):
+def naive_attribution(model, item, component, both=True, hold=lambda layer, value: value):
     """One item's attribution [layers, units]: whole sequences, one answer after the other, no cache.
 
     (clean - corrupted activation at the last prompt token) times the gradient on the corrupted run.
+    ``hold(layer, units)``: how both runs are changed.
     """
     last = len(item.clean) - 1
     with torch.no_grad():
-        _, clean = _run(model, item.clean, component=component)
+        _, clean = _run(model, item.clean, hold, component)
     total = 0
     for sign, answer in _goals(item, both):
 
         def leaf(layer, value):
+            value = hold(layer, value)
             if not value.requires_grad:
                 value = value.detach().requires_grad_(True)
             return value

@@ -86,7 +86,16 @@ def everything_at_once(model: Any) -> Iterator[tuple[str, Any]]:
 
     from brodmann.runner.edits import edited
     from brodmann.runner.engine import Engine
-    from brodmann.runner.queries import FEATURES, Edit, Gradient, Query, Read, Scores, Start
+    from brodmann.runner.queries import (
+        FEATURES,
+        Edit,
+        Gradient,
+        Outside,
+        Query,
+        Read,
+        Scores,
+        Start,
+    )
     from brodmann.runner.trees import Tree
     from brodmann.sites import SITES
 
@@ -118,6 +127,9 @@ def everything_at_once(model: Any) -> Iterator[tuple[str, Any]]:
                 torch.from_numpy(dice.normal(size=(1, width))),
             )
         )
+        lines, kept = (torch.from_numpy(dice.normal(size=(2, width))) for _ in range(2))
+        places = torch.tensor([0, 1]), kept > 0, torch.tensor([1, 0])
+        edits.append(Outside(site, 0, torch.tensor(first[:2]), lines, *places))
     whole = [Read(site, layers, last) for site in sites]
     part = [Read(site, [1], first, units={1: [0, 3, model.width(site) - 1]}) for site in sites]
     sums = [

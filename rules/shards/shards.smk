@@ -43,6 +43,17 @@ use rule ablation_pass as ablation_shard with:
         "{wildcards.model}: measuring lesions, shard {wildcards.shard} of {wildcards.shards}"
 
 
+use rule faithfulness_pass as faithfulness_shard with:
+    output:
+        marker=temp("results/{model}/.store/shards/faithfulness.{shard}-of-{shards}.json"),
+    log:
+        "logs/{model}/faithfulness_pass.{shard}-of-{shards}.log",
+    benchmark:
+        "benchmarks/{model}/faithfulness_pass.{shard}-of-{shards}.tsv"
+    message:
+        "{wildcards.model}: measuring circuits alone, shard {wildcards.shard} of {wildcards.shards}"
+
+
 use rule localizer_pass as localizer_shard with:
     output:
         marker=temp("results/{model}/.store/shards/localizer.{shard}-of-{shards}.json"),

@@ -49,6 +49,12 @@ def set_up_drill(root, folder) -> Clone:
             "bootstraps": 4,
         },
         "ablation": {"percents": [5], "layer_matched_trials": 1, "random_trials": 1},
+        "faithfulness": {
+            "tasks": [TASKS[0]],
+            "fractions": [0, 50, 100],
+            "bootstraps": 5,
+            "rivals": {"rounds": 1},
+        },
         "localizer": LOCALIZER,
         "statistics": {"permutations": 20},
         "networks": write_networks(clone),

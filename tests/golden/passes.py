@@ -8,7 +8,7 @@ from typing import Any
 
 # ``digest`` hashes what this module's ``canonical_json`` writes.
 import brodmann.files as hashing
-from brodmann.circuits.stages import ablation, attribution, baseline
+from brodmann.circuits.stages import ablation, attribution, baseline, faithfulness
 from brodmann.comparison.stages import network_use as network_pass
 from brodmann.config.load import load_config
 from brodmann.files import digest
@@ -67,6 +67,7 @@ class Files:
     baselines: list[str]
     masks: str
     templates: dict[str, str]
+    attributions: str = ""  # where there are passes that read them
 
     def items_of(self, tasks: Iterable[str]) -> list[str]:
         """The items files of some tasks."""
@@ -83,7 +84,13 @@ def the_passes(study: Any, files: Files, share: Share = WHOLE) -> dict[str, Call
         "manifest": files.manifest,
     }
     circuits = {"item_files": files.items, "baseline_files": files.baselines}
+    asked = {}
+    if study.faithfulness.tasks:
+        asked["faithfulness"] = lambda: faithfulness.run_pass(
+            study, attribution_folder=files.attributions, **circuits, **common
+        )
     return {
+        **asked,
         "check": lambda: models.check_model(
             study,
             files.model,

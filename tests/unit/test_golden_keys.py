@@ -81,6 +81,11 @@ STUDIES: dict[str, dict[str, Any]] = {
             "layer_matched_trials": 1,
             "random_trials": 2,
         },
+        "faithfulness": {
+            "tasks": ["*"],
+            "fractions": [0, 25, 100],
+            "kinds": ["corrupted", "zero", "mean"],
+        },
         "localizer": {
             "networks": ["language", "theory_of_mind", "multiple_demand"],
             "percentages": [5.0, 20.0],
@@ -117,6 +122,15 @@ STUDIES: dict[str, dict[str, Any]] = {
             "max_items": 2,
             "layer_matched_trials": 1,
             "random_trials": 1,
+            "seed": 5,
+        },
+        "faithfulness": {
+            "tasks": ["language/*"],
+            "fractions": [10, 50],
+            "signs": ["absolute"],
+            "other_domains": "all",
+            "random_trials": 2,
+            "max_items": 2,
             "seed": 5,
         },
         "localizer": {
@@ -159,6 +173,12 @@ STUDIES: dict[str, dict[str, Any]] = {
         "attribution": {"estimator": "exact", "exact_units": 6, "components": ["heads"]},
         "selection": {"percents": [30.0], "main": 30.0},
         "ablation": {"layer_matched_trials": 0, "random_trials": 0},
+        "faithfulness": {
+            "tasks": ["formal/*"],
+            "fractions": [0, 30],
+            "other_domains": 0,
+            "layer_matched_trials": 0,
+        },
         "localizer": {
             "networks": ["theory_of_mind", "multiple_demand"],
             "answers": "random",
@@ -184,6 +204,10 @@ STUDIES: dict[str, dict[str, Any]] = {
         },
     },
 }
+
+
+# Sections of a study of which the config of the test has what the study says.
+CIRCUITS = ("attribution", "selection", "ablation", "faithfulness")
 
 
 @dataclass
@@ -390,6 +414,13 @@ def mask(model: str, component: str, task: str, width: int, size: int) -> str:
     return "\n".join(["layer,unit,score,model,weights,site", *rows, ""])
 
 
+def attribution(task: str, width: int) -> bytes:
+    """Scores that differ between tasks."""
+    step = 7 if task == SINGLE else 5
+    scores = (np.arange(LAYERS * width) * step % 23 / 4 - 2).reshape(LAYERS, width)
+    return save({"attribution": scores.astype(np.float32)})
+
+
 def templates(width: int) -> bytes:
     """Two networks of all layers."""
     shape = (2, LAYERS, width)
@@ -442,7 +473,7 @@ def write_study(folder: Path, settings: dict[str, Any]) -> tuple[Any, Files]:
     found = settings["networks"]
     config = {
         "tasks": {"include": [DUAL, SINGLE], **settings.get("tasks", {})},
-        **{part: settings[part] for part in ("attribution", "selection", "ablation")},
+        **{part: settings[part] for part in CIRCUITS},
         "models": {model: {"source": "path:weights", **entry}},
         "localizer": {
             **settings["localizer"],
@@ -469,6 +500,9 @@ def write_study(folder: Path, settings: dict[str, Any]) -> tuple[Any, Files]:
             for task in (DUAL, SINGLE):
                 path = results / "masks" / component / selection / f"{task}.csv"
                 write(path, mask(model, component, task, width, size))
+        for task in (DUAL, SINGLE):
+            path = results / "attribution" / component / f"{task}.safetensors"
+            write(path, attribution(task, width))
     width = NEURONS if found.get("site") == "mlp_hidden" else HIDDEN
     record = {
         "source": "path:weights",
@@ -497,6 +531,7 @@ def write_study(folder: Path, settings: dict[str, Any]) -> tuple[Any, Files]:
             for task in (DUAL, SINGLE)
         ],
         masks=str((results / "masks").relative_to(folder)),
+        attributions=str((results / "attribution").relative_to(folder)),
         templates={
             name: write(results / "networks" / name / "templates.safetensors", templates(width))
             for name in found["datasets"]
@@ -753,6 +788,7 @@ def test_networks_as_records():
 
 STAGE_OF = {
     **{name: f"{name}_pass" for name in ("baseline", "attribution", "ablation", "localizer")},
+    "faithfulness": "faithfulness_pass",
     **{"lesion": "lesion_pass", "networks": "networks_pass", "network use": "network_use_pass"},
 }
 # Stages whose files a pass reads: where they are made anew, it runs.
@@ -815,7 +851,7 @@ def test_what_changes_a_key_changes_the_settings_of_its_stage(
     usual = observed(STUDIES[name])
     effective = load_config([tmp_path / "config.yaml"], root=ROOT).config
     unseen, n_changed = [], 0
-    for section in ("attribution", "selection", "ablation", "localizer", "networks"):
+    for section in (*CIRCUITS, "localizer", "networks"):
         schema = config_schema()["properties"][section]
         for path, value, part in leaves(effective[section], schema):
             for other in others(value, part):

@@ -98,6 +98,9 @@ MORE = {
         "files": dict(zip(asked.models, given.lesions, strict=True))
     },
     "ablation": lambda _: {"mask_folder": f"results/{here.model}/masks"},
+    "faithfulness_pass": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
+    "faithfulness": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
+    "rivals": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
     "ablation_matrices": lambda _: {
         "folder": f"results/{here.model}/ablation/{here.component}",
         "outputs": {Path(file).stem: file for file in made},

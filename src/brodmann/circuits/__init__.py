@@ -12,5 +12,7 @@ METHODS = {
     "overlap": 1,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
     "granularity": 1,  # circuits of larger units, and their random controls
+    "faithfulness": 1,  # log-probabilities where all but a circuit is silenced, and curves and areas
+    "rivals": 1,  # circuits that are found again without those before them
     "forecast": 1,  # first-order forecast of ablations
 }

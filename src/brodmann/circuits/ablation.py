@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from brodmann.circuits.lesion_trees import Measurement
-from brodmann.circuits.lesions import DUAL, KINDS, SINGLE, Lesion
+from brodmann.circuits.lesion_trees import KeptMeasurement, Measurement
+from brodmann.circuits.lesions import DUAL, KINDS, SINGLE, Kept, Lesion
 from brodmann.circuits.level_lesions import LevelMeasurement
 from brodmann.models.load import LoadedModel
 from brodmann.runner.encode import EncodedItem
@@ -29,7 +29,7 @@ from brodmann.runner.queries import Answer, Query, Read
 from brodmann.runner.trees import Tree
 from brodmann.sites import COMPONENTS, LEVELS
 
-__all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Lesion"]
+__all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Kept", "Lesion"]
 
 
 class Ablator:
@@ -51,7 +51,7 @@ class Ablator:
     def scores(
         self,
         items: Sequence[EncodedItem],
-        lesions: Sequence[Lesion],
+        lesions: Sequence[Lesion | Kept],
         kind: str,
         means: np.ndarray | None = None,
         on_rows: Callable[[int], object] | None = None,
@@ -59,10 +59,13 @@ class Ablator:
         """float64 [lesions, items, names]: log-probabilities under each lesion (names: DUAL or SINGLE).
 
         ``means`` [layers, units] is what ``mean`` writes. A lesion without units gives the intact values.
+        Lesions are of some units, or all of them of all units but those that are ``Kept``.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind '{kind}'")
         measures = Measurement if self.component in COMPONENTS else LevelMeasurement
+        if any(isinstance(one, Kept) for one in lesions):
+            measures = KeptMeasurement
         measurement = measures(self.engine, self.component, items, lesions, kind, means)
         for rows in measurement.run():
             if on_rows is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from brodmann.circuits.estimators import compared, estimator
 from brodmann.config.study import Study
 from brodmann.runner.costs import FLOAT32, FLOAT64, NONE, Batch, Cost, Effort, Job
-from brodmann.runner.footprint import MAX_LOGITS, TAIL_SHARE, Widths
+from brodmann.runner.footprint import MAX_LOGITS, MOST_READ, TAIL_SHARE, Widths
 
 # Contributions of all items of a list are held until it is known which are used: no more bytes than this.
 MOST_HELD = 2 << 30
@@ -19,6 +19,8 @@ BLOCK, TREES = 32, 2
 _ITEM = 20
 # Lesions of one batch start above so many different blocks at most.
 _LESIONS = 32
+# Bytes of a unit in an order.
+_ORDER = 4
 
 
 def _baseline_effort(job: Job) -> Effort:
@@ -170,6 +172,64 @@ def _means(study: Study, widths: Widths, batch: Batch) -> int:
     return 3 * widths.layers * widths.neurons * FLOAT64
 
 
+def circuits_of_task(study: Study) -> int:
+    """Circuits of one kind of unit whose faithfulness to a task is measured, at most: of all orders that are
+    tried, every size but none and all, which these share."""
+    own = study.faithfulness
+    others = len(study.tasks.selected) - 1
+    counts = (own.same_domain, own.other_domains)
+    lent = sum(others if isinstance(count, str) else count for count in counts)
+    signed = 1 + own.layer_matched_trials + min(others, lent)
+    sizes = sum(0 < percent < 100 for percent in own.fractions)
+    return (signed * len(own.signs) + own.random_trials) * sizes + 1
+
+
+def _faithfulness_effort(job: Job) -> Effort:
+    """As of ablations; no block is skipped, as circuits leave something of every layer out."""
+    study, made = job.study, job.study.faithfulness
+    used = min(job.items / (2 if study.tasks.split else 1), made.max_items or math.inf)
+    circuits, effort = circuits_of_task(study), NONE
+    for own in map(job.of, made.tasks):
+        for kind in made.kinds:
+            if kind == "corrupted":
+                intact, each = own.asked(both=True), used * own.changed
+            else:
+                intact, each = own.asked(), job.in_lanes(used * own.asked(), own.header)
+            blocks = math.ceil(circuits / max(BLOCK, TREES * job.nodes // max(1, int(each))))
+            heads = used * (own.changed if own.single else own.scored())
+            effort += job.run(job.in_lanes(used * intact, own.header), heads, blocks)
+            effort += job.run(each * circuits / blocks, heads * circuits / blocks, blocks)
+            if kind == "mean":
+                effort += job.run(job.in_lanes(used * own.one, own.header))
+    rounds = made.rivals.rounds
+    if rounds:
+        # Every rival is found on all items; three circuits of each round are tested.
+        tests = [used * own.changed for own in map(job.of, made.tasks)]
+        effort += _attributed(job, made.tasks, second=True) * rounds
+        effort += job.run(3 * (rounds + 1) * sum(tests))
+    return effort * len(study.attribution.components)
+
+
+def _faithfulness(study: Study, widths: Widths, batch: Batch) -> int:
+    """Donors of all layers, of as many nodes as there is room for; a tree of rows whose units are replaced,
+    in the running block three times over; and what is run intact."""
+    wide = widths.layers * max(widths.neurons, widths.heads)
+    donors = min(MOST_READ * FLOAT32, batch.tokens * wide * widths.dtype)
+    replaced = 3 * batch.tokens * max(widths.neurons, widths.heads) * widths.dtype
+    tested = donors + replaced + _baseline(study, widths, batch) + widths.cache(batch.tokens)
+    rounds = study.faithfulness.rivals.rounds
+    return max(tested, _attribution(study, widths, batch)) if rounds else tested
+
+
+def _orders(study: Study, widths: Widths, batch: Batch) -> int:
+    """Orders of all units, and which of them the circuits of a block keep."""
+    made, units = study.faithfulness, widths.layers * widths.neurons
+    drawn = made.random_trials + made.layer_matched_trials * len(made.signs)
+    held = len(study.tasks.selected) * len(made.signs) + len(made.tasks) * drawn
+    return units * (len(study.attribution.components) * held * _ORDER + BLOCK)
+
+
 BASELINE = Cost(_baseline_effort, _baseline)
 ATTRIBUTION = Cost(_attribution_effort, _attribution, _attributions)
 ABLATION = Cost(_ablation_effort, _ablation, _means)
+FAITHFULNESS = Cost(_faithfulness_effort, _faithfulness, _orders)

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from brodmann.circuits.lesions import Lesion, Row, names_of, rows_of
+from brodmann.circuits.lesions import Kept, Lesion, Row, names_of, rows_of
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine, keys_per_node
-from brodmann.runner.queries import Edit, Past, Query, Read, Scores, Start
+from brodmann.runner.footprint import MOST_READ
+from brodmann.runner.queries import Edit, Outside, Past, Query, Read, Scores, Start
 from brodmann.runner.trees import NONE, Tree
 from brodmann.sites import COMPONENTS
 from brodmann.tasks.items import begin_alike
@@ -83,7 +84,7 @@ class Measurement:
         engine: Engine,
         component: str,
         items: Sequence[EncodedItem],
-        lesions: Sequence[Lesion],
+        lesions: Sequence[Lesion | Kept],
         kind: str,
         means: np.ndarray | None = None,
     ) -> None:
@@ -93,18 +94,21 @@ class Measurement:
         self.rows = [rows_of(item, kind) for item in items]
         self.found = np.zeros((len(lesions), len(items), len(names_of(items))))
         self.lanes: dict[int, int] = {}  # see ``_in_lanes``
-        self.intact = [n for n, lesion in enumerate(lesions) if not lesion.units]
-        self.lowest = {n: lesion.lowest for n, lesion in enumerate(lesions) if lesion.units}
+        self.intact = [n for n, lesion in enumerate(lesions) if lesion.is_intact]
+        self.lowest = {n: lesion.lowest for n, lesion in enumerate(lesions) if not lesion.is_intact}
         # Lesions whose lowest edits lie close together make a tree, which can then skip the blocks below.
-        self.order = sorted(self.lowest, key=lambda n: lesions[n].units)
-        # Lesion -> layer -> the dimensions that it edits; and those that any of them does.
-        self.dimensions = {n: self._dimensions(lesions[n]) for n in self.order}
+        self.order = sorted(self.lowest, key=lambda n: lesions[n].order)
+        self._prepare({n: lesions[n] for n in self.order})
+        self.kept_blocks = self._worth_keeping()
+
+    def _prepare(self, lesions: Mapping[int, Any]) -> None:
+        """Lesion -> layer -> the dimensions that it edits; and those that any of them does."""
+        self.dimensions = {n: self._dimensions(lesion) for n, lesion in lesions.items()}
         edited: dict[Any, list[np.ndarray]] = defaultdict(list)
         for own in self.dimensions.values():
             for layer, dimensions in own.items():
                 edited[layer].append(dimensions)
         self.edited = {n: np.unique(np.concatenate(edited[n])) for n in sorted(edited)}
-        self.kept_blocks = self._worth_keeping()
 
     def _locate(self, component: str) -> None:
         """Find where the units are."""
@@ -132,11 +136,18 @@ class Measurement:
     def run(self) -> Iterator[int]:
         """Measure everything; gives the number of (lesion, item) pairs as they are done."""
         order, self.lanes = self._in_lanes()
-        trees = self.engine.each(order, self._add_first, self._run_first, scored=self._scored)
+        share = self._first_share()
+        trees = self.engine.each(
+            order, self._add_first, self._run_first, share=share, scored=self._scored
+        )
         for first in trees:
             if self.intact:
                 yield len(self.intact) * len(first.items)
             yield from self._lesioned(first)
+
+    def _first_share(self) -> float:
+        """Of the nodes that a tree may have, how many a first tree has at most."""
+        return 1.0
 
     def _scored(self, number: int) -> int:
         return sum(len(row.scores) for row in self.rows[number])
@@ -324,9 +335,9 @@ class Measurement:
         answer = self.engine.run(query)
         np.add.at(self.found, tuple(np.array(at).T), answer.scores.numpy())
 
-    def _edits(self, first: _First, coloured: _Coloured) -> list[Edit]:
+    def _edits(self, first: _First, coloured: _Coloured) -> Sequence[Edit | Outside]:
         """What each layer's nodes get: of every lesion, all its nodes at all its dimensions there."""
-        edits = []
+        edits: list[Edit | Outside] = []
         for layer, edited in self.edited.items():
             nodes, dimensions, lines = [], [], []
             for lesion, own in coloured.nodes.items():
@@ -352,6 +363,52 @@ class Measurement:
             edits.append(
                 Edit(self.site, layer, torch.from_numpy(node), torch.from_numpy(dimension), values)
             )
+        return edits
+
+
+class KeptMeasurement(Measurement):
+    """The same of lesions of all units but some (``Kept``): what is edited is told by what is kept."""
+
+    def _prepare(self, lesions: Mapping[int, Any]) -> None:
+        """Lesion -> bool [layers, dimensions], which it keeps; and the layers that any of them edits."""
+        self.kept = {n: np.repeat(one.units, self.size, axis=1) for n, one in lesions.items()}
+        width = self.model.width(self.site)
+        whole = np.logical_and.reduce([one.units.all(1) for one in lesions.values()])
+        layers = np.flatnonzero(~whole).tolist() if lesions else []
+        self.edited = dict.fromkeys(layers, np.arange(width))
+
+    def _first_share(self) -> float:
+        """Donors are read whole: of as many nodes as there is room for."""
+        if self.kind != "corrupted" or not self.edited:
+            return 1.0
+        values = len(self.edited) * self.model.width(self.site)
+        return min(1.0, MOST_READ / values / self.engine.nodes)
+
+    def _reads(self, donors: list[int]) -> list[Read]:
+        return [Read(self.site, list(self.edited) if donors else (), donors)]
+
+    def _edits(self, first: _First, coloured: _Coloured) -> Sequence[Edit | Outside]:
+        """What each layer's nodes get: of every lesion, all its nodes, but for what it keeps there."""
+        lesions = list(coloured.nodes)
+        own = np.concatenate([coloured.nodes[n] for n in lesions])
+        sizes = [len(coloured.nodes[n]) for n in lesions]
+        nodes, sets = torch.from_numpy(own), torch.from_numpy(np.repeat(range(len(sizes)), sizes))
+        lines = torch.zeros(len(own), dtype=torch.long)
+        if self.kind == "corrupted":
+            lines = torch.from_numpy(coloured.donor[own])
+        edits = []
+        for layer in self.edited:
+            kept = torch.from_numpy(np.stack([self.kept[n][layer] for n in lesions]))
+            if bool(kept.all()):
+                continue
+            if self.kind == "corrupted":
+                values = first.donors[layer]
+            elif self.kind == "mean":
+                assert self.means is not None
+                values = torch.from_numpy(self.means[layer])[None]
+            else:
+                values = torch.zeros(1, kept.shape[1])
+            edits.append(Outside(self.site, layer, nodes, values, lines, kept, sets))
         return edits
 
 

@@ -35,9 +35,41 @@ class Lesion:
         return dict(layers)
 
     @property
+    def is_intact(self) -> bool:
+        """Whether it silences nothing."""
+        return not self.units
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Lesions of about the same layers stand side by side in this order."""
+        return self.units
+
+    @property
     def lowest(self) -> int:
         """The lowest layer it edits."""
         return self.units[0] // self.width
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A lesion of all units but these: bool [layers, units per layer], whether each is kept."""
+
+    units: np.ndarray
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it keeps everything."""
+        return bool(self.units.all())
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """See ``Lesion.order``."""
+        return (self.lowest,)
+
+    @property
+    def lowest(self) -> int:
+        """The lowest layer that is not kept whole."""
+        return int(np.argmin(self.units.all(1)))
 
 
 @dataclass(frozen=True)

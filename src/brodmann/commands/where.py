@@ -182,6 +182,9 @@ def stages(study: Study) -> Iterator[tuple[str, list[str]]]:
                 f"{model}: ablations",
                 [f"{model}/ablation/{u}/{stem}.accuracy_drop.csv" for u in units for stem in stems],
             )
+        if model in study.faithfulness_models:
+            stems = [f"{unit}.{study.attribution.estimator}" for unit in units]
+            yield f"{model}: faithfulness", [f"{model}/faithfulness/{s}.csv" for s in stems]
         if kinds := study.localizer.networks:
             yield f"{model}: localizers", [f"{model}/localizer/{kind}/lesion.csv" for kind in kinds]
         if model in study.network_models:

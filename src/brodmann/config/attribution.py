@@ -18,7 +18,7 @@ from brodmann.config.section import (
     Truth,
     Whole,
 )
-from brodmann.config.stages import ABLATION, ATTRIBUTION
+from brodmann.config.stages import ABLATION, ATTRIBUTION, FAITHFULNESS
 from brodmann.sites import COMPONENTS
 
 # Each estimator says itself what it is.
@@ -86,11 +86,13 @@ class AttributionSettings(Section):
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """Of attributions and what compares them; ablations need to know which components there are."""
         found: dict[str, Any] = {}
-        if stage in ATTRIBUTION:
+        finds_again = stage in FAITHFULNESS and study.faithfulness.rivals.rounds
+        if stage in ATTRIBUTION or finds_again:
             found["estimation"] = self.estimation()
+        if stage in ATTRIBUTION:
             found["replication"] = self.replication()
             found["second_seed"] = self.second_seed
-        if stage in (*ATTRIBUTION, *ABLATION) and stage != "attribution":
+        if stage in (*ATTRIBUTION, *ABLATION, *FAITHFULNESS) and stage != "attribution":
             found["components"] = list(self.components)
         if stage in ("attribution_pass", "agreement") and self.agreement.tasks:
             found["agreement"] = self.comparison()

@@ -12,7 +12,14 @@ from pydantic import Field, Tag
 
 from brodmann.config.resolve import FOLDER_NAME, IN_NAMES, Resolver
 from brodmann.config.section import BY_KIND, Count, Section, Share, SomeText, Text, Truth, Whole
-from brodmann.config.stages import ABLATION, ATTRIBUTION, LESION, NETWORK_USE, NETWORKS
+from brodmann.config.stages import (
+    ABLATION,
+    ATTRIBUTION,
+    FAITHFULNESS,
+    LESION,
+    NETWORK_USE,
+    NETWORKS,
+)
 from brodmann.config.tasks import Filter, TaskKeys
 from brodmann.errors import did_you_mean
 
@@ -30,7 +37,7 @@ _OF_RESULTS = ("source", "revision", "control", "networks", "accuracies")
 # The name of a model on the hub.
 _ON_HUB = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 # Stages that count items, and those that show prompts.
-_COUNTING = ("baseline", *ATTRIBUTION, *ABLATION)
+_COUNTING = ("baseline", *ATTRIBUTION, *ABLATION, *FAITHFULNESS)
 _PROMPTED = ("baseline_pass", *_COUNTING, *LESION, *NETWORK_USE, "surface")
 
 

@@ -2,6 +2,7 @@
 
 ATTRIBUTION = ("attribution_pass", "attribution", "agreement")
 ABLATION = ("ablation_pass", "ablation")
+FAITHFULNESS = ("faithfulness_pass", "faithfulness", "rivals")
 LOCALIZER = ("localizer_pass", "localizer")
 LESION = ("lesion_pass", "lesion")
 NETWORKS = ("networks_pass", "networks")

@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.execution import Execution, ExecutionKeys
+from brodmann.config.faithfulness import FaithfulnessSettings
 from brodmann.config.granularity import GranularitySettings
 from brodmann.config.localizer import LocalizerKeys, LocalizerSettings
 from brodmann.config.models import ModelEntry, ModelKeys, resolved_models
@@ -55,6 +56,7 @@ class Config(Section):
     selection: SelectionSettings = SelectionSettings()
     ablation: AblationSettings = AblationSettings()
     granularity: GranularitySettings = GranularitySettings()
+    faithfulness: FaithfulnessSettings = FaithfulnessSettings()
     average: AverageKeys = AverageKeys()
     statistics: StatisticsKeys = StatisticsKeys()
     figures: FigureSettings = FigureSettings()
@@ -74,6 +76,7 @@ class Config(Section):
             selection=selection,
             ablation=self.ablation.resolved(selection, here),
             granularity=self.granularity.resolved(self.attribution, selection, here),
+            faithfulness=self.faithfulness.resolved(tasks.selected, selection, here),
             localizer=self.localizer.resolved(tasks.selected, here),
             networks=self.networks.resolved(tasks.selected, here),
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
@@ -93,6 +96,7 @@ class Study(Section):
     selection: SelectionSettings
     ablation: AblationSettings
     granularity: GranularitySettings
+    faithfulness: FaithfulnessSettings
     localizer: LocalizerSettings
     networks: NetworkSettings
     statistics: StatisticsSettings
@@ -151,6 +155,13 @@ class Study(Section):
     def granular_models(self) -> tuple[str, ...]:
         """Models whose circuits of larger units are ablated, too."""
         return self.measured_models if self.granularity.levels else ()
+
+    @property
+    def faithfulness_models(self) -> tuple[str, ...]:
+        """Models whose circuits are tested for being enough."""
+        if not self.faithfulness.tasks:
+            return ()
+        return tuple(name for name in self.run_models if self.models[name].ablation)
 
     @property
     def network_models(self) -> tuple[str, ...]:

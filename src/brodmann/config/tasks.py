@@ -10,7 +10,7 @@ from pydantic import Field
 
 from brodmann.config.resolve import Resolver
 from brodmann.config.section import Count, OneOrMore, Section, Share, SomeText, Text, Truth, Whole
-from brodmann.config.stages import ABLATION, ATTRIBUTION
+from brodmann.config.stages import ABLATION, ATTRIBUTION, FAITHFULNESS
 from brodmann.errors import UserError
 from brodmann.tasks import catalogue, published
 
@@ -108,7 +108,8 @@ class TaskSettings(TaskKeys):
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """Which half of the items; the items themselves are files."""
-        return {"split": self.split} if stage in (*ATTRIBUTION, *ABLATION) else {}
+        split = (*ATTRIBUTION, *ABLATION, *FAITHFULNESS)
+        return {"split": self.split} if stage in split else {}
 
     def level(self, task: str) -> str:
         """The difficulty of one task."""

@@ -34,6 +34,8 @@ STAGES = {
     "circuits/agreement": "Holding estimates against true patching",
     "circuits/ablation": "Silencing the circuits",
     "circuits/ablation_matrices": "Silencing the circuits",
+    "circuits/faithfulness": "Silencing everything but the circuits",
+    "circuits/rivals": "Silencing everything but the circuits",
     "circuits/units": "Reading what strong units promote",
     "localizers": "Localizing units, and silencing them",
     "networks": "Finding functional networks",

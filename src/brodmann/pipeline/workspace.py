@@ -260,6 +260,10 @@ class Workspace:
         told += self.stability_files
         if study.granular_models:
             told.append("results/statistics/granularity.csv")
+        if study.faithfulness.rivals.rounds:
+            stem = f"{{}}.{study.attribution.estimator}.rivals.csv"
+            tested = product(study.faithfulness_models, study.attribution.components)
+            told += [f"results/{m}/faithfulness/{stem.format(unit)}" for m, unit in tested]
         if study.localizer.networks:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)

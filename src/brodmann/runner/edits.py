@@ -45,8 +45,8 @@ def edited(
     """Edit ``units`` of ``site`` within the block.
 
     ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values; heads are edited in all their
-    dimensions. ``amount``: one number for all of them, or an array [layers, units] of which the edited units'
-    values are taken; none for inhibition.
+    dimensions. ``amount``: one number for all of them, or an array [layers, units] or [layers, dimensions] of
+    which the edited units' values are taken; none for inhibition.
     """
     if how not in HOWS:
         raise UserError.at("how", f"no way of editing '{how}'", did_you_mean(how, HOWS))
@@ -56,12 +56,16 @@ def edited(
     layers = units_by_layer(model, units, site)
     shape, size = (model.n_layers, model.units(site)), model.unit_size(site)
     amounts = np.asarray(0.0 if amount is None else amount, dtype=np.float64)
-    if amounts.ndim and amounts.shape != shape:
+    wide = amounts.shape == (shape[0], shape[1] * size)
+    if amounts.ndim and amounts.shape != shape and not wide:
         raise UserError.at("amount", f"is {list(amounts.shape)}, {model.name} has {list(shape)}")
     changes = {}
     for layer, own in layers.items():
-        values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
         places = np.add.outer(np.array(own) * size, np.arange(size)).ravel()
+        if wide:
+            changes[layer] = places, amounts[layer, places]
+            continue
+        values = amounts[layer, own] if amounts.ndim else np.full(len(own), float(amounts))
         changes[layer] = places, np.repeat(values, size)
     with entered(_changed, model, site, how, changes):
         yield

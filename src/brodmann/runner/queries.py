@@ -64,6 +64,23 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """Values that a site is given at all dimensions but those that are kept, which go on as they are.
+
+    Node ``nodes[i]`` gets ``values[lines[i]]``, but for the dimensions of ``kept[sets[i]]``. What nodes have
+    in common is held once: an edit of a whole layer, value by value, would take more room than the layer.
+    """
+
+    site: str
+    layer: int
+    nodes: torch.Tensor  # int64 [edits]
+    values: torch.Tensor  # [lines, width]
+    lines: torch.Tensor  # int64 [edits]
+    kept: torch.Tensor  # bool [sets, width]
+    sets: torch.Tensor  # int64 [edits]
+
+
+@dataclass(frozen=True)
 class Gradient:
     """The metric, a signed sum of the query's scores, is differentiated with respect to activations.
 
@@ -96,7 +113,7 @@ class Query:
     past: Past | None = None
     scores: Scores = field(default_factory=lambda: Scores((), ()))
     reads: Sequence[Read] = ()
-    edits: Sequence[Edit] = ()
+    edits: Sequence[Edit | Outside] = ()
     gradient: Gradient | None = None
     start: Start | None = None
     keep: bool = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from brodmann.runner.queries import FEATURES, Answer, Edit, Place, Query, Read
+from brodmann.runner.queries import FEATURES, Answer, Edit, Outside, Place, Query, Read
 from brodmann.runner.ranks.share import Share
 from brodmann.sites import SITES
 
@@ -34,7 +34,7 @@ class Taken:
         self.scored, self.which = np.unique(
             np.asarray(query.scores.nodes, dtype=np.int64), return_inverse=True
         )
-        self._edits: dict[Place, list[Edit]] = {}
+        self._edits: dict[Place, list[Edit | Outside]] = {}
         for edit in query.edits:
             self._edits.setdefault((edit.site, edit.layer), []).append(edit)
         self._reads: dict[Place, list[int]] = {}
@@ -82,6 +82,9 @@ class Taken:
         if edits:
             value = value.clone()
             for edit in edits:
+                if isinstance(edit, Outside):
+                    self._give_outside(value, edit, share)
+                    continue
                 own = _of_share(edit, share)
                 given = own.values.to(value.device, value.dtype)
                 at: tuple[torch.Tensor, ...] = self.at(own.nodes, value.device)
@@ -100,6 +103,14 @@ class Taken:
             if not share.all:  # which units are read is told when they are together
                 read = replace(read, units=None)
             self.answer.reads[number][place[1]] = self._read(value.detach(), read, place[1])
+
+    def _give_outside(self, value: torch.Tensor, edit: Outside, share: Share) -> None:
+        """Change ``value`` at all dimensions but those that are kept."""
+        here = slice(share.first, share.first + share.here)
+        at, device = self.at(edit.nodes, value.device), value.device
+        given = edit.values[:, here].to(device, value.dtype)[edit.lines.to(device)]
+        kept = edit.kept[:, here].to(device)[edit.sets.to(device)]
+        value[at] = torch.where(kept, value[at], given)
 
     def put_together(self) -> None:
         """After the run: what each rank of a shared model has found of its own units."""

@@ -18,7 +18,7 @@ import torch
 
 from brodmann.runner.context import Reader
 from brodmann.runner.encode import Ids
-from brodmann.runner.queries import Answer, Edit, Gradient, Past, Query, Read, Scores
+from brodmann.runner.queries import Answer, Edit, Gradient, Outside, Past, Query, Read, Scores
 from brodmann.runner.ranks.marked import on_all_ranks
 from brodmann.runner.taken import Taken
 from brodmann.runner.trees import Layout, Tree
@@ -162,14 +162,17 @@ class _Part:
             weights=None if read.weights is None else some(read.weights),
         )
 
-    def _edit(self, edit: Edit) -> Edit:
+    def _edit(self, edit: Edit | Outside) -> Edit | Outside:
         """On all copies of the nodes that this batch runs."""
         nodes = edit.nodes.tolist()
         pairs = [(n, place) for n, node in enumerate(nodes) for place in self.copies.get(node, ())]
         which = torch.tensor([n for n, _ in pairs], dtype=torch.long)
+        copies = torch.tensor([place for _, place in pairs], dtype=torch.long)
+        if isinstance(edit, Outside):
+            return replace(edit, nodes=copies, lines=edit.lines[which], sets=edit.sets[which])
         return replace(
             edit,
-            nodes=torch.tensor([place for _, place in pairs], dtype=torch.long),
+            nodes=copies,
             dimensions=None if edit.dimensions is None else edit.dimensions[which],
             values=edit.values[which.to(edit.values.device)],
         )

@@ -167,6 +167,13 @@ def test_work_follows_the_study(counted):
     assert counted("ablation_pass", ablation=zero).tokens == 2 * 10 * 64 * (1 + lesions)
     mean = counted("ablation_pass", ablation={**zero, "kinds": ["mean"]})
     assert mean.tokens == 2 * 10 * 64 * (2 + lesions)
+    # Own, layer-matched and one lent order of two sizes, a random one, and no unit at all.
+    tested = {"tasks": ["*"], "fractions": [0, 10, 50, 100], "signs": ["positive"]}
+    assert counted("faithfulness_pass", faithfulness=tested).tokens == 2 * 100 * 64 * (2 + 9)
+    one = {**tested, "tasks": ["formal/*"], "same_domain": 0, "other_domains": 0}
+    assert counted("faithfulness_pass", faithfulness=one).tokens == 100 * 64 * (2 + 7)
+    again = counted("faithfulness_pass", faithfulness={**one, "rivals": {"rounds": 2}})
+    assert again.tokens == 100 * (64 * (2 + 7 + 3 * 3) + 2 * (2 * 64 + 2))
 
 
 def test_what_prompts_share_is_run_once(counted):

@@ -10,8 +10,9 @@ from reference import naive_lesion, naive_means
 from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
-from brodmann.circuits.ablation import KINDS, Ablator, Lesion
-from brodmann.circuits.stages.ablation import EffectTarget, Lesions
+from brodmann.circuits.ablation import KINDS, Ablator, Kept, Lesion
+from brodmann.circuits.stages.ablation import Lesions
+from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.runner.encode import common_prefix
@@ -67,6 +68,34 @@ def test_equals_the_naive_implementation(models, family, kind):
         assert_same(found, expected)
         # The largest lesion does something, so that agreement is not that of two idle codes.
         assert deviation(expected[-1], expected[0]) > 10 * rounding()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "chatglm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_units_but_those_that_are_kept(models, family, kind):
+    """The same as naming all others; nothing kept, a layer kept whole, and everything: the intact run."""
+    model = models(family)
+    items = [ITEMS[1], ITEMS[2]] if family == "llama" else ITEMS[1:2]
+    items = [*SINGLE[:1]] if family == "gpt2" else items
+    for component in ("neurons", "heads"):
+        wide = width(model, component)
+        dice = np.random.default_rng(3)
+        kept = np.stack([np.zeros((3, wide), bool), dice.random((3, wide)) < 0.5])
+        kept = np.concatenate([kept, kept[1:], np.ones((1, 3, wide), bool)])
+        kept[2, 0] = True
+        found = measure(model, items, component, kind, [Kept(units) for units in kept])
+        means = naive_means(model, items, component) if kind == "mean" else None
+        others = [list(zip(*np.nonzero(~units), strict=True)) for units in kept]
+        expected = [
+            [naive_lesion(model, item, component, own, kind, means) for item in items]
+            for own in others
+        ]
+        if family == "gpt2":  # joints are given up to what the two prompts share
+            found, expected = found[..., :1], np.array(expected)[..., :1]
+        assert_same(found, np.array(expected))
+        assert deviation(found[0], found[-1]) > 10 * rounding()
+        alone = measure(model, items, component, kind, [Kept(kept[1])], batch_tokens=1)
+        assert_same(alone[0][..., : found.shape[-1]], found[1])
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "falcon", "chatglm"])

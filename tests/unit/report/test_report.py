@@ -170,6 +170,7 @@ attribution: {estimator: ig, ig_steps: 7, gradient: correct_answer, components: 
 granularity: {levels: [neurons, mixed, mlp_layers], percents: {mixed: [1, 5]}}
 selection: {signs: [positive, absolute], percents: [0.1, 2], main: 2}
 ablation: {kinds: [corrupted, zero, mean], max_items: 9}
+faithfulness: {tasks: [language/npi], kinds: [mean], max_items: 7, rivals: {rounds: 2}}
 average: {exclude: [language/npi]}
 statistics: {permutations: 500, seed: 3}
 localizer: {networks: [language, theory_of_mind, multiple_demand], num_units: 9, range: 90-100}

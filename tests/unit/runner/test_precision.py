@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.circuits.estimators.patching import Patching
-from brodmann.circuits.stages.ablation import EffectTarget
+from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.models.head import widen_head
 from brodmann.models.load import wrap_model
 from brodmann.runner.scoring import Query, Scorer

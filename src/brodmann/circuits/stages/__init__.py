@@ -7,6 +7,8 @@ from brodmann.circuits.costs import (
     ATTRIBUTION,
     BASELINE,
     BLOCK,
+    FAITHFULNESS,
+    circuits_of_task,
     lesions_of_levels,
     lesions_of_target,
 )
@@ -29,6 +31,18 @@ def _blocks(study: Study) -> int:
 
 def _measured(study: Study, model: str) -> bool:
     return model in study.measured_models
+
+
+def _kept_blocks(study: Study) -> int:
+    """Of all circuits that everything else is silenced of."""
+    kinds = len(study.attribution.components) * len(study.faithfulness.kinds)
+    each = math.ceil(circuits_of_task(study) / BLOCK)
+    components = len(study.attribution.components) if study.faithfulness.rivals.rounds else 0
+    return max(1, len(study.faithfulness.tasks) * (kinds * each + components))
+
+
+def _tested(study: Study, model: str) -> bool:
+    return model in study.faithfulness_models
 
 
 STAGES = (
@@ -61,4 +75,15 @@ STAGES = (
     Stage("units", "units:write_units"),
     Stage("ablation_matrices", "ablation:write_matrices"),
     Stage("forecast", "forecast:write_forecasts"),
+    Stage(
+        "faithfulness_pass",
+        "faithfulness:run_pass",
+        ("faithfulness", "rivals"),
+        FAITHFULNESS,
+        _tested,
+        after="attribution_pass",
+        pieces=_kept_blocks,
+    ),
+    Stage("faithfulness", "faithfulness:write_tables", ("faithfulness",)),
+    Stage("rivals", "rivals:write_rivals", ("faithfulness", "rivals")),
 )

@@ -17,81 +17,26 @@ from pathlib import Path
 import numpy as np
 
 from brodmann.circuits.controls import layer_matched, truly_random
-from brodmann.circuits.costs import BLOCK, TREES
-from brodmann.circuits.inclusion import MIN_CONTRAST, Baseline
+from brodmann.circuits.costs import BLOCK
+from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
-from brodmann.circuits.split import effect_items
 from brodmann.circuits.stages.attribution import Stage
+from brodmann.circuits.stages.effects import EffectTarget, measured
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
-from brodmann.files import REBUILD, canonical_json, digest, read_dicts, read_rows
+from brodmann.files import REBUILD, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
-from brodmann.models.precision import near_tie
 from brodmann.runner.bench import Bench
-from brodmann.runner.experiment import require_finite
-from brodmann.runner.target import Target
 from brodmann.sites import COMPONENTS
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import OnStep, Pass, Records, Work
-from brodmann.tasks.dice import Dice
-from brodmann.tasks.items import TaskItems, read_items
+from brodmann.tasks.items import read_items
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
-
-
-@dataclass(frozen=True)
-class EffectTarget(Target):
-    """The items of one task on which lesions are measured, with what normalises their scores."""
-
-    clean_baseline: float
-    corrupted_baseline: float
-    unnormalised: bool
-
-    @classmethod
-    def of(cls, stage: Stage, items: TaskItems, baseline: Baseline) -> EffectTarget | None:
-        """None for an excluded task. With fewer than all used items, baselines are of these alone."""
-        if stage.excluded(items, baseline):
-            return None
-        study = stage.study
-        used = effect_items(baseline.used_ids, items.groups, study.tasks.split)
-        limit = study.ablation.max_items
-        if limit is not None and len(used) > limit:
-            dice = Dice("max_items", study.ablation.seed, items.task)
-            used = sorted(dice.shuffled(used)[:limit])
-        rows = {row["id"]: row for row in baseline.items}
-        names = ("answer", "") if baseline.single_answer else ("correct", "incorrect")
-
-        def metric(side: str) -> float:
-            values = [
-                rows[number][f"{side}_{names[0]}"]
-                - (rows[number][f"{side}_{names[1]}"] if names[1] else 0.0)
-                for number in used
-            ]
-            return float(np.mean(values))
-
-        clean, corrupted = metric("clean"), metric("corrupted")
-        plain = baseline.unnormalised or not clean - corrupted > MIN_CONTRAST
-        return cls(items, stage.plan(items), tuple(used), clean, corrupted, plain)
-
-    def summary(self, scores: np.ndarray, dtype: str) -> dict[str, float]:
-        """Accuracy, score and near-ties (by the model's dtype) of float64 [items, names] scores."""
-        if scores.shape[1] == 2:
-            metric = scores[:, 0] - scores[:, 1]
-            margin = metric
-        else:
-            metric, margin = scores[:, 0], scores[:, 1] - scores[:, 2]
-        mean = float(metric.mean())
-        contrast = self.clean_baseline - self.corrupted_baseline
-        return {
-            "n": len(scores),
-            "accuracy": float((margin > 0).mean()),
-            "score": mean if self.unnormalised else (mean - self.corrupted_baseline) / contrast,
-            "ties": int((np.abs(margin) < near_tie(dtype)).sum()),
-        }
 
 
 @dataclass(frozen=True)
@@ -258,33 +203,18 @@ class Lesions:
         self, bench: Bench, lesions: Sequence[tuple[int, ...]], on_step: OnStep
     ) -> Iterator[dict[tuple[int, ...], bytes]]:
         """Lesion -> its record, block by block."""
-        from brodmann.circuits.ablation import Ablator, Lesion
-        from brodmann.circuits.lesions import rows_of
+        from brodmann.circuits.ablation import Lesion
 
-        target, items = self.target, bench.encoded(self.target)
-        ablator = Ablator(bench.model, component=self.component, engine=bench.engine)
-        means = ablator.mean_activations(items) if self.kind == "mean" else None
         width = self.ablation.stage.shape(self.component)[1]
-        nodes = sum(len(row.changed) for item in items for row in rows_of(item, self.kind))
-        at_once = max(BLOCK, TREES * bench.engine.nodes // max(1, nodes))
-        for start in range(0, len(lesions), at_once):
-            block = lesions[start : start + at_once]
-            chosen = [Lesion.of(units, width) for units in block]
-            scores = ablator.scores(items, chosen, self.kind, means, on_step)
-            # In a tree a value that is none spreads to other rows: each is measured alone.
-            for lesion, item in np.argwhere(~np.isfinite(scores).all(-1)).tolist():
-                alone = ablator.scores([items[item]], [chosen[lesion]], self.kind, means)
-
-                def place(_: int, number: int = target.used[item]) -> str:
-                    return f"{target.task}, item {number}"
-
-                fix = "the model's weights or dtype are at fault; try dtype: float32"
-                require_finite(alone, place, "an ablated log-probability is", fix)
-                scores[lesion, item] = alone[0, 0]
-            yield {
-                units: canonical_json({"scores": own.tolist(), "computed_with": bench.made_with})
-                for units, own in zip(block, scores, strict=True)
-            }
+        yield from measured(
+            bench,
+            self.target,
+            self.component,
+            self.kind,
+            lesions,
+            lambda units: Lesion.of(units, width),
+            on_step,
+        )
 
 
 def run_pass(

@@ -15,7 +15,8 @@ import numpy as np
 
 from brodmann.circuits.granularity import INTACT, Grain, Lesioned, scores_at
 from brodmann.circuits.masks import Selection
-from brodmann.circuits.stages.ablation import AblationStage, EffectTarget, Lesions
+from brodmann.circuits.stages.ablation import AblationStage, Lesions
+from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.config.study import Study
 from brodmann.sites import LEVELS
 from brodmann.store.tables import write_table

@@ -1,0 +1,93 @@
+"""Orders of all units, of which a circuit is the beginning: by attribution, and random ones. Light.
+
+An order holds every unit once, as flat indices (layer * units per layer + unit), int32. Circuits of two sizes
+that begin one order are nested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brodmann.circuits.masks import Selection
+from brodmann.files import digest
+
+_STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "positive": np.asarray,
+    "absolute": np.abs,
+}
+
+
+def ranked(attribution: np.ndarray, sign: str) -> np.ndarray:
+    """By an attribution [layers, units], best first; equal scores by layer, then by unit.
+
+    ``positive``: the units that help most, down to those that hinder most. ``absolute``: by magnitude.
+    """
+    strength = _STRENGTH[sign](attribution.reshape(-1))
+    if np.isnan(strength).any():
+        raise ValueError("scores hold NaN")
+    return np.argsort(-strength, kind="stable").astype(np.int32)
+
+
+def at_random(n_units: int, *seed: object) -> np.ndarray:
+    """All units in random order. ``seed`` names the draw."""
+    return np.argsort(_draws(n_units, "random", *seed), kind="stable").astype(np.int32)
+
+
+def layer_matched(order: np.ndarray, width: int, *seed: object) -> np.ndarray:
+    """A random order that has, at every size, as many units in each layer as ``order``.
+
+    ``width``: units per layer. At each place stands a unit of the same layer.
+    """
+    layers = order // width
+    # The units of a layer in random order, at the places that the layer's units have.
+    mixed = np.lexsort((_draws(len(order), "layer_matched", *seed), np.arange(len(order)) // width))
+    found = np.empty_like(order)
+    found[np.argsort(layers, kind="stable")] = mixed
+    return found
+
+
+def _draws(count: int, *seed: object) -> np.ndarray:
+    """Numbers from 0 to 1. The stream of numpy's older generator is the one that numpy promises to keep."""
+    hashed = digest([str(part) for part in seed])
+    words = [int(hashed[start : start + 8], 16) for start in range(0, 64, 8)]
+    return np.random.RandomState(words).random_sample(count)
+
+
+def size(percent: float, n_units: int) -> int:
+    """How many units a circuit of so many per cent has: none of 0, else as a mask has, see ``Selection``."""
+    return min(n_units, Selection("", percent).size(n_units)) if percent > 0 else 0
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first ``n`` units of an order. Two are equal that hold the same units of as many.
+
+    ``units``: a hash of which units they are.
+    """
+
+    units: str
+    n: int
+    order: np.ndarray = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, order: np.ndarray, n: int) -> Beginning:
+        """See above."""
+        mask = np.zeros(len(order), dtype=bool)
+        mask[order[:n]] = True
+        bits = np.packbits(mask, bitorder="big").tobytes()
+        return cls(hashlib.sha256(len(order).to_bytes(8, "big") + bits).hexdigest(), n, order)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds all units."""
+        return self.n == len(self.order)
+
+    def mask(self, width: int) -> np.ndarray:
+        """bool [layers, ``width``]: which units it holds."""
+        found = np.zeros(len(self.order), dtype=bool)
+        found[self.order[: self.n]] = True
+        return found.reshape(-1, width)

@@ -1,0 +1,110 @@
+"""Evidence: is a circuit enough? Own orders of units against random ones and those of other tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from brodmann.circuits.enough import Beside, by_group, chosen
+from brodmann.circuits.stages.faithfulness import AREAS
+from brodmann.report.page import Cell, Section, Table
+from brodmann.report.sources import Sources
+from brodmann.statistics.printed import between, decimals, show_p
+from brodmann.store.tables import read_table
+
+TITLE = "Is a circuit enough?"
+WORDS = {
+    "own": "own",
+    "same_domain": "other tasks of the domain",
+    "other_domains": "tasks of other domains",
+    "layer_matched": "random, same layers",
+    "random": "random",
+}
+
+
+@dataclass(frozen=True)
+class Sufficiency:
+    """One model's circuits of one kind of unit: the first sign and kind. ``rows``: of the table of areas."""
+
+    name: str
+    called: str  # controls marked
+    component: str
+    source: str  # the table, below results
+    rows: pd.DataFrame
+
+    @property
+    def beside(self) -> dict[str, Beside]:
+        """Group of orders -> own orders beside it (CPR), for the groups that were tried."""
+        tasks = by_group(self.rows, "cpr")
+        return {group: Beside.of(tasks, group) for group in WORDS if tasks[group].notna().any()}
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """Rows of the tasks' own orders."""
+        return self.rows[self.rows["group"] == "own"]
+
+    @property
+    def reached(self) -> pd.DataFrame:
+        """Those that reach the faithfulness that is called enough."""
+        return self.own.dropna(subset=["enough_percent"])
+
+    @property
+    def floor(self) -> float:
+        """Mean faithfulness of the smallest circuits."""
+        return float(self.own["floor"].mean())
+
+    def mean(self, group: str, column: str) -> float:
+        """Over tasks."""
+        return float(by_group(self.rows, column)[group].mean())
+
+
+def sufficiency_part(sources: Sources) -> Section | None:
+    """See above; None for a study that tests no circuit so."""
+    study = sources.study
+    found = [
+        one
+        for component in study.attribution.components
+        for name in study.faithfulness_models
+        # Control models without a contrast have no areas.
+        if (one := _read(sources, name, component)).rows["cpr"].notna().any()
+    ]
+    if not found:
+        return None
+    figures = [
+        picture
+        for one in found
+        for picture in sources.figures("sufficiency", one.name, one.component)
+    ]
+    lead = sources.say("evidence.sufficiency", study, found)
+    return Section(TITLE, lead, figures, [_table(one) for one in found])
+
+
+def _read(sources: Sources, model: str, component: str) -> Sufficiency:
+    asked = sources.study.faithfulness
+    stem = f"{model}/faithfulness/{component}.{sources.study.attribution.estimator}.areas.csv"
+    table = read_table(sources.results / stem, AREAS)
+    rows = chosen(table, asked.signs[0], asked.kinds[0])
+    return Sufficiency(model, sources.called(model), component, stem, rows)
+
+
+def _table(one: Sufficiency) -> Table:
+    number, bracket = decimals(2), between(2)
+    rows: list[list[Cell]] = [
+        [
+            WORDS[group],
+            str(beside.n),
+            number(beside.other),
+            number(one.mean(group, "cmd")),
+            "–" if group == "own" else number(beside.difference),
+            "–" if group == "own" else bracket(beside.low, beside.high),
+            show_p(beside.p),
+        ]
+        for group, beside in one.beside.items()
+    ]
+    heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
+    caption = (
+        f"{one.called}, {one.component}: areas of faithfulness over all sizes of circuits, mean over tasks. "
+        "CPR: under the curve; CMD: between the curve and 1."
+    )
+    return Table(caption, heads, rows, source=one.source)

@@ -1,0 +1,168 @@
+"""Orders of units, curves and their areas, against numbers made by hand and naive resampling."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brodmann.circuits import orders
+from brodmann.circuits.enough import Beside, by_group, chosen
+from brodmann.circuits.faithfulness import Answers, Curve, cmd, cpr
+from brodmann.circuits.orders import Beginning
+from brodmann.circuits.stages.faithfulness import FaithfulnessStage
+from brodmann.config.faithfulness import FaithfulnessSettings
+
+
+def test_units_are_ranked_by_sign():
+    """Equal scores stand in the order of layers and units."""
+    attribution = np.array([[0.5, -2.0, 0.5], [0.0, 1.0, -0.1]], np.float32)
+    assert orders.ranked(attribution, "positive").tolist() == [4, 0, 2, 3, 5, 1]
+    assert orders.ranked(attribution, "absolute").tolist() == [1, 4, 0, 2, 5, 3]
+    attribution[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        orders.ranked(attribution, "positive")
+
+
+def test_random_orders_hold_every_unit_once_and_depend_on_their_seed():
+    found = orders.at_random(60, 0, "m", "language/npi", 1)
+    assert sorted(found) == list(range(60)) and found.dtype == np.int32
+    assert found.tolist() == orders.at_random(60, 0, "m", "language/npi", 1).tolist()
+    assert found.tolist() != orders.at_random(60, 0, "m", "language/npi", 2).tolist()
+    # The first unit is any of them.
+    first = [int(orders.at_random(5, trial)[0]) for trial in range(500)]
+    assert min(np.bincount(first, minlength=5)) > 60
+
+
+def test_layer_matched_orders_have_the_layers_of_the_own_order_at_every_size():
+    own = orders.ranked(np.random.default_rng(0).normal(size=(4, 15)), "positive")
+    found = orders.layer_matched(own, 15, 3)
+    assert sorted(found) == list(range(60))
+    assert (found // 15).tolist() == (own // 15).tolist()
+    assert found.tolist() != own.tolist()
+    # Of a layer of five units, each is the first as often.
+    own = np.arange(10, dtype=np.int32)
+    first = [int(orders.layer_matched(own, 5, trial)[5]) for trial in range(500)]
+    assert min(np.bincount(first, minlength=10)[5:]) > 60
+
+
+def test_circuits_begin_orders():
+    assert [orders.size(percent, 150) for percent in (0, 0.1, 1, 2, 50, 100)] == [
+        0,
+        1,
+        1,
+        3,
+        75,
+        150,
+    ]
+    one, other = np.array([3, 1, 0, 2]), np.array([1, 3, 2, 0])
+    assert Beginning.of(one, 2) == Beginning.of(other, 2) != Beginning.of(one, 3)
+    assert hash(Beginning.of(one, 2)) == hash(Beginning.of(other, 2))
+    assert Beginning.of(one, 2).mask(2).tolist() == [[False, True], [False, True]]
+    assert Beginning.of(one, 4).whole and not Beginning.of(one, 0).mask(2).any()
+    # Models of other sizes have other circuits, even where bits are filled up.
+    assert Beginning.of(np.arange(3), 2) != Beginning.of(np.arange(4), 2)
+
+
+def test_areas_by_hand():
+    shares = np.array([0.0, 0.5, 1.0])
+    curve = np.array([0.0, 1.2, 1.0])
+    # Triangles and trapezoids: 0.5 * 1.2 / 2 + 0.5 * 2.2 / 2; 0.5 * 1.2 / 2 + 0.5 * 0.2 / 2.
+    assert cpr(shares, curve) == pytest.approx(0.85)
+    assert cmd(shares, curve) == pytest.approx(0.35)
+    # A curve that hinders counts against CPR, and doubly for CMD.
+    assert cpr(shares, -curve) == pytest.approx(-0.85)
+    assert cmd(shares, -curve) == pytest.approx(0.5 * 3.2 / 2 + 0.5 * 4.2 / 2)
+    # The benchmark's sizes, a step at 10 %.
+    sizes = np.array([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]) / 100
+    step = (sizes >= 0.1).astype(float)
+    assert cpr(sizes, step) == pytest.approx(0.9 + 0.05 / 2)
+    assert cmd(sizes, step) == pytest.approx(0.05 - 0.001 + 0.05 / 2)
+    assert cpr(sizes, np.ones(10)) == pytest.approx(0.999) and cmd(sizes, np.ones(10)) == 0
+
+
+def test_intervals_resample_metric_and_contrast_alike():
+    dice = np.random.default_rng(1)
+    clean, corrupted = dice.normal(3, 1, 20), dice.normal(-3, 1, 20)
+    lists = [dice.integers(20, size=20) for _ in range(50)]
+    weights = np.stack([np.bincount(drawn, minlength=20) / 20 for drawn in lists])
+    answers = Answers(clean, corrupted, weights, unnormalised=False)
+    metrics = [corrupted, 0.25 * clean + 0.75 * corrupted, dice.normal(2.5, 1, 20), clean]
+    curve = Curve.of((0, 1, 10, 100), (0, 1, 12, 120), metrics, answers)
+    assert curve.faithfulness[[0, 1, 3]] == pytest.approx([0, 0.25, 1])
+    for number, drawn in enumerate(lists):
+        floor, top = corrupted[drawn].mean(), clean[drawn].mean()
+        expected = [(own[drawn].mean() - floor) / (top - floor) for own in metrics]
+        assert curve.resampled[number] == pytest.approx(expected)
+    # What is a share of the same items does not vary.
+    assert curve.intervals[1] == pytest.approx((0.25, 0.25))
+    low, high = curve.intervals[2]
+    assert low < curve.faithfulness[2] < high
+    areas = curve.areas()
+    assert areas["cpr_low"] < areas["cpr"] < areas["cpr_high"]
+    assert areas["cpr"] == pytest.approx(cpr(np.array([0, 0.01, 0.1, 1]), curve.faithfulness))
+    assert curve.enough == (2 if curve.faithfulness[2] >= 0.9 else 3)
+    plain = Answers(clean, corrupted, weights, unnormalised=True)
+    assert plain.normalised(metrics[2]) == pytest.approx(metrics[2].mean())
+
+
+def test_lists_without_a_contrast_have_no_faithfulness():
+    clean, corrupted = np.array([1.0, 3.0]), np.array([1.0, 0.0])
+    answers = Answers(clean, corrupted, np.array([[1.0, 0.0], [0.0, 1.0]]), unnormalised=False)
+    assert np.isnan(answers.resampled(clean)[0]) and answers.resampled(clean)[1] == 1
+
+
+def areas(**more):
+    """Two tasks of a domain, one of another; each with its own order, random ones, and some of others."""
+    lines = [
+        ("language/a", "own", 0, "positive", 0.9),
+        ("language/b", "own", 0, "positive", 0.7),
+        ("formal/c", "own", 0, "positive", 0.8),
+        ("language/a", "language/b", 0, "positive", 0.6),
+        ("language/a", "formal/c", 0, "positive", 0.2),
+        ("formal/c", "language/a", 0, "positive", 0.3),
+        ("formal/c", "language/b", 0, "positive", 0.5),
+        ("language/a", "random", 1, np.nan, 0.1),
+        ("language/a", "random", 2, np.nan, 0.3),
+        ("language/a", "own", 0, "absolute", 0.0),
+    ]
+    table = pd.DataFrame(lines, columns=["task", "order", "trial", "sign", "cpr"])
+    return table.assign(kind="corrupted", **more)
+
+
+def test_orders_are_compared_over_the_tasks_that_have_both():
+    rows = chosen(areas(), "positive", "corrupted")
+    tasks = by_group(rows, "cpr")
+    assert list(tasks.index) == ["language/a", "language/b", "formal/c"]
+    assert tasks.loc["language/a", "random"] == pytest.approx(0.2)
+    assert tasks.loc["formal/c", "other_domains"] == pytest.approx(0.4)
+    assert tasks["layer_matched"].isna().all()
+    found = Beside.of(tasks, "other_domains")
+    assert (found.n, found.own, found.other) == (2, pytest.approx(0.85), pytest.approx(0.3))
+    assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.7)
+    assert Beside.of(tasks, "layer_matched").n == 0
+    assert Beside.of(tasks, "own").difference == 0
+
+
+def lenders(task, **settings):
+    """Of a study whose task language/b is excluded."""
+    selected = ("language/a", "language/b", "language/c", "language/d", "formal/e", "formal/f")
+    study = SimpleNamespace(
+        faithfulness=FaithfulnessSettings(**settings), tasks=SimpleNamespace(selected=selected)
+    )
+    ranked = {("neurons", one, "positive"): np.arange(4) for one in selected}
+    ranked["neurons", "language/b", "positive"] = None
+    return FaithfulnessStage(study, None, Path(), _ranked=ranked).lenders("neurons", task)
+
+
+def test_other_tasks_lend_their_orders():
+    every = ["language/c", "language/d", "formal/e", "formal/f"]
+    assert lenders("language/a", same_domain="all", other_domains="all") == every
+    assert lenders("language/a", same_domain=7, other_domains=0) == every[:2]
+    assert lenders("formal/e", same_domain=0, other_domains=0) == []
+    # More of them are the same ones and others; which are drawn depends on task and seed.
+    one, two = (lenders("language/a", same_domain=0, other_domains=n) for n in (1, 2))
+    assert set(one) < set(two) == {"formal/e", "formal/f"}
+    drawn = {lenders("language/a", same_domain=1, other_domains=0, seed=n)[0] for n in range(20)}
+    assert drawn == {"language/c", "language/d"}

@@ -1,0 +1,98 @@
+"""The section of evidence: parts that a study asks for, in order, and what its own parts say."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from brodmann.circuits.stages.faithfulness import AREAS
+from brodmann.circuits.stages.rivals import COLUMNS
+from brodmann.config.load import load_config
+from brodmann.report.evidence import TITLE, evidence_section
+from brodmann.report.page import Group, Section, Table
+from brodmann.report.prose import Prose
+from brodmann.report.rivals import rivals_part
+from brodmann.report.sufficiency import sufficiency_part
+from brodmann.store.tables import write_table
+
+TABLE = Table("what was found", ("task", "value"), [["npi", "0.5"]])
+CONFIG = """
+models: {a: {source: "hf:org/name"}}
+tasks: {include: [language/npi, language/hypernymy, formal/code_list]}
+faithfulness: {tasks: [language/*], rivals: {rounds: 1}}
+"""
+
+
+@pytest.fixture
+def asked(root, tmp_path):
+    """Sources of a study with the text of a config, and tables below ``tmp_path``."""
+
+    def of(text=CONFIG):
+        (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+        return SimpleNamespace(
+            study=load_config([tmp_path / "config.yaml"], root=root).study,
+            say=Prose(root / "workflow" / "report"),
+            results=tmp_path,
+            called=lambda name: name,
+            figures=lambda *_: [],
+        )
+
+    return of
+
+
+def test_parts_are_told_in_order_and_missing_ones_are_not(asked):
+    whole = Section("Is it enough?", ["It is."], tables=[TABLE], more=[Group("Rounds", ["Three."])])
+    only_said = Section("Is it alone?", ["It is not."])
+    found = evidence_section(asked(), [lambda _: whole, lambda _: None, lambda _: only_said])
+    assert found.title == TITLE
+    assert found.lead[-2:] == ["It is.", "It is not."] and len(found.lead) == 3
+    # A part without figures and tables opens nothing.
+    assert [group.title for group in found.more] == ["Is it enough?", "Rounds"]
+    assert found.more[0].tables == [TABLE]
+    assert evidence_section(asked(), [lambda _: None]) is None
+    nothing = "{models: {a: {source: 'hf:org/name'}}, attribution: {bootstraps: 0}}"
+    assert evidence_section(asked(nothing)) is None
+
+
+def test_own_orders_beside_others(asked, tmp_path):
+    """Two tasks; of one no other order was tried, and it never comes near the model."""
+    line = {"trial": 0, "sign": "positive", "kind": "corrupted", "n": 8, "cmd": 0.2, "floor": 0.1}
+    own = {**line, "order": "own"}
+    rows = [
+        {**own, "task": "language/npi", "cpr": 0.9, "enough_percent": 5.0, "enough_units": 7},
+        {**own, "task": "language/hypernymy", "cpr": 0.5},
+        {**line, "task": "language/npi", "order": "formal/code_list", "cpr": 0.6},
+        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 1, "cpr": 0.2},
+        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 2, "cpr": 0.4},
+        {**own, "task": "language/npi", "sign": "absolute", "cpr": 0.0},
+    ]
+    write_table(tmp_path / "a/faithfulness/neurons.patching.areas.csv", rows, AREAS)
+    part = sufficiency_part(asked())
+    [said] = [one for one in part.lead if one.startswith("a, neurons")]
+    assert "is 0.70 in the tasks' own orders, mean over 2 tasks" in said
+    assert "0.60 in orders of tasks of other domains (own more by 0.30, 1 task)" in said
+    assert "0.30 in random orders (own more by 0.60, 1 task)" in said
+    assert "reached by 1 of 2 tasks, with a median of 5 % of the units" in said
+    assert "keep 0.10" in said
+    [table] = part.tables
+    assert [row[0] for row in table.rows] == ["own", "tasks of other domains", "random"]
+    assert table.rows[1][1:5] == ["1", "0.60", "0.20", "0.30"]
+
+
+def test_rivals_beside_own_circuits(asked, tmp_path):
+    line = {"sign": "positive", "kind": "corrupted", "n_units": 7, "n": 8, "control": 0.1}
+    rows = [
+        {**line, "task": task, "round": number, "faithfulness": kept, "without": 0.5 - number / 4}
+        | ({"next_best": 0.25, "same_layers": 0.5} if number else {})
+        for task, values in (("language/npi", (0.8, 0.6)), ("language/hypernymy", (0.6, 0.0)))
+        for number, kept in enumerate(values)
+    ]
+    write_table(tmp_path / "a/faithfulness/neurons.patching.rivals.csv", rows, COLUMNS)
+    part = rivals_part(asked())
+    [said] = [one for one in part.lead if one.startswith("a, neurons")]
+    assert "own circuit keeps 0.70 of the metric (0.10 is kept by as many random units" in said
+    assert "rival 1, 0.30 (own more by 0.40 [0.20, 0.60]; random 0.10)" in said
+    assert said.endswith("Without all of these circuits 0.25 of the metric is left.")
+    [table] = part.tables
+    assert table.rows[1] == [
+        *("rival 1", "2", "0.30", "0.10", "0.40", "[0.20, 0.60]", "0.25", "25.0 %", "50.0 %")
+    ]
