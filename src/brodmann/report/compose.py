@@ -12,6 +12,7 @@ import pandas as pd
 from brodmann.config.study import Study
 from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
+from brodmann.report.evidence import evidence_section
 from brodmann.report.findings import read_findings
 from brodmann.report.function import function_section
 from brodmann.report.overview import overview_section
@@ -41,6 +42,8 @@ def compose(
     sections = [summary_section(sources, every[0]), overview_section(sources)]
     for findings in every:
         sections += [structure_section(sources, findings), function_section(sources, findings)]
+    if (evidence := evidence_section(sources)) is not None:
+        sections.append(evidence)
     sections += _maps(sources)
     parts = [part for section in sections for part in (section, *section.more)]
     told = {picture.path for part in parts for picture in part.figures}
