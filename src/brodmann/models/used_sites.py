@@ -23,6 +23,7 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
         )
         for component in components
     ]
+    found += [Need(site, key, {}) for site, key in study.attribution.more_sites.items()]
     if study.localizer.networks:
         found.append(_needed(study.localizer.site, "localizer.site", LOCALIZED))
     if model in study.network_models:

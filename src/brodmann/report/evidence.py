@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from brodmann.report.estimators import estimators_part
 from brodmann.report.page import Group, Section
 from brodmann.report.sources import Sources
 
@@ -16,7 +17,7 @@ TITLE = "Evidence"
 
 Part = Callable[[Sources], Section | None]
 # In the order of the page.
-PARTS: Sequence[Part] = ()
+PARTS: Sequence[Part] = (estimators_part,)
 
 
 def evidence_section(sources: Sources, parts: Sequence[Part] | None = None) -> Section | None:

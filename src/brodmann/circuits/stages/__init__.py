@@ -36,6 +36,7 @@ STAGES = (
     Stage("attribution", "attribution:write_attribution", ("attribution",)),
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
+    Stage("trials", "trials:write_trials", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
     Stage(
         "ablation_pass",

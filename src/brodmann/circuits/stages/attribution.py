@@ -26,6 +26,7 @@ from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weigh
 from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.circuits.stages.together import Joined, fit
+from brodmann.config.attribution import AttributionSettings
 from brodmann.config.selection import KEPT_PERCENT
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
@@ -114,10 +115,12 @@ class Stage:
     def key(self, items: ItemList, component: str) -> str:
         """Hash of everything that the attribution of one list depends on."""
         replicates = {"groups": items.groups, **self.replication} if not items.second else {}
-        return digest({**self._basis(items, component), "replicates": replicates})
+        return digest({**self.basis(items, component), "replicates": replicates})
 
-    def _basis(self, items: ItemList, component: str) -> dict[str, Any]:
-        """What decides an attribution itself."""
+    def basis(
+        self, items: ItemList, component: str, settings: AttributionSettings | None = None
+    ) -> dict[str, Any]:
+        """What decides an attribution itself, with the study's settings or others."""
         return {
             "stage": "attribution",
             "method": METHODS["attribution"],
@@ -125,7 +128,7 @@ class Stage:
             "units": self.card.architecture,
             **items.inputs,
             "component": component,
-            "estimation": self.settings.estimation(),
+            "estimation": (settings or self.settings).estimation(),
         }
 
     @property
@@ -139,7 +142,7 @@ class Stage:
         """The same of a task's comparison of estimators."""
         return digest(
             {
-                "of": self._basis(items, component),
+                "of": self.basis(items, component),
                 "method": METHODS["agreement"],
                 "units": self.settings.agreement.units,
                 "items": self.settings.agreement.items,
@@ -175,6 +178,7 @@ def run_pass(
     are of all items of a list.
     """
     from brodmann.circuits.stages import survey
+    from brodmann.circuits.stages.trials import trial_works
 
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
@@ -202,7 +206,13 @@ def run_pass(
         wanted += [own for own in second if own is not None]
         together = Attributions(stage)
         works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
+        took: dict[str, float] = {}
+        for own in wanted:
+            if own.task in stage.settings.agreement.tried_tasks and not own.second:
+                works += trial_works(stage, own, this.store(), took)
         this.make(works, bar="attribution", unit="item", dealt=False)
+        if took:
+            this.note(estimator_seconds=took)
 
 
 def _characters(items: ItemList, second: TaskItems | None) -> int:
@@ -270,7 +280,7 @@ def _works(
         together=together,
         about=items,
     )
-    if items.task in stage.settings.agreement.tasks and not items.second:
+    if items.task in stage.settings.agreement.plain_tasks and not items.second:
         keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
         yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
 
@@ -285,8 +295,10 @@ class Session:
     def _made_with(self) -> dict[str, Any]:
         return {"computed_with": self.bench.made_with}
 
-    def attributor(self, components: Sequence[str], estimator: Estimator) -> Any:
-        """What attributes to the units of these components."""
+    def attributor(
+        self, components: Sequence[str], estimator: Estimator, positions: str | None = None
+    ) -> Any:
+        """What attributes to the units of these components, at the study's positions or others."""
         from brodmann.circuits.attribution import Attributor
 
         return Attributor(
@@ -294,6 +306,7 @@ class Session:
             components=components,
             gradient=self.stage.settings.gradient,
             estimator=estimator,
+            positions=positions or self.stage.settings.positions,
             engine=self.bench.engine,
         )
 
@@ -357,7 +370,7 @@ class Session:
             halves = len(replicates) - wanted["bootstraps"]
             for name, own in (("halves", replicates[:halves]), ("bootstraps", replicates[halves:])):
                 kept = Strongest.of(own, wanted["kept"], threads)
-                tensors |= _strongest_tensors(name, kept)
+                tensors |= strongest_tensors(name, kept)
         facts = {"n_items": sums.n_items, **self._made_with()}
         return pack(tensors, metadata={"facts": json.dumps(facts)})
 
@@ -390,7 +403,8 @@ class Session:
         return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})
 
 
-def _strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
+def strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
+    """Replicates as they are stored."""
     tensors = {}
     for sign in strongest.units:
         tensors[f"{name}.{sign}.units"] = strongest.units[sign]
