@@ -106,9 +106,10 @@ def _tried(job: Job) -> Effort:
             tails = by.rows(layers, 1) / 2 * (_prompt(own, by, at) + own.tail)
             effort += job.run(asked.items * (own.read + tails))
         for at in asked.positions:
-            # Of the circuits about as many units are different ones as one circuit and a half has.
+            # A circuit shares most of its units with those of other estimators.
+            count = sum(positions == at for _, positions in asked.grid)
             size = job.study.selection.main / 100 * layers * job.widths.neurons
-            units = asked.units + 1.5 * size
+            units = asked.units + size * (1 + (count - 1) / 4)
             tail = _prompt(own, estimator(found, "patching"), at) + own.tail
             effort += job.run(asked.items * (own.read + units * tail))
     return effort

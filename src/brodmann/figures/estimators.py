@@ -33,7 +33,7 @@ def draw_trials(table: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Fi
     interval."""
     if summary.empty:
         return style.empty_figure(title)
-    size = style.SINGLE, 0.9 + 0.28 * len(summary)
+    size = style.DOUBLE, 1.0 + 0.24 * len(summary)
     figure, panels = plt.subplots(1, len(PANELS), sharey=True, figsize=size, layout="constrained")
     lines = [(row["estimator"], row["positions"]) for _, row in summary.iterrows()]
     for axes, (measure, name) in zip(panels, PANELS.items(), strict=True):
@@ -46,6 +46,7 @@ def draw_trials(table: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Fi
         axes.grid(axis="y", color="#EEEEEE", linewidth=0.6)
         axes.set_axisbelow(True)
     panels[0].set_yticks(range(len(lines)), [label(*line) for line in lines])
+    panels[0].set_ylim(-0.6, len(lines) - 0.4)
     panels[0].invert_yaxis()
     style.add_title(figure, title)
     domains = style.ordered_domains(table["task"].map(domain_of))

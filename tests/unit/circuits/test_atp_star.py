@@ -31,12 +31,20 @@ def without(model, layer):
         handle.remove()
 
 
-@pytest.mark.parametrize("positions", ["last", "all"])
-@pytest.mark.parametrize("family", ["llama", "gpt-neox", "gemma2", "chatglm"])
+@pytest.mark.parametrize(
+    ("family", "positions"),
+    [
+        ("llama", "last"),
+        ("llama", "all"),
+        ("gpt-neox", "last"),
+        ("gemma2", "all"),
+        ("chatglm", "last"),
+    ],
+)
 def test_is_the_mean_over_layers_left_out(models, family, positions):
     """A unit's own layer adds nothing, which is why the sum is divided by one layer less."""
     model = models(family)
-    items = [ITEMS[0], ITEMS[2], ITEMS[5]]
+    items = [ITEMS[0], ITEMS[2], ITEMS[5]][: 3 if family == "llama" else 1]
     found = attribute(model, items, estimator=AtpStar(), positions=positions)
     for number, it in enumerate(items):
         at = range(len(it.clean)) if positions == "all" else (-1,)

@@ -9,7 +9,7 @@ from tiny_models import VOCABULARY
 
 from brodmann.circuits.estimators.inputs import InputGradients
 
-STEPS = 3
+STEPS = 2
 TWICE = item("a cat is in", "a dog is up", "ab", "cd")
 
 
@@ -51,12 +51,14 @@ def naive(model, it, component, positions):
     return total / STEPS
 
 
-@pytest.mark.parametrize("positions", ["last", "all"])
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "chatglm"])
+@pytest.mark.parametrize(
+    ("family", "positions"),
+    [("llama", "last"), ("llama", "all"), ("gpt2", "last"), ("gemma3", "all"), ("chatglm", "last")],
+)
 def test_equals_the_naive_implementation(models, family, positions):
     """Packed and row by row, with scaled embeddings (Gemma) and learned positions (GPT-2)."""
     model = models(family)
-    items = [ITEMS[0], ITEMS[2], ITEMS[7], TWICE, SINGLE[0]]
+    items = [ITEMS[2], ITEMS[7], TWICE, SINGLE[0]][: 4 if family == "llama" else 2]
     found = attribute(model, items, estimator=InputGradients(STEPS), positions=positions)
     for number, it in enumerate(items):
         length = len(it.clean)

@@ -25,8 +25,10 @@ def test_positions_by_hand(positions):
     assert [watched(one, "last") for one in WANTED] == [[len(one.clean) - 1] for one in WANTED]
 
 
-@pytest.mark.parametrize("positions", AT)
-@pytest.mark.parametrize("family", ["llama", "gpt2", "chatglm"])
+@pytest.mark.parametrize(
+    ("family", "positions"),
+    [("llama", "differing"), ("llama", "all"), ("gpt2", "all"), ("chatglm", "differing")],
+)
 def test_equals_the_naive_sum(models, family, positions):
     """``all`` against the sum over every position: those before the first difference add nothing."""
     model = models(family)
@@ -51,8 +53,9 @@ def test_a_small_tree_and_few_items_at_once_change_nothing(models, monkeypatch):
         assert_same(parts[key], values)
 
 
-@pytest.mark.parametrize("positions", AT)
-@pytest.mark.parametrize("family", ["llama", "chatglm"])
+@pytest.mark.parametrize(
+    ("family", "positions"), [("llama", "all"), ("llama", "differing"), ("chatglm", "differing")]
+)
 def test_true_effects_are_of_a_unit_at_all_positions(models, family, positions):
     model = models(family)
     units = [(0, 1), (2, 3), (1, 0)]
@@ -70,10 +73,10 @@ def test_true_effects_are_of_a_unit_at_all_positions(models, family, positions):
 def test_integrated_gradients_are_complete_at_all_positions(models):
     """A layer's contributions sum to the effect of its clean activations at these positions."""
     model, it = models("llama"), TWICE
-    found = attribute(model, [it], estimator=Integrated(200), positions="differing")
+    found = attribute(model, [it], estimator=Integrated(60), positions="differing")
     for layer in range(model.n_layers):
         units = [(layer, unit) for unit in range(model.neurons_per_layer)]
         effect = naive_patched_metric(model, it, "neurons", units, AT["differing"][4])
         effect -= naive_metric(model, it)
         total = found["neurons", 0][layer].double().sum().item()
-        assert total == pytest.approx(effect, rel=0.02, abs=2e-3)
+        assert total == pytest.approx(effect, rel=0.05, abs=5e-3)

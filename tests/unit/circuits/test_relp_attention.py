@@ -66,7 +66,13 @@ def test_the_estimator_has_all_rules(models):
     assert difference > 1e-3 * first.abs().max()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+OTHERS = ("bloom", "codegen", "falcon-sequential", "gpt-bigcode")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [one if one in OTHERS else pytest.param(one, marks=pytest.mark.slow) for one in FAMILIES],
+)
 def test_every_family_shows_its_patterns(models, family):
     """Values stay, and every block's attention is seen (else it is refused)."""
     model = models(family)
