@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from brodmann.circuits.estimators import ESTIMATORS, NAMES, estimator
-from brodmann.circuits.estimators.interface import LAST, POSITIONS
+from brodmann.circuits.estimators import ESTIMATORS, LAST, NAMES, POSITIONS, estimator
 from brodmann.config.resolve import Resolver
 from brodmann.config.section import (
     Count,

@@ -1,5 +1,8 @@
 """Integrated gradients of the input, against whole sequences run step by step with mixed embeddings."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 from example_items import ITEMS, SINGLE, attribute, item
@@ -8,6 +11,7 @@ from rounding import assert_same
 from tiny_models import VOCABULARY
 
 from brodmann.circuits.estimators.inputs import InputGradients
+from brodmann.errors import UserError
 
 STEPS = 2
 TWICE = item("a cat is in", "a dog is up", "ab", "cd")
@@ -67,6 +71,14 @@ def test_equals_the_naive_implementation(models, family, positions):
             assert_same(found[component, number], naive(model, it, component, at))
     plain = attribute(model, items[:1], positions=positions)["neurons", 0]
     assert (plain - found["neurons", 0]).abs().max() > 1e-3 * plain.abs().max()
+
+
+def test_a_model_that_several_processes_share_is_refused(models):
+    """In one line, before anything is run."""
+    shared = replace(models("llama"), ranks=SimpleNamespace(inside=True))
+    run = SimpleNamespace(model=shared)
+    with pytest.raises(UserError, match=r"ig_inputs does not work with llama.*device_map"):
+        InputGradients(STEPS).contributions(run, None)
 
 
 def test_prompts_that_are_the_same_have_no_score(models):

@@ -37,7 +37,9 @@ def study(tmp_path, monkeypatch, root):
     text = config.read_text().replace("items: 2}", f"items: 2, estimators: {GRID}}}", 1)
     text = text.replace("{percents: [20.0], main: 20.0}", "{percents: [4.0], main: 4.0}")
     config.write_text(
-        text.replace("[neurons, heads]", "[neurons]").replace("splits: 1", "splits: 3\n  second_seed: false")
+        text.replace("[neurons, heads]", "[neurons]").replace(
+            "splits: 1", "splits: 3\n  second_seed: false"
+        )
     )
     return load_config([config], root=tmp_path).study
 

@@ -60,8 +60,14 @@ class InputGradients(Estimator):
         """See ``Estimator``."""
         import torch
 
+        from brodmann.errors import UserError
         from brodmann.runner.queries import EMBEDDINGS, Edit
 
+        if run.model.ranks is not None:
+            # Tried with two processes: torch fails in the embedding that they share.
+            what = f"ig_inputs does not work with {run.model.name}, which several processes share"
+            fix = "use another estimator, or device_map in place of parallel: tensor"
+            raise UserError.at("attribution.estimator", what, fix)
         wide = torch.promote_types(run.model.dtype, torch.float32)
         differ = [
             [n for n in range(start, len(item.clean)) if item.clean[n] != item.corrupted[n]]
