@@ -35,7 +35,7 @@ TASKS = list(study.tasks.selected) if MODELS else []
 MADE_TASKS = TASKS or ["none"]
 # Tasks that have items of a second seed.
 SECOND_TASKS = list(study.second_tasks)
-AGREEMENT_TASKS = list(study.attribution.agreement.tasks)
+AGREEMENT_TASKS = list(study.attribution.agreement.plain_tasks)
 COMPONENTS = list(study.attribution.components)
 SELECTIONS = list(study.selection.names)
 MAIN_SELECTION = study.selection.main_name

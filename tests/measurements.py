@@ -4,8 +4,10 @@ from example_items import ITEMS, SINGLE
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
+from brodmann.circuits.estimators.atp_star import AtpStar
+from brodmann.circuits.estimators.inputs import InputGradients
 from brodmann.circuits.estimators.integrated import Integrated
-from brodmann.circuits.estimators.relp import Relp
+from brodmann.circuits.estimators.relp import Relp, RelpAttention
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
 from brodmann.runner.activations import Activations
@@ -35,6 +37,19 @@ def integrated(model):
 
 def relevance(model):
     return contributions(Attributor(model, components=("neurons", "heads"), estimator=Relp()))
+
+
+def at_all_tokens(model):
+    attributors = [
+        Attributor(model, components=("neurons", "heads"), estimator=estimator, positions="all")
+        for estimator in (RelpAttention(), AtpStar())
+    ]
+    return [values for attributor in attributors for values in contributions(attributor)]
+
+
+def inputs(model):
+    """Not of a model that several processes share."""
+    return contributions(Attributor(model, estimator=InputGradients(2)))
 
 
 def exact(model):
@@ -74,6 +89,6 @@ def written(model):
 
 
 MEASUREMENTS = (
-    *(baseline, attribution, integrated, relevance, exact, ablation),
+    *(baseline, attribution, integrated, relevance, at_all_tokens, exact, ablation),
     *(localizer, lesions, written),
 )

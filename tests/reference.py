@@ -62,13 +62,15 @@ def _goals(item, both=True):
     return goals
 
 
-def naive_attribution(model, item, component, both=True, hold=lambda layer, value: value):
+def naive_attribution(
+    model, item, component, both=True, positions=(-1,), hold=lambda layer, value: value
+):
     """One item's attribution [layers, units]: whole sequences, one answer after the other, no cache.
 
-    (clean - corrupted activation at the last prompt token) times the gradient on the corrupted run.
-    ``hold(layer, units)``: how both runs are changed.
+    (clean - corrupted activation) times the gradient on the corrupted run, summed over positions of the
+    prompt, by default the last one. ``hold(layer, units)``: how both runs are changed.
     """
-    last = len(item.clean) - 1
+    at = [range(len(item.clean))[n] for n in positions]
     with torch.no_grad():
         _, clean = _run(model, item.clean, hold, component)
     total = 0
@@ -87,7 +89,7 @@ def naive_attribution(model, item, component, both=True, hold=lambda layer, valu
             gradients = torch.autograd.grad(metric, values)
         total = total + torch.stack(
             [
-                (clean[layer][0, last] - value[0, last].detach()) * gradient[0, last]
+                ((clean[layer][0, at] - value[0, at].detach()) * gradient[0, at]).sum(0)
                 for layer, (value, gradient) in enumerate(zip(values, gradients, strict=True))
             ]
         )
@@ -101,9 +103,9 @@ def naive_metric(model, item):
     return naive_patched_metric(model, item, "neurons", [])
 
 
-def naive_patched_metric(model, item, component, units):
-    """The same with the clean activation of some units (layer, index) at the last prompt token."""
-    last = len(item.clean) - 1
+def naive_patched_metric(model, item, component, units, positions=(-1,)):
+    """The same with the clean activation of some units (layer, index) at positions of the prompt."""
+    places = [range(len(item.clean))[n] for n in positions]
     size = model.head_dim if component == "heads" else 1
     with torch.no_grad():
         _, clean = _run(model, item.clean, component=component)
@@ -113,7 +115,7 @@ def naive_patched_metric(model, item, component, units):
             for at, unit in units:
                 if at == layer:
                     where = slice(unit * size, (unit + 1) * size)
-                    value[0, last, where] = clean[layer][0, last, where]
+                    value[0, places, where] = clean[layer][0, places, where]
             return value
 
         total = 0.0

@@ -117,6 +117,17 @@ def test_more_components_and_estimators_are_computed_beside(study):
     assert table.rank_correlation.between(-1, 1).all()
     study.snakemake("attributions", "agreements", "results/figures/agreement.tiny.neurons.png")
     assert len(study.ledger()) == before + 1
+    # Estimators of a list are tried in its place, and nothing else is computed again.
+    trials = ["patching at last", "relp_attention at all"]
+    config["attribution"]["agreement"]["estimators"] = trials
+    study.write_config(config)
+    study.snakemake("estimators", "results/figures/estimators.tiny.heads.png")
+    [entry] = study.ledger()[before + 1 :]
+    assert entry["model_loads"] == 1 and set(entry["estimator_seconds"]) == set(trials)
+    for component in ("neurons", "heads"):
+        stem = study.path / f"results/tiny/attribution/{component}.estimators"
+        assert pd.read_csv(f"{stem}.summary.csv").positions.tolist() == ["last", "all"]
+        assert (pd.read_csv(f"{stem}.seconds.csv").seconds > 0).all()
 
 
 @pytest.mark.slow

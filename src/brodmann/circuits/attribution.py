@@ -5,31 +5,38 @@ metric of a dual-answer item is lp(correct) - lp(incorrect), of a single-answer 
 the task's contrast (clean_baseline - corrupted_baseline). The gradient flows through both answers, or
 (published) through the correct one only. Attribution is the mean over items.
 
+Units are scored at the last token of the prompts, or at more of them (``circuits/positions``). A *spot* is
+one such token of one item; an item's contribution is the sum over its spots.
+
 Two prefix trees are run for a chunk of items. The first is read without gradients: clean prompts, whose
-activations at the last token are kept, and corrupted prompts but for their last token. The *tails* (that
-token and the answers after it) make the second one, against the keys and values of the first; only they are
-differentiated. Tails of two items share no node, even where their tokens are the same: the gradient at a
-shared node would be the sum of both.
+activations at their spots are kept, and corrupted prompts as far as their first spot. The *tails* (what comes
+from that token on, and the answers after it) make the second one, against the keys and values of the
+first; only they are differentiated. Tails of two items share no node, even where their tokens are the same:
+the gradient at a shared node would be the sum of both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from brodmann.circuits.estimators.interface import Estimator, SiteValues
+from brodmann.circuits.costs import MOST_SPOTS
+from brodmann.circuits.estimators.interface import ALL, LAST, Estimator, SiteValues
 from brodmann.circuits.estimators.patching import Patching
+from brodmann.circuits.positions import watched
 from brodmann.errors import UserError
 from brodmann.models.load import LoadedModel
 from brodmann.runner.answers import queries_of
 from brodmann.runner.encode import EncodedItem, Ids
 from brodmann.runner.engine import Engine
 from brodmann.runner.footprint import TAIL_SHARE
-from brodmann.runner.queries import Edit, Gradient, Past, Place, Query, Read
+from brodmann.runner.queries import EMBEDDINGS, Edit, Gradient, Past, Place, Query, Read
 from brodmann.runner.scoring import Asked
 from brodmann.runner.trees import NONE, Tree
 from brodmann.sites import COMPONENTS, SITES
@@ -61,44 +68,72 @@ class Contributions:
 class Chunk:
     """Items whose prompts have been read, with their numbers in the list that was given.
 
-    ``clean``: (site, layer) -> [items, width] at the last token of the clean prompt. ``past``: the tree of
-    what was read, ``hangs``: its nodes that the corrupted prompts' last tokens go on from. ``scores``:
-    float64 [items, 4] in the order of ``queries_of``, where a baseline is scored on the way.
+    ``spots``: each item's positions that are watched; spots are counted item by item. ``starts``: the first
+    position of its tails. ``clean``: (site, layer) -> [spots, width] of the clean prompts. ``past``: the tree
+    of what was read, ``hangs``: its nodes that the corrupted prompts go on from. ``scores``: float64 [items,
+    4] in the order of ``queries_of``, where a baseline is scored on the way.
     """
 
     numbers: list[int]
     items: list[EncodedItem]
+    spots: list[list[int]]
+    starts: list[int]
     clean: SiteValues
     past: Past
     hangs: list[int]
     scores: np.ndarray | None
 
+    @cached_property
+    def rows(self) -> list[int]:
+        """Which item each spot is of."""
+        return [row for row, own in enumerate(self.spots) for _ in own]
+
+    @cached_property
+    def first(self) -> list[int]:
+        """The number of each item's first spot."""
+        return list(accumulate(map(len, self.spots[:-1]), initial=0))
+
 
 @dataclass(frozen=True)
 class Tail:
-    """An item's corrupted last token in a tree, and the paths of its answers from that token on.
+    """The end of an item's corrupted prompt in a tree, its first spot in it, and the paths of its answers.
 
-    ``colour``: tells apart tails of one item that are edited differently.
+    ``colour``: tells apart tails of one item that are edited differently. ``prompt``: the nodes of the
+    prompt; ``nodes``: those of its spots; ``spots``: which of the chunk's spots these are. A path begins with
+    the prompt's last node.
     """
 
     row: int
     colour: Any
-    last: int
+    prompt: list[int]
+    nodes: list[int]
+    spots: range
     paths: tuple[tuple[Ids, list[int]], ...]
 
 
 @dataclass(frozen=True)
 class Differentiated:
-    """Activations and gradients at some tails' last prompt token, by place: float32 [tails, width]."""
+    """Activations and gradients at the spots of some tails, one after another: by place, float32 [spots of
+    these tails, width]."""
 
     tails: list[Tail]
     values: dict[Place, torch.Tensor]
     gradients: dict[Place, torch.Tensor]
 
     @property
-    def rows(self) -> list[int]:
-        """Which item of the chunk each tail is of."""
-        return [tail.row for tail in self.tails]
+    def spots(self) -> list[int]:
+        """Which spot of the chunk each line is of."""
+        return spots_of(self.tails)
+
+
+def spots_of(tails: Sequence[Tail]) -> list[int]:
+    """The spots of tails, one tail after another."""
+    return [spot for tail in tails for spot in tail.spots]
+
+
+def nodes_of(tails: Sequence[Tail]) -> list[int]:
+    """Their nodes, likewise."""
+    return [node for tail in tails for node in tail.nodes]
 
 
 EditsOf = Callable[[Sequence[Tail]], Sequence[Edit]]
@@ -114,14 +149,17 @@ class Attributor:
         components: Sequence[str] = ("neurons",),
         gradient: str = BOTH_ANSWERS,
         estimator: Estimator | None = None,
+        positions: str = LAST,
         batch_tokens: int | None = None,
         engine: Engine | None = None,
     ) -> None:
+        """``positions``: see ``circuits.positions``."""
         self.model = model
         self.engine = engine or Engine(model, batch_tokens)
         self.components = tuple(components)
         self.gradient = gradient
         self.estimator = estimator or Patching()
+        self.positions = positions
         wanted = {COMPONENTS[component] for component in self.components}
         self.places: list[Place] = [
             (site, layer) for layer in range(model.n_layers) for site in SITES if site in wanted
@@ -166,8 +204,8 @@ class Attributor:
     ) -> Iterator[Contributions]:
         """The same with the items' baseline scores, which cost next to nothing beside it.
 
-        Only of an estimator that ``scores_answers``. Values that are not finite are given, too: which items
-        are used is not known yet.
+        Only of an estimator that ``scores_answers``, at the last token. Values that are not finite are given,
+        too: which items are used is not known yet.
         """
         for part in self._chunks(items, self._attributed, scored=True):
             yield part
@@ -184,8 +222,8 @@ class Attributor:
     ) -> torch.Tensor:
         """The true effect of patching single units, float64 [items, units].
 
-        Metric of the corrupted run in which one unit (layer, index) has its clean activation at the last
-        prompt token, less that of the untouched corrupted run. Items must be aligned.
+        Metric of the corrupted run in which one unit (layer, index) has its clean activation at all spots of
+        the item, less that of the untouched corrupted run. Items must be aligned.
         """
         effects = torch.zeros(len(items), len(units), dtype=torch.float64)
         for chunk in self._chunks(items, lambda chunk: chunk):
@@ -218,7 +256,7 @@ class Attributor:
         ``scored``: whether all of a baseline is scored that the first tree has: what goes before the
         corrupted prompt's last token.
         """
-        prompts = _Prompts(items, scored)
+        prompts = _Prompts(items, scored, self._start)
         aligned = [number for number, item in enumerate(items) if item.aligned]
         order = self.engine.in_order([items[number].clean for number in aligned])
         numbers = [aligned[place] for place in order]
@@ -226,15 +264,28 @@ class Attributor:
         def run(tree: Tree, held: list[tuple[int, _Paths]]) -> Found:
             return use(self._read(tree, held, prompts))
 
-        return self.engine.each(numbers, prompts.add, run, scored=prompts.scored)
+        most = None if self.positions == LAST else self._most(items, numbers)
+        return self.engine.each(numbers, prompts.add, run, scored=prompts.scored, most=most)
+
+    def _start(self, item: EncodedItem) -> int:
+        """The first position of an item's tails."""
+        return watched(item, ALL if self.estimator.from_first_difference else self.positions)[0]
+
+    def _most(self, items: Sequence[EncodedItem], numbers: Sequence[int]) -> int:
+        """Items of a chunk, so that the activations of their spots fit."""
+        each = sum(self.model.width(site) for site, _ in self.places) * self.model.dtype.itemsize
+        longest = max((len(watched(items[n], self.positions)) for n in numbers), default=1)
+        return max(1, MOST_SPOTS // (each * longest))
 
     def _read(self, tree: Tree, held: list[tuple[int, _Paths]], prompts: _Prompts) -> Chunk:
         """Run the first tree."""
         numbers = [number for number, _ in held]
         items = [prompts.items[number] for number in numbers]
-        last = [paths.clean[-1] for _, paths in held]
+        spots = [watched(item, self.positions) for item in items]
+        starts = [self._start(item) for item in items]
+        nodes = [paths.clean[n] for own, (_, paths) in zip(spots, held, strict=True) for n in own]
         sites = dict.fromkeys(site for site, _ in self.places)
-        reads = [Read(site, range(self.model.n_layers), last) for site in sites]
+        reads = [Read(site, range(self.model.n_layers), nodes) for site in sites]
         asked = Asked()
         if prompts.scores:
             for row, (_, paths) in enumerate(held):
@@ -254,7 +305,7 @@ class Attributor:
         ends = [paths.corrupted[-1] for _, paths in held if paths.corrupted]
         past, moved = self.engine.narrowed(found.past, ends)
         hangs = [int(moved[p.corrupted[-1]]) if p.corrupted else NONE for _, p in held]
-        return Chunk(numbers, items, clean, past, hangs, scores)
+        return Chunk(numbers, items, spots, starts, clean, past, hangs, scores)
 
     # Tails
 
@@ -270,15 +321,19 @@ class Attributor:
 
         def add(tree: Tree, entry: tuple[int, Hashable]) -> Tail:
             row, colour = entry
-            item = chunk.items[row]
-            [last] = tree.add(item.corrupted[-1:], hangs=chunk.hangs[row], colours=[entry])
+            item, own = chunk.items[row], chunk.spots[row]
+            start, first = chunk.starts[row], chunk.first[row]
+            ids = item.corrupted[start:]
+            prompt = tree.add(ids, hangs=chunk.hangs[row], colours=[entry] * len(ids))
+            last = prompt[-1]
             given = [getattr(item, name) for name in answers]
             paths = tuple(
                 (answer, [last, *tree.add(answer[:-1], after=last)])
                 for answer in given
                 if answer is not None
             )
-            return Tail(row, colour, last, paths)
+            nodes = [prompt[n - start] for n in own]
+            return Tail(row, colour, prompt, nodes, range(first, first + len(own)), paths)
 
         def scored(entry: tuple[int, Hashable]) -> int:
             item = chunk.items[entry[0]]
@@ -325,7 +380,7 @@ class Attributor:
         def run(tree: Tree, tails: list[Tail]) -> Differentiated:
             asked = _asked(tails)
             signed = [signs[number % 2] for number in asked.numbers]
-            gradient = Gradient(signed, places, [tail.last for tail in tails])
+            gradient = Gradient(signed, places, nodes_of(tails))
             found = self.engine.run(
                 Query(tree, chunk.past, asked.scores, edits=edits(tails), gradient=gradient)
             )
@@ -337,24 +392,35 @@ class Attributor:
         return self._tails(chunk, entries, run, answers=answers)
 
     def corrupted_values(self, chunk: Chunk) -> SiteValues:
-        """(site, layer) -> [items, width]: activations at the last token of the corrupted prompts."""
+        """(site, layer) -> [spots, width]: activations of the corrupted prompts."""
         values: SiteValues = {
             place: torch.zeros_like(value) for place, value in chunk.clean.items()
         }
         sites = dict.fromkeys(site for site, _ in self.places)
 
         def run(tree: Tree, tails: list[Tail]) -> None:
-            last, rows = [tail.last for tail in tails], [tail.row for tail in tails]
-            reads = [Read(site, range(self.model.n_layers), last) for site in sites]
+            nodes, spots = nodes_of(tails), spots_of(tails)
+            reads = [Read(site, range(self.model.n_layers), nodes) for site in sites]
             found = self.engine.run(Query(tree, chunk.past, reads=reads))
             for site, own in zip(sites, found.reads, strict=True):
                 for layer, value in own.items():
-                    values[site, layer][rows] = value
+                    values[site, layer][spots] = value
 
         entries = [(row, None) for row in range(len(chunk.items))]
         for _ in self._tails(chunk, entries, run, answers=()):
             pass
         return values
+
+    def embeddings(self, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """The embeddings of some tokens, [tokens, hidden] of each row: what enters the first block of them,
+        where nothing else is added to it."""
+        tree = Tree()
+        nodes = [[tree.add((token,))[0] for token in row] for row in rows]
+        read = Read(EMBEDDINGS, [-1], range(len(tree)))
+        if not len(tree):
+            return [torch.zeros(0, self.model.hidden_size) for _ in rows]
+        values = self.engine.run(Query(tree, reads=[read])).reads[0][-1]
+        return [values[own] for own in nodes]
 
     def _metrics(
         self,
@@ -376,19 +442,31 @@ class Attributor:
 
     def _attributed(self, chunk: Chunk) -> Contributions:
         totals = self.estimator.contributions(self, chunk)
-        values = {component: self._by_layer(totals, component) for component in self.components}
+        values = {
+            component: self._by_layer(chunk, totals, component) for component in self.components
+        }
         return Contributions(chunk.numbers, values, chunk.scores)
 
-    def _by_layer(self, totals: SiteValues, component: str) -> torch.Tensor:
-        """[items, layers, units] on the host; a head's contribution is the sum over its dimensions."""
+    def _by_layer(self, chunk: Chunk, totals: SiteValues, component: str) -> torch.Tensor:
+        """[items, layers, units] on the host."""
         site = COMPONENTS[component]
         layers = [totals[site, layer] for layer in range(self.model.n_layers)]
         if len({values.device for values in layers}) > 1:
             layers = [values.cpu() for values in layers]
         found = torch.stack(layers, dim=1)
+        if self.estimator.sums_units:
+            return found.cpu()
+        return self.of_units(chunk, component, found).cpu()
+
+    def of_units(self, chunk: Chunk, component: str, values: torch.Tensor) -> torch.Tensor:
+        """[items, ..., units] of products at spots [spots, ..., width]: sums over an item's spots and over
+        the dimensions of a head."""
         if (size := self.model.unit_size(COMPONENTS[component])) > 1:
-            found = found.unflatten(-1, (-1, size)).sum(-1)
-        return found.cpu()
+            values = values.unflatten(-1, (-1, size)).sum(-1)
+        if len(chunk.rows) == len(chunk.items):
+            return values
+        found = values.new_zeros(len(chunk.items), *values.shape[1:])
+        return found.index_add_(0, torch.tensor(chunk.rows, device=values.device), values)
 
 
 @dataclass(frozen=True)
@@ -402,15 +480,17 @@ class _Paths:
 
 @dataclass(frozen=True)
 class _Prompts:
-    """Puts items into the first tree. ``scores``: with the answers to the clean prompt."""
+    """Puts items into the first tree. ``scores``: with the answers to the clean prompt; tails are then one
+    token long. ``start``: the first position of an item's tails."""
 
     items: Sequence[EncodedItem]
     scores: bool
+    start: Callable[[EncodedItem], int]
 
     def add(self, tree: Tree, number: int) -> _Paths:
-        """Both prompts of an item, the corrupted one but for its last token."""
+        """Both prompts of an item, the corrupted one as far as its tail."""
         item = self.items[number]
-        clean, corrupted = tree.add(item.clean), tree.add(item.corrupted[:-1])
+        clean, corrupted = tree.add(item.clean), tree.add(item.corrupted[: self.start(item)])
         asked = []
         if self.scores:
             queries = queries_of(item)
@@ -453,7 +533,8 @@ def _complete(chunk: Chunk, rows: list[int], sums: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class _UnitPatches:
-    """Gives tails, whose colours are places in ``units``, the clean activation of one unit each."""
+    """Gives tails, whose colours are places in ``units``, the clean activation of one unit each, at all
+    their spots."""
 
     model: LoadedModel
     component: str
@@ -467,12 +548,13 @@ class _UnitPatches:
         found = []
         for layer in sorted({self.units[tail.colour][0] for tail in tails}):
             own = [tail for tail in tails if self.units[tail.colour][0] == layer]
-            first = torch.tensor([self.units[tail.colour][1] for tail in own])[:, None] * size
+            units = [self.units[tail.colour][1] for tail in own for _ in tail.nodes]
+            first = torch.tensor(units)[:, None] * size
             dimensions = (first + torch.arange(size)).reshape(-1)
             clean = self.chunk.clean[site, layer]
-            rows = torch.tensor([tail.row for tail in own]).repeat_interleave(size)
-            values = clean[rows.to(clean.device), dimensions.to(clean.device)]
-            nodes = torch.tensor([tail.last for tail in own]).repeat_interleave(size)
+            spots = torch.tensor(spots_of(own)).repeat_interleave(size)
+            values = clean[spots.to(clean.device), dimensions.to(clean.device)]
+            nodes = torch.tensor(nodes_of(own)).repeat_interleave(size)
             found.append(Edit(site, layer, nodes, dimensions, values))
         return found
 

@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 from brodmann.circuits.estimators import compared, estimator
+from brodmann.circuits.estimators.interface import LAST, Estimator
 from brodmann.config.study import Study
 from brodmann.runner.costs import FLOAT32, FLOAT64, NONE, Batch, Cost, Effort, Job
 from brodmann.runner.footprint import MAX_LOGITS, MOST_READ, TAIL_SHARE, Widths
+from brodmann.runner.lengths import Lengths
 
 # Contributions of all items of a list are held until it is known which are used: no more bytes than this.
 MOST_HELD = 2 << 30
+# Bytes of the clean activations of items' tokens at which units are scored, where these are several.
+MOST_SPOTS = 1 << 29
 # Lesions that are measured between two writes to the store: what a killed job loses at most; and how many
 # trees of the engine's size such a block fills at least.
 BLOCK, TREES = 32, 2
@@ -35,7 +39,7 @@ def surveyed(job: Job) -> bool:
     found, widths = job.study.attribution, job.widths
     held = 4 * job.items * len(found.components) * widths.layers * widths.neurons
     lent = job.study.lender(job.model) is not None
-    return estimator(found).scores_answers and not lent and held <= MOST_HELD
+    return found.scores_answers and not lent and held <= MOST_HELD
 
 
 def _answered(job: Job, tasks: Iterable[str]) -> Effort:
@@ -62,7 +66,7 @@ def _attributed(
     read = tails = heads = 0.0
     for own in map(job.of, tasks):
         read += job.in_lanes(job.items * (own.read + scored * own.tail), own.header)
-        tails += job.items * rows * (own.last + own.tail)
+        tails += job.items * rows * (_prompt(own, estimator(found), found.positions) + own.tail)
         heads += job.items * (rows * (1 + own.tail) + scored * own.scored())
     passes = job.run(read).passes
     passes += max(2 * passes, math.ceil(tails / (TAIL_SHARE * job.nodes)))
@@ -71,6 +75,11 @@ def _attributed(
         units = len(found.components) * widths.layers * widths.neurons
         ranked = len(tuple(tasks)) * units * found.n_replicates
     return Effort(read + tails, heads, passes, ranked)
+
+
+def _prompt(own: Lengths, by: Estimator, positions: str) -> float:
+    """Nodes of a prompt that are differentiated."""
+    return own.last if positions == LAST and not by.from_first_difference else own.rest
 
 
 def _attribution_effort(job: Job) -> Effort:
@@ -82,22 +91,53 @@ def _attribution_effort(job: Job) -> Effort:
         effort += NONE if surveys else _answered(job, second)
     each = 2.0 * found.agreement.units * components
     each += sum(one.rows(layers, components) for one in compared(found)) / 2
-    tails = [job.of(task).last + job.of(task).tail for task in found.agreement.tasks]
-    return effort + job.run(found.agreement.items * each * sum(tails))
+    usual = estimator(found, "patching")
+    lengths = [job.of(task) for task in found.agreement.plain_tasks]
+    tails = [_prompt(own, usual, found.positions) + own.tail for own in lengths]
+    effort += job.run(found.agreement.items * each * sum(tails))
+    return effort + _tried(job) * components
+
+
+def _tried(job: Job) -> Effort:
+    """What estimators are tried on, for one kind of unit: each at its positions, then true effects."""
+    found, layers = job.study.attribution, job.widths.layers
+    asked, effort = found.agreement, NONE
+    for own in map(job.of, asked.tried_tasks):
+        for name, at in asked.grid:
+            by = estimator(found, name)
+            tails = by.rows(layers, 1) / 2 * (_prompt(own, by, at) + own.tail)
+            effort += job.run(asked.items * (own.read + tails))
+        for at in asked.positions:
+            # A circuit shares most of its units with those of other estimators.
+            count = sum(positions == at for _, positions in asked.grid)
+            size = job.study.selection.main / 100 * layers * job.widths.neurons
+            units = asked.units + size * (1 + (count - 1) / 4)
+            tail = _prompt(own, estimator(found, "patching"), at) + own.tail
+            effort += job.run(asked.items * (own.read + units * tail))
+    return effort
 
 
 def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     """Items' prompts, then the tails of as many answers as are run at once, differentiated."""
     found = study.attribution
-    run = (estimator(found), *(compared(found) if found.agreement.tasks else ()))
+    asked = found.agreement
+    more = (
+        compared(found)
+        if asked.plain_tasks
+        else tuple(estimator(found, name) for name, _ in asked.grid if asked.tasks)
+    )
+    run = (estimator(found), *more)
     steps = max(one.at_once for one in run)
     # Of what prompts share a tree has one: it holds more items than rows. Of every item there are as many
     # tails as steps, of two tokens, as far as they fit; all see the first tree.
     items = max(1, batch.tokens // _ITEM) if batch.rows > 1 else 1
     nodes = min(2 * items * steps, max(2 * steps, int(batch.tokens * TAIL_SHARE)))
     sites = len(found.components) * widths.layers * max(widths.neurons, widths.heads)
+    spots = items
+    if {found.positions, *(asked.positions if asked.tasks else ())} != {LAST}:
+        spots = max(items, min(batch.tokens, MOST_SPOTS // (sites * widths.dtype)))
     # Clean activations; then corrupted ones, gradients, their products, and these once more layer by layer.
-    kept = items * sites * (widths.dtype + 4 * FLOAT32)
+    kept = spots * sites * (widths.dtype + 4 * FLOAT32)
     differentiated = widths.graph(nodes, batch.tokens) + 2 * widths.logits(nodes)
     # The tree's keys and values, and those that tails see.
     return kept + 2 * widths.cache(batch.tokens) + max(widths.block(batch.tokens), differentiated)

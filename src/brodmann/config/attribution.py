@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from brodmann.circuits.estimators import ESTIMATORS, NAMES, estimator
+from brodmann.circuits.estimators import ESTIMATORS, LAST, NAMES, POSITIONS, estimator
 from brodmann.config.resolve import Resolver
 from brodmann.config.section import (
     Count,
@@ -23,6 +23,10 @@ from brodmann.sites import COMPONENTS
 
 # Each estimator says itself what it is.
 _SUMMARIES = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
+_AT = " at "
+_TRIALS = tuple(
+    f"{name}{_AT}{at}" for name, one in ESTIMATORS.items() if not one.measures for at in POSITIONS
+)
 _KNOWN = f"How units are scored. {_SUMMARIES}."
 
 # A circuit is called stable where two circuits of resampled items share this much of the units of either.
@@ -38,6 +42,30 @@ class Agreement(Section):
     """Random units that are patched beside those of the main mask."""
     items: Count = 16
     """Items per task."""
+    estimators: Distinct[Literal[_TRIALS]] = ()  # type: ignore[valid-type]
+    """Estimators, each at some positions, of which a table says how they compare
+    (docs/circuits.md#which-estimator); none by default."""
+
+    @property
+    def plain_tasks(self) -> tuple[str, ...]:
+        """Tasks on which the usual estimators are compared, unit by unit."""
+        return () if self.estimators else self.tasks
+
+    @property
+    def tried_tasks(self) -> tuple[str, ...]:
+        """Tasks on which ``estimators`` are."""
+        return self.tasks if self.estimators else ()
+
+    @property
+    def grid(self) -> tuple[tuple[str, str], ...]:
+        """(estimator, positions) of every row that the table has for a task."""
+        pairs = (one.partition(_AT) for one in self.estimators)
+        return tuple((name, positions) for name, _, positions in pairs)
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """Those of any estimator, in their usual order."""
+        return tuple(at for at in POSITIONS if any(at == own for _, own in self.grid))
 
 
 class Stability(Section):
@@ -57,6 +85,10 @@ class AttributionSettings(Section):
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"
     """both_answers, or correct_answer (published)."""
+    positions: Literal[POSITIONS] = LAST  # type: ignore[valid-type]
+    """Tokens of the prompt at which units are scored; a score is the sum over them. last (published): the
+    last one; differing: those that are others in the corrupted prompt; all: all of them (ablation edits
+    all)."""
     ig_steps: Count = 10
     """Steps of integrated gradients."""
     exact_units: Count = 500
@@ -94,7 +126,7 @@ class AttributionSettings(Section):
             found["second_seed"] = self.second_seed
         if stage in (*ATTRIBUTION, *ABLATION, *FAITHFULNESS) and stage != "attribution":
             found["components"] = list(self.components)
-        if stage in ("attribution_pass", "agreement") and self.agreement.tasks:
+        if stage in ("attribution_pass", "agreement", "trials") and self.agreement.tasks:
             found["agreement"] = self.comparison()
         if stage == "attribution_pass" and self.stability.items:
             found["stability"] = {**self.curve(), "main": study.selection.main}
@@ -103,11 +135,27 @@ class AttributionSettings(Section):
     def estimation(self) -> dict[str, Any]:
         """What decides the attributions themselves."""
         own = estimator(self).key()
+        own |= {"positions": self.positions} if self.positions != LAST else {}
         return {"estimator": self.estimator, "gradient": self.gradient, **own}
+
+    @property
+    def more_sites(self) -> dict[str, str]:
+        """Sites that estimators need beside those of the components -> the key that asks for them."""
+        asked = {name: "attribution.agreement.estimators" for name, _ in self.agreement.grid}
+        asked[self.estimator] = "attribution.estimator"
+        return {site: key for name, key in asked.items() for site in ESTIMATORS[name].sites}
+
+    @property
+    def scores_answers(self) -> bool:
+        """Whether a baseline can be read on the way."""
+        return estimator(self).scores_answers and self.positions == LAST
 
     def comparison(self) -> dict[str, Any]:
         """What decides the comparison of estimators with true patching."""
-        return {**self.agreement.model_dump(mode="json"), "steps": self.ig_steps}
+        own = self.agreement.model_dump(mode="json")
+        if not own["estimators"]:
+            del own["estimators"]
+        return {**own, "steps": self.ig_steps}
 
     def curve(self) -> dict[str, Any]:
         """What decides the circuits of fewer items."""

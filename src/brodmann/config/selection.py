@@ -62,7 +62,10 @@ class SelectionSettings(Section):
         found: dict[str, Any] = {}
         if stage in ATTRIBUTION:
             found["kept"] = self.kept
-        if stage in ("attribution_pass", "agreement") and study.attribution.agreement.tasks:
+        if (
+            stage in ("attribution_pass", "agreement", "trials")
+            and study.attribution.agreement.tasks
+        ):
             found["main"] = self.main_name
         if stage in ABLATION:
             found["signs"] = list(self.signs)

@@ -1,6 +1,6 @@
 """Names of stages that sections of the config speak of together (``Section.depends``)."""
 
-ATTRIBUTION = ("attribution_pass", "attribution", "agreement")
+ATTRIBUTION = ("attribution_pass", "attribution", "agreement", "trials")
 ABLATION = ("ablation_pass", "ablation")
 FAITHFULNESS = ("faithfulness_pass", "faithfulness", "rivals")
 LOCALIZER = ("localizer_pass", "localizer")

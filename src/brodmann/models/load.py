@@ -201,6 +201,24 @@ class LoadedModel:
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
 
+    def embeddings(self) -> UnitSite:
+        """What the embedding of tokens puts out, before positions are added where they are learned."""
+        try:
+            known = [self.hf.get_input_embeddings()]
+        except (NotImplementedError, AttributeError):
+            # Of foreign code that does not say so: the only table with a row for every token.
+            known = [
+                own
+                for own in self.hf.modules()
+                if isinstance(own, torch.nn.Embedding)
+                and own.num_embeddings >= self.vocabulary_size
+            ]
+        paths = [name for name, own in self.hf.named_modules() if any(own is one for one in known)]
+        if len(paths) != 1:
+            what = f"which module of {self.name} embeds its tokens is not known"
+            raise UserError.at(f"models.{self.name}", what)
+        return UnitSite("embeddings", envoy_at(self.nn, paths[0]), "output", sequence_first=False)
+
     def require(self, site: str) -> None:
         """An error that says why, if the model has no such site."""
         if site in self.missing:

@@ -23,6 +23,7 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
         )
         for component in components
     ]
+    found += [Need(site, key, {}) for site, key in study.attribution.more_sites.items()]
     if model in study.measured_models:
         levels = (LEVELS[level] for level in study.granularity.levels)
         more = dict.fromkeys(site for level in levels for site in level.sites)

@@ -32,6 +32,7 @@ STAGES = {
     "circuits/masks": "Comparing the circuits of tasks",
     "circuits/overlap": "Comparing the circuits of tasks",
     "circuits/agreement": "Holding estimates against true patching",
+    "circuits/trials": "Holding estimators against true patching",
     "circuits/ablation": "Silencing the circuits",
     "circuits/ablation_matrices": "Silencing the circuits",
     "circuits/faithfulness": "Silencing everything but the circuits",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from brodmann.report.estimators import estimators_part
 from brodmann.report.granularity import granularity_part
 from brodmann.report.page import Group, Section
 from brodmann.report.rivals import rivals_part
@@ -20,7 +21,13 @@ TITLE = "Evidence"
 
 Part = Callable[[Sources], Section | None]
 # In the order of the page.
-PARTS: Sequence[Part] = (sufficiency_part, rivals_part, granularity_part, stability_part)
+PARTS: Sequence[Part] = (
+    sufficiency_part,
+    rivals_part,
+    granularity_part,
+    stability_part,
+    estimators_part,
+)
 
 
 def evidence_section(sources: Sources, parts: Sequence[Part] | None = None) -> Section | None:

@@ -18,6 +18,8 @@ from brodmann.runner.trees import Tree
 Place = tuple[str, int]
 # In place of a site: what enters the model's final norm. It stands above all layers, at the number of them.
 FEATURES = "features"
+# Likewise, what the embedding of tokens puts out: below all layers, at -1.
+EMBEDDINGS = "embeddings"
 
 
 @dataclass(frozen=True)

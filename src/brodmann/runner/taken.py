@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from brodmann.runner.queries import FEATURES, Answer, Edit, Outside, Place, Query, Read
+from brodmann.runner.queries import EMBEDDINGS, FEATURES, Answer, Edit, Outside, Place, Query, Read
 from brodmann.runner.ranks.share import Share
 from brodmann.sites import SITES
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel, UnitSite
     from brodmann.runner.trees import Layout
 
-_ORDER = [*SITES, FEATURES]
+_ORDER = [EMBEDDINGS, *SITES, FEATURES]
 # Nodes whose values are summed at once: texts that share a beginning name its nodes again and again.
 _SUMMED = 4096
 
@@ -55,11 +55,12 @@ class Taken:
         """All sites that are touched, in the order in which the model runs them."""
         places = self._edits.keys() | self._reads.keys() | self._watches
         order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
+        more = {FEATURES: model.features, EMBEDDINGS: model.embeddings}
         self._widths = {
-            site: model.hidden_size if site == FEATURES else model.width(site) for site, _ in order
+            site: model.hidden_size if site in more else model.width(site) for site, _ in order
         }
         return [
-            (place, model.features() if place[0] == FEATURES else model.module(*place))
+            (place, more[place[0]]() if place[0] in more else model.module(*place))
             for place in order
         ]
 

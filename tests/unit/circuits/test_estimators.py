@@ -41,7 +41,7 @@ def test_every_estimator_says_what_it_is(root, tmp_path, name):
     assert found.estimation() == {
         "estimator": name,
         "gradient": "both_answers",
-        **{"ig": {"steps": 7}, "exact": {"units": 9}}.get(name, {}),
+        **{"ig": {"steps": 7}, "ig_inputs": {"steps": 7}, "exact": {"units": 9}}.get(name, {}),
     }
 
 
@@ -70,3 +70,28 @@ def test_figure_has_a_panel_for_every_estimate():
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
     ticks = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert ticks == ["−1", "−0.1", "0", "0.1", "1"]
+
+
+def test_trials_are_pairs_of_an_estimator_and_positions(root, tmp_path):
+    """Without any, what stages depend on is as it was."""
+    tried = "{tasks: ['*/*'], estimators: [ig_inputs at all, atp_star at last, patching at all]}"
+    found = settings(root, tmp_path, agreement=tried)
+    pairs = (("ig_inputs", "all"), ("atp_star", "last"), ("patching", "all"))
+    assert found.agreement.grid == pairs and found.agreement.positions == ("last", "all")
+    assert found.agreement.plain_tasks == () and len(found.agreement.tried_tasks) > 40
+    assert set(found.more_sites) == {"attention_output", "mlp_output"}
+    assert "estimators" in found.comparison()
+    usual = settings(root, tmp_path, agreement="{tasks: ['*/*']}")
+    assert usual.agreement.tried_tasks == () and not usual.more_sites
+    assert set(usual.comparison()) == {"tasks", "units", "items", "steps"}
+    with pytest.raises(UserError, match=r"agreement\.estimators.*relp at all"):
+        settings(root, tmp_path, agreement="{tasks: ['*/*'], estimators: [rlp at all]}")
+
+
+def test_other_positions_are_other_attributions(root, tmp_path):
+    estimations = [
+        settings(root, tmp_path, positions=at).estimation() for at in ("last", "differing", "all")
+    ]
+    assert [one.get("positions") for one in estimations] == [None, "differing", "all"]
+    assert settings(root, tmp_path).scores_answers
+    assert not settings(root, tmp_path, positions="all").scores_answers

@@ -9,7 +9,7 @@ from itertools import product
 import accelerate
 import pytest
 import torch
-from measurements import MEASUREMENTS, baseline
+from measurements import MEASUREMENTS, baseline, inputs
 from rounding import assert_same
 from tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
@@ -32,7 +32,7 @@ def text(model):
     return [list(continuation(Reader(model), "the cat", tokens=5).encode())]
 
 
-WAYS_OF_MEASURING = (*MEASUREMENTS, check, text)
+WAYS_OF_MEASURING = (*MEASUREMENTS, inputs, check, text)
 
 
 def in_host_memory(family, folder):

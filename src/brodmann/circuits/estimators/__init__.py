@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from typing import Any
 
+from brodmann.circuits.estimators import interface
 from brodmann.circuits.estimators.interface import Estimator
 
 
@@ -19,6 +20,8 @@ def _found() -> dict[str, type[Estimator]]:
     return dict(sorted(found.items()))
 
 
+# For the config, too, which imports nothing else of circuits.
+LAST, POSITIONS = interface.LAST, interface.POSITIONS
 ESTIMATORS = _found()
 NAMES = tuple(ESTIMATORS)
 # Every comparison with the truth holds these; records of comparisons have a column for each.

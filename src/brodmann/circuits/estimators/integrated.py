@@ -56,6 +56,7 @@ class Integrated(Estimator):
         """See ``Estimator``."""
         import torch
 
+        from brodmann.circuits.attribution import nodes_of, spots_of
         from brodmann.runner.queries import Edit
 
         steps = self.steps
@@ -69,11 +70,12 @@ class Integrated(Estimator):
             found = []
             for place in dict.fromkeys(tail.colour[0] for tail in tails):
                 own = [tail for tail in tails if tail.colour[0] == place]
-                rows = [tail.row for tail in own]
-                way = torch.tensor([(tail.colour[1] + 0.5) / steps for tail in own], dtype=wide)
-                values = start[place][rows]
-                values = values + way.to(values.device)[:, None] * difference[place][rows]
-                nodes = torch.tensor([tail.last for tail in own])
+                spots = spots_of(own)
+                parts = [(tail.colour[1] + 0.5) / steps for tail in own for _ in tail.nodes]
+                way = torch.tensor(parts, dtype=wide)
+                values = start[place][spots]
+                values = values + way.to(values.device)[:, None] * difference[place][spots]
+                nodes = torch.tensor(nodes_of(own))
                 site, layer = place
                 found.append(Edit(site, layer, nodes, None, values))
             return found
@@ -83,7 +85,7 @@ class Integrated(Estimator):
         for place in run.places:
             entries = [(row, (place, n)) for row in range(len(chunk.items)) for n in range(steps)]
             for part in run.edited_gradients(chunk, entries, [place], moved):
-                rows = torch.tensor(part.rows)
-                product = difference[place][part.rows].float() * part.gradients[place] / steps
-                result[place].index_add_(0, rows.to(product.device), product)
+                spots = part.spots
+                product = difference[place][spots].float() * part.gradients[place] / steps
+                result[place].index_add_(0, torch.tensor(spots, device=product.device), product)
         return result

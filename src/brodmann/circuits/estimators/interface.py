@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-# (site, layer) -> a torch tensor [rows, width].
+# At which tokens of a prompt units are scored (``circuits.positions``).
+LAST, DIFFERING, ALL = "last", "differing", "all"
+POSITIONS = (LAST, DIFFERING, ALL)
+# (site, layer) -> a torch tensor, mostly [spots, width].
 SiteValues = dict[tuple[str, int], Any]
 
 
@@ -27,6 +30,13 @@ class Estimator(ABC):
     has_replicates: ClassVar[bool] = True
     # Whether it measures effects instead of estimating them: then it is compared with nothing.
     measures: ClassVar[bool] = False
+    # Whether its contributions are of units, [items, units], where a sum over the spots and over the
+    # dimensions of a head would not be the same.
+    sums_units: ClassVar[bool] = False
+    # Sites that a model must have for it, beside those of the units.
+    sites: ClassVar[tuple[str, ...]] = ()
+    # Whether corrupted prompts are run anew from the first token that differs, and not from the first spot.
+    from_first_difference: ClassVar[bool] = False
 
     @classmethod
     def of(cls, settings: Any) -> Estimator:
@@ -58,7 +68,8 @@ class Estimator(ABC):
 
     @abstractmethod
     def contributions(self, run: Any, chunk: Any) -> SiteValues:
-        """What every unit contributes to the metric, float32 [items, width] of each site.
+        """What every unit contributes to the metric, float32 [spots, width] of each site: of every dimension
+        at every token at which units are scored, which are then summed ([items, units] if ``sums_units``).
 
         ``run``: the ``circuits.attribution.Attributor`` with the model and its sites; ``chunk``: items with
         their clean activations and corrupted contexts.

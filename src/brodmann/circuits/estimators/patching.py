@@ -1,6 +1,6 @@
 """Attribution patching: the effect of putting back a clean activation, at first order.
 
-For unit u of one item, at the last prompt token::
+For unit u of one item, at the last prompt token (or at more tokens, summed)::
 
     contribution_u = (clean activation_u - corrupted activation_u) * d metric / d activation_u
 
@@ -10,6 +10,7 @@ the clean answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from brodmann.circuits.estimators.interface import Estimator, SiteValues
 
 if TYPE_CHECKING:
     from brodmann.circuits.attribution import Attributor, Chunk
+    from brodmann.runner.queries import Place
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,18 @@ class Patching(Estimator):
 
     def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
         """See ``Estimator``."""
+        return self.products(run, chunk, run.places)
+
+    def products(self, run: Attributor, chunk: Chunk, places: Sequence[Place]) -> SiteValues:
+        """Differences of activations times gradients at some places, float32 [spots, width]."""
         import torch
 
         found: SiteValues = {}
-        for part in run.differentiated(chunk):
-            whole = part.rows == list(range(len(chunk.items)))
-            rows = {
-                gradient.device: torch.tensor(part.rows) for gradient in part.gradients.values()
-            }
-            rows = {device: own.to(device) for device, own in rows.items()}
+        for part in run.differentiated(chunk, places):
+            spots = part.spots
+            whole = spots == list(range(len(chunk.rows)))
+            devices = {gradient.device for gradient in part.gradients.values()}
+            rows = {device: torch.tensor(spots, device=device) for device in devices}
             for place, gradient in part.gradients.items():
                 clean = chunk.clean[place]
                 if whole:

@@ -11,6 +11,9 @@ Both rules of an MLP meet in its hidden neurons h, the input of its last project
 first projection puts out, or h = act(u1) * u2 of what two put out, or one for both. Then dh/du = h / u, or
 dh/du1 = h / (2 u1) and dh/du2 = h / (2 u2), whichever of the two goes through the activation. All else
 (attention patterns, caps on logits) keeps its gradient.
+
+``relp_attention`` has one rule more: attention patterns are constants, too (AH rule), so that attention
+passes gradients through values alone.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from brodmann.circuits.estimators.patching import Patching
@@ -68,6 +72,26 @@ class Relp(Patching):
             return super().contributions(run, chunk)
 
 
+@dataclass(frozen=True)
+class RelpAttention(Relp):
+    """Relevance patching with the rule for attention."""
+
+    name = "relp_attention"
+    label = "relevance patching, constant attention"
+    summary = "relp with attention patterns held constant, too"
+
+    def sentence(self) -> str:
+        """See ``Estimator``."""
+        return f"{super().sentence()}, and attention patterns were held constant"
+
+    def contributions(self, run: Attributor, chunk: Chunk) -> SiteValues:
+        """See ``Estimator``."""
+        from brodmann.runner.ranks.marked import entered
+
+        with entered(constant_attention, run.model):
+            return super().contributions(run, chunk)
+
+
 @contextmanager
 def relevance_rules(model: LoadedModel) -> Iterator[None]:
     """Within it, gradients of the model follow the rules; its values are what they are without."""
@@ -94,11 +118,83 @@ def _with_gradient_of(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     return value.detach() + (other - other.detach())
 
 
-def _refused(model: str, what: str) -> Exception:
+def _refused(model: str, what: str, fix: str = "use estimator: patching or ig") -> Exception:
     from brodmann.errors import UserError
 
-    fix = "use estimator: patching or ig"
     return UserError.at("attribution.estimator", f"relp does not work with {model}: {what}", fix)
+
+
+# Attention
+
+
+@contextmanager
+def constant_attention(model: LoadedModel) -> Iterator[None]:
+    """Within it, attention patterns of the model have no gradient; its values are what they are without."""
+    from brodmann.models.architecture import module_at
+
+    paths = model.architecture
+    with ExitStack() as hooks:
+        for number, block in enumerate(module_at(model.hf, paths.blocks)):
+            # What holds the projection that the heads' outputs enter.
+            attention = module_at(block, paths.heads.rpartition(".")[0])
+            constant = _Constant(model.name, number)
+            before = attention.register_forward_pre_hook(constant.enter)
+            hooks.enter_context(_removed(before))
+            after = attention.register_forward_hook(constant.leave, always_call=True)
+            hooks.enter_context(_removed(after))
+        yield
+
+
+class _Constant:
+    """The hooks of one block's attention. Between them torch's own functions make its pattern: a softmax, or
+    an attention that holds one."""
+
+    def __init__(self, model: str, block: int) -> None:
+        self.model, self.block = model, block
+        self._open: list[Any] = []
+
+    def enter(self, *_: Any) -> None:
+        mode = _patterns()()
+        mode.__enter__()
+        self._open.append(mode)
+
+    def leave(self, _: Any, __: Any, output: Any) -> None:
+        mode = self._open.pop()
+        mode.__exit__(None, None, None)
+        if not mode.seen and output is not None:
+            what = f"the attention of block {self.block} makes its pattern by a kernel of its own"
+            raise _refused(self.model, what, "set attn_implementation: sdpa or eager for it")
+
+
+@cache
+def _patterns() -> type[Any]:
+    """The mode: made once torch is imported."""
+    import torch
+    from torch.nn import functional
+    from torch.overrides import TorchFunctionMode
+
+    class Patterns(TorchFunctionMode):
+        """Takes gradients from what makes a pattern. ``seen``: whether there was one."""
+
+        seen = False
+
+        def __torch_function__(
+            self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = dict(kwargs or {})
+            if function is functional.scaled_dot_product_attention:
+                self.seen = True
+                args = [own.detach() for own in args[:2]] + list(args[2:])
+                for name in {"query", "key"} & set(kwargs):
+                    kwargs[name] = kwargs[name].detach()
+                return function(*args, **kwargs)
+            found = function(*args, **kwargs)
+            if function in (functional.softmax, torch.softmax, torch.Tensor.softmax):
+                self.seen = True
+                return found.detach()
+            return found
+
+    return Patterns
 
 
 # Normalisations

@@ -59,6 +59,7 @@ STAGES = (
     Stage("attribution", "attribution:write_attribution", ("attribution",)),
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
+    Stage("trials", "trials:write_trials", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
     Stage("stability", "stability:write_stability"),
     Stage(

@@ -27,6 +27,7 @@ from brodmann.circuits.split import circuit_items, effect_items, group_of
 from brodmann.circuits.stability import counts_of, curve_weights
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.circuits.stages.together import Joined, fit
+from brodmann.config.attribution import AttributionSettings
 from brodmann.config.selection import KEPT_PERCENT
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
@@ -120,7 +121,7 @@ class Stage:
     def key(self, items: ItemList, component: str) -> str:
         """Hash of everything that the attribution of one list depends on."""
         replicates = {"groups": items.groups, **self.replication} if not items.second else {}
-        return digest({**self._basis(items, component), "replicates": replicates})
+        return digest({**self.basis(items, component), "replicates": replicates})
 
     def keys(self, items: ItemList, component: str) -> dict[str, str]:
         """Name -> key of what is made of a list's contributions: its attribution; circuits of fewer items."""
@@ -128,7 +129,7 @@ class Stage:
         if self.settings.stability.items and not items.second:
             found[curve_name(items.label, component)] = digest(
                 {
-                    **self._basis(items, component),
+                    **self.basis(items, component),
                     "stage": "stability",
                     "stability": METHODS["stability"],
                     "groups": items.groups,
@@ -139,8 +140,10 @@ class Stage:
             )
         return found
 
-    def _basis(self, items: ItemList, component: str) -> dict[str, Any]:
-        """What decides an attribution itself."""
+    def basis(
+        self, items: ItemList, component: str, settings: AttributionSettings | None = None
+    ) -> dict[str, Any]:
+        """What decides an attribution itself, with the study's settings or others."""
         return {
             "stage": "attribution",
             "method": METHODS["attribution"],
@@ -148,7 +151,7 @@ class Stage:
             "units": self.card.architecture,
             **items.inputs,
             "component": component,
-            "estimation": self.settings.estimation(),
+            "estimation": (settings or self.settings).estimation(),
         }
 
     @property
@@ -162,7 +165,7 @@ class Stage:
         """The same of a task's comparison of estimators."""
         return digest(
             {
-                "of": self._basis(items, component),
+                "of": self.basis(items, component),
                 "method": METHODS["agreement"],
                 "units": self.settings.agreement.units,
                 "items": self.settings.agreement.items,
@@ -198,6 +201,7 @@ def run_pass(
     are of all items of a list.
     """
     from brodmann.circuits.stages import survey
+    from brodmann.circuits.stages.trials import trial_works
 
     stage = Stage(study, model_json)
     tasks = [read_items(path) for path in item_files]
@@ -225,7 +229,13 @@ def run_pass(
         wanted += [own for own in second if own is not None]
         together = Attributions(stage)
         works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
+        took: dict[str, float] = {}
+        for own in wanted:
+            if own.task in stage.settings.agreement.tried_tasks and not own.second:
+                works += trial_works(stage, own, this.store(), took)
         this.make(works, bar="attribution", unit="item", dealt=False)
+        if took:
+            this.note(estimator_seconds=took)
 
 
 def _characters(items: ItemList, second: TaskItems | None) -> int:
@@ -296,7 +306,7 @@ def _works(
         together=together,
         about=items,
     )
-    if items.task in stage.settings.agreement.tasks and not items.second:
+    if items.task in stage.settings.agreement.plain_tasks and not items.second:
         keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
         yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
 
@@ -311,8 +321,10 @@ class Session:
     def _made_with(self) -> dict[str, Any]:
         return {"computed_with": self.bench.made_with}
 
-    def attributor(self, components: Sequence[str], estimator: Estimator) -> Any:
-        """What attributes to the units of these components."""
+    def attributor(
+        self, components: Sequence[str], estimator: Estimator, positions: str | None = None
+    ) -> Any:
+        """What attributes to the units of these components, at the study's positions or others."""
         from brodmann.circuits.attribution import Attributor
 
         return Attributor(
@@ -320,6 +332,7 @@ class Session:
             components=components,
             gradient=self.stage.settings.gradient,
             estimator=estimator,
+            positions=positions or self.stage.settings.positions,
             engine=self.bench.engine,
         )
 
@@ -397,7 +410,7 @@ class Session:
             parts["bootstraps"] = replicates[halves : halves + wanted["bootstraps"]]
             for name, own in parts.items():
                 kept = Strongest.of(own, wanted["kept"], threads)
-                tensors |= _strongest_tensors(name, kept)
+                tensors |= strongest_tensors(name, kept)
         return self._packed(tensors, sums)
 
     def _curve(self, items: ItemList, sums: Accumulator) -> bytes:
@@ -408,7 +421,7 @@ class Session:
         for number, count in enumerate(self._counts(items)):
             own = replicates[first + number * draws : first + (number + 1) * draws]
             kept = Strongest.of(own, self.study.selection.main)
-            tensors |= _strongest_tensors(str(count), kept)
+            tensors |= strongest_tensors(str(count), kept)
         return self._packed(tensors, sums)
 
     def _counts(self, items: ItemList) -> list[int]:
@@ -451,7 +464,8 @@ class Session:
         return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})
 
 
-def _strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
+def strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
+    """Replicates as they are stored."""
     tensors = {}
     for sign in strongest.units:
         tensors[f"{name}.{sign}.units"] = strongest.units[sign]

@@ -311,7 +311,7 @@ def _scores(
     return np.array(json.loads(payload)["scores"])
 
 
-def _points(line: dict[str, object], curve: Curve) -> Iterator[dict[str, object]]:
+def _points(line: Mapping[str, object], curve: Curve) -> Iterator[dict[str, object]]:
     for place, (low, high) in enumerate(curve.intervals):
         yield {
             **line,

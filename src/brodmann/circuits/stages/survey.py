@@ -44,7 +44,7 @@ class Survey:
     def applies(self) -> bool:
         """Whether the estimator runs what a baseline scores, and used items follow from the scores alone."""
         lent = self.stage.study.lender(self.stage.card.name) is not None
-        return estimator(self.stage.settings).scores_answers and not lent
+        return self.stage.settings.scores_answers and not lent
 
     def work(self, items: TaskItems, group: str = "", *, passes: bool = True) -> Work[Bench]:
         """The scores of one task, as ``baseline.scoring`` makes them."""

@@ -153,7 +153,7 @@ FAMILIES = (
     family(
         "agreement_figure",
         "Drawing estimated against true effects, {wildcards.model}",
-        units_of(lambda study: study.run_models if study.attribution.agreement.tasks else ()),
+        units_of(lambda study: study.run_models if study.attribution.agreement.plain_tasks else ()),
         lambda scene: {
             "table": f"{scene.folder}/attribution/{scene.component}.agreement.csv",
             "units": f"{scene.folder}/attribution/{scene.component}.agreement.units.csv",
