@@ -60,6 +60,7 @@ JOBS = {
     "expand_second_items": "brodmann.pipeline.items:expand_task",
     "fetch_model": "brodmann.pipeline.models:fetch_weights",
     "printed_tables": "brodmann.statistics.study_tables:write_printed",
+    "series": "brodmann.statistics.stages.series:write_series",
     "provenance": "brodmann.pipeline.record:write_provenance",
     "methods": "brodmann.report.methods:write_methods",
     "write_report": "brodmann.report.page:write_page",

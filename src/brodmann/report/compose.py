@@ -55,7 +55,8 @@ def compose(
 
 def tasks_told(study: Study) -> str:
     """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
-    count, shipped = len(study.tasks.selected), len(list_tasks(DATA)) if DATA.is_dir() else 0
+    data = study.tasks.data(DATA.parent)
+    count, shipped = len(study.tasks.selected), len(list_tasks(data)) if data.is_dir() else 0
     if study.tasks.published is not None or count >= shipped:
         return f"{count} tasks"
     return f"{count} tasks, chosen by the config (tasks.include) from the {shipped} that there are"
