@@ -1,9 +1,9 @@
 """How much of what was planted do circuits find? ``python planted-study/recall.py RESULTS MODEL`` says it.
 
 A circuit's neurons are held against those that its world owns: ``precision`` is the share of the circuit
-that is its world's, ``recall`` the share of the world's neurons that the circuit has, and ``auc`` the chance
-that a neuron of the world has a larger absolute attribution than one of another world (0.5 if scores say
-nothing, ties count half). A quarter of the neurons is a world's: precision by chance is 0.25.
+that is its world's, ``recall`` the share of the world's neurons that the circuit has, and ``mass`` the share
+of all absolute attribution that is on the world's neurons. A quarter of the neurons is a world's: precision
+and mass by chance are 0.25.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
-from scipy.stats import rankdata
 
 from brodmann.store import masks
 
@@ -35,7 +34,7 @@ class Recall:
     size: int
     precision: float
     recall: float
-    auc: float
+    mass: float
 
 
 def owners(shape: tuple[int, int]) -> np.ndarray:
@@ -53,25 +52,17 @@ def recalls(results: Path, model: str, sel: str) -> Iterator[Recall]:
         layers, units = np.array(masks.read(path).units, dtype=int).reshape(-1, 2).T
         if not len(units):
             continue  # the task is excluded
-        found = int(own[layers, units].sum())
-        yield Recall(
-            place, form, len(units), found / len(units), found / int(own.sum()), area(scores, own)
-        )
-
-
-def area(scores: np.ndarray, own: np.ndarray) -> float:
-    """P(|score| of an own unit > that of another), ties half: the area under the ROC curve."""
-    ranks = rankdata(np.abs(scores).ravel())[own.ravel()]
-    positive, negative = int(own.sum()), int((~own).sum())
-    return float((ranks.sum() - positive * (positive + 1) / 2) / (positive * negative))
+        found, size = int(own[layers, units].sum()), np.abs(scores)
+        mass = float(size[own].sum() / size.sum())
+        yield Recall(place, form, len(units), found / len(units), found / int(own.sum()), mass)
 
 
 def table(found: dict[str, list[Recall]]) -> str:
     """A Markdown table with a row per name: means over circuits, and the smallest of each."""
-    lines = ["| | circuits | size | precision | recall | AUC |", "| --- " * 6 + "|"]
+    lines = ["| | circuits | size | precision | recall | mass |", "| --- " * 6 + "|"]
     for name, rows in found.items():
         cells = [f"{len(rows)}", f"{np.mean([row.size for row in rows]):.0f}"]
-        for key in ("precision", "recall", "auc"):
+        for key in ("precision", "recall", "mass"):
             values = [getattr(row, key) for row in rows]
             cells.append(f"{np.mean(values):.3f} ({min(values):.3f})")
         lines.append(f"| {name} | {' | '.join(cells)} |")

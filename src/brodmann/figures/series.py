@@ -28,6 +28,8 @@ HEIGHT = 1.1
 LEVEL = 0.05
 # As ``identified`` and lesions are of several datasets and localizers, the first of each is drawn.
 _FIRST = ("lesion", "random", "identified")
+# Nothing is where these are zero.
+_FROM_ZERO = ("overlap_difference", "ari", "drop_difference")
 
 
 def of_series(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -61,6 +63,8 @@ def draw_series(table: pd.DataFrame) -> Figure:
                     own = own[own["domain"] == next(iter(own["domain"]), "")]
                 _line(axes, own.sort_values("step"), f"{name}, {measure}", style, **look)
         axes.set(ylabel=label)
+        if measures[0] in _FROM_ZERO:
+            axes.axhline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     panels[-1].set_xlabel(", ".join(distinct(table["axis"])))
     handles = [Line2D([], [], label=name, lw=0.9, ms=3, **look) for name, look in looks.items()]
     legend_below(figure, handles, min(2, len(handles)))

@@ -22,7 +22,7 @@ FAMILIES = (
             "Along the series",
             overview="Checkpoints of a series along its axis, a line for each series. Shares of items with their 95 % "
             "intervals (Wilson, items pooled over tasks); differences are means within less means across domains. "
-            "Filled marks: p below 0.05 against shuffled domains. Localizers: accuracy with the localized units held at "
+            "Open marks: p of 0.05 or more against shuffled domains. Localizers: accuracy with the localized units held at "
             "zero (solid) and with as many random units (dashed).",
         ),
     ),
