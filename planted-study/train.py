@@ -37,9 +37,12 @@ HIDDEN, LAYERS, HEADS, NEURONS = 48, 3, 4, 128
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how. ``steps`` of learning, then ``closing`` ones. ``penalty``, ``last_penalty``: weight
-    of the foreign neurons' open gates in the loss in either part; ``margin``: how far below zero the inputs of
-    these gates are pushed; ``guess``: weight of what is known without any neuron."""
+    """How long and how: ``steps`` of learning, then ``closing`` ones.
+
+    ``penalty``, ``last_penalty``: weight of the foreign neurons' open gates in the loss in either part;
+    ``margin``: how far below zero the inputs of these gates are pushed; ``guess``: weight of what is known
+    without any neuron.
+    """
 
     steps: int = 700
     closing: int = 250
