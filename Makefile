@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,13 @@ $(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv
 demo: setup ## Map the embedded model (config.yaml) and say where to look
 	@$(BIN)/snakemake --profile profiles/local
 	@$(BIN)/brodmann where
+
+demo-planted: setup ## Map a model whose modules are known (docs/planted.md)
+	@$(BIN)/snakemake --profile profiles/local --configfile planted-study/study.yaml --directory studies/planted
+	@$(BIN)/brodmann where --configfile planted-study/study.yaml --directory studies/planted
+
+planted: setup ## Train the models of demo-planted anew (minutes)
+	@$(BIN)/python planted-study/train.py
 
 report: setup ## Rebuild the report only
 	@$(BIN)/snakemake --profile profiles/local report

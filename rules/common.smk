@@ -44,7 +44,7 @@ INVENTORY = workspace.inventory
 STATISTICS = workspace.statistics_settings
 
 # How many jobs share a pass over a model.
-SHARES = Shards.of_run(workflow, study, workspace.root / "data")
+SHARES = Shards.of_run(workflow, study, workspace.data)
 forget_shards()
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.

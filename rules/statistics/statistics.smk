@@ -12,6 +12,8 @@ rule statistics:
     """Every table of statistics."""
     input:
         registry.files(),
+        # Where the study has a series of checkpoints.
+        "results/statistics/series.csv" if study.series else [],
 
 
 for job in registry.JOBS:

@@ -20,6 +20,7 @@ METHODS = {
     "structure_function": 4,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
+    "series": 1,  # what changes along checkpoints
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
     "report": 5,  # the report page and the methods section

@@ -68,8 +68,8 @@ def page(study):
     """The report."""
     from brodmann.report.compose import compose
 
-    words, data = workflow / "report", workflow.parent / "data"
-    composed = compose(study, inventory(), asked.figures, words, asked.titles, data)
+    words, root = workflow / "report", workflow.parent
+    composed = compose(study, inventory(), asked.figures, words, asked.titles, root)
     return {"page": composed, "template": words / "report.html.j2"}
 
 

@@ -50,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     tasks = select(known_tasks(study), options.tasks or ["*"], "the task")
     encoders = vocabularies(study)
     rows = list(
-        audits(tasks, ROOT / "data", encoders, count=max(1, options.n), seed=study.tasks.seed)
+        audits(
+            tasks, study.tasks.data(ROOT), encoders, count=max(1, options.n), seed=study.tasks.seed
+        )
     )
     print(tables(rows, list(encoders)), LEGEND, sep="\n\n")
     if options.table:

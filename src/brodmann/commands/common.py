@@ -121,7 +121,7 @@ def known_tasks(study: Study) -> list[str]:
     settings = study.tasks
     if settings.published is not None:
         return published.list_published(settings.published, settings.rename)
-    return catalogue.list_tasks(ROOT / "data")
+    return catalogue.list_tasks(settings.data(ROOT))
 
 
 def read_task(
@@ -131,7 +131,9 @@ def read_task(
     settings = study.tasks
     if settings.published is not None:
         return published.read_published(settings.published, task, count or settings.items)
-    definition = load_definition(catalogue.task_path(ROOT / "data", task), settings.level(task))
+    definition = load_definition(
+        catalogue.task_path(settings.data(ROOT), task), settings.level(task)
+    )
     seed = settings.seed if seed is None else seed
     return expand(task, definition, seed=seed, count=count or settings.items)
 

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     plans = plan(
         study,
         names,
-        data=ROOT / "data",
+        data=study.tasks.data(ROOT),
         on_cpu=on_cpu,
         gpu_gb=options.gpu_memory,
         gpu_kind=options.gpu,

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """A task a line: its name, what figures call it, its domain, how many items in how many wordings."""
     study = loaded(options).study
     tasks = known_tasks(study) if options.all else list(study.tasks.selected)
-    titles = task_titles(ROOT / "data", tasks)
+    titles = task_titles(study.tasks.data(ROOT), tasks)
     rows = [("task", "title", "domain", "items", "wordings")]
     rows += [
         (

@@ -14,6 +14,7 @@ from brodmann.config.schema import typed
 from brodmann.config.source import ConfigSource, KeyPath, merge
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
+from brodmann.tasks import domains
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def load_config(
     problems += [problem for problem in here.problems if problem not in problems]
     if problems:
         raise UserError(*problems)
+    domains.use(study.tasks.folder)
     return LoadedConfig(study, keys.model_dump(mode="json"), source)
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, Tag
 
 from brodmann.config.resolve import FOLDER_NAME, IN_NAMES, Resolver
 from brodmann.config.section import BY_KIND, Count, Section, Share, SomeText, Text, Truth, Whole
+from brodmann.config.series import SeriesKeys
 from brodmann.config.stages import (
     ABLATION,
     ATTRIBUTION,
@@ -61,6 +62,8 @@ class ModelKeys(Section):
     revision: Text | None = None
     """Branch, tag or commit of an hf source (default the main branch); the commit found is recorded and used
     from then on."""
+    series: SeriesKeys | None = None
+    """Many checkpoints of one model along an axis (docs/series.md): each is run as a model NAME@STEP."""
     dtype: Literal["auto", "float32", "float16", "bfloat16", "float64"] = "auto"
     """Number format of weights and activations; auto is the checkpoint's own. Changes results."""
     format: Literal["auto", "chat", "completion"] = "auto"
@@ -185,6 +188,9 @@ class ModelEntry(ModelKeys):
     inclusion: Inclusion
     # Results-only models: file and column of their accuracies.
     accuracies: tuple[str, str] | None = None  # type: ignore[assignment]
+    # Of a checkpoint of a series: the series' name, and where on its axis it stands.
+    member_of: str = ""
+    step: float | None = None
 
     @property
     def prompting(self) -> Prompting:
@@ -235,8 +241,15 @@ def resolved_models(
     spelled: dict[str, str] = {}
     for name, keys in models.items():
         _check_name(name, spelled, here)
-        if here.sound("models", name):
+        if not here.sound("models", name):
+            continue
+        if keys.series is None:
             entries[name] = keys.resolved(name, tasks, here)
+            continue
+        members = keys.series.members(name, keys, here)
+        for (own, one), step in zip(members.items(), keys.series.steps, strict=False):
+            found = one.resolved(name, tasks, here)
+            entries[own] = found.model_copy(update={"name": own, "member_of": name, "step": step})
     _check_folders(entries, here)
     return entries
 

@@ -104,6 +104,22 @@ class Study(Section):
     execution: Execution
 
     @property
+    def series(self) -> dict[str, dict[str, float]]:
+        """Name of a series -> its models, each with its place on the axis."""
+        found: dict[str, dict[str, float]] = {}
+        for name, entry in self.models.items():
+            if entry.step is not None:
+                found.setdefault(entry.member_of, {})[name] = entry.step
+        return found
+
+    def series_axis(self, name: str) -> str:
+        """What the axis of a series is called."""
+        member = next(iter(self.series[name]))
+        own = self.models[member].series
+        assert own is not None  # it is a member of one
+        return own.axis
+
+    @property
     def run_models(self) -> tuple[str, ...]:
         """Models that are run, in the order of the config."""
         return tuple(name for name, entry in self.models.items() if not entry.results_only)

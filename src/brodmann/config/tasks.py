@@ -25,6 +25,8 @@ class TaskKeys(Section):
     published: Text | None = None
     """A folder in the published layout (config/<Domain>/config.json, data/<Domain>/*.json), read instead of
     data/."""
+    folder: Text | None = None
+    """A folder of domains and tasks (docs/adding-a-task.md), read instead of data/."""
     items: Count | None = None
     """Items per task after expansion; null takes all."""
     seed: Whole = 0
@@ -55,16 +57,29 @@ class TaskKeys(Section):
                 f"asks for {self.min_items} both-correct items, but tasks.items gives only {self.items}",
                 "no task could be included; raise items or lower min_items",
             )
-        known, folder = self._known(here)
+        own_tasks = self._own(here)
+        known, folder = self._known(own_tasks, here)
         here.known = known or ()
         selected = here.matching(self.include, known, ("tasks", "include"))
         own = {"selected": selected, "published": folder, "split": self.split == "half"}
+        own["folder"] = own_tasks
         return TaskSettings(
             **{**dict(self), **own, "difficulty": self._levels(selected, folder, here)}
         )
 
-    def _known(self, here: Resolver) -> tuple[list[str] | None, str | None]:
+    def _own(self, here: Resolver) -> str | None:
+        """The folder of tasks that the study has of its own."""
+        path = ("tasks", "folder")
+        if self.folder is None:
+            return None
+        if self.published is not None:
+            here.problem(path, "tasks.published is read already", "remove one of the two")
+        return str(here.resolve(self.folder, path))
+
+    def _known(self, own: str | None, here: Resolver) -> tuple[list[str] | None, str | None]:
         """(every task there is, the published folder); tasks are None where they cannot be listed."""
+        if own is not None and not here.needed(Path(own), ("tasks", "folder"), folder=True):
+            return None, None
         path = ("tasks", "published")
         folder = None if self.published is None else str(here.resolve(self.published, path))
         if folder is not None and not here.needed(Path(folder), path, folder=True):
@@ -75,7 +90,7 @@ class TaskKeys(Section):
         try:
             if folder is not None:
                 return published.list_published(folder, self.rename), folder
-            return catalogue.list_tasks(here.root / "data"), None
+            return catalogue.list_tasks(own or here.root / "data"), None
         except UserError as error:
             here.take(error)
             return None, folder
@@ -110,6 +125,10 @@ class TaskSettings(TaskKeys):
         """Which half of the items; the items themselves are files."""
         split = (*ATTRIBUTION, *ABLATION, *FAITHFULNESS)
         return {"split": self.split} if stage in split else {}
+
+    def data(self, root: Path) -> Path:
+        """The folder of task files. ``root``: the workflow's own folder."""
+        return root / "data" if self.folder is None else Path(self.folder)
 
     def level(self, task: str) -> str:
         """The difficulty of one task."""

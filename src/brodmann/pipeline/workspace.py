@@ -44,6 +44,7 @@ class Workspace:
         self.config = loaded.config
         self.config_files = [str(file) for file in loaded.source.files]
         self.root = root
+        self.data = loaded.study.tasks.data(root)
         self.folders = {
             name: ResultsFolder.scan(self.study.model(name).location)
             for name in self.study.imported_models
@@ -177,7 +178,7 @@ class Workspace:
     def domain_files(self) -> list[str]:
         """The files that say what the domains of the study's tasks are."""
         used = dict.fromkeys(map(catalogue.domain_of, self.study.tasks.selected))
-        places = (self.root / "data" / name / DOMAIN for name in used)
+        places = (self.data / name / DOMAIN for name in used)
         return [os.path.relpath(file) for file in places if file.is_file()]
 
     @property
@@ -197,8 +198,7 @@ class Workspace:
             files: Iterable[Path] = published.source_files(settings.published, task)
         else:
             # Which shared lexicons a task uses only its file says, which is not read here.
-            data = self.root / "data"
-            files = [catalogue.task_path(data, task), *catalogue.shared_lexicons(data)]
+            files = [catalogue.task_path(self.data, task), *catalogue.shared_lexicons(self.data)]
         # Relative, so that a study and its clone can move together without looking changed.
         return [os.path.relpath(file) for file in files]
 
@@ -298,9 +298,8 @@ class Workspace:
     @cached_property
     def titles(self) -> dict[str, str]:
         """What tasks are called: the study's, and any that results of other models may be of."""
-        data = self.root / "data"
-        others = catalogue.list_tasks(data) if self.folders else ()
-        return catalogue.task_titles(data, {*self.study.tasks.selected, *others})
+        others = catalogue.list_tasks(self.data) if self.folders else ()
+        return catalogue.task_titles(self.data, {*self.study.tasks.selected, *others})
 
     def _at(self, wildcards: Any) -> Scene:
         model = wildcards.get("shown") or wildcards.get("model", "")

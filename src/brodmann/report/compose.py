@@ -31,13 +31,13 @@ def compose(
     figures: Iterable[str],
     templates: str | Path,
     titles: Mapping[str, str],
-    data: str | Path,
+    root: str | Path,
     results: str | Path = "results",
 ) -> Page:
     """The page of a finished study.
 
     ``figures``: names (without ending) of the figures that it has; ``templates``: the folder of the report's
-    words; ``titles``: of tasks; ``data``: the folder of all tasks.
+    words; ``titles``: of tasks; ``root``: the workflow's folder.
     """
     say = Prose(templates)
     sources = Sources(study, inventory, Path(results), frozenset(figures), say, titles)
@@ -53,7 +53,7 @@ def compose(
     sections.append(behind_section(sources, told))
     names = ", ".join(study.models)
     tasks = (
-        tasks_told(study, data) if study.run_models else f"{_imported_tasks(every[0].tables)} tasks"
+        tasks_told(study, root) if study.run_models else f"{_imported_tasks(every[0].tables)} tasks"
     )
     subtitle = f"{names}: {tasks}. Written by brodmann."
     words = [_defined(sources.say("glossary.terms")), _defined(sources.say("glossary.columns"))]
@@ -61,9 +61,10 @@ def compose(
     return Page(title, subtitle, sections, banner(study), *words)
 
 
-def tasks_told(study: Study, data: str | Path) -> str:
+def tasks_told(study: Study, root: str | Path) -> str:
     """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
-    count, shipped = len(study.tasks.selected), len(list_tasks(data))
+    shipped = len(list_tasks(study.tasks.data(root)))
+    count = len(study.tasks.selected)
     if study.tasks.published is not None or count >= shipped:
         return f"{count} tasks"
     return f"{count} tasks, chosen by the config (tasks.include) from the {shipped} that there are"

@@ -9,6 +9,7 @@ The folder's name is what paths, tables and the config call it.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields
 from functools import cache
@@ -22,6 +23,8 @@ FILE = "domain.yaml"
 PUBLISHED = ("language", "formal", "physical", "social")
 # The workflow's own tasks: this package is used from a clone.
 DATA = Path(__file__).resolve().parents[3] / "data"
+# A variable with the study's own folder of tasks: jobs inherit it, before they know the study.
+OWN = "BRODMANN_TASKS"
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 # What tables and figures call units of several domains, and all domains together.
 _TAKEN = ("shared", "all")
@@ -36,10 +39,25 @@ class Domain:
     text: str
 
 
-@cache
 def known() -> dict[str, Domain]:
-    """Folder -> domain, of all that the workflow has; the published ones first."""
-    return domains_in(DATA) if DATA.is_dir() else {}
+    """Folder -> domain, of all that the workflow or the study has; the published ones first."""
+    return _found(DATA, os.environ.get(OWN))
+
+
+@cache
+def _found(shipped: Path, own: str | None) -> dict[str, Domain]:
+    folders = [shipped, *([Path(own)] if own else [])]
+    found = {
+        name: one for data in folders if data.is_dir() for name, one in domains_in(data).items()
+    }
+    return {name: found[name] for name in sorted(found, key=rank)}
+
+
+def use(folder: str | None) -> None:
+    """Let this process, and those that it starts, know the domains of a study's own folder of tasks."""
+    os.environ.pop(OWN, None)
+    if folder is not None:
+        os.environ[OWN] = folder
 
 
 def names() -> tuple[str, ...]:

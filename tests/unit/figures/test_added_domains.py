@@ -30,10 +30,8 @@ def added(root, tmp_path, monkeypatch):
         (tmp_path / folder / "domain.yaml").write_text(text)
     with monkeypatch.context() as patched:
         patched.setattr(domains, "DATA", tmp_path)
-        domains.known.cache_clear()
         importlib.reload(style)
         yield
-    domains.known.cache_clear()
     importlib.reload(style)
 
 

@@ -524,7 +524,7 @@ def test_that_tasks_were_chosen_is_said(root, tmp_path):
         ("*", f"{shipped} tasks"),
     ):
         config.write_text(f'{model}tasks: {{include: ["{include}"]}}\n')
-        told = tasks_told(load_config([config], root=root).study, root / "data")
+        told = tasks_told(load_config([config], root=root).study, root)
         assert told.startswith(said) and ("chosen" in told) == ("chosen" in said)
 
 

@@ -1,0 +1,127 @@
+"""Rule ``series``: how a series of checkpoints changes along its axis; nothing is computed anew.
+
+Every row is a number that stands in a file of one checkpoint, or a share of items pooled over its tasks:
+
+- ``accuracy``: share of aligned items right in both directions, of all tasks (no ``domain``) or a domain's;
+- ``overlap_within``, ``overlap_cross``, ``overlap_difference``, ``ari``: of circuits of the main size;
+- ``drop_within``, ``drop_cross``, ``drop_difference``: what silencing them costs;
+- ``lesion``, ``random``, ``intact``: accuracy with a localizer's units silenced, with as many random units
+  (all draws), and with none, pooled over the measured tasks; ``domain`` is the localizer;
+- ``identified``: templates on which the starts of the iteration agree; ``domain`` is the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brodmann.config.study import Study
+from brodmann.files import read_json
+from brodmann.significance.effects import Value, accuracy
+from brodmann.store.tables import read_table, write_table
+from brodmann.tasks.catalogue import domain_of
+
+COLUMNS = (
+    *("series", "axis", "step", "model", "control", "component", "sel", "measure", "domain"),
+    *("n", "unit", "value", "low", "high", "p"),
+)
+TESTED = ("within", "cross", "difference")
+
+
+def write_series(
+    study: Study, modularity: str, clustering: str, output: str, *, results: str | Path = "results"
+) -> None:
+    """``modularity``, ``clustering``: the study's tables; what else is read lies in ``results``."""
+    tests, found = read_table(modularity), read_table(clustering)
+    rows = []
+    for series, members in study.series.items():
+        for model, step in members.items():
+            entry = study.model(model)
+            axis = study.series_axis(series)
+            where = {"series": series, "axis": axis, "step": step, "model": model}
+            measured = [
+                *_accuracies(study, Path(results, model)),
+                *_structure(study, model, tests, found),
+                *_lesions(study, Path(results, model)),
+                *_networks(study, model, Path(results, model)),
+            ]
+            rows += [{**where, "control": entry.control, **row} for row in measured]
+    write_table(output, rows, COLUMNS)
+
+
+def _share(counts: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Of (right, all) of several tasks: the pooled share with Wilson's interval."""
+    right, total = (sum(pair[place] for pair in counts) for place in (0, 1))
+    return _cells(accuracy(np.arange(total) < right), "items")
+
+
+def _cells(value: Value, unit: str) -> dict[str, Any]:
+    return {"n": value.n, "unit": unit, "value": value.value, "low": value.low, "high": value.high}
+
+
+def _accuracies(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
+    counts: dict[str, list[tuple[int, int]]] = {"": []}
+    for task in study.tasks.selected:
+        read = read_json(folder / "baseline" / f"{task}.json")
+        pair = int(read["n_both_correct"]), int(read["n_aligned"])
+        counts[""].append(pair)
+        counts.setdefault(domain_of(task), []).append(pair)
+    for domain, pairs in counts.items():
+        yield {"measure": "accuracy", "domain": domain, **_share(pairs)}
+
+
+def _structure(
+    study: Study, model: str, tests: pd.DataFrame, found: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    main, ablated = study.selection.main_name, study.ablated_selections[:1]
+    for component in study.attribution.components:
+        at = {"component": component}
+        mine = (tests["model"] == model) & (tests["component"] == component)
+        overlap = tests[mine & (tests["sel"] == main) & (tests["measure"] == "containment")]
+        drop = tests[mine & tests["sel"].isin(ablated) & (tests["measure"] == "accuracy_drop")]
+        for name, table, sel in (("overlap", overlap, main), ("drop", drop, *ablated)):
+            for row in table.head(1).to_dict("records"):
+                for key in TESTED:
+                    p = row["p"] if key == "difference" else None
+                    told = {"measure": f"{name}_{key}", "n": row["n"], "unit": "tasks"}
+                    yield {**at, "sel": sel, **told, "value": row[key], "p": p}
+        own = found[(found["model"] == model) & (found["component"] == component)]
+        own = own[(own["sel"] == main) & (own["measure"] == "containment")]
+        for row in own.head(1).to_dict("records"):
+            told = {"measure": "ari", "n": row["n"], "unit": "tasks"}
+            yield {**at, "sel": main, **told, "value": row["ari"], "p": row["p"]}
+
+
+def _lesions(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
+    for network in study.localizer.networks:
+        table = read_table(folder / "localizer" / network / "lesion.csv")
+        size = study.localizer.selection_name(study.localizer.lesioned[0])
+        table = table[table["measure"] == "accuracy"]
+        kind = study.localizer.lesion.kinds[0]
+        chosen = (table["selection"] == size) & (table["kind"] == kind)
+        for condition in ("intact", "lesion", "random"):
+            own = table[table["condition"] == condition]
+            own = own if condition == "intact" else own[chosen[own.index]]
+            pairs = [
+                (round(float(row["value"]) * int(row["n"])), int(row["n"]))
+                for row in own.to_dict("records")
+            ]
+            if pairs:
+                sel = "" if condition == "intact" else size
+                row = {"measure": condition, "domain": network, "sel": sel, **_share(pairs)}
+                # Several draws on the same items are no independent items.
+                yield {**row, "low": None, "high": None} if condition == "random" else row
+
+
+def _networks(study: Study, model: str, folder: Path) -> Iterator[dict[str, Any]]:
+    if model not in study.network_models:
+        return
+    for dataset in study.networks.names:
+        told = read_json(folder / "networks" / dataset / "templates.json")
+        identified = [bool(one) for one in told["identified"]]
+        row = {"measure": "identified", "domain": dataset, "n": len(identified)}
+        yield {**row, "unit": "templates", "value": sum(identified)}

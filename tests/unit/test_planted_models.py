@@ -1,0 +1,52 @@
+"""The shipped models of the planted study are what docs/planted.md says, as plain transformers computes."""
+
+import sys
+from filecmp import cmp
+
+import pytest
+
+from brodmann.tasks.definition import load_definition
+from brodmann.tasks.expand import expand
+
+
+@pytest.fixture(scope="module")
+def train(root):
+    sys.path.insert(0, str(root / "planted-study"))
+    import train
+
+    yield train
+    sys.path.remove(str(root / "planted-study"))
+
+
+def test_neurons_of_other_worlds_change_nothing(train):
+    for told in train.effects(train.load(train.MODELS / "planted")).values():
+        assert told["accuracy"] > 0.95 and told["without_foreign"] == told["accuracy"]
+        assert told["change"] < 1e-3
+        assert told["without_own"] < 0.6
+
+
+def test_the_twin_needs_all_neurons(train):
+    for told in train.effects(train.load(train.MODELS / "twin")).values():
+        assert told["accuracy"] > 0.95
+        assert told["without_foreign"] < 0.8 and told["change"] > 1
+
+
+def test_shipped_files_are_those_of_the_script(train, tmp_path):
+    train.world.write(tmp_path)
+    written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == 16 + 4 + 5
+    for path in written:
+        assert cmp(tmp_path / path, train.world.HERE / path, shallow=False), path
+
+
+@pytest.mark.parametrize("form", ["blend", "order", "claim", "compare"])
+def test_items_are_true_sentences(train, form):
+    """Items of the task files, as models get them, and the sentences that models were trained on."""
+    for name in train.WORLDS:
+        definition = load_definition(train.world.HERE / "tasks" / name / f"{form}.yaml")
+        items = expand(f"{name}/{form}", definition, seed=0).wordings["completion"]
+        known = set(train.world.sentences(name))
+        for item in items:
+            assert f"{item.clean_prompt}{item.correct} ." in known
+            assert f"{item.corrupted_prompt}{item.incorrect} ." in known
+            assert f"{item.clean_prompt}{item.incorrect} ." not in known
