@@ -84,11 +84,11 @@ demo: setup ## Map the embedded model (config.yaml) and say where to look
 	@$(BIN)/brodmann where
 
 demo-planted: setup ## Map a model whose modules are known (docs/planted.md)
-	@$(BIN)/snakemake --profile profiles/local --configfile planted-study/study.yaml --directory studies/planted
-	@$(BIN)/brodmann where --configfile planted-study/study.yaml --directory studies/planted
+	@$(BIN)/snakemake --profile profiles/local --configfile config/planted/study.yaml --directory studies/planted
+	@$(BIN)/brodmann where --configfile config/planted/study.yaml --directory studies/planted
 
 planted: setup ## Train the models of demo-planted anew (minutes)
-	@$(BIN)/python planted-study/train.py
+	@$(BIN)/python config/planted/train.py
 
 report: setup ## Rebuild the report only
 	@$(BIN)/snakemake --profile profiles/local report

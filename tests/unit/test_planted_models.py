@@ -11,11 +11,11 @@ from brodmann.tasks.expand import expand
 
 @pytest.fixture(scope="module")
 def train(root):
-    sys.path.insert(0, str(root / "planted-study"))
+    sys.path.insert(0, str(root / "config" / "planted"))
     import train
 
     yield train
-    sys.path.remove(str(root / "planted-study"))
+    sys.path.remove(str(root / "config" / "planted"))
 
 
 def test_neurons_of_other_worlds_change_nothing(train):

@@ -15,7 +15,7 @@ from brodmann.store import masks
 
 pytestmark = pytest.mark.slow
 
-STUDY = ("--configfile", "planted-study/study.yaml", "--directory")
+STUDY = ("--configfile", "config/planted/study.yaml", "--directory")
 MAIN = "positive-5.0pct"
 TARGETS = ("overlaps", "ablations", "statistics", "localizers", "network_maps")
 
@@ -24,7 +24,7 @@ TARGETS = ("overlaps", "ablations", "statistics", "localizers", "network_maps")
 def clone(root, tmp_path_factory):
     """The workflow with the planted study."""
     clone = copy_workflow(root, tmp_path_factory.mktemp("planted") / "clone")
-    shutil.copytree(root / "planted-study", clone.path / "planted-study")
+    shutil.copytree(root / "config" / "planted", clone.path / "config" / "planted")
     with own_cache(tmp_path_factory.mktemp("cache")):
         yield clone
 
@@ -38,9 +38,9 @@ def results(clone):
 @pytest.fixture(scope="module", autouse=True)
 def scripts(root):
     """The study's own modules can be imported."""
-    sys.path.insert(0, str(root / "planted-study"))
+    sys.path.insert(0, str(root / "config" / "planted"))
     yield
-    sys.path.remove(str(root / "planted-study"))
+    sys.path.remove(str(root / "config" / "planted"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_a_series_shows_when_modules_appear(clone, trained):
                 "series": {"paths": [str(step) for step in steps], "steps": steps},
             }
         },
-        "tasks": {"folder": "planted-study/tasks", "items": 16, "min_items": 8},
+        "tasks": {"folder": "config/planted/tasks", "items": 16, "min_items": 8},
         "attribution": {"second_seed": False, "splits": 2, "bootstraps": 2},
         "selection": {"percents": [5.0], "main": 5.0},
         "ablation": {"layer_matched_trials": 1, "random_trials": 1, "max_items": 8},

@@ -1,4 +1,4 @@
-"""How much of what was planted do circuits find? ``python planted-study/recall.py RESULTS MODEL`` says it.
+"""How much of what was planted do circuits find? ``python config/planted/recall.py RESULTS MODEL`` says it.
 
 A circuit's neurons are held against those that its world owns: ``precision`` is the share of the circuit
 that is its world's, ``recall`` the share of the world's neurons that the circuit has, and ``mass`` the share
