@@ -67,8 +67,12 @@ class Ablator:
                 on_rows(rows)
         return measurement.found
 
-    def mean_activations(self, items: Sequence[EncodedItem]) -> np.ndarray:
+    def mean_activations(
+        self, items: Sequence[EncodedItem], *, absolute: bool = False
+    ) -> np.ndarray:
         """float64 [layers, units]: each unit's mean over the positions of the clean prompts, items alike.
+
+        ``absolute``: of its absolute values.
 
         Heads: [layers, heads * head_dim].
         """
@@ -83,7 +87,8 @@ class Ablator:
             for _, nodes in held:
                 weights[nodes] += 1 / len(nodes)
             every = list(range(len(tree)))
-            read = Read(site, layers, every, rows=[0] * len(tree), weights=weights.tolist())
+            sums = {"rows": [0] * len(tree), "weights": weights.tolist()}
+            read = Read(site, layers, every, **sums, absolute=absolute)
             return self.engine.run(Query(tree, reads=[read]))
 
         order = self.engine.in_order([item.clean for item in items])

@@ -114,7 +114,8 @@ def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
 def lesions_of_target(study: Study) -> int:
     """Of one kind of unit, silenced in one way, for each target: circuits and random units of every size."""
     made = study.ablation
-    circuits = len(study.tasks.selected) * (1 + made.layer_matched_trials)
+    drawn = made.layer_matched_trials + made.activation_matched_trials
+    circuits = len(study.tasks.selected) * (1 + drawn)
     return (circuits + made.random_trials) * len(study.ablated_selections)
 
 
@@ -137,6 +138,8 @@ def _ablation_effort(job: Job) -> Effort:
             effort += job.run(each * lesions / blocks, heads * lesions / blocks, blocks)
             if kind == "mean":
                 effort += job.run(job.in_lanes(used * own.one, own.header))
+        if made.activation_matched_trials:
+            effort += job.run(job.in_lanes(used * own.one, own.header))
     return effort * len(study.attribution.components)
 
 

@@ -80,6 +80,16 @@ def test_random_units_are_as_many_of_all_others():
     assert [len(d) for d in sets.random_share(15.0, 200, (0,))] == [30]
 
 
+def test_units_that_are_left_out_are_never_drawn():
+    one, left_out = sets.Condition("a", "network-0", np.arange(0, 40, 2)), list(range(1, 60, 2))
+    drawn = [*sets.random_like(one, 100, range(5), left_out)]
+    drawn += sets.random_share(15.0, 100, range(5), left_out)
+    assert [len(own) for own in drawn] == [20] * 5 + [15] * 5
+    assert not {unit for own in drawn for unit in own.units} & set(left_out)
+    # As many as there are.
+    assert [len(own) for own in sets.random_share(90.0, 100, (0,), left_out)] == [70]
+
+
 def test_iou_and_its_chance():
     one, other = np.arange(10), np.arange(5, 20)
     assert sets.iou(one, other) == 5 / 20
