@@ -87,8 +87,8 @@ class Ablator:
             for _, nodes in held:
                 weights[nodes] += 1 / len(nodes)
             every = list(range(len(tree)))
-            sums = {"rows": [0] * len(tree), "weights": weights.tolist()}
-            read = Read(site, layers, every, **sums, absolute=absolute)
+            rows, shares = [0] * len(tree), weights.tolist()
+            read = Read(site, layers, every, rows=rows, weights=shares, absolute=absolute)
             return self.engine.run(Query(tree, reads=[read]))
 
         order = self.engine.in_order([item.clean for item in items])

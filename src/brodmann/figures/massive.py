@@ -88,6 +88,7 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
         hover.points(axes, k, value, texts)
     sizes = table.loc[table["condition"] != "intact", "k"]
     size_axis(axes, sorted(set(sizes)))
+    axes.tick_params(axis="x", labelrotation=50)
     axes.margins(x=0.12)
     axes.set_xlabel("silenced units")
     values = table["value"].to_numpy(dtype=float)

@@ -192,10 +192,10 @@ class AblationStage:
         wanted = {task: target for task, target in self.targets.items() if target is not None}
         return activity_works(self.stage, wanted)
 
-    def works(self, mask_folder: str | Path, records: Reads) -> Iterator[Work[Bench]]:
+    def works(self, mask_folder: str | Path, records: Reads | None = None) -> Iterator[Work[Bench]]:
         """All lesions, target by target; the intact model, equal under every kind, is run for the first.
 
-        ``records``: those of ``activity_works``.
+        ``records``: those of ``activity_works``, if there are any.
         """
         settings, model = self.study.ablation, self.stage.card.name
         circuits = {

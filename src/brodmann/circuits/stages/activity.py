@@ -59,12 +59,15 @@ def activity_works(stage: Stage, targets: Mapping[str, Target]) -> Iterator[Work
             yield Work.one(_name(task, component), key, compute, cost=target.characters.all)
 
 
-def read_activity(stage: Stage, records: Reads, task: str, component: str) -> Activity | None:
+def read_activity(
+    stage: Stage, records: Reads | None, task: str, component: str
+) -> Activity | None:
     """The record of a target; None where no control needs it."""
     from safetensors.numpy import load
 
     if not stage.study.ablation.activation_matched_trials:
         return None
+    assert records is not None
     name = _name(task, component)
     return Activity(load(records.get(name, f"the stored {name}"))["activations"])
 

@@ -180,15 +180,15 @@ class Localized:
         from brodmann.localizers.selection import random_units, select, units_of
 
         settings, units = self.settings, {}
-        ranked = {"range": settings.range, "seed": settings.seed}
+        ranked = partial(select, self.found, range=settings.range, seed=settings.seed)
         for size in settings.lesioned if lesioned else settings.all_sizes:
-            own = select(self.found, size, **ranked, without=self.massive)
+            own = ranked(size, without=self.massive)
             units[settings.selection_name(size)] = own
             for seed in settings.lesion.seeds:
                 drawn = random_units(self.found, own, seed, self.massive)
                 units[settings.control_name(size, seed)] = drawn
             if settings.massive != KEEP:
-                units[settings.with_massive_name(size)] = select(self.found, size, **ranked)
+                units[settings.with_massive_name(size)] = ranked(size)
         if settings.apart:
             units[MASSIVE] = units_of(self.found, self.massive)
         return units
