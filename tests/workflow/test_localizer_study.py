@@ -272,7 +272,8 @@ def test_a_model_without_massive_activations_loses_nothing_when_they_are_left_ou
     assert {entry["stage"] for entry in study.ledger()[before:]} <= {"lesion"}
     assert pairs(study, "massive") == []
     assert pairs(study, "with-massive-1.0pct") == pairs(study, "top-1.0pct")
-    found = table(study)
+    # Rates of false discoveries are over a table that has more lesions.
+    found, was = (own.drop(columns=["q", "q_random"]) for own in (table(study), was))
     assert found[found["condition"] != "with_massive"].reset_index(drop=True).equals(was)
     kept = found[found["condition"] == "with_massive"].value.tolist()
     assert kept == found[found["condition"] == "lesion"].value.tolist()

@@ -78,15 +78,19 @@ class ModelCard:
             hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
         )
 
-    def massive_units(self, site: str) -> tuple[tuple[int, int], ...]:
-        """(layer, unit) of the massive activations of a site."""
+    def massive_at(self, site: str) -> list[dict[str, Any]]:
+        """The massive activations of a site."""
         if self.massive is None or site not in self.massive:
             what = f"the check of {self.name} did not look for massive activations of {site}"
             raise UserError.at(f"results/{self.name}/model.json", what, REBUILD)
-        return tuple((one["layer"], one["unit"]) for one in self.massive[site])
+        return self.massive[site]
+
+    def massive_units(self, site: str) -> tuple[tuple[int, int], ...]:
+        """(layer, unit) of each."""
+        return tuple((one["layer"], one["unit"]) for one in self.massive_at(site))
 
     def left_out(self, site: str, massive: str) -> tuple[tuple[int, int], ...]:
-        """The same, where a section of the config says that these are not kept; else none."""
+        """The same, where a section of the config says that they are not kept; else none."""
         return () if massive == KEEP else self.massive_units(site)
 
     def origin(self, site: str) -> Origin:

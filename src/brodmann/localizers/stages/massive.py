@@ -68,7 +68,7 @@ def write_massive(
         record = Records(manifest, "lesion").get(NAME, f"the stored {NAME}")
         units = json.loads(record)["units"]
     else:
-        units = (card.massive or {})[study.localizer.site]
+        units = card.massive_at(study.localizer.site)
     rows = [_row("", "", one) for one in units]
     for network in study.localizer.networks:
         selected = Localized(study, card, network, localizer_manifest).selected(lesioned=True)
