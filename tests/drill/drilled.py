@@ -49,7 +49,7 @@ def set_up_drill(root, folder) -> Clone:
             "bootstraps": 4,
         },
         "ablation": {"percents": [5], "layer_matched_trials": 1, "random_trials": 1},
-        "localizer": LOCALIZER,
+        "localizer": {**LOCALIZER, "massive": "separate"},
         "statistics": {"permutations": 20},
         "networks": write_networks(clone),
     }
