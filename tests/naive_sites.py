@@ -3,6 +3,7 @@
 import torch
 
 from brodmann.runner.texts import encode_texts
+from brodmann.sites import INPUT, SITES
 
 SOME = ["llama", "gpt2", "gemma2", "gpt-neox", "falcon", "chatglm"]
 
@@ -25,7 +26,7 @@ def naive_activations(model, row, site):
 
     for layer in range(model.n_layers):
         module = site_module(model, site, layer)
-        if site == "mlp_hidden":
+        if SITES[site].side == INPUT:
             hook = module.register_forward_pre_hook(lambda m, a, n=layer: keep(n, a[0]))
         else:
             hook = module.register_forward_hook(lambda m, a, out, n=layer: keep(n, out))

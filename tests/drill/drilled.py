@@ -55,7 +55,7 @@ def set_up_drill(root, folder) -> Clone:
             "bootstraps": 5,
             "rivals": {"rounds": 1},
         },
-        "localizer": LOCALIZER,
+        "localizer": {**LOCALIZER, "massive": "separate"},
         "statistics": {"permutations": 20},
         "networks": write_networks(clone),
     }

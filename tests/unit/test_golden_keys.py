@@ -51,7 +51,7 @@ from safetensors.numpy import save
 
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
-from brodmann.sites import COMPONENTS
+from brodmann.sites import COMPONENTS, UNIT_SITES
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -299,6 +299,11 @@ def _selectivity(key: str) -> bytes:
     return save(tensors, metadata={"facts": json.dumps({"n_positive": 2, "n_negative": 2})})
 
 
+def _activations(key: str) -> bytes:
+    """What controls are matched in."""
+    return save({"activations": np.arange(1.0, 1 + LAYERS * NEURONS).reshape(LAYERS, NEURONS)})
+
+
 def _checked(key: str) -> bytes:
     measured = {name: value for name, value in card("toy").items() if name in MEASURED}
     return json.dumps({**measured, "metadata": {}}).encode()
@@ -306,13 +311,14 @@ def _checked(key: str) -> bytes:
 
 RECORDS: dict[str, Callable[[str], bytes]] = {
     "baseline": _scores,
+    "ablation": _activations,
     "localizer": _selectivity,
     "network_use": _selectivity,
     "check": _checked,
 }
 MEASURED = (
     *("dtype", "n_parameters", "n_layers", "hidden_size", "neurons_per_layer", "heads_per_layer"),
-    *("head_dim", "vocabulary_size", "has_chat_template", "architecture", "self_check"),
+    *("head_dim", "vocabulary_size", "has_chat_template", "architecture", "self_check", "massive"),
 )
 
 
@@ -348,6 +354,7 @@ def card(model: str) -> dict[str, Any]:
                 **{"mlp_output": HIDDEN, "block_output": HIDDEN},
             },
         },
+        "massive": {site: [{"layer": 0, "unit": 1}] for site in UNIT_SITES},
         "metadata": {},
     }
 

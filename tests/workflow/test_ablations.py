@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clone import SEED, TASKS, task_yaml
+from naive_sites import naive_activations
 from reference import naive_lesion
 from safetensors import safe_open
 from tiny_models import tiny_model, tiny_tokenizer
@@ -206,3 +207,34 @@ def test_a_killed_pass_goes_on_where_it_was(study):
     [entry] = study.ledger()[before:]
     circuits = len(table(study, TASKS[0], kind="zero"))
     assert entry["lesions"] <= N * circuits - stored
+
+
+@pytest.mark.slow
+def test_controls_that_are_as_active_are_measured_beside_what_is_known(study, finished):
+    """In two shards, of which one makes first what controls are matched in."""
+    config = study.config()
+    config["ablation"] = {**config.get("ablation", {}), "activation_matched_trials": 2}
+    config["execution"] = {**config.get("execution", {}), "shards": 2}
+    study.write_config(config)
+    before = len(study.ledger())
+    study.snakemake("ablations")
+    entries = study.ledger()[before:]
+    assert {entry["stage"] for entry in entries} == {"ablation"}
+    assert "0 of 2" in [entry.get("shard") for entry in entries]
+    model = wrap_model(tiny_model("llama", SEED), tiny_tokenizer(), name="tiny")
+    for task in TASKS:
+        was, found = table(finished, task), table(study, task)
+        matched = found["condition"] == "activation_matched"
+        assert found[~matched].reset_index(drop=True)[list(was)].equals(was)
+        assert matched.sum() == 2 * N
+        each = [
+            naive_activations(model, list(item.clean), "mlp_hidden").abs().mean(1)
+            for item in encoded_items(study, model, task)
+        ]
+        activity = np.mean(np.stack(each), axis=0)
+        for source in TASKS:
+            mask = pd.read_csv(study.path / f"results/tiny/masks/neurons/{MAIN}/{source}.csv")
+            own = found[(found["source"] == source) & (found["condition"] == "circuit")]
+            mean = activity[mask.layer, mask.unit].mean()
+            assert float(own["activation"].item()) == pytest.approx(mean, rel=1e-3)
+    assert study.planned("ablations") == {}

@@ -261,3 +261,22 @@ def test_align_exports_activations_and_predicts_recordings(finished, tmp_path):
     failed = subprocess.run([*command, "--voxels", f"{tmp_path}/s.txt"], **given)
     assert failed.returncode == 1 and failed.stderr.startswith("ERROR: ")
     assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_model_without_massive_activations_loses_nothing_when_they_are_left_out(study):
+    """The files of an empty set, its figure and its place in the report; and nothing is measured again."""
+    was = table(study)
+    before = configure(study, massive="separate")
+    study.snakemake("report")
+    assert {entry["stage"] for entry in study.ledger()[before:]} <= {"lesion"}
+    assert pairs(study, "massive") == []
+    assert pairs(study, "with-massive-1.0pct") == pairs(study, "top-1.0pct")
+    # Rates of false discoveries are over a table that has more lesions.
+    found, was = (own.drop(columns=["q", "q_random"]) for own in (table(study), was))
+    assert found[found["condition"] != "with_massive"].reset_index(drop=True).equals(was)
+    kept = found[found["condition"] == "with_massive"].value.tolist()
+    assert kept == found[found["condition"] == "lesion"].value.tolist()
+    assert (study.path / "results/figures/localizer_massive.svg").is_file()
+    page = (study.path / "results/report.html").read_text()
+    assert "With and without massive activations" in page

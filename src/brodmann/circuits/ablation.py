@@ -72,8 +72,12 @@ class Ablator:
                 on_rows(rows)
         return measurement.found
 
-    def mean_activations(self, items: Sequence[EncodedItem]) -> np.ndarray:
+    def mean_activations(
+        self, items: Sequence[EncodedItem], *, absolute: bool = False
+    ) -> np.ndarray:
         """float64 [layers, units]: each unit's mean over the positions of the clean prompts, items alike.
+
+        ``absolute``: of its absolute values.
 
         Heads: [layers, heads * head_dim]. Of levels with several sites, these are side by side.
         """
@@ -88,8 +92,10 @@ class Ablator:
             for _, nodes in held:
                 weights[nodes] += 1 / len(nodes)
             every, rows = list(range(len(tree))), [0] * len(tree)
+            shares = weights.tolist()
             reads = [
-                Read(site, layers, every, rows=rows, weights=weights.tolist()) for site in sites
+                Read(site, layers, every, rows=rows, weights=shares, absolute=absolute)
+                for site in sites
             ]
             return self.engine.run(Query(tree, reads=reads))
 

@@ -2,7 +2,8 @@
 
 A *cell* is one source on one target. The lesions of a target fall into five groups: its ``own`` circuit,
 those of the other tasks of its domain (``same_domain``), those of all other tasks (``other_domains``), and
-the controls ``layer_matched`` (as many units of the same layers) and ``random`` (as many of any layer).
+the controls ``layer_matched`` (as many units of the same layers), ``activation_matched`` (of the same layers,
+about as active; not in every study) and ``random`` (as many of any layer).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from scipy.stats import wilcoxon
 
 from brodmann.tasks.catalogue import domain_of, sort_key
 
-GROUPS = ("own", "same_domain", "other_domains", "layer_matched", "random")
+GROUPS = ("own", "same_domain", "other_domains", "layer_matched", "activation_matched", "random")
+_SOME = frozenset({"activation_matched"})  # groups that are only spoken of where a study has them
 ALL = "all"
 CELL_COLUMNS = ["target", "source", "group", "drop"]
 COLUMNS = ["domain", "group", "n", "mean", "sem"]
@@ -58,10 +60,11 @@ def control_summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     cells = control_cells(tables)
     domains = list(dict.fromkeys(domain_of(target) for target in cells["target"]))
+    groups = [one for one in GROUPS if one not in _SOME.difference(cells["group"])]
     rows = []
     for domain in [*domains, *([ALL] if domains else [])]:
         inside = cells["target"].map(lambda target, name=domain: name in (ALL, domain_of(target)))
-        for group in GROUPS:
+        for group in groups:
             drops = cells.loc[inside & (cells["group"] == group), "drop"].dropna().to_numpy()
             rows.append((domain, group, *_summary(drops)))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -70,13 +73,14 @@ def control_summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def own_against_random(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What each task loses without its own circuit, and without as many random units.
 
-    Columns target, domain, own, layer_matched (drawn for that very circuit), random; trials averaged, NaN
-    where there is none. ``tables`` as for ``control_cells``.
+    Columns target, domain, own, layer_matched, activation_matched (if the study has it; both drawn for that
+    very circuit), random; trials averaged, NaN where there is none. ``tables`` as for ``control_cells``.
     """
     cells = control_cells(tables)
     about = cells[(cells["source"] == cells["target"]) | (cells["group"] == "random")]
     wide = about.pivot(index="target", columns="group", values="drop")
-    wide = wide.reindex(columns=["own", "layer_matched", "random"])
+    absent = {"same_domain", "other_domains", *_SOME.difference(cells["group"])}
+    wide = wide.reindex(columns=[group for group in GROUPS if group not in absent])
     wide = wide.loc[sorted(wide.index, key=sort_key)].reset_index()
     wide.columns.name = None
     wide.insert(1, "domain", wide["target"].map(domain_of))

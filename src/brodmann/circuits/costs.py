@@ -156,7 +156,8 @@ def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
 def lesions_of_target(study: Study) -> int:
     """Of one kind of unit, silenced in one way, for each target: circuits and random units of every size."""
     made = study.ablation
-    circuits = len(study.tasks.selected) * (1 + made.layer_matched_trials)
+    drawn = made.layer_matched_trials + made.activation_matched_trials
+    circuits = len(study.tasks.selected) * (1 + drawn)
     return (circuits + made.random_trials) * len(study.ablated_selections)
 
 
@@ -170,18 +171,24 @@ def lesions_of_levels(study: Study) -> list[int]:
 def _ablation_effort(job: Job) -> Effort:
     study, made = job.study, job.study.ablation
     effort = _lesion_effort(job, made.kinds, lesions_of_target(study))
+    if made.activation_matched_trials:
+        for own in map(job.of, study.tasks.selected):
+            effort += job.run(job.in_lanes(_ablated_items(job) * own.one, own.header))
     effort = effort * len(study.attribution.components)
     for lesions in lesions_of_levels(study):
         effort += _lesion_effort(job, made.kinds[:1], lesions)
     return effort
 
 
+def _ablated_items(job: Job) -> float:
+    study = job.study
+    return min(job.items / (2 if study.tasks.split else 1), study.ablation.max_items or math.inf)
+
+
 def _lesion_effort(job: Job, kinds: Sequence[str], lesions: int) -> Effort:
     """So many lesions of one component, or level, on every target."""
-    study, made = job.study, job.study.ablation
-    used = min(job.items / (2 if study.tasks.split else 1), made.max_items or math.inf)
-    effort = NONE
-    for own in map(job.of, study.tasks.selected):
+    used, effort = _ablated_items(job), NONE
+    for own in map(job.of, job.study.tasks.selected):
         for kind in kinds:
             # Lesions to corrupted activations begin where the prompts differ; others, with the prompt.
             if kind == "corrupted":

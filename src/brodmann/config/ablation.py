@@ -23,6 +23,9 @@ class AblationSettings(Section):
     items."""
     layer_matched_trials: Whole = 3
     """Random lesions for each source and target, with as many units in each layer as the source's circuit."""
+    activation_matched_trials: Whole = 0
+    """Random lesions for each source and target, with as many units in each layer that are about as active on
+    the target's prompts; a second control."""
     random_trials: Whole = 3
     """Random lesions of any layers for each target and size of circuit."""
     seed: Whole = 0
@@ -44,5 +47,6 @@ class AblationSettings(Section):
 
     def measurement(self) -> dict[str, Any]:
         """What decides the measured numbers, beside the circuits."""
-        own = self.model_dump(mode="json", exclude={"forecast_only"})
+        unused = set() if self.activation_matched_trials else {"activation_matched_trials"}
+        own = self.model_dump(mode="json", exclude={"forecast_only", *unused})
         return {**own, "percents": own["percents"] or []}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
+from brodmann.config.massive import KEEP, MASSIVE, SEPARATE, Massive, massive_settings
 from brodmann.config.resolve import Resolver
 from brodmann.config.section import (
     Count,
@@ -125,6 +125,8 @@ class LesionSettings(Section):
     """zero, and/or mean - each unit's mean over the localizer's texts."""
     seeds: Distinct[Whole] = (42, 43, 44)
     """Seeds of the random controls, one lesion each."""
+    activation_matched_seeds: Distinct[Whole] = ()
+    """Seeds of a second kind of random controls - units of the same layers that are about as active."""
     tasks: Several[SomeText] = ("*",)
     """Globs over domain/task - tasks whose accuracy is measured; [] for none."""
     items: Count = 20
@@ -161,6 +163,9 @@ class LocalizerKeys(Section):
     site: Literal[LOCALIZED] = "block_output"  # type: ignore[valid-type]
     """The units - dimensions of every block's output, of every MLP's output, or every MLP's hidden
     neurons."""
+    massive: Massive = "keep"
+    """Units of massive activations (docs/localizers.md) - keep ranks them as all others; exclude leaves them
+    out of selections and random controls; separate does so, too, and lesions them as a set of their own."""
     seed: Whole = 42
     """Seed of generated texts, random answers and units drawn from a range."""
     lesion: LesionSettings = LesionSettings()
@@ -217,6 +222,10 @@ class LocalizerSettings(LocalizerKeys):
         if stage in (*LOCALIZER, *LESION):
             found["networks"] = localized
             found["texts"] = self.generation()
+        if stage in ("localizer", *LESION):
+            found |= massive_settings(self.massive)
+        if stage in ("localizer_pass", *LESION) and self.lesion.activation_matched_seeds:
+            found |= self.lesion.part("activation_matched_seeds")
         if stage == "localizer":
             found["selections"] = [*self.selections]
         if stage in LESION:
@@ -261,16 +270,28 @@ class LocalizerSettings(LocalizerKeys):
         """``random-1.0pct-seed42``."""
         return f"random-{size.name}-seed{seed}"
 
+    def with_massive_name(self, size: Size) -> str:
+        """``with-massive-1.0pct``: what would be selected if massive activations were kept."""
+        return f"with-massive-{size.name}"
+
+    @property
+    def apart(self) -> bool:
+        """Whether massive activations are a set of their own."""
+        return self.massive == SEPARATE
+
     @property
     def selections(self) -> tuple[str, ...]:
         """Every selection there is a file of."""
         return self.selections_of(self.all_sizes)
 
     def selections_of(self, sizes: tuple[Size, ...]) -> tuple[str, ...]:
-        """The selections of these sizes, each with its random controls."""
-        seeds = self.lesion.seeds
-        each = ([self.selection_name(s), *(self.control_name(s, n) for n in seeds)] for s in sizes)
-        return tuple(chain.from_iterable(each))
+        """The selections of these sizes, each with its random controls; and those of massive activations."""
+        found: list[str] = []
+        for size in sizes:
+            found.append(self.selection_name(size))
+            found += [self.control_name(size, seed) for seed in self.lesion.seeds]
+            found += [self.with_massive_name(size)] if self.massive != KEEP else []
+        return (*found, *([MASSIVE] if self.apart else []))
 
     def stimulation(self, network: str) -> dict[str, Any]:
         """What decides a network's responses, beside the texts."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from brodmann.config.massive import Massive, massive_settings
 from brodmann.config.network_use import (
     EditingSettings,
     FollowingSettings,
@@ -135,6 +136,10 @@ class NetworkKeys(Section):
     """Whether every token's signals are then scaled to length 1."""
     drop_first: Truth = False
     """Whether the first token of a sample is left out, where attention sinks live."""
+    massive: Massive = "keep"
+    """Units of massive activations (docs/localizers.md) - keep decomposes them as all others; exclude leaves
+    them out of the signals and of random controls; separate does so, too, and edits them as a set of their
+    own."""
     max_tokens: Annotated[int, Strict(), Field(ge=2), AS_WHOLE] = 512
     """Tokens of a sample that are read, special tokens included."""
     restarts: Count = 10
@@ -232,6 +237,7 @@ class NetworkSettings(NetworkKeys):
             return {
                 **self.extraction(),
                 **self.decomposition(),
+                **massive_settings(self.massive),
                 "datasets": texts,
                 "samples": [self.group_samples, self.individual_samples],
                 "components": [self.group_components, self.individual_components],
@@ -241,6 +247,7 @@ class NetworkSettings(NetworkKeys):
         if stage in (*NETWORK_USE, "network_agreement"):
             found |= {"site": self.site, "seed": self.seed}
         if stage in NETWORK_USE:
+            found |= massive_settings(self.massive)
             found["editing"] = self.editing.measurement()
             found["probing"] = self.probing.model_dump()
             found["texts"] = self.following.texts

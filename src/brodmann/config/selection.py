@@ -26,7 +26,11 @@ def selection_words(selection: str, units: str) -> str:
         f"{float(share):g} % of {units}" if is_share else f"{size.removesuffix('units')} {units}"
     )
     low, _, high = which.removeprefix("range-").partition("-")
-    words = {"top": "the most selective", "least": "the least selective"}
+    words = {
+        "top": "the most selective",
+        "least": "the least selective",
+        "with-massive": "massive activations among them",
+    }
     ranked = f"percentiles {low} to {high}"
     return f"{number}, {ranked if which.startswith('range-') else words.get(which, which)}"
 

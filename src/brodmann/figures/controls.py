@@ -20,10 +20,11 @@ GROUPS = {
     "same_domain": "circuits of its domain",
     "other_domains": "circuits of other domains",
     "layer_matched": "random units, same layers",
+    "activation_matched": "random units as active",
     "random": "random units, any layer",
 }
-MARKERS = dict(zip(GROUPS, "Doos^", strict=True))
-CONTROLS = ("layer_matched", "random")
+MARKERS = dict(zip(GROUPS, "Doosv^", strict=True))
+CONTROLS = ("layer_matched", "activation_matched", "random")
 OPEN = "other_domains"
 
 
@@ -49,7 +50,7 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
     for place, domain in enumerate(domains):
         for number, group in enumerate(groups):
             if (domain, group) in cells.index:
-                x = place + (number - (len(groups) - 1) / 2) * 0.8 / len(GROUPS)
+                x = place + (number - (len(groups) - 1) / 2) * 0.8 / max(5, len(groups))
                 _point(axes, x, cells.loc[(domain, group)], domain, group)
     for border in range(1, len(domains)):
         axes.axvline(border - 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)

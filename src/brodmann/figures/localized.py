@@ -162,6 +162,7 @@ def dose_table(lesions: pd.DataFrame, label: str, network: str) -> pd.DataFrame:
     Accuracies of a domain's tasks are pooled over their items, with Wilson's interval. Of several kinds of
     lesion the first is taken.
     """
+    lesions = lesions[lesions["condition"].isin(("intact", "lesion", "random"))]
     kinds = lesions["kind"].dropna()
     if len(kinds):
         lesions = lesions[lesions["kind"].isna() | (lesions["kind"] == kinds.iloc[0])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from brodmann.config.massive import KEEP
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.runner import costs
@@ -39,13 +40,20 @@ def _nodes(
 
 
 def _localizer_effort(job: Job) -> Effort:
+    matched = job.study.localizer.lesion.activation_matched_seeds
+    return _all_texts(job) * (2 if matched else 1)
+
+
+def _all_texts(job: Job) -> Effort:
     return sum((read_texts(job, network) for network in job.study.localizer.networks), NONE)
 
 
 def lesions_of_network(study: Study) -> int:
-    """Of every size and kind, and as many random units."""
-    found = study.localizer
-    return len(found.lesioned) * len(found.lesion.kinds) * (1 + len(found.lesion.seeds))
+    """Of every size and kind, with as many random units; and of massive activations."""
+    found, made = study.localizer, study.localizer.lesion
+    beside = len(made.activation_matched_seeds) + (found.massive != KEEP)
+    lesions = len(found.lesioned) * (1 + len(made.seeds) + beside)
+    return len(made.kinds) * (lesions + (1 + len(made.seeds) if found.apart else 0))
 
 
 def _lesion_effort(job: Job) -> Effort:
@@ -53,7 +61,7 @@ def _lesion_effort(job: Job) -> Effort:
     each = job.asked(made.corpus, made.passages, made.tasks, made.items)
     # The intact model is measured once; what units are set to, where it is their mean, once for each network.
     effort = each * (1 + len(found.networks) * lesions_of_network(job.study))
-    return effort + _localizer_effort(job) if "mean" in made.kinds else effort
+    return effort + _all_texts(job) if "mean" in made.kinds else effort
 
 
 def _moments(study: Study, widths: Widths, batch: Batch) -> int:

@@ -7,6 +7,7 @@ by layer, then by unit. Units that are constant over all texts are never selecte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from brodmann.config.localizer import MOST_SELECTIVE, Size, parse_range
 from brodmann.errors import UserError
 from brodmann.localizers.selectivity import Selectivity
+from brodmann.runner.matched import activation_matched, levels_of
 from brodmann.store import masks
 from brodmann.store.masks import Origin
 
@@ -36,13 +38,21 @@ class Units:
         return [divmod(unit, self.width) for unit in self.units.tolist()]
 
 
-def select(found: Selectivity, size: Size, *, range: str = MOST_SELECTIVE, seed: int = 42) -> Units:
+def select(
+    found: Selectivity,
+    size: Size,
+    *,
+    range: str = MOST_SELECTIVE,
+    seed: int = 42,
+    without: Sequence[int] = (),
+) -> Units:
     """The units of a range of percentiles of t; ``seed`` draws them where there is a choice.
 
-    Bounds are inclusive percentiles over the units that are not constant.
+    Bounds are inclusive percentiles over the units that are not constant. ``without``: flat units that are
+    not ranked; a size is a share of all units nevertheless.
     """
     low, high = parse_range(range)
-    t, eligible = _flat(found)
+    t, eligible = _flat(found, without)
     count = size.count(t.size)
     if low == high:
         if count > len(eligible):
@@ -58,9 +68,11 @@ def select(found: Selectivity, size: Size, *, range: str = MOST_SELECTIVE, seed:
     return _best_first(found, drawn)
 
 
-def random_units(found: Selectivity, selected: Units, seed: int) -> Units:
-    """As many units, drawn from all others (constant ones apart)."""
-    _, eligible = _flat(found)
+def random_units(
+    found: Selectivity, selected: Units, seed: int, without: Sequence[int] = ()
+) -> Units:
+    """As many units, drawn from all others (constant ones and those that are left out apart)."""
+    _, eligible = _flat(found, without)
     rest = np.setdiff1d(eligible, selected.units)
     if len(selected) > len(rest):
         raise _too_few(len(selected), len(rest), "are left for a random control")
@@ -68,11 +80,36 @@ def random_units(found: Selectivity, selected: Units, seed: int) -> Units:
     return _best_first(found, drawn)
 
 
-def _flat(found: Selectivity) -> tuple[np.ndarray, np.ndarray]:
-    """t of all units, and which of them respond at all."""
+def matched_units(
+    found: Selectivity,
+    selected: Units,
+    activations: np.ndarray,
+    seed: int,
+    without: Sequence[int] = (),
+) -> Units:
+    """As many units of the same layers, about as active; fewer where a layer has too few others.
+
+    ``activations`` [layers, units]: mean absolute ones.
+    """
+    constant = np.flatnonzero(found.constant.reshape(-1)).tolist()
+    drawn, _ = activation_matched(
+        selected.units.tolist(), levels_of(activations), seed, without={*constant, *without}
+    )
+    return _best_first(found, np.array(drawn, dtype=np.int64))
+
+
+def units_of(found: Selectivity, units: Sequence[int]) -> Units:
+    """Given flat units, the most selective first."""
+    return _best_first(found, np.array(units, dtype=np.int64))
+
+
+def _flat(found: Selectivity, without: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """t of all units, and which of them respond at all and are not left out."""
     if np.isnan(found.t).any():
         raise UserError.at("selectivity", "t holds NaN", "delete the file: it is computed anew")
-    return found.t.reshape(-1), np.flatnonzero(~found.constant.reshape(-1))
+    eligible = np.flatnonzero(~found.constant.reshape(-1))
+    left_out = np.array(without, dtype=np.int64)
+    return found.t.reshape(-1), eligible[~np.isin(eligible, left_out)]
 
 
 def _units(found: Selectivity, units: np.ndarray) -> Units:

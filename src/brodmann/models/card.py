@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from brodmann.config.massive import KEEP
 from brodmann.errors import UserError
-from brodmann.files import read_json, read_record, write_json
+from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
 from brodmann.sites import LEVELS, SITES
@@ -16,6 +17,8 @@ from brodmann.store.masks import Origin
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
 _MISREAD = frozenset({"falcon_h1"})
+# Fields that cards had not from the first.
+_LATER = ("packs", "massive")
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,22 @@ class ModelCard:
     # How it is run: {"taken": whether it takes packed prefix trees, "reason": why not}; None on a card from
     # before this was noted. Either way gives the same numbers, so that it is no part of an identity.
     packs: dict[str, Any] | None = None
+    # Site -> its units of massive activations (``runner.massive``); None on a card from before these were
+    # looked for. No part of an identity: what leaves them out has the units themselves in its keys.
+    massive: dict[str, list[dict[str, Any]]] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
         facts = asdict(self)
-        if self.packs is None:  # as it was written before
-            del facts["packs"]
+        for name in _LATER:  # as it was written before
+            if facts[name] is None:
+                del facts[name]
         write_json(path, {**facts, "metadata": metadata})
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
-        return read_record(path, cls, optional=("logits", "packs"))
+        return read_record(path, cls, optional=("logits", *_LATER))
 
     def units(self, component: str) -> int:
         """How many units of a circuit's component, or of a level, a block has."""
@@ -71,6 +78,21 @@ class ModelCard:
         return SITES[site].units(
             hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
         )
+
+    def massive_at(self, site: str) -> list[dict[str, Any]]:
+        """The massive activations of a site."""
+        if self.massive is None or site not in self.massive:
+            what = f"the check of {self.name} did not look for massive activations of {site}"
+            raise UserError.at(f"results/{self.name}/model.json", what, REBUILD)
+        return self.massive[site]
+
+    def massive_units(self, site: str) -> tuple[tuple[int, int], ...]:
+        """(layer, unit) of each."""
+        return tuple((one["layer"], one["unit"]) for one in self.massive_at(site))
+
+    def left_out(self, site: str, massive: str) -> tuple[tuple[int, int], ...]:
+        """The same, where a section of the config says that they are not kept; else none."""
+        return () if massive == KEEP else self.massive_units(site)
 
     def origin(self, site: str) -> Origin:
         """What masks of its units at a site say of them."""

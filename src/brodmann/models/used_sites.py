@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brodmann.config.massive import KEEP
 from brodmann.config.networks import NETWORK_SITES
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_json
 from brodmann.models.wanted import Need
-from brodmann.sites import COMPONENTS, LEVELS, LOCALIZED, NAMED
+from brodmann.sites import COMPONENTS, LEVELS, LOCALIZED, NAMED, SITES
 
 
 def needs(study: Study, model: str) -> tuple[Need, ...]:
@@ -46,6 +47,33 @@ def _needed(site: str, key: str, sites: tuple[str, ...]) -> Need:
 def sites(study: Study, model: str) -> tuple[str, ...]:
     """Their names."""
     return tuple(dict.fromkeys(need.site for need in needs(study, model)))
+
+
+def without_massive(study: Study, model: str) -> tuple[str, ...]:
+    """Sites whose units of massive activations the study leaves out, or sets apart."""
+    found, networks = study.localizer, study.networks
+    asked = {found.site} if found.networks and found.massive != KEEP else set()
+    if model in study.network_models and networks.massive != KEEP:
+        asked.add(networks.site)
+    return tuple(site for site in SITES if site in asked)
+
+
+def looked_at(study: Study, model: str) -> tuple[str, ...]:
+    """Sites whose massive activations a check looks for: where they are known to be, and where they count."""
+    asked = without_massive(study, model)
+    return tuple(name for name, site in SITES.items() if site.residual or name in asked)
+
+
+def not_looked_at(study: Study, model: str, card_file: str | Path) -> list[str]:
+    """Sites whose massive activations the study leaves out, and a model's card does not name.
+
+    None without a card.
+    """
+    try:
+        known = read_json(card_file).get("massive") or {}
+    except UserError:
+        return []
+    return [site for site in without_massive(study, model) if site not in known]
 
 
 def unproved(study: Study, model: str, card_file: str | Path) -> list[str]:

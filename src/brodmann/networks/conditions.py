@@ -80,19 +80,28 @@ def count_of(percent: float, n_units: int) -> int:
     return max(1, int(percent / 100 * n_units))
 
 
-def random_like(condition: Condition, n_units: int, seeds: Sequence[int]) -> Iterator[Condition]:
-    """As many units, drawn from all others (as many as there are); keyed by seed and number."""
-    rest = np.setdiff1d(np.arange(n_units), condition.units)
+def random_like(
+    condition: Condition, n_units: int, seeds: Sequence[int], without: Sequence[int] = ()
+) -> Iterator[Condition]:
+    """As many units, drawn from all others (as many as there are); keyed by seed and number.
+
+    ``without``: units that are not drawn.
+    """
+    rest = np.setdiff1d(np.arange(n_units), [*condition.units.tolist(), *without])
     count = min(len(condition), len(rest))
     for seed in seeds if len(condition) else ():
         yield Condition(condition.dataset, RANDOM, _drawn(rest, count, seed), seed, condition.name)
 
 
-def random_share(percent: float, n_units: int, seeds: Sequence[int]) -> Iterator[Condition]:
-    """Random units of all, a share of them."""
+def random_share(
+    percent: float, n_units: int, seeds: Sequence[int], without: Sequence[int] = ()
+) -> Iterator[Condition]:
+    """Random units of all but ``without``, a share of all."""
     count = count_of(percent, n_units)
+    rest = np.setdiff1d(np.arange(n_units), without) if len(without) else n_units
+    count = min(count, n_units - len(without))
     for seed in seeds:
-        yield Condition("", RANDOM, _drawn(n_units, count, seed), seed, f"{percent!r}pct")
+        yield Condition("", RANDOM, _drawn(rest, count, seed), seed, f"{percent!r}pct")
 
 
 def _drawn(units: int | np.ndarray, count: int, seed: int) -> np.ndarray:

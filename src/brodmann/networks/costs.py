@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+from brodmann.config.massive import SEPARATE
 from brodmann.config.networks import CORPUS
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -83,6 +84,7 @@ def _use_effort(job: Job) -> Effort:
     made, datasets = use.editing, len(found.datasets)
     # All units of a dataset's networks and the best of them; three sets of every two datasets.
     sets = 2 * datasets + 3 * datasets * (datasets - 1) // 2 + (made.localizer is not None)
+    sets += found.massive == SEPARATE
     single = datasets * found.group_components * made.networks
     # Each has random controls, as has a share of all units.
     edits = ((sets + single) * (1 + len(made.seeds)) + len(made.seeds)) * len(made.edits)

@@ -39,9 +39,11 @@ class Extractor:
         site: str = "mlp_output",
         layers: Sequence[int] | None = None,
         drop_first: bool = False,
+        without: Sequence[tuple[int, int]] = (),
         batch_tokens: int | None = None,
         engine: Engine | None = None,
     ) -> None:
+        """``without``: units, (layer, unit), that are no columns."""
         if site not in NETWORK_SITES:
             raise UserError.at(
                 "networks.site", f"no site '{site}'", did_you_mean(site, NETWORK_SITES)
@@ -57,12 +59,12 @@ class Extractor:
         model.require(site)
         self.site = site
         self.engine = engine or Engine(model, batch_tokens)
-        self.layout = Layout(model.n_layers, layers, model.width(site))
+        self.layout = Layout(model.n_layers, layers, model.width(site), tuple(without))
         self.first = int(drop_first)
         self._positions = learned_positions(model.hf)
 
     @classmethod
-    def of(cls, bench: Bench) -> Extractor:
+    def of(cls, bench: Bench, without: Sequence[tuple[int, int]] = ()) -> Extractor:
         """Of a study's networks, in a pass over one of its models."""
         wanted = bench.study.networks.extraction()
         return cls(
@@ -70,6 +72,7 @@ class Extractor:
             site=wanted["site"],
             layers=wanted["layers"],
             drop_first=wanted["drop_first"],
+            without=without,
             engine=bench.engine,
         )
 
@@ -100,7 +103,8 @@ class Extractor:
             [found] = self.engine.run(Query(tree, reads=[read])).reads
             # [nodes, layers, units] -> columns.
             values = torch.stack([found[n].float().cpu() for n in self.layout.layers], dim=1)
-            return held, values.flatten(1).numpy()
+            flat = values.flatten(1).numpy()
+            return held, flat[:, self.layout.kept] if self.layout.without else flat
 
         numbers = [number for number in self.engine.in_order(rows) if self.tokens(rows[number]) > 0]
         share = min(1.0, MOST_READ / (self.engine.nodes * self.layout.n_columns))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Literal, Protocol
@@ -23,34 +25,45 @@ IN_MEMORY = 1 << 30
 
 @dataclass(frozen=True)
 class Layout:
-    """Which units the columns are: ``layers`` of a model of ``n_layers``, ``width`` units each."""
+    """Which units the columns are: ``layers`` of a model of ``n_layers``, ``width`` units each.
+
+    ``without``: (layer, unit) of each that is left out.
+    """
 
     n_layers: int
     layers: tuple[int, ...]
     width: int
+    without: tuple[tuple[int, int], ...] = ()
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """int64 [columns]: the columns' places among all units of the chosen layers."""
+        at = {layer: place * self.width for place, layer in enumerate(self.layers)}
+        left_out = [at[layer] + unit for layer, unit in self.without if layer in at]
+        return np.setdiff1d(np.arange(len(self.layers) * self.width), left_out)
 
     @property
     def n_columns(self) -> int:
         """How many units there are."""
-        return len(self.layers) * self.width
+        return len(self.kept)
 
     def place(self, values: np.ndarray, columns: slice = slice(None)) -> np.ndarray:
         """Values [..., columns] at their units [..., n_layers, width]; zero for all other units."""
         chosen = np.zeros((*values.shape[:-1], self.n_columns), dtype=values.dtype)
         chosen[..., columns] = values
+        every = np.zeros((*values.shape[:-1], len(self.layers) * self.width), dtype=values.dtype)
+        every[..., self.kept] = chosen
         whole = np.zeros((*values.shape[:-1], self.n_layers, self.width), dtype=values.dtype)
         split = (*values.shape[:-1], len(self.layers), self.width)
-        whole[..., list(self.layers), :] = chosen.reshape(split)
+        whole[..., list(self.layers), :] = every.reshape(split)
         return whole
 
     def windows(self, scope: str, size: int) -> list[slice]:
         """The columns that are decomposed together: all, those of each layer, or of neighbouring layers."""
         step = {"all": len(self.layers), "layer": 1, "window": size}[scope]
-        starts = range(0, len(self.layers), step)
-        return [
-            slice(start * self.width, min(start + step, len(self.layers)) * self.width)
-            for start in starts
-        ]
+        starts = np.arange(0, len(self.layers), step) * self.width
+        ends = [*np.searchsorted(self.kept, starts).tolist(), self.n_columns]
+        return [slice(start, end) for start, end in pairwise(ends)]
 
 
 class Signals(Protocol):

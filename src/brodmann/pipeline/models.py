@@ -48,11 +48,9 @@ def check_model(
         "loading": entry.loading_settings(),
     }
     key = digest({**basis, "method": METHODS["check"]})
-    used = sites.sites(study, name)
     with Store(Path(store) / "check") as checks:
         payload = checks.get(key) or _of_version_1(checks, basis)
-        # What another study did without is checked again, and refused if it still fails.
-        if payload is None or not set(used) <= set(json.loads(payload)["self_check"]["widths"]):
+        if payload is None or not _suffices(json.loads(payload), study, name):
             watch = Stopwatch()
             payload = canonical_json(_inspect(study, name, record, threads))
             checks.put(key, payload)
@@ -66,6 +64,16 @@ def check_model(
     # Read back in both cases: a card is the same, byte for byte, whether the check was found or made.
     facts = json.loads(payload)
     _card(entry, record, facts).write(output, facts["metadata"])
+
+
+def _suffices(facts: dict[str, Any], study: Study, name: str) -> bool:
+    """Whether a stored check says all that a study asks.
+
+    What another study did without is checked again, and refused if it still fails.
+    """
+    proved, known = facts["self_check"]["widths"], facts.get("massive") or {}
+    sought = set(sites.without_massive(study, name))
+    return set(sites.sites(study, name)) <= set(proved) and sought <= set(known)
 
 
 def _of_version_1(checks: Store, basis: dict[str, Any]) -> bytes | None:
@@ -82,6 +90,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
 
     from brodmann.models.head import dtype_name
     from brodmann.models.selfcheck import self_check
+    from brodmann.runner.massive import massive_of
     from brodmann.runner.pack_trial import refusal
 
     outcome = self_check(model, sites.needs(study, name))
@@ -90,7 +99,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
     with torch.inference_mode():
         logits = model.hf(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device)).logits
     config = model.hf.config.get_text_config()
-    reason = refusal(model)
+    reason, looked_at = refusal(model), sites.looked_at(study, name)
     return {
         "dtype": dtype_name(model.hf.dtype),
         "logits": dtype_name(logits.dtype),
@@ -106,6 +115,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "architecture": asdict(model.architecture),
         "self_check": asdict(outcome),
         "packs": {"taken": not reason, "reason": reason},
+        "massive": massive_of(model, [site for site in looked_at if site in outcome.widths]),
         "metadata": {**software(), "device": str(model.device)},
     }
 

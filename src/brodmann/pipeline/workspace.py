@@ -207,9 +207,12 @@ class Workspace:
 
         These are only named where the study has come to use them: then the model is checked again.
         """
-        settings = self.study.model(model).loading_settings()
-        lacking = sites.unproved(self.study, model, Path("results", model, "model.json"))
-        return {**settings, "sites": lacking} if lacking else settings
+        settings, card = self.study.model(model).loading_settings(), f"results/{model}/model.json"
+        lacking = {
+            "sites": sites.unproved(self.study, model, card),
+            "massive": sites.not_looked_at(self.study, model, card),
+        }
+        return {**settings, **{name: found for name, found in lacking.items() if found}}
 
     def weights_files(self, model: str) -> list[str]:
         """Files whose change means other weights: those of a local folder or GGUF file."""

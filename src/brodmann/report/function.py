@@ -23,6 +23,7 @@ from brodmann.statistics.structure_function import ALIKE
 from brodmann.tasks.domains import label
 
 TITLE = "What breaks when a circuit is silenced?"
+MATCHED = "activation_matched"  # random units that are as active
 PREDICTED = "Does overlap predict what breaks?"  # opened on demand
 
 
@@ -106,13 +107,18 @@ def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircui
 
 
 def _domains_table(models: Sequence[OwnCircuits]) -> Table:
+    kinds = ["layer_matched", "random"]
+    heads: tuple[str, ...]
+    heads = ("model", "domain", "tasks", "own circuit", "layer-matched units", "random units")
+    if any(MATCHED in one.controls for one in models):
+        kinds.append(MATCHED)
+        heads += ("activation-matched units",)
     rows = [
         [one.name, label(str(domain)), str(len(own)), share(own["own"].mean())]
-        + [share(own[name].mean()) for name in ("layer_matched", "random")]
+        + [share(own[name].mean()) for name in kinds]
         for one in models
         for domain, own in one.table.groupby("domain", sort=False)
     ]
-    heads = ("model", "domain", "tasks", "own circuit", "layer-matched units", "random units")
     caption = (
         "Accuracy that tasks lose without their own circuit, and without the random units that were drawn "
         "for it (the figure has the draws for all circuits)."
@@ -137,7 +143,8 @@ class OwnCircuits:
     @property
     def controls(self) -> list[str]:
         """The kinds of random units that there are; the first is the one that is tested."""
-        return [name for name in ("layer_matched", "random") if self.table[name].notna().any()]
+        kinds = [name for name in ("layer_matched", "random", MATCHED) if name in self.table]
+        return [name for name in kinds if self.table[name].notna().any()]
 
     def mean(self, column: str) -> float:
         """Over tasks."""
@@ -146,7 +153,11 @@ class OwnCircuits:
     @property
     def p(self) -> float:
         """Of own circuits against the first kind of random units."""
-        return paired_p(self.table["own"], self.table[self.controls[0]])
+        return self.p_against(self.controls[0])
+
+    def p_against(self, control: str) -> float:
+        """Of own circuits against a kind of random units."""
+        return paired_p(self.table["own"], self.table[control])
 
     @property
     def verdict(self) -> Verdict:

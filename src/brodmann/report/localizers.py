@@ -20,6 +20,7 @@ from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.models.card import ModelCard
 from brodmann.report import verdicts
+from brodmann.report.massive import massive_groups
 from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.report.verdicts import ALPHA, Passages, Verdict
@@ -43,6 +44,7 @@ def localizers_section(sources: Sources) -> Section:
     rest = [one for one in figures if one not in (*main, *written)]
     first = [one for one in every if one.name not in sources.study.controls][:1]
     groups = [
+        *massive_groups(sources, every),
         Group("Tasks without the localized units", tables=_task_tables(sources, every)),
         Group(
             "Where the units are, and whether circuits write on them",
@@ -218,7 +220,7 @@ class Lesion:
         """The lesions of ``lesion.csv``, in its order."""
         intact = table[table["condition"] == "intact"].astype({"task": object}).fillna({"task": ""})
         values = intact.set_index(["measure", "task"])["value"]
-        lesions = table[table["condition"] != "intact"]
+        lesions = table[table["condition"].isin(("lesion", "random"))]
         for _, rows in lesions.groupby(["selection", "kind"], sort=False):
             of = {key: own for key, own in rows.groupby(["condition", "measure"])}
             corpus, none = of["lesion", "perplexity"].iloc[0].to_dict(), rows.iloc[:0]

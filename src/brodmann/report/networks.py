@@ -23,6 +23,7 @@ from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.networks.stages.following import DRIVING_COLUMNS
 from brodmann.report import verdicts
 from brodmann.report.localizers import corpus_of
+from brodmann.report.massive import of_networks
 from brodmann.report.page import Cell, Group, Marked, Picture, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.report.verdicts import ALPHA, Passages, Verdict
@@ -75,6 +76,7 @@ def networks_section(sources: Sources) -> Section:
     )
     for name in models[:1]:
         lead += say("networks.finding", name, *inhibited(sources, name))
+        lead += of_networks(sources, name)
     shown = [_table(sources, name) for name in models]
     return Section("Functional networks", lead, edited[:1], shown, list(filter(None, groups)))
 

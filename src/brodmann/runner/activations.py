@@ -47,15 +47,19 @@ class Activations:
         rows: Sequence[Ids],
         pooling: str,
         on_texts: Callable[[int], None] | None = None,
+        *,
+        absolute: bool = False,
     ) -> Iterator[tuple[list[int], np.ndarray]]:
-        """(numbers of texts, float64 [texts, layers, units]), tree by tree; signs are kept."""
+        """(numbers of texts, float64 [texts, layers, units]), tree by tree; signs are kept, unless
+        ``absolute`` values are pooled."""
 
         def add(tree: Tree, number: int) -> list[int]:
             return tree.add(rows[number])
 
         def run(tree: Tree, held: list[tuple[int, list[int]]]) -> tuple[list[int], np.ndarray]:
             layers = range(self.model.n_layers)
-            read = pooled(self.site, layers, [nodes for _, nodes in held], pooling)
+            texts = [nodes for _, nodes in held]
+            read = pooled(self.site, layers, texts, pooling, absolute=absolute)
             [found] = self.engine.run(Query(tree, reads=[read])).reads
             values = torch.stack([found[layer].cpu() for layer in layers], dim=1)
             return [number for number, _ in held], values.numpy()
@@ -79,9 +83,12 @@ class Activations:
                     return number
         return numbers[0]
 
-    def means(self, rows: Sequence[Ids]) -> np.ndarray:
-        """float64 [layers, units]: each unit's mean over a text's tokens, then over texts."""
+    def means(self, rows: Sequence[Ids], *, absolute: bool = False) -> np.ndarray:
+        """float64 [layers, units]: each unit's mean over a text's tokens, then over texts.
+
+        ``absolute``: of its absolute values.
+        """
         total = np.zeros(self.shape)
-        for _, values in self.pooled(rows, "mean"):
+        for _, values in self.pooled(rows, "mean", absolute=absolute):
             total += values.sum(0)
         return total / len(rows)

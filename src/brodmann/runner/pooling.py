@@ -8,10 +8,18 @@ from brodmann.config.localizer import POOLINGS
 from brodmann.runner.queries import Read
 
 
-def pooled(site: str, layers: Sequence[int], texts: Sequence[Sequence[int]], pooling: str) -> Read:
+def pooled(
+    site: str,
+    layers: Sequence[int],
+    texts: Sequence[Sequence[int]],
+    pooling: str,
+    *,
+    absolute: bool = False,
+) -> Read:
     """Asks for a row per text, in float64; ``texts``: the nodes of each text's tokens.
 
-    Pooling comes before the absolute value: of a mean, the units' signs count.
+    Pooling comes before the absolute value: of a mean, the units' signs count, unless ``absolute`` values are
+    pooled.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"unknown pooling '{pooling}'")
@@ -22,4 +30,5 @@ def pooled(site: str, layers: Sequence[int], texts: Sequence[Sequence[int]], poo
         nodes=[node for nodes in counted for node in nodes],
         rows=[row for row, nodes in enumerate(counted) for _ in nodes],
         weights=[1 / len(nodes) for nodes in counted for _ in nodes] if pooling == "mean" else None,
+        absolute=absolute,
     )

@@ -36,6 +36,7 @@ class Read:
 
     ``units``: layer -> dimensions, if not all. ``rows`` and ``weights``: what is given is not each node's
     value but weighted sums in float64, [max(rows) + 1, width]; node i is added to row ``rows[i]``.
+    ``absolute``: of such sums, whether absolute values are summed.
     """
 
     site: str
@@ -44,6 +45,7 @@ class Read:
     units: Mapping[int, Sequence[int]] | None = None
     rows: Sequence[int] | None = None
     weights: Sequence[float] | None = None
+    absolute: bool = False
 
     @property
     def n_rows(self) -> int:

@@ -149,6 +149,8 @@ class Taken:
         for start in range(0, len(read.nodes), _SUMMED):
             some = slice(start, start + _SUMMED)
             wide = of(read.nodes[some]).to(device).double()
+            if read.absolute:
+                wide = wide.abs()
             if weights is not None:
                 wide *= weights[some]
             if total is None:

@@ -63,7 +63,7 @@ def test_summary_by_hand():
     assert list(found.columns) == COLUMNS
     # The target without rows (an excluded task) has no domain.
     assert list(dict.fromkeys(found["domain"])) == ["language", "formal", "all"]
-    assert list(found["group"]) == list(GROUPS) * 3
+    assert list(found["group"]) == [one for one in GROUPS if one != "activation_matched"] * 3
     rows = found.set_index(["domain", "group"])
     expected = {
         ("language", "own"): [0.8, 0.6],
@@ -99,6 +99,18 @@ def test_own_circuits_beside_their_own_controls():
     )
     assert np.isnan(found.loc["language/b", "layer_matched"])
     assert found.loc["formal/x", "domain"] == "formal" and np.isnan(found.loc["formal/x", "random"])
+
+
+def test_controls_that_are_as_active_are_spoken_of_where_there_are_some():
+    matched = [("language/a", "activation_matched", n, n / 10) for n in (1, 2)]
+    other = ("language/b", "activation_matched", 1, 0.5)
+    more = {**TABLES, "language/a": pd.concat([TABLES["language/a"], table(*matched, other)])}
+    assert "activation_matched" not in own_against_random(TABLES)
+    own = own_against_random(more).set_index("target")["activation_matched"]
+    assert own["language/a"] == pytest.approx(0.15) and np.isnan(own["formal/x"])
+    rows = control_summary(more).set_index(["domain", "group"])
+    assert rows.loc[("language", "activation_matched"), "mean"] == pytest.approx((0.15 + 0.5) / 2)
+    assert set(rows.index.get_level_values("group")) == set(GROUPS)
 
 
 def test_paired_p():

@@ -14,9 +14,9 @@ from brodmann.config.localizer import Size, parse_range
 from brodmann.errors import UserError
 from brodmann.localizers.selection import random_units, select, write_units
 from brodmann.localizers.selectivity import Moments, Selectivity, measure, welch
-from brodmann.localizers.stages.massive import massive
 from brodmann.models.load import wrap_model
 from brodmann.runner.activations import Activations
+from brodmann.runner.massive import massive
 from brodmann.runner.pooling import POOLINGS, pooled
 from brodmann.runner.texts import encode_texts
 from brodmann.sites import UNIT_SITES

@@ -462,3 +462,35 @@ def test_signals_that_are_not_finite_are_refused(data):
     values[17, 3] = np.nan
     with pytest.raises(UserError, match="token 18 is not finite"):
         decompose(ArraySignals.of(values), 5)
+
+
+@pytest.mark.parametrize("scope", ["all", "layer"])
+def test_units_that_are_left_out_are_as_if_they_had_never_been(data, scope):
+    """Two planted sinks, 1,000 times as loud as all else: with them one component is theirs alone."""
+    width = data.values.shape[1] // 2
+    sinks = ((0, 4), (1, width - 1))
+    places = [layer * width + unit for layer, unit in sinks]
+    loud = data.values.copy()
+    course = np.random.default_rng(0).normal(size=(len(loud), 1)).astype(np.float32)
+    loud[:, places] = 1000 * course
+    how = {"scope": scope, "zscore": False, "restarts": 2}
+    layout = Layout(2, (0, 1), width, sinks)
+    quiet = np.delete(loud, places, axis=1)
+    found = decompose(ArraySignals(quiet, layout), 5, **how)
+    assert (
+        not np.abs(found.maps[:, [0, 1], [4, width - 1]]).any()
+        and not found.members[:, [0, 1], [4, width - 1]].any()
+    )
+    assert layout.kept.tolist() == sorted(set(range(2 * width)) - set(places))
+    if scope == "layer":
+        assert layout.windows("layer", 1) == [slice(0, width - 1), slice(width - 1, 2 * width - 2)]
+        return
+    assert (
+        matching(np.delete(flat(found), places, axis=1), np.delete(data.maps, places, 1)).min()
+        > 0.9
+    )
+    # As a matrix that never had these columns.
+    plain = decompose(ArraySignals.of(quiet), 5, **how)
+    assert np.allclose(np.delete(flat(found), places, axis=1), flat(plain))
+    kept = decompose(ArraySignals(loud, Layout(2, (0, 1), width)), 5, **how)
+    assert np.abs(flat(kept)[0]).argsort()[-2:].tolist() in (places, places[::-1])

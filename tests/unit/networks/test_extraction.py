@@ -57,6 +57,13 @@ def test_signals_are_what_the_modules_put_out(models, family, site):
         assert seen[number].shape == (len(row), extractor.layout.n_columns)
         assert_same(seen[number], expected.reshape(len(row), -1))
         assert_same(extractor.one(row), expected)
+    # Units that are left out are no columns, and zero at their places.
+    without = ((0, 3), (model.n_layers - 1, 31), (1, 0))
+    some = Extractor(model, site=site, without=without)
+    expected[:, [0, -1, 1], [3, 31, 0]] = np.nan
+    kept = expected.reshape(len(row), -1)
+    assert_same(dict(some.runs([row]))[0], kept[:, np.isfinite(kept[0])])
+    assert_same(some.one(row), np.nan_to_num(expected))
 
 
 def test_layers_and_first_tokens_can_be_left_out(models):

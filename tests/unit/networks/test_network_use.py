@@ -2,6 +2,7 @@
 
 import html.parser
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from brodmann.networks.page import Course, document, highlighted, page, visible
 from brodmann.networks.pieces import Piece, ends, pieces, segments
 from brodmann.networks.probing import probe
 from brodmann.networks.stages.corrected import not_run
+from brodmann.networks.stages.editing import Editing, label_of
 from brodmann.networks.stages.following import write_fingerprint
 from brodmann.store.tensors import write_tensors
 
@@ -78,6 +80,43 @@ def test_random_units_are_as_many_of_all_others():
     assert np.array_equal(next(sets.random_like(one, 100, (0,))).units, drawn[0].units)
     assert not list(sets.random_like(sets.Condition("a", "x", np.array([], int)), 100, (0,)))
     assert [len(d) for d in sets.random_share(15.0, 200, (0,))] == [30]
+
+
+def test_units_that_are_left_out_are_never_drawn():
+    one, left_out = sets.Condition("a", "network-0", np.arange(0, 40, 2)), list(range(1, 60, 2))
+    drawn = [*sets.random_like(one, 100, range(5), left_out)]
+    drawn += sets.random_share(15.0, 100, range(5), left_out)
+    assert [len(own) for own in drawn] == [20] * 5 + [15] * 5
+    assert not {unit for own in drawn for unit in own.units} & set(left_out)
+    # As many as there are.
+    assert [len(own) for own in sets.random_share(90.0, 100, (0,), left_out)] == [70]
+
+
+def test_massive_activations_are_a_set_of_their_own_where_they_are_set_apart():
+    editing = object.__new__(Editing)
+    editing.settings = EditingSettings(localizer=None, seeds=(0, 1), random_percent=50.0)
+
+    def conditions(massive, units):
+        settings = SimpleNamespace(massive=massive)
+        editing.stage = SimpleNamespace(
+            networks=two_datasets(), n_units=20, massive=units, settings=settings
+        )
+        return editing.conditions(None)
+
+    apart = conditions("separate", [8, 0])
+    own = [one for one in apart if "massive" in (one.name, one.control_of)]
+    assert [one.units.tolist() for one in own[:1]] == [[0, 8]] and [len(one) for one in own] == [
+        2
+    ] * 3
+    drawn = [one for one in apart if one.seed is not None]
+    assert len(drawn) > 4 and not {unit for one in drawn for unit in one.units} & {0, 8}
+    out = conditions("exclude", [8, 0])
+    alone = {label_of(one) for one in own}
+    every = [label_of(one) for one in apart]
+    assert [label_of(one) for one in out] == [name for name in every if name not in alone]
+    # Without such units, or where they are kept, sets and draws are as ever.
+    plain, none = conditions("keep", []), conditions("separate", [])
+    assert [one.units.tolist() for one in plain] == [one.units.tolist() for one in none]
 
 
 def test_iou_and_its_chance():

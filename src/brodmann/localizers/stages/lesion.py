@@ -7,12 +7,14 @@ the units, so that what two networks or two settings share, the intact model fir
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from brodmann.config.localizer import RESIDUAL_SITES, Size
+from brodmann.config.massive import KEEP, MASSIVE
 from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.localizers.stages.localizer import Localized
@@ -42,31 +44,55 @@ COLUMNS = (
     *("condition", "selection", "percentage", "k", "seed", "kind", "measure", "task", "n"),
     *("value", "low", "high", "p", "q", "p_random", "q_random"),
 )
+# More of them where there are controls that are matched in activation: the tests against these, and the mean
+# absolute activation of the lesioned units.
+MATCHED = ("p_matched", "q_matched", "activation")
 # Kind of lesion -> how units are edited.
 HOW = {"zero": "inhibit", "mean": "hold"}
+# Conditions beside the lesion and its random controls.
+ACTIVATION_MATCHED, WITH_MASSIVE, MASSIVE_RANDOM = (
+    "activation_matched",
+    "with_massive",
+    "massive_random",
+)
 
 
 def lesions_of(localized: Localized) -> list[Edit]:
-    """Intact, and every size with its random controls."""
-    settings, network = localized.settings, localized.network
-    chosen = localized.selected(lesioned=True)
+    """Intact, and every size with its random controls.
 
-    def edit(units: Units, condition: str, size: Size, kind: str, seed: int | None) -> Edit:
-        name = settings.selection_name(size)
-        cells = {
+    Where massive activations are left out, every size also with them; and they by themselves, with their own
+    random controls. A second kind of controls are as active as the units.
+    """
+    from brodmann.localizers.selection import matched_units, random_units
+
+    settings, network, found = localized.settings, localized.network, localized.found
+    chosen, massive = localized.selected(lesioned=True), localized.massive
+    matched = settings.lesion.activation_matched_seeds
+
+    def edit(
+        units: Units, condition: str, size: Size | None, kind: str, seed: int | None = None
+    ) -> Edit:
+        name = shown = MASSIVE if size is None else settings.selection_name(size)
+        if size is not None and condition == WITH_MASSIVE:
+            shown = settings.with_massive_name(size)
+        cells: dict[str, object] = {
             "condition": condition,
-            "selection": name,
-            "percentage": "" if size.percentage is None else repr(size.percentage),
+            "selection": shown,
+            "percentage": "" if size is None or size.percentage is None else repr(size.percentage),
             "k": len(units),
             "seed": "" if seed is None else seed,
             "kind": kind,
         }
+        if matched:
+            active = localized.activations.reshape(-1)[units.units]
+            cells["activation"] = float(active.mean()) if len(active) else ""
+        group = (name, kind, MATCHED) if condition == ACTIVATION_MATCHED else (name, kind)
         return Edit(
-            f"{network}: {condition} {name} {cells['seed']} {kind}",
+            f"{network}: {condition} {shown} {cells['seed']} {kind}",
             cells,
             units.units,
             HOW[kind],
-            group=(name, kind),
+            group=group,
             control=seed is not None,
             of=localized,
         )
@@ -75,11 +101,34 @@ def lesions_of(localized: Localized) -> list[Edit]:
     for size in settings.lesioned:
         for kind in settings.lesion.kinds:
             own = chosen[settings.selection_name(size)]
-            edits.append(edit(own, "lesion", size, kind, None))
+            edits.append(edit(own, "lesion", size, kind))
             for seed in settings.lesion.seeds:
                 control = chosen[settings.control_name(size, seed)]
                 edits.append(edit(control, "random", size, kind, seed))
+            for seed in matched:
+                control = matched_units(found, own, localized.activations, seed, massive)
+                edits.append(edit(control, ACTIVATION_MATCHED, size, kind, seed))
+            if settings.massive != KEEP:
+                ranked = chosen[settings.with_massive_name(size)]
+                edits.append(edit(ranked, WITH_MASSIVE, size, kind))
+    for kind in settings.lesion.kinds if settings.apart and massive else ():
+        own = chosen[MASSIVE]
+        edits.append(edit(own, MASSIVE, None, kind))
+        for seed in settings.lesion.seeds:
+            edits.append(edit(random_units(found, own, seed), MASSIVE_RANDOM, None, kind, seed))
     return edits
+
+
+def against_matched(edits: Sequence[Edit]) -> list[Edit]:
+    """The same lesions for a test against the controls that are as active: these are now the controls."""
+
+    def tested(edit: Edit) -> Edit:
+        condition = edit.cells["condition"]
+        beside = condition in ("lesion", ACTIVATION_MATCHED)
+        group = (edit.cells["selection"], edit.cells["kind"]) if beside else None
+        return replace(edit, group=group, control=condition == ACTIVATION_MATCHED)
+
+    return [tested(edit) for edit in edits]
 
 
 class LesionStage:
@@ -116,7 +165,7 @@ class LesionStage:
     def localized(self) -> dict[str, Localized]:
         """Every network's selectivity."""
         return {
-            network: Localized(self.study, network, self.manifest)
+            network: Localized(self.study, self.card, network, self.manifest)
             for network in self.settings.networks
         }
 
@@ -225,19 +274,36 @@ def run_pass(
 
 
 def write_table_of(
-    study: Study, *, localizer_manifest: str, manifest: str, network: str, output: str
+    study: Study,
+    *,
+    model_json: str,
+    localizer_manifest: str,
+    manifest: str,
+    network: str,
+    output: str,
 ) -> None:
     """Rule ``lesion``: one network's table, every lesion on the corpus and on every task."""
-    records = Records(manifest, "lesion")
-    edits = lesions_of(Localized(study, network, localizer_manifest))
-    rows: list[dict[str, Any]] = []
-    for task in (CORPUS, *study.localizer.lesion.tasks):
-        found = records_of(records, edits, task, f"a stored lesion of {network}")
-        if task == CORPUS:
-            rows += corpus_rows(edits, found, study.localizer.seed)
-        else:
-            rows += _task_rows(edits, task, found)
-    write_table(output, with_both_q(rows), COLUMNS)
+    records, card = Records(manifest, "lesion"), ModelCard.read(model_json)
+    edits = lesions_of(Localized(study, card, network, localizer_manifest))
+
+    def table(edits: Sequence[Edit]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for task in (CORPUS, *study.localizer.lesion.tasks):
+            found = records_of(records, edits, task, f"a stored lesion of {network}")
+            if task == CORPUS:
+                rows += corpus_rows(edits, found, study.localizer.seed)
+            else:
+                rows += _task_rows(edits, task, found)
+        return with_both_q(rows)
+
+    rows = table(edits)
+    if not study.localizer.lesion.activation_matched_seeds:
+        write_table(output, rows, COLUMNS)
+        return
+    tested = table(against_matched(edits))
+    for row, other in zip(rows, tested, strict=True):
+        row |= {f"{name}_matched": other.get(f"{name}_random", "") for name in ("p", "q")}
+    write_table(output, rows, (*COLUMNS, *MATCHED))
 
 
 def _task_rows(

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brodmann.config.massive import KEEP, MASSIVE
 from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.localizers.contrasts import contrast_of
@@ -25,6 +26,8 @@ from brodmann.store.tensors import facts_of, write_tensors
 from brodmann.store.work import Pass, Records, Work
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from brodmann.localizers.selection import Units
     from brodmann.localizers.selectivity import Selectivity
 
@@ -41,6 +44,43 @@ def store_key(study: Study, card: ModelCard, contrast: Contrast) -> str:
             **study.localizer.stimulation(contrast.network),
         }
     )
+
+
+def activations_name(network: str) -> str:
+    """What the manifest calls the mean absolute activations over a network's texts."""
+    return f"activations over the texts of {network}"
+
+
+def _activation_works(study: Study, card: ModelCard, contrast: Contrast) -> list[Work[Bench]]:
+    """What random controls are matched in, where a study has such controls."""
+    if not study.localizer.lesion.activation_matched_seeds:
+        return []
+    wanted = study.localizer.stimulation(contrast.network)
+    key = digest(
+        {
+            "stage": "activations",
+            "method": METHODS["activations"],
+            "model": card.identity(),
+            "units": card.architecture,
+            "texts": contrast.sha256,
+            "site": wanted["site"],
+            "truncate": wanted["truncate"],
+        }
+    )
+    cost = sum(map(len, (*contrast.positive, *contrast.negative)))
+    name = activations_name(contrast.network)
+    return [Work.one(name, key, partial(_mean_absolute, contrast=contrast), cost=cost)]
+
+
+def _mean_absolute(bench: Bench, contrast: Contrast) -> bytes:
+    """[layers, units]: of each unit's absolute activation the mean over a text's tokens, then over texts."""
+    from safetensors.numpy import save as pack
+
+    wanted = bench.study.localizer.stimulation(contrast.network)
+    texts = (*contrast.positive, *contrast.negative)
+    rows = bench.texts(texts, truncate=wanted["truncate"], where=contrast.network)
+    found = bench.activations(wanted["site"]).means(rows, absolute=True)
+    return pack({"activations": found}, {"facts": json.dumps({"computed_with": bench.made_with})})
 
 
 def run_pass(
@@ -67,6 +107,7 @@ def run_pass(
             )
             for contrast in contrasts
         )
+        this.make(work for one in contrasts for work in _activation_works(study, card, one))
 
 
 def _measure(bench: Bench, contrast: Contrast) -> bytes:
@@ -97,17 +138,21 @@ def _measure(bench: Bench, contrast: Contrast) -> bytes:
 class Localized:
     """The selectivity of one network in one model, read from the store, and what is selected by it."""
 
-    def __init__(self, study: Study, network: str, manifest: str) -> None:
+    def __init__(self, study: Study, card: ModelCard, network: str, manifest: str) -> None:
         from safetensors.numpy import load as unpack
 
         from brodmann.localizers.selectivity import Selectivity
 
         self.study, self.network = study, network
         self.settings = study.localizer
-        what = f"the stored selectivity for {network}"
-        record = Records(manifest, "localizer").get(network, what)
+        self._records = Records(manifest, "localizer")
+        record = self._records.get(network, f"the stored selectivity for {network}")
         self.facts = facts_of(record)  # what was noted with it
         self.found: Selectivity = Selectivity(**unpack(record))
+        left_out = card.left_out(study.localizer.site, study.localizer.massive)
+        width = self.found.t.shape[1]
+        # Units of massive activations that are not ranked, as flat indices.
+        self.massive = [layer * width + unit for layer, unit in left_out]
 
     @cached_property
     def contrast(self) -> Contrast:
@@ -119,16 +164,33 @@ class Localized:
         """The network: the units of the first size."""
         return next(iter(self.selected().values()))
 
+    @cached_property
+    def activations(self) -> np.ndarray:
+        """float64 [layers, units]: mean absolute activations over its texts."""
+        from safetensors.numpy import load as unpack
+
+        name = activations_name(self.network)
+        return unpack(self._records.get(name, f"the stored {name}"))["activations"]
+
     def selected(self, lesioned: bool = False) -> Mapping[str, Units]:
-        """Selection name -> units: of every size the network's own and its random controls."""
-        from brodmann.localizers.selection import random_units, select
+        """Selection name -> units: of every size the network's own and its random controls.
+
+        Where massive activations are left out, also what would be selected with them; and they by themselves.
+        """
+        from brodmann.localizers.selection import random_units, select, units_of
 
         settings, units = self.settings, {}
+        ranked = partial(select, self.found, range=settings.range, seed=settings.seed)
         for size in settings.lesioned if lesioned else settings.all_sizes:
-            own = select(self.found, size, range=settings.range, seed=settings.seed)
+            own = ranked(size, without=self.massive)
             units[settings.selection_name(size)] = own
             for seed in settings.lesion.seeds:
-                units[settings.control_name(size, seed)] = random_units(self.found, own, seed)
+                drawn = random_units(self.found, own, seed, self.massive)
+                units[settings.control_name(size, seed)] = drawn
+            if settings.massive != KEEP:
+                units[settings.with_massive_name(size)] = ranked(size)
+        if settings.apart:
+            units[MASSIVE] = units_of(self.found, self.massive)
         return units
 
 
@@ -139,7 +201,7 @@ def write_localizer(
     from brodmann.localizers.selection import write_units
 
     card = ModelCard.read(model_json)
-    localized = Localized(study, network, manifest)
+    localized = Localized(study, card, network, manifest)
     metadata = {
         "network": network,
         **study.localizer.stimulation(network),

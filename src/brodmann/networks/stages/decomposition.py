@@ -50,6 +50,8 @@ class Keys:
             **self.settings.extraction(),
             **self.settings.decomposition(),
         }
+        if without := left_out(study, card):
+            self._basis["without"] = without
 
     def group(self, texts: Texts) -> str:
         """Key of a dataset's templates."""
@@ -61,6 +63,11 @@ class Keys:
         own = {"components": self.settings.individual_components, "text": text}
         basis = {**self._basis, "restarts": INDIVIDUAL_RESTARTS}
         return digest({**basis, "level": "individual", **own})
+
+
+def left_out(study: Study, card: ModelCard) -> tuple[tuple[int, int], ...]:
+    """Units, (layer, unit), that are not decomposed: massive activations, where the study leaves them out."""
+    return card.left_out(study.networks.site, study.networks.massive)
 
 
 def template_name(dataset: str) -> str:
@@ -112,7 +119,11 @@ def run_pass(
         return Work(f"{texts.name}: samples", named, compute, cost=cost, block=1)
 
     works = [work for texts in datasets for work in (templates(texts), samples(texts))]
-    with Pass("networks", card.name, manifest, lambda: _Decomposer(bench(), folder), share) as this:
+
+    def decomposer() -> _Decomposer:
+        return _Decomposer(bench(), folder, left_out(study, card))
+
+    with Pass("networks", card.name, manifest, decomposer, share) as this:
         for one in this.make(works):
             done["samples" if one.work.block else "templates"] += len(one.names)
         this.note(datasets=[texts.name for texts in datasets], **done)
@@ -121,14 +132,14 @@ def run_pass(
 class _Decomposer:
     """A loaded model, and what is done with its signals."""
 
-    def __init__(self, bench: Bench, folder: Path) -> None:
+    def __init__(self, bench: Bench, folder: Path, without: Sequence[tuple[int, int]] = ()) -> None:
         from brodmann.networks.extraction import Extractor
         from brodmann.networks.signals import remove_leftovers
 
         self.bench, self.model, self.folder = bench, bench.model, folder
         self.settings = bench.study.networks
         remove_leftovers(folder)
-        self.extractor = Extractor.of(bench)
+        self.extractor = Extractor.of(bench, without)
         # Decompositions are in float64, which not every accelerator knows.
         self.device = self.model.device if self.model.device.type == "cuda" else "cpu"
 
@@ -155,6 +166,8 @@ class _Decomposer:
         found.facts.update(
             samples=len(rows), site=self.settings.site, computed_with=self.bench.made_with
         )
+        if without := self.extractor.layout.without:
+            found.facts["without"] = [list(unit) for unit in without]
         return found.pack()
 
     def samples(

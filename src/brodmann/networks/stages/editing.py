@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
+from brodmann.config.massive import MASSIVE, SEPARATE
 from brodmann.networks import conditions as sets
 from brodmann.networks.conditions import Condition
 from brodmann.networks.metrics import Choices, choices, scores, single_choices
@@ -130,7 +133,10 @@ class Editing:
     # Conditions and their edits
 
     def conditions(self, records: Reads) -> list[Condition]:
-        """Every set of units, each followed by its random controls."""
+        """Every set of units, each followed by its random controls.
+
+        Massive activations that are left out are in none of them, unless they are a set of their own.
+        """
         own, stage = self.settings, self.stage
         found = sets.network_conditions(stage.networks, single=own.networks)
         tops = [
@@ -138,10 +144,13 @@ class Editing:
             for dataset, networks in stage.networks.items()
         ]
         localized = self._localized(records)
+        apart = stage.settings.massive == SEPARATE and stage.massive
+        alone = [Condition("", MASSIVE, np.sort(stage.massive))] if apart else []
+        drawn = stage.n_units, own.seeds, stage.massive
         every = []
-        for condition in [*found, *tops, *localized]:
-            every += [condition, *sets.random_like(condition, stage.n_units, own.seeds)]
-        return [*every, *sets.random_share(own.random_percent, stage.n_units, own.seeds)]
+        for condition in [*found, *tops, *localized, *alone]:
+            every += [condition, *sets.random_like(condition, *drawn)]
+        return [*every, *sets.random_share(own.random_percent, *drawn)]
 
     def _localized(self, records: Reads) -> list[Condition]:
         from safetensors.numpy import load
@@ -150,7 +159,9 @@ class Editing:
         if own.localizer is None:
             return []
         t = load(records.get(self.localizer_name, self.localizer_name))["t"].reshape(-1)
-        units = sets.best(t, sets.count_of(own.top_percent, t.size))
+        ranked = t.copy()
+        ranked[self.stage.massive] = -np.inf
+        units = sets.best(ranked, sets.count_of(own.top_percent, t.size))
         return [Condition("", f"{sets.LOCALIZER}:{own.localizer}", units)]
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:

@@ -63,6 +63,12 @@ class UseStage:
         """Units of all layers."""
         return self.shape[0] * self.shape[1]
 
+    @cached_property
+    def massive(self) -> list[int]:
+        """Flat units of massive activations, where the study leaves them out."""
+        found = self.card.left_out(self.settings.site, self.settings.massive)
+        return [layer * self.shape[1] + unit for layer, unit in found]
+
     def pairs(self, units: np.ndarray) -> list[tuple[int, int]]:
         """(layer, unit) of flat units [n]."""
         return [divmod(unit, self.shape[1]) for unit in units.tolist()]
