@@ -14,7 +14,7 @@ from brodmann.report.pairs import minimal_pairs
 from brodmann.report.sources import Sources
 from brodmann.store.tables import read_table
 
-_ACCURACY = ("model", "task", "included", "reason")
+_ACCURACY = ("model", "task", "both_correct_accuracy", "included", "reason")
 
 
 def overview_section(sources: Sources) -> Section:
@@ -36,7 +36,10 @@ def overview_section(sources: Sources) -> Section:
     out = Table(caption, out_heads, left, frozenset({0, 1, 2}))
     groups = [minimal_pairs(sources), Group("Tasks left out", tables=[out] if left else [])]
     counts = [
-        (sources.called(name), int(own["included"].sum()), len(own), study.lender(name))
+        (
+            *(sources.called(name), int(own["included"].sum()), len(own), study.lender(name)),
+            float(own["both_correct_accuracy"].astype(float).mean()),
+        )
         for name, own in included.items()
     ]
     return Section(
