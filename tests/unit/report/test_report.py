@@ -821,7 +821,7 @@ def test_the_dimensions_of_units_and_of_random_ones_are_told(say):
     above = [("plain (control)", 57_879.0)]
     [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)), above)
     assert "(in 57 dimensions of the residual stream," in text
-    assert "These lie in 143 to 150 dimensions: random units are not matched" in text
+    assert "Random units lie in 143 to 150 dimensions: they are not matched" in text
     assert "plain (control) lies above it with all its units (57,879)" in text
 
 
