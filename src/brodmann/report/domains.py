@@ -14,7 +14,7 @@ from brodmann.report.findings import Findings, by_model, without_controls
 from brodmann.report.page import Cell, Table
 from brodmann.report.reliability import Reliability
 from brodmann.report.sources import Sources
-from brodmann.report.verdicts import SHOWN, SUGGESTIVE, Excess, Verdict
+from brodmann.report.verdicts import SHOWN, SUGGESTIVE, UNTESTED, Excess, Verdict
 from brodmann.report.wording import called_cell, nothing_shared, points, points_between, share
 from brodmann.statistics.printed import show_p
 from brodmann.statistics.structure_function import ALIKE
@@ -116,7 +116,9 @@ class Sizes:
 
 
 def sizes_of(found: BySize, model: str) -> list[Sizes]:
-    """All domains together, then each; nothing where there is one size."""
+    """All domains together, then each; nothing where there is one size, or nothing could be tested."""
+    if all(one.level == UNTESTED for one in found.get((model, EVERY), {}).values()):
+        return []
     every = [Sizes.of(found, name, domain) for name, domain in found if name == model]
     return sorted((one for one in every if one.number > 1), key=lambda one: one.domain != EVERY)
 

@@ -49,6 +49,7 @@ def structure_section(sources: Sources, findings: Findings) -> Section:
     reliability = Reliability.of(sources, findings)
     verdicts = domain_verdicts(findings, reliability)
     by_size = verdicts_by_size(sources, findings)
+    size_tables = _sizes_table(findings, by_size)
     ceilings = {size: over_ceilings(sources, own) for size, own in findings.by_size()}
     robust = robustness_table(findings.tables["threshold_robustness"], findings.overlap_sel)
     confounds = confounds_table(findings.tables["confounds"], findings.overlap_sel)
@@ -83,7 +84,7 @@ def structure_section(sources: Sources, findings: Findings) -> Section:
             ],
             sizes,
             [
-                *_sizes_table(findings, by_size),
+                *size_tables,
                 *_ceilings_table(ceilings),
                 *printed_tables(robust, "overlap", component, "threshold_robustness"),
             ],
@@ -98,7 +99,11 @@ def structure_section(sources: Sources, findings: Findings) -> Section:
             *say("structure.lead", sources.study.selection.main),
             *say("structure.finding", findings, verdicts, alike, ALIKE),
             *_over_ceilings(sources, findings, ceilings),
-            *say("structure.by_size", {name: sizes_of(by_size, name) for name in own}),
+            *say(
+                "structure.by_size",
+                {name: sizes_of(by_size, name) for name in own},
+                bool(size_tables),
+            ),
         ],
         main,
         [_main_table(sources, findings, ceilings.get(sources.study.selection.main, {}))],

@@ -45,6 +45,7 @@ from brodmann.report.prose import STORY, Prose
 from brodmann.report.reliability import Reliability
 from brodmann.report.sources import Sources
 from brodmann.report.units import strongest_units
+from brodmann.report.verdicts import UNTESTED, Verdict
 from brodmann.report.wording import massive_text, spans
 from brodmann.report.writing import Writing
 from brodmann.statistics.stages.structure import write_structure
@@ -521,6 +522,10 @@ def test_verdicts_are_told_for_every_size_of_circuits(root, tmp_path, monkeypatc
     [text] = say("structure.by_size", {"one": sizes})
     assert "formal at 1 of 2 sizes (1 %) and social at 2 of 2 sizes (0.1, 1 %)" in text
     assert say("structure.by_size", {"one": []}) == []
+    assert "table" in text and "table" not in str(say("structure.by_size", {"one": sizes}, False))
+    # Where nothing was tested at any size, there is nothing to tell.
+    none = {key: dict.fromkeys(own, Verdict(UNTESTED, "")) for key, own in by_size.items()}
+    assert sizes_of(none, "one") == []
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
