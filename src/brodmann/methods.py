@@ -18,13 +18,13 @@ METHODS = {
     "average": 1,  # averages over models
     "structure": 4,  # modularity, clustering, consistency, untrained controls
     "granularity_statistics": 1,  # circuits of small and large units
-    "structure_function": 4,  # overlap against ablation
+    "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "series": 1,  # what changes along checkpoints
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
-    "report": 5,  # the report page and the methods section
+    "report": 6,  # the report page and the methods section
     "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

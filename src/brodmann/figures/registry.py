@@ -142,6 +142,12 @@ class Scene:
         return "all used items" if most is None else f"the first {most} used items"
 
     @property
+    def one_item(self) -> str:
+        """What one item is in per cent, where their number is set."""
+        most = self.study.ablation.max_items
+        return "" if most is None else f"; of {most} items, one is {100 / most:.3g} %"
+
+    @property
     def layer_matched(self) -> str:
         """How many layer-matched lesions there are, in words."""
         return _draws(self.study.ablation.layer_matched_trials)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,16 @@ class Findings:
         if table != "structure_function":
             chosen &= found["measure"] == ("accuracy_drop" if drop else "containment")
         return found[chosen]
+
+    def by_size(self) -> Iterator[tuple[float, Findings]]:
+        """Size of the circuits in per cent, and the findings about the overlap of circuits of that size."""
+        sign = f"{self.overlap_sel.partition('-')[0]}-"
+        own = self.tables["modularity"]
+        found = own[(own["component"] == self.component) & (own["measure"] == "containment")]
+        for sel in dict.fromkeys(found["sel"]):
+            if str(sel).startswith(sign):
+                size = float(str(sel).removeprefix(sign).removesuffix("pct"))
+                yield size, replace(self, overlap_sel=str(sel))
 
     def spoken(self, table: str, *, drop: bool = False) -> pd.DataFrame:
         """Of these, the rows that get a sentence: the average of several models, or the only model there

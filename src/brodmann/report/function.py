@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 
 import numpy as np
@@ -11,10 +12,10 @@ import pandas as pd
 
 from brodmann.circuits.against_controls import own_against_random, paired_p
 from brodmann.report import verdicts
+from brodmann.report.domains import WithoutAlike, domain_table, domain_verdicts
 from brodmann.report.findings import Findings, by_model
 from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources, printed_tables
-from brodmann.report.structure import domain_verdicts
 from brodmann.report.verdicts import Verdict
 from brodmann.report.wording import called_cell, points, share
 from brodmann.statistics.printed import show_p
@@ -24,7 +25,9 @@ from brodmann.tasks.domains import label
 
 TITLE = "What breaks when a circuit is silenced?"
 MATCHED = "activation_matched"  # random units that are as active
-PREDICTED = "Does overlap predict what breaks?"  # opened on demand
+# Of what is opened on demand.
+DOMAINS = "Each domain by itself"
+PREDICTED = "Does overlap predict what breaks?"
 
 
 def function_section(sources: Sources, findings: Findings) -> Section:
@@ -48,7 +51,15 @@ def function_section(sources: Sources, findings: Findings) -> Section:
     cells = {name: Cells.of(sources.drops(name, component)) for name in dict.fromkeys(names)}
     models = own_circuits(sources, component)
     slopes = structure_function_table(findings.tables["structure_function"], findings.drop_sel)
+    overlaps = partial(sources.overlaps_of_silenced, component=component)
+    drops = partial(sources.drops, component=component)
+    alike = {name: without_alike(sources, findings, name) for name in cells}
     groups = [
+        Group(
+            DOMAINS,
+            say("function.domains", ALIKE),
+            tables=[domain_table(findings, overlaps, drops=drops)],
+        ),
         Group(
             "Circuits against random units",
             say("function.own", models),
@@ -70,11 +81,23 @@ def function_section(sources: Sources, findings: Findings) -> Section:
     ]
     return Section(
         title,
-        [*lead, *say("function.within", findings), *say("function.silenced", models)],
+        [
+            *lead,
+            *say("function.within", findings, alike, ALIKE),
+            *say("function.silenced", models),
+        ],
         main,
         [_main_table(sources, findings, models)],
         [group for group in groups if group],
     )
+
+
+def without_alike(sources: Sources, findings: Findings, model: str) -> WithoutAlike | None:
+    """What a model's tasks lose, without pairs of nearly the same circuit; None where this is not known."""
+    overlaps = sources.overlaps_of_silenced(model, findings.component)
+    if overlaps is None:
+        return None
+    return WithoutAlike.of(sources.drops(model, findings.component), overlaps, directed=True)
 
 
 def _main_table(sources: Sources, findings: Findings, models: Sequence[OwnCircuits]) -> Table:

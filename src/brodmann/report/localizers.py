@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
-from brodmann.comparison.written import COLUMNS as WRITTEN
-from brodmann.config.localizer import LesionSettings
+from brodmann.config.localizer import LesionSettings, LocalizerSettings
 from brodmann.config.networks import EditingSettings
 from brodmann.config.selection import selection_words
 from brodmann.localizers import localizer_name
@@ -25,15 +24,19 @@ from brodmann.report.page import Cell, Group, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.report.verdicts import ALPHA, Passages, Verdict
 from brodmann.report.wording import big, draws_text, massive_text, numbered, share
+from brodmann.report.writing import tested_circuits, writings
+from brodmann.sites import SITES
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
+UNITS = ("layer", "unit")  # of a selection
+WRITE = "Do circuits write on localized units?"  # opened on demand
 # Kind of lesion -> where units are held.
 HELD = {"zero": "zero", "mean": "their mean"}
 
 
 def localizers_section(sources: Sources) -> Section:
-    """Localized units and their lesions."""
+    """Localized units, their lesions, and what circuits write on them."""
     settings, say = sources.study.localizer, sources.say
     every = list(localized(sources))
     seeds = settings.lesion.seeds
@@ -47,16 +50,17 @@ def localizers_section(sources: Sources) -> Section:
         *massive_groups(sources, every),
         Group("Tasks without the localized units", tables=_task_tables(sources, every)),
         Group(
-            "Where the units are, and whether circuits write on them",
-            figures=[*rest, *written],
-            tables=[_responding_table(sources, every)],
+            WRITE,
+            [text for one in writings(sources) for text in say("localizers.writing", one)],
+            written,
         ),
+        Group("Where the units are", figures=rest, tables=[_responding_table(sources, every)]),
     ]
     return Section(
         "Functional localizers",
         [
             *say("localizers.lead", settings.networks, corpus_of(settings.lesion)),
-            *_finding(sources, first),
+            *_finding(sources, first, _broken(every)),
         ],
         main,
         [_lesion_table(sources, every)],
@@ -74,6 +78,8 @@ class Localized:
     lesions: Sequence[Lesion]
     massive: pd.DataFrame  # of massive.csv, of this localizer
     vocabulary: int  # tokens of the model
+    # Selection, random ones as well -> its dimensions; empty where units are none of the residual stream.
+    dimensions: Mapping[str, int] = field(default_factory=dict)
 
     def holds(self, selection: str) -> pd.DataFrame:
         """The massive activations among the units of a selection."""
@@ -87,6 +93,17 @@ class Localized:
         """The massive activations among the random controls of a lesion."""
         size = lesion.corpus["selection"].rpartition("-")[2]
         return self.massive[self.massive["selection"].str.startswith(f"random-{size}-")]
+
+    def in_dimensions(self, lesion: Lesion) -> str:
+        """``in 57 dimensions``: a dimension is one in all layers; nothing where that is not known."""
+        number = self.dimensions.get(lesion.corpus["selection"])
+        return "" if number is None else f"in {number:,} dimensions"
+
+    def random_dimensions(self, lesion: Lesion) -> str:
+        """``143`` or ``140 to 146``: dimensions of a lesion's random controls."""
+        size = lesion.corpus["selection"].rpartition("-")[2]
+        own = [n for name, n in self.dimensions.items() if name.startswith(f"random-{size}-")]
+        return " to ".join(f"{n:,}" for n in dict.fromkeys([min(own), max(own)])) if own else ""
 
     def verdict(self, lesion: Lesion) -> Verdict:
         """Whether the model needs the units more than random ones."""
@@ -105,8 +122,19 @@ def localized(sources: Sources) -> Iterator[Localized]:
         for network in sources.study.localizer.networks:
             folder = sources.results / name / "localizer" / network
             lesions = list(Lesion.all_of(read_table(folder / "lesion.csv", LESIONS)))
-            own = every[every["network"] == network]
-            yield Localized(name, sources.called(name), network, lesions, own, vocabulary)
+            own, shown = every[every["network"] == network], sources.called(name)
+            yield Localized(
+                *(name, shown, network, lesions, own, vocabulary),
+                _dimensions(sources.study.localizer, folder),
+            )
+
+
+def _dimensions(settings: LocalizerSettings, folder: Path) -> dict[str, int]:
+    """Selection of a localizer -> dimensions of its units, be they in one layer or in many."""
+    if not SITES[settings.site].residual:
+        return {}
+    tables = {name: read_table(folder / f"{name}.csv", UNITS) for name in settings.selections}
+    return {name: table["unit"].nunique() for name, table in tables.items()}
 
 
 def corpus_of(settings: LesionSettings | EditingSettings) -> str:
@@ -115,12 +143,24 @@ def corpus_of(settings: LesionSettings | EditingSettings) -> str:
     return f"{number} passages of {Path(settings.corpus or '').name}"
 
 
-def _finding(sources: Sources, found: Sequence[Localized]) -> list[str]:
+def _broken(every: Sequence[Localized]) -> list[tuple[str, float]]:
+    """Models whose intact perplexity exceeds that of a uniform guess over their vocabulary, with it."""
+    found = {}
+    for one in every:
+        for lesion in one.lesions[:1]:
+            if (intact := lesion.intact["perplexity", ""]) > one.vocabulary:
+                found[one.shown] = intact
+    return list(found.items())
+
+
+def _finding(
+    sources: Sources, found: Sequence[Localized], above: Sequence[tuple[str, float]]
+) -> list[str]:
     return [
         text
         for one in found
         for lesion in one.lesions[:1]
-        for text in sources.say("localizers.finding", one, lesion, str(one.verdict(lesion)))
+        for text in sources.say("localizers.finding", one, lesion, str(one.verdict(lesion)), above)
     ]
 
 
@@ -135,7 +175,7 @@ def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
                 [
                     one.shown,
                     sources.link(f"{folder}/{one.network}/lesion.csv", shown),
-                    f"{int(row['k']):,} ({_words(row)}; held at {HELD[row['kind']]})",
+                    f"{_number(one, lesion)} ({_words(row)}; held at {HELD[row['kind']]})",
                     sources.link(f"{folder}/massive.csv", massive_text(held)),
                     big(intact),
                     big(row["value"]),
@@ -149,6 +189,11 @@ def _lesion_table(sources: Sources, every: Sequence[Localized]) -> Table:
     heads += ("without random units", "p", "q", "verdict")
     caption = f"Perplexity per token ({corpus_of(sources.study.localizer.lesion)}) when units are silenced."
     return Table(caption, heads, rows, frozenset({0, 1, 2, 3, 9}))
+
+
+def _number(one: Localized, lesion: Lesion) -> str:
+    """``172 in 57 dimensions``."""
+    return f"{int(lesion.corpus['k']):,} {one.in_dimensions(lesion)}".strip()
 
 
 def _words(row: Mapping[str, Any]) -> str:
@@ -180,8 +225,7 @@ def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
         tensors = load_file(folder / "selectivity.safetensors")
         passed = responding(tensors["t"], tensors["p_fdr"])
         writing = ["–", "–"]
-        if (folder / "circuits.csv").is_file():
-            tested = read_table(folder / "circuits.csv", WRITTEN).dropna(subset=["p"])
+        if (tested := tested_circuits(sources, one.name, one.network)) is not None:
             count = int((tested["q"] < ALPHA).sum())
             ratio = tested["ratio"].median()
             writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]

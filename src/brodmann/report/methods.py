@@ -16,6 +16,8 @@ from typing import Any
 
 import brodmann
 from brodmann.circuits.estimators import ESTIMATORS, estimator
+from brodmann.circuits.overlap import LOW_CEILING
+from brodmann.comparison.map_agreement import DRAWS
 from brodmann.config.localizer import Size
 from brodmann.config.networks import FILE, Dataset, keeps_signs, source_kind
 from brodmann.config.schema import config_schema
@@ -23,6 +25,7 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.contrasts import contrast_of
+from brodmann.localizers.stages.massive import TEXTS, TIMES
 from brodmann.models.card import ModelCard
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
@@ -73,6 +76,7 @@ class Counts:
     # network -> positive, negative
     texts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     passages: int | None = None  # of the corpus that lesions are measured on
+    edited: int | None = None  # of the one that networks are edited on
 
     @classmethod
     def read(cls, study: Study, item_files: Sequence[str], cards: Sequence[str]) -> Counts:
@@ -89,7 +93,10 @@ class Counts:
                 found = contrast_of(study, network)
                 texts[network] = (len(found.positive), len(found.negative))
             passages = len(read_passages(asked.lesion.corpus)[: asked.lesion.passages])
-        return cls(dict(map(_counted, item_files)), units, texts, passages)
+        edited, editing = None, study.networks.use.editing
+        if study.network_models and study.networks.names and editing.corpus:
+            edited = len(read_passages(editing.corpus)[: editing.passages])
+        return cls(dict(map(_counted, item_files)), units, texts, passages, edited)
 
     @property
     def items_each(self) -> str:
@@ -146,6 +153,9 @@ def methods_text(
         bootstraps=BOOTSTRAPS,
         identified=IDENTIFIED,
         individual_restarts=INDIVIDUAL_RESTARTS,
+        massive={"texts": TEXTS, "times": TIMES},
+        map_draws=DRAWS,
+        low_ceiling=LOW_CEILING,
     )
     blocks = re.split(r"\n\s*\n", re.sub(r"^#.*$", r"\n\g<0>\n", text, flags=re.M))
     # The lines of a table stay as they are.

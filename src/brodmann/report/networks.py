@@ -14,7 +14,7 @@ import pandas as pd
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.networks.conditions import network_name
-from brodmann.networks.consistency import CONSISTENCY, LAYERS, TEMPLATE_IOU
+from brodmann.networks.consistency import CONSISTENCY, LAYERS
 from brodmann.networks.maps import Networks
 from brodmann.networks.page import visible
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
@@ -25,8 +25,9 @@ from brodmann.report import verdicts
 from brodmann.report.localizers import corpus_of
 from brodmann.report.massive import of_networks
 from brodmann.report.page import Cell, Group, Marked, Picture, Section, Table
+from brodmann.report.recurrence import across_datasets, usable_networks
 from brodmann.report.sources import Sources
-from brodmann.report.verdicts import ALPHA, Passages, Verdict
+from brodmann.report.verdicts import ALPHA, Verdict
 from brodmann.report.wording import big, draws_text, massive_text, numbered
 from brodmann.sites import SITES
 from brodmann.statistics.printed import show_p
@@ -34,8 +35,12 @@ from brodmann.store.tables import read_table
 
 _COMMON = 3  # places from which on a token is common
 _EXAMPLES = 4  # texts that are shown of each network
-# What two maps share: IoU of units, cosine ... of layers.
-SPACES = {"units": "common units", "written": "dimensions written on", "layers": "layers"}
+# What two maps share.
+SPACES = {
+    "units": "IoU of units",
+    "written": "share of squared write vectors",
+    "layers": "common part of layer distributions",
+}
 _PAGES = "interpretation"  # the folder of pages beside the report
 
 
@@ -53,10 +58,7 @@ def networks_section(sources: Sources) -> Section:
     rest = [one for one in figures if one not in (*edited, *again, *maps)]
     across = sources.figures("networks_across")
     tables = [_driving_table(sources, name) for name in models]
-    back = [
-        *_say(sources, "networks.consistency", "consistency", CONSISTENCY, iou),
-        *_say(sources, "networks.shared", "template_iou", TEMPLATE_IOU, iou),
-    ]
+    back = [text for name in models for text in _coming_back(sources, name, iou)]
     alike = _say(sources, "networks.agreement", "agreement", AGREEMENT)
     others = [*edited[1:], *rest, *across]
     groups = [
@@ -91,11 +93,21 @@ def _say(sources: Sources, place: str, file: str, columns: Any, *more: Any) -> l
     return list(chain.from_iterable(every))
 
 
+def _coming_back(sources: Sources, model: str, iou: float) -> list[str]:
+    """In single texts, then among templates of other datasets."""
+    table = read_table(sources.results / model / "networks" / "consistency.csv", CONSISTENCY)
+    called, usable = sources.called(model), usable_networks(sources, model)
+    return [
+        *sources.say("networks.consistency", table, called, iou, usable),
+        *sources.say("networks.shared", across_datasets(sources, model), called, iou),
+    ]
+
+
 def inhibited(sources: Sources, model: str) -> tuple[Inhibition | None, Verdict]:
     """What inhibiting each network of a model costs, and whether the model needs any of them."""
     found = _inhibition(sources, model, massive_members(sources, model))
     if found is None:
-        return None, verdicts.some_needed(0, 0, 0, None)
+        return None, verdicts.some_needed(0, 0, 0, 0)
     return found, found.verdict(len(sources.study.networks.use.editing.seeds))
 
 
@@ -139,34 +151,10 @@ def compared(sources: Sources, model: str) -> pd.DataFrame:
 
 
 def alikeness(tested: pd.DataFrame) -> Iterator[str]:
-    """``common units 0.013 (chance 0.003)``: median of what two maps share, space by space."""
+    """``IoU of units 0.013 (chance 0.003)``: medians of what two maps share, space by space."""
     for space, own in tested.groupby("space", sort=False):
         observed, chance = own["observed"].median(), own["chance"].median()
         yield f"{SPACES.get(str(space), space)} {observed:.2g} (chance {chance:.2g})"
-
-
-@dataclass(frozen=True)
-class ComingBack:
-    """Templates of all datasets that are found in a network of a single text, and how many of these count."""
-
-    templates: int
-    back: int
-    counted: int
-    found: int
-
-    @property
-    def share(self) -> float:
-        """Of templates; NaN where no network of a single text counts."""
-        return self.back / self.templates if self.templates and self.counted else float("nan")
-
-
-def coming_back(sources: Sources, model: str) -> ComingBack:
-    """How many networks of a model come back."""
-    path = sources.results / model / "networks" / "consistency.csv"
-    table = read_table(path, CONSISTENCY)
-    counts = table.groupby("dataset")[["denominator", "found"]].first().sum()
-    back = int((table["count"] > 0).sum())
-    return ComingBack(len(table), back, int(counts["denominator"]), int(counts["found"]))
 
 
 def _other_corpus(sources: Sources) -> bool:
@@ -181,6 +169,7 @@ def _table(sources: Sources, model: str) -> Table:
     folder = sources.results / model / "networks"
     settings = sources.study.networks
     again = read_table(folder / "consistency.csv", CONSISTENCY)
+    usable = usable_networks(sources, model)
     layers = read_table(folder / "layers.csv", LAYERS)
     layers = layers[layers["level"] == "group"]
     massive = massive_members(sources, model)
@@ -200,9 +189,7 @@ def _table(sources: Sources, model: str) -> Table:
                 _depth(own),
                 label_of(active),
                 "yes" if row["identified"] else "depends on the start",
-                "–"
-                if not row["denominator"] > 0
-                else f"{int(row['count'])} of {int(row['denominator'])}",
+                f"{int(row['count'])} of {usable[dataset]}" if usable.get(dataset) else "–",
                 "not known" if massive is None else massive_text(massive[dataset, name]),
                 *(["–"] * 4 if cost is None else cost),
             ]
@@ -211,7 +198,7 @@ def _table(sources: Sources, model: str) -> Table:
     heads += ("massive activations", "intact", "without the units", "without random units", "q")
     caption = f"{sources.called(model)}: perplexity per token when a network is inhibited."
     source = f"{model}/networks/editing.csv"
-    return Table(caption, heads, rows, frozenset({0, 2, 3, 4}), source)
+    return Table(caption, heads, rows, frozenset({0, 2, 3, 4, 6}), source)
 
 
 def _depth(rows: pd.DataFrame) -> str:
@@ -278,7 +265,8 @@ def _examples(table: pd.DataFrame) -> Iterator[tuple[str, bool]]:
 def _corrections(sources: Sources) -> Group:
     missing = not_run(sources.study.networks.use.editing)
     said = _say(sources, "networks.corrected", f"{_PAGES}/corrected", CORRECTED, missing)
-    files = [f"{name}/networks/{_PAGES}/corrected.html" for name in sources.study.network_models]
+    models = () if missing else sources.study.network_models  # a page would say the same again
+    files = [f"{name}/networks/{_PAGES}/corrected.html" for name in models]
     title = "Does amplifying a network correct a prediction?"
     return Group(title, said, links=list(map(sources.link, files)))
 
@@ -358,19 +346,19 @@ class Inhibition:
         held = [self.holds(row) for row in self.tested.to_dict("records")]
         return self.tested[~np.array(held, dtype=bool)]
 
-    def costly(self, alpha: float) -> int:
-        """Comparable networks beyond each of their draws, and at q < ``alpha`` beyond the draws' mean."""
-        # q is over passages: how much draws of random units differ is seen from the draws alone.
+    @property
+    def beyond(self) -> pd.DataFrame:
+        """The comparable networks whose loss costs something, and more than each of their draws."""
         own, most = self.comparable, self.drawn.groupby(["dataset", "control_of"])["value"].max()
         beside = pd.Series(zip(own["dataset"], own["condition"], strict=True)).map(most)
-        beyond = own["value"].to_numpy() > beside.to_numpy()
-        return int(((own["q_random"] < alpha) & beyond).sum())
+        costs = own["value"] > own["intact"]
+        return own[costs & (own["value"].to_numpy() > beside.to_numpy())]
+
+    def significant(self, alpha: float) -> int:
+        """Of these, how many exceed the draws' mean at q < ``alpha``, over passages."""
+        return int((self.beyond["q_random"] < alpha).sum())
 
     def verdict(self, draws: int) -> Verdict:
         """Whether the model needs any of the networks. ``draws``: of random units, for each."""
-        own, test = self.comparable, None
-        if len(own):
-            best = own.loc[own["p_random"].idxmin()]
-            test = Passages(int(best["n"]), best["p_random"], best["q_random"])
-        counts = self.costly(ALPHA), len(own), draws
-        return verdicts.some_needed(*counts, test, looked=self.massive is not None)
+        counts = len(self.beyond), self.significant(ALPHA), len(self.comparable), draws
+        return verdicts.some_needed(*counts, looked=self.massive is not None)

@@ -15,7 +15,7 @@ from brodmann.report.preregistration import registered
 from brodmann.report.sources import Sources
 from brodmann.store.tables import read_table
 
-_ACCURACY = ("model", "task", "included", "reason")
+_ACCURACY = ("model", "task", "both_correct_accuracy", "included", "reason")
 
 
 def overview_section(sources: Sources) -> Section:
@@ -39,7 +39,10 @@ def overview_section(sources: Sources) -> Section:
     groups = [minimal_pairs(sources), Group("Tasks left out", tables=[out] if left else [])]
     groups += [plan] if plan is not None else []
     counts = [
-        (sources.called(name), int(own["included"].sum()), len(own), study.lender(name))
+        (
+            *(sources.called(name), int(own["included"].sum()), len(own), study.lender(name)),
+            float(own["both_correct_accuracy"].astype(float).mean()),
+        )
         for name, own in included.items()
     ]
     return Section(

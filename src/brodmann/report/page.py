@@ -23,6 +23,8 @@ LONG_TABLE = 60
 NARROW = 3
 # Figures are drawn in points, and shown at CSS's 96 pixels for 72 of them, a little larger.
 _SHOWN = 96 / 72 * 1.25
+# Of a page of 420 pixels, what is left for a figure.
+_PHONE = 372
 _SVG = re.compile(r'<svg [^>]*?width="([\d.]+)pt"[^>]*>.*</svg>\s*', re.DOTALL)
 
 
@@ -71,6 +73,11 @@ class Picture:
         assert found
         return round(float(found[1]) * _SHOWN)
 
+    @property
+    def scrolls(self) -> bool:
+        """Whether a phone shows a part of it: type is not shrunk below the size of print."""
+        return self.width / 1.25 > _PHONE
+
 
 @dataclass(frozen=True)
 class Link:
@@ -92,13 +99,15 @@ Cell = str | Link | Marked
 
 @dataclass(frozen=True)
 class Table:
-    """A table; ``text_columns`` are set flush left and may wrap. ``source``: its data, a file of results."""
+    """A table; ``text_columns`` are set flush left and may wrap; the one that is ``roomy`` is wider.
+    ``source``: its data, a file of results."""
 
     caption: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     text_columns: frozenset[int] = frozenset({0})
     source: str = ""
+    roomy: int = -1
 
     @property
     def cards(self) -> bool:
@@ -162,8 +171,10 @@ def anchor(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """``text`` with no-break spaces inside "54 %", "× 1.5" and "p = 0.06", which no line may part."""
-    text = re.sub(r"(?<=[\d–]) (?=%)|(?<=×) (?=\d)", "\u00a0", text)
+    """``text`` with no-break spaces inside "54 %", "5.1 × 10⁷", "[1.1, 14.6]" and "p = 0.06", which no line
+    may part."""
+    text = re.sub(r"(?<=[\d–]) (?=%)|(?<=\d) (?=× \d)|(?<=×) (?=\d)", "\u00a0", text)
+    text = re.sub(r"(?<=\[)([−\d.]+,) (?=[−\d.]+\])", "\\1\u00a0", text)
     return re.sub(r"\b([pqnk]) ([=<]) (?=[\d.])", "\\1\u00a0\\2\u00a0", text)
 
 

@@ -18,6 +18,7 @@ from brodmann.report import wording
 from brodmann.report.findings import spoken
 from brodmann.report.verdicts import ALPHA
 from brodmann.statistics.printed import decimals
+from brodmann.tasks.domains import label
 
 STORY = "story"
 
@@ -47,6 +48,7 @@ def environment(*folders: str | Path) -> Environment:
         "points_between": wording.points_between,
         "spoken": spoken,
         "localizer": localizer_name,
+        "domain": label,
         # Rows of a table, in groups or one by one, as column -> value.
         "records": lambda table: table.to_dict("records"),
         "grouped": _grouped,

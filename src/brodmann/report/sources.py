@@ -83,6 +83,11 @@ class Sources:
         """What circuits of a model (or the average) share, at the size that is shown."""
         return self._read(Matrix(name, component, self.study.selection.main_name))
 
+    def overlaps_of_silenced(self, name: str, component: str) -> pd.DataFrame | None:
+        """The same at the size that is silenced; none of results that were taken over without them."""
+        one = Matrix(name, component, self.study.ablated_selections[0])
+        return self._read(one) if one in self.inventory.all_overlaps else None
+
     def _read(self, one: Matrix) -> pd.DataFrame:
         return read_matrix(self.results / Path(one.path()).relative_to("results"))
 

@@ -13,21 +13,27 @@ from typing import Any
 from brodmann.config.study import Study
 from brodmann.numerals import minus
 from brodmann.report import function, structure, verdicts
-from brodmann.report.findings import Findings, without_controls
-from brodmann.report.function import own_circuits
-from brodmann.report.localizers import localized
-from brodmann.report.networks import alikeness, coming_back, compared, inhibited
-from brodmann.report.page import Cell, Group, Link, Section, Table, anchor
-from brodmann.report.sources import Sources
-from brodmann.report.structure import (
+from brodmann.report.domains import (
+    BySize,
+    Sizes,
+    WithoutAlike,
     domain_verdicts,
     judged,
-    mean_reliability,
     overlap_verdicts,
     untrained_of,
+    verdicts_by_size,
 )
+from brodmann.report.findings import Findings, without_controls
+from brodmann.report.function import own_circuits, without_alike
+from brodmann.report.localizers import WRITE, localized
+from brodmann.report.networks import alikeness, compared, inhibited
+from brodmann.report.page import Cell, Group, Link, Section, Table, anchor
+from brodmann.report.recurrence import across_datasets, coming_back
+from brodmann.report.reliability import RELIABLE, Reliability, items_used
+from brodmann.report.sources import Sources
 from brodmann.report.verdicts import ALPHA, Coefficient, Verdict
 from brodmann.report.wording import called_cell, points, points_between, share, times
+from brodmann.report.writing import writings
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.tasks.domains import label
 
@@ -74,7 +80,9 @@ def summary_section(sources: Sources, findings: Findings) -> Section:
     return Section(
         "In short",
         sources.say("summary.lead"),
-        tables=[Table("What was asked, and what was found.", heads, rows, frozenset(range(6)))],
+        tables=[
+            Table("What was asked, and what was found.", heads, rows, frozenset(range(6)), roomy=4)
+        ],
         more=[Group("The rules of verdicts", rules)],
     )
 
@@ -157,19 +165,18 @@ def _tasks(number: int) -> str:
 
 def _items_used(sources: Sources, findings: Findings, model: str) -> str:
     """Of each task: those that circuits are found on; of results that were taken over it is not known."""
-    tables = {name: own for name, own, _ in structure.reliabilities(sources, findings)}
-    table = tables.get(model)
-    return (
-        "items not known" if table is None or table.empty else f"{structure.items_used(table)} each"
-    )
+    table = Reliability.of(sources, findings).tables.get(model)
+    return "items not known" if table is None or table.empty else f"{items_used(table)} each"
 
 
 # Questions
 
 
 def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    place = _place(structure.TITLE, findings, structure.RELIABLE)
-    for name, value in mean_reliability(sources, findings).items():
+    place = _place(structure.TITLE, findings, RELIABLE)
+    reliability = Reliability.of(sources, findings)
+    for name in reliability.tables:
+        value = reliability.mean(name)
         if name not in sources.study.controls:
             yield Answer(
                 "Are circuits reliable?",
@@ -187,11 +194,13 @@ def _reliability(sources: Sources, findings: Findings) -> Iterator[Answer]:
 
 
 def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
-    verdict = overlap_verdicts(sources, findings)
+    verdict, by_size = overlap_verdicts(sources, findings), verdicts_by_size(sources, findings)
     for row in _of_models(findings, "modularity"):
         beside = untrained_of(findings, row["model"])
         alone = points_between(_alone(findings, row), "coefficient")
         more = "" if beside is None else f"; {points_between(beside, 'excess')} more than untrained"
+        table = sources.overlaps(row["model"], findings.component)
+        more += _rest(WithoutAlike.of(table, table, directed=False), "pairs")
         yield Answer(
             "Do tasks of one domain share more units?",
             _place(structure.TITLE, findings),
@@ -200,11 +209,25 @@ def _overlap(sources: Sources, findings: Findings) -> Iterator[Answer]:
             _tasks(row["n"])
             if row["model"] == AVERAGE
             else f"{_tasks(row['n'])}, {_items_used(sources, findings, row['model'])}",
-            f"{alone} percentage points more within than across{more}",
+            f"{alone} percentage points more within than across{more}"
+            f"{_sizes(by_size, row['model'])}",
             verdict[row["model"]],
             100 * row["difference"],
             "percentage points",
         )
+
+
+def _rest(found: WithoutAlike, what: str) -> str:
+    """``; 4.2 without 4 pairs of nearly the same circuit``, if there are such."""
+    if not found.pairs:
+        return ""
+    return f"; {points(found.difference)} without {found.pairs} {what} of nearly the same circuit"
+
+
+def _sizes(found: BySize, model: str, *domain: str) -> str:
+    """``; apart at 2 of 4 sizes of circuits``, if there are several."""
+    text = Sizes.of(found, model, *domain).text
+    return f"; {text}" if text else ""
 
 
 def _alone(findings: Findings, row: dict[str, Any], *, drop: bool = False) -> dict[str, Any]:
@@ -218,10 +241,10 @@ def _alone(findings: Findings, row: dict[str, Any], *, drop: bool = False) -> di
 
 def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
     """Which domains are apart by themselves: a row for each, of the model whose figures are shown."""
-    rows, reliable = findings.spoken("domain_modularity"), mean_reliability(sources, findings)
+    rows, reliability = findings.spoken("domain_modularity"), Reliability.of(sources, findings)
+    by_size = verdicts_by_size(sources, findings)
     for row in without_controls(rows).to_dict("records"):
         beside = untrained_of(findings, row["model"], row["domain"])
-        zero = row["within"] == 0 and row["cross"] == 0
         more = "" if beside is None else f"; {points_between(beside, 'excess')} more than untrained"
         yield Answer(
             f"Is {label(row['domain'])} apart from the other domains?",
@@ -229,8 +252,9 @@ def _domains(sources: Sources, findings: Findings) -> Iterator[Answer]:
             called_cell(row),
             _control(beside),
             f"{row['n_domain']} of {_tasks(row['n'])}",
-            f"{points(row['difference'])} percentage points more within than across{more}",
-            judged(nan if zero else row["q"], beside, reliable),
+            f"{points(row['difference'])} percentage points more within than across{more}"
+            f"{_sizes(by_size, row['model'], row['domain'])}",
+            judged(findings, row, reliability),
             100 * row["difference"],
             "percentage points",
         )
@@ -276,6 +300,7 @@ def _own_circuits(sources: Sources, findings: Findings) -> Iterator[Answer]:
 def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
     verdict = domain_verdicts(findings, drop=True)
     for row in _of_models(findings, "modularity", drop=True):
+        rest = without_alike(sources, findings, row["model"])
         yield Answer(
             "Does silencing a circuit break tasks of its domain more?",
             _place(function.TITLE, findings),
@@ -283,7 +308,8 @@ def _drops(sources: Sources, findings: Findings) -> Iterator[Answer]:
             "shuffled domains",
             _tasks(row["n"]),
             f"{share(row['within'])} accuracy lost within, {share(row['cross'])} across domains; "
-            f"{points_between(_alone(findings, row, drop=True), 'coefficient')} percentage points more",
+            f"{points_between(_alone(findings, row, drop=True), 'coefficient')} percentage points more"
+            f"{_rest(rest, 'ordered pairs') if rest is not None else ''}",
             verdict[row["model"]],
             100 * row["difference"],
             "percentage points",
@@ -301,14 +327,15 @@ def _predicted(sources: Sources, findings: Findings) -> Iterator[Answer]:
             _place(function.TITLE, findings, function.PREDICTED),
             called_cell(row),
             "resampled and permuted tasks",
-            f"{int(row['n'])} pairs of tasks",
-            f"{points(row['coefficient'])} [{points(row['resampled_low'])}, "
+            f"{int(row['n'])} ordered pairs of tasks",
+            f"{points(row['least_squares'])} [{points(row['resampled_low'])}, "
             f"{points(row['resampled_high'])}] percentage points of accuracy per SD of overlap; "
-            f"{points(row['without_alike'])} without {int(row['n_alike'])} pairs of nearly the same circuit",
+            f"{points(row['without_alike'])} without {int(row['n_alike'])} ordered pairs of nearly the same "
+            "circuit",
             verdicts.predicts(
                 slope, row["resampled_low"], row["mantel_p"], converged=bool(row["converged"])
             ),
-            100 * row["coefficient"],
+            100 * row["least_squares"],
             "percentage points of accuracy per SD of overlap",
         )
 
@@ -327,12 +354,35 @@ def _lesions(sources: Sources, _: Findings) -> Iterator[Answer]:
                 "functional-localizers",
                 one.shown,
                 _draws(len(lesion.random)),
-                f"{int(row['k'])} units, {int(row['n'])} passages",
+                f"{int(row['k'])} units {one.in_dimensions(lesion)}".rstrip()
+                + f", {int(row['n'])} passages",
                 f"perplexity {times(row['value'] / intact)}{random}",
                 one.verdict(lesion),
                 row["value"] / intact,
                 "times the intact perplexity",
             )
+
+
+def _writing(sources: Sources, _: Findings) -> Iterator[Answer]:
+    for one in writings(sources):
+        random = "random neurons of the same layers"
+        median_ratio = f"{one.table['ratio'].median():.2f}"
+        other = ""
+        if one.other is not None:
+            other = f"; untrained {one.other_significant} of {len(one.other)}"
+            other += f" ({one.other['ratio'].median():.2f} times)"
+        yield Answer(
+            f"Do circuits write on its {one.network.replace('_', '-')} units?",
+            f"functional-localizers-{anchor(WRITE)}",
+            one.model,
+            f"{random}; {one.twin}" if one.twin else random,
+            f"{len(one.table)} circuits",
+            f"{one.significant} of {len(one.table)} circuits write more (q < {ALPHA:g}), {median_ratio} "
+            f"times as much in the median{other}",
+            one.verdict,
+            float(one.table["ratio"].median()),
+            "times random neurons",
+        )
 
 
 def _with_networks(sources: Sources) -> list[str]:
@@ -369,9 +419,11 @@ def _come_back(sources: Sources, _: Findings) -> Iterator[Answer]:
             "functional-networks-do-networks-come-back",
             name,
             "networks of single texts",
-            f"{found.templates} networks, {found.counted} of {found.found} of single texts",
-            f"{share(found.share)} of the networks come back in a text",
-            verdicts.reliable(found.share, "networks", "texts"),
+            f"{found.templates} networks, {found.usable} of {found.found} of single texts"
+            f"{f' ({found.empty} are empty)' if found.empty else ''}",
+            f"{found.back} of {found.templates} networks come back in a text"
+            f"{''.join(f'; {one.text}' for one in across_datasets(sources, name)[:3])}",
+            found.verdict,
             100 * found.share,
             "% of the networks",
         )
@@ -385,8 +437,9 @@ def _maps(sources: Sources, _: Findings) -> Iterator[Answer]:
             "functional-networks-are-the-maps-more-alike-than-chance",
             name,
             "permuted units",
-            f"{len(tested)} comparisons of circuits, localized units and networks",
-            ", ".join(alikeness(tested)),
+            f"{len(tested)} comparisons of circuits, localized units and networks (each, and all of a "
+            "dataset together)",
+            f"medians: {', '.join(alikeness(tested))}",
             verdicts.alike(int((tested["q"] < ALPHA).sum()), len(tested)),
             float(tested["ratio"].median()),
             "times chance",
@@ -406,7 +459,7 @@ def _of_models(findings: Findings, table: str, *, drop: bool = False) -> list[di
 Question = Callable[[Sources, Findings], Iterator[Answer]]
 QUESTIONS: tuple[Question, ...] = (
     *(_reliability, _overlap, _domains, _surface, _own_circuits),
-    *(_drops, _predicted, _lesions, _networks, _come_back, _maps),
+    *(_drops, _predicted, _lesions, _writing, _networks, _come_back, _maps),
 )
 # What a run ends with on the terminal.
 HEADLINES: tuple[Question, ...] = (_overlap, _own_circuits, _lesions, _networks, _maps)

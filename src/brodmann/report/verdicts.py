@@ -48,14 +48,24 @@ class Excess:
     reliability: float = 1.0
 
 
-def apart(p: float, excess: Excess | None) -> Verdict:
-    """Are domains apart? ``p``: of the model's own difference, one-sided.
+def apart(p: float, excess: Excess | None, own: float = 1.0) -> Verdict:
+    """Are domains apart? ``p``: of the model's own difference, one-sided; ``own``: the share of its circuits
+    that comes back, NaN if unknown.
 
     Of an untrained control the excess over it decides alone: that one of two models passes a test and the
-    other does not, is no difference of the two.
+    other does not, is no difference of the two. Circuits that do not come back share little with any other:
+    that such circuits are not apart is no evidence against anything.
     """
     if isnan(p):
         return Verdict(UNTESTED, "there are no pairs of tasks to compare")
+    found = _apart(p, excess)
+    if found.level == NONE and own < MODERATE:
+        back = f"{100 * own:.1f} % of their units come back"
+        return Verdict(UNTESTED, f"its circuits are unreliable ({back}); {found.why}")
+    return found
+
+
+def _apart(p: float, excess: Excess | None) -> Verdict:
     if not p < ALPHA:
         return Verdict(NONE, "shuffled domain labels do as well")
     if excess is None:
@@ -169,40 +179,40 @@ def needed(
 
 
 def some_needed(
-    costly: int, tested: int, draws: int, test: Passages | None, *, looked: bool = True
+    beyond: int, significant: int, tested: int, draws: int, *, looked: bool = True
 ) -> Verdict:
-    """Does the model need single networks? ``costly``: those beyond each of their ``draws``, at q < alpha,
-    of the ``tested``, without networks that hold massive activations; ``test``: of the network with the
-    smallest p; ``looked``: whether massive activations were looked for.
+    """Does the model need single networks? ``beyond``: those that cost more than each of their ``draws``, of
+    the ``tested``, without networks that hold massive activations; ``significant``: those of them at
+    q < alpha over passages; ``looked``: whether massive activations were looked for.
 
     A network that is as random units are lies beyond each of its draws once in draws + 1. If networks do not
     depend on each other, their number is binomial. However they do, c times as many as chance gives on
-    average are beyond at most once in c (Markov).
+    average are beyond at most once in c (Markov); of these, no more are significant.
     """
-    if not tested or test is None:
+    if not tested:
         return Verdict(UNTESTED, "no network was set against random units")
     if not draws or _binomial(tested, tested, draws) >= ALPHA:
         return Verdict(
             UNTESTED, f"{tested} networks of {draws} draws each can give no p below alpha"
         )
-    chance = tested / (draws + 1)
+    chance, p = tested / (draws + 1), _binomial(beyond, tested, draws)
+    shown = f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"
     said = (
-        f"{costly} of {tested} networks cost more than random units, {chance:.3g} would by chance"
+        f"{beyond} of {tested} networks cost more than random units, {chance:.3g} would by chance "
+        f"({shown}); {significant} at q < {ALPHA:g}"
     )
-    if not costly and (untested := test.untested):
-        return untested
-    if _binomial(costly, tested, draws) >= ALPHA:
+    if p >= ALPHA:
         return Verdict(NONE, said)
     if not looked:
         return Verdict(SUGGESTIVE, f"{said}; massive activations were not looked for")
-    return Verdict(SHOWN if chance / costly < ALPHA else SUGGESTIVE, said)
+    return Verdict(SHOWN if significant and chance / significant < ALPHA else SUGGESTIVE, said)
 
 
-def _binomial(costly: int, tested: int, draws: int) -> float:
+def _binomial(beyond: int, tested: int, draws: int) -> float:
     """How often so many networks or more are beyond each of their draws by chance."""
     once = 1 / (draws + 1)
     parts = (
-        comb(tested, n) * once**n * (1 - once) ** (tested - n) for n in range(costly, tested + 1)
+        comb(tested, n) * once**n * (1 - once) ** (tested - n) for n in range(beyond, tested + 1)
     )
     return sum(parts)
 
@@ -215,6 +225,37 @@ def alike(significant: int, tested: int) -> Verdict:
     if not significant:
         return Verdict(NONE, said)
     return Verdict(SUGGESTIVE, f"{said}; no untrained control")
+
+
+def writing(
+    significant: int, tested: int, *, control: bool, p: float, reliability: float
+) -> Verdict:
+    """Do circuits write on localized units? ``significant``: those of the ``tested`` circuits that write more
+    than random neurons of their layers do, at q < alpha; ``control``: whether there is an untrained model;
+    ``p``: that circuits write more than its circuits do, beside random neurons; ``reliability``: the share of
+    its circuits that comes back, NaN if unknown."""
+    if not tested:
+        return Verdict(UNTESTED, "no circuit could be compared")
+    if not significant:
+        return Verdict(NONE, "random neurons of the same layers write as much")
+    if not control:
+        return Verdict(SUGGESTIVE, "there is no untrained control")
+    if not p < ALPHA:
+        return Verdict(NONE, "no more than in the untrained model")
+    if not reliability >= MODERATE:
+        known = "may be" if isnan(reliability) else "are"
+        why = f"more than in the untrained model, whose circuits {known} unreliable"
+        return Verdict(SUGGESTIVE, why)
+    return Verdict(SHOWN, "more than in the untrained model")
+
+
+def come_back(back: int, templates: int, reachable: int) -> Verdict:
+    """Do networks come back in single texts? ``back`` of the ``templates`` do; ``reachable``: as many at most
+    could, as networks of a text have hardly a unit in common."""
+    if reachable < RELIABLE * templates or not templates:
+        why = f"at most {reachable} of {templates} could come back"
+        return Verdict(UNTESTED, why if reachable else "there were no networks of single texts")
+    return reliable(back / templates, "networks", "texts")
 
 
 def reliable(share: float, what: str = "units", other: str = "items") -> Verdict:

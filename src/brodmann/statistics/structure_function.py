@@ -64,7 +64,10 @@ class Regression:
 class Support:
     """What a slope rests on."""
 
-    resampled_low: float = nan  # of the least-squares slope over resampled tasks
+    least_squares: float = (
+        nan  # the slope without intercepts of tasks, per the same SD; mean over models
+    )
+    resampled_low: float = nan  # of that, over resampled tasks
     resampled_high: float = nan
     n_alike: int = 0  # pairs that overlap by ``ALIKE`` or more
     without_alike: float = nan  # the slope of all others, in the same unit
@@ -139,7 +142,9 @@ def support(tables: Sequence[pd.DataFrame], seed: int) -> Support:
     others = [pairs[pairs["overlap"] < ALIKE] for pairs in used]
     rest = nan if any(map(why_not, others)) else np.mean([_fit(own, unit).slope for own in others])
     alike = sum(map(len, used)) - sum(map(len, others))
-    return Support(*interval(resampled_slopes(used, unit, seed)), alike, float(rest))
+    slopes = [np.polyfit(own["overlap"] / unit, own["drop"], 1)[0] for own in used]
+    low, high = interval(resampled_slopes(used, unit, seed))
+    return Support(float(np.mean(slopes)), low, high, alike, float(rest))
 
 
 def resampled_slopes(tables: Sequence[pd.DataFrame], unit: float, seed: int) -> np.ndarray:

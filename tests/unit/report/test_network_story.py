@@ -11,7 +11,7 @@ from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.config.load import load_config
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.models.card import ModelCard
-from brodmann.networks.consistency import CONSISTENCY, TEMPLATE_IOU
+from brodmann.networks.consistency import CONSISTENCY, SIZES, TEMPLATE_IOU
 from brodmann.networks.maps import Networks
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.editing import COLUMNS as EDITING
@@ -19,11 +19,11 @@ from brodmann.report.massive import of_networks
 from brodmann.report.networks import (
     Inhibition,
     alikeness,
-    coming_back,
     massive_members,
     networks_section,
 )
 from brodmann.report.prose import Prose
+from brodmann.report.recurrence import across, coming_back
 from brodmann.report.sources import Sources
 from brodmann.report.verdicts import some_needed
 from brodmann.store.tables import write_table
@@ -69,7 +69,7 @@ EDITED = table(
 
 def told(say, table, massive=None, draws=2):
     found = Inhibition.of(table, massive)
-    verdict = some_needed(0, 0, 0, None) if found is None else found.verdict(draws)
+    verdict = some_needed(0, 0, 0, 0) if found is None else found.verdict(draws)
     [text] = say("networks.finding", "one", found, verdict)
     return text
 
@@ -80,12 +80,16 @@ def test_the_costliest_network_stands_beside_its_own_random_units(say):
     assert "as many random units to 33.0 to 35.5 (2 draws)" in text
     # network-2 differs, too, but lowers the perplexity.
     assert "1 of 3 networks cost more" in text and "is 31.0" in text
-    # Each is beyond both of its draws once in three times: of three networks one by chance, all once in 27.
+    # Each is beyond both of its draws once in three times: of three networks one by chance; one or more in
+    # 1 - 8 / 27 of cases.
     assert text.endswith(
-        "no evidence: 1 of 3 networks cost more than random units, 1 would by chance."
+        "no evidence: 1 of 3 networks cost more than random units, 1 would by chance (p = 0.7); "
+        "1 at q < 0.05."
     )
     few = EDITED.assign(q_random=EDITED["q_random"].where(EDITED["q_random"].isna(), 0.25))
-    assert told(say, few).endswith("Verdict: not tested: 3 passages can give no p below 0.25.")
+    assert "1 of 3 networks cost more" in told(say, few) and told(say, few).endswith(
+        "; 0 at q < 0.05."
+    )
     found = Inhibition.of(EDITED)
     assert found.of_network("news", "network-1") == [
         "30.0",
@@ -109,7 +113,8 @@ def test_what_could_not_be_compared_is_not_counted(say):
         {"space": "units"},
     )
     [said] = say("networks.agreement", compared, "one")
-    assert said.endswith("in 1 of 2 comparisons by their distribution over layers.")
+    assert "in 1 of 2 comparisons by the common part of their distributions over layers." in said
+    assert "one by one and all together" in said and "not that of dimensions" in said
     [none] = say("networks.agreement", compared.iloc[2:], "one")
     assert "no two of the three maps" in none
 
@@ -121,15 +126,19 @@ def test_templates_of_different_datasets(say):
         ("news", 1, "code", 0, 0.1, 0),
     ]
     found = table(TEMPLATE_IOU, *(dict(zip(TEMPLATE_IOU, row, strict=True)) for row in rows))
-    [said] = say("networks.shared", found, "tiny", 0.2)
-    assert "1 of 2 pairs" in said and "have an IoU above 0.2 (largest 0.50)" in said
-    assert say("networks.shared", found[:1], "tiny", 0.2) == []
+    [said] = say("networks.shared", across(found), "tiny", 0.2)
+    assert said.endswith("(IoU > 0.2): 1 of 2 templates of news among those of code (IoU 0.50).")
+    assert say("networks.shared", across(found[:1]), "tiny", 0.2) == []
+    # A template that is like two counts once, with the larger.
+    rows.append(("news", 0, "code", 1, 0.7, 1))
+    more = table(TEMPLATE_IOU, *(dict(zip(TEMPLATE_IOU, row, strict=True)) for row in rows))
+    assert [(one.templates, list(one.ious)) for one in across(more)] == [(2, [0.7])]
 
 
 def test_consistency(say):
     own = {"dataset": "news", "denominator": 40, "found": 40, "identified": 1}
     rows = [{**own, "template": n, "count": n} for n in (0, 3)]
-    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2)
+    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2, {"news": 40})
     assert "news: 1 of 2 templates" in said and "in 3 of 40" in said
     assert "depend on the start" not in said
 
@@ -137,12 +146,13 @@ def test_consistency(say):
 def test_what_depends_on_the_start_is_said(say):
     own = {"dataset": "news", "denominator": 40, "found": 100}
     rows = [{**own, "template": n, "count": n, "identified": n} for n in (0, 1)]
-    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2)
-    assert "60 of the 100 networks found in single texts depend on the start" in said
+    [said] = say("networks.consistency", table(CONSISTENCY, *rows), "tiny", 0.2, {"news": 33})
+    assert "in 1 of 33 (of the 100 networks found in single texts 60 depend on the start" in said
+    assert "and 7 have no units: these are not counted)" in said
     assert "1 of 2 templates depend on the start" in said
     none = [{**row, "denominator": 0} for row in rows]
-    [said] = say("networks.consistency", table(CONSISTENCY, *none), "tiny", 0.2)
-    assert "none of 100 networks of single texts is found from every start" in said
+    [said] = say("networks.consistency", table(CONSISTENCY, *none), "tiny", 0.2, {})
+    assert "none of 100 networks of single texts is found from every start and has units" in said
 
 
 def test_networks_that_cost_more_than_random_units(say):
@@ -158,7 +168,9 @@ def test_networks_that_cost_more_than_random_units(say):
     text = told(say, found)
     assert "0 of news (25 units), takes perplexity from 30.0 to 90.0" in text
     assert "as many random units to 40.0 (1 draw)" in text
-    assert "1 of 3 networks cost more than each of their draws of random units (q < 0.05)" in text
+    assert (
+        "1 of 3 networks cost more than each of their draws of random units (1 at q < 0.05" in text
+    )
 
 
 def test_networks_on_massive_activations_are_named_and_do_not_count(say):
@@ -176,7 +188,8 @@ def test_networks_on_massive_activations_are_named_and_do_not_count(say):
     assert "(the costliest is one of these); the verdict is on the other 1" in text
     assert "1 of 1 other networks cost more than their one draw" in text
     assert text.endswith(
-        "shown: 1 of 1 networks cost more than random units, 0.0323 would by chance."
+        "shown: 1 of 1 networks cost more than random units, 0.0323 would by chance (p = 0.032); "
+        "1 at q < 0.05."
     )
     # Where nobody looked, no verdict is stronger.
     text = told(say, found, draws=30)
@@ -249,18 +262,41 @@ def test_how_many_networks_come_back(root, tmp_path, say):
     rows = [("x", 0, 0, 10, 96), ("x", 1, 2, 10, 96), ("y", 0, 0, 11, 90), ("y", 1, 0, 11, 90)]
     names = ("dataset", "template", "count", "denominator", "found")
     (tmp_path / "a" / "networks").mkdir(parents=True)
-    path = tmp_path / "a" / "networks" / "consistency.csv"
-    write_table(path, [dict(zip(names, row, strict=True)) for row in rows], CONSISTENCY)
+    folder = tmp_path / "a" / "networks"
+    write_table(
+        folder / "consistency.csv",
+        [dict(zip(names, row, strict=True)) for row in rows],
+        CONSISTENCY,
+    )
     study = load_config([config], root=root).study
-    found = coming_back(Sources(study, None, tmp_path, frozenset(), say), "a")
-    assert (found.templates, found.back, found.counted, found.found) == (4, 1, 21, 186)
-    assert found.share == 0.25
+
+    def back(*sizes):
+        """``sizes``: units of the networks of single texts that count, of x and of y."""
+        names = [name for name, own in zip("xy", sizes, strict=True) for _ in own]
+        level = ["individual"] * len(names)
+        own = {"dataset": names, "level": level, "n_units": [n for part in sizes for n in part]}
+        group = {"dataset": ["x"], "level": ["group"], "n_units": [7]}
+        every = pd.concat([pd.DataFrame(group), pd.DataFrame(own)])
+        write_table(folder / "sizes.csv", every.to_dict("records"), SIZES)
+        return coming_back(Sources(study, None, tmp_path, frozenset(), say), "a")
+
+    found = back([5] * 6 + [0] * 4, [3] + [0] * 10)
+    # Of y one template at most.
+    assert (found.templates, found.back, found.usable, found.found) == (4, 1, 7, 186)
+    assert (found.reachable, found.empty, found.share) == (3, 14, 0.25)
+    assert found.verdict.level == "unreliable"
+    found = back([5, 0], [3, 0])
+    assert str(found.verdict) == "not tested: at most 2 of 4 could come back"
+    assert back([0], [0]).verdict.level == "not tested" and np.isnan(back([0], [0]).share)
 
 
 def test_what_maps_share_stands_beside_chance():
     rows = [("units", 0.2, 0.1), ("units", 0.4, 0.3), ("layers", 0.5, 0.5)]
     compared = pd.DataFrame(rows, columns=["space", "observed", "chance"])
-    assert list(alikeness(compared)) == ["common units 0.3 (chance 0.2)", "layers 0.5 (chance 0.5)"]
+    assert list(alikeness(compared)) == [
+        "IoU of units 0.3 (chance 0.2)",
+        "common part of layer distributions 0.5 (chance 0.5)",
+    ]
 
 
 def test_a_corrected_prediction(say):

@@ -16,7 +16,16 @@ from brodmann.config.load import load_config
 from brodmann.config.schema import config_schema
 from brodmann.errors import UserError
 from brodmann.figures.style import empty_figure, plt, save_figure
+from brodmann.report.ceilings import OverCeilings, over_ceilings
 from brodmann.report.compose import tasks_told
+from brodmann.report.domains import (
+    Sizes,
+    WithoutAlike,
+    domain_table,
+    domain_verdicts,
+    sizes_of,
+    verdicts_by_size,
+)
 from brodmann.report.findings import Findings
 from brodmann.report.function import Cells, OwnCircuits, _domains_table
 from brodmann.report.localizers import Lesion, Localized, responding
@@ -33,10 +42,12 @@ from brodmann.report.page import (
     write_page,
 )
 from brodmann.report.prose import STORY, Prose
+from brodmann.report.reliability import Reliability
 from brodmann.report.sources import Sources
-from brodmann.report.structure import OverCeilings, _domain_table, domain_verdicts, over_ceilings
 from brodmann.report.units import strongest_units
+from brodmann.report.verdicts import UNTESTED, Verdict
 from brodmann.report.wording import massive_text, spans
+from brodmann.report.writing import Writing
 from brodmann.statistics.stages.structure import write_structure
 from brodmann.store.tables import write_matrix, write_table
 
@@ -272,6 +283,8 @@ def test_methods_do_not_test_circuits_on_their_own_items(written):
 def test_methods_say_whose_items_an_untrained_model_has(written):
     _, text, _ = written(CONFIGS["everything"])
     assert "b was run on the items that a was run on" in text
+    assert "over the pairs whose ceiling is 0.1 or more in both models." in text
+    assert "Wilcoxon's signed ranks over tasks" in text
 
 
 def test_methods_say_which_tasks_models_are_compared_on(written):
@@ -318,14 +331,14 @@ def test_every_matter_that_is_spoken_about_has_its_words(root):
     assert asked == there - within
 
 
-def structure(tmp_path, monkeypatch, models, controls=()):
+def structure(tmp_path, monkeypatch, models, controls=(), sels=("positive-0.1pct",)):
     """Findings on made-up matrices: model -> table of overlaps."""
     from brodmann.config.statistics import StatisticsSettings
     from brodmann.statistics.inventory import Inventory, Matrix
     from brodmann.store.tables import read_table, write_matrix
 
     monkeypatch.chdir(tmp_path)
-    overlaps = tuple(Matrix(model, "neurons", "positive-0.1pct") for model in models)
+    overlaps = tuple(Matrix(model, "neurons", sel) for model in models for sel in sels)
     inventory = Inventory(overlaps, (), tuple(controls), dict.fromkeys(controls, "one"))
     for one in inventory.all_overlaps:
         table = models.get(one.model, next(iter(models.values())))
@@ -359,6 +372,15 @@ def test_the_agreement_says_which_tasks_it_is_over(say):
     assert pairwise.endswith("on the tasks that the two of each pair include (4 to 9).")
 
 
+def comes_back(**shares):
+    """Reliabilities of models, the same for every task."""
+    tables = {
+        name: pd.DataFrame({"task": TASKS, "ceiling": [share] * len(TASKS)})
+        for name, share in shares.items()
+    }
+    return Reliability(tables)
+
+
 def grown(table):
     """With one more task, which shares everything with all tasks."""
     names = [*table.index, "physical/z"]
@@ -374,26 +396,38 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     findings = structure(tmp_path, monkeypatch, models, ["plain"])
     found = domain_verdicts(findings)
     assert list(found) == ["one", "average"] and "plain" not in found
-    over = OverCeilings(66, 0.4, 0.38)
-    [text] = say("structure.finding", findings, found, {"one": over})
+    within = dict.fromkeys(("language", "formal", "social"), 6)
+    over = OverCeilings(66, 66, within, 0.4, 0.38, -0.1, 0.2, 0.4, 0.1)
+    [text] = say("structure.finding", findings, found)
     assert "50.0 %" in text and "10.0 %" in text and "ratio of 5.00" in text and "12 tasks" in text
     assert "the 12 tasks that both include" in text
     assert "differ by 10.0 percentage points instead of 40.0" in text
     assert "the trained model has 30.0 [30.0, 30.0] percentage points more (q = " in text
+    assert text.endswith("Verdict: shown: more than in the untrained model.")
+    [text] = say("structure.over_ceilings", "one", {0.1: over}, 0.1, ["social"])
     assert (
-        "is 40.0 percentage points in the trained model and 38.0 in the untrained one, so that"
-        in text
-    )
-    [text] = say("structure.finding", findings, found, {"one": replace(over, other=0.1)})
-    assert "10.0 in the untrained one. Verdict: shown: more than in the untrained model." in text
+        "is 40.0 percentage points in the trained model and 38.0 in the untrained one, "
+        "2.0 [−10.0, 20.0] more; of the overlaps themselves it is 40.0 and 10.0 there. "
+        "The reliability of circuits may account for most"
+    ) in text
+    # Where domains that are apart have no pairs, nothing can be said of them.
+    few = replace(over, within=within | {"social": 0, "formal": 0}, pairs=9)
+    [text] = say("structure.over_ceilings", "one", {0.1: few, 5.0: over}, 0.1, ["social"])
+    assert "9 of 66 pairs of tasks count" in text
+    assert "they are 6 language; none of formal, social." in text
+    assert "excess cannot be told: there are no pairs of social, which are apart." in text
+    assert "Of circuits of 5 % all 66 pairs count: the difference is 40.0 and 38.0" in text
+    more = replace(over, other=0.1, low=0.1)
+    [text] = say("structure.over_ceilings", "one", {0.1: more}, 0.1, ["social"])
+    assert text.endswith("does not account for all of the excess.")
     # Of circuits that are hardly found again.
     for share, level in ((0.39, "suggestive"), (0.4, "shown"), (np.nan, "suggestive")):
-        assert domain_verdicts(findings, {"plain": share})["one"].level == level
-    table = _domain_table(findings, {"plain": 0.1}, models.__getitem__)
+        assert domain_verdicts(findings, comes_back(one=0.9, plain=share))["one"].level == level
+    table = domain_table(findings, models.__getitem__, comes_back(one=0.9, plain=0.1))
     own = {row[1]: row for row in table.rows if row[0] == "one"}
     assert set(own) == {"language", "formal", "social"}
     assert own["formal"][3:7] == ["50.0 %", "– (6)", "10.0 %", "40.0"]
-    assert own["formal"][8] == "10.0" and "unreliable" in own["formal"][-1]
+    assert own["formal"][8] == "30.0 [30.0, 30.0]" and "unreliable" in own["formal"][-1]
     assert [row[-1] for row in table.rows if row[0] == "plain (control)"] == ["–"] * 4
     [said] = say("structure.consistency", findings)
     assert "takes two models beside the controls" in said
@@ -405,7 +439,7 @@ def test_what_the_untrained_model_does_as_well_is_no_evidence(tmp_path, monkeypa
     [text] = say("structure.finding", findings, domain_verdicts(findings))
     assert "the trained model has 0.0 [0.0, 0.0] percentage points more" in text
     assert text.endswith("Verdict: no evidence: no more than in the untrained model.")
-    rows = _domain_table(findings, {}, models.__getitem__).rows
+    rows = domain_table(findings, models.__getitem__, comes_back(one=0.9, plain=0.9)).rows
     verdicts = {row[-1] for row in rows if row[0] == "one"}
     assert verdicts == {"no evidence: no more than in the untrained model"}
 
@@ -424,6 +458,7 @@ def test_differences_relative_to_noise_ceilings(root, tmp_path, monkeypatch, say
     for name, own in shares.items():
         rates = dict.fromkeys(TASKS, own) | ({TASKS[0]: 0.01} if name == "plain" else {})
         stem = f"{name}/overlap/neurons/positive-0.1pct"
+        write_matrix(tmp_path / f"{stem}.containment.csv", block(TASKS) * own)
         write_matrix(
             tmp_path / f"{stem}.noise_corrected.csv", noise_corrected(block(TASKS) * own, rates)
         )
@@ -431,11 +466,15 @@ def test_differences_relative_to_noise_ceilings(root, tmp_path, monkeypatch, say
         write_table(tmp_path / f"{stem}.reliability.csv", rows, RELIABILITY)
         write_table(tmp_path / f"{stem}.summary.csv", [], SUMMARY)
     found = over_ceilings(Sources(study, None, tmp_path, frozenset(), say), findings)
-    assert list(found) == ["one"] and found["one"].pairs == 11 * 10 // 2
-    assert (found["one"].own, found["one"].other) == pytest.approx((0.4, 0.4))
-    [row] = findings.beside_untrained("one").to_dict("records")
-    assert row["excess"] == pytest.approx(0.32) and found["one"].explain(row)
-    assert not replace(found["one"], other=0.05).explain(row)
+    [over] = found.values()
+    assert list(found) == ["one"] and (over.pairs, over.every) == (11 * 10 // 2, 12 * 11 // 2)
+    assert over.within == {"language": 3, "formal": 6, "social": 6}
+    assert (over.own, over.other) == pytest.approx((0.4, 0.4))
+    # The same differences of the overlaps, over the pairs that count; all pairs have the one of their kind.
+    assert (over.raw_own, over.raw_other) == pytest.approx((0.4, 0.08))
+    assert (over.low, over.high) == pytest.approx((0, 0), abs=1e-12)
+    assert over.explain and not replace(over, other=0.05).explain
+    assert over.without_pairs(["language", "physical"]) == ["physical"]
 
 
 def test_pairs_of_nearly_the_same_circuit_are_left_out(tmp_path, monkeypatch):
@@ -444,9 +483,58 @@ def test_pairs_of_nearly_the_same_circuit_are_left_out(tmp_path, monkeypatch):
         table.loc[f"language/{one}", f"language/{other}"] = 0.6
         table.loc[f"language/{other}", f"language/{one}"] = 0.6
     findings = structure(tmp_path, monkeypatch, {"one": table})
-    rows = _domain_table(findings, {}, lambda _: table).rows
+    rows = domain_table(findings, lambda _: table).rows
     cells = {row[1]: row[3:5] for row in rows if row[0] == "one"}
     assert cells["language"] == ["45.0 %", "30.0 % (3)"] and cells["formal"] == ["30.0 %", "30.0 %"]
+    # Of all domains: pairs, each once, and what is left.
+    every = WithoutAlike.of(table, table, directed=False)
+    assert (every.pairs, every.within, every.cross) == pytest.approx((3, 0.3, 0.1))
+    # What is lost has a direction: six ordered pairs of these, and another one of two domains.
+    lost = block(TASKS, 0.2, 0.0)
+    for one in "abc":
+        for other in "abc":
+            lost.loc[f"language/{one}", f"language/{other}"] = 1.0
+    alike = table.copy()
+    alike.loc["language/a", "formal/a"] = 0.4
+    every = WithoutAlike.of(lost, alike, directed=True)
+    assert (every.pairs, every.within_pairs) == (7, 6)
+    assert (every.within, every.difference) == pytest.approx((0.2, 0.2))
+    other = WithoutAlike.of(lost, alike, "formal", directed=True)
+    assert (other.pairs, other.within_text) == (1, "20.0 %")
+
+
+def test_verdicts_are_told_for_every_size_of_circuits(root, tmp_path, monkeypatch, say):
+    """Formal tasks are apart at the larger size alone; at the smaller their circuits are unreliable."""
+    small, large = "positive-0.1pct", "positive-1.0pct"
+    findings = structure(tmp_path, monkeypatch, {"one": block(TASKS)}, sels=(small, large))
+    for table in ("modularity", "domain_modularity"):
+        found = findings.tables[table]
+        weak = (found["sel"] == small) & (found.get("domain", "formal") == "formal")
+        findings.tables[table].loc[weak, ["p", "q"]] = 0.3
+    config = tmp_path / "config.yaml"
+    config.write_text('models: {one: {source: "hf:o/n"}}')
+    for sel, rate in ((small, 0.2), (large, 0.8)):
+        rows = [{"task": task, "n_items": 20, "ceiling": rate} for task in TASKS]
+        write_table(tmp_path / f"one/overlap/neurons/{sel}.reliability.csv", rows, RELIABILITY)
+    study = load_config([config], root=root).study
+    by_size = verdicts_by_size(Sources(study, None, tmp_path, frozenset(), say), findings)
+    levels = {
+        key: [one.level for one in own.values()] for key, own in by_size.items() if "one" in key
+    }
+    assert levels["one", "formal"] == ["not tested", "suggestive"]
+    assert levels["one", "language"] == ["suggestive", "suggestive"]
+    assert list(by_size["one", "formal"]) == [0.1, 1.0]
+    assert Sizes.of(by_size, "one", "formal").text == "apart at 1 of 2 sizes of circuits"
+    assert Sizes.of(by_size, "two").text == ""
+    sizes = sizes_of(by_size, "one")
+    assert [one.domain for one in sizes] == ["all", "language", "formal", "social"]
+    [text] = say("structure.by_size", {"one": sizes})
+    assert "formal at 1 of 2 sizes (1 %) and social at 2 of 2 sizes (0.1, 1 %)" in text
+    assert say("structure.by_size", {"one": []}) == []
+    assert "table" in text and "table" not in str(say("structure.by_size", {"one": sizes}, False))
+    # Where nothing was tested at any size, there is nothing to tell.
+    none = {key: dict.fromkeys(own, Verdict(UNTESTED, "")) for key, own in by_size.items()}
+    assert sizes_of(none, "one") == []
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
@@ -456,7 +544,7 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
         sentences = say("structure.finding", findings, domain_verdicts(findings))
         for one in ("clustering", "consistency"):
             sentences += say(f"structure.{one}", findings)
-        rows = _domain_table(findings, {}, {"one": table, "average": table}.__getitem__).rows
+        rows = domain_table(findings, {"one": table, "average": table}.__getitem__).rows
         sentences += [str(cell) for row in rows for cell in row]
         assert "no pairs within and across" in sentences[0]
         assert not any("nan" in text for text in sentences)
@@ -547,9 +635,19 @@ def test_tasks_are_called_by_their_titles(root, tmp_path, say):
     assert [row[0] for row in table.rows] == ["language: negative polarity", "x: y z"]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "said"), [(0.037, "3.7 %, less than the 25 %"), (0.4, "40.0 %.")]
+)
+def test_how_an_untrained_model_answers_is_what_was_measured(say, accuracy, said):
+    [text] = say("overview.included", [("plain", 2, 2, "one", accuracy), ("one", 2, 2, "", 0.9)])
+    assert said in text and "tasks and items of one, whatever its accuracy" in text
+    assert text.endswith("one is run on 2 of 2 tasks.")
+
+
 def test_lines_do_not_part_numbers_from_their_signs():
+    assert unbroken("[−1.5, 17.2] of [1, 2, 3]") == "[−1.5,\u00a017.2] of [1, 2, 3]"
     assert unbroken("54 % (p = 0.06, q < 0.05) of 3 % x = 4, × 2 × 10") == (
-        "54\u00a0% (p\u00a0=\u00a00.06, q\u00a0<\u00a00.05) of 3\u00a0% x = 4, ×\u00a02 ×\u00a010"
+        "54\u00a0% (p\u00a0=\u00a00.06, q\u00a0<\u00a00.05) of 3\u00a0% x = 4, ×\u00a02\u00a0×\u00a010"
     )
 
 
@@ -633,7 +731,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
         [sentence] = say("function.predicted", findings, cells, 3, 0.4)
         assert said in sentence
         assert ("[1.0" in sentence) == own["converged"]
-        assert "1 of 5 pairs' losses are not 0, at most 3 items a task" in sentence
+        assert "1 of 5 ordered pairs' losses are not 0, at most 3 items a task" in sentence
 
 
 def test_models_together_are_a_mean_of_their_slopes(say):
@@ -646,15 +744,22 @@ def test_models_together_are_a_mean_of_their_slopes(say):
     [sentence] = say("function.predicted", findings, {}, None, 0.4)
     assert sentence == (
         "Over all models: one SD of overlap goes with 2.0 [1.0, 3.0] percentage points more accuracy lost "
-        "(mean of 2 models' slopes, whose own SD is 0.4; 24 pairs, mixed-effects regression, "
+        "(mean of 2 models' slopes, whose own SD is 0.4; 24 ordered pairs, mixed-effects regression, "
         "t with 1 degrees of freedom, 95 % interval)."
     )
-    rests = {"resampled_low": -0.01, "resampled_high": 0.05, "n_alike": 8, "without_alike": 0.003}
+    rests = {
+        "least_squares": 0.019,
+        "resampled_low": -0.01,
+        "resampled_high": 0.05,
+        "n_alike": 8,
+        "without_alike": 0.003,
+    }
     table = pd.DataFrame([fitted(**rests)])
     findings = Findings({"structure_function": table}, "neurons", "s", "s", "zero")
     [sentence] = say("function.predicted", findings, {}, None, 0.4)
-    assert "Over resampled tasks the interval is [−1.0, 5.0]; without the 8 pairs" in sentence
-    assert "(an overlap of 40 % or more) the slope is 0.3." in sentence
+    assert "The least-squares slope is 1.9 [−1.0, 5.0] over resampled tasks;" in sentence
+    assert "without the 8 ordered pairs whose circuits are nearly the same" in sentence
+    assert "slope of the mixed-effects regression is 0.3." in sentence
 
 
 # Localizers
@@ -688,6 +793,7 @@ def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
         return text
 
     text = told(lesioned())
+    assert "dimensions" not in text  # of units that are none of the residual stream
     assert "from 30.0 to 3 × 10⁷" in text and "as many random units to 40.0 (1 draw)" in text
     assert "the smallest that 6 passages can give" in text and "massive" not in text
     # log 30, log 3e7, log 50,000.
@@ -704,7 +810,7 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     [lesion] = found.lesions
     [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)))
     assert "2 of the units are massive activations" in text
-    assert "(2: dimension 507 (layers 11 to 12); activation 23,800)" in text
+    assert "(2: dimension 507 (layers 11 to 12); median activation 23,800)" in text
     assert "Of the random draws, 1 of 20 holds one, too (1: dimension 507 (layer 20);" in text
     assert "so that this is no finding about language" in text
     assert "Verdict: not tested: any lesion of massive activations may break the model." in text
@@ -720,6 +826,37 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     # Of another size.
     other = lesioned(massive=[("random-11.0pct-seed42", 20)])
     assert other.random_holds(other.lesions[0]) == 0
+
+
+def test_the_dimensions_of_units_and_of_random_ones_are_told(say):
+    numbers = {"top-1.0pct": 57, "random-1.0pct-seed1": 143, "random-1.0pct-seed2": 150}
+    found = replace(lesioned(), dimensions={**numbers, "random-11.0pct-seed1": 9})
+    [lesion] = found.lesions
+    above = [("plain (control)", 57_879.0)]
+    [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)), above)
+    assert "(in 57 dimensions of the residual stream," in text
+    assert "Random units lie in 143 to 150 dimensions: they are not matched" in text
+    assert "plain (control) lies above it with all its units (57,879)" in text
+
+
+def test_circuits_of_an_untrained_model_write_on_its_units(say):
+    tasks = [f"language/{n}" for n in range(12)]
+    own = pd.DataFrame({"task": tasks, "ratio": [1.5] * 12, "q": [0.01] * 9 + [0.2] * 3})
+    # The untrained model lacks a task; of the others, all differences are positive: p = 2 / 2^11.
+    other = own.assign(ratio=np.linspace(0.8, 1.3, 12), q=0.9)[1:]
+    found = Writing("one", "language", own, "plain", other, 0.09)
+    assert (found.significant, found.other_significant, len(found.excess)) == (9, 0, 11)
+    assert found.p == pytest.approx(2**-10)
+    [text] = say("localizers.writing", found)
+    assert "9 of 12 circuits write more" in text and "0 of 11 circuits do" in text
+    assert "suggestive: more than in the untrained model, whose circuits are unreliable" in text
+    # Less than the untrained model's is no evidence, however small the p.
+    less = replace(found, other=other.assign(ratio=other["ratio"] + 1), reliability=0.9)
+    assert less.verdict.level == "no evidence"
+    alone = Writing("one", "language", own)
+    assert alone.verdict.level == "suggestive" and "untrained model (" not in str(
+        say("localizers.writing", alone)
+    )
 
 
 def test_units_count_that_respond_more_and_pass():

@@ -148,29 +148,43 @@ def test_few_passages_cannot_tell():
     few = Passages(5, 0.5, 0.5)
     assert needed(1000, 30.0, [40.0] * 20, few).level == UNTESTED
     assert "no p below 0.062" in needed(1000, 30.0, [40.0] * 20, few).why
-    assert some_needed(0, 20, 20, Passages(2, 0.5, 0.5)).level == UNTESTED
+
+
+def some(beyond, tested, draws, significant=None, **more):
+    """Where nothing is said, what is beyond its draws is significant, too."""
+    return some_needed(
+        beyond, beyond if significant is None else significant, tested, draws, **more
+    )
 
 
 def test_networks_count_beyond_those_that_chance_gives():
-    assert some_needed(20, 20, 20, SIX).level == SHOWN
-    assert some_needed(4, 20, 20, SIX).level == SUGGESTIVE  # 1 by chance
-    assert (
-        some_needed(1, 20, 390, SIX).level == SUGGESTIVE
-    )  # 1 in 19.5, or in 20.04 by the binomial
-    assert some_needed(1, 20, 400, SIX).level == SHOWN
-    assert some_needed(1, 1, 20, SIX).level == SHOWN  # as of a single lesion
-    assert some_needed(16, 20, 1, SIX).level == SUGGESTIVE
-    assert "16 of 20 networks" in some_needed(16, 20, 1, SIX).why
-    assert "10 would by chance" in some_needed(16, 20, 1, SIX).why
+    assert some(20, 20, 20).level == SHOWN
+    assert some(4, 20, 20).level == SUGGESTIVE  # 1 by chance
+    assert some(1, 20, 390).level == SUGGESTIVE  # 1 in 19.5, or in 20.04 by the binomial
+    assert some(1, 20, 400).level == SHOWN
+    assert some(1, 1, 20).level == SHOWN  # as of a single lesion
+    assert some(16, 20, 1).level == SUGGESTIVE
+    assert "16 of 20 networks" in some(16, 20, 1).why
+    assert "10 would by chance" in some(16, 20, 1).why
     # Of 20, 15 or more heads of a coin come up in 2 % of all cases, 14 or more in 6 %.
-    levels = [some_needed(number, 20, 1, SIX).level for number in (15, 14, 10)]
+    levels = [some(number, 20, 1).level for number in (15, 14, 10)]
     assert levels == [SUGGESTIVE, NONE, NONE]
-    assert some_needed(4, 4, 1, SIX).level == UNTESTED  # 1 in 16
-    assert some_needed(5, 5, 1, SIX).level == SUGGESTIVE  # 1 in 32
-    assert some_needed(20, 20, 20, SIX, looked=False).level == SUGGESTIVE
-    assert some_needed(0, 20, 20, LARGER).level == NONE
-    assert some_needed(0, 20, 20, replace(SIX, q=0.09)).level == UNTESTED
-    assert some_needed(0, 0, 0, None).level == UNTESTED
+    assert some(4, 4, 1).level == UNTESTED  # 1 in 16
+    assert some(5, 5, 1).level == SUGGESTIVE  # 1 in 32
+    assert some(20, 20, 20, looked=False).level == SUGGESTIVE
+    assert some(0, 20, 20).level == NONE
+    assert some(0, 0, 0).level == UNTESTED
+
+
+def test_what_chance_gives_is_held_against_what_it_is_of():
+    """A coin tells how many exceed one draw each, not how many of these have a small q as well."""
+    found = some(9, 10, 1, significant=7)
+    # 11 of the 1,024 outcomes of ten coins have nine heads or more.
+    assert found.level == SUGGESTIVE and "5 would by chance (p = 0.011); 7 at q < 0.05" in found.why
+    assert some(9, 10, 1, significant=0).level == SUGGESTIVE
+    # What is shown takes as many at q < alpha.
+    assert some(20, 20, 20, significant=19).level == SUGGESTIVE
+    assert some(20, 20, 20, significant=0).level == SUGGESTIVE
 
 
 @pytest.mark.parametrize("draws", [1, 20, 60, 400])
@@ -186,7 +200,7 @@ def test_networks_that_are_as_random_units_are_shown_in_few_studies(draws, commo
     together = rng.random((studies, 1)) < common
     beyond = np.where(together, shared, own) > draws / (draws + 1)
     counts, times = np.unique(beyond.sum(1), return_counts=True)
-    levels = [some_needed(int(count), networks, draws, SIX).level for count in counts]
+    levels = [some(int(count), networks, draws).level for count in counts]
     # Where networks depend on each other, it takes what is shown; else what is suggestive is as rare.
     wrong = (SHOWN,) if common else (SHOWN, SUGGESTIVE)
     rate = sum(n for n, level in zip(times, levels, strict=True) if level in wrong) / studies
@@ -194,6 +208,43 @@ def test_networks_that_are_as_random_units_are_shown_in_few_studies(draws, commo
     # The rule of one network, asked of the best of 20, would fail here.
     if draws == 20 and not common:
         assert (beyond.any(1)).mean() == pytest.approx(1 - (20 / 21) ** 20, abs=0.03)
+
+
+def test_unreliable_circuits_of_its_own_are_no_evidence_against_a_domain():
+    for p, excess in ((0.001, replace(MORE, q=0.2)), (0.2, MORE), (0.2, None)):
+        assert apart(p, excess, 0.4).level == NONE and apart(p, excess, nan).level == NONE
+        found = apart(p, excess, 0.345)
+        assert found.level == UNTESTED and "unreliable (34.5 % of their units" in found.why
+    # What is found in spite of them is found.
+    assert apart(0.001, MORE, 0.1) == apart(0.001, MORE)
+
+
+@pytest.mark.parametrize(
+    ("significant", "tested", "control", "p", "reliability", "level"),
+    [
+        (14, 23, True, 0.001, 0.8, SHOWN),
+        (14, 23, True, 0.001, 0.09, SUGGESTIVE),
+        (14, 23, True, 0.001, nan, SUGGESTIVE),
+        (14, 23, True, 0.2, 0.8, NONE),
+        (14, 23, True, nan, 0.8, NONE),
+        (14, 23, False, nan, nan, SUGGESTIVE),
+        (0, 23, True, 0.001, 0.8, NONE),
+        (0, 0, True, 0.001, 0.8, UNTESTED),
+    ],
+)
+def test_circuits_write_on_units_as_far_as_the_untrained_model_allows(
+    significant, tested, control, p, reliability, level
+):
+    found = verdicts.writing(significant, tested, control=control, p=p, reliability=reliability)
+    assert found.level == level
+
+
+def test_what_could_not_come_back_is_not_tested():
+    assert verdicts.come_back(2, 20, 13).level == UNTESTED
+    assert verdicts.come_back(2, 20, 14).level == "unreliable"  # 70 % could
+    assert verdicts.come_back(16, 20, 20).level == "reliable"
+    assert "no networks of single texts" in verdicts.come_back(0, 20, 0).why
+    assert verdicts.come_back(0, 0, 0).level == UNTESTED
 
 
 def test_maps_and_what_comes_back():

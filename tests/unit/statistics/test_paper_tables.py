@@ -36,7 +36,12 @@ def function(note, **other):
         **{"measure": "containment", "n": 12, "coefficient": 0.02, "low": 0.01, "high": 0.03},
         **{"p": 0.001, "q": 0.002, "converged": True, "note": note, "spearman": 0.3},
         **{"spearman_low": 0.1, "spearman_high": 0.5, "mantel_p": 0.01, "mantel_q": 0.01},
-        **{"resampled_low": -0.01, "resampled_high": 0.05, "without_alike": 0.01},
+        **{
+            "least_squares": 0.02,
+            "resampled_low": -0.01,
+            "resampled_high": 0.05,
+            "without_alike": 0.01,
+        },
         **other,
     }
 
@@ -51,14 +56,14 @@ def test_intervals_of_fits_that_did_not_converge_are_left_out():
     )
     table.loc[2, "converged"] = False
     [printed] = structure_function_table(table, "s")
-    assert [(row[3], *row[6:8]) for row in printed.rows] == [
+    assert [(row[3], *row[7:9]) for row in printed.rows] == [
         ("[0.010, 0.030]", "0.0010", "0.0020"),
         ("–", "–", "–"),
         ("–", "–", "–"),
     ]
     # Of least squares, which always converge.
-    assert {row[4:6] for row in printed.rows} == {("[−0.010, 0.050]", "0.010")}
-    assert printed.rows[1][8:] == ("0.30", "[0.10, 0.50]", "0.0100", "0.0100")
+    assert {row[4:7] for row in printed.rows} == {("0.020", "[−0.010, 0.050]", "0.010")}
+    assert printed.rows[1][9:] == ("0.30", "[0.10, 0.50]", "0.0100", "0.0100")
 
 
 def test_ablations_are_printed_at_their_own_size(tmp_path):

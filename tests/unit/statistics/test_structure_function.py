@@ -166,6 +166,9 @@ def test_the_slope_over_resampled_tasks_is_that_of_the_resampled_matrices():
     unit = pd.concat([own["overlap"] for own in pairs]).std(ddof=1)
     ends = np.nanquantile(found * unit / 0.3, [0.025, 0.975])
     assert (rests.resampled_low, rests.resampled_high) == pytest.approx(tuple(ends))
+    each = [np.cov(own["overlap"] / unit, own["drop"]) for own in pairs]
+    assert rests.least_squares == pytest.approx(np.mean([one[0, 1] / one[0, 0] for one in each]))
+    assert rests.resampled_low < rests.least_squares < rests.resampled_high
     # Fewer tasks, or overlaps that are all the same, say nothing.
     assert np.isnan(support([pair_table(*tables(4, n=4))], 1).resampled_low)
     flat = pairs[0].assign(overlap=0.1 + 0.2)

@@ -123,7 +123,8 @@ FAMILIES = (
             "ablation:of_matrix",
             "Accuracy lost",
             function="{scene.whose}: rows the silenced circuit, columns the task ({scene.ablation}; "
-            "{scene.ablated_items} of a task that was run here).",
+            "{scene.ablated_items} of a task that was run here). Printed numbers are rounded to whole per cent, halves "
+            "to the even one{scene.one_item}.",
             behind="Rows the silenced circuit, columns the task.",
         ),
     ),

@@ -135,7 +135,8 @@ FAMILIES = (
             "robustness:of_sizes",
             "Size of the circuits",
             sizes="Overlap within and across domains, their ratio, and agreement of clusters with domains, against "
-            "the size of the circuits in per cent of all units.",
+            "the size of the circuits in per cent of all units, on a logarithmic axis. Intervals are not drawn: those of "
+            "the excess over the untrained model are in the table.",
         ),
         figure(
             "consistency_overlap.{component}",

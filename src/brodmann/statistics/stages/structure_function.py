@@ -34,7 +34,7 @@ STRUCTURE_FUNCTION = (
     *("method", "n_models", "coefficient", "se", "df", "low", "high", "p", "q", "slope_sd"),
     *("converged", "note"),
     *("spearman", "spearman_low", "spearman_high", "mantel_p", "mantel_q", "permutations"),
-    *("resampled_low", "resampled_high", "n_alike", "without_alike"),
+    *("least_squares", "resampled_low", "resampled_high", "n_alike", "without_alike"),
 )
 
 
@@ -145,6 +145,7 @@ structure_function_table = Printing(
     {
         **{"pairs": ("n", str), "per SD of overlap": ("coefficient", decimals(3))},
         **INTERVAL,
+        "least squares": ("least_squares", decimals(3)),
         "tasks resampled": ("resampled_low", "resampled_high", between(3)),
         "without alike": ("without_alike", decimals(3)),
         **{**P_AND_Q, "rho": ("spearman", decimals(2))},
@@ -154,7 +155,7 @@ structure_function_table = Printing(
     "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
     "(t with as many degrees of freedom as models less one); "
     "–: not fitted, or not converged (note in the CSV file). "
-    "Tasks resampled: interval of the least-squares slope. "
+    "Least squares: the slope without intercepts of tasks; tasks resampled: its interval. "
     f"Without alike: of pairs of circuits that share less than {100 * science.ALIKE:g} %. "
     "rho: Spearman, tasks resampled, Mantel one-sided.",
     rows=_shown,
