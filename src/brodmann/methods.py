@@ -15,8 +15,8 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 4,  # modularity, clustering, consistency, untrained controls
-    "structure_function": 4,  # overlap against ablation
+    "structure": 5,  # modularity, clustering, consistency, untrained controls
+    "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "composition": 3,  # domains' units by depth

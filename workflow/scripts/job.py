@@ -112,6 +112,7 @@ MORE = {
     "provenance": lambda _: {"items": given.item_files},
     "methods": lambda _: {
         "bibliography_file": workflow / "report" / "methods.bib",
+        "data": workflow.parent / "data",
         "outputs": made,
     },
     "write_report": page,
