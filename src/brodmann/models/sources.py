@@ -24,6 +24,8 @@ from brodmann.models.cache import Cache
 
 # Loading these runs a pickle: refused unless the config opts in.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+# What a GGUF file begins with.
+_GGUF = b"GGUF"
 # Keys of config.json that say who wrote it, not what the model computes.
 _PROVENANCE = ("transformers_version", "_name_or_path")
 _BOOKKEEPING = (*_PROVENANCE, "_model_name_or_path", "torch_dtype", "dtype")
@@ -82,6 +84,18 @@ def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
     return folder
 
 
+def look(entry: ModelEntry) -> None:
+    """Refuse a source that can be seen not to be a model's: nothing is fetched, converted or loaded."""
+    if entry.kind == "path":
+        _require_model_folder(entry, Path(entry.location))
+    elif entry.kind in ("wheel", "gguf"):
+        gguf = wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+        with gguf.open("rb") as file:
+            if file.read(len(_GGUF)) != _GGUF:
+                where = f"models.{entry.name}.source"
+                raise UserError.at(where, f"{gguf} is not a GGUF file", "was it fetched whole?")
+
+
 def at_hand(entry: ModelEntry, cache: Cache) -> Path | None:
     """The local folder of a source if it is there already, untrained or not: nothing is fetched or built."""
     try:
@@ -115,6 +129,10 @@ def _require_model_folder(entry: ModelEntry, folder: Path) -> None:
     if not (folder / "config.json").is_file():
         fix = "is it a transformers checkpoint?"
         raise UserError.at(where, f"{folder} has no config.json", fix)
+    said = read_json(folder / "config.json")
+    if not isinstance(said, dict) or not {"model_type", "auto_map"} & said.keys():
+        what = f"{folder / 'config.json'} does not say what model it is (model_type)"
+        raise UserError.at(where, what, "is it a transformers checkpoint?")
     if entry.untrained:  # only the architecture is used
         return
     weights = _weight_files(folder)

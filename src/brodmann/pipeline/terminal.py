@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.dry_run import DryRun, Settings
+from brodmann.pipeline.dry_run import Changed, DryRun
 from brodmann.pipeline.job import LOGS_ARE_SHOWN
 from brodmann.pipeline.stages import SHARDS
 from brodmann.pipeline.time_left import TimeLeft, spoken
@@ -72,12 +72,12 @@ def take_over(
     workflow: Any,
     expected: Callable[[Any], float | None],
     at_end: Callable[[], None],
-    settings: Settings,
+    changed: Changed,
 ) -> Terminal | None:
     """Say what this run does in the place of Snakemake; None where Snakemake goes on to.
 
     ``expected``: seconds that a job may take, None of a light one. ``at_end``: says what was found.
-    ``settings``: what a stage's are for a model.
+    ``changed``: what has, for a dry run.
     """
     asked = workflow.output_settings
     spoken_for = asked.verbose or asked.printshellcmds or asked.debug_dag or asked.quiet
@@ -89,7 +89,7 @@ def take_over(
         if handler.name == "DefaultStreamHandler":
             logger.removeHandler(handler)
             if asked.dryrun:
-                logger.addHandler(DryRun(handler.stream, settings))
+                logger.addHandler(DryRun(handler.stream, changed))
                 return None
             os.environ[LOGS_ARE_SHOWN] = "1"
             terminal = Terminal(handler.stream, workflow, expected, at_end)
