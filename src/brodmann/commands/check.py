@@ -18,6 +18,7 @@ from brodmann.models.cache import Cache
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.models.sources import look
 from brodmann.networks.dataset_texts import require_enough
+from brodmann.numerals import counted
 from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.stimuli.hub import HubDataset, require_package
 from brodmann.stimuli.texts import read_passages
@@ -53,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{source}: {found.pop(0)}")
     total = sum(len(items) for items in found[: len(selected)])
     print(
-        f"{config.source.label}: fine. {len(study.models)} models, {len(selected)} tasks, {total} items."
+        f"{config.source.label}: fine. {counted(len(study.models), 'model')}, "
+        f"{counted(len(selected), 'task')}, {counted(total, 'item')}."
     )
     if asking and not options.online:
         print(f"The hub was not asked for {', '.join(asking)}: 'brodmann check --online' does.")

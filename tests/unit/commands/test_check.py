@@ -23,7 +23,7 @@ def check(tmp_path, capsys):
 def test_a_file_may_stand_alone_or_after_configfile(check):
     for positional in (True, False):
         code, said = check(FINE, positional=positional)
-        assert code == 0 and "1 models, 1 tasks, 30 items" in said.out
+        assert code == 0 and "1 model, 1 task, 30 items." in said.out
 
 
 def test_a_missing_package_and_a_broken_corpus_are_said_together(check, tmp_path):
@@ -91,7 +91,7 @@ def test_single_values_as_for_snakemake(check, tmp_path, capsys):
     assert cli.main(["check", file, "--config", "tasks={items: 40}", "seed=3"]) == 1
     assert "seed: unknown key" in capsys.readouterr().err
     assert cli.main(["check", file, "--config", "tasks={items: 40}"]) == 0
-    assert "1 tasks, 40 items" in capsys.readouterr().out
+    assert "1 task, 40 items" in capsys.readouterr().out
     for wrong in ("tasks", "tasks={"):
         assert cli.main(["check", file, "--config", wrong]) == 1
         assert "ERROR: --config tasks" in capsys.readouterr().err
@@ -132,7 +132,7 @@ def test_models_that_cannot_be_run_are_seen(check, tmp_path):
         "models.odd.units.layout: unknown layout 'sideways'",
     ):
         assert expected in said.err
-    assert said.err.count("\n") == 7
+    assert said.err.count("\n") == 8  # of blank both
     # Of an untrained copy only the architecture is read.
     untrained = 'models: {bare: {source: "path:bare", untrained: true}}\n'
     assert check(untrained + "tasks: {include: [language/npi], items: 30}\n")[0] == 0
