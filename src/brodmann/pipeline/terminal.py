@@ -113,6 +113,7 @@ class Terminal(logging.Handler):
         self._at_end = at_end
         self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._done = self._total = 0
+        self._targets = 0  # names for files: Snakemake counts them as steps
         self._left = TimeLeft()
         self._jobs: dict[Any, Started] = {}
         self._stages: set[str] = set()
@@ -151,8 +152,9 @@ class Terminal(logging.Handler):
         self._at_end()
 
     def _plan(self, record: Any) -> None:
-        self._total = record.stats.get("total", 0)
         dag = self._workflow.dag
+        self._targets = sum(not (job.output or job.shellcmd) for job in dag.needrun_jobs())
+        self._total = record.stats.get("total", 0) - self._targets
         for job in dag.needrun_jobs():
             self._left.expect(dag.jobid(job), job.rule.name, self._expected(job))
         shared = Counter(
@@ -195,7 +197,8 @@ class Terminal(logging.Handler):
         self._failed.pop(record.job_id, None)
 
     def _progress(self, record: Any) -> None:
-        self._done, self._total = record.done, record.total
+        self._total = record.total - self._targets
+        self._done = min(record.done, self._total)
         running = [
             self._jobs[number].words for number in self._left.running if number in self._jobs
         ]
