@@ -89,4 +89,4 @@ def expected_seconds(job):
     return SHARES.expected_seconds(job.rule.name, job.wildcards, submitted=not workflow.local_exec)
 
 
-terminal = take_over(workflow, expected_seconds, tell_what_was_found, workspace.stage_settings)
+terminal = take_over(workflow, expected_seconds, tell_what_was_found, workspace.changed)

@@ -10,12 +10,12 @@ from importlib import import_module
 import brodmann
 from brodmann.errors import UserError
 
-DESCRIPTION = "``brodmann``: small helpers around the workflow; the work itself is Snakemake's."
+DESCRIPTION = "Small helpers around the workflow; the work itself is Snakemake's."
 # Each is a module of brodmann.commands with ``arguments(parser)`` and ``run(options)``.
 COMMANDS = {
-    "check": "Check the config and every task it selects; all problems at once.",
+    "check": "Check a study before it runs: config, tasks, texts, and models as far as they are here.",
     "tasks": "List the tasks that the config selects, with titles and numbers of items; --all: every task.",
-    "where": "Say where the report and the figures of a finished run are.",
+    "where": "Say how far a study is, and where its report and figures are.",
     "audit": "Look for flaws in tasks' items: shortcuts, misaligned tokens.",
     "items": "Show the first items of a task as models get them.",
     "profile": "Install a profile for snakemake --profile NAME; slurm is filled in for the site.",

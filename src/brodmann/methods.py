@@ -16,8 +16,8 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "structure": 4,  # modularity, clustering, consistency, untrained controls
     "granularity_statistics": 1,  # circuits of small and large units
+    "structure": 5,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it

@@ -17,3 +17,8 @@ def minus(text: str) -> str:
 def power_of_ten(exponent: int) -> str:
     """``10⁶``."""
     return f"10{str(exponent).translate(_RAISED)}"
+
+
+def counted(number: int, what: str) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

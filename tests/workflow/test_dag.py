@@ -696,7 +696,7 @@ def test_a_changed_threshold_is_summed_up_on_one_screen(study):
     lines = study.snakemake("--dry-run").stdout.splitlines()
     assert len(lines) < 25 and max(map(len, lines)) <= 120
     assert any(line.startswith("Settings have changed") for line in lines)
-    assert any(re.match(r"Changed since: inclusion.min_items \d+ -> 2\.", line) for line in lines)
+    assert any(re.match(r"Changed since: tasks.min_items \d+ -> 2\.", line) for line in lines)
     # What raises a threshold loads none; a dry run cannot know.
     (passes,) = [line for line in lines if "may load" in line]
     assert passes.startswith("ablation_pass, attribution_pass may load a model: ")

@@ -220,11 +220,12 @@ def test_another_seed_reruns_the_statistics_only(studies):
 
 
 @pytest.mark.slow
-def test_one_model_has_averages_and_nothing_to_compare(studies):
+def test_one_model_has_averages_that_are_not_tested_and_nothing_to_compare(studies):
     studies.snakemake("statistics", *arguments(studies.folder, "alone"))
     assert statistics(studies, "consistency", "alone").empty
-    assert set(statistics(studies, "modularity", "alone")["model"]) == {"one", "average"}
-    assert set(statistics(studies, "structure_function", "alone")["model"]) == {"one", "average"}
+    for name in ("modularity", "clustering", "structure_function"):
+        assert set(statistics(studies, name, "alone")["model"]) == {"one"}
+    assert (studies.folder / "study/alone/results/average").is_dir()
     assert statistics(studies, "threshold_robustness", "alone")["tau"].isna().all()
 
 

@@ -122,8 +122,9 @@ MORE = {
     "average": lambda _: {"inventory": inventory()},
     "printed_tables": lambda _: {"inputs": given, "outputs": made},
     "provenance": lambda _: {"items": given.item_files},
-    "methods": lambda _: {
+    "methods": lambda study: {
         "bibliography_file": workflow / "report" / "methods.bib",
+        "data": study.tasks.data(workflow.parent),
         "outputs": made,
     },
     "write_report": page,

@@ -13,6 +13,7 @@ from brodmann.errors import UserError
 from brodmann.files import write_text
 from brodmann.models.cache import Cache
 from brodmann.models.sources import fetch, locate
+from brodmann.numerals import counted
 from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, Score, audit
 from brodmann.tasks.catalogue import LEXICON_FOLDER, select, task_path
 from brodmann.tasks.definition import load_definition
@@ -58,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.table:
         write_text(options.table, document(rows, list(encoders)))
     found = [line for task, result in rows for line in problems(task, result)]
-    print("", *found, f"{len(found)} problems in {len(tasks)} tasks.", sep="\n")
+    print(
+        "", *found, f"{counted(len(found), 'problem')} in {counted(len(tasks), 'task')}.", sep="\n"
+    )
     return 1 if found else 0
 
 

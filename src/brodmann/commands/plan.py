@@ -19,6 +19,8 @@ from brodmann.pipeline.time_left import spoken
 
 # Numbers of GPUs that wall times are printed for.
 GPUS = (1, 8, 64)
+# GB of one, as clusters have them.
+USUAL = 80.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
     add("--cpu", action="store_true", help="as if there were no GPU")
-    add("--gpu-memory", type=size, default=80.0, metavar="GB", help="of one GPU (default 80)")
+    add("--gpu-memory", type=size, metavar="GB", help=f"of one GPU (default {USUAL:g})")
     add("--gpu", metavar="KIND", help="times as on this kind of GPU (H100)")
     says = "how long a job may take, e.g. in a partition (default: a day)"
     minutes = number("a number of at least 1", lambda value: 1 <= value < math.inf)
@@ -59,13 +61,16 @@ def run(options: argparse.Namespace) -> int:
         names,
         data=study.tasks.data(ROOT),
         on_cpu=on_cpu,
-        gpu_gb=options.gpu_memory,
+        gpu_gb=options.gpu_memory or USUAL,
         gpu_kind=options.gpu,
         job_minutes=options.job_minutes,
     )
     for found in plans:
         print(table(found, measured=options.measured, shards=shards_in(study, found)))
     print(*wall_times(study, plans), sep="\n", end="")
+    if any(found.gpus for found in plans) and options.gpu_memory is None:
+        says = "Planned for GPUs of {:g} GB, whatever this machine has (--gpu-memory GB; --cpu: for its CPU)."
+        print(says.format(USUAL))
     return 0
 
 
@@ -96,7 +101,11 @@ def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
     about = (
         f"jobs of about {study.execution.job_minutes} min, longer where loading would take a tenth"
     )
-    yield f"{about} (execution.job_minutes)\n"
+    yield f"{about} (execution.job_minutes)"
+    yield (
+        "times are from the first job's beginning to the last one's end; a stage in shards loads the model "
+        "once for each, so that 1 GPU takes longer than all stages above\n"
+    )
 
 
 def _calibrate(study: Study, names: Sequence[str], on_cpu: bool) -> bool:

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
     names = sorted(p.parent.name for p in (ROOT / "profiles").glob("*/config.yaml"))
     names.remove("default")
     if options.name not in names:
-        raise UserError.at("NAME", f"there is no profile '{options.name}'", ", ".join(names))
+        fix = f"there are {', '.join(names)}"
+        raise UserError.at(f"profile install {options.name}", "there is no such profile", fix)
     target = Path(get_appdirs().user_config_dir) / options.name / "config.yaml"
     text = read_text(ROOT / "profiles" / options.name / "config.yaml")
     wishes = Wishes(**{field.name: getattr(options, field.name) for field in fields(Wishes)})

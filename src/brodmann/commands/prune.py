@@ -74,6 +74,7 @@ def pruned(
 
     out = Path(wish.out)
     _free(out)
+    _writable(out)
     model, record = open_model(study, name, SITE)
     from brodmann.runner.engine import Engine
 
@@ -114,6 +115,23 @@ def pruned(
 def _free(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError.at(str(folder), "is there already", "choose a new or empty folder")
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a place where no folder can be made; nothing is left of the attempt."""
+    above = folder.resolve().parent
+    missing = [place for place in (above, *above.parents) if not place.exists()]
+    made: list[Path] = []
+    try:
+        for place in reversed(missing):
+            place.mkdir()
+            made.append(place)
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=above).cleanup()
+    except OSError as error:
+        raise UserError.at(str(folder), f"cannot be written: {error.strerror}") from None
+    finally:
+        for place in reversed(made):
+            place.rmdir()
 
 
 def _networks(study: Study, engine: Engine, texts: Sequence[str], components: int) -> Any:

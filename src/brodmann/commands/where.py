@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from brodmann.commands.common import ROOT, as_typed, loaded, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_json
-from brodmann.pipeline.made import before, changes, few, since
+from brodmann.pipeline.made import before, changes, few
 from brodmann.pipeline.stages import STAGES
 from brodmann.pipeline.workspace import Workspace
 from brodmann.statistics import registry
@@ -40,8 +39,12 @@ _SETTINGS = {
 }
 _OTHERS = "made with other settings"
 _MADE_OF_OTHERS = f"made of what was {_OTHERS}"
-# Keys of `tasks` that decide which items there are.
-_ITEM_KEYS = ("published", "items", "seed", "rename", "difficulty")
+# Keys that decide which items there are; those of the statistics; and those that decide what these are of.
+# (What else they read changes with a stage that has a row.)
+_OF_ITEMS = tuple(f"tasks.{key}" for key in ("published", "items", "seed", "rename", "difficulty"))
+_OF_STATISTICS = ("statistics.", "average.")
+_TESTS_READ = ("models.", "tasks.", "selection.")
+_TESTED = {"items", "checked", *_CIRCUITS}
 # Changes that are named.
 _NAMED = 2
 
@@ -90,9 +93,9 @@ def made_otherwise(
     """Stages whose files were made with other settings than the config has now, and what of these has
     changed, where that is known."""
     found: dict[str, str] = {}
-    recorded = _recorded(results)
+    typed = workspace.changed(results=results)
     items = next((files for name, files in rows if name == "items"), [])
-    changed = _changed(recorded.get("tasks"), workspace.recorded_config["tasks"], _ITEM_KEYS)
+    changed = [one for one in typed if one.startswith(_OF_ITEMS)]
     if changed and _older(results, items):
         found["items"] = _says(changed)
     for name, files in rows:
@@ -105,17 +108,20 @@ def made_otherwise(
                 f"{model}/.store/{STAGES[stage].store}.json" if STAGES[stage].cost else files[0]
             )
             file = results / model / ".store" / f"{stage}.settings.json"
-            changed = since(file, workspace.stage_settings(model, stage))
+            changed = workspace.changed(model, stage, results)
             if changed or before(file, f"results/{output}", results.parent):
                 found.setdefault(name, _says(changed))
         if what in _SETTINGS and any(one in found for one in _read_by(model, what)):
             found.setdefault(name, _MADE_OF_OTHERS)
-    changed = list(changes(recorded, workspace.recorded_config)) if recorded else []
-    if changed:
-        found["report"] = _says(changed)
-    if found:
-        for name in ("statistics", "report"):
-            found.setdefault(name, _MADE_OF_OTHERS)
+    read = any(name.rpartition(": ")[2] in _TESTED for name in found)
+    if changed := [one for one in typed if one.startswith(_OF_STATISTICS)]:
+        found["statistics"] = _says(changed)
+    elif read or any(one.startswith(_TESTS_READ) for one in typed):
+        found["statistics"] = _MADE_OF_OTHERS
+    if typed:
+        found["report"] = _says(typed)
+    elif found:
+        found["report"] = _MADE_OF_OTHERS
     return found
 
 
@@ -133,21 +139,8 @@ def _another(study: Study, results: Path, model: str) -> list[str]:
     except UserError:
         return []
     wanted = study.model(model).part("source", "untrained")
-    return list(changes({key: card.get(key, value) for key, value in wanted.items()}, wanted))
-
-
-def _recorded(results: Path) -> dict[str, Any]:
-    """The config of the run that came to the end last; nothing if none did."""
-    try:
-        return read_json(results / "provenance.json")["config"]
-    except UserError:
-        return {}
-
-
-def _changed(old: Any, new: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
-    if not old:
-        return []
-    return list(changes(*({key: one.get(key) for key in keys} for one in (old, new)), "tasks"))
+    then = {key: card.get(key, value) for key, value in wanted.items()}
+    return list(changes(then, wanted, f"models.{model}"))
 
 
 def _older(results: Path, files: list[str]) -> bool:

@@ -25,7 +25,8 @@ below, never the values of `config.yaml`. `--config key=value` is laid over eith
 "Published", below, is what the released code of Han et al. (2026; circuits), AlKhamissi et al. (2025;
 localizers) or Liu et al. (2025; networks) does: README, "Where the methods are from".
 
-`brodmann check` reads the config and every task it selects, and reports all problems at once.
+`brodmann check` reads the config, and the tasks, texts and models that it names as far as they are here.
+It reports all problems that it finds.
 
 Changing a value recomputes what depends on it and nothing else. `execution`, `device_map`,
 `max_memory`, `gpus`, `parallel` and `attn_implementation` say how it runs: they change no result and

@@ -34,6 +34,19 @@ def load_config(
     ``root`` is the workflow's own folder: it holds ``data/`` and ``stimuli/``.
     Raises ``UserError`` with every problem found.
     """
+    found, problems = examine(files, overrides, root=root)
+    if problems:
+        raise UserError(*problems)
+    return found
+
+
+def examine(
+    files: Sequence[str | Path], overrides: Mapping[str, Any] | None = None, *, root: str | Path
+) -> tuple[LoadedConfig, list[Problem]]:
+    """The same, with what is wrong: then the study is of what is sound, with defaults for the rest.
+
+    Raises ``UserError`` where nothing can be read.
+    """
     source = ConfigSource()
     config: dict[str, Any] = {}
     for file in files:
@@ -49,10 +62,8 @@ def load_config(
     here = Resolver(keys, source, Path(root), broken)
     study = keys.resolved(here)
     problems += [problem for problem in here.problems if problem not in problems]
-    if problems:
-        raise UserError(*problems)
     domains.use(study.tasks.folder)
-    return LoadedConfig(study, keys.model_dump(mode="json"), source)
+    return LoadedConfig(study, keys.model_dump(mode="json"), source), problems
 
 
 def _unreadable(value: Any, path: KeyPath, source: ConfigSource) -> Iterator[Problem]:

@@ -48,7 +48,7 @@ class SelectionSettings(Section):
     def resolved(self, here: Resolver) -> SelectionSettings:
         """The section with numbers as they stand in names."""
         percents = floats(self.percents)
-        if here.sound("selection"):
+        if here.sound("selection", "main") and here.sound("selection", "percents"):
             self.refuse_others((self.main,), ("selection", "main"), here, repr(self.main))
         return self.but(percents=percents, main=float(self.main))
 

@@ -45,7 +45,8 @@ def _panels(
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """The average (or the only model) and each control: bars per domain; and all of it as one table."""
     names = dict.fromkeys(table["model"])
-    shown = sorted((n for n in names if n == AVERAGE or n in labels), key=lambda n: n != AVERAGE)
+    own = [name for name in names if name != AVERAGE and name not in labels]
+    shown = [*([AVERAGE] if AVERAGE in names else own), *(name for name in names if name in labels)]
     rows = []
     for _, row in table[table["model"].isin(shown)].iterrows():
         ways = (("out", "to_others"), ("into", "from_others")) if drop else (("cross", "across"),)
@@ -55,13 +56,13 @@ def _panels(
             rows.append((row["model"], row["domain"], pair, *values, *ends))
     columns = ["model", "domain", "pairs", "mean", "sem", "n", "low", "high"]
     data = pd.DataFrame(rows, columns=columns)
-    own = [name for name in names if name != AVERAGE and name not in labels]
+    # An average of one model is that model.
+    average = f"average of {len(own)} models" if len(own) > 1 else [*own, AVERAGE][0]
+    titles = {AVERAGE: average, **labels}
     panels = {}
     for name in shown:
-        # An average of one model is that model.
-        average = f"average of {len(own)} models" if len(own) > 1 else [*own, AVERAGE][0]
         rows = data[data["model"] == name].drop(columns="model").reset_index(drop=True)
-        panels[labels.get(name, average)] = rows
+        panels[titles.get(name, name)] = rows
     return panels, data
 
 

@@ -138,8 +138,10 @@ class Scene:
     @property
     def ablated_items(self) -> str:
         """The items that circuits are silenced on, in words."""
-        most = self.study.ablation.max_items
-        return "all used items" if most is None else f"the first {most} used items"
+        asked = self.study.ablation
+        if asked.max_items is None:
+            return "all used items"
+        return f"{asked.max_items} used items drawn at random (seed {asked.seed})"
 
     @property
     def one_item(self) -> str:

@@ -211,6 +211,18 @@ def architecture_for(
     """
     sites, problems = sites or Sites(), _Problems(f"models.{name}.units")
     overrides = dict(overrides or {})
+    check_overrides(overrides, name)
+    known = _from_table(model)
+    if known is None:
+        known = inspect_architecture(model, given=overrides, name=name, sites=sites)
+    found = replace(known, **overrides)
+    _require_modules(model, found, problems, sites)
+    return _without(found, sites)
+
+
+def check_overrides(overrides: Mapping[str, str], name: str) -> None:
+    """Refuse keys and values of ``models.{name}.units`` that are wrong for any model."""
+    problems = _Problems(f"models.{name}.units")
     for key, value in overrides.items():
         if key not in OVERRIDES:
             problems.add(key, "unknown key", did_you_mean(key, OVERRIDES))
@@ -221,12 +233,6 @@ def architecture_for(
         problems.add("layout", f"unknown layout '{layout}'", did_you_mean(layout, LAYOUTS))
     if problems.found:
         raise UserError(*problems.found)
-    known = _from_table(model)
-    if known is None:
-        known = inspect_architecture(model, given=overrides, name=name, sites=sites)
-    found = replace(known, **overrides)
-    _require_modules(model, found, problems, sites)
-    return _without(found, sites)
 
 
 def _without(architecture: Architecture, sites: Sites) -> Architecture:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from brodmann.errors import UserError
+
 _SIGN = r"(?P<sign>positive|negative|absolute)"
 _PERCENT = r"(?P<percent>[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)pct"
 _KIND = r"(?P<kind>corrupted|zero|mean)"
@@ -52,6 +54,16 @@ class ResultsFolder:
             if not file.name.startswith(".")  # left behind by a job that was killed
         }
         return cls(path, overlaps, drops, baselines)
+
+    @classmethod
+    def of_model(cls, name: str, path: str | Path) -> ResultsFolder:
+        """The folder of ``models.{name}``; an error if there is nothing in it to compare."""
+        found = cls.scan(path)
+        if not found.overlaps:
+            what = f"no overlap matrix in {found.path}"
+            fix = "e.g. overlap/positive_0.1pct_overlap.csv; see docs/statistics.md"
+            raise UserError.at(f"models.{name}.source", what, fix)
+        return found
 
     def overlap_files(self, component: str, sel: str) -> list[str]:
         """The containments, and what lies beside them in our layout (other measures)."""

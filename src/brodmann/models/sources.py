@@ -12,11 +12,12 @@ import importlib.util
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from brodmann.config.models import ModelEntry
-from brodmann.errors import UserError
+from brodmann.errors import UserError, together
 from brodmann.files import digest, incomplete, read_json
 from brodmann.methods import METHODS
 from brodmann.models import hub
@@ -24,6 +25,8 @@ from brodmann.models.cache import Cache
 
 # Loading these runs a pickle: refused unless the config opts in.
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+# What a GGUF file begins with.
+_GGUF = b"GGUF"
 # Keys of config.json that say who wrote it, not what the model computes.
 _PROVENANCE = ("transformers_version", "_name_or_path")
 _BOOKKEEPING = (*_PROVENANCE, "_model_name_or_path", "torch_dtype", "dtype")
@@ -82,6 +85,19 @@ def locate(entry: ModelEntry, cache: Cache, record: WeightsRecord) -> Path:
     return folder
 
 
+def look(entry: ModelEntry) -> None:
+    """Refuse a source that can be seen not to be a model's: nothing is fetched, converted or loaded."""
+    if entry.kind == "path":
+        folder = Path(entry.location)
+        together([partial(one, entry, folder) for one in (_require_model_folder, _require_type)])
+    elif entry.kind in ("wheel", "gguf"):
+        gguf = wheel_gguf(entry) if entry.kind == "wheel" else Path(entry.location)
+        with gguf.open("rb") as file:
+            if file.read(len(_GGUF)) != _GGUF:
+                where = f"models.{entry.name}.source"
+                raise UserError.at(where, f"{gguf} is not a GGUF file", "was it fetched whole?")
+
+
 def at_hand(entry: ModelEntry, cache: Cache) -> Path | None:
     """The local folder of a source if it is there already, untrained or not: nothing is fetched or built."""
     try:
@@ -124,6 +140,16 @@ def _require_model_folder(entry: ModelEntry, folder: Path) -> None:
         what = f"{weights[0].name} is a pickle, which can run code when it is loaded"
         fix = f"set models.{entry.name}.allow_pickle: true if you trust it"
         raise UserError.at(where, what, f"convert it to safetensors, or {fix}")
+
+
+def _require_type(entry: ModelEntry, folder: Path) -> None:
+    """Refuse a config.json by which transformers cannot tell what to build."""
+    file = folder / "config.json"
+    said = read_json(file) if file.is_file() else {"model_type": "unknown"}
+    if not isinstance(said, dict) or not {"model_type", "auto_map"} & said.keys():
+        what = f"{file} does not say what model it is (model_type)"
+        fix = "is it a transformers checkpoint?"
+        raise UserError.at(f"models.{entry.name}.source", what, fix)
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.made import few, since
+from brodmann.pipeline.made import few
 from brodmann.pipeline.stages import PASSES, SHARDS, STAGES
 
 # What Snakemake gives as a reason -> the same in words, the first that applies.
@@ -32,8 +32,8 @@ _WIDTH = 96
 # Changes of settings that are named.
 _NAMED = 6
 
-# What a stage's settings for a model are now: of the model and the stage.
-Settings = Callable[[str, str], Mapping[str, Any]]
+# What has changed since a stage of a model was made; of no stage: in the whole config, since all was.
+Changed = Callable[..., list[str]]
 
 
 @dataclass
@@ -48,9 +48,9 @@ class Planned:
 class DryRun(logging.Handler):
     """Gathers the jobs of a dry run, and prints their summary when it ends."""
 
-    def __init__(self, stream: TextIO, settings: Settings) -> None:
+    def __init__(self, stream: TextIO, changed: Changed) -> None:
         super().__init__()
-        self._stream, self._settings = stream, settings
+        self._stream, self._changed = stream, changed
         self._planned = Planned()
         self._targets: list[str] = []  # what they have to say
 
@@ -62,6 +62,8 @@ class DryRun(logging.Handler):
         elif record.levelno >= logging.WARNING or text.startswith("Nothing to be done"):
             self._print(text)
         elif text.startswith("This was a dry-run"):
+            # Of what has no settings file (selections, statistics, figures) only the whole config tells.
+            self._planned.changed = self._changed() + self._planned.changed
             self._print(*self._targets, *summary(self._planned))
 
     def _count(self, record: Any) -> None:
@@ -75,8 +77,8 @@ class DryRun(logging.Handler):
         """What its files tell of a job, beyond Snakemake's reason."""
         store = output.parent
         if rule == "settings":  # results/{model}/.store/{stage}.settings.json
-            wanted = self._settings(store.parent.name, output.name.removesuffix(".settings.json"))
-            self._planned.changed += since(output, wanted)
+            stage = output.name.removesuffix(".settings.json")
+            self._planned.changed += self._changed(store.parent.name, stage)
         elif rule in PASSES or rule in SHARDS:
             store = next(
                 (folder for folder in output.parents if folder.name == ".store"), store / ".store"

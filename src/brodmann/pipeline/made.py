@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,13 @@ from brodmann.files import file_digest, read_json
 
 # Longer values are not spelt out.
 _LONGEST = 40
+# Sections of the config that a map's stages have their settings of, beside tasks and models; others have
+# their map's name.
+_SECTIONS = {
+    "circuits": ("attribution", "selection", "ablation"),
+    "localizers": ("localizer",),
+    "comparison": ("localizer", "networks"),
+}
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -41,6 +48,33 @@ def since(file: Path, wanted: Any) -> list[str]:
         return list(changes(read_json(file), json.loads(json.dumps(wanted))))
     except UserError:
         return []
+
+
+def recorded(results: Path) -> dict[str, Any]:
+    """The config of the run that came to the end last; nothing if none did."""
+    try:
+        return read_json(results / "provenance.json")["config"]
+    except UserError:
+        return {}
+
+
+def in_config(found: Iterable[str], typed: Sequence[str], map_: str) -> Iterator[str]:
+    """Changes of a stage's settings in the keys that a user types: those among ``typed``, the changes of
+    the config, that are the same value's, or else those of the sections of the stage's map.
+
+    What is not of the config (versions of methods), or not in ``typed``, stays as it is.
+    """
+    own = [one for one in typed if one.partition(".")[0] in _SECTIONS.get(map_, (map_,))]
+    near = own + [one for one in typed if one.partition(".")[0] in ("tasks", "models")]
+    for line in found:
+        same = [one for one in near if _last(one) == _last(line)]
+        yield from same or ([] if line.startswith("methods.") else own) or [line]
+
+
+def _last(change: str) -> str:
+    """The last key of a change's path, and from what to what."""
+    path, _, values = change.partition(" ")
+    return f"{path.rpartition('.')[2]} {values}"
 
 
 def before(settings: Path, output: str, folder: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from brodmann.pipeline.dry_run import DryRun, Settings
+from brodmann.pipeline.dry_run import Changed, DryRun
 from brodmann.pipeline.job import LOGS_ARE_SHOWN
 from brodmann.pipeline.stages import SHARDS
 from brodmann.pipeline.time_left import TimeLeft, spoken
@@ -75,12 +75,12 @@ def take_over(
     workflow: Any,
     expected: Callable[[Any], float | None],
     at_end: Callable[[], None],
-    settings: Settings,
+    changed: Changed,
 ) -> Terminal | None:
     """Say what this run does in the place of Snakemake; None where Snakemake goes on to.
 
     ``expected``: seconds that a job may take, None of a light one. ``at_end``: says what was found.
-    ``settings``: what a stage's are for a model.
+    ``changed``: what has, for a dry run.
     """
     asked = workflow.output_settings
     spoken_for = asked.verbose or asked.printshellcmds or asked.debug_dag or asked.quiet
@@ -92,7 +92,7 @@ def take_over(
         if handler.name == "DefaultStreamHandler":
             logger.removeHandler(handler)
             if asked.dryrun:
-                logger.addHandler(DryRun(handler.stream, settings))
+                logger.addHandler(DryRun(handler.stream, changed))
                 return None
             os.environ[LOGS_ARE_SHOWN] = "1"
             terminal = Terminal(handler.stream, workflow, expected, at_end)
@@ -116,6 +116,7 @@ class Terminal(logging.Handler):
         self._at_end = at_end
         self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._done = self._total = 0
+        self._targets = 0  # names for files: Snakemake counts them as steps
         self._left = TimeLeft()
         self._jobs: dict[Any, Started] = {}
         self._stages: set[str] = set()
@@ -154,8 +155,9 @@ class Terminal(logging.Handler):
         self._at_end()
 
     def _plan(self, record: Any) -> None:
-        self._total = record.stats.get("total", 0)
         dag = self._workflow.dag
+        self._targets = sum(not (job.output or job.shellcmd) for job in dag.needrun_jobs())
+        self._total = record.stats.get("total", 0) - self._targets
         for job in dag.needrun_jobs():
             self._left.expect(dag.jobid(job), job.rule.name, self._expected(job))
         shared = Counter(
@@ -198,7 +200,8 @@ class Terminal(logging.Handler):
         self._failed.pop(record.job_id, None)
 
     def _progress(self, record: Any) -> None:
-        self._done, self._total = record.done, record.total
+        self._total = record.total - self._targets
+        self._done = min(record.done, self._total)
         running = [
             self._jobs[number].words for number in self._left.running if number in self._jobs
         ]

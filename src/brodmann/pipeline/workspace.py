@@ -7,18 +7,19 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from brodmann.config.load import LoadedConfig, load_config
 from brodmann.config.networks import CORPUS
-from brodmann.errors import Problem, UserError
+from brodmann.errors import UserError, together
 from brodmann.figures.registry import Family, Scene, families, family_of, files_of
 from brodmann.methods import METHODS
 from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
+from brodmann.pipeline.made import changes, in_config, recorded, since
 from brodmann.pipeline.stages import PASSES, STAGES
 from brodmann.sites import LEVELS
 from brodmann.statistics.inventory import Inventory
@@ -45,23 +46,9 @@ class Workspace:
         self.config_files = [str(file) for file in loaded.source.files]
         self.root = root
         self.data = loaded.study.tasks.data(root)
-        self.folders = {
-            name: ResultsFolder.scan(self.study.model(name).location)
-            for name in self.study.imported_models
-        }
-        empty = [name for name, folder in self.folders.items() if not folder.overlaps]
-        if empty:
-            fix = "e.g. overlap/positive_0.1pct_overlap.csv; see docs/statistics.md"
-            raise UserError(
-                *[
-                    Problem(
-                        f"models.{name}.source",
-                        f"no overlap matrix in {self.folders[name].path}",
-                        fix,
-                    )
-                    for name in empty
-                ]
-            )
+        own = {name: self.study.model(name).location for name in self.study.imported_models}
+        found = together([partial(ResultsFolder.of_model, *one) for one in own.items()])
+        self.folders = dict(zip(own, found, strict=True))
         self.inventory = Inventory.of(self.study, self.folders)
 
     @classmethod
@@ -99,6 +86,19 @@ class Workspace:
         versions = {method: METHODS[method] for method in STAGES[stage].methods}
         manifest = {"manifest": _MANIFEST} if stage in PASSES else {}
         return {**self.study.stage_settings(model, stage), "methods": versions, **manifest}
+
+    def changed(
+        self, model: str = "", stage: str = "", results: Path = Path("results")
+    ) -> list[str]:
+        """What has changed, in keys of the config where these are known: of a stage's settings since they
+        were noted; without a stage, of the config since the run that came to the end last."""
+        old = recorded(results)
+        typed = list(changes(old, self.recorded_config)) if old else []
+        if not stage:
+            return typed
+        file = results / model / ".store" / f"{stage}.settings.json"
+        found = since(file, self.stage_settings(model, stage))
+        return list(in_config(found, typed, STAGES[stage].map))
 
     @property
     def network_inputs(self) -> list[str]:

@@ -35,7 +35,7 @@ from brodmann.report.prose import environment, joined
 from brodmann.sites import COMPONENTS, LEVELS, SITES
 from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.stimuli.texts import read_passages
-from brodmann.tasks.catalogue import domain_of
+from brodmann.tasks.catalogue import domain_of, list_tasks
 from brodmann.tasks.domains import PUBLISHED, known, label
 
 _CITED = re.compile(r"\[(@[^\]]+)\]")
@@ -52,12 +52,13 @@ def write_methods(
     item_files: Sequence[str],
     cards: Sequence[str],
     bibliography_file: str | Path,
+    data: str | Path,
     outputs: Any,
 ) -> None:
     """Rule ``methods``. ``config``: the effective values; ``bibliography_file``: the templates' folder is
-    beside it; ``outputs`` has ``text`` and ``bibliography``."""
+    beside it; ``data``: the folder of all tasks; ``outputs`` has ``text`` and ``bibliography``."""
     settings = not_default(config, config_schema())
-    counts = Counts.read(study, item_files, cards)
+    counts = Counts.read(study, item_files, cards, data)
     templates = Path(bibliography_file).with_name("methods")
     text = methods_text(study, settings, package_versions(), counts, templates)
     entries = Path(bibliography_file).read_text(encoding="utf-8")
@@ -77,10 +78,13 @@ class Counts:
     texts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     passages: int | None = None  # of the corpus that lesions are measured on
     edited: int | None = None  # of the one that networks are edited on
+    tasks: int = 0  # that the study's were chosen from; of a published folder it is not told
 
     @classmethod
-    def read(cls, study: Study, item_files: Sequence[str], cards: Sequence[str]) -> Counts:
-        """From the files of items and models, and the localizers' texts."""
+    def read(
+        cls, study: Study, item_files: Sequence[str], cards: Sequence[str], data: str | Path
+    ) -> Counts:
+        """From the files of items and models, the localizers' texts, and the folder of all tasks."""
         units = {}
         for card in map(ModelCard.read, cards):
             for component in study.attribution.components:
@@ -96,7 +100,8 @@ class Counts:
         edited, editing = None, study.networks.use.editing
         if study.network_models and study.networks.names and editing.corpus:
             edited = len(read_passages(editing.corpus)[: editing.passages])
-        return cls(dict(map(_counted, item_files)), units, texts, passages, edited)
+        tasks = 0 if study.tasks.published is not None else len(list_tasks(data))
+        return cls(dict(map(_counted, item_files)), units, texts, passages, edited, tasks)
 
     @property
     def items_each(self) -> str:

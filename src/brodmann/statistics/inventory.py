@@ -104,8 +104,9 @@ class Inventory:
 
     @property
     def files(self) -> list[str]:
-        """Every matrix, averages included."""
-        return _paths(self.every)
+        """Every matrix, averages included: a run that makes tables makes all of them."""
+        overlaps = (*self.overlaps, *self.average_overlaps)
+        return _paths((*overlaps, *self.drops, *self.average_drops))
 
     def contributing(self, average: Matrix) -> list[Matrix]:
         """The per-model matrices that an average is taken over."""
@@ -143,18 +144,25 @@ class Inventory:
         return [file for one, m in places for file in (one.path(m), one.count_path(m))]
 
     @property
+    def several(self) -> bool:
+        """Whether averages are of several models. One of a single model is that model: tests would count
+        twice among those that are corrected together."""
+        models = {one.model for one in (*self.overlaps, *self.drops)}
+        return len(models.difference(self.controls)) > 1
+
+    @property
     def all_overlaps(self) -> tuple[Matrix, ...]:
-        """Per model, then the averages."""
-        return self.overlaps + self.average_overlaps
+        """Per model, then the averages of several."""
+        return self.overlaps + (self.average_overlaps if self.several else ())
 
     @property
     def all_drops(self) -> tuple[Matrix, ...]:
-        """Per model, then the averages."""
-        return self.drops + self.average_drops
+        """Per model, then the averages of several."""
+        return self.drops + (self.average_drops if self.several else ())
 
     @property
     def every(self) -> tuple[Matrix, ...]:
-        """Overlaps, then drops."""
+        """Those that are tested and shown: overlaps, then drops."""
         return self.all_overlaps + self.all_drops
 
 

@@ -89,6 +89,7 @@ def test_what_the_plan_prints(study_file, capsys):
     assert [line.split()[0] for line in lines[head + 1 : head + 4]] == ["m", "n", "all"]
     assert lines[head + 1].split()[1] == "-", "two GPUs hold it"
     assert lines[head + 4].startswith("jobs of about 120 min")
+    assert lines[-1].startswith("Planned for GPUs of 80 GB, whatever this machine has")
     # A shard asks for its part of the time, and no job for more than it may have.
     [columns] = {line for line in lines if line.startswith("  stage ")}
     [ablation, _] = [line.split() for line in lines if line.startswith("  ablation ")]
@@ -97,4 +98,5 @@ def test_what_the_plan_prints(study_file, capsys):
     assert shards > 1 and runtime < 600
     assert not any("submitted again" in line for line in lines)
     assert main(["plan", "--configfile", str(study_file), "--cpu"]) == 0
-    assert "with shards" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "with shards" not in said and "Planned for" not in said

@@ -23,7 +23,7 @@ def check(tmp_path, capsys):
 def test_a_file_may_stand_alone_or_after_configfile(check):
     for positional in (True, False):
         code, said = check(FINE, positional=positional)
-        assert code == 0 and "1 models, 1 tasks, 30 items" in said.out
+        assert code == 0 and "1 model, 1 task, 30 items." in said.out
 
 
 def test_a_missing_package_and_a_broken_corpus_are_said_together(check, tmp_path):
@@ -91,7 +91,7 @@ def test_single_values_as_for_snakemake(check, tmp_path, capsys):
     assert cli.main(["check", file, "--config", "tasks={items: 40}", "seed=3"]) == 1
     assert "seed: unknown key" in capsys.readouterr().err
     assert cli.main(["check", file, "--config", "tasks={items: 40}"]) == 0
-    assert "1 tasks, 40 items" in capsys.readouterr().out
+    assert "1 task, 40 items" in capsys.readouterr().out
     for wrong in ("tasks", "tasks={"):
         assert cli.main(["check", file, "--config", wrong]) == 1
         assert "ERROR: --config tasks" in capsys.readouterr().err
@@ -105,3 +105,62 @@ def test_tasks_may_follow_a_configfile(check, tmp_path, capsys):
     assert cli.main(["export-lm-eval", "--out", out, "--configfile", file, "language/npi"]) == 0
     assert cli.main(["items", "language/*", "--configfile", file]) == 1
     assert "name one: language/" in capsys.readouterr().err
+
+
+def test_models_that_cannot_be_run_are_seen(check, tmp_path):
+    """Without loading them: their folders, files and keys say enough."""
+    for name, config in {"hollow": None, "blank": "{}", "bare": '{"model_type": "llama"}'}.items():
+        (tmp_path / name).mkdir()
+        if config is not None:
+            (tmp_path / name / "config.json").write_text(config, encoding="utf-8")
+    (tmp_path / "torn.gguf").write_text("<html>not found</html>", encoding="utf-8")
+    sources = {"hollow": "path:hollow", "blank": "path:blank", "bare": "path:bare"}
+    sources |= {"torn": "gguf:torn.gguf", "theirs": "results:hollow"}
+    lines = [f'  {name}: {{source: "{source}"}}\n' for name, source in sources.items()]
+    odd = '  odd: {source: "hf:o/x", units: {blocs: a, layout: sideways}}\n'
+    code, said = check(
+        f"models:\n{''.join(lines)}{odd}tasks: {{include: [language/npi], items: 30}}\n"
+    )
+    assert code == 1 and not said.out
+    for expected in (
+        "models.hollow.source: " + str(tmp_path / "hollow") + " has no config.json",
+        "config.json does not say what model it is",
+        "models.bare.source: " + str(tmp_path / "bare") + " has no weights",
+        "torn.gguf is not a GGUF file",
+        "models.theirs.source: no overlap matrix",
+        "models.odd.units.blocs: unknown key (did you mean 'blocks'?)",
+        "models.odd.units.layout: unknown layout 'sideways'",
+    ):
+        assert expected in said.err
+    assert said.err.count("\n") == 8  # of blank both
+    # Of an untrained copy only the architecture is read.
+    untrained = 'models: {bare: {source: "path:bare", untrained: true}}\n'
+    assert check(untrained + "tasks: {include: [language/npi], items: 30}\n")[0] == 0
+
+
+def test_what_is_wrong_with_the_config_hides_nothing_else(check, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "latin.txt").write_bytes("caf\xe9 ".encode("latin-1") * 50)
+    text = """models:
+  a: {source: "gguf:nowhere.gguf"}
+  b: {source: "wheel:no-such-pkg"}
+tasks: {include: [language/npi], items: 30, sede: 1}
+selection: {main: 2.0, sings: [positive]}
+networks: {datasets: {a: empty, b: latin.txt}}
+localizer: {lesion: {corpus: missing.txt}}
+"""
+    code, said = check(text)
+    lines = said.err.splitlines()
+    assert code == 1 and not said.out
+    for expected in (
+        "tasks.sede: unknown key",
+        "selection.sings: unknown key",
+        "selection.main: 2.0 is not one of selection.percents",
+        "models.a.source: no such file",
+        "models.b.source: the package 'no-such-pkg' is not installed",
+        "localizer.lesion.corpus: no such file",
+        "empty",
+        "latin.txt:1: not a UTF-8 text file",
+    ):
+        assert sum(expected in line for line in lines) == 1, (expected, lines)
+    assert len(lines) == 8

@@ -47,4 +47,25 @@ def test_the_audit_says_what_its_numbers_are(capsys):
     main(["audit", "language/npi", "-n", "30"])
     said = capsys.readouterr().out
     assert "| language/npi |" in said and "completion / chat wording" in said
-    assert "both directions" in said
+    assert "both directions" in said and " in 1 task.\n" in said
+
+
+def test_a_broken_task_hides_no_other(tmp_path, capsys, root, monkeypatch):
+    """All that can be read are listed, then what is wrong with the others."""
+    for name in ("lexicons", "language/domain.yaml", "language/npi.yaml"):
+        place = tmp_path / "data" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(root / "data" / name)
+    (tmp_path / "stimuli").symlink_to(root / "stimuli")
+    (tmp_path / "data/language/broken.yaml").write_text("title: [unfinished\n")
+    config = tmp_path / "config.yaml"
+    config.write_text('models: {a: {source: "hf:o/x"}}\ntasks: {include: [language/npi]}\n')
+    for module in ("common", "tasks"):
+        monkeypatch.setattr(f"brodmann.commands.{module}.ROOT", tmp_path)
+    # A setting that names tasks that are not here would be an error of its own.
+    config.write_text(config.read_text() + "localizer: {lesion: {tasks: []}}\n")
+    assert main(["tasks", "--all", "--configfile", str(config)]) == 1
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()] == ["task", "language/npi"]
+    assert said.err.startswith("ERROR: ") and "broken.yaml" in said.err
+    assert said.err.count("\n") == 1

@@ -1,14 +1,19 @@
 """`brodmann where` at every stage of a study: nothing, half of it, all of it."""
 
+import io
 import json
+import logging
 from pathlib import Path
 
 import pytest
+import yaml
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from brodmann.cli import main
-from brodmann.commands.where import stages
+from brodmann.commands.where import _SETTINGS, stages
 from brodmann.config.load import load_config
 from brodmann.files import write_json
+from brodmann.pipeline.dry_run import DryRun
 from brodmann.pipeline.workspace import Workspace
 
 CONFIG = {
@@ -76,7 +81,7 @@ def finished(root, tmp_path, study):
     for model in study.run_models:
         card = {"source": study.model(model).source, "untrained": study.model(model).untrained}
         write_json(results / model / "model.json", card)
-        for stage in ("baseline_pass", "baseline", "attribution_pass", "attribution"):
+        for stage in (*_SETTINGS["baselines"], *_SETTINGS["circuits"], *_SETTINGS["localizers"]):
             file = results / model / f".store/{stage}.settings.json"
             write_json(file, workspace.stage_settings(model, stage))
     write_json(results / "provenance.json", {"config": workspace.recorded_config})
@@ -110,11 +115,12 @@ def test_what_was_made_with_other_settings_is_not_done(finished, tmp_path, capsy
     assert main(["where", *given]) == 0
     said = capsys.readouterr().out
     state = states(said)
-    differs = "made with other settings (inclusion.min_both_correct 0.6 -> 0.8)"
+    differs = "made with other settings (tasks.min_both_correct 0.6 -> 0.8)"
     assert state["one: baselines"] == state["control: circuits"] == differs
     assert state["one: checked"] == state["items"] == "done"
     assert state["one: ablations"] == "made of what was made with other settings"
-    assert state["report"] == differs.replace("inclusion", "tasks")
+    assert state["statistics"] == "made of what was made with other settings"
+    assert state["report"] == differs
     command = "snakemake --profile profiles/local --configfile 'other study.yaml' --directory there"
     assert command in said.splitlines()
 
@@ -126,11 +132,55 @@ def test_another_model_of_the_same_name_and_other_items(finished, tmp_path, caps
     given = ["--configfile", str(tmp_path / "config.yaml"), "--directory", str(finished)]
     assert main(["where", *given]) == 0
     state = states(capsys.readouterr().out)
-    source = 'source "hf:org/one" -> "hf:org/two"'
+    source = 'models.one.source "hf:org/one" -> "hf:org/two"'
     assert state["one: checked"] == f"made with other settings ({source})"
     assert state["one: baselines"] == "made of what was made with other settings"
     assert state["items"].startswith("made with other settings (tasks.items ")
     assert state["items"].endswith(" -> 77)") and state["control: checked"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("typed", "named", "tests"),
+    [
+        ("figures={chord_minimum: 0.1}", "figures.chord_minimum 0.05 -> 0.1", "done"),
+        ("statistics={permutations: 500}", "statistics.permutations 10000 -> 500", "named"),
+        ("average={exclude: [language/*]}", 'average.exclude [] -> ["language/*"]', "named"),
+        ("localizer={percentages: [2.0]}", "localizer.percentages [1.0] -> [2.0]", "done"),
+        ("selection={main: 1.0}", "selection.main 0.1 -> 1.0", "of others"),
+        ("tasks={min_items: 3}", "tasks.min_items 20 -> 3", "of others"),
+    ],
+)
+def test_what_has_changed_is_said_of_what_reads_it(
+    finished, root, tmp_path, capsys, monkeypatch, typed, named, tests
+):
+    """Of statistics only if they read it; by the key that was typed, also in a dry run."""
+    given = ["--configfile", str(tmp_path / "config.yaml"), "--directory", str(finished)]
+    assert main(["where", *given, "--config", typed]) == 0
+    state = states(capsys.readouterr().out)
+    says = f"made with other settings ({named})"
+    assert state["report"] == says
+    expected = {
+        "done": "done",
+        "named": says,
+        "of others": "made of what was made with other settings",
+    }
+    assert state["statistics"] == expected[tests]
+    assert state["one: localizers"] == (
+        says if typed.startswith("localizer") else state["one: localizers"]
+    )
+    # A dry run of one light job.
+    monkeypatch.chdir(finished)
+    key, _, value = typed.partition("=")
+    loaded = load_config([tmp_path / "config.yaml"], {key: yaml.safe_load(value)}, root=root)
+    stream = io.StringIO()
+    dry = DryRun(stream, Workspace(loaded, root).changed)
+    job = {"event": LogEvent.JOB_INFO, "rule_name": "structure", "reason": "Params have changed"}
+    job |= {"output": ["results/statistics/modularity.csv"], "shellcmd": None, "rule_msg": None}
+    dry.emit(logging.makeLogRecord({**job, "msg": ""}))
+    dry.emit(
+        logging.makeLogRecord({"msg": "This was a dry-run (flag -n).", "levelno": logging.INFO})
+    )
+    assert f"Changed since: {named}." in " ".join(stream.getvalue().split())
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):

@@ -7,6 +7,7 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 from transformers import AutoModelForCausalLM
 
+from brodmann.cli import main
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.networks.pruning import kept_neurons, prune, random_kept
@@ -114,3 +115,17 @@ def test_a_block_without_the_mlp_of_the_others_is_said():
     del model.hf.model.layers[1]._modules["mlp"]
     with pytest.raises(UserError, match="the MLP of an architecture like llama cannot be pruned"):
         prune(model, kept_neurons(height(model), 0.5))
+
+
+def test_where_nothing_can_be_written_is_found_out_first(tmp_path, capsys):
+    """Before the model is looked at, which is none; and nothing is left of the attempt."""
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "hollow").mkdir()
+    asked = ["prune", "--model", f"path:{tmp_path}/hollow", "--ratio", "0.1"]
+    for place in ("file/pruned", "new/file/pruned"):
+        out = tmp_path / place
+        code = main([*asked, "--out", str(out)])
+        said = capsys.readouterr().err
+        expected = "has no config.json" if place.startswith("new") else "cannot be written: "
+        assert code == 1 and said.count("\n") == 1 and expected in said
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "hollow"]

@@ -17,7 +17,7 @@ SNAKEFILE = """
 from brodmann.pipeline.terminal import take_over
 
 at_end = lambda: print("What was found", flush=True)
-terminal = take_over(workflow, lambda job: None, at_end, lambda model, stage: {})
+terminal = take_over(workflow, lambda job: None, at_end, lambda *_: [])
 
 onsuccess:
     if terminal is not None:
@@ -72,9 +72,9 @@ def test_a_run_says_its_stages_and_what_was_found(toy):
     done = toy(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     lines = said(done)
-    assert lines[0] == "[0 of 5] Writing the items of the tasks"
-    assert re.fullmatch(r"\[3 of 5\] Drawing the figures, about \d+ (s|min) left", lines[1])
-    assert re.fullmatch(r"All 5 steps are done \(\d+ (s|min)\)\.", lines[2])
+    assert lines[0] == "[0 of 4] Writing the items of the tasks"
+    assert re.fullmatch(r"\[3 of 4\] Drawing the figures, about \d+ (s|min) left", lines[1])
+    assert re.fullmatch(r"All 4 steps are done \(\d+ (s|min)\)\.", lines[2])
     assert lines[3] == "What was found"
     log = lines[4].removeprefix("Snakemake's own log: ")
     assert len(lines) == 5 and "\r" not in done.stdout and "\033" not in done.stdout
@@ -125,7 +125,7 @@ def test_a_failed_job_shows_the_end_of_its_log_and_where_it_is(toy):
     block = lines[begin + 1 : begin + 14]
     assert block[:11] == [f"    line {n}" for n in range(30, 41)]
     assert block[11:] == ["    ERROR: no luck", "    log: logs/b.log"]
-    assert "3 steps failed; steps not begun because of that: 2. " in done.stdout
+    assert "3 steps failed; steps not begun because of that: 1. " in done.stdout
     assert "What was found" not in done.stdout and "CalledProcessError" not in done.stdout
 
 
@@ -150,7 +150,7 @@ def test_on_a_terminal_a_line_is_written_anew(toy):
     assert done.returncode == 0, text
     # What stays when each line that is written anew is wiped out.
     stays = re.sub(r"[^\n]*\033\[K", "", text.replace("\r\n", "\n"))
-    assert "[3 of 5] Drawing the figures" in stays and "All 5 steps are done" in stays
+    assert "[3 of 4] Drawing the figures" in stays and "All 4 steps are done" in stays
     assert "writing the items" in text and "writing the items" not in stays
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import false_discovery_control, kendalltau
 
 from brodmann.statistics.consistency import common_tasks, consistency, tau_matrix
 from brodmann.statistics.inventory import Inventory, Matrix
@@ -240,3 +240,41 @@ def test_the_control_is_in_the_tables_of_matrices(tables):
         assert set(rows.loc[rows["control"], "model"]) == {"untrained"}
         assert set(rows["seed"]) == {3}
     assert found["modularity"].query("model == 'untrained'")["p"].isna().all()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_every_test_is_corrected_for_once(tmp_path, monkeypatch, several):
+    """The average of one model has that model's tests, which are no tests of their own."""
+    from brodmann.config.statistics import StatisticsSettings
+    from brodmann.figures.domains import of_study
+
+    monkeypatch.chdir(tmp_path)
+    names = ["a", *(["b"] if several else []), "untrained"]
+    overlaps = tuple(Matrix(name, "neurons", "positive-0.1pct") for name in names)
+    inventory = Inventory(overlaps, (), ("untrained",))
+    for one in (*overlaps, *inventory.average_overlaps):
+        for measure in one.measures:
+            write_matrix(one.path(measure), random_table(len(one.model), TASKS))
+    assert {one.path("jaccard") for one in inventory.average_overlaps} <= set(inventory.files)
+    outputs = {name: f"{name}.csv" for name in ("modularity", "domain_modularity", "clustering")}
+    settings = StatisticsSettings(permutations=50, seed=3, exclude=())
+    write_structure(inventory, settings, outputs)
+    expected = {*names, "average"} if several else {*names}
+    for path in outputs.values():
+        rows = read_table(path)
+        assert set(rows["model"]) == expected
+        assert not rows.duplicated(["model", "measure", *({"domain"} & set(rows))]).any()
+        tested = rows[rows["p"].notna()]
+        expected_q = false_discovery_control(tested["p"].to_numpy(dtype=float))
+        np.testing.assert_allclose(tested["q"], expected_q, rtol=1e-8)
+    asked = {
+        "component": "neurons",
+        "overlap_sel": "positive-0.1pct",
+        "matrices": {"controls": ["untrained"]},
+        "drop": False,
+    }
+    figure, data = of_study(outputs, asked)
+    shown = ["average" if several else "a", "untrained"]
+    assert set(data["model"]) == set(shown)
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+    assert titles[0] == ("average of 2 models" if several else "a")

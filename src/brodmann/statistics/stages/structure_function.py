@@ -153,7 +153,7 @@ structure_function_table = Printing(
         **{"Mantel p": ("mantel_p", show_p), "Mantel q": ("mantel_q", show_p)},
     },
     "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
-    "(t with as many degrees of freedom as models less one); "
+    "(t with Satterthwaite's degrees of freedom, column df in the CSV file); "
     "–: not fitted, or not converged (note in the CSV file). "
     "Least squares: the slope without intercepts of tasks; tasks resampled: its interval. "
     f"Without alike: of pairs of circuits that share less than {100 * science.ALIKE:g} %. "
