@@ -92,7 +92,7 @@ def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
     cells = [head]
     for name, jobs in rows:
         walls = (wall_minutes(jobs, gpus) for gpus in GPUS)
-        said = ["-" if wall is None else spoken(60 * math.ceil(wall)) for wall in walls]
+        said = ["-" if wall is None else spoken(60 * max(1.0, wall)) for wall in walls]
         cells.append([name, *said, str(len(jobs))])
     wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -103,8 +103,8 @@ def wall_times(study: Study, plans: Sequence[ModelPlan]) -> Iterator[str]:
     )
     yield f"{about} (execution.job_minutes)"
     yield (
-        "times are from the first job's beginning to the last one's end; a stage in shards loads the model "
-        "once for each, so that 1 GPU takes longer than all stages above\n"
+        "until the last of these jobs has ended; every shard loads the model, so that a stage in shards "
+        "takes longer on 1 GPU than above\n"
     )
 
 
