@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from brodmann.config.resolve import Resolver
-from brodmann.config.section import OneOrMore, Section, SomeText
+from brodmann.config.section import Number, OneOrMore, Section, SomeText
 
 if TYPE_CHECKING:
     from brodmann.config.models import ModelKeys
@@ -20,7 +20,7 @@ class SeriesKeys(Section):
     """Of an hf source: a branch, tag or commit for each checkpoint."""
     paths: tuple[SomeText, ...] = Field(default=())
     """Of a path source: a folder for each checkpoint, below the source's."""
-    steps: OneOrMore[float]
+    steps: OneOrMore[Number]
     """Where each checkpoint stands on the axis, in rising order; NAME@STEP is its name in all paths."""
     axis: SomeText = "training step"
     """What the axis is called in tables and figures."""

@@ -37,6 +37,8 @@ STAGES = {
     "circuits/ablation_matrices": "Silencing the circuits",
     "circuits/faithfulness": "Silencing everything but the circuits",
     "circuits/rivals": "Silencing everything but the circuits",
+    "circuits/granularity": "Silencing circuits of larger units",
+    "circuits/stability": "Comparing the circuits of tasks",
     "circuits/units": "Reading what strong units promote",
     "localizers": "Localizing units, and silencing them",
     "networks": "Finding functional networks",

@@ -238,7 +238,7 @@ def registered(sources: Sources) -> tuple[list[str], Group | None]:
         list(changes({name: then[name] for name in now}, now)),
     )
     rows = [_row(one) for one in registration.values["tests"].values()]
-    heads = ("question", "table: column", "null", "sides", "correction")
+    heads = ("question", "table and column", "null", "sides", "correction")
     words = frozenset(range(len(heads)))
     tables = [Table("Tests that were registered.", heads, rows, words, path.name)]
     if found.lines:

@@ -79,6 +79,20 @@ def _across_tasks(study: Study, inventory: Inventory) -> Iterator[PlannedTest]:
         yield _statistic("structure_function", asked, "t of the mixed-effects slope", TWO)
         null = "Mantel: tasks permuted, Spearman's rho"
         yield _statistic("structure_function", asked, null, ONE, "mantel_p")
+    if study.granular_models:
+        asked = "Do circuits of the same domain cost more than others, at each size of the units?"
+        yield _statistic("granularity", asked, f"difference, {_SHUFFLED}")
+    if study.attribution.agreement.tried_tasks:
+        for model in study.run_models:
+            for component in study.attribution.components:
+                yield PlannedTest(
+                    f"results/{model}/attribution/{component}.estimators.summary.csv",
+                    "gain_p",
+                    "Does an estimator agree better with true patching than the first?",
+                    "Wilcoxon's signed ranks over tasks",
+                    TWO,
+                    UNCORRECTED,
+                )
     for model in study.measured_models:
         for component in study.attribution.components:
             yield PlannedTest(
@@ -103,7 +117,12 @@ def _localizers(study: Study, model: str) -> Iterator[PlannedTest]:
             TWO,
             "Benjamini-Hochberg over all units of the model",
         )
-        yield from _edits(f"{folder}/lesion.csv", "the lesion", bool(settings.lesion.seeds))
+        lesion = f"{folder}/lesion.csv"
+        yield from _edits(lesion, "the lesion", bool(settings.lesion.seeds))
+        if settings.lesion.activation_matched_seeds:
+            asked = "Does the lesion change the model more or less than units as active?"
+            correction = "Benjamini-Hochberg over the column p_matched of the table"
+            yield PlannedTest(lesion, "p_matched", asked, _SIGNED, TWO, correction)
         if settings.site in RESIDUAL_SITES and "neurons" in study.attribution.components:
             yield PlannedTest(
                 f"{folder}/circuits.csv",

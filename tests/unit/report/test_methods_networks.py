@@ -63,7 +63,7 @@ networks: {{datasets: {{news: "corpus:news"}}, editing: {{passages: 5}}}}
     def told(unit, network):
         config.write_text(study.format(unit=unit, network=network), encoding="utf-8")
         study_, templates = load_config([config], root=root).study, root / "workflow/report/methods"
-        counts = Counts.read(study_, [], [])
+        counts = Counts.read(study_, [], [], root / "data")
         assert counts.edited == 5
         return methods_text(study_, [], {}, counts, templates)
 

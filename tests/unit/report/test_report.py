@@ -218,7 +218,7 @@ def written(root, tmp_path):
             {("a", "neurons"): 46080},
             {"language": (240, 240)},
             6,
-            tasks,
+            tasks=tasks,
         )
         templates = root / "workflow" / "report" / "methods"
         text = methods_text(loaded.study, settings, {"torch": "2"}, counts, templates)
