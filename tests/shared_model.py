@@ -127,8 +127,8 @@ def everything_at_once(model: Any) -> Iterator[tuple[str, Any]]:
                 torch.from_numpy(dice.normal(size=(1, width))),
             )
         )
-        lines, kept = (torch.from_numpy(dice.normal(size=(2, width))) for _ in range(2))
-        places = torch.tensor([0, 1]), kept > 0, torch.tensor([1, 0])
+        lines, drawn = (torch.from_numpy(dice.normal(size=(2, width))) for _ in range(2))
+        places = torch.tensor([0, 1]), drawn > 0, torch.tensor([1, 0])
         edits.append(Outside(site, 0, torch.tensor(first[:2]), lines, *places))
     whole = [Read(site, layers, last) for site in sites]
     part = [Read(site, [1], first, units={1: [0, 3, model.width(site) - 1]}) for site in sites]

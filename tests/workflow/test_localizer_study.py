@@ -255,8 +255,9 @@ def test_align_exports_activations_and_predicts_recordings(finished, tmp_path):
     done = subprocess.run([*command, "--voxels", f"{tmp_path}/v.csv", "--folds", "3"], **given)
     assert done.returncode == 0, done.stderr
     written = {path.name for path in (tmp_path / "out").iterdir()}
+    tables = ("alignment.csv", "alignment_summary.csv")
     random = {f"activations.random-seed{seed}.csv" for seed in (42, 43, 44)}
-    assert written == {"activations.localized.csv", "alignment.csv"} | random
+    assert written == {"activations.localized.csv", *tables} | random
     assert len((tmp_path / "out" / "alignment.csv").read_text().splitlines()) == 1 + 4 * 2
     failed = subprocess.run([*command, "--voxels", f"{tmp_path}/s.txt"], **given)
     assert failed.returncode == 1 and failed.stderr.startswith("ERROR: ")

@@ -37,6 +37,7 @@ def test_the_report_tells_the_story_in_order(finished):
         "Models and tasks",
         "Do tasks of one domain share units?",
         "What breaks when a circuit is silenced?",
+        "Evidence",
         "Functional localizers",
         "Behind this report",
         "Glossary",

@@ -44,8 +44,8 @@ class FaithfulnessSettings(Section):
     """What a model still does if everything outside a circuit is silenced (docs/faithfulness.md)."""
 
     tasks: Several[SomeText] = ()
-    """Globs over domain/task - the tasks whose circuits are tested; none by default, as it takes a run of
-    the model for every circuit, size and order."""
+    """Globs over domain/task - the tasks whose circuits are tested, as far as tasks.include has them; none by
+    default, as it takes a run of the model for every circuit, size and order."""
     fractions: DistinctSome[Fraction] = FRACTIONS
     """Sizes of the circuits, in per cent of all units; at least two."""
     kinds: DistinctSome[Literal["corrupted", "mean", "zero"]] = ("corrupted",)
@@ -74,7 +74,9 @@ class FaithfulnessSettings(Section):
         self, selected: tuple[str, ...], selection: SelectionSettings, here: Resolver
     ) -> FaithfulnessSettings:
         """The section with its globs found among the ``selected`` tasks, and sizes in order."""
-        tasks = here.matching(self.tasks, selected or None, ("faithfulness", "tasks"))
+        tasks = here.matching(
+            self.tasks, selected or None, ("faithfulness", "tasks"), passes_over=True
+        )
         fractions = tuple(sorted(floats(self.fractions)))
         if len(fractions) < 2 and here.sound("faithfulness"):
             what = "a curve has at least two sizes"

@@ -105,15 +105,23 @@ class Resolver:
         return str(place.resolve())
 
     def matching(
-        self, globs: Sequence[str], tasks: Sequence[str] | None, path: KeyPath
+        self,
+        globs: Sequence[str],
+        tasks: Sequence[str] | None,
+        path: KeyPath,
+        *,
+        passes_over: bool = False,
     ) -> tuple[str, ...]:
         """Those of ``tasks`` that the globs at ``path`` name, in order; one that names none is a problem.
 
-        Without ``tasks`` there is nothing to say: why there are none was said.
+        Without ``tasks`` there is nothing to say: why there are none was said. ``passes_over``: a glob of
+        tasks that there are, but not among these, is no problem.
         """
         chosen: set[str] = set()
         for number, glob in enumerate(globs if tasks is not None else ()):
             if self._left_out(glob, tasks or ()):
+                if passes_over:
+                    continue
                 what = f"'{glob}' names only tasks that tasks.include leaves out"
                 fix = f"add it there, or name here tasks that are in it, or none: {path[-1]}: []"
                 self.problem((*path, number), what, fix)

@@ -538,3 +538,17 @@ def test_a_place_that_snakemake_would_rewrite(load, tmp_path):
         assert "models.a.source: " in problem
     (tmp_path / "my <RESULTS>").mkdir()
     load("models: {a: {source: 'path:my <RESULTS>'}}")
+
+
+def test_tasks_that_faithfulness_cannot_have_are_passed_over(root, tmp_path):
+    """The demo names some: a run of other tasks should not have to say so again."""
+    file = tmp_path / "config.yaml"
+    models = "models: {{a: {{source: 'hf:o/n'}}}}\ntasks: {{include: [language/npi]}}\n"
+    study = models + "faithfulness: {{tasks: [{}]}}"
+    file.write_text(study.format("language/npi, physical/speed"))
+    assert load_config([file], root=root).study.faithfulness.tasks == ("language/npi",)
+    file.write_text(study.format("physical/speed"))
+    assert load_config([file], root=root).study.faithfulness_models == ()
+    file.write_text(study.format("physical/sped"))
+    with pytest.raises(UserError, match="matches no task"):
+        load_config([file], root=root)
