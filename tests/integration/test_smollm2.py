@@ -97,6 +97,7 @@ def test_attribution_equals_the_naive_one(root, model):
                 assert_same(values[0], expected)
 
 
+@pytest.mark.slow
 def test_circuits_do_what_their_attribution_says(root, model):
     """Patching the circuit's units moves the answer back by much more than as many random units do."""
     encoded = Encoder(model.tokenizer, "smollm2").encode(

@@ -503,6 +503,7 @@ def test_other_weights_in_the_same_folder_are_noticed(study, tiny_weights, tmp_p
     assert [e["model_loads"] for e in study.ledger()[before:]] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes(fresh):
     for task in TASKS:
         fresh.write_task(task, task_yaml(task, n_items=60))

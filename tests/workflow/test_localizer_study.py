@@ -126,6 +126,7 @@ def test_a_study_may_have_no_localizers(study):
     assert not {"localizer_pass", "lesion_pass", "localizer_figures", "written"} & set(planned)
 
 
+@pytest.mark.slow
 def test_another_percentage_measures_no_response_again(study):
     before = configure(study, percentages=[1.0, 5.0], range="0-0")
     study.snakemake("localizers")

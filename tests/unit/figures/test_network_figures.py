@@ -135,7 +135,12 @@ def test_the_square_of_templates():
 
 
 @pytest.mark.parametrize(
-    "shape", [(("one",), 1, 0), (("one",), 3, 2), (("a", "b", "c", "d", "e"), 40, 1)]
+    "shape",
+    [
+        (("one",), 1, 0),
+        (("one",), 3, 2),
+        pytest.param((("a", "b", "c", "d", "e"), 40, 1), marks=pytest.mark.slow),
+    ],
 )
 def test_everything_is_drawn(tmp_path, shape):
     """One template and no single text, up to more templates than have room for labels."""

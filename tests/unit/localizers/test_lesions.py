@@ -72,7 +72,13 @@ def naive_logits(model, units, site, values=None):
             handle.remove()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=pytest.mark.slow) if family == "gemma3-wrapped" else family
+        for family in FAMILIES
+    ],
+)
 def test_logits_equal_plain_hooks(models, family):
     model = models(family)
     intact = logits(model)

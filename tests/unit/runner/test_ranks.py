@@ -23,10 +23,11 @@ from brodmann.runner.ranks.sent import Call, Packer, Unpacker
 from brodmann.runner.ranks.share import Share
 from brodmann.runner.trees import Tree
 
-# Norms of heads; an embedding that is the head; projections that are put together again; biases.
-FAST = ("qwen3", "gemma2")
+# Norms of heads. Among the others: an embedding that is the head, projections put together again, biases.
+FAST = ("qwen3",)
 OTHERS = (
     *(
+        "gemma2",
         "llama",
         "mistral",
         "qwen2",
