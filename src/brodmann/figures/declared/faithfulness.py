@@ -16,6 +16,12 @@ def _settings(scene: Scene) -> dict[str, str]:
     return {"title": title, "sign": asked.signs[0], "kind": asked.kinds[0]}
 
 
+def _whole(scene: Scene) -> bool:
+    """Whether every task lent its order to every tested one: else most of the matrix is empty."""
+    asked = scene.study.faithfulness
+    return asked.same_domain == asked.other_domains == "all"
+
+
 FAMILIES = (
     family(
         "faithfulness_figures",
@@ -35,6 +41,7 @@ FAMILIES = (
             "faithfulness_areas.{model}.{component}",
             "faithfulness:of_areas",
             "Whose circuit is enough for which task, {model}",
+            when=_whole,
             sufficiency="Area under the curve of faithfulness over the share of {scene.units} that is kept (CPR). "
             "Rows: the task whose order it is; columns, numbered as the rows: the task that is tested. White lines separate the domains; grey: not tried.",
         ),
