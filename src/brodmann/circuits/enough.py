@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.circuits.against_controls import GROUPS, paired_p
-from brodmann.circuits.faithfulness import interval
+from brodmann.significance.intervals import interval
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 _RESAMPLES = 1000

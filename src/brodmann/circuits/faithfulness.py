@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.circuits.inclusion import MIN_CONTRAST
+from brodmann.significance.intervals import interval
 
 # A circuit that reaches this faithfulness is called enough.
 ENOUGH = 0.9
-_LEVEL = 0.95
 
 
 def cpr(shares: np.ndarray, faithfulness: np.ndarray) -> np.ndarray:
@@ -112,12 +112,3 @@ class Curve:
         """The place of the smallest size that is ``ENOUGH``; None if none is."""
         reached = np.flatnonzero(self.faithfulness >= ENOUGH)
         return int(reached[0]) if len(reached) else None
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The percentile interval of those that are finite; NaN for fewer than two."""
-    found = values[np.isfinite(values)]
-    if len(found) < 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(found, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return float(low), float(high)

@@ -8,6 +8,7 @@ import pandas as pd
 from brodmann.circuits.against_controls import paired_p
 from brodmann.circuits.agreement import Agreement
 from brodmann.circuits.estimators import ESTIMATORS
+from brodmann.significance.intervals import interval
 
 # Of a task, an estimator and its positions.
 COLUMNS = (
@@ -72,5 +73,5 @@ def _mean(name: str, values: np.ndarray, lists: np.ndarray) -> dict[str, float]:
         counts = there.sum(1)
         sums = np.where(there, drawn, 0.0).sum(1)
         means = sums[counts > 0] / counts[counts > 0]
-        low, high = np.quantile(means, [0.025, 0.975])
-    return {**found, f"{name}_low": float(low), f"{name}_high": float(high)}
+        low, high = interval(means)
+    return {**found, f"{name}_low": low, f"{name}_high": high}

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, binomtest, wilcoxon
 
+from brodmann.significance.intervals import LEVEL
+
 _RESAMPLES = 1000
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def accuracy(right: np.ndarray) -> Value:
     if not n:
         return Value(0, math.nan, math.nan, math.nan)
     test = binomtest(int(right.sum()), n)
-    interval = test.proportion_ci(_LEVEL, method="wilson")
+    interval = test.proportion_ci(LEVEL, method="wilson")
     return Value(n, float(right.mean()), float(interval.low), float(interval.high))
 
 
@@ -38,7 +39,7 @@ def perplexity(log_probs: Sequence[float], counts: Sequence[int], seed: int) -> 
     total, size = np.asarray(log_probs, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     rows = np.random.default_rng(seed).integers(0, len(total), (_RESAMPLES, len(total)))
     resampled = -total[rows].sum(1) / size[rows].sum(1)
-    tail = (1 - _LEVEL) / 2
+    tail = (1 - LEVEL) / 2
     # exp keeps the order, and may be infinite.
     with np.errstate(over="ignore"):
         low, high = np.exp(np.quantile(resampled, (tail, 1 - tail)))

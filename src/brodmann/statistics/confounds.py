@@ -15,15 +15,9 @@ from math import nan
 
 import numpy as np
 
+from brodmann.significance.intervals import interval
 from brodmann.statistics.modularity import differences, label_codes
-from brodmann.statistics.resampling import (
-    BOOTSTRAPS,
-    cells_of,
-    interval,
-    p_value,
-    reached,
-    resampled,
-)
+from brodmann.statistics.resampling import BOOTSTRAPS, cells_of, p_value, reached, resampled
 
 _CHUNK = 500  # permutations evaluated at once
 

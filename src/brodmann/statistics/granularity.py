@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from brodmann.circuits.granularity import CIRCUIT, MASS, SIZE
-from brodmann.statistics.resampling import interval
+from brodmann.significance.intervals import interval
 from brodmann.tasks.catalogue import domain_of
 
 OWN, WITHIN, ACROSS = "own", "within", "across"

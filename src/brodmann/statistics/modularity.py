@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.statistics.resampling import interval, p_value, times_drawn
+from brodmann.significance.intervals import interval
+from brodmann.statistics.resampling import p_value, times_drawn
 from brodmann.tasks.domains import rank
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 BOOTSTRAPS = 1000
-LEVEL = 0.95
 # A shuffle that changes nothing must count as equal, whatever the order of a sum's terms.
 _EQUAL = 1e-12
 
@@ -48,12 +47,3 @@ def times_drawn(n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     drawn = rng.integers(n, size=(BOOTSTRAPS, n)) if n else np.empty((BOOTSTRAPS, 0), dtype=int)
     return np.array([np.bincount(draw, minlength=n) for draw in drawn], dtype=float)
-
-
-def interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The percentile interval of those that are finite; NaN for fewer than two."""
-    found = replicates[np.isfinite(replicates)]
-    if len(found) < 2:
-        return float("nan"), float("nan")
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

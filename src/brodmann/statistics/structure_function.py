@@ -20,16 +20,10 @@ import pandas as pd
 from scipy.stats import rankdata, spearmanr
 from scipy.stats import t as student
 
+from brodmann.significance.intervals import LEVEL, interval
 from brodmann.statistics.mixed import PairFit, degrees_of_freedom, fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
-from brodmann.statistics.resampling import (
-    BOOTSTRAPS,
-    LEVEL,
-    cells_of,
-    interval,
-    p_value,
-    resampled,
-)
+from brodmann.statistics.resampling import BOOTSTRAPS, cells_of, p_value, resampled
 
 # With fewer tasks resamples that hold several of them are too alike to say anything.
 MIN_TASKS = 5

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from brodmann.significance.intervals import interval
 from brodmann.statistics.modularity import Contrast, differences, label_codes, modularity
-from brodmann.statistics.resampling import BOOTSTRAPS, interval, resampled
+from brodmann.statistics.resampling import BOOTSTRAPS, resampled
 from brodmann.tasks.catalogue import domain_of
 
 EVERY = "all"  # domains together

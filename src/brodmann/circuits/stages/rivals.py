@@ -16,7 +16,7 @@ import numpy as np
 
 from brodmann.circuits import orders
 from brodmann.circuits.controls import layer_matched
-from brodmann.circuits.faithfulness import Answers, interval
+from brodmann.circuits.faithfulness import Answers
 from brodmann.circuits.masks import strongest
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.stages.attribution import ItemList, Session
@@ -26,6 +26,7 @@ from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
+from brodmann.significance.intervals import interval
 from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_table
 from brodmann.store.work import OnStep, Records, Work
