@@ -170,25 +170,28 @@ def lesions_of_levels(study: Study) -> list[int]:
 
 def _ablation_effort(job: Job) -> Effort:
     study, made = job.study, job.study.ablation
-    effort = _lesion_effort(job, made.kinds, lesions_of_target(study))
+    tasks, used = study.tasks.selected, _tested_items(job, made.max_items)
+    effort = _lesion_effort(job, tasks, used, made.kinds, lesions_of_target(study))
     if made.activation_matched_trials:
-        for own in map(job.of, study.tasks.selected):
-            effort += job.run(job.in_lanes(_ablated_items(job) * own.one, own.header))
+        for own in map(job.of, tasks):
+            effort += job.run(job.in_lanes(used * own.one, own.header))
     effort = effort * len(study.attribution.components)
     for lesions in lesions_of_levels(study):
-        effort += _lesion_effort(job, made.kinds[:1], lesions)
+        effort += _lesion_effort(job, tasks, used, made.kinds[:1], lesions)
     return effort
 
 
-def _ablated_items(job: Job) -> float:
-    study = job.study
-    return min(job.items / (2 if study.tasks.split else 1), study.ablation.max_items or math.inf)
+def _tested_items(job: Job, most: int | None) -> float:
+    """Items of each task that lesions are measured on."""
+    return min(job.items / (2 if job.study.tasks.split else 1), most or math.inf)
 
 
-def _lesion_effort(job: Job, kinds: Sequence[str], lesions: int) -> Effort:
-    """So many lesions of one component, or level, on every target."""
-    used, effort = _ablated_items(job), NONE
-    for own in map(job.of, job.study.tasks.selected):
+def _lesion_effort(
+    job: Job, tasks: Iterable[str], used: float, kinds: Sequence[str], lesions: int
+) -> Effort:
+    """So many lesions of one component, or level, on ``used`` items of each of these tasks."""
+    effort = NONE
+    for own in map(job.of, tasks):
         for kind in kinds:
             # Lesions to corrupted activations begin where the prompts differ; others, with the prompt.
             if kind == "corrupted":
@@ -234,20 +237,8 @@ def circuits_of_task(study: Study) -> int:
 def _faithfulness_effort(job: Job) -> Effort:
     """As of ablations; no block is skipped, as circuits leave something of every layer out."""
     study, made = job.study, job.study.faithfulness
-    used = min(job.items / (2 if study.tasks.split else 1), made.max_items or math.inf)
-    circuits, effort = circuits_of_task(study), NONE
-    for own in map(job.of, made.tasks):
-        for kind in made.kinds:
-            if kind == "corrupted":
-                intact, each = own.asked(both=True), used * own.changed
-            else:
-                intact, each = own.asked(), job.in_lanes(used * own.asked(), own.header)
-            blocks = math.ceil(circuits / max(BLOCK, TREES * job.nodes // max(1, int(each))))
-            heads = used * (own.changed if own.single else own.scored())
-            effort += job.run(job.in_lanes(used * intact, own.header), heads, blocks)
-            effort += job.run(each * circuits / blocks, heads * circuits / blocks, blocks)
-            if kind == "mean":
-                effort += job.run(job.in_lanes(used * own.one, own.header))
+    used = _tested_items(job, made.max_items)
+    effort = _lesion_effort(job, made.tasks, used, made.kinds, circuits_of_task(study))
     rounds = made.rivals.rounds
     if rounds:
         # Every rival is found on all items; three circuits of each round are tested.

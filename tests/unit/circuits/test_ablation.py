@@ -11,8 +11,7 @@ from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 from brodmann.circuits.ablation import KINDS, Ablator, Kept, Lesion
-from brodmann.circuits.stages.ablation import Lesions
-from brodmann.circuits.stages.effects import EffectTarget
+from brodmann.circuits.stages.effects import EffectTarget, measured
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.runner.encode import common_prefix
@@ -202,12 +201,17 @@ def test_a_value_that_is_none_names_its_item_not_its_neighbours():
         model.hf.get_input_embeddings().weight[5 + ord("Q")] = float("nan")
     own = [*ITEMS[:2], item("the Qat sat", "the dog sat", "x", "y")]
     bench = SimpleNamespace(model=model, engine=Engine(model), encoded=lambda _: own, made_with={})
-    stage = SimpleNamespace(shape=lambda _: (3, model.neurons_per_layer))
     task = SimpleNamespace(task="language/t")
     target = EffectTarget(task, None, (4, 6, 9), 1.0, -1.0, False)
-    measured = Lesions(SimpleNamespace(stage=stage), target, "neurons", "zero")._measured
+
+    def scores():
+        wanted = [(1, 50), (3,)]
+        width = model.neurons_per_layer
+        of = bench, target, "neurons", "zero", wanted, lambda units: Lesion.of(units, width)
+        return list(measured(*of, lambda _: None))
+
     with pytest.raises(UserError, match="language/t, item 9: an ablated log-probability is nan"):
-        list(measured(bench, [(1, 50), (3,)], lambda _: None))
+        scores()
     own.pop()
-    [found] = measured(bench, [(1, 50), (3,)], lambda _: None)
+    [found] = scores()
     assert len(found) == 2

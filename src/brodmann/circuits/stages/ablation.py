@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brodmann.circuits.controls import layer_matched, truly_random
-from brodmann.circuits.costs import BLOCK
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
 from brodmann.circuits.stages.activity import Activity, activity_works, read_activity
 from brodmann.circuits.stages.attribution import Stage
-from brodmann.circuits.stages.effects import EffectTarget, measured
+from brodmann.circuits.stages.effects import EffectTarget, lesion_work
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -33,7 +33,7 @@ from brodmann.runner.matched import activation_matched
 from brodmann.sites import COMPONENTS
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
-from brodmann.store.work import OnStep, Pass, Reads, Records, Work
+from brodmann.store.work import Pass, Reads, Records, Work
 from brodmann.tasks.items import read_items
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,25 @@ class AblationStage:
                     line.units for one in own for line in one.lines(model, task, settings, active)
                 )
                 for kind in settings.kinds:
-                    yield Lesions(self, target, component, kind).work(wanted)
+                    yield self.work(target, component, kind, wanted)
+
+    def work(
+        self,
+        target: EffectTarget,
+        component: str,
+        kind: str,
+        lesions: Iterable[tuple[int, ...]],
+    ) -> Work[Bench]:
+        """All lesions of one kind that a target is measured under, each named by its units."""
+        width = self.stage.shape(component)[1]
+
+        def lesion_of(units: tuple[int, ...]) -> Any:
+            from brodmann.circuits.lesions import Lesion
+
+            return Lesion.of(units, width)
+
+        keys = {units: self.key(target, component, kind, units) for units in lesions}
+        return lesion_work(target, component, kind, keys, lesion_of)
 
     def key(self, target: EffectTarget, component: str, kind: str, units: Sequence[int]) -> str:
         """Hash of everything that one row of work depends on."""
@@ -189,55 +207,6 @@ class AblationStage:
         key = self.key(target, component, kind, units)
         payload = records.at(key, f"a stored ablation of {target.task}")
         return target.summary(np.array(json.loads(payload)["scores"]), self.stage.card.dtype)
-
-
-@dataclass(frozen=True)
-class Lesions:
-    """All lesions of one kind that one target is measured under."""
-
-    ablation: AblationStage
-    target: EffectTarget
-    component: str
-    kind: str
-
-    def work(self, lesions: Iterable[tuple[int, ...]]) -> Work[Bench]:
-        """A record per lesion, which is named by its units; the ledger lists them by task."""
-        keys = {
-            units: self.ablation.key(self.target, self.component, self.kind, units)
-            for units in lesions
-        }
-        what = f"{self.target.task} {self.component} {self.kind}"
-        read = self.target.characters
-        return Work(
-            what,
-            keys,
-            self._measured,
-            self.target.task,
-            steps=self._rows,
-            # What stands before the first difference is run once for all lesions to corrupted activations.
-            cost=read.changed if self.kind == "corrupted" else read.all,
-            block=BLOCK,
-        )
-
-    def _rows(self, _: Bench, lesions: Sequence[tuple[int, ...]]) -> int:
-        return len(lesions) * len(self.target.used)
-
-    def _measured(
-        self, bench: Bench, lesions: Sequence[tuple[int, ...]], on_step: OnStep
-    ) -> Iterator[dict[tuple[int, ...], bytes]]:
-        """Lesion -> its record, block by block."""
-        from brodmann.circuits.ablation import Lesion
-
-        width = self.ablation.stage.shape(self.component)[1]
-        yield from measured(
-            bench,
-            self.target,
-            self.component,
-            self.kind,
-            lesions,
-            lambda units: Lesion.of(units, width),
-            on_step,
-        )
 
 
 def run_pass(

@@ -4,7 +4,7 @@ a record for each lesion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,11 +21,11 @@ from brodmann.models.precision import near_tie
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import require_finite
 from brodmann.runner.target import Target
-from brodmann.store.work import OnStep
+from brodmann.store.work import OnStep, Work
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import TaskItems
 
-N = TypeVar("N")
+N = TypeVar("N", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,32 @@ def metrics(baseline: Baseline, used: Sequence[int], side: str) -> np.ndarray:
 def metric_of(scores: np.ndarray) -> np.ndarray:
     """float64 [items]: of each item, by its scores [items, names]."""
     return scores[:, 0] - scores[:, 1] if scores.shape[1] == 2 else scores[:, 0]
+
+
+def lesion_work(
+    target: EffectTarget,
+    component: str,
+    kind: str,
+    keys: Mapping[N, str],
+    lesion_of: Callable[[N], Any],
+) -> Work[Bench]:
+    """A record per lesion of a target (name -> key); the ledger lists them by task. ``lesion_of``: see
+    ``measured``."""
+
+    def compute(bench: Bench, names: Sequence[N], on_step: OnStep) -> Iterator[dict[N, bytes]]:
+        yield from measured(bench, target, component, kind, names, lesion_of, on_step)
+
+    read = target.characters
+    return Work(
+        f"{target.task} {component} {kind}",
+        keys,
+        compute,
+        target.task,
+        steps=lambda _, names: len(names) * len(target.used),
+        # What stands before the first difference is run once for all lesions to corrupted activations.
+        cost=read.changed if kind == "corrupted" else read.all,
+        block=BLOCK,
+    )
 
 
 def measured(

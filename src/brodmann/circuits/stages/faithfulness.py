@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brodmann.circuits import orders
-from brodmann.circuits.costs import BLOCK
 from brodmann.circuits.faithfulness import Answers, Curve
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.replicates import bootstrap_weights
 from brodmann.circuits.split import group_of
 from brodmann.circuits.stages.attribution import ItemList, Stage
-from brodmann.circuits.stages.effects import EffectTarget, measured, metric_of, metrics
+from brodmann.circuits.stages.effects import EffectTarget, lesion_work, metric_of, metrics
 from brodmann.config.faithfulness import ALL, FaithfulnessSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -33,7 +33,7 @@ from brodmann.runner.bench import Bench
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
-from brodmann.store.work import OnStep, Pass, Records, Work
+from brodmann.store.work import Pass, Records, Work
 from brodmann.tasks.catalogue import domain_of, sort_key
 from brodmann.tasks.dice import Dice
 from brodmann.tasks.items import read_items
@@ -131,8 +131,7 @@ class FaithfulnessStage:
             drawn = Dice("orders", self.settings.seed, task, same).shuffled(others)
             sign = self.settings.signs[0]
             there = (one for one in drawn if self.ranked(component, one, sign) is not None)
-            chosen = [one for n, one in enumerate(there) if count == ALL or n < int(count)]
-            found += sorted(chosen, key=sort_key)
+            found += sorted(islice(there, None if count == ALL else int(count)), key=sort_key)
         return found
 
     def orders(self, component: str, task: str) -> Iterator[Order]:
@@ -165,7 +164,21 @@ class FaithfulnessStage:
                     for circuit in order.beginnings(self.settings.fractions)
                 )
                 for kind in self.settings.kinds:
-                    yield Circuits(self, target, component, kind).work(wanted)
+                    yield self.work(target, component, kind, wanted)
+
+    def work(
+        self, target: EffectTarget, component: str, kind: str, circuits: Iterable[Beginning]
+    ) -> Work[Bench]:
+        """All circuits that are kept of one task's model, the others being silenced in one way."""
+        width = self.stage.shape(component)[1]
+
+        def kept(circuit: Beginning) -> Any:
+            from brodmann.circuits.lesions import Kept
+
+            return Kept(circuit.mask(width))
+
+        keys = {one: self.key(target, component, kind, one) for one in circuits}
+        return lesion_work(target, component, kind, keys, kept)
 
     def key(self, target: EffectTarget, component: str, kind: str, circuit: Beginning) -> str:
         """Hash of everything that one row of work depends on."""
@@ -190,50 +203,6 @@ class FaithfulnessStage:
         groups = [group_of(target.items.groups, number) for number in target.used]
         weights = bootstrap_weights(groups, settings.bootstraps, f"{settings.seed}/{task}")
         return Answers(clean, corrupted, weights.astype(np.float64), target.unnormalised)
-
-
-@dataclass(frozen=True)
-class Circuits:
-    """All circuits that are kept of one task's model, the others being silenced in one way."""
-
-    faithfulness: FaithfulnessStage
-    target: EffectTarget
-    component: str
-    kind: str
-
-    def work(self, circuits: Iterable[Beginning]) -> Work[Bench]:
-        """A record per circuit; the ledger lists them by task."""
-        keys = {
-            one: self.faithfulness.key(self.target, self.component, self.kind, one)
-            for one in circuits
-        }
-        read = self.target.characters
-        return Work(
-            f"{self.target.task} {self.component} {self.kind}",
-            keys,
-            self._measured,
-            self.target.task,
-            steps=lambda _, names: len(names) * len(self.target.used),
-            cost=read.changed if self.kind == "corrupted" else read.all,
-            block=BLOCK,
-        )
-
-    def _measured(
-        self, bench: Bench, circuits: Sequence[Beginning], on_step: OnStep
-    ) -> Iterator[dict[Beginning, bytes]]:
-        """Circuit -> its record, block by block."""
-        from brodmann.circuits.ablation import Kept
-
-        width = self.faithfulness.stage.shape(self.component)[1]
-        yield from measured(
-            bench,
-            self.target,
-            self.component,
-            self.kind,
-            circuits,
-            lambda one: Kept(one.mask(width)),
-            on_step,
-        )
 
 
 def run_pass(

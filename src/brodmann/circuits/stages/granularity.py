@@ -15,7 +15,7 @@ import numpy as np
 
 from brodmann.circuits.granularity import INTACT, Grain, Lesioned, scores_at
 from brodmann.circuits.masks import Selection
-from brodmann.circuits.stages.ablation import AblationStage, Lesions
+from brodmann.circuits.stages.ablation import AblationStage
 from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.config.study import Study
 from brodmann.sites import LEVELS
@@ -94,8 +94,7 @@ class GranularityStage:
                     for lesion in self.lesions(grain, task)
                     if lesion.units
                 )
-                lesions = Lesions(self.ablation, self.target(task), level, self.kind)
-                yield lesions.work(wanted)
+                yield self.ablation.work(self.target(task), level, self.kind, wanted)
 
 
 def write_granularity(
