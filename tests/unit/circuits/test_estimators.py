@@ -3,10 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from brodmann.circuits.estimators import COMPARED, ESTIMATORS, compared, estimator
+from brodmann.circuits.estimators.exact import Exact
+from brodmann.circuits.replicates import Accumulator
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
 from brodmann.figures.agreement import draw_agreement
@@ -95,3 +99,24 @@ def test_other_positions_are_other_attributions(root, tmp_path):
     assert [one.get("positions") for one in estimations] == [None, "differing", "all"]
     assert settings(root, tmp_path).scores_answers
     assert not settings(root, tmp_path, positions="all").scores_answers
+
+
+def test_units_that_first_order_finds_silent_are_not_measured():
+    """A pass of a unit whose activation is the same in both prompts would measure rounding."""
+    first = Accumulator(np.ones((1, 2)), (2, 3))
+    first.add(
+        [0, 1], np.array([[[0, 2, 0], [-3, 0, 1]], [[0, 1, 0], [-1, 0, 1]]], dtype=np.float32)
+    )
+    asked = []
+
+    class Run:
+        def exact_effects(self, items, component, units):
+            asked.extend(units)
+            return torch.ones(len(items), len(units), dtype=torch.float64)
+
+    found = Exact(6).refined(Run(), "neurons", first, ["a", "b"])
+    assert asked == [(0, 1), (1, 0), (1, 2)]
+    assert found.mean.tolist() == [[0, 1, 0], [1, 0, 1]]
+    asked.clear()
+    Exact(2).refined(Run(), "neurons", first, ["a", "b"])
+    assert asked == [(0, 1), (1, 0)]

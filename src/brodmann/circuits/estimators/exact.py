@@ -19,7 +19,11 @@ _ITEMS = 8
 
 @dataclass(frozen=True)
 class Exact(Patching):
-    """A forward pass per unit and item, for the ``units`` strongest at first order; all others get 0."""
+    """A forward pass per unit and item, for the ``units`` strongest at first order; all others get 0.
+
+    So does a unit whose score at first order is 0: its activation is the same in both prompts of every item,
+    and all that a pass would measure is rounding.
+    """
 
     units: int
 
@@ -64,7 +68,8 @@ class Exact(Patching):
 
         sums = Accumulator(found.weights, found.shape)
         flat = np.abs(found.mean).reshape(-1)
-        chosen = np.sort(np.argsort(-flat, kind="stable")[: min(self.units, flat.size)])
+        chosen = np.argsort(-flat, kind="stable")[: self.units]
+        chosen = np.sort(chosen[flat[chosen] > 0])
         width = found.shape[1]
         units = [(int(unit) // width, int(unit) % width) for unit in chosen]
         for start in range(0, len(items), _ITEMS):
