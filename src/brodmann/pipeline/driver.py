@@ -66,21 +66,23 @@ def fork_light_jobs(workflow: Any) -> None:
     PythonScript.execute_script = execute_script
 
 
-def forget_shards() -> None:
-    """How many shards a pass had is no reason to run it again: Snakemake does not note what it waited for.
+def forget_what_was_waited_for() -> None:
+    """What a pass only waited for is no reason to run it again: Snakemake does not note its shards, however many,
+    nor files that rules call ancient.
 
     It compares a job's input files with those that the job had when it made its output.
     """
     from snakemake.persistence import PersistenceBase
 
     noted = PersistenceBase._input
-    if getattr(noted, "without_shards", False):
+    if getattr(noted, "without_waiting", False):
         return
 
     def _input(self: Any, job: Any) -> list[str]:
-        return [path for path in noted(self, job) if not is_marker(path)]
+        ancient = {path for path in job.input if path.is_ancient}
+        return [path for path in noted(self, job) if not is_marker(path) and path not in ancient]
 
-    _input.without_shards = True  # type: ignore[attr-defined]
+    _input.without_waiting = True  # type: ignore[attr-defined]
     PersistenceBase._input = _input
 
 

@@ -9,7 +9,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.workflow import Workflow
 
 from brodmann.pipeline.driver import (
-    forget_shards,
+    forget_what_was_waited_for,
     part_from_groups,
     tell_what_is_asked,
     wait_for_jobs_only,
@@ -52,20 +52,25 @@ def test_only_the_main_process_tells_jobs_what_is_asked(monkeypatch):
     assert asked.attributions_are_asked()
 
 
-def test_the_shards_that_a_pass_waited_for_are_not_noted():
+def test_what_a_pass_only_waited_for_is_not_noted():
     """Snakemake runs a job again that has other inputs than when it made its output."""
 
     class File(str):
         is_storage = False
 
+        @property
+        def is_ancient(self):
+            return self.startswith("results/trained")
+
     class Job:
         def __init__(self, shards):
-            place = "results/tiny/.store"
+            place, lent = "results/tiny/.store", [f"results/trained/{n}" for n in range(shards)]
             markers = [f"{place}/shards/lesion.{n}-of-{shards}.json" for n in range(1, shards + 1)]
-            self.input = list(map(File, [f"{place}/localizer.json", *markers, "results/tiny/x"]))
+            own = [f"{place}/localizer.json", *lent, *markers, "results/tiny/x"]
+            self.input = list(map(File, own))
 
     for _ in range(2):
-        forget_shards()
+        forget_what_was_waited_for()
         for shards in (0, 1, 3):
             noted = PersistenceBase._input(object(), Job(shards))
             assert noted == ["results/tiny/.store/localizer.json", "results/tiny/x"]
