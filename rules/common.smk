@@ -12,7 +12,7 @@ from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import (
     forget_what_was_waited_for,
-    fork_light_jobs,
+    fork_jobs,
     tell_what_is_asked,
     wait_for_jobs_only,
 )
