@@ -2,6 +2,7 @@
 
 import functools
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import accelerate
@@ -702,6 +703,15 @@ def test_a_model_that_fails_is_refused_with_what_it_says():
     assert reason == f"it fails with a mask by ancestry ({said})"
 
 
+@contextmanager
+def counted(model):
+    """A list that grows with every forward pass."""
+    ran = []
+    hook = model.hf.register_forward_pre_hook(lambda *_: ran.append(1))
+    yield ran
+    hook.remove()
+
+
 def test_whole_sequences_of_one_length_are_run_at_once(models, monkeypatch):
     """What packs are compared with, however many fit."""
     model = models("llama")
@@ -717,9 +727,7 @@ def test_whole_sequences_of_one_length_are_run_at_once(models, monkeypatch):
     expected = torch.cat(alone).double().log_softmax(-1)[:, pack_trial._looked_at(model)]
     for most, passes in ((256, 2), (12, 3), (1, 5)):
         monkeypatch.setattr(pack_trial, "_AT_ONCE", most)
-        ran = []
-        hook = model.hf.register_forward_pre_hook(lambda *_: ran.append(1))
-        found = pack_trial._expected(model, rows)
-        hook.remove()
+        with counted(model) as ran:
+            found = pack_trial._expected(model, rows)
         assert len(ran) == passes
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
