@@ -32,7 +32,7 @@ include: "rules/report.smk"
 onstart:
     tell_what_is_asked(workflow)
     wait_for_jobs_only(workflow)
-    fork_light_jobs(workflow)
+    fork_jobs(workflow, study)
     cancel_leftovers(Path.cwd())
 
 

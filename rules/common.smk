@@ -11,8 +11,8 @@ from brodmann.methods import METHODS
 from brodmann.models.card import card_method
 from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import (
-    forget_shards,
-    fork_light_jobs,
+    forget_what_was_waited_for,
+    fork_jobs,
     tell_what_is_asked,
     wait_for_jobs_only,
 )
@@ -45,7 +45,7 @@ STATISTICS = workspace.statistics_settings
 
 # How many jobs share a pass over a model.
 SHARES = Shards.of_run(workflow, study, workspace.data)
-forget_shards()
+forget_what_was_waited_for()
 
 # Threads that a model job asks for; Snakemake lowers it to the cores there are.
 MODEL_THREADS = 8

@@ -14,13 +14,16 @@ rule baselines:
         collect("results/{model}/baseline/{task}.json", model=MODELS, task=TASKS),
 
 
-# One model load for all tasks. What the store holds already is not computed again.
+# One model load for all tasks. What the store holds already is not computed again. The pass over an untrained model
+# waits for its trained one's baselines: where attributions are asked for, they say of which items. Newer ones are no
+# reason to score again.
 rule baseline_pass:
     input:
         record_file="results/{model}/.source.json",
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/baseline_pass.settings.json",
         item_files=collect("results/items/{task}.json", task=TASKS),
+        lenders=ancient(workspace.lent_baselines),
         shards=shards_of("baseline_pass"),
     output:
         manifest="results/{model}/.store/baseline.json",

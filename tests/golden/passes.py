@@ -68,6 +68,7 @@ class Files:
     masks: str
     templates: dict[str, str]
     attributions: str = ""  # where there are passes that read them
+    lenders: tuple[str, ...] = ()  # the trained model's baselines, of an untrained one
 
     def items_of(self, tasks: Iterable[str]) -> list[str]:
         """The items files of some tasks."""
@@ -99,7 +100,9 @@ def the_passes(study: Any, files: Files, share: Share = WHOLE) -> dict[str, Call
             output=f"{files.store}/checked.json",
             threads=1,
         ),
-        "baseline": lambda: baseline.run_pass(study, item_files=files.items, **common),
+        "baseline": lambda: baseline.run_pass(
+            study, item_files=files.items, lenders=files.lenders, **common
+        ),
         "attribution": lambda: attribution.run_pass(
             study, second_files=files.second, **circuits, **common
         ),

@@ -416,9 +416,12 @@ def test_an_untrained_model_has_the_items_of_its_trained_one(study):
     plain = {**tiny, "untrained": True, "control": True, "filter": "aligned"}
     config["models"] = {"tiny": {**tiny, "filter": "both_correct"}, "plain": plain}
     config["tasks"] |= {"min_both_correct": 0, "min_items": 1}
+    config["attribution"] |= {"second_seed": False, "agreement": {"tasks": []}}
     study.write_config(config)
     paths = [f"results/plain/baseline/{task}.json" for task in TASKS]
-    study.snakemake(*paths)
+    study.snakemake(*paths, "attributions")
+    loads = [(entry["stage"], entry["model_loads"]) for entry in study.ledger("plain")]
+    assert loads == [("check", 1), ("baseline", 1), ("attribution", 0)], "all in one reading"
     found = []
     for path, task in zip(paths, TASKS, strict=True):
         own, theirs = json.loads((study.path / path).read_text()), study.baseline(task)
@@ -431,7 +434,11 @@ def test_an_untrained_model_has_the_items_of_its_trained_one(study):
     assert any(found)
     # What changes the items of the one changes those of the other.
     study.write_config({**config, "tasks": {**config["tasks"], "min_both_correct": 1.0}})
-    study.snakemake(*paths)
+    planned = study.snakemake("--dry-run", *paths, "attributions").stdout
+    assert "baseline_pass" not in planned and "attribution_pass" in planned
+    study.snakemake(*paths, "attributions")
+    again = [(entry["stage"], entry["model_loads"]) for entry in study.ledger("plain")]
+    assert again == [*loads, ("attribution", 0)]
     changed = json.loads((study.path / paths[0]).read_text())
     assert not changed["included"] and "tiny leaves the task out" in changed["reason"]
 

@@ -3,6 +3,7 @@ them, and nothing more than is asked for."""
 
 import json
 import shutil
+from copy import copy as copy_of
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from safetensors.numpy import load as unpack
 
 from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.inclusion import Baseline
-from brodmann.circuits.stages.attribution import Stage
-from brodmann.circuits.stages.baseline import SCORINGS, write_baseline
+from brodmann.circuits.stages.baseline import write_baseline
 from brodmann.circuits.stages.survey import Survey
 from brodmann.errors import UserError
+from brodmann.pipeline.models import fetch_weights
 from brodmann.runner import asked, bench
 from brodmann.store.store import _records
 from brodmann.tasks.items import Item, write_items
@@ -33,7 +34,7 @@ TASKS = ("formal/sums", "language/agreement")
 class Study:
     """The kept study of the golden tests, before its first pass; its folder is the working directory."""
 
-    def __init__(self, folder, root, model=MODEL, **changes):
+    def __init__(self, folder, root, **changes):
         self.folder = folder
         copy(STUDY, folder)
         for name in ("workflow", "stimuli"):
@@ -44,7 +45,22 @@ class Study:
             config[key] = {**config.get(key, {}), **change}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         self.study = load_config([folder / "config.yaml"], root=folder).study
-        self.model, self.own, self.store = model, f"results/{model}", f"results/{model}/.store"
+        self._at(MODEL)
+        shutil.rmtree(f"{self.own}/baseline", ignore_errors=True)
+
+    def twin(self):
+        """The same study, at its model of this name: fetched and checked."""
+        made = copy_of(self)
+        made._at("twin")
+        Path(made.own).mkdir()
+        fetch_weights(made.study, "twin", made.files.record)
+        the_passes(made.study, made.files)["check"]()
+        shutil.copyfile(f"{made.store}/checked.json", made.files.card)
+        made.files = replace(made.files, lenders=tuple(self.files.baselines))
+        return made
+
+    def _at(self, model):
+        self.own, self.store = f"results/{model}", f"results/{model}/.store"
         self.files = Files(
             model=model,
             store=self.store,
@@ -57,13 +73,15 @@ class Study:
             masks="",
             templates={},
         )
-        shutil.rmtree(f"{self.own}/baseline", ignore_errors=True)
 
     def baseline(self, *, attributions):
         """The baseline pass and the light jobs of a run that asks for attributions, or not."""
         asked.tell(attributions)
         the_passes(self.study, self.files)["baseline"]()
-        for items, output in zip(self.files.items, self.files.baselines, strict=True):
+        lenders = self.files.lenders or [None] * len(TASKS)
+        for items, output, lender in zip(
+            self.files.items, self.files.baselines, lenders, strict=True
+        ):
             Path(output).parent.mkdir(parents=True, exist_ok=True)
             write_baseline(
                 self.study,
@@ -71,6 +89,7 @@ class Study:
                 items_file=items,
                 manifest=self.files.manifest,
                 output=output,
+                lender=lender,
             )
         return self
 
@@ -228,22 +247,30 @@ def test_an_excluded_task_has_no_attribution(kept):
     assert_same_records(both(at_once), both(steps), "baseline")
 
 
-def test_an_untrained_twin_borrows_its_items(kept):
-    """Which are used is not said by its own scores: only the attribution pass knows."""
+def test_an_untrained_twin_has_the_items_of_its_trained_one(kept):
+    """They are known before it is scored, with the tasks that are left out."""
     models = {
-        MODEL: {"source": "path:weights", "filter": "aligned"},
-        "twin": {"source": "path:weights", "untrained": True, "filter": "aligned"},
+        MODEL: {"source": "path:weights", "filter": "both_correct"},
+        "twin": {"source": "path:weights", "untrained": True, "control": True, "filter": "aligned"},
     }
-    made = kept(models=models, attribution=ALONE)
-    trained = Stage(made.study, made.files.card)
-    store = Store(Path("aside"))
-    assert Survey(trained, store).applies
-    assert made.study.lender("twin") == MODEL
-    twin = Stage(made.study, made.files.card)
-    twin.card = replace(twin.card, name="twin", untrained=True)
-    assert not Survey(twin, store).applies
-    work = Survey(twin, store).work(read_items(made.files.items[0]))
-    assert work.together is SCORINGS, "it is scored as without a survey"
+    study = {"models": models, "attribution": ALONE, "tasks": {"min_both_correct": 0.01}}
+    made = []
+    for attributions in (True, False):
+        trained = kept(**study)
+        write_many(trained)
+        trained.baseline(attributions=attributions)
+        twin = trained.twin().baseline(attributions=attributions)
+        assert bool(twin.records("attribution")) == attributions
+        made.append(twin.attribution())
+    at_once, steps = made
+    for stage in ("baseline", "attribution"):
+        assert_same_records(both(at_once), both(steps), stage)
+    loads = [[entry["model_loads"] for entry in twin.ledger()[1:]] for twin in made]
+    assert loads == [[1, 0], [1, 1]], "after the check"
+    files = (steps.files.lenders, steps.files.baselines)
+    (out, letters), own = ([Baseline.read(path) for path in some] for some in files)
+    assert not out.included and 0 < len(letters.used_ids) < letters.n_aligned
+    assert own[0].used_ids == [] and own[1].used_ids == letters.used_ids and own[1].included
 
 
 def test_values_that_are_not_finite_are_the_same_error(kept, monkeypatch):

@@ -38,8 +38,7 @@ def surveyed(job: Job) -> bool:
     """Whether attributions can be made where their baselines are (``circuits.stages.survey``)."""
     found, widths = job.study.attribution, job.widths
     held = 4 * job.items * len(found.components) * widths.layers * widths.neurons
-    lent = job.study.lender(job.model) is not None
-    return found.scores_answers and not lent and held <= MOST_HELD
+    return found.scores_answers and held <= MOST_HELD
 
 
 def _answered(job: Job, tasks: Iterable[str]) -> Effort:

@@ -30,10 +30,14 @@ _SINKHORN_FAILED = 1e-3
 
 def shared_units(circuits: Sequence[np.ndarray]) -> np.ndarray:
     """|A and B| for all pairs, int64 [n, n]; circuits are arrays of flat unit indices."""
-    known = np.unique(np.concatenate([np.empty(0, np.int64), *circuits]))
-    members = np.zeros((len(circuits), len(known)), dtype=np.float64)
+    sizes = [int(units.max()) + 1 for units in circuits if len(units)]
+    known = np.zeros(max(sizes, default=0), dtype=bool)
+    for units in circuits:
+        known[units] = True
+    columns = np.cumsum(known) - 1
+    members = np.zeros((len(circuits), int(known.sum())), dtype=np.float64)
     for row, units in enumerate(circuits):
-        members[row, np.searchsorted(known, units)] = 1
+        members[row, columns[units]] = 1
     return (members @ members.T).round().astype(np.int64)
 
 
@@ -66,15 +70,14 @@ def doubly_stochastic(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
     result = np.full(values.shape, np.nan)
     kept = np.flatnonzero(~empty)
     scaled = values[np.ix_(kept, kept)]
-    for _ in range(_SINKHORN_STEPS):
-        if not scaled.size:
+    rows = scaled.sum(1, keepdims=True)
+    for _ in range(_SINKHORN_STEPS if scaled.size else 0):
+        scaled /= rows
+        scaled /= np.add.reduce(scaled, 0, keepdims=True)
+        rows = np.add.reduce(scaled, 1, keepdims=True)
+        if np.abs(rows - 1).max() < _SINKHORN_TOLERANCE:
             break
-        scaled = scaled / scaled.sum(1, keepdims=True)
-        columns = scaled.sum(0, keepdims=True)
-        scaled = scaled / columns
-        if np.abs(scaled.sum(1) - 1).max() < _SINKHORN_TOLERANCE:
-            break
-    if scaled.size and np.abs(scaled.sum(1) - 1).max() > _SINKHORN_FAILED:
+    if scaled.size and np.abs(rows - 1).max() > _SINKHORN_FAILED:
         return result, list(range(len(values)))
     result[np.ix_(kept, kept)] = scaled
     return result, [int(row) for row in np.flatnonzero(empty)]

@@ -132,7 +132,8 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Strongest:
-    """The strongest units of each replicate, best first; -1 where a replicate has no more of the sign.
+    """The strongest units of each replicate, best first (of equal ones that with the lower index); -1 where a
+    replicate has no more of the sign.
 
     ``units[sign]``: int32 [replicates, kept], flat indices; ``scores[sign]``: float32, the same shape.
     """
@@ -166,10 +167,12 @@ class Strongest:
         """A replicate's mask. The width of layers is not known here: units are flat."""
         k = selection.size(self.n_units)
         signs = ("positive", "negative") if selection.sign == "absolute" else (selection.sign,)
-        units = np.concatenate([self.units[sign][replicate] for sign in signs])
-        scores = np.concatenate([self.scores[sign][replicate] for sign in signs])
+        units = np.concatenate([self.units[sign][replicate, :k] for sign in signs])
+        scores = np.concatenate([self.scores[sign][replicate, :k] for sign in signs])
         there = units >= 0
         units, scores = units[there].astype(np.int64), scores[there]
-        # By strength, then by place: as in a mask of all units.
-        order = np.lexsort((units, -np.abs(scores)))[:k]
-        return Mask(units[order], scores[order], self.n_units)
+        if len(signs) > 1:  # those of one sign are in this order
+            # By strength, then by place: as in a mask of all units.
+            order = np.lexsort((units, -np.abs(scores)))[:k]
+            units, scores = units[order], scores[order]
+        return Mask(units, scores, self.n_units)

@@ -6,11 +6,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from brodmann.config.study import Study
 from brodmann.figures.registry import families
 from brodmann.pipeline import stages
-from brodmann.pipeline.forks import Forks
+from brodmann.pipeline.forks import OFFLINE, ONE_THREAD, Forks
 from brodmann.runner import asked
 from brodmann.statistics import registry
 from brodmann.store.shares import is_marker
@@ -22,6 +26,9 @@ _DRAWING = (
     *("matplotlib.backends.backend_pdf", "fontTools.subset"),
 )
 _TESTING = ("brodmann.statistics.study_tables", "scipy.stats")
+_RUNNING = "brodmann.runner.ready"
+# Where a GPU is, as drivers show it.
+_GPUS = ("/dev/nvidiactl", "/dev/kfd")
 # What some functions import themselves.
 _MORE = {"printed_tables": _TESTING, "write_report": ("brodmann.report.compose",)}
 
@@ -47,40 +54,52 @@ def wait_for_jobs_only(workflow: Any) -> None:
         scheduler.job_rate_limiter = None
 
 
-def fork_light_jobs(workflow: Any) -> None:
-    """Start jobs that load no model as forks (``forks``), where they use the driver's own environment."""
+def fork_jobs(workflow: Any, study: Study) -> None:
+    """Start jobs as forks (``forks``), where they use the driver's own environment.
+
+    Passes that may take a GPU, or start processes that share their model, stay processes of their own: both
+    are settled before a library is imported.
+    """
+    from snakemake.benchmark import benchmarked
     from snakemake.script import PythonScript
 
     if not workflow.is_main_process or not sys.platform.startswith("linux"):
         return
-    forks, as_process = Forks(), PythonScript.execute_script
+    light, passes, as_process = Forks(ONE_THREAD), Forks(OFFLINE), PythonScript.execute_script
+    gpus = any(Path(place).exists() for place in _GPUS)
 
     def execute_script(job: Any, fname: str, edit: bool = False) -> None:
         elsewhere = job.conda_env or job.container_img or job.env_modules or job.shadow_dir
         loads_model = job.rulename in stages.PASSES or job.rulename in stages.SHARDS
-        if elsewhere or edit or job.bench_record or loads_model:
+        apart = loads_model and (gpus or study.model(job.wildcards.model).parallel == "tensor")
+        if elsewhere or edit or apart:
             return as_process(job, fname, edit)
-        if code := forks.run(fname, (*_ALL, *_imported(job.rulename)), job.resources.get("tmpdir")):
+        forks = passes if loads_model else light
+        modules, record = (*_ALL, *_imported(job.rulename)), job.bench_record
+        watching = partial(benchmarked, benchmark_record=record) if record else nullcontext
+        if code := forks.run(fname, modules, job.resources.get("tmpdir"), watching):
             raise subprocess.CalledProcessError(code, [sys.executable, fname])
 
     PythonScript.execute_script = execute_script
 
 
-def forget_shards() -> None:
-    """How many shards a pass had is no reason to run it again: Snakemake does not note what it waited for.
+def forget_what_was_waited_for() -> None:
+    """What a pass only waited for is no reason to run it again: Snakemake does not note its shards, however
+    many, nor files that rules call ancient.
 
     It compares a job's input files with those that the job had when it made its output.
     """
     from snakemake.persistence import PersistenceBase
 
     noted = PersistenceBase._input
-    if getattr(noted, "without_shards", False):
+    if getattr(noted, "without_waiting", False):
         return
 
     def _input(self: Any, job: Any) -> list[str]:
-        return [path for path in noted(self, job) if not is_marker(path)]
+        ancient = {path for path in job.input if path.is_ancient}
+        return [path for path in noted(self, job) if not is_marker(path) and path not in ancient]
 
-    _input.without_shards = True  # type: ignore[attr-defined]
+    _input.without_waiting = True  # type: ignore[attr-defined]
     PersistenceBase._input = _input
 
 
@@ -100,8 +119,10 @@ def part_from_groups(workflow: Any, passes: Collection[str]) -> None:
 
 def _imported(rule: str) -> tuple[str, ...]:
     """What a fork for the rule should have imported."""
+    rule = stages.SHARDS.get(rule, rule)
     if rule in stages.JOBS:
-        return (stages.JOBS[rule].partition(":")[0], *_MORE.get(rule, ()))
+        more = (_RUNNING,) if rule in stages.PASSES else _MORE.get(rule, ())
+        return (stages.JOBS[rule].partition(":")[0], *more)
     for job in registry.JOBS:
         if job.rule == rule:
             return (*_TESTING, f"brodmann.statistics.stages.{job.write.partition(':')[0]}")

@@ -1,7 +1,7 @@
-"""Light jobs as forks of one process, which imports what they need once for all of them.
+"""Jobs as forks of one process, which imports what they need once for all of them.
 
 As a process of its own, a light job spends more time on starting Python and importing libraries than on its
-work. Passes stay processes of their own: their memory and time are measured, and they may take a GPU.
+work, and a pass over a small model several seconds, in which all but one core wait.
 """
 
 from __future__ import annotations
@@ -18,27 +18,45 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, NoReturn
 
-# Threads that a light job's libraries may take: as many as its rule asks for.
-_ONE_THREAD = ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+# Of light jobs: their libraries take as many threads as their rules ask for.
+ONE_THREAD = {
+    f"{name}_NUM_THREADS": "1"
+    for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+}
+# Of passes: they never wait for a network (a library reads it when it is imported).
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
 _START = "from brodmann.pipeline.forks import serve; serve({})"
 _LARGEST = 1 << 16
+# Bytes of a process' number.
+_NUMBER = 4
 
 
 class Forks:
-    """The driver's side: starts the process when the first job comes, and asks it for forks."""
+    """The driver's side: starts the process when the first job comes, and asks it for forks.
 
-    def __init__(self) -> None:
+    ``environment``: what its environment has beside the driver's.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment or {}
         self._control: socket.socket | None = None
         self._turn = threading.Lock()
 
-    def run(self, script: str, modules: Sequence[str], folders: str | None = None) -> int:
+    def run(
+        self,
+        script: str,
+        modules: Sequence[str],
+        folders: str | None = None,
+        watching: Callable[[int], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> int:
         """Run a Python script in a fork that has imported ``modules``; its exit code, 1 if it was killed.
 
-        ``folders``: for temporary files.
+        ``folders``: for temporary files. ``watching``: what is entered with the fork's number while it runs.
         """
         asked = json.dumps({"script": script, "modules": list(modules), "temporary": folders})
         answer, fork_end = os.pipe()
@@ -50,12 +68,14 @@ class Forks:
             os.close(fork_end)
         # The fork alone holds the other end: where it was killed, nothing comes.
         with os.fdopen(answer, "rb") as stream:
-            code = stream.read(1)
+            number = int.from_bytes(stream.read(_NUMBER))
+            with watching(number) if number else contextlib.nullcontext():
+                code = stream.read(1)
         return code[0] if code else 1
 
     def _ask(self, asked: bytes, fork_end: int) -> bool:
         """Whether the process has read it, so that the next may ask."""
-        self._control = self._control or _started()
+        self._control = self._control or _started(self._environment)
         try:
             socket.send_fds(self._control, [asked], [fork_end])
             if self._control.recv(1):
@@ -67,14 +87,12 @@ class Forks:
         return False
 
 
-def _started() -> socket.socket:
+def _started(environment: Mapping[str, str]) -> socket.socket:
     """A process that serves forks, until this one ends; it inherits what this one has of an environment."""
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
-    environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
-    subprocess.Popen(
-        [sys.executable, "-c", _START.format(number)], pass_fds=[number], env=environment
-    )
+    command = [sys.executable, "-c", _START.format(number)]
+    subprocess.Popen(command, pass_fds=[number], env={**os.environ, **environment})
     theirs.close()
     return ours
 
@@ -105,6 +123,7 @@ def serve(number: int) -> None:
 def _become(job: dict[str, Any], answer: int) -> NoReturn:
     """In the fork: the job, as if it were a process of its own."""
     code = 1
+    os.write(answer, os.getpid().to_bytes(_NUMBER))
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -37,6 +37,8 @@ _VERDICTS: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
 _SKIPS: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
 # Tokens of a branch; log-probabilities that are compared after each of them.
 _BRANCH, _TOKENS = 4, 200
+# Tokens of whole sequences that are run at once: all have logits.
+_AT_ONCE = 256
 
 
 @on_all_ranks
@@ -166,14 +168,17 @@ def _by_node(model: LoadedModel, answer: Answer) -> torch.Tensor:
 
 
 def _expected(model: LoadedModel, rows: list[Ids]) -> torch.Tensor:
-    """The same by whole sequences, one after another."""
-    found = []
-    for row in rows:
-        ids = torch.tensor([row], device=model.device)
-        with torch.no_grad():
-            logits = model.hf(input_ids=ids, use_cache=False).logits[0, -_BRANCH:].double().cpu()
-        found.append(logits.log_softmax(-1)[:, _looked_at(model)])
-    return torch.cat(found)
+    """The same by whole sequences; some of one length at once, so that nothing is padded."""
+    found = torch.empty(len(rows), _BRANCH, len(_looked_at(model)), dtype=torch.float64)
+    for length in {len(row) for row in rows}:
+        alike = [number for number, row in enumerate(rows) if len(row) == length]
+        step = max(1, _AT_ONCE // length)
+        for own in (alike[start : start + step] for start in range(0, len(alike), step)):
+            ids = torch.tensor([rows[number] for number in own], device=model.device)
+            with torch.no_grad():
+                logits = model.hf(input_ids=ids, use_cache=False).logits[:, -_BRANCH:]
+            found[own] = logits.double().cpu().log_softmax(-1)[..., _looked_at(model)]
+    return found.flatten(0, 1)
 
 
 def _close(model: LoadedModel, found: torch.Tensor, expected: torch.Tensor) -> bool:

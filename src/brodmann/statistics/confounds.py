@@ -17,7 +17,14 @@ import numpy as np
 
 from brodmann.significance.intervals import interval
 from brodmann.statistics.modularity import differences, label_codes
-from brodmann.statistics.resampling import BOOTSTRAPS, cells_of, p_value, reached, resampled
+from brodmann.statistics.resampling import (
+    BOOTSTRAPS,
+    cells_of,
+    p_value,
+    reached,
+    resampled,
+    shuffled,
+)
 
 _CHUNK = 500  # permutations evaluated at once
 
@@ -97,12 +104,10 @@ def _mrqap(
         return t
 
     observed = t_values(np.arange(n)[None, :])[0]
-    rng = np.random.default_rng(seed)
+    orders = shuffled(tuple(range(n)), permutations, seed)
     beyond = 0
     for start in range(0, permutations, _CHUNK):
-        size = min(_CHUNK, permutations - start)
-        orders = np.array([rng.permutation(n) for _ in range(size)])
-        beyond += int(reached(t_values(orders), observed))
+        beyond += int(reached(t_values(orders[start : start + _CHUNK]), observed))
     if not np.isfinite(observed):
         return float("nan")
     return (1 + beyond) / (1 + permutations)
@@ -163,8 +168,8 @@ def stratified(
         return Stratified(observed, float("nan"), movable)
     rng = np.random.default_rng(seed)
     labels = np.tile(codes, (permutations, 1))
-    for shuffled in labels:
+    for drawn in labels:
         for group in mixed:
-            shuffled[group] = rng.permutation(shuffled[group])
+            drawn[group] = rng.permutation(drawn[group])
     null = differences(values, usable, labels, len(names))[:, -1]
     return Stratified(observed, float(p_value(null, observed)), movable)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.significance.intervals import interval
-from brodmann.statistics.resampling import p_value, times_drawn
+from brodmann.statistics.resampling import p_value, shuffled, times_drawn
 from brodmann.tasks.domains import rank
 
 
@@ -87,9 +87,8 @@ class Modularity:
 
 def shuffles(codes: np.ndarray, n: int, seed: int) -> np.ndarray:
     """``n`` permutations of the label vector ``codes``, [n, tasks]: those of a loop over
-    ``default_rng(seed).permutation(labels)``."""
-    rng = np.random.default_rng(seed)
-    return np.array([rng.permutation(codes) for _ in range(n)]).reshape(n, len(codes))
+    ``default_rng(seed).permutation(labels)``. Not to be written to."""
+    return shuffled(tuple(codes.tolist()), n, seed)
 
 
 def label_codes(domains: Sequence[str]) -> tuple[list[str], np.ndarray]:

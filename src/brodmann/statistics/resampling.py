@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,6 +31,15 @@ def p_value(null: np.ndarray, observed: np.ndarray | float) -> np.ndarray:
     """
     p = (1 + reached(null, observed)) / (1 + np.isfinite(null).sum(0))
     return np.where(np.isfinite(observed), p, np.nan)
+
+
+@lru_cache(maxsize=8)  # a study's matrices are of the same tasks
+def shuffled(values: tuple[int, ...], n: int, seed: int) -> np.ndarray:
+    """``n`` permutations of ``values``, int64 [n, values], read-only."""
+    rng, each = np.random.default_rng(seed), np.array(values, dtype=np.int64)
+    found = np.array([rng.permutation(each) for _ in range(n)]).reshape(n, len(each))
+    found.setflags(write=False)
+    return found
 
 
 def resampled(n: int, seed: int) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,30 @@ colorsys.touched = True
 def test_temporary_files_lie_where_they_are_asked_for(forks, tmp_path):
     script = f"import tempfile; assert tempfile.gettempdir() == {str(tmp_path)!r}"
     assert forks.run(write(tmp_path, script), ["tempfile"], str(tmp_path)) == 0
+
+
+def test_a_fork_is_watched_while_it_runs(forks, tmp_path):
+    seen, mark = [], tmp_path / "seen"
+    script = f"""
+import os, pathlib, time
+while not pathlib.Path({str(mark)!r}).exists():
+    time.sleep(0.01)
+pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))
+"""
+
+    @contextmanager
+    def watching(number):
+        mark.touch()
+        yield
+        seen.append(str(number))
+
+    assert forks.run(write(tmp_path, script), [], None, watching) == 0
+    assert seen == [mark.read_text()]
+
+
+def test_its_environment_has_what_was_given(tmp_path):
+    script = "import os; assert os.environ['OF_FORKS'] == 'yes' and 'PATH' in os.environ"
+    assert Forks({"OF_FORKS": "yes"}).run(write(tmp_path, script), []) == 0
 
 
 def test_several_run_at_once(forks, tmp_path):

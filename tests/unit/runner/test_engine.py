@@ -2,6 +2,7 @@
 
 import functools
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import accelerate
@@ -700,3 +701,33 @@ def test_a_model_that_fails_is_refused_with_what_it_says():
     reason = pack_trial.refusal(tampered(tiny_model("llama"), fail))
     said = "ValueError: masks of two dimensions only"
     assert reason == f"it fails with a mask by ancestry ({said})"
+
+
+@contextmanager
+def counted(model):
+    """A list that grows with every forward pass."""
+    ran = []
+    hook = model.hf.register_forward_pre_hook(lambda *_: ran.append(1))
+    yield ran
+    hook.remove()
+
+
+def test_whole_sequences_of_one_length_are_run_at_once(models, monkeypatch):
+    """What packs are compared with, however many fit."""
+    model = models("llama")
+    rows = [
+        (3, 1, 4, 1, 5, 9),
+        (2, 7, 1, 8, 2),
+        (1, 4, 1, 4, 2, 1),
+        (5, 7, 7, 2, 1),
+        (6, 6, 2, 6, 0, 7),
+    ]
+    with torch.no_grad():
+        alone = [model.hf(input_ids=torch.tensor([row])).logits[0, -4:] for row in rows]
+    expected = torch.cat(alone).double().log_softmax(-1)[:, pack_trial._looked_at(model)]
+    for most, passes in ((256, 2), (12, 3), (1, 5)):
+        monkeypatch.setattr(pack_trial, "_AT_ONCE", most)
+        with counted(model) as ran:
+            found = pack_trial._expected(model, rows)
+        assert len(ran) == passes
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

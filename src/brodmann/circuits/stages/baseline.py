@@ -8,7 +8,7 @@ inclusion rule, so changing a threshold touches no model.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,14 @@ def run_pass(
     item_files: Sequence[str],
     manifest: str,
     threads: int,
+    lenders: Sequence[str] = (),
     share: Share = WHOLE,
 ) -> None:
-    """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys."""
+    """Rule ``baseline_pass``: compute what the store lacks, then write the manifest of all keys.
+
+    ``lenders``: of an untrained model, the trained one's baselines of the same tasks. They say which
+    attributions will be asked for; scores do not depend on them.
+    """
     from brodmann.circuits.stages import survey
     from brodmann.circuits.stages.attribution import Stage
 
@@ -63,8 +68,11 @@ def run_pass(
     tasks = [read_items(path) for path in item_files]
     with Pass("baseline", card.name, manifest, load, share) as this:
         if attributions_are_asked():
-            surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"))
+            lent = _lent_items(study, card.name, tasks, lenders)
+            surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"), lent=lent)
             works = [surveyed.work(items, items.task) for items in tasks]
+            # Works that are computed alike run at once where they follow one another.
+            works.sort(key=lambda work: work.together is SCORINGS)
         else:
             works = [
                 scoring(card, Scored(one, plan_of(study, card, one)), one.task) for one in tasks
@@ -153,10 +161,7 @@ def write_baseline(
     plan = plan_of(study, card, items)
     what = f"the stored baseline of {items.task}"
     scores = json.loads(Records(manifest, "baseline").get(items.task, what))
-    lent = None
-    if lender is not None:
-        own = Baseline.read(lender)
-        lent = Lent(study.lender(card.name) or "", own.used_ids if own.included else None)
+    lent = None if lender is None else _lent(study, card.name, lender)
     result = baseline_of(scores, study.model(card.name).inclusion, lent)
     metadata = {
         **scores["computed_with"],
@@ -173,3 +178,19 @@ def write_baseline(
         "seed": items.metadata.get("seed"),
     }
     write_json(output, {"task": items.task, **result.to_json(), "metadata": metadata})
+
+
+def _lent(study: Study, model: str, lender: str) -> Lent:
+    """What the trained model's baseline lends to an untrained model."""
+    own = Baseline.read(lender)
+    return Lent(study.lender(model) or "", own.used_ids if own.included else None)
+
+
+def _lent_items(
+    study: Study, model: str, tasks: Sequence[TaskItems], lenders: Sequence[str]
+) -> Mapping[str, Lent]:
+    """Task -> what is lent of it; nothing to a model that chooses its items by itself."""
+    if study.lender(model) is None:
+        return {}
+    pairs = zip(tasks, lenders, strict=True)
+    return {items.task: _lent(study, model, file) for items, file in pairs}

@@ -15,7 +15,7 @@ import numpy as np
 
 from brodmann.circuits.costs import MOST_HELD
 from brodmann.circuits.estimators import estimator
-from brodmann.circuits.inclusion import baseline_of
+from brodmann.circuits.inclusion import Lent, baseline_of
 from brodmann.circuits.stages.attribution import Session, Stage
 from brodmann.circuits.stages.baseline import SCORINGS, Scored, scoring
 from brodmann.circuits.stages.together import Joined
@@ -32,25 +32,26 @@ if TYPE_CHECKING:
 class Survey:
     """Baselines of one model, with their attributions in ``store``; tasks are surveyed together.
 
-    ``made``: labels of the lists whose attribution was put there.
+    ``lent``: of an untrained model, task -> the items that its trained one uses. ``made``: labels of the
+    lists whose attribution was put there.
     """
 
     stage: Stage
     store: Store
     second: bool = False  # whether items are those of the second seed
+    lent: Mapping[str, Lent] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
-
-    @property
-    def applies(self) -> bool:
-        """Whether the estimator runs what a baseline scores, and used items follow from the scores alone."""
-        lent = self.stage.study.lender(self.stage.card.name) is not None
-        return self.stage.settings.scores_answers and not lent
 
     def work(self, items: TaskItems, group: str = "", *, passes: bool = True) -> Work[Bench]:
         """The scores of one task, as ``baseline.scoring`` makes them."""
         task = Scored(items, self.stage.plan(items), passes)
         plain = scoring(self.stage.card, task, group)
-        if not self.applies or self._held(items) > MOST_HELD:
+        lent = self.lent.get(items.task)
+        left_out = lent is not None and lent.used_ids is None
+        scores = (
+            self.stage.settings.scores_answers
+        )  # whether the estimator runs what a baseline scores
+        if left_out or not scores or self._held(items) > MOST_HELD:
             return plain
         return replace(plain, together=self)
 
@@ -103,7 +104,7 @@ class Survey:
         parts: Sequence[Contributions],
     ) -> None:
         """Put the attribution of the used items into its store, if the task is included."""
-        baseline = baseline_of(scores, self.stage.entry.inclusion)
+        baseline = baseline_of(scores, self.stage.entry.inclusion, self.lent.get(items.task))
         own = self.stage.list_of(items, baseline, second=self.second)
         if own is None:
             return
