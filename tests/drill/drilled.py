@@ -12,8 +12,8 @@ IMPORTED = ("Lan/agreement", "MD/sums", "ToM/manners")
 def run_drill(root, folder) -> Clone:
     """The study after a complete run.
 
-    Networks are compared between models, but a second model in everything would double each drill: it is
-    in the config for as long as the comparison needs it.
+    Networks are compared between models, and a series has several, but more models in everything would make
+    each drill as many times longer: they are in the config for as long as these files need them.
     """
     clone = set_up_drill(root, folder)
     alone = clone.config()
@@ -21,6 +21,10 @@ def run_drill(root, folder) -> Clone:
     clone.write_config({**alone, "models": {**alone["models"], "untrained": second}})
     compared = ("results/statistics/fingerprint.csv", "results/figures/networks_across.png")
     clone.snakemake(*compared)
+    steps = {**alone["models"]["tiny"], "source": f"path:{folder}", "ablation": False}
+    steps |= {"series": {"paths": ["weights"], "steps": [1]}, "networks": False}
+    clone.write_config({**alone, "models": {**alone["models"], "steps": steps}})
+    clone.snakemake("results/statistics/series.csv", "results/figures/series.png")
     clone.write_config(alone)
     clone.snakemake()
     return clone
@@ -44,11 +48,18 @@ def set_up_drill(root, folder) -> Clone:
         "results_from": str(folder / "published"),
         "selection": {"percents": [0.1, 5], "main": 5},
         "attribution": {
-            "agreement": {"tasks": [TASKS[0]], "units": 3, "items": 2},
+            "agreement": {
+                "tasks": [TASKS[0]],
+                "units": 3,
+                "items": 2,
+                "estimators": ["patching at last", "relp at all"],
+            },
+            "stability": {"items": [2], "draws": 3},
             "splits": 4,
             "bootstraps": 4,
         },
         "ablation": {"percents": [5], "layer_matched_trials": 1, "random_trials": 1},
+        "granularity": {"levels": ["neurons", "mlp_layers"]},
         "faithfulness": {
             "tasks": [TASKS[0]],
             "fractions": [0, 50, 100],
