@@ -36,6 +36,12 @@ def test_a_line_for_every_estimator_with_its_mean():
     np.testing.assert_allclose(means, [0.4, 2 / 3])
     dots = [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == "None"]
     assert {0.2, 0.4, 0.6, 0.5, 0.9} <= {*dots}
+    assert len(figure.axes) == 2  # no area is known
+    areas = table().assign(cpr=[0.5, 0.7, np.nan, 0.2, 0.4, 0.6])
+    figure = draw_trials(areas, summarised(areas, 0), title="t")
+    assert figure.axes[2].get_title(loc="left").endswith("(CPR)")
+    means = [line.get_xdata()[0] for line in figure.axes[2].lines if line.get_marker() == "|"]
+    np.testing.assert_allclose(means, [0.6, 0.4])
     assert draw_trials(table().iloc[:0], summarised(table().iloc[:0], 0), title="t").axes
 
 
