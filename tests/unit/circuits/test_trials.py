@@ -12,6 +12,7 @@ from scipy.stats import spearmanr, wilcoxon
 
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.stages.attribution import Stage
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.circuits.stages.tried import write_trials
 from brodmann.circuits.trials import COLUMNS, SUMMARY, summarised
 from brodmann.runner.bench import Bench
@@ -53,6 +54,17 @@ def study(tmp_path, monkeypatch, root):
     return load_config([config], root=tmp_path).study
 
 
+def tables(study, task, tested=()):
+    """The tables of one task."""
+    own = files(study, [task])
+    read = TaskFiles(own["model_json"], own["item_files"], own["baseline_files"])
+    names = {"table": "t.csv", "summary": "m.csv", "seconds": "s.csv"}
+    write_trials(
+        study, files=read, component="neurons", manifest=own["manifest"], tested=tested, **names
+    )
+    return [pd.read_csv(name) for name in names.values()]
+
+
 def files(study, tasks):
     return {
         "model_json": f"results/{MODEL}/model.json",
@@ -77,10 +89,8 @@ def test_every_number_from_whole_sequences(study, tmp_path):
     run(study)
     [task] = study.attribution.agreement.tried_tasks
     own = files(study, [task])
-    names = {"table": "t.csv", "summary": "m.csv", "seconds": "s.csv"}
-    write_trials(study, component="neurons", tested=[], **names, **own)
-    table, seconds = pd.read_csv("t.csv"), pd.read_csv("s.csv")
-    assert tuple(table.columns) == COLUMNS and tuple(pd.read_csv("m.csv").columns) == SUMMARY
+    table, summary, seconds = tables(study, task)
+    assert tuple(table.columns) == COLUMNS and tuple(summary.columns) == SUMMARY
     pairs = [("patching", "all"), ("patching", "last"), ("relp", "last"), ("atp_star", "all")]
     assert list(zip(table.estimator, table.positions, strict=True)) == pairs
     assert table.cpr.isna().all() and table.cmd.isna().all()  # no circuit was tested alone
@@ -153,11 +163,9 @@ def test_areas_of_their_orders_are_those_of_naive_curves(study, tmp_path):
     asked = {**files(study, tasks), "manifest": f"results/{STORE}/faithfulness.json"}
     more = {"record_file": f"results/{MODEL}/.source.json", "threads": 1}
     faithfulness.run_pass(study, attribution_folder=folder, **more, **asked)
-    names = {"table": "t.csv", "summary": "m.csv", "seconds": "s.csv"}
-    own = files(study, [task])
-    write_trials(study, component="neurons", tested=[asked["manifest"]], **names, **own)
-    table, summary = pd.read_csv("t.csv"), pd.read_csv("m.csv")
+    table, summary, _ = tables(study, task, tested=[asked["manifest"]])
 
+    own = files(study, [task])
     baseline = Baseline.read(own["baseline_files"][0])
     stage = Stage(study, own["model_json"])
     items = stage.list_of(read_items(own["item_files"][0]), baseline)

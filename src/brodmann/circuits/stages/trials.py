@@ -22,13 +22,7 @@ from brodmann.circuits.estimators import estimator
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.overlap import reliability
 from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
-from brodmann.circuits.stages.attribution import (
-    ItemList,
-    Session,
-    Stage,
-    strongest_of,
-    strongest_tensors,
-)
+from brodmann.circuits.stages.attribution import ItemList, Session, Stage
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
@@ -151,7 +145,7 @@ class Trials:
             sums.add(part.numbers, part.values[self.component])
         seconds = time.perf_counter() - started
         kept = Strongest.of(sums.replicates, self.stage.study.selection.kept)
-        tensors = {"attribution": sums.mean, **strongest_tensors("halves", kept)}
+        tensors = {"attribution": sums.mean, **kept.tensors("halves")}
         return _packed(tensors, session, n_items=len(some), seconds=seconds)
 
     def _measured(
@@ -196,7 +190,7 @@ class Trials:
                 circuit, units = self.circuit(mean), true["unit"]
                 held = np.isin(units, circuit)
                 one = agreement(mean.reshape(-1)[units], true["exact"], held)
-                halves = strongest_of(tensors, "halves", mean.size)
+                halves = Strongest.stored(tensors, "halves", mean.size)
                 rate = reliability(halves, self.main, circuit, None).split_containment
                 line |= {"estimator": trial.estimator}
                 found.append({**line, **asdict(one), "reliability": rate})

@@ -18,6 +18,7 @@ from safetensors.numpy import load as unpack
 from brodmann.circuits import orders
 from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.circuits.stages.faithfulness import FaithfulnessStage, Order, curve_of
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.circuits.stages.trials import Trial, Trials
 from brodmann.circuits.trials import COLUMNS, SECONDS, SUMMARY, summarised
 from brodmann.config.study import Study
@@ -92,10 +93,8 @@ class TriedOrders:
 def write_trials(
     study: Study,
     *,
-    model_json: str,
+    files: TaskFiles,
     component: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
     manifest: str,
     tested: Sequence[str],
     table: str,
@@ -106,7 +105,7 @@ def write_trials(
 
     ``tested``: the manifest of the faithfulness pass, where that has tested their circuits.
     """
-    own = FaithfulnessStage.open(study, model_json, item_files, baseline_files)
+    own = FaithfulnessStage.open(study, files)
     records = Records(manifest, "attribution")
     found: list[dict[str, Any]] = []
     times: list[dict[str, Any]] = []
