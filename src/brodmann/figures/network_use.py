@@ -176,7 +176,7 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         ),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
-    legend_below(figure, legend, 4)
+    legend_below(figure, legend, 3 if len(legend) == 3 else 2)
     style.add_title(figure, title)
     return figure
 
