@@ -24,6 +24,12 @@ rule trials:
         model_json="results/{model}/model.json",
         settings="results/{model}/.store/trials.settings.json",
         manifest="results/{model}/.store/attribution.json",
+        # Where faithfulness.tasks names some of them, it tests the circuits of every estimator.
+        tested=lambda wildcards: (
+            [f"results/{wildcards.model}/.store/faithfulness.json"]
+            if study.tried_orders and wildcards.model in study.faithfulness_models
+            else []
+        ),
         item_files=collect("results/items/{task}.json", task=TRIED_TASKS),
         baseline_files=collect("results/{{model}}/baseline/{task}.json", task=TRIED_TASKS),
     output:

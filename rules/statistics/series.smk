@@ -19,6 +19,11 @@ rule series:
             model=[model for model in SERIES if model in study.network_models],
             dataset=study.networks.names,
         ),
+        collect(
+            f"results/{{model}}/faithfulness/{{component}}.{ESTIMATOR}.areas.csv",
+            model=[model for model in SERIES if model in study.faithfulness_models],
+            component=COMPONENTS,
+        ),
         modularity="results/statistics/modularity.csv",
         clustering="results/statistics/clustering.csv",
     output:

@@ -199,6 +199,14 @@ class Subject:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mask(path, Mask(units, scores, width), origin, sizes)
 
+    def _files(self, tasks: Sequence[str]) -> Any:
+        from brodmann.circuits.stages.files import TaskFiles
+
+        items, baselines = (
+            [of(task) for task in tasks] for of in (self.items_file, self.baseline_file)
+        )
+        return TaskFiles(self.card, items, baselines)
+
     def ablation(
         self, target: str, sources: Sequence[str], settings: dict[str, Any], store: str = ""
     ) -> int:
@@ -210,12 +218,7 @@ class Subject:
         study = self.with_settings({"ablation": settings})
         tasks = [target, *(task for task in sources if task != target)]
         with self._running():
-            stage = AblationStage.open(
-                study,
-                self.card,
-                [self.items_file(task) for task in tasks],
-                [self.baseline_file(task) for task in tasks],
-            )
+            stage = AblationStage.open(study, self._files(tasks))
             work = next(iter(stage.works(self.masks)))
             if work.group != target:
                 raise RuntimeError(f"{target} is left out: {work.group} came first")
@@ -230,8 +233,7 @@ class Subject:
 
         study = self.with_settings({"ablation": settings}) if settings else self.study
         with self._running():
-            files = [self.items_file(task)], [self.baseline_file(task)]
-            return AblationStage.open(study, self.card, *files).targets[task]
+            return AblationStage.open(study, self._files([task])).targets[task]
 
     def encoded(self, task: str, settings: dict[str, Any] | None = None) -> list[Any]:
         """The items that are used of a task, as token ids; none of one that is excluded."""

@@ -11,6 +11,7 @@ from test_survey import ALONE, TASKS, make_study  # noqa: F401 (a fixture)
 
 from brodmann.circuits.granularity import MASS, SIZE
 from brodmann.circuits.stages import ablation, attribution, granularity, stability
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.errors import UserError
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
@@ -62,6 +63,11 @@ def circuits_of(made):
             )
 
 
+def _files(made):
+    own = made.files
+    return TaskFiles(own.card, own.items, own.baselines, f"{made.own}/attribution")
+
+
 def ablated(made):
     given = {"model_json": made.files.card, "item_files": made.files.items}
     given |= {"baseline_files": made.files.baselines, "manifest": f"{made.store}/ablation.json"}
@@ -77,7 +83,9 @@ def ablated(made):
     if made.study.granularity.levels:
         outputs = {name: f"{made.own}/granularity/{name}.csv" for name in ("lesions", "circuits")}
         Path(made.own, "granularity").mkdir(exist_ok=True)
-        granularity.write_granularity(made.study, attribution_folder=folder, **outputs, **given)
+        granularity.write_granularity(
+            made.study, files=_files(made), manifest=given["manifest"], **outputs
+        )
         return [pd.read_csv(path, keep_default_na=False) for path in outputs.values()]
     return None
 
@@ -104,9 +112,7 @@ def _granularity(made):
     own = lesions[(lesions["level"] == "neurons") & (lesions["condition"] == "circuit")]
     ablation.write_tables(
         made.study,
-        model_json=made.files.card,
-        item_files=made.files.items,
-        baseline_files=made.files.baselines,
+        files=_files(made),
         mask_folder=f"{made.own}/masks",
         manifest=f"{made.store}/ablation.json",
         component="neurons",
@@ -129,9 +135,7 @@ def _granularity(made):
     assert before > 0 and (last["model_loads"], last["lesions"]) == (0, 0)
     # Sizes by hand: 2 layers of 4 heads and an MLP each, a quarter of 10, half of 2 layers.
     sizes = circuits.groupby(["level", "task"]).size().unstack()
-    card = granularity.AblationStage.open(
-        made.study, made.files.card, made.files.items, made.files.baselines
-    ).stage.card
+    card = granularity.AblationStage.open(made.study, _files(made)).stage.card
     heads = card.n_layers * card.heads_per_layer
     assert (sizes.loc["mixed"] <= max(1, (heads + card.n_layers) // 4)).all()
     assert (sizes.loc["mlp_layers"] <= max(1, card.n_layers // 2)).all()

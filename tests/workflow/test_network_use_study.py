@@ -11,7 +11,13 @@ from reference import log_probability
 from small_networks import FOLDER, configure, templates
 from tiny_models import tiny_model, tiny_tokenizer
 
-EDITING = {"seeds": [0], "items": 4, "passages": 3, "amounts": {"multiply": [1.5], "add": [0.5]}}
+EDITING = {
+    "seeds": [0],
+    "activation_matched_seeds": [5],
+    "items": 4,
+    "passages": 3,
+    "amounts": {"multiply": [1.5], "add": [0.5]},
+}
 PASSAGES = ["a gull cried", "the plough stood still", "no road led there", "salt lay about"]
 
 
@@ -84,6 +90,15 @@ def check_editing(study):
             assert float(own[name]) == pytest.approx(perplexity(mask, change), rel=1e-4)
     sizes = rows[rows.control_of == "network-1"].n_units.astype(int)
     assert (sizes[rows.dataset == "sea"] == members[1].sum()).all()
+    # Units that are as active are as many, of the same layers, and have tests of their own.
+    matched = editing[editing.condition == "activation_matched"]
+    assert set(matched.seed.astype(int)) == {5} and (matched.p_matched == "").all()
+    tested = editing[(editing.metric == "perplexity") & (editing.p_matched != "")]
+    assert {"network-0", "all", "top"} <= set(tested.condition) and not set(tested.condition) & {
+        "random",
+        "activation_matched",
+        "intact",
+    }
     assert set(editing.metric) == {"perplexity", "word_perplexity", "accuracy", "f1", "mcc"}
 
 

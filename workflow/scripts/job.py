@@ -43,6 +43,15 @@ def attributed():
     return {"attribution_folder": f"results/{here.model}/attribution"}
 
 
+def of_tasks(**more):
+    """What is read of the tasks of the wildcards' model."""
+    from brodmann.circuits.stages.files import TaskFiles
+
+    folder = attributed()["attribution_folder"]
+    files = TaskFiles(given.model_json, given.item_files, given.baseline_files, folder)
+    return {"files": files, **more}
+
+
 def use(study):
     """What networks do, as pages show it."""
     from brodmann.figures.network_use import save_example
@@ -93,14 +102,16 @@ MORE = {
         "folder": f"results/{here.model}/overlap/{here.component}",
     },
     "ablation_pass": lambda _: {"mask_folder": f"results/{here.model}/masks", **attributed()},
-    "granularity": lambda _: attributed(),
+    "granularity": lambda _: of_tasks(),
+    "agreement": lambda _: of_tasks(),
+    "trials": lambda _: of_tasks(),
     "granularity_statistics": lambda _: {
         "files": dict(zip(asked.models, given.lesions, strict=True))
     },
-    "ablation": lambda _: {"mask_folder": f"results/{here.model}/masks"},
-    "faithfulness_pass": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
-    "faithfulness": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
-    "rivals": lambda _: {"attribution_folder": f"results/{here.model}/attribution"},
+    "ablation": lambda _: of_tasks(mask_folder=f"results/{here.model}/masks"),
+    "faithfulness_pass": lambda _: attributed(),
+    "faithfulness": lambda _: of_tasks(),
+    "rivals": lambda _: of_tasks(),
     "ablation_matrices": lambda _: {
         "folder": f"results/{here.model}/ablation/{here.component}",
         "outputs": {Path(file).stem: file for file in made},

@@ -229,8 +229,16 @@ def circuits_of_task(study: Study) -> int:
     counts = (own.same_domain, own.other_domains)
     lent = sum(others if isinstance(count, str) else count for count in counts)
     signed = 1 + own.layer_matched_trials + min(others, lent)
-    sizes = sum(0 < percent < 100 for percent in own.fractions)
-    return (signed * len(own.signs) + own.random_trials) * sizes + 1
+    return (signed * len(own.signs) + own.random_trials) * _sizes(study) + 1
+
+
+def circuits_of_trials(study: Study) -> int:
+    """The same of the orders of estimators that are tried; nothing and everything are known then."""
+    return len(study.attribution.agreement.grid) * _sizes(study)
+
+
+def _sizes(study: Study) -> int:
+    return sum(0 < percent < 100 for percent in study.faithfulness.fractions)
 
 
 def _faithfulness_effort(job: Job) -> Effort:
@@ -238,6 +246,9 @@ def _faithfulness_effort(job: Job) -> Effort:
     study, made = job.study, job.study.faithfulness
     used = _tested_items(job, made.max_items)
     effort = _lesion_effort(job, made.tasks, used, made.kinds, circuits_of_task(study))
+    if study.tried_orders:
+        tried = circuits_of_trials(study)
+        effort += _lesion_effort(job, study.tried_orders, used, made.kinds[:1], tried)
     rounds = made.rivals.rounds
     if rounds:
         # Every rival is found on all items; three circuits of each round are tested.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -159,6 +159,23 @@ class Strongest:
                     units[sign][row, : len(best)] = best
                     scores[sign][row, : len(best)] = attributions[row, best]
         return cls(units, scores, n_units)
+
+    @classmethod
+    def stored(cls, tensors: Mapping[str, np.ndarray], name: str, n_units: int) -> Strongest:
+        """The inverse of ``tensors``."""
+        units, scores = (
+            {sign: tensors[f"{name}.{sign}.{part}"] for sign in ("positive", "negative")}
+            for part in ("units", "scores")
+        )
+        return cls(units, scores, n_units)
+
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
+        """As they are stored: NAME.SIGN.units and NAME.SIGN.scores [replicates, kept]."""
+        tensors = {}
+        for sign in self.units:
+            tensors[f"{name}.{sign}.units"] = self.units[sign]
+            tensors[f"{name}.{sign}.scores"] = self.scores[sign]
+        return tensors
 
     def __len__(self) -> int:
         return len(self.units["positive"])

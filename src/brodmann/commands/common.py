@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from brodmann.config.load import LoadedConfig, examine, load_config
+from brodmann.config.load import LoadedConfig, examine
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, did_you_mean, together
 from brodmann.models.cache import Cache
@@ -99,9 +100,17 @@ def as_typed(options: argparse.Namespace) -> list[str]:
     return words + (["--directory", options.directory] if options.directory else [])
 
 
-def loaded(options: argparse.Namespace) -> LoadedConfig:
-    """The config that the options name."""
-    found, problems = examined(options)
+def loaded(options: argparse.Namespace, *, domains: bool = True) -> LoadedConfig:
+    """The config that the options name. ``domains``: whether it is an error, not a warning, if its domains
+    do not say what they are called and how they are drawn."""
+    return _sound(*examined(options), domains)
+
+
+def _sound(found: LoadedConfig, problems: Sequence[Problem], domains: bool) -> LoadedConfig:
+    if not domains and found.domains:
+        said = "; ".join(map(str, found.domains))
+        print(f"WARNING: {said}: figures need this, nothing here does", file=sys.stderr)
+        problems = [one for one in problems if one not in found.domains]
     if problems:
         raise UserError(*problems)
     return found
@@ -153,13 +162,13 @@ def read_tasks(
     return together([partial(read_task, study, task, count, seed) for task in tasks])
 
 
-def chosen(options: argparse.Namespace) -> tuple[Study, str]:
-    """The model that a command is about: one of the config, or a source."""
+def chosen(options: argparse.Namespace, *, domains: bool = True) -> tuple[Study, str]:
+    """The model that a command is about: one of the config, or a source. ``domains``: see ``loaded``."""
     name = options.model
     if ":" in name:
         given = {"models": {"model": {"source": name}}}
-        return load_config([], given, root=ROOT).study, "model"
-    study = loaded(options).study
+        return _sound(*examine([], given, root=ROOT), domains).study, "model"
+    study = loaded(options, domains=domains).study
     if name not in study.models:
         fix = f"{did_you_mean(name, study.models)}; or name a source: hf:{name}, path:DIR"
         raise UserError.at("--model", f"no model '{name}' in the config", fix)

@@ -42,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Save it; a line for each measurement."""
-    study, name = chosen(options)
+    study, name = chosen(options, domains=False)
     settings = study.networks
     known = settings.datasets.get(options.dataset)
     source = options.dataset if known is None else known.source

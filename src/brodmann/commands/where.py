@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """How far every stage is, and the paths of what is there."""
-    workspace, results = Workspace(loaded(options), ROOT), Path("results").resolve()
+    workspace, results = Workspace(loaded(options, domains=False), ROOT), Path("results").resolve()
     go_on = _go_on(options)
     rows = list(stages(workspace.study))
     there = {name: sum((results / file).is_file() for file in files) for name, files in rows}

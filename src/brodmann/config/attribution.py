@@ -126,7 +126,8 @@ class AttributionSettings(Section):
             found["second_seed"] = self.second_seed
         if stage in (*ATTRIBUTION, *ABLATION, *FAITHFULNESS) and stage != "attribution":
             found["components"] = list(self.components)
-        if stage in ("attribution_pass", "agreement", "trials") and self.agreement.tasks:
+        compares = stage in ("attribution_pass", "agreement", "trials") and self.agreement.tasks
+        if compares or (stage == FAITHFULNESS[0] and study.tried_orders):
             found["agreement"] = self.comparison()
         if stage == "attribution_pass" and self.stability.items:
             found["stability"] = {**self.curve(), "main": study.selection.main}

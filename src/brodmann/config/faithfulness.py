@@ -87,7 +87,7 @@ class FaithfulnessSettings(Section):
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """Of its own stages alone; bootstraps are no matter of the pass, nor rivals that no one seeks."""
-        if stage not in FAITHFULNESS:
+        if stage not in FAITHFULNESS and not (stage == "trials" and study.tried_orders):
             return {}
         left_out = {"bootstraps"} if stage == FAITHFULNESS[0] else set()
         left_out |= set() if self.rivals.rounds else {"rivals"}

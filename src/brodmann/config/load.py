@@ -19,11 +19,15 @@ from brodmann.tasks import domains
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A valid config: the study, the effective values, and the files they came from."""
+    """A valid config: the study, the effective values, and the files they came from.
+
+    ``domains``: what is wrong with what the domains of its tasks say of themselves.
+    """
 
     study: Study
     config: dict[str, Any]
     source: ConfigSource
+    domains: Sequence[Problem] = ()
 
 
 def load_config(
@@ -61,9 +65,10 @@ def examine(
     keys, problems, broken = validated(config, source)
     here = Resolver(keys, source, Path(root), broken)
     study = keys.resolved(here)
-    problems += [problem for problem in here.problems if problem not in problems]
+    noted = (*here.domains, *here.problems)
+    problems += [problem for problem in noted if problem not in problems]
     domains.use(study.tasks.folder)
-    return LoadedConfig(study, keys.model_dump(mode="json"), source), problems
+    return LoadedConfig(study, keys.model_dump(mode="json"), source, here.domains), problems
 
 
 def _unreadable(value: Any, path: KeyPath, source: ConfigSource) -> Iterator[Problem]:

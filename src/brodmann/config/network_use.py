@@ -53,6 +53,8 @@ class EditingSettings(Section):
     localizer.lesion, by default our own prose, which is in none of the shipped corpora."""
     seeds: Distinct[Whole] = (0, 1, 2)
     """Seeds of the random controls, one each."""
+    activation_matched_seeds: Distinct[Whole] = ()
+    """Seeds of a second kind of random controls - units of the same layers that are about as active."""
     top_percent: Annotated[float, Strict(), Field(gt=0, le=50), *AS_WRITTEN] = 5.0
     """Units with the highest |z| over a dataset's networks, in per cent of all."""
     random_percent: Percent = 15.0
@@ -85,7 +87,8 @@ class EditingSettings(Section):
 
     def measurement(self) -> dict[str, Any]:
         """What decides the measured numbers; the corpus is a file, and a study may move."""
-        own = self.model_dump(exclude={"corpus", "amounts"})
+        unused = set() if self.activation_matched_seeds else {"activation_matched_seeds"}
+        own = self.model_dump(exclude={"corpus", "amounts", *unused})
         amounts = self.amounts
         return {**own, "multiply": floats(amounts.multiply), "add": floats(amounts.add)}
 

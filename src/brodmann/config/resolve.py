@@ -37,6 +37,8 @@ class Resolver:
     broken: set[KeyPath]
     problems: list[Problem] = field(default_factory=list)
     known: Sequence[str] = ()  # every task there is, once ``tasks`` is resolved
+    # What domains say wrongly of themselves: no key is at fault, and not all need it.
+    domains: list[Problem] = field(default_factory=list)
 
     def sound(self, *path: str) -> bool:
         """Whether there was nothing to say about this key or anything above or below it."""

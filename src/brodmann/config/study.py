@@ -180,6 +180,12 @@ class Study(Section):
         return tuple(name for name in self.run_models if self.models[name].ablation)
 
     @property
+    def tried_orders(self) -> tuple[str, ...]:
+        """Tasks on which circuits by the estimators that are tried are tested for being enough."""
+        tested = self.faithfulness.tasks
+        return tuple(task for task in self.attribution.agreement.tried_tasks if task in tested)
+
+    @property
     def network_models(self) -> tuple[str, ...]:
         """Models whose functional networks are sought."""
         if not self.networks.datasets:

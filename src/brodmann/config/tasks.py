@@ -90,7 +90,7 @@ class TaskKeys(Section):
         try:
             if folder is not None:
                 return published.list_published(folder, self.rename), folder
-            return catalogue.list_tasks(own or here.root / "data"), None
+            return catalogue.list_tasks(own or here.root / "data", here.domains), None
         except UserError as error:
             here.take(error)
             return None, folder

@@ -17,8 +17,12 @@ from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
-# Columns of the table -> what a panel is called.
-PANELS = {"rank_correlation": "rank correlation\nwith patching", "reliability": "reliability"}
+# Columns of the table -> what a panel is called; one of which nothing is known is left out.
+PANELS = {
+    "rank_correlation": "rank correlation\nwith patching",
+    "reliability": "reliability",
+    "cpr": "area under\nfaithfulness (CPR)",
+}
 
 
 def of_trials(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -34,9 +38,10 @@ def draw_trials(table: pd.DataFrame, summary: pd.DataFrame, *, title: str) -> Fi
     if summary.empty:
         return style.empty_figure(title)
     size = style.DOUBLE, 1.0 + 0.24 * len(summary)
-    figure, panels = plt.subplots(1, len(PANELS), sharey=True, figsize=size, layout="constrained")
+    shown = {name: head for name, head in PANELS.items() if table[name].notna().any()}
+    figure, panels = plt.subplots(1, len(shown), sharey=True, figsize=size, layout="constrained")
     lines = [(row["estimator"], row["positions"]) for _, row in summary.iterrows()]
-    for axes, (measure, name) in zip(panels, PANELS.items(), strict=True):
+    for axes, (measure, name) in zip(panels, shown.items(), strict=True):
         head(axes, name)
         for place, (line, (_, row)) in enumerate(zip(lines, summary.iterrows(), strict=True)):
             own = table[(table["estimator"] == line[0]) & (table["positions"] == line[1])]

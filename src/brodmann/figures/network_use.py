@@ -31,12 +31,15 @@ from brodmann.networks.page import NEGATIVE, POSITIVE, Course, visible
 from brodmann.networks.pieces import Piece
 from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.networks.stages.following import ACROSS_COLUMNS, CONNECTIVITY_COLUMNS
+from brodmann.runner.experiment import ACTIVATION_MATCHED
 from brodmann.store.tables import read_table
 
 _LINE = 0.17  # inches
 FAINT = 0.25  # of the strongest value: what is nearer to zero is not underlined
 PER_ROW = 2
 COLOURS = {"inhibit": "#D55E00", "multiply": "#0072B2", "add": "#009E73"}
+# Controls, what they are called, and their marks.
+BESIDE = {RANDOM: ("random units", "."), ACTIVATION_MATCHED: ("random units as active", "x")}
 
 
 def of_editing(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -130,11 +133,11 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
     """Perplexity under each edit against random units; a panel per kind of edit, for networks and for sets.
 
     Columns: dataset, condition, control_of, how, amount, n_units, value, intact. Dots of one row: the units'
-    own edit, and (grey) its random controls. Sets of networks cost far more than most networks: they have
-    panels and an axis of their own.
+    own edit, (grey) its random controls, and (grey crosses) those that are as active. Sets of networks cost
+    far more than most networks: they have panels and an axis of their own.
     """
     table = _with_lone_controls(table).fillna({"dataset": ""})
-    own = table[(table["condition"] != "intact") & (table["condition"] != "random")]
+    own = table[~table["condition"].isin(("intact", *BESIDE))]
     if own.empty:
         return style.empty_figure(title, "no network was edited")
     edits = distinct(zip(own["how"], own["amount"].fillna(""), strict=True))
@@ -166,10 +169,14 @@ def draw_editing(table: pd.DataFrame, *, title: str) -> Figure:
         panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
     legend = [
         dot("edited", COLOURS[edits[0][0]]),
-        dot("random units", style.NEUTRAL, "."),
+        *(
+            dot(what, style.NEUTRAL, mark)
+            for control, (what, mark) in BESIDE.items()
+            if control == RANDOM or (table["condition"] == control).any()
+        ),
         Line2D([], [], color="black", lw=0.7, ls=":", label="intact"),
     ]
-    legend_below(figure, legend, 3)
+    legend_below(figure, legend, 3 if len(legend) == 3 else 2)
     style.add_title(figure, title)
     return figure
 
@@ -185,8 +192,12 @@ def _edited(
         same = here[here["dataset"] == dataset]
         name = _called(dataset, condition).replace("\n", " ")
         lone = condition.startswith(f"{RANDOM} ")
+        controls = same["control_of"] == condition
         for chosen, colour, mark, what in (
-            (same["control_of"] == condition, style.NEUTRAL, ".", "random units"),
+            *(
+                (controls & (same["condition"] == control), style.NEUTRAL, mark, called)
+                for control, (called, mark) in BESIDE.items()
+            ),
             (
                 same["condition"] == condition,
                 *((style.NEUTRAL, ".") if lone else (COLOURS[how], "o")),

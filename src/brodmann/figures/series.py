@@ -21,6 +21,8 @@ PANELS = (
     (("overlap_difference",), "overlap: within\nless across domains"),
     (("ari",), "clusters and domains\n(adj. Rand index)"),
     (("drop_difference",), "accuracy lost: within\nless across domains"),
+    (("cpr_own", "cpr_random"), "area under\nfaithfulness (CPR)"),
+    (("enough_percent",), "units that are\nenough (%)"),
     (("lesion", "random"), "accuracy without\nlocalized units"),
     (("identified",), "identified networks"),
 )

@@ -14,6 +14,8 @@ from itertools import combinations
 import numpy as np
 
 from brodmann.networks.maps import Networks
+from brodmann.runner.experiment import ACTIVATION_MATCHED
+from brodmann.runner.matched import activation_matched
 
 ALL, TOP, LOCALIZER, RANDOM = "all", "top", "localizer", "random"
 UNION, INTERSECTION, DIFFERENCE = "union", "intersection", "difference"
@@ -91,6 +93,19 @@ def random_like(
     count = min(len(condition), len(rest))
     for seed in seeds if len(condition) else ():
         yield Condition(condition.dataset, RANDOM, _drawn(rest, count, seed), seed, condition.name)
+
+
+def as_active(
+    condition: Condition, levels: np.ndarray, seeds: Sequence[int], without: Sequence[int] = ()
+) -> Iterator[Condition]:
+    """As many units of the same layers, about as active; fewer where a layer has too few others.
+
+    ``levels`` [layers, width]: see ``runner.matched``. ``without``: units that are not drawn.
+    """
+    for seed in seeds if len(condition) else ():
+        drawn, _ = activation_matched(condition.units.tolist(), levels, seed, without=without)
+        units = np.array(drawn, dtype=np.int64)
+        yield Condition(condition.dataset, ACTIVATION_MATCHED, units, seed, condition.name)
 
 
 def random_share(

@@ -86,14 +86,17 @@ def _use_effort(job: Job) -> Effort:
     sets = 2 * datasets + 3 * datasets * (datasets - 1) // 2 + (made.localizer is not None)
     sets += found.massive == SEPARATE
     single = datasets * found.group_components * made.networks
-    # Each has random controls, as has a share of all units.
-    edits = ((sets + single) * (1 + len(made.seeds)) + len(made.seeds)) * len(made.edits)
+    # Each has random controls of both kinds; there is a random share of all units, too.
+    drawn = len(made.seeds) + len(made.activation_matched_seeds)
+    edits = ((sets + single) * (1 + drawn) + len(made.seeds)) * len(made.edits)
     effort = job.asked(made.corpus, made.passages, made.tasks, made.items, both=True) * (1 + edits)
     prompts = use.probing.items * sum(job.of(task).read for task in use.probing.tasks)
     probed = (2 * datasets + (made.localizer is not None)) * (1 + len(made.seeds))
     effort += job.run(prompts) * (1 + probed * len(made.edits))
     if made.localizer is not None:
         effort += job.run(_LOCALIZER)
+    if made.activation_matched_seeds:
+        effort += job.asked(made.corpus, made.passages, (), 0)
     # Courses over samples, and over an example.
     return effort + job.run((use.following.texts + 1) * found.max_tokens) * datasets
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from brodmann.circuits.trials import SECONDS, SUMMARY, label
+from brodmann.circuits.trials import COLUMNS, SECONDS, SUMMARY, label
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.statistics.printed import between, decimals, show_p
@@ -32,14 +31,16 @@ def estimators_part(sources: Sources) -> Section | None:
             found = read_table(sources.results / f"{stem}.summary.csv", SUMMARY)
             if found.empty:
                 continue
-            lead += sources.say("estimators.best", sources.called(model), component, _best(found))
+            tasks = read_table(sources.results / f"{stem}.csv", COLUMNS)
+            best = _best(found) | _kept(found, tasks)
+            lead += sources.say("estimators.best", sources.called(model), component, best)
             figures += sources.figures("estimators", model, component)
             seconds = read_table(sources.results / f"{stem}.seconds.csv", SECONDS)
             tables.append(_table(sources.called(model), component, found, seconds, f"{stem}.csv"))
     return Section(TITLE, lead, figures, tables) if tables else None
 
 
-def _best(found: pd.DataFrame) -> Mapping[str, Any]:
+def _best(found: pd.DataFrame) -> dict[str, Any]:
     """The trial of the highest rank correlation, and the one that it is held against."""
     known = found.dropna(subset=["rank_correlation"])
     if known.empty:
@@ -52,6 +53,20 @@ def _best(found: pd.DataFrame) -> Mapping[str, Any]:
         **{f"base_{key}": value for key, value in base.items()},
         "best_name": label(best["estimator"], best["positions"]),
         "base_name": label(base["estimator"], base["positions"]),
+    }
+
+
+def _kept(found: pd.DataFrame, tasks: pd.DataFrame) -> dict[str, Any]:
+    """The trial whose circuits keep most of their tasks (CPR), and on how many; none if none was tested."""
+    known = found.dropna(subset=["cpr"])
+    if known.empty:
+        return {}
+    best = known.loc[known["cpr"].idxmax()]
+    same = tasks[["estimator", "positions"]] == best[["estimator", "positions"]]
+    return {
+        "kept_name": label(best["estimator"], best["positions"]),
+        "kept_n": int(tasks[same.all(axis=1)]["cpr"].notna().sum()),
+        **{f"kept_{name}": best[name] for name in ("cpr", "cpr_low", "cpr_high")},
     }
 
 

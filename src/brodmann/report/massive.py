@@ -9,13 +9,15 @@ import pandas as pd
 
 from brodmann.config.massive import KEEP, MASSIVE
 from brodmann.localizers import localizer_name
-from brodmann.localizers.stages.lesion import ACTIVATION_MATCHED, MASSIVE_RANDOM, WITH_MASSIVE
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
+from brodmann.localizers.stages.lesion import MASSIVE_RANDOM, WITH_MASSIVE
 from brodmann.models.card import ModelCard
+from brodmann.networks.conditions import RANDOM
 from brodmann.networks.stages.editing import COLUMNS as EDITING
 from brodmann.report.page import Cell, Group, Table
 from brodmann.report.sources import Sources
 from brodmann.report.wording import big, draws_text, massive_text
+from brodmann.runner.experiment import ACTIVATION_MATCHED
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
@@ -53,7 +55,8 @@ def of_networks(sources: Sources, model: str) -> list[str]:
     table = read_table(sources.results / model / "networks" / "editing.csv", EDITING)
     inhibited = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
     own = inhibited[inhibited["condition"] == MASSIVE].to_dict("records")
-    drawn = inhibited[inhibited["control_of"] == MASSIVE]["value"]
+    controls = inhibited[inhibited["condition"] == RANDOM]
+    drawn = controls[controls["control_of"] == MASSIVE]["value"]
     return sources.say("networks.massive", sources.called(model), number, own, drawn)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
-from brodmann.networks.conditions import network_name
+from brodmann.networks.conditions import RANDOM, network_name
 from brodmann.networks.consistency import CONSISTENCY, LAYERS
 from brodmann.networks.maps import Networks
 from brodmann.networks.page import visible
@@ -29,6 +29,7 @@ from brodmann.report.recurrence import across_datasets, usable_networks
 from brodmann.report.sources import Sources
 from brodmann.report.verdicts import ALPHA, Verdict
 from brodmann.report.wording import big, draws_text, massive_text, numbered
+from brodmann.runner.experiment import ACTIVATION_MATCHED
 from brodmann.sites import SITES
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
@@ -175,6 +176,9 @@ def _table(sources: Sources, model: str) -> Table:
     massive = massive_members(sources, model)
     found = _inhibition(sources, model, massive)
     rows: list[list[Cell]] = []
+    costs = ["intact", "without the units", "without random units", "q"]
+    if settings.use.editing.activation_matched_seeds:
+        costs += ["without units as active", "their activity", "q beside these"]
     driving = {name: driving_of(sources, model, name) for name in settings.names}
     for row in again.to_dict("records"):
         dataset, number = row["dataset"], int(row["template"])
@@ -191,11 +195,11 @@ def _table(sources: Sources, model: str) -> Table:
                 "yes" if row["identified"] else "depends on the start",
                 f"{int(row['count'])} of {usable[dataset]}" if usable.get(dataset) else "–",
                 "not known" if massive is None else massive_text(massive[dataset, name]),
-                *(["–"] * 4 if cost is None else cost),
+                *(["–"] * len(costs) if cost is None else cost),
             ]
         )
     heads = ("network", "units", "layers", "active at", "identified", "found again")
-    heads += ("massive activations", "intact", "without the units", "without random units", "q")
+    heads += ("massive activations", *costs)
     caption = f"{sources.called(model)}: perplexity per token when a network is inhibited."
     source = f"{model}/networks/editing.csv"
     return Table(caption, heads, rows, frozenset({0, 2, 3, 4, 6}), source)
@@ -289,6 +293,9 @@ class Inhibition:
 
     rows: pd.DataFrame
     drawn: pd.DataFrame  # with random units instead: a row a draw
+    matched: (
+        pd.DataFrame
+    )  # with random units that are as active; none where a study has no such controls
     massive: Held | None = None  # of ``massive_members``
 
     @classmethod
@@ -296,7 +303,8 @@ class Inhibition:
         """From ``editing.csv``; None where no network was inhibited by itself."""
         rows = table[(table["how"] == "inhibit") & (table["metric"] == "perplexity")]
         own = rows[rows["condition"].astype(str).str.startswith("network-") & rows["value"].notna()]
-        return None if own.empty else cls(own, rows[rows["condition"] == "random"], massive)
+        drawn, matched = (rows[rows["condition"] == one] for one in (RANDOM, ACTIVATION_MATCHED))
+        return None if own.empty else cls(own, drawn, matched, massive)
 
     @property
     def worst(self) -> dict[str, Any]:
@@ -306,19 +314,27 @@ class Inhibition:
     @property
     def random(self) -> pd.Series:
         """Perplexities without the random units that the worst one is compared with."""
-        drawn, worst = self.drawn, self.worst
-        beside = drawn["dataset"] == worst["dataset"]
-        return drawn[beside & (drawn["control_of"] == worst["condition"])]["value"]
+        return _like(self.drawn, self.worst)["value"]
+
+    @property
+    def as_active(self) -> pd.Series:
+        """The same of random units that are as active."""
+        return _like(self.matched, self.worst)["value"]
 
     def of_network(self, dataset: str, name: str) -> list[str] | None:
-        """Cells of a table: intact, without it, without random units, q; None if it was not inhibited."""
+        """Cells of a table: intact, without it, without random units, q; and, where there are units that are
+        as active, without these, their activity by its own, q. None if it was not inhibited."""
         own = self.rows[(self.rows["dataset"] == dataset) & (self.rows["condition"] == name)]
         if own.empty:
             return None
-        row = own.iloc[0]
-        drawn = self.drawn[(self.drawn["dataset"] == dataset) & (self.drawn["control_of"] == name)]
-        random = draws_text(drawn["value"]) if len(drawn) else "–"
-        return [big(row["intact"]), big(row["value"]), random, show_p(row["q_random"])]
+        row = own.iloc[0].to_dict()
+        drawn, matched = _like(self.drawn, row), _like(self.matched, row)
+        cells = [big(row["intact"]), big(row["value"]), _draws(drawn), show_p(row["q_random"])]
+        if self.matched.empty:
+            return cells
+        ratio = matched["activation"].mean() / row["activation"]
+        share = f"{ratio:.2f}" if len(matched) else "–"
+        return [*cells, _draws(matched), share, show_p(row["q_matched"])]
 
     @property
     def tested(self) -> pd.DataFrame:
@@ -349,10 +365,12 @@ class Inhibition:
     @property
     def beyond(self) -> pd.DataFrame:
         """The comparable networks whose loss costs something, and more than each of their draws."""
-        own, most = self.comparable, self.drawn.groupby(["dataset", "control_of"])["value"].max()
-        beside = pd.Series(zip(own["dataset"], own["condition"], strict=True)).map(most)
-        costs = own["value"] > own["intact"]
-        return own[costs & (own["value"].to_numpy() > beside.to_numpy())]
+        return _beyond(self.comparable, self.drawn)
+
+    @property
+    def beyond_as_active(self) -> pd.DataFrame:
+        """The same beside units that are as active."""
+        return _beyond(self.comparable, self.matched)
 
     def significant(self, alpha: float) -> int:
         """Of these, how many exceed the draws' mean at q < ``alpha``, over passages."""
@@ -362,3 +380,21 @@ class Inhibition:
         """Whether the model needs any of the networks. ``draws``: of random units, for each."""
         counts = len(self.beyond), self.significant(ALPHA), len(self.comparable), draws
         return verdicts.some_needed(*counts, looked=self.massive is not None)
+
+
+def _like(drawn: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The draws that control one network."""
+    same = drawn["dataset"] == row["dataset"]
+    return drawn[same & (drawn["control_of"] == row["condition"])]
+
+
+def _draws(drawn: pd.DataFrame) -> str:
+    return draws_text(drawn["value"]) if len(drawn) else "–"
+
+
+def _beyond(own: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+    """The networks whose loss costs something, and more than each of their draws."""
+    most = drawn.groupby(["dataset", "control_of"])["value"].max()
+    beside = pd.Series(zip(own["dataset"], own["condition"], strict=True)).map(most)
+    costs = own["value"] > own["intact"]
+    return own[costs & (own["value"].to_numpy() > beside.to_numpy())]

@@ -21,6 +21,7 @@ TITLE = "Is it the only circuit?"
 class Found:
     """One model's rivals of one kind of unit. ``rows``: of the table."""
 
+    name: str
     called: str  # controls marked
     component: str
     source: str  # the table, below results
@@ -69,13 +70,16 @@ def rivals_part(sources: Sources) -> Section | None:
     if not found:
         return None
     lead = sources.say("evidence.rivals", study, found)
-    return Section(TITLE, lead, tables=[_table(one) for one in found])
+    figures = [
+        picture for one in found for picture in sources.figures("rivals", one.name, one.component)
+    ]
+    return Section(TITLE, lead, figures, [_table(one) for one in found])
 
 
 def _read(sources: Sources, model: str, component: str) -> Found:
     stem = f"{model}/faithfulness/{component}.{sources.study.attribution.estimator}.rivals.csv"
     rows = read_table(sources.results / stem, COLUMNS)
-    return Found(sources.called(model), component, stem, rows)
+    return Found(model, sources.called(model), component, stem, rows)
 
 
 def _table(one: Found) -> Table:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from brodmann.runner.measures import Questions
 
 CORPUS = ""  # in place of a task
+# A condition, random units of the same layers that are as active; and the columns of tables that have such
+# rows: the tests against them, and the mean absolute activation of the units that are changed.
+ACTIVATION_MATCHED = "activation_matched"
+MATCHED = ("p_matched", "q_matched", "activation")
 Test = Callable[[np.ndarray, Sequence[np.ndarray]], float]
 
 
@@ -35,7 +39,8 @@ class Edit:
 
     ``label``: its name, unique in the experiment. ``cells``: what tables say of it. ``group``: the edits that
     it is compared within, its random controls (``control``) and what they are controls of; None for the
-    intact model. ``of``: what the units are, for whoever made the edit.
+    intact model. ``active``: the same of controls that are as active, whose ``group`` is another. ``of``:
+    what the units are, for whoever made the edit.
     """
 
     label: str
@@ -45,6 +50,7 @@ class Edit:
     amount: float | None = None
     group: Hashable = None
     control: bool = False
+    active: Hashable = None
     of: Any = None
 
     @property
@@ -199,16 +205,21 @@ def p_values(
     edits: Sequence[Edit], values: Sequence[np.ndarray], test: Test
 ) -> list[dict[str, float]]:
     """p of each edit against the intact model, which is the first; and, of all but random units, against
-    their random controls. ``values``: per edit [n], of the same texts or prompts in the same order."""
+    their random controls, and against those that are as active. ``values``: per edit [n], of the same texts
+    or prompts in the same order."""
     controls: dict[Hashable, list[np.ndarray]] = {}
+    matched: dict[Hashable, list[np.ndarray]] = {}
     for edit, own in zip(edits, values, strict=True):
         if edit.control:
             controls.setdefault(edit.group, []).append(own)
+            matched.setdefault(edit.active, []).append(own)
     found: list[dict[str, float]] = []
     for edit, own in zip(edits, values, strict=True):
         p = {} if edit.group is None else {"p": test(own, [values[0]])}
         if p and not edit.control and edit.group in controls:
             p["p_random"] = test(own, controls[edit.group])
+        if not edit.control and edit.active is not None and edit.active in matched:
+            p["p_matched"] = test(own, matched[edit.active])
         found.append(p)
     return found
 
@@ -235,6 +246,6 @@ def rows_of(
     ]
 
 
-def with_both_q(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of a table with the q of both kinds of p."""
-    return with_q(with_q(rows), p="p_random", q="q_random")
+def with_every_q(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a table with the q of every kind of p."""
+    return with_q(with_q(with_q(rows), p="p_random", q="q_random"), p="p_matched", q="q_matched")

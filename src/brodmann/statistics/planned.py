@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from brodmann.config.localizer import RESIDUAL_SITES
+from brodmann.config.localizer import RESIDUAL_SITES, LesionSettings
+from brodmann.config.network_use import EditingSettings
 from brodmann.config.study import Study
 from brodmann.statistics.inventory import Inventory
 from brodmann.statistics.registry import FOLDER
@@ -117,12 +118,7 @@ def _localizers(study: Study, model: str) -> Iterator[PlannedTest]:
             TWO,
             "Benjamini-Hochberg over all units of the model",
         )
-        lesion = f"{folder}/lesion.csv"
-        yield from _edits(lesion, "the lesion", bool(settings.lesion.seeds))
-        if settings.lesion.activation_matched_seeds:
-            asked = "Does the lesion change the model more or less than units as active?"
-            correction = "Benjamini-Hochberg over the column p_matched of the table"
-            yield PlannedTest(lesion, "p_matched", asked, _SIGNED, TWO, correction)
+        yield from _edits(f"{folder}/lesion.csv", "the lesion", settings.lesion)
         if settings.site in RESIDUAL_SITES and "neurons" in study.attribution.components:
             yield PlannedTest(
                 f"{folder}/circuits.csv",
@@ -136,7 +132,7 @@ def _localizers(study: Study, model: str) -> Iterator[PlannedTest]:
 
 def _networks(study: Study, model: str) -> Iterator[PlannedTest]:
     folder = f"results/{model}/networks"
-    yield from _edits(f"{folder}/editing.csv", "the edit", bool(study.networks.use.editing.seeds))
+    yield from _edits(f"{folder}/editing.csv", "the edit", study.networks.use.editing)
     yield PlannedTest(
         f"{folder}/agreement.csv",
         "p",
@@ -147,12 +143,16 @@ def _networks(study: Study, model: str) -> Iterator[PlannedTest]:
     )
 
 
-def _edits(table: str, what: str, controlled: bool) -> Iterator[PlannedTest]:
-    """Against the intact model, and against random units where there are any."""
+def _edits(table: str, what: str, made: LesionSettings | EditingSettings) -> Iterator[PlannedTest]:
+    """Against the intact model, and against random units of both kinds where there are any."""
     correction = "Benjamini-Hochberg over the column {} of the table"
     asked = f"Does {what} change the model?"
     yield PlannedTest(table, "p", asked, _SIGNED, TWO, correction.format("p"))
-    if controlled:
-        asked = f"Does {what} change the model more or less than random units?"
-        column = "p_random"
-        yield PlannedTest(table, column, asked, _SIGNED, TWO, correction.format(column))
+    controls = {
+        "p_random": (made.seeds, "random units"),
+        "p_matched": (made.activation_matched_seeds, "units as active"),
+    }
+    for column, (seeds, beside) in controls.items():
+        if seeds:
+            asked = f"Does {what} change the model more or less than {beside}?"
+            yield PlannedTest(table, column, asked, _SIGNED, TWO, correction.format(column))

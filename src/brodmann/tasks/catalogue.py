@@ -47,14 +47,23 @@ def shared_lexicons(data_dir: str | Path) -> list[Path]:
     return sorted((Path(data_dir) / LEXICON_FOLDER).glob(f"*{TASK_SUFFIX}"))
 
 
-def list_tasks(data_dir: str | Path) -> list[str]:
-    """Every ``domain/name`` that has a file ``data_dir/domain/name.yaml``, in the standard order."""
+def list_tasks(data_dir: str | Path, broken: list[Problem] | None = None) -> list[str]:
+    """Every ``domain/name`` that has a file ``data_dir/domain/name.yaml``, in the standard order.
+
+    What is wrong with what domains say of themselves is an error, or is added to ``broken``.
+    """
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
         raise UserError.at(str(data_dir), "the folder of task definitions does not exist")
     problems = []
     tasks = []
-    known = {*domains.PUBLISHED, *domains.domains_in(data_dir)}
+    try:
+        domains.domains_in(data_dir)
+    except UserError as error:
+        if broken is None:
+            raise
+        broken += error.problems
+    known = {*domains.PUBLISHED, *(path.parent.name for path in data_dir.glob(f"*/{domains.FILE}"))}
     for folder in sorted(path for path in data_dir.iterdir() if path.is_dir()):
         names = sorted(
             path.name.removesuffix(TASK_SUFFIX)

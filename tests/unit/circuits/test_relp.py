@@ -18,6 +18,7 @@ from torch import nn
 
 from brodmann.circuits.estimators.relp import Relp, relevance_rules
 from brodmann.circuits.stages.agreement import write_agreement
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.errors import UserError
 from brodmann.models.architecture import input_width
 from brodmann.models.load import wrap_model
@@ -299,9 +300,13 @@ def test_agreement_with_the_truth_is_measured(tmp_path, monkeypatch, root):
     )
     assert json.loads((tmp_path / files["manifest"]).read_text())["model_loads"] == 1
     compared = [task for task in tasks if task in study.attribution.agreement.tasks]
-    files["item_files"] = [f"results/items/{task}.json" for task in compared]
-    files["baseline_files"] = [f"results/{MODEL}/baseline/{task}.json" for task in compared]
-    write_agreement(study, component="neurons", table="table.csv", units="units.csv", **files)
+    own = TaskFiles(
+        files["model_json"],
+        [f"results/items/{task}.json" for task in compared],
+        [f"results/{MODEL}/baseline/{task}.json" for task in compared],
+    )
+    names = {"table": "table.csv", "units": "units.csv", "manifest": files["manifest"]}
+    write_agreement(study, files=own, component="neurons", **names)
     table, units = pd.read_csv("table.csv"), pd.read_csv("units.csv")
     assert table.estimator.tolist() == ["patching", "ig", "relp"] * len(compared)
     assert units.columns.tolist()[4:] == ["patching", "ig", "relp", "exact"]

@@ -5,23 +5,33 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from golden.passes import attribution, load_config
+from golden.passes import attribution, faithfulness, load_config
 from golden.study import MODEL, READ, STORE, STUDY, copy, copy_kept
-from reference import naive_attribution, naive_metric, naive_patched_metric
+from reference import naive_attribution, naive_lesion, naive_metric, naive_patched_metric
 from scipy.stats import spearmanr, wilcoxon
 
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.stages.attribution import Stage
-from brodmann.circuits.stages.trials import write_trials
+from brodmann.circuits.stages.files import TaskFiles
+from brodmann.circuits.stages.tried import write_trials
 from brodmann.circuits.trials import COLUMNS, SUMMARY, summarised
 from brodmann.runner.bench import Bench
+from brodmann.store.tensors import write_tensors
 from brodmann.tasks.items import read_items
 
 GRID = "[patching at all, patching at last, relp at last, atp_star at all]"
-AREAS = """task,order,trial,sign,kind,n,cpr,cmd
-{task},random,1,positive,corrupted,4,0.1,0.9
-{task},own,0,absolute,corrupted,4,0.2,0.8
-{task},own,0,positive,corrupted,4,0.75,0.25
+# What is asked of circuits alone: two sizes between nothing and all, and no orders but the task's own.
+FRACTIONS = [0, 5, 20, 100]
+FAITHFULNESS = """
+faithfulness:
+  tasks: ["*"]
+  fractions: [0, 5, 20, 100]
+  signs: [positive]
+  same_domain: 0
+  other_domains: 0
+  layer_matched_trials: 0
+  random_trials: 0
+  bootstraps: 4
 """
 
 
@@ -42,6 +52,17 @@ def study(tmp_path, monkeypatch, root):
         )
     )
     return load_config([config], root=tmp_path).study
+
+
+def tables(study, task, tested=()):
+    """The tables of one task."""
+    own = files(study, [task])
+    read = TaskFiles(own["model_json"], own["item_files"], own["baseline_files"])
+    names = {"table": "t.csv", "summary": "m.csv", "seconds": "s.csv"}
+    write_trials(
+        study, files=read, component="neurons", manifest=own["manifest"], tested=tested, **names
+    )
+    return [pd.read_csv(name) for name in names.values()]
 
 
 def files(study, tasks):
@@ -68,18 +89,11 @@ def test_every_number_from_whole_sequences(study, tmp_path):
     run(study)
     [task] = study.attribution.agreement.tried_tasks
     own = files(study, [task])
-    areas = tmp_path / "results" / MODEL / "faithfulness" / "neurons.patching.areas.csv"
-    areas.parent.mkdir()
-    areas.write_text(AREAS.format(task=task))
-    names = {"table": "t.csv", "summary": "m.csv", "seconds": "s.csv"}
-    write_trials(study, component="neurons", **names, **own)
-    table, seconds = pd.read_csv("t.csv"), pd.read_csv("s.csv")
-    assert tuple(table.columns) == COLUMNS and tuple(pd.read_csv("m.csv").columns) == SUMMARY
+    table, summary, seconds = tables(study, task)
+    assert tuple(table.columns) == COLUMNS and tuple(summary.columns) == SUMMARY
     pairs = [("patching", "all"), ("patching", "last"), ("relp", "last"), ("atp_star", "all")]
     assert list(zip(table.estimator, table.positions, strict=True)) == pairs
-    # Areas are of circuits at the positions of the study.
-    assert table.cpr.tolist()[1] == 0.75 and table.cmd.tolist()[1] == 0.25
-    assert table.cpr.isna().tolist() == [True, False, True, True]
+    assert table.cpr.isna().all() and table.cmd.isna().all()  # no circuit was tested alone
     assert len(seconds) == len(pairs) + 2 and (seconds.seconds > 0).all()
     said = json.loads((tmp_path / own["manifest"]).read_text())
     assert set(said["estimator_seconds"]) == {f"{name} at {at}" for name, at in pairs}
@@ -131,6 +145,60 @@ def stored(study, task, what):
 
     records = Records(f"results/{STORE}/attribution.json", "attribution")
     return load(records.get(f"{task}, neurons: {what}", what))
+
+
+def test_areas_of_their_orders_are_those_of_naive_curves(study, tmp_path):
+    """Everything but a circuit is corrupted unit by unit, in plain transformers; areas by trapezoids."""
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text() + FAITHFULNESS)
+    study = load_config([config], root=tmp_path).study
+    run(study)
+    [task] = study.attribution.agreement.tried_tasks
+    tasks = study.tasks.selected
+    folder = f"results/{MODEL}/attribution"
+    shape = Stage(study, f"results/{MODEL}/model.json").shape("neurons")
+    for number, one in enumerate(tasks):
+        values = np.random.default_rng(number).normal(size=shape).astype(np.float32)
+        write_tensors(f"{folder}/neurons/{one}.safetensors", {"attribution": values}, {})
+    asked = {**files(study, tasks), "manifest": f"results/{STORE}/faithfulness.json"}
+    more = {"record_file": f"results/{MODEL}/.source.json", "threads": 1}
+    faithfulness.run_pass(study, attribution_folder=folder, **more, **asked)
+    table, summary, _ = tables(study, task, tested=[asked["manifest"]])
+
+    own = files(study, [task])
+    baseline = Baseline.read(own["baseline_files"][0])
+    stage = Stage(study, own["model_json"])
+    items = stage.list_of(read_items(own["item_files"][0]), baseline)
+    bench = Bench.opener(study, MODEL, more["record_file"], 1)()
+    used = bench.encoded(items)
+    floor, top = baseline.corrupted_baseline, baseline.clean_baseline
+    every = range(shape[0] * shape[1])
+    shares = np.array(FRACTIONS) / 100
+
+    def kept(units):
+        out = [divmod(n, shape[1]) for n in every if n not in units]
+        scores = [naive_lesion(bench.model, item, "neurons", out, "corrupted") for item in used]
+        return (np.mean([right - wrong for right, wrong in scores]) - floor) / (top - floor)
+
+    ends = kept(set()), kept({*every})
+    assert len(table) == 4
+    for row in table.to_dict("records"):
+        mean = stored(study, task, f"{row['estimator']} at {row['positions']}")["attribution"]
+        order = np.argsort(-mean.ravel(), kind="stable").tolist()
+        between = [kept({*order[: int(len(order) * share)]}) for share in shares[1:-1]]
+        curve = np.array([ends[0], *between, ends[1]])
+        for column, values in (("cpr", curve), ("cmd", np.abs(1 - curve))):
+            area = (np.diff(shares) * (values[1:] + values[:-1]) / 2).sum()
+            assert row[column] == pytest.approx(area, abs=1e-4)
+    assert table.cpr.nunique() > 1
+    # Of one task the mean is its own.
+    assert summary.cpr.tolist() == pytest.approx(table.cpr.tolist())
+    # Only what the pass lacks is measured: nothing, for the same estimators.
+    ledger = f"results/{STORE}/ledger.jsonl"
+    faithfulness.run_pass(study, attribution_folder=folder, **more, **asked)
+    with open(ledger, encoding="utf-8") as lines:
+        last = json.loads(lines.readlines()[-1])
+    assert (last["stage"], last["circuits"], last["model_loads"]) == ("faithfulness", 0, 0)
 
 
 def test_another_estimator_costs_its_own_records_alone(study, tmp_path):

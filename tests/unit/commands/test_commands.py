@@ -3,6 +3,7 @@
 import pytest
 
 from brodmann.cli import COMMANDS, main
+from brodmann.tasks import domains
 
 
 def test_every_file_is_a_command(root):
@@ -69,3 +70,37 @@ def test_a_broken_task_hides_no_other(tmp_path, capsys, root, monkeypatch):
     assert [line.split()[0] for line in said.out.splitlines()] == ["task", "language/npi"]
     assert said.err.startswith("ERROR: ") and "broken.yaml" in said.err
     assert said.err.count("\n") == 1
+
+
+def test_what_a_domain_says_stops_no_command_that_does_not_need_it(tmp_path, capsys, monkeypatch):
+    """One line of warning; all other commands have one line of error."""
+    folder = tmp_path / "own" / "music"
+    folder.mkdir(parents=True)
+    (folder / "domain.yaml").write_text("name: Music\ncolour: teal\n")
+    (folder / "pitch.yaml").write_text("title: pitches\n")
+    config = tmp_path / "study.yaml"
+    config.write_text(
+        f"models: {{a: {{source: 'path:{tmp_path}/none'}}}}\ntasks: {{folder: own}}\n"
+    )
+    (tmp_path / "none").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(domains.OWN, raising=False)
+    monkeypatch.setattr(domains, "use", lambda _: None)  # other tests know no such folder
+    asked = ["--configfile", str(config)]
+    place = f"{folder}/domain.yaml"
+    assert main(["where", *asked]) == 0
+    said = capsys.readouterr()
+    assert "Nothing has been made yet" in said.out
+    assert said.err.count("\n") == 1
+    assert said.err.startswith(f"WARNING: {place}: colour: 'teal' is not a colour")
+    assert f"{place}: text: missing" in said.err
+    # Of a folder without a model, this is all that is wrong.
+    wish = ["--model", "a", "--ratio", "0.5", "--out", str(tmp_path / "small")]
+    assert main(["prune", *asked, *wish]) == 1
+    warning, *errors = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"WARNING: {place}")
+    assert errors and not any("domain.yaml" in line for line in errors)
+    assert any(f"{tmp_path}/none" in line for line in errors)
+    assert main(["tasks", *asked]) == 1
+    said = capsys.readouterr().err
+    assert f"{place}: colour: 'teal' is not a colour" in said and "WARNING" not in said

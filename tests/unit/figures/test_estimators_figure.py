@@ -36,6 +36,12 @@ def test_a_line_for_every_estimator_with_its_mean():
     np.testing.assert_allclose(means, [0.4, 2 / 3])
     dots = [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == "None"]
     assert {0.2, 0.4, 0.6, 0.5, 0.9} <= {*dots}
+    assert len(figure.axes) == 2  # no area is known
+    areas = table().assign(cpr=[0.5, 0.7, np.nan, 0.2, 0.4, 0.6])
+    figure = draw_trials(areas, summarised(areas, 0), title="t")
+    assert figure.axes[2].get_title(loc="left").endswith("(CPR)")
+    means = [line.get_xdata()[0] for line in figure.axes[2].lines if line.get_marker() == "|"]
+    np.testing.assert_allclose(means, [0.6, 0.4])
     assert draw_trials(table().iloc[:0], summarised(table().iloc[:0], 0), title="t").axes
 
 
@@ -48,6 +54,7 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
     study = load_config([config], root=root).study
     folder = tmp_path / "m" / "attribution"
     folder.mkdir(parents=True)
+    write_frame(folder / "neurons.estimators.csv", table())
     write_frame(folder / "neurons.estimators.summary.csv", summarised(table(), 0))
     seconds = table().assign(seconds=[1.0] * 3 + [4.0] * 3).reindex(columns=list(SECONDS))
     write_frame(folder / "neurons.estimators.seconds.csv", seconds)
@@ -66,6 +73,26 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
     assert shown.heads[0] == "estimator" and "CPR" not in shown.heads
     best = dict(zip(shown.heads, shown.rows[1], strict=True))
     assert best["gain"].startswith("0.27 [") and best["s per item"] == "0.500"
+    assert "alone" not in said
+    areas = table().assign(cpr=[0.6, 0.8, np.nan, 0.2, 0.4, np.nan])
+    write_frame(folder / "neurons.estimators.csv", areas)
+    write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
+    part = estimators_part(sources)
+    # Of two tasks an interval has one of them at either end.
+    assert part.lead[0].endswith(
+        "those by attribution patching, last token keep most (CPR 0.70 [0.60, 0.80], 2 tasks)."
+    )
+    assert part.tables[0].rows[0][part.tables[0].heads.index("CPR")] == "0.70 [0.60, 0.80]"
+    areas["cpr"] = 1 - areas["cpr"]
+    write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
+    assert (
+        estimators_part(sources)
+        .lead[0]
+        .endswith(
+            "those by relevance patching, all tokens keep most (CPR 0.70 [0.60, 0.80], 2 tasks; "
+            "attribution patching, last token 0.30 [0.20, 0.40])."
+        )
+    )
     assert estimators_part(SimpleNamespace(study=plain(root, tmp_path))) is None
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits.stages.rivals import COLUMNS as RIVALS
 from brodmann.figures.faithfulness import curves, draw_areas, draw_curves, matrix
+from brodmann.figures.rivals import KEPT, draw_rivals, rounds
 from brodmann.figures.style import plt
 
 LINES = [
@@ -51,3 +53,41 @@ def test_areas_stand_by_whose_order_and_which_task():
     assert np.isnan(found.loc["language/a", "formal/c"])
     for table in (found, found * 3 - 1, found.iloc[:1, :1], found * np.nan):
         plt.close(draw_areas(table, title="t"))
+
+
+def rivals():
+    """Two tasks, three rounds; the second task's last rival was not found."""
+    kept = {"language/a": (0.9, 0.5, 0.1), "formal/c": (0.7, 0.1, np.nan)}
+    rows = [
+        {
+            **{"task": task, "round": number, "n": 8, "control": 0.2, "without": 0.4 - number / 10},
+            **{"faithfulness": value, "low": value - 0.1, "high": value + 0.2},
+            **({"next_best": 0.25, "same_layers": 0.5 + number / 10} if number else {}),
+        }
+        for task, values in kept.items()
+        for number, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows).reindex(columns=list(RIVALS))
+
+
+def test_rivals_round_by_round():
+    found = rounds(rivals())
+    means = found[found["task"] == ""].set_index(["measure", "round"])
+    assert means["value"]["faithfulness"].tolist() == pytest.approx([0.8, 0.3, 0.1])
+    assert means["n"]["faithfulness"].tolist() == [2, 2, 1]
+    # Of two tasks, resampled lists have one of the two or both; of one there is no interval.
+    ends = means.loc["faithfulness", ["low", "high"]].to_numpy(dtype=float)
+    assert ends[:2] == pytest.approx(np.array([[0.7, 0.9], [0.1, 0.5]])) and np.isnan(ends[2]).all()
+    assert means["value"]["same_layers"].to_dict() == pytest.approx({1: 0.6, 2: 0.7})
+    own = found[(found["task"] == "language/a") & (found["measure"] == "faithfulness")]
+    assert own[["n", "low", "high"]].iloc[0].tolist() == pytest.approx([8, 0.8, 1.1])
+    figure = draw_rivals(found, title="t")
+    above, below = figure.axes
+    ticks = [tick.get_text() for tick in below.get_xticklabels()]
+    assert ticks == ["own circuit", "rival 1", "rival 2"]
+    drawn = {tuple(np.round(line.get_ydata(), 3)) for line in above.lines}
+    assert {(0.8, 0.3, 0.1), (0.2, 0.2, 0.2), (0.9, 0.5, 0.1), (0.7, 0.1)} <= drawn
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[:3] == [words for words, *_ in KEPT.values()]
+    plt.close(figure)
+    plt.close(draw_rivals(found.iloc[:0], title="t"))

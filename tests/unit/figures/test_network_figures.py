@@ -221,6 +221,18 @@ def test_edits_and_connections_say_their_values(tmp_path):
     save_figure(draw_editing(pd.DataFrame(edited), title="t"), tmp_path / "editing.svg")
     told = titles(tmp_path / "editing.svg")
     assert told == ["random units inhibited: 31", "news network 0 inhibited: 90"]
+    edited.append(
+        {**row, "condition": "activation_matched", "control_of": "network-0", "value": 40}
+    )
+    figure = draw_editing(pd.DataFrame(edited), title="t")
+    save_figure(figure, tmp_path / "matched.svg")
+    told = titles(tmp_path / "matched.svg")
+    assert sorted(told)[1:] == [
+        "random units as active inhibited: 40",
+        "random units inhibited: 31",
+    ]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["edited", "random units", "random units as active", "intact"]
     pairs = [("network-0", "network-0", 1.0), ("network-0", "network-1", -0.5)]
     pairs += [(b, a, r) for a, b, r in pairs[1:]] + [("network-1", "network-1", 1.0)]
     table = pd.DataFrame(pairs, columns=["network", "other", "r"]).assign(dataset="news")

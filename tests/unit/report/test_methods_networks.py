@@ -30,6 +30,12 @@ def networks_section(root, config):
             "editing: {inhibit: false, amounts: {multiply: [1.02], add: []}}",
             ["were multiplied by 1.02 at"],
         ),
+        (
+            "editing: {activation_matched_seeds: [3, 4], passages: 5}",
+            [
+                "(seeds 3 and 4) was matched in layer and in mean absolute activation over these passages"
+            ],
+        ),
         ("probing: {tasks: [language/npi], folds: 3}", ["Logistic regressions", "3-fold"]),
     ],
 )

@@ -100,6 +100,27 @@ def test_the_costliest_network_stands_beside_its_own_random_units(say):
     assert found.of_network("news", "network-9") is None
 
 
+def test_units_that_are_as_active_stand_beside_random_ones(say):
+    more = {"activation": 2.0, "p_matched": np.nan, "q_matched": np.nan}
+    matched = pd.DataFrame(
+        [
+            edit("activation_matched", 2900.0, control_of="network-1", activation=1.0),
+            edit("activation_matched", 4000.0, control_of="network-1", activation=2.0),
+            edit("activation_matched", 30.5, control_of="network-0", activation=2.0),
+        ]
+    )
+    every = pd.concat([EDITED.assign(**{**more, "q_matched": 0.3}), matched], ignore_index=True)
+    assert "about as active" not in told(say, EDITED)
+    text = told(say, every)
+    # Network 1 lies below one of its draws, network 0 above its only one; network 2 costs nothing.
+    assert "1 of these 3 cost more than each of their draws of units of the same layers" in text
+    assert "perplexity goes to 2,900 to 4,000 (2 draws)" in text
+    assert "as many random units to 33.0 to 35.5 (2 draws)" in text
+    cells = Inhibition.of(every).of_network("news", "network-1")
+    assert cells[3:] == ["0.0100", "2,900 to 4,000 (2 draws)", "0.75", "0.3000"]
+    assert Inhibition.of(every).of_network("news", "network-2")[4:6] == ["–", "–"]
+
+
 def test_without_inhibition_there_is_nothing_to_say(say):
     assert told(say, EDITED[EDITED["how"] == "add"]) == "one: no network was inhibited by itself."
     assert Inhibition.of(EDITED.iloc[:0]) is None

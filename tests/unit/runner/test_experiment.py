@@ -27,7 +27,7 @@ from brodmann.runner.experiment import (
     p_values,
     require_finite,
     rows_of,
-    with_both_q,
+    with_every_q,
 )
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import Target
@@ -89,7 +89,7 @@ def test_rows_of_the_corpus():
         {"log_probs": [-2.0 - n, -4.0, -3.0], "tokens": [2, 4, 3], "words": [1, 2, 3]}
         for n in range(len(EDITS))
     ]
-    rows = with_both_q(corpus_rows(EDITS, records, seed=1))
+    rows = with_every_q(corpus_rows(EDITS, records, seed=1))
     assert [row["measure"] for row in rows] == ["perplexity"] * 5 + ["word_perplexity"] * 5
     assert [row["condition"] for row in rows[:5]] == [own.label for own in EDITS]
     assert rows[1]["value"] == pytest.approx(math.exp(10 / 9))

@@ -74,6 +74,10 @@ def test_what_a_study_does_not_ask_is_not_planned(root, tmp_path):
     tasks = {"tasks": ["language/npi"]}
     assert lesion in names(localizer={"lesion": tasks})
     assert lesion not in names(localizer={"lesion": {**tasks, "seeds": []}})
+    networks = {"datasets": {"news": "corpus:news"}, "editing": {"activation_matched_seeds": [1]}}
+    matched = "results/one/networks/editing.csv: p_matched"
+    assert matched in names(networks=networks)
+    assert matched not in names(networks={"datasets": networks["datasets"]})
     assert not any("localizer" in name for name in names(localizer={"networks": []}))
     source = {"source": "hf:org/one"}
     alone = names(models={"one": source}, localizer={"networks": []})

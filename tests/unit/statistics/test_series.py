@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from brodmann.circuits.stages.faithfulness import AREAS as AREA_COLUMNS
 from brodmann.config.load import load_config
 from brodmann.figures.series import of_series
 from brodmann.statistics.stages.series import COLUMNS, write_series
@@ -21,6 +22,15 @@ TESTS = """model,component,sel,measure,kind,n,within,cross,difference,p
 run@{step},neurons,positive-0.1pct,containment,,2,0.5,0.25,0.25,0.01
 run@{step},neurons,positive-1.0pct,containment,,2,0.1,0.1,0.0,0.5
 run@{step},neurons,positive-0.1pct,accuracy_drop,corrupted,2,0.3,0.1,0.2,0.2
+"""
+AREAS = """{columns}
+formal/number_sequence,own,0,positive,corrupted,8,{own},,,,,,,2,
+formal/number_sequence,own,0,absolute,corrupted,8,0.1,,,,,,,1,
+formal/number_sequence,random,1,,corrupted,8,0.2,,,,,,,,
+formal/number_sequence,random,2,,corrupted,8,0.4,,,,,,,,
+language/npi,own,0,positive,corrupted,8,0.7,,,,,,,{enough},
+language/npi,random,1,,corrupted,8,0.1,,,,,,,,
+language/npi,random,2,,corrupted,8,0.1,,,,,,,,
 """
 CLUSTERS = """model,component,sel,measure,n,ari,p
 run@{step},neurons,positive-0.1pct,containment,2,{ari},0.02
@@ -39,6 +49,11 @@ def table(tmp_path, root):
         (own / "localizer/language").mkdir(parents=True)
         lesions = LESIONS.format(lesion=0.5 - step / 50)
         (own / "localizer/language/lesion.csv").write_text(lesions)
+        areas = AREAS.format(
+            columns=",".join(AREA_COLUMNS), own=0.9 - step / 20, enough="" if step else 5
+        )
+        (own / "faithfulness").mkdir()
+        (own / "faithfulness/neurons.patching.areas.csv").write_text(areas)
         (own / "networks/words").mkdir(parents=True)
         told = {"identified": [True, False, step == 10]}
         (own / "networks/words/templates.json").write_text(json.dumps(told))
@@ -51,7 +66,7 @@ def table(tmp_path, root):
     config.write_text(
         "models: {run: {source: 'path:run', series: {paths: ['0', '10'], steps: [0, 10]}}}\n"
         f"tasks: {{include: [{', '.join(TASKS)}]}}\n"
-        "networks: {datasets: {words: words.txt}}\n"
+        "networks: {datasets: {words: words.txt}}\nfaithfulness: {tasks: ['*/*']}\n"
     )
     study = load_config([config], root=root).study
     out = tmp_path / "series.csv"
@@ -80,6 +95,15 @@ def test_rows_of_a_series(table):
     assert values("lesion", "language") == [0.5, 0.3]
     assert values("random", "language") == [0.8, 0.8]
     assert values("identified", "words") == [1, 2]
+    assert values("cpr_own") == pytest.approx([0.8, 0.55])
+    assert values("cpr_random") == pytest.approx([0.2, 0.2])
+    # The lower of two; of the second checkpoint one task is never enough.
+    assert values("enough_percent") == [2, 2]
+    sizes = found[found["measure"] == "enough_percent"]
+    assert sizes["high"].tolist()[0] == 5 and sizes["high"].isna().tolist() == [False, True]
+    # Resampled lists of two tasks hold one of them, the other, or both.
+    ends = found[found["measure"] == "cpr_own"][["low", "high"]].to_numpy()
+    assert ends.ravel() == pytest.approx([0.7, 0.9, 0.4, 0.7])
     # Wilson's interval of 8 of 20, from its formula.
     first = found[(found["measure"] == "accuracy") & found["domain"].isna()].iloc[0]
     z, n, share = 1.959963984540054, 20, 0.4
@@ -91,7 +115,7 @@ def test_rows_of_a_series(table):
 
 def test_its_figure_shows_every_measure(table):
     figure, shown = of_series({"series": table}, {"component": "neurons"})
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 8
     lines = {axes.get_ylabel().split("\n")[0]: axes.lines for axes in figure.axes}
     accuracy = lines["items right"][0]
     assert accuracy.get_xdata().tolist() == [0, 10]

@@ -9,6 +9,7 @@ from brodmann.circuits.costs import (
     BLOCK,
     FAITHFULNESS,
     circuits_of_task,
+    circuits_of_trials,
     lesions_of_levels,
     lesions_of_target,
 )
@@ -37,8 +38,12 @@ def _kept_blocks(study: Study) -> int:
     """Of all circuits that everything else is silenced of."""
     kinds = len(study.attribution.components) * len(study.faithfulness.kinds)
     each = math.ceil(circuits_of_task(study) / BLOCK)
-    components = len(study.attribution.components) if study.faithfulness.rivals.rounds else 0
-    return max(1, len(study.faithfulness.tasks) * (kinds * each + components))
+    components = len(study.attribution.components)
+    found = len(study.faithfulness.tasks) * kinds * each
+    found += len(study.tried_orders) * components * math.ceil(circuits_of_trials(study) / BLOCK)
+    if study.faithfulness.rivals.rounds:
+        found += len(study.faithfulness.tasks) * components
+    return max(1, found)
 
 
 def _tested(study: Study, model: str) -> bool:
@@ -64,7 +69,7 @@ STAGES = (
     Stage("attribution", "attribution:write_attribution", ("attribution",)),
     Stage("circuit_masks", "attribution:write_masks"),
     Stage("agreement", "agreement:write_agreement", ("agreement",)),
-    Stage("trials", "trials:write_trials", ("agreement",)),
+    Stage("trials", "tried:write_trials", ("agreement",)),
     Stage("overlap", "overlap:write_overlaps"),
     Stage("stability", "stability:write_stability"),
     Stage(

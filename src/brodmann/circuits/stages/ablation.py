@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from brodmann.circuits.controls import layer_matched, truly_random
-from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, selections
 from brodmann.circuits.stages.activity import Activity, activity_works, read_activity
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.circuits.stages.effects import EffectTarget, lesion_work
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -34,7 +34,6 @@ from brodmann.sites import COMPONENTS
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import Pass, Reads, Records, Work
-from brodmann.tasks.items import read_items
 
 log = logging.getLogger(__name__)
 
@@ -101,19 +100,10 @@ class AblationStage:
     targets: dict[str, EffectTarget | None] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls,
-        study: Study,
-        model_json: str,
-        item_files: Sequence[str],
-        baseline_files: Sequence[str],
-    ) -> AblationStage:
+    def open(cls, study: Study, files: TaskFiles) -> AblationStage:
         """Read the items and baselines of all tasks."""
-        stage = Stage(study, model_json)
-        targets = {}
-        for item_file, baseline_file in zip(item_files, baseline_files, strict=True):
-            items = read_items(item_file)
-            targets[items.task] = EffectTarget.of(stage, items, Baseline.read(baseline_file))
+        stage = Stage(study, files.model_json)
+        targets = {items.task: EffectTarget.of(stage, items, found) for items, found in files}
         return cls(study, stage, targets)
 
     @property
@@ -226,7 +216,7 @@ def run_pass(
     from brodmann.circuits.stages import units
     from brodmann.circuits.stages.granularity import GranularityStage
 
-    ablation = AblationStage.open(study, model_json, item_files, baseline_files)
+    ablation = AblationStage.open(study, TaskFiles(model_json, item_files, baseline_files))
     name = ablation.stage.card.name
     load = Bench.opener(study, name, record_file, threads)
     with Pass("ablation", name, manifest, load, share) as this:
@@ -259,16 +249,14 @@ def _selections(study: Study) -> list[Selection]:
 def write_tables(
     study: Study,
     *,
-    model_json: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
+    files: TaskFiles,
     mask_folder: str,
     manifest: str,
     component: str,
     outputs: Sequence[str],
 ) -> None:
     """Rule ``ablation``: every target's table, for each selection and kind, from the store."""
-    ablation = AblationStage.open(study, model_json, item_files, baseline_files)
+    ablation = AblationStage.open(study, files)
     records = Records(manifest, "ablation")
     settings = study.ablation
     columns = (*COLUMNS, *((ACTIVATION,) if settings.activation_matched_trials else ()))

@@ -18,19 +18,20 @@ from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
 from brodmann.circuits.costs import MOST_HELD
-from brodmann.circuits.estimators import compared, estimator
+from brodmann.circuits.estimators import estimator
 from brodmann.circuits.estimators.interface import Estimator
 from brodmann.circuits.inclusion import Baseline, baseline_of
-from brodmann.circuits.masks import Selection, select_units, selections, write_mask
+from brodmann.circuits.masks import select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
 from brodmann.circuits.split import circuit_items, effect_items, group_of
-from brodmann.circuits.stability import counts_of, curve_weights
 from brodmann.circuits.stages.baseline import store_key as baseline_key
+from brodmann.circuits.stages.curves import FewerItems, curve_name
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.circuits.stages.together import Joined, fit
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.selection import KEPT_PERCENT
 from brodmann.config.study import Study
-from brodmann.files import canonical_json, digest
+from brodmann.files import digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner.bench import Bench
@@ -67,15 +68,6 @@ class ItemList(Target):
         """What the manifest calls its attribution."""
         return f"{self.label}, {component}"
 
-    def compared(self, component: str) -> str:
-        """What the manifest calls the comparison of estimators on it."""
-        return f"{self.label}, {component}: estimators"
-
-
-def curve_name(label: str, component: str) -> str:
-    """What the manifest calls a list's circuits of fewer items."""
-    return f"{label}, {component}: numbers of items"
-
 
 class Stage:
     """What the jobs of this stage share: the study, the model's card, and how work is found again."""
@@ -85,6 +77,7 @@ class Stage:
         self.settings = study.attribution
         self.card = ModelCard.read(model_json)
         self.entry = study.model(self.card.name)
+        self.fewer = FewerItems.of(study)
 
     def plan(self, items: TaskItems) -> PromptPlan:
         """How the model is shown a task."""
@@ -126,18 +119,9 @@ class Stage:
     def keys(self, items: ItemList, component: str) -> dict[str, str]:
         """Name -> key of what is made of a list's contributions: its attribution; circuits of fewer items."""
         found = {items.named(component): self.key(items, component)}
-        if self.settings.stability.items and not items.second:
-            found[curve_name(items.label, component)] = digest(
-                {
-                    **self.basis(items, component),
-                    "stage": "stability",
-                    "stability": METHODS["stability"],
-                    "groups": items.groups,
-                    "seed": self.settings.seed,
-                    "main": self.study.selection.main,
-                    **self.settings.curve(),
-                }
-            )
+        if self.fewer.asked and not items.second:
+            basis = self.basis(items, component)
+            found[curve_name(items.label, component)] = self.fewer.key(basis, items.groups)
         return found
 
     def basis(
@@ -160,20 +144,6 @@ class Stage:
         if not estimator(self.settings).has_replicates:
             return {"splits": 0, "bootstraps": 0, "seed": 0, "kept": KEPT_PERCENT}
         return {**self.settings.replication(), "kept": self.study.selection.kept}
-
-    def agreement_key(self, items: ItemList, component: str) -> str:
-        """The same of a task's comparison of estimators."""
-        return digest(
-            {
-                "of": self.basis(items, component),
-                "method": METHODS["agreement"],
-                "units": self.settings.agreement.units,
-                "items": self.settings.agreement.items,
-                "main": self.study.selection.main_name,
-                "steps": self.settings.ig_steps,
-                "seed": self.settings.seed,
-            }
-        )
 
     def shape(self, component: str) -> tuple[int, int]:
         """(layers, units per layer)."""
@@ -201,13 +171,12 @@ def run_pass(
     are of all items of a list.
     """
     from brodmann.circuits.stages import survey
+    from brodmann.circuits.stages.agreement import comparison_work
     from brodmann.circuits.stages.trials import trial_works
 
-    stage = Stage(study, model_json)
-    tasks = [read_items(path) for path in item_files]
+    stage, files = Stage(study, model_json), TaskFiles(model_json, item_files, baseline_files)
     seconds = {items.task: items for items in map(read_items, second_files)}
-    baselines = [Baseline.read(path) for path in baseline_files]
-    lists = [stage.list_of(items, found) for items, found in zip(tasks, baselines, strict=True)]
+    lists = [stage.list_of(items, found) for items, found in files]
     wanted = [own for own in lists if own is not None]
     load = Bench.opener(study, stage.card.name, record_file, threads)
     with Pass("attribution", stage.card.name, manifest, load, share) as this:
@@ -227,11 +196,15 @@ def run_pass(
         this.computed(*surveyed.made)
         second = (stage.second_list(one, this.store("baseline"), manifest) for one in again)
         wanted += [own for own in second if own is not None]
-        together = Attributions(stage)
-        works = [work for own in wanted for work in _works(stage, own, this.store(), together)]
+        together, compares = Attributions(stage), stage.settings.agreement
+        works = []
+        for own in wanted:
+            works.append(together.work(own))
+            if own.task in compares.plain_tasks and not own.second:
+                works.append(comparison_work(stage, own, this.store()))
         took: dict[str, float] = {}
         for own in wanted:
-            if own.task in stage.settings.agreement.tried_tasks and not own.second:
+            if own.task in compares.tried_tasks and not own.second:
                 works += trial_works(stage, own, this.store(), took)
         this.make(works, bar="attribution", unit="item", dealt=False)
         if took:
@@ -249,6 +222,18 @@ class Attributions:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+
+    def work(self, items: ItemList) -> Work[Bench]:
+        """All that is made of a list's contributions."""
+        components = self.stage.settings.components
+        return Work(
+            items.label,
+            {name: key for own in components for name, key in self.stage.keys(items, own).items()},
+            group=items.label,
+            steps=lambda *_: len(items.used),
+            together=self,
+            about=items,
+        )
 
     def fits(self, bench: Bench, works: Sequence[Missing[Bench]]) -> bool:
         """See ``store.work.Together``."""
@@ -284,33 +269,6 @@ class Attributions:
         )
 
 
-def _works(
-    stage: Stage, items: ItemList, store: Store, together: Attributions
-) -> Iterator[Work[Bench]]:
-    """A list's attribution, and the comparison of estimators on it, which reads the attribution."""
-    components = stage.settings.components
-    compared = {items.compared(component): component for component in components}
-
-    def compare(bench: Bench, lacking: Sequence[str], _: OnStep) -> Iterator[dict[str, bytes]]:
-        session = Session(bench, stage)
-        for name in lacking:
-            used = bench.encoded(items)
-            yield {name: session.compare(items, used, compared[name], store)}
-
-    keys = {name: key for own in components for name, key in stage.keys(items, own).items()}
-    yield Work(
-        items.label,
-        keys,
-        group=items.label,
-        steps=lambda *_: len(items.used),
-        together=together,
-        about=items,
-    )
-    if items.task in stage.settings.agreement.plain_tasks and not items.second:
-        keys = {name: stage.agreement_key(items, own) for name, own in compared.items()}
-        yield Work(f"{items.label}: estimators", keys, compare, items.label, steps=lambda *_: 0)
-
-
 class Session:
     """How a loaded model's attributions are computed."""
 
@@ -341,13 +299,12 @@ class Session:
         if items.second:
             return np.zeros((0, len(items.used)), dtype=np.float32)
         wanted, groups = self.stage.replication, items.groups
-        curve = self.stage.settings.curve()
         seed = f"{wanted['seed']}/{items.items.digest(items.plan.wording)}"
         return np.concatenate(
             [
                 half_weights(groups, wanted["splits"], seed),
                 bootstrap_weights(groups, wanted["bootstraps"], seed),
-                curve_weights(groups, curve["items"], curve["draws"], seed),
+                self.stage.fewer.weights(groups, seed),
             ]
         )
 
@@ -404,83 +361,22 @@ class Session:
         tensors = {"attribution": sums.mean}
         if not items.second:
             wanted = self.stage.replication
-            replicates, threads = sums.replicates, torch.get_num_threads()
-            halves = self._place(items, len(replicates)) - wanted["bootstraps"]
-            parts = {"halves": replicates[:halves]}
-            parts["bootstraps"] = replicates[halves : halves + wanted["bootstraps"]]
+            replicates, _ = self.stage.fewer.split(items.groups, sums.replicates)
+            halves = len(replicates) - wanted["bootstraps"]
+            parts = {"halves": replicates[:halves], "bootstraps": replicates[halves:]}
             for name, own in parts.items():
-                kept = Strongest.of(own, wanted["kept"], threads)
-                tensors |= strongest_tensors(name, kept)
+                kept = Strongest.of(own, wanted["kept"], torch.get_num_threads())
+                tensors |= kept.tensors(name)
         return self._packed(tensors, sums)
 
     def _curve(self, items: ItemList, sums: Accumulator) -> bytes:
         """The circuits of lists of fewer items, of the main size, by their number."""
-        replicates, draws = sums.replicates, self.stage.settings.stability.draws
-        first = self._place(items, len(replicates))
-        tensors: dict[str, np.ndarray] = {}
-        for number, count in enumerate(self._counts(items)):
-            own = replicates[first + number * draws : first + (number + 1) * draws]
-            kept = Strongest.of(own, self.study.selection.main)
-            tensors |= strongest_tensors(str(count), kept)
-        return self._packed(tensors, sums)
-
-    def _counts(self, items: ItemList) -> list[int]:
-        return counts_of(items.groups, self.stage.settings.stability.items)
-
-    def _place(self, items: ItemList, n_replicates: int) -> int:
-        """Where the lists of fewer items begin among the replicates."""
-        return n_replicates - len(self._counts(items)) * self.stage.settings.stability.draws
+        groups, fewer = items.groups, self.stage.fewer
+        return self._packed(fewer.tensors(groups, fewer.split(groups, sums.replicates)[1]), sums)
 
     def _packed(self, tensors: Mapping[str, np.ndarray], sums: Accumulator) -> bytes:
         facts = {"n_items": sums.n_items, **self._made_with()}
         return pack(dict(tensors), metadata={"facts": json.dumps(facts)})
-
-    def compare(self, items: ItemList, used: Sequence[Any], component: str, store: Store) -> bytes:
-        """Estimates and the truth, of the main mask's units and of random ones."""
-        settings, task = self.stage.settings, items.items.task
-        record = store.get(self.stage.key(items, component))
-        assert record is not None  # put there by this pass or an earlier one
-        attribution = unpack(record)["attribution"]
-        shape = attribution.shape
-        main = Selection(self.study.selection.signs[0], self.study.selection.main)
-        strong = select_units(attribution, main).units
-        dice = np.random.default_rng([settings.seed, *canonical_json(task)])
-        rest = np.setdiff1d(np.arange(attribution.size), strong)
-        drawn = dice.choice(rest, size=min(settings.agreement.units, len(rest)), replace=False)
-        units = np.concatenate([strong, np.sort(drawn)])
-        some = list(used[: settings.agreement.items])
-        columns = {"unit": units.astype(np.int64), "in_mask": np.isin(units, strong)}
-        for one in compared(settings):
-            attributor = self.attributor((component,), one)
-            sums = Accumulator(np.zeros((0, len(some)), np.float32), shape)
-            for part in attributor.contributions(task, some):
-                sums.add(part.numbers, part.values[component])
-            columns[one.name] = sums.mean.reshape(-1)[units]
-            places = [(int(unit) // shape[1], int(unit) % shape[1]) for unit in units]
-        attributor = self.attributor((component,), estimator(settings, "patching"))
-        effects = attributor.exact_effects(some, component, places)
-        columns["exact"] = effects.mean(0).numpy()
-        columns["in_mask"] = columns["in_mask"].astype(np.int8)
-        return pack(columns, metadata={"facts": json.dumps({"n_items": len(some)})})
-
-
-def strongest_tensors(name: str, strongest: Strongest) -> dict[str, np.ndarray]:
-    """Replicates as they are stored."""
-    tensors = {}
-    for sign in strongest.units:
-        tensors[f"{name}.{sign}.units"] = strongest.units[sign]
-        tensors[f"{name}.{sign}.scores"] = strongest.scores[sign]
-    return tensors
-
-
-def strongest_of(tensors: Mapping[str, np.ndarray], name: str, n_units: int) -> Strongest:
-    """The inverse of how replicates are stored: NAME.SIGN.units and NAME.SIGN.scores [replicates, kept]."""
-    signs = ("positive", "negative")
-    return Strongest(
-        {sign: tensors[f"{name}.{sign}.units"] for sign in signs},
-        {sign: tensors[f"{name}.{sign}.scores"] for sign in signs},
-        n_units,
-    )
 
 
 # The light jobs

@@ -24,6 +24,7 @@ from brodmann.circuits.replicates import bootstrap_weights
 from brodmann.circuits.split import group_of
 from brodmann.circuits.stages.attribution import ItemList, Stage
 from brodmann.circuits.stages.effects import EffectTarget, lesion_work, metric_of, metrics
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.faithfulness import ALL, FaithfulnessSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
@@ -36,7 +37,6 @@ from brodmann.store.tensors import read_tensor
 from brodmann.store.work import Pass, Records, Work
 from brodmann.tasks.catalogue import domain_of, sort_key
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.items import read_items
 
 OWN, RANDOM, LAYER_MATCHED = "own", "random", "layer_matched"
 _LINE = ("task", "order", "trial", "sign", "kind")
@@ -77,18 +77,10 @@ class FaithfulnessStage:
     _ranked: dict[tuple[str, str, str], np.ndarray | None] = field(default_factory=dict)
 
     @classmethod
-    def open(
-        cls,
-        study: Study,
-        model_json: str,
-        item_files: Sequence[str],
-        baseline_files: Sequence[str],
-        attribution_folder: str,
-    ) -> FaithfulnessStage:
-        """Read the items and baselines of the tasks that are tested."""
-        own = cls(study, Stage(study, model_json), Path(attribution_folder))
-        for item_file, baseline_file in zip(item_files, baseline_files, strict=True):
-            items, found = read_items(item_file), Baseline.read(baseline_file)
+    def open(cls, study: Study, files: TaskFiles) -> FaithfulnessStage:
+        """Read the items and baselines of tasks."""
+        own = cls(study, Stage(study, files.model_json), Path(files.attributions))
+        for items, found in files:
             own.targets[items.task] = EffectTarget.of(own.stage, items, found, study.faithfulness)
             own.baselines[items.task] = found
             if (listed := own.stage.list_of(items, found)) is not None:
@@ -219,12 +211,15 @@ def run_pass(
 ) -> None:
     """Rule ``faithfulness_pass``: measure what the store lacks, then write the manifest."""
     from brodmann.circuits.stages import rivals
+    from brodmann.circuits.stages.tried import TriedOrders
 
-    own = FaithfulnessStage.open(study, model_json, item_files, baseline_files, attribution_folder)
+    files = TaskFiles(model_json, item_files, baseline_files, attribution_folder)
+    own = FaithfulnessStage.open(study, files)
     name = own.stage.card.name
     load = Bench.opener(study, name, record_file, threads)
     with Pass("faithfulness", name, manifest, load, share) as this:
-        done = this.make(own.works(), bar="faithfulness", unit="row", listed=False)
+        works = [*own.works(), *TriedOrders.of(own, this.folder).works()]
+        done = this.make(works, bar="faithfulness", unit="row", listed=False)
         this.note(circuits=sum(len(one.names) for one in done))
         this.make(rivals.works(own), bar="rivals", unit="row", listed=False)
 
@@ -235,28 +230,21 @@ def run_pass(
 def write_tables(
     study: Study,
     *,
-    model_json: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
-    attribution_folder: str,
+    files: TaskFiles,
     manifest: str,
     component: str,
     curves: str,
     areas: str,
 ) -> None:
     """Rule ``faithfulness``: the curves of all orders and their areas, from the store."""
-    own = FaithfulnessStage.open(study, model_json, item_files, baseline_files, attribution_folder)
-    records, percents = Records(manifest, "faithfulness"), own.settings.fractions
+    own = FaithfulnessStage.open(study, files)
+    records = Records(manifest, "faithfulness")
     points: list[dict[str, object]] = []
     found: list[dict[str, object]] = []
     for task, target in own.included:
         answers = own.answers(task, target)
         for order, kind in product(own.orders(component, task), own.settings.kinds):
-            circuits = order.beginnings(percents)
-            measures = [
-                metric_of(_scores(own, records, target, component, kind, one)) for one in circuits
-            ]
-            curve = Curve.of(percents, [one.n for one in circuits], measures, answers)
+            curve = curve_of(own, records, target, component, kind, order, answers)
             line = {
                 **dict(zip(_LINE, (task, order.name, order.trial, order.sign, kind), strict=True)),
                 "n": len(target.used),
@@ -265,6 +253,22 @@ def write_tables(
             found.append({**line, **({} if answers.unnormalised else _areas(curve))})
     write_table(curves, points, COLUMNS)
     write_table(areas, found, AREAS)
+
+
+def curve_of(
+    own: FaithfulnessStage,
+    records: Records,
+    target: EffectTarget,
+    component: str,
+    kind: str,
+    order: Order,
+    answers: Answers,
+) -> Curve:
+    """The curve of one order on one task, of what the pass has measured."""
+    percents = own.settings.fractions
+    circuits = order.beginnings(percents)
+    measures = [metric_of(_scores(own, records, target, component, kind, one)) for one in circuits]
+    return Curve.of(percents, [one.n for one in circuits], measures, answers)
 
 
 def _scores(

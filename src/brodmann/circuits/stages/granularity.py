@@ -6,7 +6,7 @@ measured already is found there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from brodmann.circuits.granularity import INTACT, Grain, Lesioned, scores_at
 from brodmann.circuits.masks import Selection
 from brodmann.circuits.stages.ablation import AblationStage
 from brodmann.circuits.stages.effects import EffectTarget
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.study import Study
 from brodmann.sites import LEVELS
 from brodmann.store.tables import write_table
@@ -100,17 +101,14 @@ class GranularityStage:
 def write_granularity(
     study: Study,
     *,
-    model_json: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
-    attribution_folder: str,
+    files: TaskFiles,
     manifest: str,
     lesions: str,
     circuits: str,
 ) -> None:
     """Rule ``granularity``: every lesion of every target, and the circuits of every level."""
-    ablation = AblationStage.open(study, model_json, item_files, baseline_files)
-    stage = GranularityStage(ablation, attribution_folder)
+    ablation = AblationStage.open(study, files)
+    stage = GranularityStage(ablation, files.attributions)
     records = Records(manifest, "ablation")
     rows: list[dict[str, object]] = []
     units: list[dict[str, object]] = []

@@ -13,7 +13,6 @@ from brodmann.circuits import overlap
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, read_mask, select_units, selections
 from brodmann.circuits.replicates import Strongest
-from brodmann.circuits.stages.attribution import strongest_of
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
 from brodmann.sites import COMPONENTS
@@ -99,7 +98,8 @@ def _write_selection(
     corrected = overlap.noise_corrected(contained, ceilings)
     write_matrix(f"{stem}.noise_corrected.csv", corrected)
     bootstraps = {
-        task: strongest_of(tensors, "bootstraps", n_units) for task, tensors in replicates.items()
+        task: Strongest.stored(tensors, "bootstraps", n_units)
+        for task, tensors in replicates.items()
     }
     write_table(f"{stem}.summary.csv", _summary(selection, tables, corrected, bootstraps), SUMMARY)
 
@@ -120,7 +120,7 @@ def _reliability(
     second = None
     if "second" in tensors:
         second = select_units(tensors["second"], selection).units
-    halves = strongest_of(tensors, "halves", n_units)
+    halves = Strongest.stored(tensors, "halves", n_units)
     return overlap.reliability(halves, selection, circuit, second)
 
 

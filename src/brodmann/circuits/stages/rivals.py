@@ -22,6 +22,7 @@ from brodmann.circuits.orders import Beginning
 from brodmann.circuits.stages.attribution import ItemList, Session
 from brodmann.circuits.stages.effects import EffectTarget, measured, metric_of
 from brodmann.circuits.stages.faithfulness import FaithfulnessStage
+from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
@@ -181,16 +182,13 @@ def works(own: FaithfulnessStage) -> Iterator[Work[Bench]]:
 def write_rivals(
     study: Study,
     *,
-    model_json: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
-    attribution_folder: str,
+    files: TaskFiles,
     manifest: str,
     component: str,
     output: str,
 ) -> None:
     """Rule ``rivals``: a row per task and round, from the store."""
-    own = FaithfulnessStage.open(study, model_json, item_files, baseline_files, attribution_folder)
+    own = FaithfulnessStage.open(study, files)
     records = Records(manifest, "faithfulness")
     rows: list[dict[str, object]] = []
     for task, target in own.included:

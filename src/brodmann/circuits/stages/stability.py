@@ -14,8 +14,9 @@ import numpy as np
 from safetensors.numpy import load as unpack
 
 from brodmann.circuits.masks import Selection
+from brodmann.circuits.replicates import Strongest
 from brodmann.circuits.stability import Alike, needed
-from brodmann.circuits.stages.attribution import curve_name, strongest_of
+from brodmann.circuits.stages.curves import curve_name
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
 from brodmann.store.tables import write_table
@@ -51,7 +52,7 @@ def write_stability(
         tensors = read_tensors(path)
         if not tensors:  # excluded
             continue
-        alike = Alike.of(strongest_of(tensors, "bootstraps", n_units), selection)
+        alike = Alike.of(Strongest.stored(tensors, "bootstraps", n_units), selection)
         curve = {}
         if curves is not None:
             name = curve_name(task, component)
@@ -89,5 +90,6 @@ def _curve(
     """Number of units -> how alike circuits are; ``tensors``: NUMBER.SIGN.units, NUMBER.SIGN.scores."""
     counts = sorted({int(name.partition(".")[0]) for name in tensors})
     return {
-        count: Alike.of(strongest_of(tensors, str(count), n_units), selection) for count in counts
+        count: Alike.of(Strongest.stored(tensors, str(count), n_units), selection)
+        for count in counts
     }

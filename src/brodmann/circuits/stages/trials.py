@@ -11,37 +11,24 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors.numpy import load as unpack
 from safetensors.numpy import save as pack
 
 from brodmann.circuits.agreement import agreement
 from brodmann.circuits.estimators import estimator
-from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.overlap import reliability
 from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
-from brodmann.circuits.stages.attribution import (
-    ItemList,
-    Session,
-    Stage,
-    strongest_of,
-    strongest_tensors,
-)
-from brodmann.circuits.trials import COLUMNS, SECONDS, SUMMARY, summarised
-from brodmann.config.study import Study
+from brodmann.circuits.stages.attribution import ItemList, Session, Stage
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
 from brodmann.store.store import Store
-from brodmann.store.tables import read_table, write_frame, write_table
 from brodmann.store.tensors import facts_of
 from brodmann.store.work import OnStep, Records, Work
-from brodmann.tasks.items import read_items
 
 
 @dataclass(frozen=True)
@@ -158,7 +145,7 @@ class Trials:
             sums.add(part.numbers, part.values[self.component])
         seconds = time.perf_counter() - started
         kept = Strongest.of(sums.replicates, self.stage.study.selection.kept)
-        tensors = {"attribution": sums.mean, **strongest_tensors("halves", kept)}
+        tensors = {"attribution": sums.mean, **kept.tensors("halves")}
         return _packed(tensors, session, n_items=len(some), seconds=seconds)
 
     def _measured(
@@ -203,7 +190,7 @@ class Trials:
                 circuit, units = self.circuit(mean), true["unit"]
                 held = np.isin(units, circuit)
                 one = agreement(mean.reshape(-1)[units], true["exact"], held)
-                halves = strongest_of(tensors, "halves", mean.size)
+                halves = Strongest.stored(tensors, "halves", mean.size)
                 rate = reliability(halves, self.main, circuit, None).split_containment
                 line |= {"estimator": trial.estimator}
                 found.append({**line, **asdict(one), "reliability": rate})
@@ -232,47 +219,3 @@ def trial_works(
 
         what = f"{items.label}: estimators"
         yield Work(what, own.keys(), compute, items.label, steps=lambda *_: 0)
-
-
-def write_trials(
-    study: Study,
-    *,
-    model_json: str,
-    component: str,
-    item_files: Sequence[str],
-    baseline_files: Sequence[str],
-    manifest: str,
-    table: str,
-    summary: str,
-    seconds: str,
-) -> None:
-    """Rule ``trials``: how estimators compare, task by task and on average; and how long they took."""
-    stage, records = Stage(study, model_json), Records(manifest, "attribution")
-    found: list[dict[str, Any]] = []
-    times: list[dict[str, Any]] = []
-    for items_file, baseline_file in zip(item_files, baseline_files, strict=True):
-        own = stage.list_of(read_items(items_file), Baseline.read(baseline_file))
-        if own is not None:
-            rows, taken = Trials(stage, own, component).rows(records)
-            found += rows
-            times += taken
-    order = {pair: n for n, pair in enumerate(study.attribution.agreement.grid)}
-    found.sort(key=lambda row: order[row["estimator"], row["positions"]])
-    folder = Path(manifest).parents[1] / "faithfulness"
-    for row in found:
-        row |= _areas(study, folder, component, row)
-    write_table(table, found, COLUMNS)
-    write_table(seconds, times, SECONDS)
-    means = summarised(pd.DataFrame(found, columns=list(COLUMNS)), study.attribution.seed)
-    write_frame(summary, means.reindex(columns=list(SUMMARY)))
-
-
-def _areas(study: Study, folder: Path, component: str, row: Mapping[str, Any]) -> dict[str, float]:
-    """CPR and CMD of the task's own circuit, where faithfulness was measured by this estimator."""
-    path = folder / f"{component}.{row['estimator']}.areas.csv"
-    if row["positions"] != study.attribution.positions or not path.is_file():
-        return {}
-    areas = read_table(path, ("task", "order", "sign", "kind", "cpr", "cmd"))
-    own = areas[(areas["task"] == row["task"]) & (areas["order"] == "own")]
-    own = own[own["sign"] == study.selection.signs[0]]
-    return {} if own.empty else own.iloc[0][["cpr", "cmd"]].astype(float).to_dict()

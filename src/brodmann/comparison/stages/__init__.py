@@ -9,11 +9,14 @@ from brodmann.runner.stage import Stage
 def _edits(study: Study) -> int:
     """At least so many: every dataset's networks together and its best units, with random ones."""
     made = study.networks.use.editing
-    return 2 * len(study.networks.names) * (1 + len(made.seeds)) * len(made.edits)
+    drawn = len(made.seeds) + len(made.activation_matched_seeds)
+    return 2 * len(study.networks.names) * (1 + drawn) * len(made.edits)
 
 
-def _localizes(study: Study) -> bool:
-    return study.networks.use.editing.localizer is not None
+def _draws(study: Study) -> bool:
+    """Whether the model says which units are edited: those of a localizer, or units that are as active."""
+    made = study.networks.use.editing
+    return made.localizer is not None or bool(made.activation_matched_seeds)
 
 
 STAGES = (
@@ -25,7 +28,7 @@ STAGES = (
         decomposed,
         after="networks_pass",
         pieces=_edits,
-        prepares=_localizes,
+        prepares=_draws,
     ),
     Stage(
         "network_use",

@@ -45,7 +45,8 @@ def run_pass(
 ) -> None:
     """Measure what the store lacks, then write the manifest.
 
-    Which units the localizer names must be known before they can be edited: of shards, one makes it first.
+    Which units the localizer names, and how active units are, must be known before they can be edited: of
+    shards, one makes it first.
     """
     stage = use_stage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
@@ -53,7 +54,7 @@ def run_pass(
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
     load = Bench.opener(study, stage.card.name, record_file, threads)
     with Pass("network_use", stage.card.name, manifest, load, share) as this:
-        this.make(editing.localizer_works(), dealt=False)
+        this.make(editing.first_works(), dealt=False)
         if share.prepares:
             return
         conditions = editing.conditions(this)

@@ -22,8 +22,9 @@ FAMILIES = (
             "estimators:of_trials",
             "Which estimator",
             estimators="A dot per task, and the mean with its 95 % interval over resampled tasks. Left: Spearman's "
-            "correlation of estimated with true effects of single units, at the same tokens; right: what circuits of "
-            "{scene.main} share that come from two halves of the items.",
+            "correlation of estimated with true effects of single units, at the same tokens; reliability: what circuits of "
+            "{scene.main} share that come from two halves of the items. CPR (where circuits are tested alone): area under the "
+            "faithfulness of circuits by the estimator's order.",
         ),
         method="agreement",
     ),

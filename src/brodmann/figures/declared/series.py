@@ -23,7 +23,8 @@ FAMILIES = (
             overview="Checkpoints of a series along its axis, a line for each series. Shares of items with their 95 % "
             "intervals (Wilson, items pooled over tasks); differences are means within less means across domains. "
             "Open marks: p of 0.05 or more against shuffled domains. Localizers: accuracy with the localized units held at "
-            "zero (solid) and with as many random units (dashed).",
+            "zero (solid) and with as many random units (dashed). CPR (where circuits are tested alone): units taken by the "
+            "task's own order (solid) and at random (dashed); 95 % intervals over resampled tasks.",
         ),
     ),
 )

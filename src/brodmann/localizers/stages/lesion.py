@@ -7,7 +7,6 @@ the units, so that what two networks or two settings share, the intact model fir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,16 @@ from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import (
+    ACTIVATION_MATCHED,
     CORPUS,
+    MATCHED,
     Edit,
     Experiment,
     corpus_rows,
     p_values,
     records_of,
     rows_of,
-    with_both_q,
+    with_every_q,
 )
 from brodmann.runner.target import Target
 from brodmann.significance import effects
@@ -44,17 +45,10 @@ COLUMNS = (
     *("condition", "selection", "percentage", "k", "seed", "kind", "measure", "task", "n"),
     *("value", "low", "high", "p", "q", "p_random", "q_random"),
 )
-# More of them where there are controls that are matched in activation: the tests against these, and the mean
-# absolute activation of the lesioned units.
-MATCHED = ("p_matched", "q_matched", "activation")
 # Kind of lesion -> how units are edited.
 HOW = {"zero": "inhibit", "mean": "hold"}
-# Conditions beside the lesion and its random controls.
-ACTIVATION_MATCHED, WITH_MASSIVE, MASSIVE_RANDOM = (
-    "activation_matched",
-    "with_massive",
-    "massive_random",
-)
+# Conditions beside the lesion, its random controls and those that are as active.
+WITH_MASSIVE, MASSIVE_RANDOM = "with_massive", "massive_random"
 
 
 def lesions_of(localized: Localized) -> list[Edit]:
@@ -86,14 +80,15 @@ def lesions_of(localized: Localized) -> list[Edit]:
         if matched:
             active = localized.activations.reshape(-1)[units.units]
             cells["activation"] = float(active.mean()) if len(active) else ""
-        group = (name, kind, MATCHED) if condition == ACTIVATION_MATCHED else (name, kind)
+        own, as_active = (name, kind), condition == ACTIVATION_MATCHED
         return Edit(
             f"{network}: {condition} {shown} {cells['seed']} {kind}",
             cells,
             units.units,
             HOW[kind],
-            group=group,
+            group=(*own, condition) if as_active else own,
             control=seed is not None,
+            active=own if as_active or condition == "lesion" else None,
             of=localized,
         )
 
@@ -117,18 +112,6 @@ def lesions_of(localized: Localized) -> list[Edit]:
         for seed in settings.lesion.seeds:
             edits.append(edit(random_units(found, own, seed), MASSIVE_RANDOM, None, kind, seed))
     return edits
-
-
-def against_matched(edits: Sequence[Edit]) -> list[Edit]:
-    """The same lesions for a test against the controls that are as active: these are now the controls."""
-
-    def tested(edit: Edit) -> Edit:
-        condition = edit.cells["condition"]
-        beside = condition in ("lesion", ACTIVATION_MATCHED)
-        group = (edit.cells["selection"], edit.cells["kind"]) if beside else None
-        return replace(edit, group=group, control=condition == ACTIVATION_MATCHED)
-
-    return [tested(edit) for edit in edits]
 
 
 class LesionStage:
@@ -285,25 +268,15 @@ def write_table_of(
     """Rule ``lesion``: one network's table, every lesion on the corpus and on every task."""
     records, card = Records(manifest, "lesion"), ModelCard.read(model_json)
     edits = lesions_of(Localized(study, card, network, localizer_manifest))
-
-    def table(edits: Sequence[Edit]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        for task in (CORPUS, *study.localizer.lesion.tasks):
-            found = records_of(records, edits, task, f"a stored lesion of {network}")
-            if task == CORPUS:
-                rows += corpus_rows(edits, found, study.localizer.seed)
-            else:
-                rows += _task_rows(edits, task, found)
-        return with_both_q(rows)
-
-    rows = table(edits)
-    if not study.localizer.lesion.activation_matched_seeds:
-        write_table(output, rows, COLUMNS)
-        return
-    tested = table(against_matched(edits))
-    for row, other in zip(rows, tested, strict=True):
-        row |= {f"{name}_matched": other.get(f"{name}_random", "") for name in ("p", "q")}
-    write_table(output, rows, (*COLUMNS, *MATCHED))
+    rows: list[dict[str, Any]] = []
+    for task in (CORPUS, *study.localizer.lesion.tasks):
+        found = records_of(records, edits, task, f"a stored lesion of {network}")
+        if task == CORPUS:
+            rows += corpus_rows(edits, found, study.localizer.seed)
+        else:
+            rows += _task_rows(edits, task, found)
+    more = MATCHED if study.localizer.lesion.activation_matched_seeds else ()
+    write_table(output, with_every_q(rows), (*COLUMNS, *more))
 
 
 def _task_rows(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -15,15 +17,18 @@ from brodmann.networks.metrics import Choices, choices, scores, single_choices
 from brodmann.networks.stages.use import UseStage, stored
 from brodmann.runner.bench import Bench
 from brodmann.runner.experiment import (
+    ACTIVATION_MATCHED,
     CORPUS,
+    MATCHED,
     Edit,
     Experiment,
     corpus_rows,
     p_values,
     records_of,
     rows_of,
-    with_both_q,
+    with_every_q,
 )
+from brodmann.runner.matched import levels_of
 from brodmann.runner.target import Target
 from brodmann.significance import effects
 from brodmann.store.tables import write_table
@@ -36,12 +41,16 @@ COLUMNS = (
 SET_COLUMNS = ("dataset", "condition", "n_units", "share", "other", "n_other", "iou", "chance_iou")
 
 
+# What the manifest calls the mean absolute activations that controls are matched in.
+ACTIVATIONS = "activations over the corpus of edits"
+
 INTACT = Edit("intact", {"condition": "intact", "n_units": 0, "share": 0.0})
 
 
 def edit_of(condition: Condition, how: str, amount: float | None, n_units: int) -> Edit:
     """One edit of one condition's units, of ``n_units`` units of the model."""
     kept = condition.control_of if condition.seed is not None else condition.name
+    own, matched = (condition.dataset, kept, how, amount), condition.name == ACTIVATION_MATCHED
     return Edit(
         f"{condition.dataset} {label_of(condition)}, {how} {'' if amount is None else amount!r}",
         {
@@ -57,8 +66,9 @@ def edit_of(condition: Condition, how: str, amount: float | None, n_units: int) 
         condition.units,
         how,
         amount,
-        group=(condition.dataset, kept, how, amount),
+        group=(*own, condition.name) if matched else own,
         control=condition.seed is not None,
+        active=None if condition.name == sets.RANDOM else own,
         of=condition,
     )
 
@@ -91,7 +101,37 @@ class Editing:
             both_prompts=True,
         )
 
-    # The localizer that the best units are compared with
+    # What must be there before conditions can be named
+
+    def first_works(self) -> list[Work[Bench]]:
+        """The localizer that the best units are compared with, and how active units are."""
+        return [*self.localizer_works(), *self._activation_works()]
+
+    def _activation_works(self) -> list[Work[Bench]]:
+        """What random controls are matched in, where a study has such controls."""
+        if not self.settings.activation_matched_seeds:
+            return []
+        key = self.stage.key(
+            "activations", corpus=self.passages, site=self.stage.settings.site, truncate=None
+        )
+        cost = sum(map(len, self.passages))
+        return [Work.one(ACTIVATIONS, key, self._mean_absolute, cost=cost)]
+
+    def _mean_absolute(self, bench: Bench) -> bytes:
+        from safetensors.numpy import save
+
+        rows = bench.texts(self.passages, where="networks.editing.corpus")
+        found = bench.activations(self.stage.settings.site).means(rows, absolute=True)
+        return save(
+            {"activations": found}, {"facts": json.dumps({"computed_with": bench.made_with})}
+        )
+
+    def activations(self, records: Reads) -> np.ndarray:
+        """float64 [layers, units]: of each unit's absolute activation the mean over a passage's tokens, then
+        over passages."""
+        from safetensors.numpy import load
+
+        return load(records.get(ACTIVATIONS, f"the stored {ACTIVATIONS}"))["activations"]
 
     @property
     def localizer_key(self) -> str:
@@ -111,7 +151,7 @@ class Editing:
         return f"the {self.settings.localizer} localizer"
 
     def localizer_works(self) -> list[Work[Bench]]:
-        """The one that must be there before conditions can be named."""
+        """Its selectivity, where a study has one."""
         if self.settings.localizer is None:
             return []
         return [Work.one(self.localizer_name, self.localizer_key, self._localize)]
@@ -146,10 +186,13 @@ class Editing:
         localized = self._localized(records)
         apart = stage.settings.massive == SEPARATE and stage.massive
         alone = [Condition("", MASSIVE, np.sort(stage.massive))] if apart else []
-        drawn = stage.n_units, own.seeds, stage.massive
+        drawn, matched = (stage.n_units, own.seeds, stage.massive), own.activation_matched_seeds
+        levels = levels_of(self.activations(records)) if matched else None
         every = []
         for condition in [*found, *tops, *localized, *alone]:
             every += [condition, *sets.random_like(condition, *drawn)]
+            if levels is not None:
+                every += sets.as_active(condition, levels, matched, stage.massive)
         return [*every, *sets.random_share(own.random_percent, *drawn)]
 
     def _localized(self, records: Reads) -> list[Condition]:
@@ -204,6 +247,9 @@ def write_editing(
     editing, records = Editing(stage, item_files), stored(manifest)
     conditions, seed = editing.conditions(records), stage.settings.seed
     edits = editing.edits(conditions)
+    more: tuple[str, ...] = ()
+    if editing.settings.activation_matched_seeds:
+        edits, more = _with_activity(edits, editing.activations(records)), MATCHED
     rows: list[dict[str, Any]] = []
     for task in editing.experiment.measures:
         found = editing.records(records, edits, task)
@@ -212,9 +258,20 @@ def write_editing(
         else:
             made = [editing.choices(editing.targets[task], record) for record in found]
             rows += _task_rows(edits, task, made, seed)
-    rows = [{**row, "metric": row["measure"]} for row in with_both_q(rows)]
-    write_table(output, rows, COLUMNS)
+    rows = [{**row, "metric": row["measure"]} for row in with_every_q(rows)]
+    write_table(output, rows, (*COLUMNS, *more))
     write_table(sets_output, set_rows(conditions, stage.n_units), SET_COLUMNS)
+
+
+def _with_activity(edits: Sequence[Edit], activations: np.ndarray) -> list[Edit]:
+    """The same edits, whose cells say the mean absolute activation of their units."""
+    flat = activations.reshape(-1)
+    return [
+        replace(edit, cells={**edit.cells, "activation": float(flat[edit.units].mean())})
+        if edit.edits
+        else edit
+        for edit in edits
+    ]
 
 
 def set_rows(conditions: Sequence[Condition], n_units: int) -> list[dict[str, Any]]:

@@ -44,7 +44,11 @@ class Probing:
         def wanted(name: str) -> bool:
             return name in (sets.ALL, sets.TOP) or name.startswith(sets.LOCALIZER)
 
-        chosen = [one for one in conditions if wanted(one.name) or wanted(one.control_of)]
+        chosen = [
+            one
+            for one in conditions
+            if wanted(one.name) or (one.name == sets.RANDOM and wanted(one.control_of))
+        ]
         return edits_of(self.stage, chosen)
 
     def key(self, edit: Edit, task: str) -> str:

@@ -5,6 +5,8 @@ Every row is a number that stands in a file of one checkpoint, or a share of ite
 - ``accuracy``: share of aligned items right in both directions, of all tasks (no ``domain``) or a domain's;
 - ``overlap_within``, ``overlap_cross``, ``overlap_difference``, ``ari``: of circuits of the main size;
 - ``drop_within``, ``drop_cross``, ``drop_difference``: what silencing them costs;
+- ``cpr_own``, ``cpr_random``: area under the faithfulness of circuits by the task's own order, and by random
+  orders; ``enough_percent``: size of the smallest circuit that is enough, the median over tasks;
 - ``lesion``, ``random``, ``intact``: accuracy with a localizer's units silenced, with as many random units
   (all draws), and with none, pooled over the measured tasks; ``domain`` is the localizer;
 - ``identified``: templates on which the starts of the iteration agree; ``domain`` is the dataset.
@@ -12,16 +14,19 @@ Every row is a number that stands in a file of one checkpoint, or a share of ite
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from brodmann.circuits.enough import by_group, chosen
+from brodmann.circuits.stages.faithfulness import AREAS
 from brodmann.config.study import Study
 from brodmann.files import read_json
 from brodmann.significance.effects import Value, accuracy
+from brodmann.significance.intervals import LEVEL
 from brodmann.store.tables import read_table, write_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -30,6 +35,7 @@ COLUMNS = (
     *("n", "unit", "value", "low", "high", "p"),
 )
 TESTED = ("within", "cross", "difference")
+_RESAMPLES = 1000
 
 
 def write_series(
@@ -46,6 +52,7 @@ def write_series(
             measured = [
                 *_accuracies(study, Path(results, model)),
                 *_structure(study, model, tests, found),
+                *_sufficiency(study, model, Path(results, model)),
                 *_lesions(study, Path(results, model)),
                 *_networks(study, model, Path(results, model)),
             ]
@@ -94,6 +101,48 @@ def _structure(
         for row in own.head(1).to_dict("records"):
             told = {"measure": "ari", "n": row["n"], "unit": "tasks"}
             yield {**at, "sel": main, **told, "value": row["ari"], "p": row["p"]}
+
+
+def _sufficiency(study: Study, model: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """Of the first sign and kind, over the tasks that are tested; intervals over resampled tasks."""
+    asked = study.faithfulness
+    if model not in study.faithfulness_models:
+        return
+    for component in study.attribution.components:
+        file = f"{component}.{study.attribution.estimator}.areas.csv"
+        rows = chosen(
+            read_table(folder / "faithfulness" / file, AREAS), asked.signs[0], asked.kinds[0]
+        )
+        areas = by_group(rows, "cpr")
+        own = rows[(rows["group"] == "own") & rows["cpr"].notna()]
+        # What is never enough is larger than all sizes.
+        sizes = own["enough_percent"].fillna(np.inf)
+        for measure, values, centre in (
+            ("cpr_own", areas["own"], np.mean),
+            ("cpr_random", areas["random"], np.mean),
+            ("enough_percent", sizes, _median),
+        ):
+            known = values.dropna().to_numpy(dtype=float)
+            yield {"component": component, "measure": measure, **_over_tasks(known, centre)}
+
+
+def _median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The lower of the two in the middle: one of the sizes, and defined for infinite ones."""
+    return np.asarray(np.quantile(values, 0.5, axis=axis, method="inverted_cdf"))
+
+
+def _over_tasks(values: np.ndarray, centre: Callable[..., Any]) -> dict[str, Any]:
+    """Mean or median of tasks with its interval; nothing where it is infinite, or without tasks."""
+    n = len(values)
+    found = {"n": n, "unit": "tasks"}
+    if n:
+        found["value"] = float(centre(values))
+    if n > 1:
+        drawn = values[np.random.default_rng(0).integers(n, size=(_RESAMPLES, n))]
+        ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        low, high = np.quantile(centre(drawn, axis=1), ends, method="inverted_cdf")
+        found |= {"low": float(low), "high": float(high)}
+    return {key: None if value in (np.inf, -np.inf) else value for key, value in found.items()}
 
 
 def _lesions(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
