@@ -13,6 +13,7 @@ from brodmann.figures.panels import distinct, grid, legend_below
 from brodmann.figures.registry import Asked, Files
 from brodmann.figures.robustness import MARKERS, PALETTE
 from brodmann.figures.style import LARGEST, LINE
+from brodmann.statistics.stages.series import COLUMNS
 from brodmann.store.tables import read_table
 
 # Measures of a panel, solid and dashed, and what it is called.
@@ -36,7 +37,7 @@ _FROM_ZERO = ("overlap_difference", "ari", "drop_difference")
 
 def of_series(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Rows of the first kind of unit; accuracies of all domains together."""
-    table = read_table(files["series"])
+    table = read_table(files["series"], COLUMNS)
     of_units = table["component"].isna() | (table["component"] == asked["component"])
     table = table[of_units & ~((table["measure"] == "accuracy") & table["domain"].notna())]
     shown = {measure for measures, _ in PANELS for measure in measures}

@@ -15,6 +15,7 @@ Every row is a number that stands in a file of one checkpoint, or a share of ite
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pandas as pd
 from brodmann.circuits.enough import by_group, chosen
 from brodmann.circuits.stages.faithfulness import AREAS
 from brodmann.config.study import Study
-from brodmann.files import read_json
+from brodmann.files import read_record
 from brodmann.significance.effects import Value, accuracy
 from brodmann.significance.intervals import LEVEL
 from brodmann.store.tables import read_table, write_table
@@ -38,11 +39,32 @@ TESTED = ("within", "cross", "difference")
 _RESAMPLES = 1000
 
 
+# What is read of tables.
+_STRUCTURE = ("model", "component", "sel", "measure", "n", "p")
+_LESIONS = ("condition", "selection", "kind", "measure", "n", "value")
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What is read of a baseline."""
+
+    n_both_correct: int
+    n_aligned: int
+
+
+@dataclass(frozen=True)
+class _Templates:
+    """What is read of templates.json: whether the starts agree on each."""
+
+    identified: list[bool]
+
+
 def write_series(
     study: Study, modularity: str, clustering: str, output: str, *, results: str | Path = "results"
 ) -> None:
     """``modularity``, ``clustering``: the study's tables; what else is read lies in ``results``."""
-    tests, found = read_table(modularity), read_table(clustering)
+    tests = read_table(modularity, (*_STRUCTURE, *TESTED))
+    found = read_table(clustering, (*_STRUCTURE, "ari"))
     rows = []
     for series, members in study.series.items():
         for model, step in members.items():
@@ -73,8 +95,8 @@ def _cells(value: Value, unit: str) -> dict[str, Any]:
 def _accuracies(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
     counts: dict[str, list[tuple[int, int]]] = {"": []}
     for task in study.tasks.selected:
-        read = read_json(folder / "baseline" / f"{task}.json")
-        pair = int(read["n_both_correct"]), int(read["n_aligned"])
+        read = read_record(folder / "baseline" / f"{task}.json", _Counts)
+        pair = read.n_both_correct, read.n_aligned
         counts[""].append(pair)
         counts.setdefault(domain_of(task), []).append(pair)
     for domain, pairs in counts.items():
@@ -147,14 +169,14 @@ def _over_tasks(values: np.ndarray, centre: Callable[..., Any]) -> dict[str, Any
 
 def _lesions(study: Study, folder: Path) -> Iterator[dict[str, Any]]:
     for network in study.localizer.networks:
-        table = read_table(folder / "localizer" / network / "lesion.csv")
+        lesions = read_table(folder / "localizer" / network / "lesion.csv", _LESIONS)
         size = study.localizer.selection_name(study.localizer.lesioned[0])
-        table = table[table["measure"] == "accuracy"]
+        lesions = lesions[lesions["measure"] == "accuracy"]
         kind = study.localizer.lesion.kinds[0]
-        chosen = (table["selection"] == size) & (table["kind"] == kind)
+        of_size = (lesions["selection"] == size) & (lesions["kind"] == kind)
         for condition in ("intact", "lesion", "random"):
-            own = table[table["condition"] == condition]
-            own = own if condition == "intact" else own[chosen[own.index]]
+            own = lesions[lesions["condition"] == condition]
+            own = own if condition == "intact" else own[of_size[own.index]]
             pairs = [
                 (round(float(row["value"]) * int(row["n"])), int(row["n"]))
                 for row in own.to_dict("records")
@@ -170,7 +192,6 @@ def _networks(study: Study, model: str, folder: Path) -> Iterator[dict[str, Any]
     if model not in study.network_models:
         return
     for dataset in study.networks.names:
-        told = read_json(folder / "networks" / dataset / "templates.json")
-        identified = [bool(one) for one in told["identified"]]
-        row = {"measure": "identified", "domain": dataset, "n": len(identified)}
-        yield {**row, "unit": "templates", "value": sum(identified)}
+        told = read_record(folder / "networks" / dataset / "templates.json", _Templates)
+        row = {"measure": "identified", "domain": dataset, "n": len(told.identified)}
+        yield {**row, "unit": "templates", "value": sum(told.identified)}
