@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 from collections import Counter
@@ -67,3 +68,29 @@ def mentioned(text: str) -> Iterator[list[str]]:
             yield shlex.split(words)
         except ValueError:  # a quote that is closed elsewhere
             yield words.split()
+
+
+def unexplained(results: Path, docs: Path) -> list[str]:
+    """Columns of CSV files below ``results`` that no page of ``docs`` has in backticks (`*_sd`: many).
+
+    Matrices, whose columns are tasks, are left out.
+    """
+    spans = set()
+    for page in docs.glob("*.md"):
+        spans |= set(re.findall(r"`([^`\n]+)`", read(page)))
+    many = [
+        re.compile(span.replace("*", r"\w+"))
+        for span in spans
+        if re.fullmatch(r"\w*\*\w+|\w+\*", span)
+    ]
+    missing = []
+    for path in sorted(results.rglob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            columns = [column for column in next(csv.reader(file), []) if column]
+        if not any("/" in column for column in columns):
+            missing += [
+                f"{path.relative_to(results)}: {column}"
+                for column in columns
+                if column not in spans and not any(p.fullmatch(column) for p in many)
+            ]
+    return missing

@@ -35,7 +35,7 @@ def tutorial(root, tmp_path):
 
 
 @pytest.mark.slow  # minutes: a whole study of a real model
-def test_every_command_of_the_tutorial_works(tutorial, tmp_path):
+def test_every_command_of_the_tutorial_works(root, tutorial, tmp_path):
     lines, folder = tutorial
     (tmp_path / "bin").mkdir()
     for name, module in (("brodmann", "brodmann.cli"), ("snakemake", "snakemake")):
@@ -66,4 +66,6 @@ def test_every_command_of_the_tutorial_works(tutorial, tmp_path):
     assert "Nothing to be done" in again
     [continued] = [text for line, text in said.items() if "brodmann generate" in line]
     assert continued.count("A snail is much more|") == 3
-    assert (folder / "studies/mine/results/report.html").is_file()
+    results = folder / "studies/mine/results"
+    assert (results / "report.html").is_file()
+    assert pages.unexplained(results, root / "docs") == []
