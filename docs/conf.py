@@ -37,7 +37,8 @@ myst_enable_extensions = ["html_image"]
 highlight_language = "none"
 
 nitpicky = True
-autodoc_typehints = "none"  # the signature has them
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 # Types of other libraries have no page here.
 nitpick_ignore_regex = [("py:.*", r".*")]
