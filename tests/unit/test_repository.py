@@ -212,23 +212,6 @@ def test_pages_for_newcomers_name_files_that_exist(root, page):
         assert there.exists(), place
 
 
-def test_links_between_pages_lead_somewhere(root):
-    """Relative links of README and docs: the file is there, and the heading."""
-
-    def anchors(page):
-        headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
-        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-    for page in [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("stimuli/**/*.md")]:
-        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            place, _, anchor = link.partition("#")
-            if "://" in link:
-                continue
-            target = page.parent / place if place else page
-            assert target.exists(), f"{page.name}: {link}"
-            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
-
-
 def test_the_architecture_page_shows_every_wing_in_the_order_of_imports(root):
     text = (root / "docs/architecture.md").read_text(encoding="utf-8")
     picture = text.split("```")[1]
@@ -277,38 +260,60 @@ def test_make_help_shows_every_target(root):
     assert max(map(len, targets)) <= 13  # the width of the column
 
 
-def jobs_of_the_workflow(root):
-    return yaml.safe_load((root / ".github/workflows/test.yml").read_text())["jobs"]
+def workflows(root):
+    """Name of a workflow of GitHub -> its jobs."""
+    paths = (root / ".github/workflows").glob("*.yml")
+    return {path.stem: yaml.safe_load(path.read_text())["jobs"] for path in paths}
 
 
-def test_the_workflow_runs_targets_that_exist(root):
+def test_the_workflows_run_targets_that_exist(root):
     _, targets = variables_and_targets(root)
-    run = {
-        name: [step["run"] for step in job["steps"] if "run" in step]
-        for name, job in jobs_of_the_workflow(root).items()
-    }
-    assert run == {"test": ["make test"], "portable": ["make test-portable"]}
-    assert {command.split()[1] for commands in run.values() for command in commands} <= set(targets)
+    run = [
+        (name, re.sub(r'^sudo env "PATH=\$PATH" ', "", step["run"]))
+        for jobs in workflows(root).values()
+        for name, job in jobs.items()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    made = {command.split()[1] for _, command in run if command.startswith("make ")}
+    assert made <= set(targets)
+    assert {"lint", "test", "test-all", "test-portable", "test-cluster", "docs", "demo"} <= made
+    # All else belongs to the job that tries the wheel.
+    assert {name for name, command in run if not command.startswith("make ")} == {"wheel"}
 
 
-def test_the_workflow_tests_on_both_architectures(root):
-    machines = jobs_of_the_workflow(root)["test"]["strategy"]["matrix"]["machine"]
-    assert [machine.endswith("-arm") for machine in machines] == [False, True]
+def test_the_workflow_tests_every_python_on_every_kind_of_machine(root):
+    matrix = workflows(root)["test"]["test"]["strategy"]["matrix"]
+    assert [machine.split("-")[0] for machine in matrix["machine"]] == ["ubuntu", "ubuntu", "macos"]
+    assert [machine.endswith("-arm") for machine in matrix["machine"]] == [False, True, False]
+    assert matrix["python"] == [f"3.{minor}" for minor in supported_pythons(root)]
 
 
-def test_the_workflow_runs_a_python_that_is_supported(root):
+def supported_pythons(root):
+    """Minor versions of Python 3."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    low, high = (
-        tuple(map(int, bound.split(".")))
-        for bound in re.findall(r"[\d.]+", project["requires-python"])
+    low, high = (int(minor) for minor in re.findall(r"3\.(\d+)", project["requires-python"]))
+    return range(low, high)
+
+
+def test_the_workflows_run_a_python_that_is_supported(root):
+    known = {f"3.{minor}" for minor in supported_pythons(root)} | {"${{ matrix.python }}"}
+    for jobs in workflows(root).values():
+        for name, job in jobs.items():
+            [step] = [s for s in job["steps"] if "setup-python" in s.get("uses", "")]
+            assert step["with"]["python-version"] in known, name
+
+
+def test_the_version_is_one(root):
+    """Of the project, of the package, of the citation."""
+    import brodmann
+
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert project["version"] == brodmann.__version__ == cited["version"]
+    assert re.search(
+        rf"^## {re.escape(project['version'])}\b", (root / "CHANGELOG.md").read_text(), re.M
     )
-    for job in jobs_of_the_workflow(root).values():
-        [version] = [
-            s["with"]["python-version"]
-            for s in job["steps"]
-            if "python-version" in s.get("with", {})
-        ]
-        assert low <= tuple(map(int, version.split("."))) < high
 
 
 def test_other_processors_are_played_by_settings_that_work(root):

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pages
 import pandas as pd
 import pytest
 import torch
@@ -50,7 +51,7 @@ def perplexity(mask, change):
 
 
 @pytest.mark.slow
-def test_what_networks_do(study):
+def test_what_networks_do(root, study):
     set_up_use(study)
     study.snakemake("network_uses")
     check_editing(study)
@@ -63,6 +64,7 @@ def test_what_networks_do(study):
     assert agreement.p.astype(str).str.len().gt(0).any()
     assert not (study.path / "results/statistics/fingerprint.csv").exists()
     assert study.planned("network_uses") == {}
+    assert pages.unexplained(study.path / "results", root / "docs") == []
 
     # Of another seed only the random controls are measured again.
     before = set_up_use(study, seeds=[1])

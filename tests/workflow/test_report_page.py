@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import pages
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -92,3 +93,7 @@ def test_a_browser_renders_every_figure_without_an_error(finished, tmp_path):
         [*command, original.as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
     assert "CONSOLE" not in done.stderr, done.stderr
+
+
+def test_every_column_of_the_results_is_explained(root, finished):
+    assert pages.unexplained(finished.path / "results", root / "docs") == []

@@ -42,9 +42,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     says = "recordings: a row per stimulus; several files are repeated measurements"
     add("--voxels", nargs="+", metavar="CSV", help=says)
     add("--out", required=True, metavar="DIR", help="where the tables go")
-    add("--pooling", choices=POOLINGS, default="last-token")
-    add("--folds", type=positive, default=5, metavar="N", help="default 5")
-    add("--seeds", type=int, nargs="+", default=[42, 43, 44], help="of random units: 42 43 44")
+    says = "how tokens of a text become one value (default last-token)"
+    add("--pooling", choices=POOLINGS, default="last-token", help=says)
+    add(
+        "--folds", type=positive, default=5, metavar="N", help="folds of the regression (default 5)"
+    )
+    says = "seeds of random units (default 42 43 44)"
+    add("--seeds", type=int, nargs="+", default=[42, 43, 44], metavar="N", help=says)
     says = "noise ceiling, of repeated measurements or of subjects (default: what there is)"
     add("--ceiling", choices=CEILINGS, default=AUTO, help=says)
     says = "silence these units, too; random units of the same layers beside them"

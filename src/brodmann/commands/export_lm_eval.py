@@ -15,8 +15,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     study_arguments(parser, tasks=True)
     add = parser.add_argument
     add("tasks", nargs="+", metavar="TASK_GLOB", help="globs over domain/task")
-    add("--out", required=True, metavar="DIR", help="new, empty, or an earlier export")
-    add("--format", choices=WORDINGS, default="completion", help="default: completion")
+    add("--out", required=True, metavar="DIR", help="a new or empty folder, or an earlier export")
+    add(
+        "--format", choices=WORDINGS, default="completion", help="the wording (default: completion)"
+    )
     add("--items", type=positive, metavar="N", help="per task (default: the config's)")
     add("--seed", type=int, metavar="S", help="of the items (default: the config's)")
 

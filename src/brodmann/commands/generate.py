@@ -24,11 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     study_arguments(parser, model=True)
     mask_arguments(parser)
     add = parser.add_argument
-    add("--prompt", required=True)
-    add("--tokens", type=positive, default=20, metavar="N", help="default 20")
+    add("--prompt", required=True, metavar="TEXT", help="the text that the model continues")
+    add("--tokens", type=positive, default=20, metavar="N", help="tokens to write (default 20)")
     temperature = number("a number from 0 up", lambda value: 0 <= value < math.inf)
-    add("--temperature", type=temperature, default=0.0, help="default 0: greedy")
-    add("--seed", type=int, default=42, help="of sampling and random units: 42")
+    add("--temperature", type=temperature, default=0.0, help="0 is greedy (default 0)")
+    add("--seed", type=int, default=42, help="of sampling and of random units (default 42)")
 
 
 def run(options: argparse.Namespace) -> int:

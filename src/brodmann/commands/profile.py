@@ -30,10 +30,14 @@ _WISHES = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
-    parser.add_argument("action", choices=["install"])
+    parser.add_argument(
+        "action", choices=["install"], help="copy a profile into your own folder of profiles"
+    )
     parser.add_argument("name", help="a folder of profiles/: slurm, multi-gpu, local")
     parser.add_argument(
-        "--force", action="store_true", help="replace an earlier copy; it is kept beside"
+        "--force",
+        action="store_true",
+        help="replace an earlier copy, which is kept beside the new one",
     )
     says = "write nothing: show the profile, or how it differs from an earlier copy"
     parser.add_argument("--dry-run", action="store_true", help=says)

@@ -29,15 +29,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """What it is given."""
     study_arguments(parser, model=True)
     add = parser.add_argument
-    add("--ratio", type=_share, required=True, help="share of neurons that goes")
-    add("--out", required=True, metavar="DIR", help="new or empty")
-    add("--dataset", default="corpus:encyclopedia", help="of the config, or a source of texts")
-    add("--samples", type=positive, default=100, metavar="N", help="default 100")
-    add("--components", type=positive, default=10, metavar="K", help="per layer: 10")
-    add("--also", type=_share, nargs="*", default=[], help="ratios to measure only")
-    add("--seeds", type=int, nargs="*", default=[0], help="of random pruning: 0")
+    add("--ratio", type=_share, required=True, help="share of neurons to remove")
+    add("--out", required=True, metavar="DIR", help="new or empty folder for the checkpoint")
+    says = "of the config, or a source of texts (default corpus:encyclopedia)"
+    add("--dataset", default="corpus:encyclopedia", help=says)
+    add("--samples", type=positive, default=100, metavar="N", help="texts to read (default 100)")
+    add(
+        "--components",
+        type=positive,
+        default=10,
+        metavar="K",
+        help="networks per layer (default 10)",
+    )
+    add("--also", type=_share, nargs="*", default=[], help="more ratios, measured only")
+    add("--seeds", type=int, nargs="*", default=[0], help="seeds of random prunings (default 0)")
     add("--whole-ends", action="store_true", help="keep the first 3 and last 2 layers")
-    add("--compensate", action="store_true", help="by biases, where there are any")
+    add(
+        "--compensate", action="store_true", help="add removed means to biases, where there are any"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from brodmann.config.renamed import now_called
 from brodmann.config.schema import at, config_schema
 from brodmann.config.section import TAGS
 from brodmann.config.source import ConfigSource, KeyPath
@@ -101,6 +102,8 @@ def _explain(path: KeyPath, found: Mapping[str, Any], source: ConfigSource) -> P
     meaning = schema.get("description", "")
     match found["type"]:
         case "extra_forbidden":
+            if new := now_called(path):
+                return Problem(where, f"is called {new.new} since {new.since}", "rename it")
             known = at(config_schema(), path[:-1]).get("properties", {})
             return Problem(where, "unknown key", did_you_mean(path[-1], known))
         case "missing":

@@ -25,7 +25,7 @@ def page(domain):
 
 def cards(domain):
     """(name, text) of each card of a page, in its order."""
-    parts = re.split(r"^### +(.*)\n", page(domain), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## +(.*)\n", page(domain), flags=re.MULTILINE)[1:]
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
