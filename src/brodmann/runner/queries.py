@@ -89,11 +89,13 @@ class Gradient:
     """The metric, a signed sum of the query's scores, is differentiated with respect to activations.
 
     ``signs``: one per score. ``nodes``: at which activations of ``places`` the gradient is given.
+    ``through_routers``: whether it goes through the weights that a mixture's routers give to experts, too.
     """
 
     signs: Sequence[float]
     places: Sequence[Place]
     nodes: Sequence[int]
+    through_routers: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,18 @@ class Query:
     start: Start | None = None
     keep: bool = False
     again: bool = False
+
+    @property
+    def neurons(self) -> bool:
+        """Whether it has to do with MLP neurons."""
+        watched = () if self.gradient is None else (site for site, _ in self.gradient.places)
+        touched = (one.site for one in (*self.edits, *self.reads))
+        return "mlp_hidden" in {*touched, *watched}
+
+    @property
+    def holds_routers(self) -> bool:
+        """Whether routers' weights are constants to its gradient."""
+        return self.gradient is not None and not self.gradient.through_routers
 
 
 @dataclass
