@@ -35,8 +35,10 @@ def written(module, neurons, expert):
     return weight @ neurons
 
 
-def run(module, hidden, chosen, weights, *, layer, width, edit, kept, through_routers):
+def run(module, hidden, chosen, weights, *, layer, width, edit, kept, routes, through_routers):
     """In place of the forward of a module of experts, on one sequence."""
+    if routes is not None:
+        chosen, weights = routes.setdefault(layer, (chosen, weights))
     weights = weights if through_routers else weights.detach()
     size = width // module.num_experts
     rows = []
@@ -58,10 +60,11 @@ def run(module, hidden, chosen, weights, *, layer, width, edit, kept, through_ro
 
 
 @contextmanager
-def looped(model, edit, through_routers):
+def looped(model, edit, through_routers, routes=None):
     """Within it, layer -> units [1, length, width] of whatever the model is run on.
 
-    Blocks without experts have the neurons of their one MLP, and 0 beyond.
+    Blocks without experts have the neurons of their one MLP, and 0 beyond. ``routes``: layer -> (experts,
+    weights) of every token that are held; filled with the model's own where they are not there yet.
     """
     kept, undo, width = {}, [], model.neurons_per_layer
 
@@ -87,6 +90,7 @@ def looped(model, edit, through_routers):
         module.forward = partial(
             *(run, module),
             **{"layer": layer, "width": width, "edit": edit, "kept": kept},
+            routes=routes,
             through_routers=through_routers,
         )
     try:

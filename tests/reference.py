@@ -21,13 +21,13 @@ def _unit_module(model, component, layer):
     return module.get_submodule(path)
 
 
-def _run(model, ids, edit=None, component="neurons", through_routers=False):
+def _run(model, ids, edit=None, component="neurons", through_routers=False, routes=None):
     """Logits [length, vocabulary] and every layer's units [length, width], by plain hooks.
 
     ``edit(layer, units)`` returns what the model goes on with. Sequence-first models are turned round.
     """
     if component == "neurons" and model.experts is not None:
-        with looped(model, edit, through_routers) as kept:
+        with looped(model, edit, through_routers, routes) as kept:
             return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     kept, handles = {}, []
 
@@ -136,11 +136,12 @@ def naive_patched_metric(model, item, component, units, positions=(-1,)):
     return total
 
 
-def naive_lesion(model, item, component, units, kind, means=None):
+def naive_lesion(model, item, component, units, kind, means=None, routes_held=False):
     """Scores of one item under one lesion: one answer at a time, whole sequences, plain hooks.
 
     ``units``: (layer, index) pairs. Dual: (lp(correct), lp(incorrect)) after the lesioned clean prompt.
-    Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first.
+    Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first. ``routes_held``:
+    every token keeps the experts that it has without the lesion.
     """
     size = model.head_dim if component == "heads" else 1
 
@@ -158,7 +159,10 @@ def naive_lesion(model, item, component, units, kind, means=None):
                         value[0, :, where] = 0.0 if kind == "zero" else means[layer][where]
                 return value
 
-            return _run(model, prompt + answer, edit, component)[0]
+            routes = {} if routes_held else None
+            if routes_held:
+                _run(model, prompt + answer, component=component, routes=routes)
+            return _run(model, prompt + answer, edit, component, routes=routes)[0]
 
     if item.incorrect is not None:
         return [

@@ -30,8 +30,8 @@ from brodmann.models.architecture import (
 )
 from brodmann.sites import SITES
 
-# The child of a module of experts that their hidden neurons pass through.
-TAP = "hidden_neurons"
+# Children of a module of experts: what their hidden neurons pass through, and the weights of experts.
+TAP, ROUTES = "hidden_neurons", "routes"
 
 
 @dataclass(frozen=True)

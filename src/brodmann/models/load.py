@@ -29,7 +29,7 @@ from brodmann.models.architecture import (
     with_what_works,
 )
 from brodmann.models.broken_package import broken_package
-from brodmann.models.experts import Experts, mixture_in
+from brodmann.models.experts import ROUTES, Experts, mixture_in
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.split import compute_locally, keep_shares, sharing
@@ -224,6 +224,12 @@ class LoadedModel:
             side="input",
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
+
+    def routes(self, layer: int) -> UnitSite:
+        """The weights that a layer's experts have, of all of them; the layer must have experts."""
+        assert self.experts is not None
+        path = f"{self.architecture.blocks}.{layer}.{self.experts.paths[layer]}.{ROUTES}"
+        return UnitSite("routes", envoy_at(self.nn, path), "input", sequence_first=False)
 
     def embeddings(self) -> UnitSite:
         """What the embedding of tokens puts out, before positions are added where they are learned."""

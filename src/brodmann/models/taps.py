@@ -6,6 +6,9 @@ gets [batch, length, experts * neurons], 0 where a token was not sent to an expe
 gathered again. So the neurons of an expert that a token was not sent to may be set to anything: they write
 nothing.
 
+A second tap is for the routes: the weights of all experts, [batch, length, experts], 0 of those that a token
+is not sent to. Where routes are asked for, a token goes to the experts of the largest weights after the tap.
+
 Taps run while they are ``shown``, as spreading takes memory. A model whose neurons nobody asks for is
 computed as ever.
 """
@@ -21,7 +24,7 @@ import torch
 from torch import nn
 
 from brodmann.models.architecture import Architecture, find_module, module_at
-from brodmann.models.experts import TAP, Experts
+from brodmann.models.experts import ROUTES, TAP, Experts
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
@@ -32,17 +35,18 @@ _NAME = "brodmann"
 class Tap(nn.Module):
     """Puts out what it is given. ``rows``: (batch, length) of what its block is run on.
 
-    ``holds``: whether the router's weights are constants to gradients.
+    ``holds``: whether the router's weights are constants to gradients. ``routes``: whether routes are asked
+    for.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.rows = (0, 0)
-        self.holds = False
+        self.holds = self.routes = False
 
-    def forward(self, neurons: torch.Tensor) -> torch.Tensor:
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
         """[batch, length, width]"""
-        return neurons
+        return values
 
 
 def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> None:
@@ -54,15 +58,19 @@ def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> No
         module = find_module(block, path) if path else None
         if module is not None and not hasattr(module, TAP):
             module.add_module(TAP, Tap())
+            module.add_module(ROUTES, Tap())
 
 
 @contextmanager
-def shown(model: LoadedModel, asked: bool = True, *, holds: bool = False) -> Iterator[None]:
+def shown(
+    model: LoadedModel, asked: bool = True, *, holds: bool = False, routes: bool = False
+) -> Iterator[None]:
     """Within it, the neurons of a mixture of experts are to be seen at their site, if they are ``asked`` for.
 
-    ``holds``: gradients do not go through the weights that routers give to experts.
+    ``holds``: gradients do not go through the weights that routers give to experts. ``routes``: whether these
+    weights are to be seen, too.
     """
-    if model.experts is None or not (asked or holds):
+    if model.experts is None or not (asked or holds or routes):
         yield
         return
     blocks = module_at(model.hf, model.architecture.blocks)
@@ -75,7 +83,8 @@ def shown(model: LoadedModel, asked: bool = True, *, holds: bool = False) -> Ite
         for module in modules:
             tap = getattr(module, TAP)
             after.callback(setattr, tap, "holds", tap.holds)
-            tap.holds = holds
+            after.callback(setattr, tap, "routes", tap.routes)
+            tap.holds, tap.routes = holds, routes
         for n, path in enumerate(model.experts.paths):
             if path:
                 tap = getattr(module_at(blocks[n], path), TAP)
@@ -97,7 +106,14 @@ def _run(
     weights, both [tokens, chosen]. ``self``: the module of experts, of any of transformers' families."""
     from transformers.integrations.moe import _grouped_linear
 
+    tap: Tap = getattr(self, TAP)
     tokens, chosen = top_k_index.shape
+    if tap.routes:
+        routes = top_k_weights.new_zeros(tokens, self.num_experts)
+        routes = routes.scatter(1, top_k_index, top_k_weights)
+        routes = getattr(self, ROUTES)(routes.reshape(*tap.rows, -1)).reshape(routes.shape)
+        top_k_index = routes.abs().topk(chosen, dim=1).indices
+        top_k_weights = routes.gather(1, top_k_index)
     order = top_k_index.reshape(-1).argsort(stable=True)
     expert = top_k_index.reshape(-1)[order]
     token = order // chosen
@@ -110,7 +126,6 @@ def _run(
 
     values = product(hidden_states[token], "gate_up_proj" if self.has_gate else "up_proj")
     values = self._apply_gate(values) if self.has_gate else self.act_fn(values)
-    tap: Tap = getattr(self, TAP)
     spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
     spread = spread.index_put((token, expert), values)
     spread = tap(spread.reshape(*tap.rows, -1)).reshape(spread.shape)

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from brodmann.models.architecture import module_at
-from brodmann.models.taps import shown
 from brodmann.runner.cache_trial import new_cache
 from brodmann.runner.queries import Answer, Past, Query
 from brodmann.runner.ranks.marked import on_all_ranks
@@ -96,7 +95,7 @@ class Packed:
         # Found before the options are given, as it runs the model.
         packs = query.start is not None and self._blocks_put_out_tuples()
         self.forward_passes += 1
-        seen = shown(self.model, query.neurons, holds=query.holds_routers)
+        seen = taken.shown(self.model)
         with self._given(options), self._head_at(taken), _grad(query), seen:
             if len(taken.scored) or query.reads or query.start:
                 self._trace(inputs, taken, packs)

@@ -20,6 +20,8 @@ Place = tuple[str, int]
 FEATURES = "features"
 # Likewise, what the embedding of tokens puts out: below all layers, at -1.
 EMBEDDINGS = "embeddings"
+# Likewise, the weights that a layer's experts have at a token, 0 of those that it is not sent to.
+ROUTES = "routes"
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,10 @@ class Query:
     again: bool = False
 
     @property
-    def neurons(self) -> bool:
-        """Whether it has to do with MLP neurons."""
+    def sites(self) -> set[str]:
+        """All that it has to do with."""
         watched = () if self.gradient is None else (site for site, _ in self.gradient.places)
-        touched = (one.site for one in (*self.edits, *self.reads))
-        return "mlp_hidden" in {*touched, *watched}
+        return {*(one.site for one in (*self.edits, *self.reads)), *watched}
 
     @property
     def holds_routers(self) -> bool:

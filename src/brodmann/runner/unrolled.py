@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from brodmann.models.taps import shown
 from brodmann.runner.context import Reader
 from brodmann.runner.encode import Ids
 from brodmann.runner.queries import Answer, Edit, Gradient, Outside, Past, Query, Read, Scores
@@ -57,8 +56,11 @@ class Unrolled:
             first = int(part.layout.position[taken.scored].min(initial=part.layout.length - 1))
             keep = part.layout.length - first
             grad = torch.no_grad() if query.gradient is None else torch.enable_grad()
-            seen = shown(self.model, query.neurons, holds=query.holds_routers)
-            with grad, seen, self.reader.trace(context, ids, keep=keep) as tracer:
+            with (
+                grad,
+                taken.shown(self.model),
+                self.reader.trace(context, ids, keep=keep) as tracer,
+            ):
                 for place, site in sites:
                     taken.touch(place, site)
                 if len(taken.scored):

@@ -126,7 +126,8 @@ def _writer(model: LoadedModel, layer: int) -> torch.nn.Module:
         path = f"{model.architecture.blocks}.{layer}.{model.experts.paths[layer]}"
     else:
         path = model.path("mlp_hidden", layer)
-    return module_at(model.hf, path)
+    module: torch.nn.Module = module_at(model.hf, path)
+    return module
 
 
 def _output_projections(
@@ -137,7 +138,7 @@ def _output_projections(
     from transformers.pytorch_utils import Conv1D
 
     if model.experts is not None and model.experts.has(layer):
-        down: torch.Tensor = module.down_proj.detach()  # type: ignore[assignment, operator]
+        down: torch.Tensor = module.down_proj.detach()  # type: ignore[operator]
         for expert, weight in enumerate(down):
             yield expert * model.experts.neurons, weight.T if module.is_transposed else weight
         return

@@ -1,15 +1,22 @@
 """Neurons of experts, against loops over tokens and experts (``naive_experts``)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from naive_circuits import SHARED, UNITS, agrees
-from reference import _run, naive_attribution
+from reference import _run, naive_attribution, naive_lesion
+from test_card import CARD
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
 
+from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
 from brodmann.circuits.estimators import ESTIMATORS
+from brodmann.circuits.stages.attribution import Stage
+from brodmann.config.ablation import AblationSettings
+from brodmann.config.attribution import AttributionSettings
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
 from brodmann.models.taps import shown
@@ -147,6 +154,33 @@ def test_a_gradient_goes_through_routers_if_it_is_asked_to(built, through):
     assert (other - expected).abs().max() > 1e-2 * scale
 
 
+HELD = [
+    pytest.param(one, marks=() if one == "deepseek-v3" else pytest.mark.slow) for one in FAMILIES
+]
+
+
+@pytest.mark.parametrize("family", HELD)
+def test_lesions_with_routes_that_are_held_are_as_in_plain_transformers(built, family):
+    """Every token keeps its experts and their weights, whatever the lesion does to what routers read."""
+    model, items = built(family), SHARED[::3]
+    width = model.neurons_per_layer
+    # Some of what is active on the first item, in the first two layers: later routers must notice.
+    units, _ = naive_units(model, items[0].clean)
+    strong = units[:2, -1].abs().topk(4, dim=1).indices.tolist()
+    places = [(layer, unit) for layer, own in enumerate(strong) for unit in own]
+    lesions = [
+        Lesion.of([layer * width + unit for layer, unit in own], width) for own in ([], places)
+    ]
+    ablator = Ablator(model)
+    for kind in ("corrupted", "zero"):
+        found = ablator.scores(items, lesions, kind, routes_held=True)
+        free = ablator.scores(items, lesions, kind)
+        expected = [naive_lesion(model, one, "neurons", places, kind, None, True) for one in items]
+        assert np.abs(found[1] - np.array(expected)).max() <= 1e-4
+        assert np.abs(found[0] - free[0]).max() <= 1e-4
+        assert np.abs(found[1] - free[1]).max() > 1e-3
+
+
 def test_heads_keep_their_numbers_beside_neurons(built):
     """Their gradient goes through routers, as it does without neurons."""
     model, item = built("qwen3-moe"), SHARED[0]
@@ -217,3 +251,19 @@ def test_write_vectors_are_what_an_expert_adds(built, family):
         assert model.experts.of(0, 0) is None
         assert write_vector(model, 0, 5) is not None and write_vector(model, 0, 60) is None
         assert np.isnan(shares[0, 48:]).all() and not np.isnan(shares[0, :48]).any()
+
+
+def test_settings_of_mixtures_leave_keys_of_other_studies_alone():
+    usual, held = AblationSettings(), AblationSettings(routing="held")
+    assert "routing" not in usual.measurement() and held.measurement()["routing"] == "held"
+    usual, through = AttributionSettings(), AttributionSettings(router_gradient=True)
+    assert "router_gradient" not in usual.estimation() and through.estimation()["router_gradient"]
+    # Even where it is set, it is nothing to models without experts, nor to heads.
+    for experts, component, asked in (
+        (None, "neurons", False),
+        ({"count": 4, "neurons": 16, "chosen": 2, "layers": [0]}, "neurons", True),
+        ({"count": 4, "neurons": 16, "chosen": 2, "layers": [0]}, "heads", False),
+    ):
+        stage = object.__new__(Stage)
+        stage.settings, stage.card = through, replace(CARD, experts=experts)
+        assert ("router_gradient" in stage.estimation(component)) is asked

@@ -192,7 +192,7 @@ def test_activations_are_what_plain_hooks_see(built, family, site):
 def test_asking_a_loaded_model_for_what_it_lacks_is_one_line(built):
     with pytest.raises(UserError, match="mlp_hidden: the MLPs are mixtures of experts") as caught:
         built("llama4").module("mlp_hidden", 0)
-    assert "with this model work: heads, block_output" in str(caught.value)
+    assert "with this model work: heads, attention_output" in str(caught.value)
 
 
 @pytest.fixture
