@@ -1,6 +1,7 @@
 """Naive references: what a number is by definition, in plain transformers, one sequence at a time."""
 
 import torch
+from naive_experts import looped
 
 
 def log_probability(model, prompt_ids, answer_ids):
@@ -20,11 +21,14 @@ def _unit_module(model, component, layer):
     return module.get_submodule(path)
 
 
-def _run(model, ids, edit=None, component="neurons"):
+def _run(model, ids, edit=None, component="neurons", through_routers=False, routes=None):
     """Logits [length, vocabulary] and every layer's units [length, width], by plain hooks.
 
     ``edit(layer, units)`` returns what the model goes on with. Sequence-first models are turned round.
     """
+    if component == "neurons" and model.experts is not None:
+        with looped(model, edit, through_routers, routes) as kept:
+            return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     kept, handles = {}, []
 
     def hook(layer):
@@ -63,12 +67,19 @@ def _goals(item, both=True):
 
 
 def naive_attribution(
-    model, item, component, both=True, positions=(-1,), hold=lambda layer, value: value
+    model,
+    item,
+    component,
+    both=True,
+    positions=(-1,),
+    hold=lambda layer, value: value,
+    through_routers=False,
 ):
     """One item's attribution [layers, units]: whole sequences, one answer after the other, no cache.
 
     (clean - corrupted activation) times the gradient on the corrupted run, summed over positions of the
-    prompt, by default the last one. ``hold(layer, units)``: how both runs are changed.
+    prompt, by default the last one. ``hold(layer, units)``: how both runs are changed. ``through_routers``:
+    whether the gradient goes through the weights of experts, where neurons are experts'.
     """
     at = [range(len(item.clean))[n] for n in positions]
     with torch.no_grad():
@@ -83,7 +94,7 @@ def naive_attribution(
             return value
 
         with torch.enable_grad():
-            logits, units = _run(model, item.corrupted + answer, leaf, component)
+            logits, units = _run(model, item.corrupted + answer, leaf, component, through_routers)
             metric = sign * _lp(logits, item.corrupted, answer)
             values = [units[layer] for layer in range(model.n_layers)]
             gradients = torch.autograd.grad(metric, values)
@@ -125,11 +136,12 @@ def naive_patched_metric(model, item, component, units, positions=(-1,)):
     return total
 
 
-def naive_lesion(model, item, component, units, kind, means=None):
+def naive_lesion(model, item, component, units, kind, means=None, routes_held=False):
     """Scores of one item under one lesion: one answer at a time, whole sequences, plain hooks.
 
     ``units``: (layer, index) pairs. Dual: (lp(correct), lp(incorrect)) after the lesioned clean prompt.
-    Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first.
+    Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first. ``routes_held``:
+    every token keeps the experts that it has without the lesion.
     """
     size = model.head_dim if component == "heads" else 1
 
@@ -147,7 +159,10 @@ def naive_lesion(model, item, component, units, kind, means=None):
                         value[0, :, where] = 0.0 if kind == "zero" else means[layer][where]
                 return value
 
-            return _run(model, prompt + answer, edit, component)[0]
+            routes = {} if routes_held else None
+            if routes_held:
+                _run(model, prompt + answer, component=component, routes=routes)
+            return _run(model, prompt + answer, edit, component, routes=routes)[0]
 
     if item.incorrect is not None:
         return [

@@ -93,6 +93,25 @@ MIXTURES: dict[str, Callable[[], PreTrainedModel]] = {
         "GptOss", **_GROUPED, head_dim=8, num_local_experts=4, num_experts_per_tok=2
     ),
     "olmoe": lambda: _build("Olmoe", **_GROUPED, **_EXPERTS),
+    "glm4-moe": lambda: _build(
+        "Glm4Moe",
+        **_GROUPED,
+        head_dim=8,
+        moe_intermediate_size=16,
+        n_routed_experts=4,
+        n_shared_experts=1,
+        num_experts_per_tok=2,
+        n_group=1,
+        topk_group=1,
+        first_k_dense_replace=1,
+    ),
+    "granite-moe": lambda: _build(
+        "GraniteMoe",
+        **_GROUPED,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        residual_multiplier=0.5,
+    ),
     "llama4": _llama4,
     "gemma4": _gemma4,
     "gemma4-shared-keys": lambda: _gemma4(

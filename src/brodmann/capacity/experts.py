@@ -17,15 +17,22 @@ _CHOSEN = (
 )
 _SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
 _LINEAR = "linear_attention"
+# Families whose code says itself how experts are computed, or that multiply what these write.
+_HIDDEN = ("llama4", "gemma4", "dbrx", "jetmoe", "longcat")
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Parameters of all experts, and of those that one token goes through; its MLP neurons in a block."""
+    """Parameters of all experts, and of those that one token goes through; its MLP neurons in a block.
+
+    ``units``: neurons of all experts of a block; ``hidden``: whether these are known to be out of reach.
+    """
 
     total: int
     active: int
     neurons: int
+    units: int
+    hidden: bool
 
 
 def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | None:
@@ -54,7 +61,8 @@ def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | No
             idle += matrix * (experts - chosen) * width
         else:
             active += matrix * dense
-    return Mixture(active + idle, active, chosen * width + shared)
+    hidden = str(config.get("model_type", "")).startswith(_HIDDEN)
+    return Mixture(active + idle, active, chosen * width + shared, experts * width, hidden)
 
 
 def _shared(config: Mapping[str, Any], width: int) -> int:

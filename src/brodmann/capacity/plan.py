@@ -141,10 +141,12 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
     if size.active is None:
         return ()
     # Beside recurrent states, not every block has heads, either.
-    works = ("mlp_output", "block_output", *(() if size.stateful else ("heads",)))
+    lacking = {"mlp_hidden"} if size.hidden or study.model(name).parallel == "tensor" else set()
+    lacking |= {"heads"} if size.stateful else set()
+    works = {"mlp_hidden", "heads", "mlp_output", "block_output"} - lacking
     found = []
     for need in sites.needs(study, name):
-        if need.site == "mlp_hidden" or (need.site == "heads" and size.stateful):
+        if need.site in lacking:
             other = need.advice(works) or "leave the model out"
             what = f"not supported (mixture of experts): no {need.site} for {need.key}"
             found.append(f"{what}; {other}")

@@ -32,7 +32,8 @@ class ModelSize:
     """A model's parameters, and the bytes that each takes once it is loaded.
 
     ``known``: its widths, where they are known. ``stored``: bytes of its files, where they are known.
-    ``active``: parameters that one token goes through, where the others are experts. ``stateful``: it has
+    ``active``: parameters that one token goes through, where the others are experts. ``hidden``: whether the
+    neurons of experts are known to be out of reach. ``stateful``: it has
     recurrent states, so that every sequence is read whole. ``chat``: whether it has a chat template;
     None if that is not known.
     """
@@ -42,6 +43,7 @@ class ModelSize:
     known: Widths | None = field(default=None, compare=False)
     stored: int | None = field(default=None, compare=False)
     active: int | None = field(default=None, compare=False)
+    hidden: bool = field(default=False, compare=False)
     stateful: bool = field(default=False, compare=False)
     chat: bool | None = field(default=None, compare=False)
 
@@ -134,8 +136,9 @@ def _sized(
     """With what the configuration says of experts and states."""
     mixture = None if config is None else _mixture(_text(config))
     active = None if mixture is None else mixture.active
+    hidden = mixture is not None and mixture.hidden
     stateful = config is not None and _has_states(_text(config))
-    return ModelSize(parameters, width, known, stored, active, stateful)
+    return ModelSize(parameters, width, known, stored, active, hidden, stateful)
 
 
 def widths_of(config: dict[str, Any], width: int) -> Widths | None:
@@ -147,7 +150,8 @@ def widths_of(config: dict[str, Any], width: int) -> Widths | None:
         heads, keys = _heads(texts)
         mixture = _mixture(texts)
         neurons = mixture.neurons if mixture else expected_neurons(holder) or 4 * hidden
-        return Widths(layers, hidden, neurons, heads, keys, texts["vocab_size"], width)
+        of_experts = mixture.units if mixture else 0
+        return Widths(layers, hidden, neurons, heads, keys, texts["vocab_size"], width, of_experts)
     except (AttributeError, KeyError, TypeError, ZeroDivisionError):
         return None
 
@@ -189,7 +193,11 @@ def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) ->
         # 0 where there are none that can be addressed.
         heads = card["heads_per_layer"] * card["head_dim"] or (own and own.heads)
         heads = heads or card["hidden_size"]
-        neurons = card["neurons_per_layer"] or (own and own.neurons) or 4 * card["hidden_size"]
+        neurons, experts = card["neurons_per_layer"], card.get("experts")
+        of_experts = neurons if experts else 0
+        if experts:
+            neurons = own.neurons if own else experts["chosen"] * experts["neurons"]
+        neurons = neurons or (own and own.neurons) or 4 * card["hidden_size"]
         return Widths(
             card["n_layers"],
             card["hidden_size"],
@@ -199,6 +207,7 @@ def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) ->
             heads if own is None else own.keys,
             card["vocabulary_size"],
             width,
+            of_experts,
         )
     except KeyError:
         return None

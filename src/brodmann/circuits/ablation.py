@@ -55,18 +55,23 @@ class Ablator:
         kind: str,
         means: np.ndarray | None = None,
         on_rows: Callable[[int], object] | None = None,
+        *,
+        routes_held: bool = False,
     ) -> np.ndarray:
         """float64 [lesions, items, names]: log-probabilities under each lesion (names: DUAL or SINGLE).
 
         ``means`` [layers, units] is what ``mean`` writes. A lesion without units gives the intact values.
-        Lesions are of some units, or all of them of all units but those that are ``Kept``.
+        Lesions are of some units, or all of them of all units but those that are ``Kept``. ``routes_held``:
+        in a mixture of experts every token keeps the experts, and their weights, of the intact model.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind '{kind}'")
         measures = Measurement if self.component in COMPONENTS else LevelMeasurement
         if any(isinstance(one, Kept) for one in lesions):
             measures = KeptMeasurement
-        measurement = measures(self.engine, self.component, items, lesions, kind, means)
+        measurement = measures(
+            *(self.engine, self.component, items, lesions, kind, means), routes_held=routes_held
+        )
         for rows in measurement.run():
             if on_rows is not None:
                 on_rows(rows)

@@ -150,16 +150,19 @@ class Attributor:
         gradient: str = BOTH_ANSWERS,
         estimator: Estimator | None = None,
         positions: str = LAST,
+        router_gradient: bool = False,
         batch_tokens: int | None = None,
         engine: Engine | None = None,
     ) -> None:
-        """``positions``: see ``circuits.positions``."""
+        """``positions``: see ``circuits.positions``. ``router_gradient``: whether gradients at experts'
+        neurons go through the weights that routers give to experts, too."""
         self.model = model
         self.engine = engine or Engine(model, batch_tokens)
         self.components = tuple(components)
         self.gradient = gradient
         self.estimator = estimator or Patching()
         self.positions = positions
+        self.router_gradient = router_gradient
         wanted = {COMPONENTS[component] for component in self.components}
         self.places: list[Place] = [
             (site, layer) for layer in range(model.n_layers) for site in SITES if site in wanted
@@ -380,16 +383,28 @@ class Attributor:
         def run(tree: Tree, tails: list[Tail]) -> Differentiated:
             asked = _asked(tails)
             signed = [signs[number % 2] for number in asked.numbers]
-            gradient = Gradient(signed, places, nodes_of(tails))
-            found = self.engine.run(
-                Query(tree, chunk.past, asked.scores, edits=edits(tails), gradient=gradient)
-            )
+            query = Query(tree, chunk.past, asked.scores, edits=edits(tails))
+            values: dict[Place, torch.Tensor] = {}
+            gradients: dict[Place, torch.Tensor] = {}
+            for own, through in self._by_gradient(places):
+                gradient = Gradient(signed, own, nodes_of(tails), through)
+                found = self.engine.run(replace(query, gradient=gradient))
+                values |= found.values
+                gradients |= found.gradients
             if chunk.scores is not None:
                 sums = asked.sums(found.scores.numpy(), 2 * len(tails)).reshape(-1, 2)
                 _complete(chunk, [tail.row for tail in tails], sums)
-            return Differentiated(tails, found.values, found.gradients)
+            return Differentiated(tails, values, gradients)
 
         return self._tails(chunk, entries, run, answers=answers)
+
+    def _by_gradient(self, places: Sequence[Place]) -> list[tuple[list[Place], bool]]:
+        """Places with whether their gradient goes through routers. That of heads does, whatever the neurons'
+        does: where the two differ, they are not found in one pass."""
+        apart = self.model.experts is not None and not self.router_gradient
+        held = [place for place in places if apart and place[0] == "mlp_hidden"]
+        other = [place for place in places if place not in held]
+        return [(own, through) for own, through in ((other, True), (held, False)) if own]
 
     def corrupted_values(self, chunk: Chunk) -> SiteValues:
         """(site, layer) -> [spots, width]: activations of the corrupted prompts."""

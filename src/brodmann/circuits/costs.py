@@ -37,7 +37,7 @@ def _baseline_effort(job: Job) -> Effort:
 def surveyed(job: Job) -> bool:
     """Whether attributions can be made where their baselines are (``circuits.stages.survey``)."""
     found, widths = job.study.attribution, job.widths
-    held = 4 * job.items * len(found.components) * widths.layers * widths.neurons
+    held = 4 * job.items * len(found.components) * widths.layers * widths.units
     return found.scores_answers and held <= MOST_HELD
 
 
@@ -71,7 +71,7 @@ def _attributed(
     passes += max(2 * passes, math.ceil(tails / (TAIL_SHARE * job.nodes)))
     ranked = 0.0
     if not second and estimator(found).has_replicates:
-        units = len(found.components) * widths.layers * widths.neurons
+        units = len(found.components) * widths.layers * widths.units
         ranked = len(tuple(tasks)) * units * found.n_replicates
     return Effort(read + tails, heads, passes, ranked)
 
@@ -109,7 +109,7 @@ def _tried(job: Job) -> Effort:
         for at in asked.positions:
             # A circuit shares most of its units with those of other estimators.
             count = sum(positions == at for _, positions in asked.grid)
-            size = job.study.selection.main / 100 * layers * job.widths.neurons
+            size = job.study.selection.main / 100 * layers * job.widths.units
             units = asked.units + size * (1 + (count - 1) / 4)
             tail = _prompt(own, estimator(found, "patching"), at) + own.tail
             effort += job.run(asked.items * (own.read + units * tail))
@@ -131,15 +131,23 @@ def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     # tails as steps, of two tokens, as far as they fit; all see the first tree.
     items = max(1, batch.tokens // _ITEM) if batch.rows > 1 else 1
     nodes = min(2 * items * steps, max(2 * steps, int(batch.tokens * TAIL_SHARE)))
-    sites = len(found.components) * widths.layers * max(widths.neurons, widths.heads)
+    sites = len(found.components) * widths.layers * max(widths.units, widths.heads)
     spots = items
     if {found.positions, *(asked.positions if asked.tasks else ())} != {LAST}:
         spots = max(items, min(batch.tokens, MOST_SPOTS // (sites * widths.dtype)))
     # Clean activations; then corrupted ones, gradients, their products, and these once more layer by layer.
     kept = spots * sites * (widths.dtype + 4 * FLOAT32)
     differentiated = widths.graph(nodes, batch.tokens) + 2 * widths.logits(nodes)
+    # Of all blocks, here.
+    differentiated += widths.layers * _spread(study, widths, nodes)
     # The tree's keys and values, and those that tails see.
-    return kept + 2 * widths.cache(batch.tokens) + max(widths.block(batch.tokens), differentiated)
+    block = widths.block(batch.tokens) + _spread(study, widths, batch.tokens)
+    return kept + 2 * widths.cache(batch.tokens) + max(block, differentiated)
+
+
+def _spread(study: Study, widths: Widths, tokens: int) -> int:
+    """What experts' neurons take where they are units (``Widths.spread``)."""
+    return widths.spread(tokens) if "neurons" in study.attribution.components else 0
 
 
 def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
@@ -147,7 +155,7 @@ def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
     found = study.attribution
     components = len(found.components)
     replicates = found.n_replicates
-    units = widths.layers * widths.neurons
+    units = widths.layers * widths.units
     sums = components * units * (FLOAT64 + replicates * FLOAT32)
     return sums + 2 * batch.rows * components * units * FLOAT32
 
@@ -211,14 +219,15 @@ def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
     """Outputs of blocks below lesions, donors' activations, a first tree's cache; a tree of lesioned rows."""
     blocks = min(_LESIONS, widths.layers) * batch.tokens * widths.hidden * widths.dtype
     share = min(1.0, _LESIONS * max(study.ablation.percents or (), default=0.0) / 100)
-    donors = int(share * widths.layers * widths.neurons * batch.tokens * widths.dtype)
+    donors = int(share * widths.layers * widths.units * batch.tokens * widths.dtype)
     if study.granularity.levels:  # all layers' outputs, of both sites
         donors = max(donors, 2 * widths.layers * widths.hidden * batch.tokens * widths.dtype)
-    return blocks + donors + _baseline(study, widths, batch) + widths.cache(batch.tokens)
+    run = _baseline(study, widths, batch) + _spread(study, widths, batch.tokens)
+    return blocks + donors + run + widths.cache(batch.tokens)
 
 
 def _means(study: Study, widths: Widths, batch: Batch) -> int:
-    return 3 * widths.layers * widths.neurons * FLOAT64
+    return 3 * widths.layers * widths.units * FLOAT64
 
 
 def circuits_of_task(study: Study) -> int:
@@ -261,9 +270,10 @@ def _faithfulness_effort(job: Job) -> Effort:
 def _faithfulness(study: Study, widths: Widths, batch: Batch) -> int:
     """Donors of all layers, of as many nodes as there is room for; a tree of rows whose units are replaced,
     in the running block three times over; and what is run intact."""
-    wide = widths.layers * max(widths.neurons, widths.heads)
+    wide = widths.layers * max(widths.units, widths.heads)
     donors = min(MOST_READ * FLOAT32, batch.tokens * wide * widths.dtype)
-    replaced = 3 * batch.tokens * max(widths.neurons, widths.heads) * widths.dtype
+    replaced = 3 * batch.tokens * max(widths.units, widths.heads) * widths.dtype
+    replaced += _spread(study, widths, batch.tokens)
     tested = donors + replaced + _baseline(study, widths, batch) + widths.cache(batch.tokens)
     rounds = study.faithfulness.rivals.rounds
     return max(tested, _attribution(study, widths, batch)) if rounds else tested
@@ -271,7 +281,7 @@ def _faithfulness(study: Study, widths: Widths, batch: Batch) -> int:
 
 def _orders(study: Study, widths: Widths, batch: Batch) -> int:
     """Orders of all units, and which of them the circuits of a block keep."""
-    made, units = study.faithfulness, widths.layers * widths.neurons
+    made, units = study.faithfulness, widths.layers * widths.units
     drawn = made.random_trials + made.layer_matched_trials * len(made.signs)
     held = len(study.tasks.selected) * len(made.signs) + len(made.tasks) * drawn
     return units * (len(study.attribution.components) * held * _ORDER + BLOCK)

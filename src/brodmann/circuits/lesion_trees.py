@@ -22,7 +22,7 @@ from brodmann.circuits.lesions import Kept, Lesion, Row, names_of, rows_of
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine, keys_per_node
 from brodmann.runner.footprint import MOST_READ
-from brodmann.runner.queries import Edit, Outside, Past, Query, Read, Scores, Start
+from brodmann.runner.queries import ROUTES, Edit, Outside, Past, Query, Read, Scores, Start
 from brodmann.runner.trees import NONE, Tree
 from brodmann.sites import COMPONENTS
 from brodmann.tasks.items import begin_alike
@@ -55,7 +55,8 @@ class _Hanging:
 class _First:
     """What lesions need of a first tree. ``rows``: of each of its items.
 
-    ``donors``: layer (or place) -> [nodes, all lesions' dimensions]. ``blocks``: layer -> [nodes, hidden].
+    ``donors``: layer (or place) -> [nodes, all lesions' dimensions]. ``blocks``: layer -> [nodes, hidden],
+    and ``routes``: layer -> [nodes, experts], of the same nodes.
     """
 
     items: list[int]
@@ -63,6 +64,7 @@ class _First:
     past: Past | None
     donors: dict[Any, torch.Tensor]
     blocks: dict[int, torch.Tensor]
+    routes: dict[int, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Measurement:
         lesions: Sequence[Lesion | Kept],
         kind: str,
         means: np.ndarray | None = None,
+        *,
+        routes_held: bool = False,
     ) -> None:
         self.engine, self.model = engine, engine.model
         self._locate(component)
@@ -100,6 +104,9 @@ class Measurement:
         self.order = sorted(self.lowest, key=lambda n: lesions[n].order)
         self._prepare({n: lesions[n] for n in self.order})
         self.kept_blocks = self._worth_keeping()
+        own = self.model.experts if routes_held and self.lowest else None
+        above = range(min(self.lowest.values(), default=0), self.model.n_layers)
+        self.held = [layer for layer in above if own is not None and own.has(layer)]
 
     def _prepare(self, lesions: Mapping[int, Any]) -> None:
         """Lesion -> layer -> the dimensions that it edits; and those that any of them does."""
@@ -195,7 +202,7 @@ class Measurement:
 
     def _add_first(self, tree: Tree, number: int) -> list[_Seen]:
         """Put an item's rows into a first tree."""
-        whole = bool(self.intact or self.kept_blocks)
+        whole = bool(self.intact or self.kept_blocks or self.held)
         seen = []
         tree.open_lane(self.lanes.get(number))
         for row in self.rows[number]:
@@ -213,9 +220,11 @@ class Measurement:
         ]
         hung = [int(seen.own[row.begin - 1]) for row, seen in pairs if row.begin and self.order]
         donors, donor_lines = _lines(tree, [seen.donor[row.begin :] for row, seen in pairs])
-        own = [seen.own[row.begin :] for row, seen in pairs] if self.kept_blocks else []
+        kept = self.kept_blocks or self.held
+        own = [seen.own[row.begin :] for row, seen in pairs] if kept else []
         blocks, block_lines = _lines(tree, own)
         reads = [*self._reads(donors), Read("block_output", self.kept_blocks, blocks)]
+        reads += [Read(ROUTES, self.held, blocks)] if self.held else []
         scores, asked = self._first_scores(held)
         past, number = None, np.full(len(tree), NONE)
         found: list[dict[int, torch.Tensor]] = [{} for _ in reads]
@@ -238,7 +247,9 @@ class Measurement:
             )
 
         rows = [list(map(hanging, self.rows[item], own)) for item, own in held]
-        return _First([item for item, _ in held], rows, past, self._donors(found[:-1]), found[-1])
+        routes = found.pop() if self.held else {}
+        items = [item for item, _ in held]
+        return _First(items, rows, past, self._donors(found[:-1]), found[-1], routes)
 
     def _reads(self, donors: list[int]) -> list[Read]:
         """What is asked of donors' nodes: what any lesion writes."""
@@ -329,11 +340,19 @@ class Measurement:
             tree,
             past=first.past,
             scores=Scores(scored, tokens),
-            edits=self._edits(first, coloured),
+            edits=[*self._edits(first, coloured), *self._routed(first, coloured, floor)],
             start=start,
         )
         answer = self.engine.run(query)
         np.add.at(self.found, tuple(np.array(at).T), answer.scores.numpy())
+
+    def _routed(self, first: _First, coloured: _Coloured, floor: int) -> Iterator[Edit]:
+        """From the lowest edit on, the routes that the intact model takes."""
+        nodes = torch.from_numpy(np.sort(np.concatenate(list(coloured.nodes.values()))))
+        for layer, routes in first.routes.items():
+            if layer >= floor:
+                lines = torch.from_numpy(coloured.block)[nodes].to(routes.device)
+                yield Edit(ROUTES, layer, nodes, None, routes[lines])
 
     def _edits(self, first: _First, coloured: _Coloured) -> Sequence[Edit | Outside]:
         """What each layer's nodes get: of every lesion, all its nodes at all its dimensions there."""

@@ -17,7 +17,7 @@ from brodmann.config.selection import selection_name
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_rows
 from brodmann.store import masks
-from brodmann.store.masks import Origin
+from brodmann.store.masks import ExpertOf, Origin
 
 SIGNS = ("positive", "negative", "absolute")
 _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -103,14 +103,20 @@ def select_units(attribution: np.ndarray, selection: Selection, where: str = "at
     return Mask(units, flat[units], attribution.shape[1] if attribution.size else 1)
 
 
-def write_mask(path: str | Path, mask: Mask, origin: Origin, selection: Selection) -> None:
+def write_mask(
+    path: str | Path,
+    mask: Mask,
+    origin: Origin,
+    selection: Selection,
+    expert_of: ExpertOf | None = None,
+) -> None:
     """A mask as CSV, best first."""
     # Nine digits give a float32 back to the bit.
     rows = (
         (*divmod(unit, mask.width), f"{score:.9g}")
         for unit, score in zip(mask.units.tolist(), mask.scores.tolist(), strict=True)
     )
-    masks.write(path, HEADER[2], rows, origin, selection.name)
+    masks.write(path, HEADER[2], rows, origin, selection.name, expert_of)
 
 
 def read_mask(path: str | Path, width: int, origin: Origin) -> Mask:

@@ -9,6 +9,8 @@ from brodmann.config.section import Count, DistinctSome, Percent, Section, Truth
 from brodmann.config.selection import SelectionSettings
 from brodmann.config.stages import ABLATION
 
+FREE, HELD = "free", "held"
+
 
 class AblationSettings(Section):
     """Every circuit on every task."""
@@ -16,6 +18,9 @@ class AblationSettings(Section):
     kinds: DistinctSome[Literal["corrupted", "zero", "mean"]] = ("corrupted",)
     """What silenced units are set to - their activations on the corrupted prompt, zero, or their mean
     (docs/circuits.md)."""
+    routing: Literal["free", "held"] = "free"
+    """Of mixtures of experts: whether tokens are sent to experts anew under a lesion, or keep the experts,
+    and their weights, that they have without (docs/models.md#mixtures-of-experts)."""
     percents: DistinctSome[Percent] | None = None
     """Sizes of the circuits that are ablated; null is selection.main."""
     max_items: Count | None = None
@@ -48,5 +53,6 @@ class AblationSettings(Section):
     def measurement(self) -> dict[str, Any]:
         """What decides the measured numbers, beside the circuits."""
         unused = set() if self.activation_matched_trials else {"activation_matched_trials"}
+        unused |= {"routing"} if self.routing == FREE else set()
         own = self.model_dump(mode="json", exclude={"forecast_only", *unused})
         return {**own, "percents": own["percents"] or []}

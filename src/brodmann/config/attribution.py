@@ -81,7 +81,7 @@ class AttributionSettings(Section):
     """Circuits by attribution patching."""
 
     components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
-    """neurons (MLP hidden units) and/or attention heads."""
+    """neurons (MLP hidden units; in a mixture of experts, those of all experts) and/or attention heads."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"
     """both_answers, or correct_answer (published)."""
@@ -89,6 +89,9 @@ class AttributionSettings(Section):
     """Tokens of the prompt at which units are scored; a score is the sum over them. last (published): the
     last one; differing: those that are others in the corrupted prompt; all: all of them (ablation edits
     all)."""
+    router_gradient: Truth = False
+    """Of mixtures of experts: whether gradients at experts' neurons go through the weights that routers give
+    to experts, too; those at heads always do."""
     ig_steps: Count = 10
     """Steps of integrated gradients."""
     exact_units: Count = 500
@@ -137,6 +140,7 @@ class AttributionSettings(Section):
         """What decides the attributions themselves."""
         own = estimator(self).key()
         own |= {"positions": self.positions} if self.positions != LAST else {}
+        own |= {"router_gradient": True} if self.router_gradient else {}
         return {"estimator": self.estimator, "gradient": self.gradient, **own}
 
     @property

@@ -18,7 +18,7 @@ from brodmann.errors import UserError
 from brodmann.localizers.selectivity import Selectivity
 from brodmann.runner.matched import activation_matched, levels_of
 from brodmann.store import masks
-from brodmann.store.masks import Origin
+from brodmann.store.masks import ExpertOf, Origin
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,13 @@ def _too_few(count: int, there: int, what: str) -> UserError:
     )
 
 
-def write_units(path: str | Path, chosen: Units, origin: Origin, selection: str) -> None:
+def write_units(
+    path: str | Path,
+    chosen: Units,
+    origin: Origin,
+    selection: str,
+    expert_of: ExpertOf | None = None,
+) -> None:
     """A selection as a mask file, in order of selection."""
     rows = ((*pair, f"{t:.17g}") for pair, t in zip(chosen.pairs, chosen.t.tolist(), strict=True))
-    masks.write(path, "t", rows, origin, selection)
+    masks.write(path, "t", rows, origin, selection, expert_of)

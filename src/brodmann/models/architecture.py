@@ -35,7 +35,9 @@ class Architecture:
     name: str
     model_types: tuple[str, ...]
     blocks: str
-    mlp_hidden: str  # its input: the MLP's hidden neurons
+    mlp_hidden: (
+        str  # its input: the MLP's hidden neurons; "" where these are experts' (models.experts)
+    )
     heads: str  # its input: the heads' outputs, side by side
     mlp_output: str  # its output: the MLP's contribution to the residual stream
     attention_output: str  # its output: the attention's contribution to the residual stream
@@ -334,7 +336,8 @@ def inspect_architecture(
         problems.add("blocks", what, "give the path of the list, e.g. model.layers")
         raise UserError(*problems.found)
     anywhere, everywhere = _projections(blocks, hidden_size(model))
-    experts = next((path for block in blocks if (path := _experts_path(block))), "")
+    experts = next((path for block in blocks if (path := hidden_experts(block))), "")
+    experts = experts or next((path for block in blocks if (path := _experts_path(block))), "")
     heads = given.get("heads")
     if heads is None:
         # Query, key and value projections come first, the output projection last.
@@ -390,6 +393,24 @@ def _experts_path(block: Any) -> str:
     return next((path for path, _ in block.named_modules() if _EXPERT.search(path)), "")
 
 
+def hidden_experts(block: Any) -> str:
+    """The path of a block's experts if their hidden neurons can be handed out (``models.taps``), else "".
+
+    That is so where transformers chooses how the experts are computed.
+    """
+    for path, module in block.named_modules():
+        own = getattr(module, "down_proj", None)
+        if hasattr(module, "_apply_gate") and hasattr(module, "has_gate"):
+            plain = getattr(own, "ndim", 0) == 3 and own.is_floating_point()
+            return path if plain and hasattr(module, "num_experts") else ""
+    return ""
+
+
+def projections_of(block: Any, width: int) -> list[str]:
+    """Paths of a block's projections to the residual stream, but for its attention's."""
+    return [path for path in _projections([block], width)[0] if not _ATTENTION.search(path)]
+
+
 def experts_of(model: Any, architecture: Architecture) -> str:
     """The path of experts in a model's blocks, "" if there are none."""
     blocks = find_module(model, architecture.blocks)
@@ -422,11 +443,13 @@ def _down_projection(
 ) -> str:
     """The MLP's one projection from its hidden neurons back to the residual stream; "" and a problem without.
 
-    ``candidates`` are projections of every block outside the attention, ``experts`` the path of experts.
+    ``candidates`` are projections of every block outside the attention, ``experts`` the path of experts:
+    these have no such module, and "" stands for theirs (``models.experts``).
     """
     width, neurons, key = hidden_size(model), expected_neurons(model), "mlp_hidden"
     if experts:
-        problems.found.append(mixture_of_experts(f"{problems.where}.{key}", experts))
+        if not any(map(hidden_experts, blocks)):
+            problems.found.append(mixture_of_experts(f"{problems.where}.{key}", experts))
         return ""
     read = {path: input_width(find_module(blocks[0], path)) for path in candidates}
     down = [path for path in candidates if read[path] == neurons]
@@ -513,19 +536,25 @@ class UnitWidths:
 
 
 def unit_widths(
-    model: Any, architecture: Architecture, *, name: str = "NAME", sites: Sites | None = None
+    model: Any,
+    architecture: Architecture,
+    *,
+    name: str = "NAME",
+    sites: Sites | None = None,
+    of_experts: int = 0,
 ) -> UnitWidths:
     """The widths of a model's units, read off its modules and held against its configuration.
 
-    0 for the units of a site that is missing and not wanted; ``sites`` notes which.
+    0 for the units of a site that is missing and not wanted; ``sites`` notes which. ``of_experts``: how many
+    neurons a layer has where they are experts'.
     """
     sites, problems = sites or Sites(), _Problems(f"models.{name}.units")
     blocks = find_module(model, architecture.blocks)
     width = hidden_size(model)
     for key in WRITES_TO:
-        if key in sites.missing:
-            continue
         path = getattr(architecture, key)
+        if key in sites.missing or not path:
+            continue
         into = {output_width(find_module(block, path)) for block in blocks}
         if into != {width}:
             what = f"the output of '{path}' is {_listed(into)} wide"
@@ -533,7 +562,9 @@ def unit_widths(
             problems.add(key, what, "name the projection back to the residual stream")
     neurons = concatenated = 0
     n_heads, head_dim = heads_of(model)
-    if "mlp_hidden" not in sites.missing:
+    if not architecture.mlp_hidden:
+        neurons = of_experts
+    elif "mlp_hidden" not in sites.missing:
         before, expected = len(problems.found), expected_neurons(model)
         neurons = _common_width(blocks, architecture, "mlp_hidden", expected, "neurons", problems)
         if problems.found[before:] and (experts := experts_of(model, architecture)):

@@ -11,14 +11,14 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import LEVELS, SITES
-from brodmann.store.masks import Origin
+from brodmann.sites import COMPONENTS, LEVELS, SITES
+from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
 _MISREAD = frozenset({"falcon_h1"})
 # Fields that cards had not from the first.
-_LATER = ("packs", "massive")
+_LATER = ("packs", "massive", "experts")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class ModelCard:
     # Site -> its units of massive activations (``runner.massive``); None on a card from before these were
     # looked for. No part of an identity: what leaves them out has the units themselves in its keys.
     massive: dict[str, list[dict[str, Any]]] | None = None
+    # Whose its neurons are, in a mixture of experts: {"count": experts of a layer, "neurons": of one of them,
+    # "chosen": experts of a token, "layers": those that have experts}. Follows from the weights.
+    experts: dict[str, Any] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
@@ -78,6 +81,18 @@ class ModelCard:
         return SITES[site].units(
             hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
         )
+
+    def experts_at(self, site: str) -> ExpertOf | None:
+        """Which expert's neuron a unit of a site is; None where there are no experts' neurons."""
+        own = self.experts
+        if own is None or site != COMPONENTS["neurons"]:
+            return None
+
+        def of(layer: int, unit: int) -> int | None:
+            there = layer in own["layers"] and unit < own["count"] * own["neurons"]
+            return unit // int(own["neurons"]) if there else None
+
+        return of
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

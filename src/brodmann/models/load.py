@@ -29,10 +29,12 @@ from brodmann.models.architecture import (
     with_what_works,
 )
 from brodmann.models.broken_package import broken_package
+from brodmann.models.experts import ROUTES, Experts, mixture_in
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
+from brodmann.models.taps import give_taps
 from brodmann.sites import HEADS, SITES
 
 if TYPE_CHECKING:
@@ -52,21 +54,27 @@ class UnitSite:
     """Where one kind of unit lives in one layer; ``get`` and ``set`` work inside an nnsight trace.
 
     Values are [batch, length, width], whatever layout the model runs in and whether its module
-    returns a tensor or a tuple that begins with one.
+    returns a tensor or a tuple that begins with one. ``lacking``: units that other layers have and this one
+    has not (``models.experts``); they are 0, and what they are set to changes nothing.
     """
 
     name: str
     envoy: Envoy
     side: str  # input | output
     sequence_first: bool
+    lacking: int = 0
 
     def get(self) -> torch.Tensor:
         """The live value: what is written to it in place, the model goes on with."""
         value = _first(getattr(self.envoy, self.side))
+        if self.lacking:
+            return torch.nn.functional.pad(value, (0, self.lacking))
         return value.transpose(0, 1) if self.sequence_first else value
 
     def set(self, value: torch.Tensor) -> None:
         """Let the model go on with ``value`` instead."""
+        if self.lacking:
+            value = value[..., : -self.lacking]
         if self.sequence_first:
             value = value.transpose(0, 1)
         if self.side == "input":
@@ -91,8 +99,9 @@ class LoadedModel:
     """A model ready to be measured: evaluation mode, no gradients for its parameters.
 
     ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights. ``missing``: sites
-    that this model has not, and why; nobody wanted them when it was loaded. ``ranks``: the processes that it
-    is shared with, where this one leads them (``runner.ranks``).
+    that this model has not, and why; nobody wanted them when it was loaded. ``experts``: whose the neurons
+    are in a mixture of experts. ``ranks``: the processes that it is shared with, where this one leads them
+    (``runner.ranks``).
     """
 
     name: str
@@ -102,6 +111,7 @@ class LoadedModel:
     architecture: Architecture
     widths: UnitWidths
     missing: Mapping[str, Problem] = field(default_factory=dict)
+    experts: Experts | None = None
     ranks: Any = None
 
     @property
@@ -182,15 +192,29 @@ class LoadedModel:
         if not 0 <= layer < self.n_layers:
             raise IndexError(f"layer {layer} of a model with {self.n_layers} layers")
         self.require(site)
-        path = f"{self.architecture.blocks}.{layer}"
-        if SITES[site].named:
-            path += f".{getattr(self.architecture, site)}"
+        own = self.own_width(site, layer)
         return UnitSite(
             name=site,
-            envoy=envoy_at(self.nn, path),
+            envoy=envoy_at(self.nn, self.path(site, layer)),
             side=SITES[site].side,
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
+            lacking=self.width(site) - own,
         )
+
+    def path(self, site: str, layer: int) -> str:
+        """The path of the module that has the site of a layer."""
+        block = f"{self.architecture.blocks}.{layer}"
+        if not SITES[site].named:
+            return block
+        if site == "mlp_hidden" and self.experts is not None:
+            return f"{block}.{self.experts.site(layer)}"
+        return f"{block}.{getattr(self.architecture, site)}"
+
+    def own_width(self, site: str, layer: int) -> int:
+        """How many of the site's dimensions a layer has: all, but where some layers have fewer neurons."""
+        if site == "mlp_hidden" and self.experts is not None:
+            return self.experts.widths[layer]
+        return self.width(site)
 
     def features(self) -> UnitSite:
         """What enters the final norm, whatever is edited below: it stands above all layers."""
@@ -200,6 +224,12 @@ class LoadedModel:
             side="input",
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
         )
+
+    def routes(self, layer: int) -> UnitSite:
+        """The weights that a layer's experts have, of all of them; the layer must have experts."""
+        assert self.experts is not None
+        path = f"{self.architecture.blocks}.{layer}.{self.experts.paths[layer]}.{ROUTES}"
+        return UnitSite("routes", envoy_at(self.nn, path), "input", sequence_first=False)
 
     def embeddings(self) -> UnitSite:
         """What the embedding of tokens puts out, before positions are added where they are learned."""
@@ -308,7 +338,11 @@ def wrap_model(
     # What the user names is meant to be there.
     sites = Sites(frozenset(wanted) | set(units or ()))
     architecture = architecture_for(hf, units, name=name, sites=sites)
-    widths = unit_widths(hf, architecture, name=name, sites=sites)
+    experts = mixture_in(hf, architecture, name, sites)
+    of_experts = 0 if experts is None else experts.width
+    widths = unit_widths(hf, architecture, name=name, sites=sites, of_experts=of_experts)
+    if experts is not None:
+        give_taps(hf, architecture, experts)
     import_model_code()
     from brodmann.models.view import view_of
 
@@ -316,7 +350,7 @@ def wrap_model(
     with _without_log("transformers.pipelines.base", "is not supported for"):
         nn = view_of(hf, tokenizer)
     keep_shares(nn)
-    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths, sites.missing)
+    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths, sites.missing, experts)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
         model = replace(model, architecture=replace(architecture, layout=layout))

@@ -36,7 +36,8 @@ from brodmann.models.architecture import (
     mixture_of_experts,
 )
 from brodmann.models.load import LoadedModel, UnitSite, envoy_at
-from brodmann.models.placement import compute_device
+from brodmann.models.placement import compute_device, resident
+from brodmann.models.taps import shown
 from brodmann.models.wanted import EVERY_SITE, Need, refusals
 from brodmann.sites import NAMED, SITES, WRITES_TO
 
@@ -102,9 +103,13 @@ class _Observation:
 
 @dataclass
 class _Clean:
-    """The clean run; ``handed_on``: per layer, whether what comes next reads the block's output."""
+    """The clean run; ``handed_on``: per layer, whether what comes next reads the block's output.
+
+    ``routed``: layer with experts -> expert -> its weight at the edited position, of those that are chosen.
+    """
 
     sites: dict[tuple[str, int], _Site]  # also "block_input"
+    routed: dict[int, dict[int, float]]
     handed_on: dict[int, bool]
     finite: bool
     largest_logit: float
@@ -156,12 +161,12 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     deviations = {
         edit: 0.0
         if edit.site == "block_output"
-        else _distance(model, seen[edit.row], *_prediction(model, edit, seen[edit.row]))
+        else _distance(model, seen[edit.row], *_prediction(model, edit, seen[edit.row], clean))
         for edit in edits
     }
     problems: dict[str, Problem] = {}
     for edit in edits:
-        problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit])
+        problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit], clean)
         problem = problem or _effect_problem(model, edit, seen[edit.row], clean.largest_logit)
         if problem is not None:
             problems.setdefault(problem.where, problem)
@@ -199,14 +204,15 @@ def _run(
     model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...], run: Callable[[], Any]
 ) -> Any:
     """Run a trace; if a module of the mapping was not where the trace expected it, say which."""
-    try:
-        with torch.no_grad():
-            return run()
-    except UserError:
-        raise
-    except Exception:
-        _raise(_order_problems(model, ids, sites))
-        raise
+    with shown(model, "mlp_hidden" in sites):
+        try:
+            with torch.no_grad():
+                return run()
+        except UserError:
+            raise
+        except Exception:
+            _raise(_order_problems(model, ids, sites))
+            raise
 
 
 def _clean_run(
@@ -215,12 +221,15 @@ def _clean_run(
     final_norm = envoy_at(model.nn, model.architecture.final_norm)
     with model.nn.trace({"input_ids": ids}):
         sites = nnsight.save({})
+        routed = nnsight.save({})
         handed_on = nnsight.save({})
         for layer in layers:
             block = model.module("block_output", layer)
             places = {"block_input": replace(block, side="input")}
             places |= {site: model.module(site, layer) for site in read}
             for site, here in places.items():
+                if site == "mlp_hidden" and (experts := _experts_at(model, layer)) is not None:
+                    routed[layer] = _routed(experts.inputs)
                 value = here.get()
                 regular = value.ndim == 3 and value.shape[:2] == ids.shape
                 at = _host(value[0, POSITION]) if regular else None
@@ -235,7 +244,22 @@ def _clean_run(
         logits = model.nn.output.logits
         finite = nnsight.save(bool(torch.isfinite(logits).all()))
         largest = nnsight.save(float(logits.abs().max()))
-    return _Clean(sites, handed_on, finite, largest)
+    return _Clean(sites, routed, handed_on, finite, largest)
+
+
+def _experts_at(model: LoadedModel, layer: int) -> Any | None:
+    """nnsight's counterpart of a layer's experts; None where its neurons are not theirs."""
+    if model.experts is None or not model.experts.has(layer):
+        return None
+    path = f"{model.architecture.blocks}.{layer}.{model.experts.paths[layer]}"
+    return envoy_at(model.nn, path)
+
+
+def _routed(inputs: Any) -> dict[int, float]:
+    """Expert -> weight at the edited position, by what a module of experts is given: tokens, which experts
+    each is sent to, and with which weights, in this order."""
+    _, chosen, weights = (*inputs[0], *inputs[1].values())
+    return dict(zip(chosen[POSITION].tolist(), weights[POSITION].tolist(), strict=True))
 
 
 def _edited_run(
@@ -289,8 +313,7 @@ def _written_before_norm(model: LoadedModel, site: UnitSite) -> torch.Tensor | N
 
 def _normalised(model: LoadedModel, contribution: str) -> bool:
     """Whether the contribution's module comes after that of its units, instead of around it."""
-    around = getattr(model.architecture, contribution)
-    units = getattr(model.architecture, WRITTEN_BY[contribution])
+    around, units = (model.path(site, 0) for site in (contribution, WRITTEN_BY[contribution]))
     return not f"{units}.".startswith(f"{around}.")
 
 
@@ -313,7 +336,7 @@ def _plan(
         for site in sites:
             values = clean.sites[site, layer].values
             if site in WRITES_TO:
-                unit, strength = _strongest_writer(model, site, layer)
+                unit, strength = _strongest_writer(model, site, layer, clean)
                 delta = size / strength if strength else 1.0
             else:
                 # An ordinary dimension: a norm may all but switch off an extreme one.
@@ -325,42 +348,69 @@ def _plan(
     return edits
 
 
-def _strongest_writer(model: LoadedModel, site: str, layer: int) -> tuple[int, float]:
+def _strongest_writer(
+    model: LoadedModel, site: str, layer: int, clean: _Clean
+) -> tuple[int, float]:
     """Of a few units the one with the largest write vector, and that vector's r.m.s."""
-    width = model.width(site)
-    units = sorted({width // 2, width // 3, width // 5, width - 1})
-    probes = torch.zeros(1 + len(units), width)
+    width, first = model.own_width(site, layer), 0
+    if site == "mlp_hidden" and layer in clean.routed:
+        # Of an expert that the token is sent to: the neurons of the others write nothing.
+        routed, width = clean.routed[layer], model.experts.neurons
+        first = width * max(routed, key=lambda expert: abs(routed[expert]))
+    units = sorted(first + unit for unit in {width // 2, width // 3, width // 5, width - 1})
+    probes = torch.zeros(1 + len(units), model.width(site))
     for row, unit in enumerate(units, start=1):
         probes[row, unit] = 1.0
-    written = _project(model, site, layer, probes)
+    written = _project(model, site, layer, probes, clean)
     strengths = (written[1:] - written[0]).square().mean(-1).sqrt()
     best = int(strengths.argmax())
     return units[best], float(strengths[best])
 
 
-def _project(model: LoadedModel, site: str, layer: int, inputs: torch.Tensor) -> torch.Tensor:
+def _project(
+    model: LoadedModel, site: str, layer: int, inputs: torch.Tensor, clean: _Clean
+) -> torch.Tensor:
     """What the projection that reads a site makes of ``inputs`` [rows, width]; float64 on the host.
 
-    The module itself is asked, not its weights: they may be quantised, or offloaded.
+    The module itself is asked, not its weights: they may be quantised, or offloaded. Experts have no such
+    module: their products are made one by one, without their biases, which an edit does not change.
     """
-    path = f"{model.architecture.blocks}.{layer}.{getattr(model.architecture, site)}"
-    module = find_module(model.hf, path)
+    if site == "mlp_hidden" and layer in clean.routed:
+        return _project_experts(model, layer, inputs, clean.routed[layer])
+    module = find_module(model.hf, model.path(site, layer))
     with torch.no_grad():
         device = compute_device(module) or model.device
+        inputs = inputs[:, : model.own_width(site, layer)]
         return _host(module(inputs[None].to(device, model.dtype)))[0]
+
+
+def _project_experts(
+    model: LoadedModel, layer: int, inputs: torch.Tensor, routed: dict[int, float]
+) -> torch.Tensor:
+    """Every chosen expert's down projection of its own neurons, times its weight."""
+    own = model.experts
+    path = f"{model.architecture.blocks}.{layer}.{own.paths[layer]}"
+    written = torch.zeros(len(inputs), model.hidden_size, dtype=torch.float64)
+    with resident(find_module(model.hf, path)) as module:
+        for expert, weight in routed.items():
+            down = _host(module.down_proj[expert])
+            down = down if module.is_transposed else down.T
+            neurons = inputs[:, expert * own.neurons :][:, : own.neurons].double()
+            written += weight * (neurons @ down)
+    return written
 
 
 # -- judging --
 
 
 def _prediction(
-    model: LoadedModel, edit: _Edit, seen: _Observation
+    model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The change that the site's definition predicts [width], and magnitudes of the terms of its sum."""
     if edit.site in WRITES_TO:
         probes = torch.zeros(2, model.width(edit.site))
         probes[1, edit.unit] = seen.applied
-        resting, moved = _project(model, edit.site, edit.layer, probes)
+        resting, moved = _project(model, edit.site, edit.layer, probes, clean)
         return moved - resting, moved.abs() + resting.abs()
     predicted = torch.zeros(model.hidden_size, dtype=torch.float64)
     predicted[edit.unit] = seen.applied * model.residual_scale
@@ -376,9 +426,9 @@ def _distance(
     return float((error / allowed.clamp_min(1e-300)).max())
 
 
-def _factor(model: LoadedModel, edit: _Edit, seen: _Observation) -> float | None:
+def _factor(model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean) -> float | None:
     """By how much a unit's write vector is multiplied on its way; None if that is not what happens."""
-    predicted, addends = _prediction(model, edit, seen)
+    predicted, addends = _prediction(model, edit, seen, clean)
     change = seen.edited - seen.intact
     factor = float(change @ predicted / (predicted @ predicted).clamp_min(1e-300))
     near = _distance(model, seen, factor * predicted, addends) <= 1
@@ -479,7 +529,7 @@ def _effect_problem(
 
 
 def _deviation_problem(
-    model: LoadedModel, edit: _Edit, seen: _Observation, deviation: float
+    model: LoadedModel, edit: _Edit, seen: _Observation, deviation: float, clean: _Clean
 ) -> Problem | None:
     if deviation <= 1:
         return None
@@ -493,7 +543,7 @@ def _deviation_problem(
             f"in layer {edit.layer} an edit of one unit at the input of '{site}' does not move the "
         )
         what += f"output of '{getattr(paths, target)}' by its write vector"
-        if (factor := _factor(model, edit, seen)) is not None:
+        if (factor := _factor(model, edit, seen, clean)) is not None:
             more = f"but by {factor:.3g} times it, as the model multiplies what it writes"
             return Unsupported(key, f"{what}, {more}")
         fix = f"name the last projection before the residual stream, or set units.{target}"
@@ -505,7 +555,7 @@ def _deviation_problem(
     if later:  # Gemma 4
         more = f"as the block adds more that is computed from it ('{later[0]}')"
         return Unsupported(key, f"{what}, {more}")
-    if (factor := _factor(model, edit, seen)) is not None:
+    if (factor := _factor(model, edit, seen, clean)) is not None:
         return Unsupported(key, f"{what}, but by {factor:.3g} times it, as the model multiplies it")
     fix = "name the module whose output is added to the residual stream (a norm after it, perhaps)"
     return Problem(key, what, fix)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brodmann.config.models import ModelEntry
 from brodmann.config.study import Study
@@ -24,6 +25,9 @@ from brodmann.sites import SITES
 from brodmann.store import ledger
 from brodmann.store.progress import Stopwatch
 from brodmann.store.store import Store
+
+if TYPE_CHECKING:
+    from brodmann.models.load import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +119,16 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "architecture": asdict(model.architecture),
         "self_check": asdict(outcome),
         "packs": {"taken": not reason, "reason": reason},
+        **_experts(model, outcome.widths),
         "massive": massive_of(model, [site for site in looked_at if site in outcome.widths]),
         "metadata": {**software(), "device": str(model.device)},
     }
+
+
+def _experts(model: LoadedModel, proved: Collection[str]) -> dict[str, Any]:
+    """Whose the neurons are; nothing of a model whose neurons are not experts'."""
+    own = model.experts
+    return {} if own is None or "mlp_hidden" not in proved else {"experts": own.facts()}
 
 
 def _card(entry: ModelEntry, record: WeightsRecord, facts: dict[str, Any]) -> ModelCard:

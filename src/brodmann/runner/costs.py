@@ -180,4 +180,4 @@ def read(study: Study, widths: Widths, batch: Batch) -> int:
 
 def units_of(widths: Widths, site: str) -> int:
     """Of one layer."""
-    return SITES[site].units(hidden=widths.hidden, neurons=widths.neurons, heads=widths.heads)
+    return SITES[site].units(hidden=widths.hidden, neurons=widths.units, heads=widths.heads)

@@ -20,6 +20,7 @@ import torch
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.architecture import module_at
+from brodmann.models.taps import shown
 from brodmann.runner.ranks.marked import entered
 from brodmann.runner.ranks.share import Share
 from brodmann.sites import INPUT, SITES
@@ -101,11 +102,11 @@ def _changed(
 ) -> Iterator[None]:
     """``changes``: layer -> (dimensions, amounts) of the site."""
     with ExitStack() as hooks:
+        hooks.enter_context(shown(model, site == "mlp_hidden"))
         for layer, (places, amounts) in changes.items():
-            module = module_at(model.hf, model.architecture.blocks)[layer]
-            if SITES[site].named:
-                module = module_at(module, getattr(model.architecture, site))
-            edit = _Change(how, model.width(site), places, amounts)
+            module = module_at(model.hf, model.path(site, layer))
+            there = places < (width := model.own_width(site, layer))
+            edit = _Change(how, width, places[there], amounts[there])
             hooks.callback(_hook(module, edit, before=SITES[site].side == INPUT).remove)
         yield
 

@@ -181,10 +181,15 @@ class Engine:
 def lane_nodes(model: LoadedModel) -> int:
     """Nodes of a lane, by a model's widths."""
     own = model.widths
-    return footprint.lane_nodes(own.hidden_size, own.neurons, own.heads * own.head_dim)
+    return footprint.lane_nodes(own.hidden_size, _computed(model), own.heads * own.head_dim)
 
 
 def keys_per_node(model: LoadedModel) -> float:
     """Attention to so many keys costs a node as much as a block's weights."""
     own = model.widths
-    return footprint.keys_per_node(own.hidden_size, own.neurons, own.heads * own.head_dim)
+    return footprint.keys_per_node(own.hidden_size, _computed(model), own.heads * own.head_dim)
+
+
+def _computed(model: LoadedModel) -> int:
+    """Neurons that a token goes through, as far as is known: of experts most are left out."""
+    return 0 if model.experts is not None else model.widths.neurons

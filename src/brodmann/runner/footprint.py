@@ -49,7 +49,11 @@ def lane_nodes(hidden: int, neurons: int, heads: int) -> int:
 
 @dataclass(frozen=True)
 class Widths:
-    """A decoder's sizes: ``heads`` and ``keys`` are all query and all key heads' dimensions together."""
+    """A decoder's sizes: ``heads`` and ``keys`` are all query and all key heads' dimensions together.
+
+    ``neurons``: those that a token goes through. ``of_experts``: of a mixture of experts, those of all of a
+    layer's experts, which are its units; 0 where all are gone through.
+    """
 
     layers: int
     hidden: int
@@ -58,6 +62,16 @@ class Widths:
     keys: int
     vocabulary: int
     dtype: int  # bytes of a number
+    of_experts: int = 0
+
+    @property
+    def units(self) -> int:
+        """MLP neurons of a layer."""
+        return self.of_experts or self.neurons
+
+    def spread(self, tokens: int) -> int:
+        """What a running block holds more where experts' neurons are looked at: spread, changed, gathered."""
+        return 3 * tokens * self.of_experts * self.dtype
 
     def block(self, tokens: int) -> int:
         """What the running block holds; the others hold nothing of a pass without gradients."""

@@ -95,7 +95,8 @@ class Packed:
         # Found before the options are given, as it runs the model.
         packs = query.start is not None and self._blocks_put_out_tuples()
         self.forward_passes += 1
-        with self._given(options), self._head_at(taken), _grad(query):
+        seen = taken.shown(self.model)
+        with self._given(options), self._head_at(taken), _grad(query), seen:
             if len(taken.scored) or query.reads or query.start:
                 self._trace(inputs, taken, packs)
             else:

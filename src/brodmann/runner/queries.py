@@ -20,6 +20,8 @@ Place = tuple[str, int]
 FEATURES = "features"
 # Likewise, what the embedding of tokens puts out: below all layers, at -1.
 EMBEDDINGS = "embeddings"
+# Likewise, the weights that a layer's experts have at a token, 0 of those that it is not sent to.
+ROUTES = "routes"
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,13 @@ class Gradient:
     """The metric, a signed sum of the query's scores, is differentiated with respect to activations.
 
     ``signs``: one per score. ``nodes``: at which activations of ``places`` the gradient is given.
+    ``through_routers``: whether it goes through the weights that a mixture's routers give to experts, too.
     """
 
     signs: Sequence[float]
     places: Sequence[Place]
     nodes: Sequence[int]
+    through_routers: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,17 @@ class Query:
     start: Start | None = None
     keep: bool = False
     again: bool = False
+
+    @property
+    def sites(self) -> set[str]:
+        """All that it has to do with."""
+        watched = () if self.gradient is None else (site for site, _ in self.gradient.places)
+        return {*(one.site for one in (*self.edits, *self.reads)), *watched}
+
+    @property
+    def holds_routers(self) -> bool:
+        """Whether routers' weights are constants to its gradient."""
+        return self.gradient is not None and not self.gradient.through_routers
 
 
 @dataclass

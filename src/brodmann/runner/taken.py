@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from brodmann.runner.queries import EMBEDDINGS, FEATURES, Answer, Edit, Outside, Place, Query, Read
+from brodmann.models.taps import shown
+from brodmann.runner.queries import (
+    EMBEDDINGS,
+    FEATURES,
+    ROUTES,
+    Answer,
+    Edit,
+    Outside,
+    Place,
+    Query,
+    Read,
+)
 from brodmann.runner.ranks.share import Share
 from brodmann.sites import SITES
 
@@ -22,6 +34,8 @@ if TYPE_CHECKING:
     from brodmann.runner.trees import Layout
 
 _ORDER = [EMBEDDINGS, *SITES, FEATURES]
+# Which experts compute is known before they do.
+_ORDER.insert(_ORDER.index("mlp_hidden"), ROUTES)
 # Nodes whose values are summed at once: texts that share a beginning name its nodes again and again.
 _SUMMED = 4096
 
@@ -56,13 +70,25 @@ class Taken:
         places = self._edits.keys() | self._reads.keys() | self._watches
         order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
         more = {FEATURES: model.features, EMBEDDINGS: model.embeddings}
+        known = {name: model.hidden_size for name in more}
+        if model.experts is not None:
+            known[ROUTES] = model.experts.count
         self._widths = {
-            site: model.hidden_size if site in more else model.width(site) for site, _ in order
+            site: known[site] if site in known else model.width(site) for site, _ in order
         }
-        return [
-            (place, more[place[0]]() if place[0] in more else model.module(*place))
-            for place in order
-        ]
+
+        def found(site: str, layer: int) -> UnitSite:
+            if site == ROUTES:
+                return model.routes(layer)
+            return more[site]() if site in more else model.module(site, layer)
+
+        return [(place, found(*place)) for place in order]
+
+    def shown(self, model: LoadedModel) -> AbstractContextManager[None]:
+        """Within it, what is touched of experts is there to be touched."""
+        sites, query = self.query.sites, self.query
+        asked = "mlp_hidden" in sites
+        return shown(model, asked, holds=query.holds_routers, routes=ROUTES in sites)
 
     def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """(lanes, positions) of nodes; the last few are kept, as layer after layer asks for the same."""

@@ -56,7 +56,11 @@ class Unrolled:
             first = int(part.layout.position[taken.scored].min(initial=part.layout.length - 1))
             keep = part.layout.length - first
             grad = torch.no_grad() if query.gradient is None else torch.enable_grad()
-            with grad, self.reader.trace(context, ids, keep=keep) as tracer:
+            with (
+                grad,
+                taken.shown(self.model),
+                self.reader.trace(context, ids, keep=keep) as tracer,
+            ):
                 for place, site in sites:
                     taken.touch(place, site)
                 if len(taken.scored):

@@ -30,24 +30,21 @@ from brodmann.runner.ranks.marked import on_all_ranks
 def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.ndarray:
     """Share of every neuron's write vector on ``units`` (layer, dimension): float32 [layers, neurons].
 
-    NaN for layers whose MLP has no single output projection of that shape (mixtures of experts).
+    NaN for layers whose MLP has no output projection of that shape, and for neurons that a layer has not.
     """
     chosen: dict[int, list[int]] = {layer: [] for layer in range(model.n_layers)}
     for layer, unit in units:
         chosen[layer].append(unit)
     shares = np.full((model.n_layers, model.neurons_per_layer), np.nan, dtype=np.float32)
     for layer, own in chosen.items():
-        architecture = model.architecture
-        path = f"{architecture.blocks}.{layer}.{architecture.mlp_hidden}"
         # Offloaded weights are nowhere until they are asked for.
-        with resident(module_at(model.hf, path)) as module:
-            weight = _output_projection(model, module)
-            if weight is None:
-                continue
-            squares = weight.float().square()  # [hidden, neurons]
-        total = squares.sum(0)
-        part = squares[own].sum(0) if own else torch.zeros_like(total)
-        shares[layer] = torch.where(total > 0, part / total, torch.nan).cpu().numpy()
+        with resident(_writer(model, layer)) as module:
+            for first, weight in _output_projections(model, layer, module):
+                squares = weight.float().square()  # [hidden, neurons]
+                total = squares.sum(0)
+                part = squares[own].sum(0) if own else torch.zeros_like(total)
+                share = torch.where(total > 0, part / total, torch.nan)
+                shares[layer, first : first + len(total)] = share.cpu().numpy()
     return shares
 
 
@@ -96,11 +93,13 @@ def _logits_of(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None
 
 @on_all_ranks
 def write_vector(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
-    """float32 [hidden]: what a neuron of activation 1 adds to the residual stream."""
-    path = f"{model.architecture.blocks}.{layer}.{model.architecture.mlp_hidden}"
-    with resident(module_at(model.hf, path)) as module:
-        weight = _output_projection(model, module)
-        return None if weight is None else weight[:, unit].float().clone()
+    """float32 [hidden]: what a neuron of activation 1 adds to the residual stream; of an expert's neuron,
+    where the expert has a weight of 1. None of a neuron that the layer has not."""
+    with resident(_writer(model, layer)) as module:
+        for first, weight in _output_projections(model, layer, module):
+            if first <= unit < first + weight.shape[1]:
+                return weight[:, unit - first].float().clone()
+    return None
 
 
 def _through_the_head(model: LoadedModel, vector: torch.Tensor) -> torch.Tensor | None:
@@ -121,14 +120,32 @@ def _through_the_head(model: LoadedModel, vector: torch.Tensor) -> torch.Tensor 
     return None if logits is None else logits[0].float().cpu()
 
 
-def _output_projection(model: LoadedModel, module: torch.nn.Module) -> torch.Tensor | None:
-    """[hidden, neurons] of a layer's projection, whichever way round the module keeps it."""
+def _writer(model: LoadedModel, layer: int) -> torch.nn.Module:
+    """The module that holds the output projection of a layer's neurons, or those of its experts."""
+    if model.experts is not None and model.experts.has(layer):
+        path = f"{model.architecture.blocks}.{layer}.{model.experts.paths[layer]}"
+    else:
+        path = model.path("mlp_hidden", layer)
+    module: torch.nn.Module = module_at(model.hf, path)
+    return module
+
+
+def _output_projections(
+    model: LoadedModel, layer: int, module: torch.nn.Module
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """(number of the first neuron, [hidden, neurons]) of a layer's projection, whichever way round the module
+    keeps it; one after another of experts. None where it is no matrix of the expected shape."""
     from transformers.pytorch_utils import Conv1D
 
+    if model.experts is not None and model.experts.has(layer):
+        down: torch.Tensor = module.down_proj.detach()  # type: ignore[operator]
+        for expert, weight in enumerate(down):
+            yield expert * model.experts.neurons, weight.T if module.is_transposed else weight
+        return
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
-        return None
+        return
     if isinstance(module, Conv1D):
         weight = weight.T
-    expected = (model.hidden_size, model.neurons_per_layer)
-    return whole(weight.detach()) if tuple(weight.shape) == expected else None
+    if tuple(weight.shape) == (model.hidden_size, model.own_width("mlp_hidden", layer)):
+        yield 0, whole(weight.detach())

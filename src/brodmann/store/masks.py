@@ -2,15 +2,16 @@
 
 A CSV file: ``layer``, ``unit`` and the score by which units were chosen, best first. Then, the same in every
 row, ``ORIGIN``: the model's name in its study, its weights (the first digits of their hash), the site
-(``brodmann.sites``), and the selection. These are columns, and not a file beside the mask, because masks are
-copied, filtered and joined, and a file beside them would stay behind.
+(``brodmann.sites``), and the selection. Last, where neurons are experts', ``expert``: whose each is. These
+are columns, and not a file beside the mask, because masks are copied, filtered and joined, and a file beside
+them would stay behind.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from brodmann.files import read_text, write_text
 from brodmann.sites import SITES
 
 ORIGIN = ("model", "weights", "site", "selection")
+EXPERT = "expert"
+# (layer, unit) -> which expert's neuron it is; None where it is none's.
+ExpertOf = Callable[[int, int], int | None]
 # Of the hash of the weights: enough to tell models apart, short enough to be read.
 _DIGITS = 12
 _AGAIN = (
@@ -67,14 +71,19 @@ def write(
     units: Iterable[tuple[int, int, str]],
     origin: Origin,
     selection: str,
+    expert_of: ExpertOf | None = None,
 ) -> None:
-    """``units``: (layer, unit, score as text), in order; ``score``: what it is called."""
+    """``units``: (layer, unit, score as text), in order; ``score``: what it is called. ``expert_of``: of a
+    model with experts; the column is empty for a unit of a layer that has none."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("layer", "unit", score, *ORIGIN))
+    more = () if expert_of is None else (EXPERT,)
+    table.writerow(("layer", "unit", score, *ORIGIN, *more))
     said = {**asdict(origin), "selection": selection}
     last = [said[name] for name in ORIGIN]
-    table.writerows((*unit, *last) for unit in units)
+    for layer, unit, value in units:
+        own = () if expert_of is None else (expert_of(layer, unit),)
+        table.writerow((layer, unit, value, *last, *own))
     write_text(path, text.getvalue())
 
 

@@ -128,11 +128,28 @@ def test_experts_are_counted(study_of, name):
 
 
 @pytest.mark.parametrize("name", MIXTURES)
+def test_experts_neurons_take_memory_of_their_own(study_of, name):
+    """Spread over all experts of a layer, where a token goes through a few of them."""
+    config, total, _ = public(name)
+    (neurons,) = plan(study_of(config.to_dict()), ["m"])
+    heads = {"attribution": {"components": ["heads"]}}
+    (other,) = plan(study_of(config.to_dict(), study=heads), ["m"])
+    assert not neurons.refused and table(neurons).startswith(f"m: {total} B parameters (")
+    of_all = neurons.size.widths.units
+    text = config.to_dict()
+    count = text.get("num_local_experts") or text.get("n_routed_experts") or text["num_experts"]
+    assert of_all == count * text.get("moe_intermediate_size", text["intermediate_size"])
+    assert of_all > neurons.size.widths.neurons
+    held = [{s.memory.rule: s.memory.least for s in one.stages} for one in (neurons, other)]
+    assert held[0]["attribution_pass"] > held[1]["attribution_pass"]
+
+
+@pytest.mark.parametrize("name", ["Llama-4-Scout-17B-16E"])
 def test_experts_are_not_supported_and_said_so(study_of, name):
     config, total, _ = public(name)
     (found,) = plan(study_of(config.to_dict()), ["m"])
     lines = table(found).splitlines()
-    assert lines[0].startswith(f"m: {total} B parameters (")
+    assert lines[0].startswith(f"m: {total:.3g} B parameters (")
     assert lines[1:] == [
         "  models.m: not supported (mixture of experts): no mlp_hidden for attribution.components; "
         "set attribution.components: [heads]"

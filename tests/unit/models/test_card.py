@@ -7,6 +7,7 @@ import pytest
 
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard, card_method
+from brodmann.store import masks
 
 CARD = ModelCard(
     name="m",
@@ -66,6 +67,25 @@ def test_the_way_a_model_is_run_is_no_part_of_its_identity(tmp_path):
     CARD.write(tmp_path / "before.json", {})
     assert "packs" not in json.loads((tmp_path / "before.json").read_text())
     assert ModelCard.read(tmp_path / "before.json") == CARD
+
+
+def test_masks_say_whose_neuron_a_unit_is(tmp_path):
+    """Two experts of three neurons, in the second layer alone; the first has a dense MLP of seven."""
+    own = {"count": 2, "neurons": 3, "chosen": 1, "layers": [1]}
+    card = replace(CARD, experts=own, neurons_per_layer=7, n_layers=2)
+    units = [(1, 0, "4"), (1, 2, "3"), (1, 3, "2"), (1, 5, "1"), (1, 6, "0"), (0, 6, "0")]
+    for site, path in (("mlp_hidden", "n.csv"), ("heads", "h.csv"), ("mlp_output", "o.csv")):
+        origin = card.origin(site)
+        masks.write(tmp_path / path, "score", units, origin, "all", card.experts_at(site))
+    lines = (tmp_path / "n.csv").read_text().splitlines()
+    assert lines[0] == "layer,unit,score,model,weights,site,selection,expert"
+    assert [line.rpartition(",")[2] for line in lines[1:]] == ["0", "0", "1", "1", "", ""]
+    assert masks.read(tmp_path / "n.csv").units == tuple((layer, unit) for layer, unit, _ in units)
+    for other in ("h.csv", "o.csv"):
+        assert "expert" not in (tmp_path / other).read_text()
+    assert CARD.experts_at("mlp_hidden") is None
+    card.write(tmp_path / "card.json", {})
+    assert ModelCard.read(tmp_path / "card.json") == card
 
 
 @pytest.mark.parametrize(("card", "stands"), [(CARD, True), (NARROW, False)])

@@ -21,7 +21,6 @@ from brodmann.runner.context import Reader
 
 UNUSUAL = {**HYBRIDS, **MIXTURES}
 ALL = ("heads", "attention_output", "mlp_hidden", "mlp_output", "block_output")
-EXPERTS = ("heads", "attention_output", "mlp_output", "block_output")
 STATES = ("mlp_hidden", "mlp_output", "block_output")
 # What can be proved on each, as long as nothing else is asked for.
 PROVED = {
@@ -29,9 +28,9 @@ PROVED = {
     "falcon-h1-scaled": ("heads", "mlp_output", "block_output"),
     **dict.fromkeys(("jamba", "qwen3-next", "lfm2", "granite-hybrid", "bamba"), STATES),
     **dict.fromkeys(("zamba2", "nemotron-h", "gemma4-experts"), ("block_output",)),
-    **dict.fromkeys(("mixtral", "qwen3-moe", "qwen2-moe", "deepseek-v2", "deepseek-v3"), EXPERTS),
-    **dict.fromkeys(("gpt-oss", "olmoe"), EXPERTS),
-    "qwen3-next-moe": ("mlp_output", "block_output"),
+    **dict.fromkeys(("mixtral", "qwen3-moe", "qwen2-moe", "deepseek-v2", "deepseek-v3"), ALL),
+    **dict.fromkeys(("gpt-oss", "olmoe", "glm4-moe", "granite-moe"), ALL),
+    "qwen3-next-moe": STATES,
     "llama4": ("heads", "block_output"),
     **dict.fromkeys(
         ("gemma4", "gemma4-shared-keys", "gemma4-wrapped"), ("mlp_hidden", "block_output")
@@ -192,14 +191,14 @@ def test_activations_are_what_plain_hooks_see(built, family, site):
 
 def test_asking_a_loaded_model_for_what_it_lacks_is_one_line(built):
     with pytest.raises(UserError, match="mlp_hidden: the MLPs are mixtures of experts") as caught:
-        built("mixtral").module("mlp_hidden", 0)
+        built("llama4").module("mlp_hidden", 0)
     assert "with this model work: heads, attention_output" in str(caught.value)
 
 
 @pytest.fixture
 def checked(study_of, tmp_path):
     """Check a saved mixture of experts for a study: returns its card; store and card are kept."""
-    hf = tiny_model(MIXTURES["olmoe"])
+    hf = tiny_model(MIXTURES["llama4"])
     hf.save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     card = tmp_path / "model.json"
@@ -219,7 +218,7 @@ def test_a_stored_check_without_a_site_is_not_enough_for_a_study_that_uses_it(
     checked, study_of, tmp_path
 ):
     first, study = checked("heads")
-    assert set(first["self_check"]["widths"]) == set(EXPERTS)
+    assert set(first["self_check"]["widths"]) == {"heads", "block_output"}
     assert (first["neurons_per_layer"], first["heads_per_layer"]) == (0, 4)
     assert checked("heads")[0] == first
     card = tmp_path / "model.json"

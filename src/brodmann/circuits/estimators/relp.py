@@ -266,10 +266,10 @@ def _mlps(model: LoadedModel) -> Iterator[_MLP]:
     from brodmann.models.architecture import module_at
 
     paths = model.architecture
-    if "mlp_hidden" in model.missing or not paths.mlp_hidden:
-        missing = model.missing.get("mlp_hidden")
-        why = "its MLPs' hidden neurons are not known"
-        raise _refused(model.name, why if missing is None else missing.what)
+    if model.experts is not None:
+        raise _refused(model.name, "the MLPs are mixtures of experts")
+    if "mlp_hidden" in model.missing:
+        raise _refused(model.name, model.missing["mlp_hidden"].what)
     for number, block in enumerate(module_at(model.hf, paths.blocks)):
         yield _MLP.of(model, number, block)
 

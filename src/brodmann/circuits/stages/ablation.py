@@ -23,7 +23,7 @@ from brodmann.circuits.stages.activity import Activity, activity_works, read_act
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.circuits.stages.effects import EffectTarget, lesion_work
 from brodmann.circuits.stages.files import TaskFiles
-from brodmann.config.ablation import AblationSettings
+from brodmann.config.ablation import HELD, AblationSettings
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, digest, read_dicts, read_rows
@@ -167,7 +167,14 @@ class AblationStage:
             return Lesion.of(units, width)
 
         keys = {units: self.key(target, component, kind, units) for units in lesions}
-        return lesion_work(target, component, kind, keys, lesion_of)
+        held = self.routes_held
+        return lesion_work(target, component, kind, keys, lesion_of, routes_held=held)
+
+    @property
+    def routes_held(self) -> bool:
+        """Whether a mixture's tokens keep their experts under a lesion."""
+        held = self.study.ablation.routing == HELD
+        return held and self.stage.card.experts is not None
 
     def key(self, target: EffectTarget, component: str, kind: str, units: Sequence[int]) -> str:
         """Hash of everything that one row of work depends on."""
@@ -182,6 +189,7 @@ class AblationStage:
                 # Without units nothing is replaced, whatever the kind.
                 "kind": kind if units else "intact",
                 "units": sorted(units),
+                **({"routing": HELD} if units and self.routes_held else {}),
             }
         )
 

@@ -135,8 +135,17 @@ class Stage:
             "units": self.card.architecture,
             **items.inputs,
             "component": component,
-            "estimation": (settings or self.settings).estimation(),
+            "estimation": self.estimation(component, settings),
         }
+
+    def estimation(
+        self, component: str, settings: AttributionSettings | None = None
+    ) -> dict[str, Any]:
+        """How a component's units are scored; routers have a say where these are experts' neurons alone."""
+        own = (settings or self.settings).estimation()
+        if self.card.experts_at(COMPONENTS[component]) is None:
+            own.pop("router_gradient", None)
+        return own
 
     @property
     def replication(self) -> dict[str, Any]:
@@ -291,6 +300,7 @@ class Session:
             gradient=self.stage.settings.gradient,
             estimator=estimator,
             positions=positions or self.stage.settings.positions,
+            router_gradient=self.stage.settings.router_gradient,
             engine=self.bench.engine,
         )
 
@@ -403,7 +413,7 @@ def write_attribution(
     metadata: dict[str, Any] = {
         "task": items.task,
         "component": component,
-        **stage.settings.estimation(),
+        **stage.estimation(component),
         "method": METHODS["attribution"],
         "model": stage.card.scoring_identity(),
     }
@@ -468,4 +478,4 @@ def write_masks(
             mask = select_units(values, selection, f"{card.name}, {task}")
         else:
             mask = select_units(np.zeros((1, 1), np.float32), selection)
-        write_mask(output, mask, origin, selection)
+        write_mask(output, mask, origin, selection, card.experts_at(origin.site))

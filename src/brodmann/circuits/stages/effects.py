@@ -100,12 +100,15 @@ def lesion_work(
     kind: str,
     keys: Mapping[N, str],
     lesion_of: Callable[[N], Any],
+    *,
+    routes_held: bool = False,
 ) -> Work[Bench]:
     """A record per lesion of a target (name -> key); the ledger lists them by task. ``lesion_of``: see
     ``measured``."""
 
     def compute(bench: Bench, names: Sequence[N], on_step: OnStep) -> Iterator[dict[N, bytes]]:
-        yield from measured(bench, target, component, kind, names, lesion_of, on_step)
+        of = bench, target, component, kind
+        yield from measured(*of, names, lesion_of, on_step, routes_held=routes_held)
 
     read = target.characters
     return Work(
@@ -128,6 +131,8 @@ def measured(
     names: Sequence[N],
     lesion_of: Callable[[N], Any],
     on_step: OnStep,
+    *,
+    routes_held: bool = False,
 ) -> Iterator[dict[N, bytes]]:
     """Name of a lesion -> its record, block by block. ``lesion_of``: a ``Lesion``, or what is ``Kept``."""
     from brodmann.circuits.ablation import Ablator
@@ -141,10 +146,11 @@ def measured(
     for start in range(0, len(names), at_once):
         block = names[start : start + at_once]
         chosen = [lesion_of(name) for name in block]
-        scores = ablator.scores(items, chosen, kind, means, on_step)
+        scores = ablator.scores(items, chosen, kind, means, on_step, routes_held=routes_held)
         # In a tree a value that is none spreads to other rows: each is measured alone.
         for lesion, item in np.argwhere(~np.isfinite(scores).all(-1)).tolist():
-            alone = ablator.scores([items[item]], [chosen[lesion]], kind, means)
+            one = [items[item]], [chosen[lesion]]
+            alone = ablator.scores(*one, kind, means, routes_held=routes_held)
 
             def place(_: int, number: int = target.used[item]) -> str:
                 return f"{target.task}, item {number}"

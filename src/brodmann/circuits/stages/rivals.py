@@ -88,7 +88,7 @@ class Rivals:
                 "found on": self.items.inputs,
                 "tested on": self.target.inputs,
                 "component": self.component,
-                "estimation": own.stage.settings.estimation(),
+                "estimation": own.stage.estimation(self.component),
                 "first": Beginning.of(self.order, self.size).units,
                 "sign": self.sign,
                 "kind": self.kind,

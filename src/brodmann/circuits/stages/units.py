@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
+from brodmann.store.masks import EXPERT
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
 from brodmann.store.work import Records, Work
@@ -54,6 +55,10 @@ def _promoted(bench: Bench, places: Sequence[tuple[int, int]]) -> bytes:
     from brodmann.runner.writing import promoted
 
     found = [asdict(one) for one in promoted(bench.model, places, TOKENS)]
+    if (experts := bench.model.experts) is not None:
+        for one in found:
+            own = experts.of(one["layer"], one["unit"])
+            one[EXPERT] = None if own is None else own[0]
     return canonical_json({"units": found, "computed_with": bench.made_with})
 
 
@@ -74,8 +79,11 @@ def write_units(
         for rank, one in enumerate(record["units"], 1):
             score = float(scores[one["layer"], one["unit"]])
             shared = {"task": task, "rank": rank, "layer": one["layer"], "unit": one["unit"]}
+            shared |= {EXPERT: one[EXPERT]} if EXPERT in one else {}
             rows += _token_rows({**shared, "score": score}, one)
-    write_table(output, rows, COLUMNS)
+    write_table(
+        output, rows, (*COLUMNS, *((EXPERT,) if any(EXPERT in row for row in rows) else ()))
+    )
 
 
 def _token_rows(shared: dict[str, Any], found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -215,4 +215,5 @@ def write_localizer(
     write_tensors(output, {"t": found.t, "p": found.p, "p_fdr": found.p_fdr}, texts)
     origin = card.origin(study.localizer.site)
     for name, units in localized.selected().items():
-        write_units(Path(output).parent / f"{name}.csv", units, origin, name)
+        expert_of = card.experts_at(study.localizer.site)
+        write_units(Path(output).parent / f"{name}.csv", units, origin, name, expert_of)

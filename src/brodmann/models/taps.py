@@ -1,0 +1,140 @@
+"""The hidden neurons of experts, handed out: a *tap* in every module of experts, which they pass through.
+
+transformers computes a mixture by an exchangeable function. Ours sorts tokens by expert and multiplies in
+groups, as transformers' own ``grouped_mm`` does, but spreads the neurons between the two products: the tap
+gets [batch, length, experts * neurons], 0 where a token was not sent to an expert, and what it puts out is
+gathered again. So the neurons of an expert that a token was not sent to may be set to anything: they write
+nothing.
+
+A second tap is for the routes: the weights of all experts, [batch, length, experts], 0 of those that a token
+is not sent to. Where routes are asked for, a token goes to the experts of the largest weights after the tap.
+
+Taps run while they are ``shown``, as spreading takes memory. A model whose neurons nobody asks for is
+computed as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from brodmann.models.architecture import Architecture, find_module, module_at
+from brodmann.models.experts import ROUTES, TAP, Experts
+
+if TYPE_CHECKING:
+    from brodmann.models.load import LoadedModel
+
+_NAME = "brodmann"
+
+
+class Tap(nn.Module):
+    """Puts out what it is given. ``rows``: (batch, length) of what its block is run on.
+
+    ``holds``: whether the router's weights are constants to gradients. ``routes``: whether routes are asked
+    for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = (0, 0)
+        self.holds = self.routes = False
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """[batch, length, width]"""
+        return values
+
+
+def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> None:
+    """A tap for every module of experts; nothing else of the model changes."""
+    from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+    ALL_EXPERTS_FUNCTIONS.register(_NAME, _run)
+    for block, path in zip(module_at(hf, architecture.blocks), experts.paths, strict=True):
+        module = find_module(block, path) if path else None
+        if module is not None and not hasattr(module, TAP):
+            module.add_module(TAP, Tap())
+            module.add_module(ROUTES, Tap())
+
+
+@contextmanager
+def shown(
+    model: LoadedModel, asked: bool = True, *, holds: bool = False, routes: bool = False
+) -> Iterator[None]:
+    """Within it, the neurons of a mixture of experts are to be seen at their site, if they are ``asked`` for.
+
+    ``holds``: gradients do not go through the weights that routers give to experts. ``routes``: whether these
+    weights are to be seen, too.
+    """
+    if model.experts is None or not (asked or holds or routes):
+        yield
+        return
+    blocks = module_at(model.hf, model.architecture.blocks)
+    modules = [module_at(blocks[n], path) for n, path in enumerate(model.experts.paths) if path]
+    with ExitStack() as after:
+        for config in {id(module.config): module.config for module in modules}.values():
+            own = config._experts_implementation_internal
+            after.callback(setattr, config, "_experts_implementation_internal", own)
+            config._experts_implementation_internal = _NAME
+        for module in modules:
+            tap = getattr(module, TAP)
+            after.callback(setattr, tap, "holds", tap.holds)
+            after.callback(setattr, tap, "routes", tap.routes)
+            tap.holds, tap.routes = holds, routes
+        for n, path in enumerate(model.experts.paths):
+            if path:
+                tap = getattr(module_at(blocks[n], path), TAP)
+                hook = partial(_note_rows, tap)
+                handle = blocks[n].register_forward_pre_hook(hook, with_kwargs=True)
+                after.callback(handle.remove)
+        yield
+
+
+def _note_rows(tap: Tap, _: Any, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+    hidden = args[0] if args else given["hidden_states"]
+    tap.rows = (hidden.shape[0], hidden.shape[1])
+
+
+def _run(
+    self: Any, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor
+) -> torch.Tensor:
+    """[tokens, hidden]: what experts make of tokens [tokens, hidden], each of which has some of them, with
+    weights, both [tokens, chosen]. ``self``: the module of experts, of any of transformers' families."""
+    from transformers.integrations.moe import _grouped_linear
+
+    tap: Tap = getattr(self, TAP)
+    tokens, chosen = top_k_index.shape
+    if tap.routes:
+        routes = top_k_weights.new_zeros(tokens, self.num_experts)
+        routes = routes.scatter(1, top_k_index, top_k_weights)
+        routes = getattr(self, ROUTES)(routes.reshape(*tap.rows, -1)).reshape(routes.shape)
+        top_k_index = routes.abs().topk(chosen, dim=1).indices
+        top_k_weights = routes.gather(1, top_k_index)
+    order = top_k_index.reshape(-1).argsort(stable=True)
+    expert = top_k_index.reshape(-1)[order]
+    token = order // chosen
+    ends = torch.bincount(expert, minlength=self.num_experts).cumsum(0).to(torch.int32)
+
+    def product(values: torch.Tensor, name: str) -> torch.Tensor:
+        bias = getattr(self, f"{name}_bias")[expert] if self.has_bias else None
+        turned = self.is_transposed
+        return _grouped_linear(values, getattr(self, name), ends, bias=bias, is_transposed=turned)
+
+    values = product(hidden_states[token], "gate_up_proj" if self.has_gate else "up_proj")
+    values = self._apply_gate(values) if self.has_gate else self.act_fn(values)
+    spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
+    spread = spread.index_put((token, expert), values)
+    spread = tap(spread.reshape(*tap.rows, -1)).reshape(spread.shape)
+    values = product(spread[token, expert], "down_proj")
+    if self.has_post_expert_norm:
+        values = self.post_expert_norm(values)
+    weights = top_k_weights.reshape(-1)[order]
+    values = values * (weights.detach() if tap.holds else weights)[:, None]
+    # Back in the order of tokens, so that sums do not hang on how experts are numbered.
+    back = torch.empty_like(order)
+    back[order] = torch.arange(len(order), device=order.device)
+    return values[back].view(tokens, chosen, -1).sum(1).to(hidden_states.dtype)

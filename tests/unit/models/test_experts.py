@@ -1,0 +1,269 @@
+"""Neurons of experts, against loops over tokens and experts (``naive_experts``)."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from naive_circuits import SHARED, UNITS, agrees
+from reference import _run, naive_attribution, naive_lesion
+from test_card import CARD
+from tiny_mixtures import MIXTURES
+from tiny_models import tiny_model, tiny_tokenizer
+
+from brodmann.circuits.ablation import Ablator, Lesion
+from brodmann.circuits.attribution import Attributor
+from brodmann.circuits.estimators import ESTIMATORS
+from brodmann.circuits.stages.attribution import Stage
+from brodmann.config.ablation import AblationSettings
+from brodmann.config.attribution import AttributionSettings
+from brodmann.models.load import wrap_model
+from brodmann.models.selfcheck import self_check
+from brodmann.models.taps import shown
+from brodmann.models.wanted import Need
+from brodmann.runner.activations import Activations
+from brodmann.runner.edits import edited
+from brodmann.runner.writing import write_vector, written_share
+
+FAMILIES = (
+    *("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"),
+    *("glm4-moe", "granite-moe", "qwen3-next-moe"),
+)
+# What they have in common is tried on some, and on all by make test-all.
+SOME = ("qwen3-moe", "gpt-oss", "deepseek-v3")
+IN_TURN = [pytest.param(one, marks=() if one in SOME else pytest.mark.slow) for one in FAMILIES]
+TEXT = SHARED[0].clean[:14]
+
+
+@pytest.fixture(scope="module")
+def built():
+    made = {}
+
+    def get(family, dtype=torch.float32):
+        if (family, dtype) not in made:
+            hf = tiny_model(MIXTURES[family]).to(dtype)
+            made[family, dtype] = wrap_model(hf, tiny_tokenizer(), name="m", wanted=("mlp_hidden",))
+        return made[family, dtype]
+
+    return get
+
+
+def naive_units(model, row=TEXT):
+    """[layers, tokens, units] of one text, and its logits."""
+    with torch.no_grad():
+        logits, kept = _run(model, row)
+    return torch.stack([kept[n][0] for n in range(model.n_layers)]), logits
+
+
+@pytest.mark.parametrize("family", IN_TURN)
+def test_baseline_attribution_and_ablation_are_as_in_plain_transformers(built, family):
+    agrees(built(family), SHARED[::3], "neurons")
+
+
+@pytest.mark.parametrize("family", IN_TURN)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_activations_are_those_of_loops(built, family, dtype):
+    """In bf16 of the first layer with experts, where rounding has not yet changed what comes in."""
+    model = built(family, dtype)
+    expected, logits = naive_units(model)
+    found = Activations(model, site="mlp_hidden").means([TEXT])
+    hand = expected.double().mean(1).numpy()
+    layers = (
+        slice(None)
+        if dtype == torch.float32
+        else model.experts.paths.index(model.experts.paths[-1])
+    )
+    error = np.abs(found[layers] - hand[layers]).max()
+    assert error <= (1e-4 if dtype == torch.float32 else 2e-2) * np.abs(hand[layers]).max()
+    if dtype == torch.float32:  # the loops are what the model computes
+        with torch.no_grad():
+            plain = model.hf(input_ids=torch.tensor([TEXT])).logits[0]
+        assert (plain - logits).abs().max() <= 1e-4 * plain.abs().max()
+
+
+@pytest.mark.parametrize("family", IN_TURN)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_self_check_proves_them(built, family, dtype):
+    outcome = self_check(built(family, dtype), [Need("mlp_hidden", "attribution.components", {})])
+    assert outcome.widths["mlp_hidden"] == built(family, dtype).neurons_per_layer
+    assert outcome.deviation["mlp_hidden"] <= 1 and outcome.effect["mlp_hidden"] > 0
+
+
+def test_the_self_check_refutes_neurons_of_another_expert(built, monkeypatch):
+    """Were experts numbered otherwise than they are stored, the edit would move the output elsewhere."""
+    from brodmann.errors import UserError
+    from brodmann.models import selfcheck
+
+    routed = selfcheck._routed
+
+    def shifted(inputs):
+        return {(expert + 1) % 4: weight for expert, weight in routed(inputs).items()}
+
+    monkeypatch.setattr(selfcheck, "_routed", shifted)
+    with pytest.raises(UserError, match="mlp_hidden: the MLPs are mixtures of experts"):
+        self_check(built("mixtral"), [Need("mlp_hidden", "attribution.components", {})])
+
+
+def test_neurons_of_experts_that_are_not_chosen_are_0_and_write_nothing(built):
+    model = built("mixtral")
+    units, _ = naive_units(model)
+    # In the last layer, where nothing comes after: what the last token's experts are not.
+    others = torch.zeros_like(units[:, -1], dtype=torch.bool)
+    others[-1] = units[-1, -1] == 0
+    assert others.sum() == model.neurons_per_layer / 2  # two of four experts
+    ids = torch.tensor([TEXT])
+    with torch.no_grad():
+        plain = model.hf(input_ids=ids, use_cache=False).logits[0]
+        with edited(model, others.numpy(), "add", 3.0, site="mlp_hidden"):
+            found = model.hf(input_ids=ids, use_cache=False).logits[0]
+    assert (found[-1] - plain[-1]).abs().max() <= 1e-5
+    assert (found - plain).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "deepseek-v3"])
+def test_edits_are_those_of_loops(built, family):
+    """Also in the block without experts, which has fewer units than the others."""
+    model = built(family)
+
+    def edit(layer, units):
+        units = units.clone()
+        for at, unit in UNITS:
+            if at == layer:
+                units[..., unit] = 0
+        return units
+
+    with torch.no_grad():
+        expected, _ = _run(model, TEXT, edit)
+        with edited(model, UNITS, site="mlp_hidden"):
+            found = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+        plain = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (plain - expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_a_gradient_goes_through_routers_if_it_is_asked_to(built, through):
+    model, item = built("qwen3-moe"), SHARED[0]
+    attributor = Attributor(model, router_gradient=through)
+    [part] = attributor.contributions("t", [item])
+    [found] = part.values["neurons"]
+    expected = naive_attribution(model, item, "neurons", through_routers=through)
+    other = naive_attribution(model, item, "neurons", through_routers=not through)
+    scale = expected.abs().max()
+    assert (found - expected).abs().max() <= 1e-4 * scale
+    assert (other - expected).abs().max() > 1e-2 * scale
+
+
+HELD = [
+    pytest.param(one, marks=() if one == "deepseek-v3" else pytest.mark.slow) for one in FAMILIES
+]
+
+
+@pytest.mark.parametrize("family", HELD)
+def test_lesions_with_routes_that_are_held_are_as_in_plain_transformers(built, family):
+    """Every token keeps its experts and their weights, whatever the lesion does to what routers read."""
+    model, items = built(family), SHARED[::3]
+    width = model.neurons_per_layer
+    # Some of what is active on the first item, in the first two layers: later routers must notice.
+    units, _ = naive_units(model, items[0].clean)
+    strong = units[:2, -1].abs().topk(4, dim=1).indices.tolist()
+    places = [(layer, unit) for layer, own in enumerate(strong) for unit in own]
+    lesions = [
+        Lesion.of([layer * width + unit for layer, unit in own], width) for own in ([], places)
+    ]
+    ablator = Ablator(model)
+    for kind in ("corrupted", "zero"):
+        found = ablator.scores(items, lesions, kind, routes_held=True)
+        free = ablator.scores(items, lesions, kind)
+        expected = [naive_lesion(model, one, "neurons", places, kind, None, True) for one in items]
+        assert np.abs(found[1] - np.array(expected)).max() <= 1e-4
+        assert np.abs(found[0] - free[0]).max() <= 1e-4
+        assert np.abs(found[1] - free[1]).max() > 1e-3
+
+
+def test_heads_keep_their_numbers_beside_neurons(built):
+    """Their gradient goes through routers, as it does without neurons."""
+    model, item = built("qwen3-moe"), SHARED[0]
+    [part] = Attributor(model, components=("neurons", "heads")).contributions("t", [item])
+    for component in ("neurons", "heads"):
+        expected = naive_attribution(model, item, component)
+        error = (part.values[component][0] - expected).abs().max()
+        assert error <= 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("name", ["ig", "ig_inputs", "atp_star"])
+def test_estimators_take_experts(built, name):
+    """Beyond the first order they share all that was compared above: here, that they see the same units."""
+    from types import SimpleNamespace
+
+    model, item = built("deepseek-v3"), SHARED[0]
+    chosen = ESTIMATORS[name].of(SimpleNamespace(ig_steps=2))
+    [part] = Attributor(model, estimator=chosen).contributions("t", [item])
+    [found] = part.values["neurons"]
+    first = naive_attribution(model, item, "neurons")
+    assert found.shape == first.shape and bool(torch.isfinite(found).all()) and bool(found.any())
+    # What has the same activation in both prompts has no effect.
+    with torch.no_grad():
+        clean, corrupted = (_run(model, row)[1] for row in (item.clean, item.corrupted))
+    for layer in range(model.n_layers):
+        same = clean[layer][0, -1] == corrupted[layer][0, -1]
+        assert not found[layer][same].any()
+
+
+def test_a_model_whose_neurons_nobody_asks_for_runs_as_ever(built):
+    model = built("olmoe")
+    config = model.hf.config
+    own = config._experts_implementation
+    with shown(model):
+        assert config._experts_implementation != own
+        with shown(model, holds=True):
+            pass
+        assert config._experts_implementation != own
+    assert config._experts_implementation == own
+    with pytest.raises(KeyError), shown(model):
+        raise KeyError
+    assert config._experts_implementation == own
+
+
+@pytest.mark.parametrize("family", ["gpt-oss", "deepseek-v3"])
+def test_write_vectors_are_what_an_expert_adds(built, family):
+    """Of a weight of 1: the difference that one more of the neuron makes, by the loops."""
+    from naive_experts import written
+
+    model = built(family)
+    layer = model.n_layers - 1
+    module = model.hf.get_submodule(f"model.layers.{layer}.mlp.experts")
+    size = model.experts.neurons
+    shares = written_share(model, [(layer, 3), (layer, 5)])
+    for expert, neuron in ((0, 0), (2, size - 1), (3, 4)):
+        one = torch.zeros(size)
+        one[neuron] = 1.0
+        expected = written(module, one, expert) - written(module, 0 * one, expert)
+        unit = expert * size + neuron
+        assert model.experts.of(layer, unit) == (expert, neuron)
+        found = write_vector(model, layer, unit)
+        assert (found - expected).abs().max() <= 1e-5
+        part = expected.square()
+        assert shares[layer, unit] == pytest.approx(
+            float(part[[3, 5]].sum() / part.sum()), rel=1e-4
+        )
+    if family == "deepseek-v3":
+        assert model.experts.of(0, 0) is None
+        assert write_vector(model, 0, 5) is not None and write_vector(model, 0, 60) is None
+        assert np.isnan(shares[0, 48:]).all() and not np.isnan(shares[0, :48]).any()
+
+
+def test_settings_of_mixtures_leave_keys_of_other_studies_alone():
+    usual, held = AblationSettings(), AblationSettings(routing="held")
+    assert "routing" not in usual.measurement() and held.measurement()["routing"] == "held"
+    usual, through = AttributionSettings(), AttributionSettings(router_gradient=True)
+    assert "router_gradient" not in usual.estimation() and through.estimation()["router_gradient"]
+    # Even where it is set, it is nothing to models without experts, nor to heads.
+    for experts, component, asked in (
+        (None, "neurons", False),
+        ({"count": 4, "neurons": 16, "chosen": 2, "layers": [0]}, "neurons", True),
+        ({"count": 4, "neurons": 16, "chosen": 2, "layers": [0]}, "heads", False),
+    ):
+        stage = object.__new__(Stage)
+        stage.settings, stage.card = through, replace(CARD, experts=experts)
+        assert ("router_gradient" in stage.estimation(component)) is asked
