@@ -72,7 +72,7 @@ def toy(act=nn.functional.silu):
         hf.norm.bias.normal_()
     paths = SimpleNamespace(blocks="blocks", mlp_hidden="mlp.down", heads="attention.out")
     return SimpleNamespace(
-        name="toy", hf=hf, architecture=paths, missing={}, neurons_per_layer=NEURONS
+        experts=None, name="toy", hf=hf, architecture=paths, missing={}, neurons_per_layer=NEURONS
     )
 
 
