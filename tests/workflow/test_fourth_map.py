@@ -54,7 +54,9 @@ def test_the_recipe_lists_the_files_of_the_map(root):
 def test_a_fourth_map_is_found_by_its_own_files(loudness):
     """Snakemake knows its jobs and figures, the config its section, with the page about it."""
     assert {"loudness_pass", "loudness_table", "loudness_figure"} <= loudness.planned().keys()
-    page = python(loudness, "from brodmann.config.document import config_page; print(config_page())")
+    page = python(
+        loudness, "from brodmann.config.document import config_page; print(config_page())"
+    )
     [section] = re.findall(r"## `loudness`\n(.*)", page, re.S)
     assert "Loudest units of every layer." in section
     assert "| `units` | integer, ≥ 1 | `2` | Units of each layer that are listed. |" in section
@@ -67,7 +69,9 @@ def test_a_fourth_map_is_found_by_its_own_files(loudness):
 @pytest.mark.slow
 def test_a_fourth_map_is_run_and_described(loudness):
     loudness.snakemake("results/figures/loudness.tiny.csv", "results/methods.md")
-    rows = np.genfromtxt(loudness.path / "results/figures/loudness.tiny.csv", delimiter=",", names=True)
+    rows = np.genfromtxt(
+        loudness.path / "results/figures/loudness.tiny.csv", delimiter=",", names=True
+    )
     loud = np.mean([np.abs(mlp_outputs(text)).T for text in TEXTS], axis=0)
     strongest = np.sort(loud, axis=0)[:-4:-1].T
     np.testing.assert_allclose(rows["loudness"], strongest.ravel(), rtol=1e-4)

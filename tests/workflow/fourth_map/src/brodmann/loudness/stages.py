@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from brodmann.loudness import Settings
 from brodmann.config.study import Study
 from brodmann.files import digest
+from brodmann.loudness import Settings
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner import costs
