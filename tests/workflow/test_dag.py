@@ -14,9 +14,11 @@ from clone import SEED, TASKS, copy_workflow, task_yaml
 from reference import log_probability
 from tiny_models import tiny_model, tiny_tokenizer
 
+from brodmann.comparison.unit_pages import read_pages
 from brodmann.figures.declared import circuits, localizers
 from brodmann.figures.declared import study as across
 from brodmann.methods import METHODS
+from brodmann.store import masks
 
 N = len(TASKS)
 BASELINES = {
@@ -81,11 +83,12 @@ FIGURES = {
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
 EVERYTHING |= {"units": 1, "massive": 1, "stability": 1}  # which only the report tells
+ALL = {**EVERYTHING, "unit_pages": 1, "settings": EVERYTHING["settings"] + 1}
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
 
 
 def test_dry_run_lists_exactly_what_would_run(fresh):
-    assert fresh.planned() == EVERYTHING
+    assert fresh.planned() == ALL
     said = fresh.snakemake("--dry-run").stdout
     assert "nothing has been computed yet; a model is loaded" in " ".join(said.split())
     assert "may load" not in said
@@ -630,6 +633,18 @@ def test_report_and_provenance(finished):
     assert metadata["items_sha256"] == record["tasks"][TASKS[0]]["items_sha256"]["completion"]
 
 
+def test_units_of_circuits_have_pages_where_there_are_no_networks(finished):
+    """Their tokens come from the ablation pass."""
+    own = finished.path / "results/tiny"
+    pages = read_pages(own / "units/pages.json")
+    neurons = {(one.layer, one.unit) for one in pages.units if one.site == "mlp_hidden"}
+    [ablated] = [path.name for path in (own / "ablation/neurons").iterdir() if path.is_dir()]
+    files = list((own / "masks/neurons" / ablated).rglob("*.csv"))
+    assert neurons == {unit for path in files for unit in masks.read(path).units} != set()
+    assert all(one.promotes and not one.driven.highest for one in pages.units)
+    assert pages.networks == () and "networks.datasets" in " ".join(pages.notes)
+
+
 def test_a_full_study_can_be_planned(fresh, tiny_weights):
     """7 models x 46 tasks: the plan is complete (its time is in docs/performance.md)."""
     shutil.rmtree(fresh.path / "data")
@@ -646,7 +661,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "check_model": 7,
         "expand_items": 46,
         "expand_second_items": 46,
-        "settings": 77,
+        "settings": 84,
         "baseline_pass": 7,
         "baseline": 7,
         "attribution_pass": 7,
@@ -668,6 +683,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "provenance": 1,
         "methods": 1,
         "units": 7,
+        "unit_pages": 7,
         "massive": 7,
         "stability": 7,
         "write_report": 1,

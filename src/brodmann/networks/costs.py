@@ -97,6 +97,7 @@ def _use_effort(job: Job) -> Effort:
         effort += job.run(_LOCALIZER)
     if made.activation_matched_seeds:
         effort += job.asked(made.corpus, made.passages, (), 0)
+    effort += costs.pages(job)
     # Courses over samples, and over an example.
     return effort + job.run((use.following.texts + 1) * found.max_tokens) * datasets
 

@@ -23,7 +23,8 @@ from brodmann.models.taps import shown
 from brodmann.models.wanted import Need
 from brodmann.runner.activations import Activations
 from brodmann.runner.edits import edited
-from brodmann.runner.writing import write_vector, written_share
+from brodmann.runner.lens import directions
+from brodmann.runner.writing import written_share
 
 FAMILIES = (
     *("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"),
@@ -241,15 +242,16 @@ def test_write_vectors_are_what_an_expert_adds(built, family):
         expected = written(module, one, expert) - written(module, 0 * one, expert)
         unit = expert * size + neuron
         assert model.experts.of(layer, unit) == (expert, neuron)
-        found = write_vector(model, layer, unit)
-        assert (found - expected).abs().max() <= 1e-5
+        [found], _ = directions(model, "mlp_hidden", [(layer, unit)])
+        assert (torch.from_numpy(found) - expected).abs().max() <= 1e-5
         part = expected.square()
         assert shares[layer, unit] == pytest.approx(
             float(part[[3, 5]].sum() / part.sum()), rel=1e-4
         )
     if family == "deepseek-v3":
         assert model.experts.of(0, 0) is None
-        assert write_vector(model, 0, 5) is not None and write_vector(model, 0, 60) is None
+        found, _ = directions(model, "mlp_hidden", [(0, 5), (0, 60)])
+        assert np.isfinite(found[0]).all() and np.isnan(found[1]).all(), "a layer without experts"
         assert np.isnan(shares[0, 48:]).all() and not np.isnan(shares[0, :48]).any()
 
 
