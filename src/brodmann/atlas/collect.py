@@ -21,6 +21,7 @@ from brodmann.atlas.contract import (
     Network,
     NetworksOfModel,
     Series,
+    Side,
     Task,
     TaskOfModel,
 )
@@ -91,11 +92,13 @@ def _command(study: StudyFolder) -> str:
 
 def _comparisons(models: list[Model]) -> list[Comparison]:
     """Every control beside its own model, the checkpoints of a series, and models of different names."""
-    found = [Comparison(one.of, one.name, "control") for one in models if one.of]
+    pairs = [(one.of, one.name, "control") for one in models if one.of]
     for one, other in combinations([m for m in models if not m.control], 2):
         same = one.series and other.series and one.series.name == other.series.name
-        found.append(Comparison(one.name, other.name, "series" if same else "models"))
-    return found
+        pairs.append((one.name, other.name, "series" if same else "models"))
+    return [
+        Comparison(f"{a} and {b}", f"{a} and {b}", Side(a), Side(b), kind) for a, b, kind in pairs
+    ]
 
 
 def _model(

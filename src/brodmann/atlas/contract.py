@@ -131,11 +131,21 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two models that are to be seen side by side. ``kind``: control, series or models."""
+class Side:
+    """One side of a comparison."""
 
-    one: str
-    other: str
+    model: str
+    estimator: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models that are to be seen side by side. ``kind``: control (``b`` is the control), series or models."""
+
+    name: str
+    label: str
+    a: Side
+    b: Side
     kind: str
 
 
