@@ -21,7 +21,6 @@ from brodmann.atlas.contract import (
     Network,
     NetworksOfModel,
     Series,
-    Side,
     Task,
     TaskOfModel,
 )
@@ -92,13 +91,11 @@ def _command(study: StudyFolder) -> str:
 
 def _comparisons(models: list[Model]) -> list[Comparison]:
     """Every control beside its own model, the checkpoints of a series, and models of different names."""
-    pairs = [(one.of, one.name, "control") for one in models if one.of]
+    found = [Comparison(one.of, one.name, "control") for one in models if one.of]
     for one, other in combinations([m for m in models if not m.control], 2):
         same = one.series and other.series and one.series.name == other.series.name
-        pairs.append((one.name, other.name, "series" if same else "models"))
-    return [
-        Comparison(f"{a} and {b}", f"{a} and {b}", Side(a), Side(b), kind) for a, b, kind in pairs
-    ]
+        found.append(Comparison(one.name, other.name, "series" if same else "models"))
+    return found
 
 
 def _model(

@@ -131,21 +131,11 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison."""
-
-    model: str
-    estimator: str | None = None
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """Two models that are to be seen side by side. ``kind``: control (``b`` is the control), series or models."""
+    """Two models that are to be seen side by side. ``kind``: control (``other`` is it), series or models."""
 
-    name: str
-    label: str
-    a: Side
-    b: Side
+    one: str
+    other: str
     kind: str
 
 
