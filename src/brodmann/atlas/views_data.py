@@ -8,7 +8,7 @@ Arrays are numpy's, whose encoding is the writer's. Fields: docs/atlas.md, Data.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,11 @@ import pandas as pd
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.enough import group_of
 from brodmann.figures.localized import dose_table
-from brodmann.store.tables import read_matrix, read_table
-from brodmann.tasks.catalogue import domain_of, sort_key
+from brodmann.store.tables import read_table
+from brodmann.tasks.catalogue import domain_of
 
 Row = dict[str, Any]
 
-# Of the ablation tables: what is drawn as a control, in this order.
-CONTROLS = ("layer_matched", "activation_matched", "random")
 _SUMMARY = {"domains": "domain_modularity", "all": "modularity", "untrained": "untrained"}
 
 
@@ -50,30 +48,15 @@ def summary(results: Path) -> dict[str, list[Row]]:
     }
 
 
-# Matrices
-
-
-def matrices(results: Path, model: str) -> dict[str, Any]:
-    """Matrices of tasks against tasks of a model (or of ``average``), their controls and reliability."""
-    folder = results / model
-    found = {
-        **{("overlap", *key): read_matrix(path) for key, path in _overlaps(folder)},
-        **{("ablation", *key): read_matrix(path) for key, path in _ablations(folder)},
-    }
-    lesions = {key: _lesion_tables(path) for key, path in _lesions(folder)}
-    tasks = sorted({task for matrix in found.values() for task in matrix.index}, key=sort_key)
-    payload: dict[str, Any] = {"tasks": tasks, "overlap": {}, "ablation": {}}
-    for (part, *keys), matrix in found.items():
-        values = matrix.reindex(index=tasks, columns=tasks).to_numpy(np.float32)
-        _put(payload[part], keys, values)
-    payload["lesions"] = {}
-    for keys, tables in lesions.items():
-        _put(payload["lesions"], keys, controls(tables, tasks))
-    payload["clusters"] = _clusters(results, model, tasks)
-    payload["reliability"] = {}
-    for (component, sel), rows in _reliability(folder):
-        _put(payload["reliability"], (component, sel), rows)
-    return payload
+def of_model(results: Path, model: str) -> Iterator[tuple[str, Any]]:
+    """(logical name, content) of the files that a model's views read; without those that hold nothing."""
+    made = {"clusters": clusters, "curves": curves, "nets": nets}
+    for name, make in made.items():
+        if any((content := make(results, model)).values()):
+            yield name, content
+    for path in sorted((results / model).glob("networks/interpretation/course.*.csv")):
+        dataset = path.name.removeprefix("course.").removesuffix(".csv")
+        yield f"courses.{dataset}", course(read_table(path))
 
 
 def _put(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
@@ -81,23 +64,6 @@ def _put(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     for key in outer:
         tree = tree.setdefault(key, {})
     tree[last] = value
-
-
-def _overlaps(folder: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
-    """(measure, component, sel) -> file."""
-    for path in sorted(folder.glob("overlap/*/*.csv")):
-        sel, _, measure = path.stem.rpartition(".")
-        if measure not in ("reliability", "stability", "summary", "count") and "pct" in sel:
-            yield (measure, path.parent.name, sel), path
-
-
-def _ablations(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]]:
-    """(component, sel, kind, what) -> file."""
-    for path in sorted(folder.glob("ablation/*/*.csv")):
-        name, _, what = path.stem.rpartition(".")
-        sel, _, kind = name.rpartition(".")
-        if what in ("accuracy_drop", "score"):
-            yield (path.parent.name, sel, kind, what), path
 
 
 def _lesions(folder: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
@@ -112,71 +78,17 @@ def _lesion_tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {f"{path.parent.name}/{path.stem}": read_table(path) for path in files}
 
 
-def controls(tables: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> dict[str, Any]:
-    """The intact model and every control, per tested task; ``matched`` [T, T]: per circuit and tested task.
-
-    Values are means over draws, and of controls that are drawn for a circuit also over circuits.
-    """
-    empty = pd.Series(np.nan, index=list(tasks))
-    n, intact = empty.copy(), empty.copy()
-    matched = pd.DataFrame(np.nan, index=list(tasks), columns=list(tasks))
-    means = {name: {"drop": empty.copy(), "score": empty.copy()} for name in CONTROLS}
-    trials = dict.fromkeys(CONTROLS, 0)
-    for task, table in tables.items():
-        whole = table[table["condition"] == "intact"]
-        if task in n.index and len(whole):
-            n[task], intact[task] = whole["n"].iloc[0], whole["accuracy"].iloc[0]
-        for name in CONTROLS:
-            own = table[table["condition"] == name]
-            if own.empty or task not in n.index:
-                continue
-            trials[name] = max(trials[name], int(own["trial"].nunique()))
-            for what, column in means[name].items():
-                column[task] = own[what].mean()
-            if name == "layer_matched":
-                by_source = own.groupby("source")["drop"].mean()
-                matched.loc[:, task] = by_source.reindex(list(tasks))
-    rows = [
-        {
-            "condition": name,
-            "trials": trials[name],
-            "accuracy_drop": own["drop"].to_numpy(np.float32),
-            "score": own["score"].to_numpy(np.float32),
-        }
-        for name, own in means.items()
-        if trials[name]
-    ]
-    return {
-        "n": n.fillna(0).to_numpy(np.int32),
-        "intact": intact.to_numpy(np.float32),
-        "rows": rows,
-        "matched": matched.to_numpy(np.float32),
-    }
-
-
-def _clusters(results: Path, model: str, tasks: Sequence[str]) -> dict[str, Any]:
-    """component -> measure -> sel -> int32 [T]; -1 for a task that is in no cluster."""
+def clusters(results: Path, model: str) -> dict[str, Any]:
+    """component -> measure -> sel -> task -> number of its cluster."""
     path = results / "statistics" / "clusters.csv"
     payload: dict[str, Any] = {}
     if not path.is_file():
         return payload
     table = read_table(path)
     for keys, own in table[table["model"] == model].groupby(["component", "measure", "sel"]):
-        numbers = own.drop_duplicates("task").set_index("task")["cluster"].reindex(list(tasks))
-        _put(payload, [str(key) for key in keys], numbers.fillna(-1).to_numpy(np.int32))
+        numbers = {str(task): int(n) for task, n in zip(own["task"], own["cluster"], strict=True)}
+        _put(payload, [str(key) for key in keys], numbers)
     return payload
-
-
-def _reliability(folder: Path) -> Iterator[tuple[tuple[str, str], list[Row]]]:
-    """(component, sel) -> rows of split halves (and the second seed) beside those of bootstraps."""
-    for path in sorted(folder.glob("overlap/*/*.reliability.csv")):
-        sel = path.name.removesuffix(".reliability.csv")
-        table = read_table(path)
-        beside = path.with_name(f"{sel}.stability.csv")
-        if beside.is_file():
-            again = read_table(beside).drop(columns=["n_items", "n_circuit"], errors="ignore")
-            table = table.merge(again, on="task", how="left")
-        yield (path.parent.name, sel), rows_of(table)
 
 
 # Curves
@@ -299,3 +211,19 @@ def _network_layers(table: pd.DataFrame) -> dict[str, np.ndarray]:
         square = own.pivot(index="template", columns="layer", values="n_units")
         found[str(dataset)] = square.sort_index().fillna(0).to_numpy(np.int32)
     return found
+
+
+def course(table: pd.DataFrame) -> dict[str, Any]:
+    """Networks over the example text: ``texts`` [{name, tokens}], ``networks`` float32 [networks, tokens].
+
+    A piece of text that took several tokens stands at the first one, the others are ellipses.
+    """
+    names = list(dict.fromkeys(table["network"]))
+    tokens: list[str] = []
+    columns: list[np.ndarray] = []
+    for _, piece in table.groupby("place", sort=True):
+        values = piece["course"].to_numpy(np.float32).reshape(len(names), -1)
+        columns.append(values)
+        tokens += [str(piece["piece"].iloc[0]), *["…"] * (values.shape[1] - 1)]
+    joined = np.concatenate(columns, axis=1) if columns else np.zeros((len(names), 0), np.float32)
+    return {"texts": [{"name": "example", "tokens": tokens}], "networks": joined}

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from brodmann.atlas import views_data
-from brodmann.store.tables import write_matrix, write_table
-
-TASKS = ["language/npi", "physical/speed", "social/norm_moral"]
-
-
-def _matrix(path: Path, values: list[list[float]], tasks: list[str] = TASKS) -> None:
-    write_matrix(path, pd.DataFrame(values, index=tasks, columns=tasks))
+from brodmann.store.tables import write_table
 
 
 def _lesions(path: Path, target: str, own: float, matched: dict[str, list[float]]) -> None:
@@ -35,79 +26,10 @@ def _lesions(path: Path, target: str, own: float, matched: dict[str, list[float]
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     model = tmp_path / "one"
-    # A matrix of a part of the tasks, in another order.
-    _matrix(
-        model / "overlap/neurons/positive-0.1pct.containment.csv",
-        [[1, 0.2], [0.4, 1]],
-        TASKS[1::-1],
-    )
-    _matrix(model / "overlap/neurons/positive-0.1pct.containment.count.csv", [[7] * 3] * 3)
-    _matrix(
-        model / "ablation/neurons/positive-0.1pct.corrupted.accuracy_drop.csv", np.eye(3).tolist()
-    )
-    _matrix(model / "ablation/neurons/positive-0.1pct.forecast.csv", [[9] * 3] * 3)
     folder = model / "ablation/neurons/positive-0.1pct/corrupted"
     matched = {"language/npi": [0.0, 0.25], "social/norm_moral": [0.5]}
     _lesions(folder / "physical/speed.csv", "physical/speed", 0.75, matched)
-    write_table(
-        model / "overlap/neurons/positive-0.1pct.reliability.csv",
-        [
-            {
-                "task": "language/npi",
-                "n_items": 30,
-                "n_circuit": 46,
-                "split_jaccard": 0.5,
-                "seed_jaccard": "",
-            }
-        ],
-        ("task", "n_items", "n_circuit", "split_jaccard", "seed_jaccard"),
-    )
-    write_table(
-        model / "overlap/neurons/positive-0.1pct.stability.csv",
-        [
-            {
-                "task": "language/npi",
-                "n_items": 30,
-                "n_circuit": 46,
-                "jaccard": 0.6,
-                "low": 0.4,
-                "high": 0.7,
-            }
-        ],
-        ("task", "n_items", "n_circuit", "jaccard", "low", "high"),
-    )
     return tmp_path
-
-
-def test_matrices_have_one_order_of_tasks_and_nan_where_a_file_has_none(results: Path) -> None:
-    found = views_data.matrices(results, "one")
-    assert found["tasks"] == TASKS
-    assert list(found["overlap"]) == ["containment"]
-    assert list(found["ablation"]["neurons"]["positive-0.1pct"]["corrupted"]) == ["accuracy_drop"]
-    values = found["overlap"]["containment"]["neurons"]["positive-0.1pct"]
-    expected = [[1, 0.4, np.nan], [0.2, 1, np.nan], [np.nan] * 3]
-    np.testing.assert_allclose(values, expected, rtol=1e-6)
-    assert values.dtype == np.float32
-
-
-def test_controls_are_means_over_draws_and_circuits(results: Path) -> None:
-    own = views_data.matrices(results, "one")["lesions"]["neurons"]["positive-0.1pct"]["corrupted"]
-    assert own["n"].tolist() == [0, 8, 0]
-    np.testing.assert_array_equal(own["intact"], [np.nan, 1, np.nan])
-    assert [row["condition"] for row in own["rows"]] == ["layer_matched", "random"]
-    layers, random = own["rows"]
-    assert (layers["trials"], random["trials"]) == (2, 1)
-    np.testing.assert_allclose(
-        layers["accuracy_drop"], [np.nan, 0.25, np.nan]
-    )  # (0 + 1/4 + 1/2) / 3
-    np.testing.assert_allclose(random["score"], [np.nan, 0.875, np.nan])
-    np.testing.assert_allclose(own["matched"][:, 1], [0.125, np.nan, 0.5])
-
-
-def test_reliability_joins_halves_and_bootstraps(results: Path) -> None:
-    (row,) = views_data.matrices(results, "one")["reliability"]["neurons"]["positive-0.1pct"]
-    assert (row["split_jaccard"], row["seed_jaccard"], row["jaccard"]) == (0.5, None, 0.6)
-    assert (row["low"], row["high"], row["n_items"], row["n_circuit"]) == (0.4, 0.7, 30, 46)
 
 
 def test_doses_of_circuits_are_of_domains_and_of_each_task(results: Path) -> None:
@@ -185,21 +107,40 @@ def test_networks_stand_beside_as_many_random_units(tmp_path: Path) -> None:
     assert found["layers"]["news"].tolist() == [[5, 15]]
 
 
-def test_a_study_without_a_map_has_empty_fields(tmp_path: Path) -> None:
-    found = [views_data.summary(tmp_path)]
-    found += [
-        make(tmp_path, "one") for make in (views_data.matrices, views_data.curves, views_data.nets)
+def test_courses_have_a_value_for_every_token_of_a_piece(tmp_path: Path) -> None:
+    columns = ("place", "piece", "tokens", "special", "network", "course")
+    rows = [
+        (0, "A", 1, 0, "network-0", 1.0),
+        (0, "A", 1, 0, "network-1", 2.0),
+        (1, "\u00fc", 2, 0, "network-0", 3.0),
+        (1, "\u00fc", 2, 0, "network-0", 4.0),
+        (1, "\u00fc", 2, 0, "network-1", 5.0),
+        (1, "\u00fc", 2, 0, "network-1", 6.0),
     ]
-    assert json.loads(json.dumps(found, allow_nan=False)) == [
-        {"domains": [], "all": [], "untrained": []},
-        {
-            "tasks": [],
-            "overlap": {},
-            "ablation": {},
-            "lesions": {},
-            "clusters": {},
-            "reliability": {},
-        },
-        {"circuits": [], "localizers": {}, "faithfulness": {}},
-        {"rows": [], "layers": {}, "driving": []},
+    write_table(
+        tmp_path / "one/networks/interpretation/course.news.csv",
+        [dict(zip(columns, row, strict=True)) for row in rows],
+        columns,
+    )
+    ((name, found),) = views_data.of_model(tmp_path, "one")
+    assert name == "courses.news"
+    assert found["texts"] == [{"name": "example", "tokens": ["A", "\u00fc", "…"]}]
+    assert found["networks"].tolist() == [[1, 3, 4], [2, 5, 6]]
+
+
+def test_clusters_are_of_the_model_that_is_asked_for(tmp_path: Path) -> None:
+    columns = ("model", "component", "sel", "measure", "kind", "task", "domain", "cluster")
+    rows = [
+        ("one", "neurons", "positive-0.1pct", "jaccard", "", "formal/a", "formal", 2),
+        ("one", "neurons", "positive-0.1pct", "jaccard", "", "social/b", "social", 0),
+        ("two", "neurons", "positive-0.1pct", "jaccard", "", "social/b", "social", 1),
     ]
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    write_table(tmp_path / "statistics/clusters.csv", table, columns)
+    found = views_data.clusters(tmp_path, "one")
+    assert found == {"neurons": {"jaccard": {"positive-0.1pct": {"formal/a": 2, "social/b": 0}}}}
+
+
+def test_a_study_without_a_map_has_no_files(tmp_path: Path) -> None:
+    assert list(views_data.of_model(tmp_path, "one")) == []
+    assert views_data.summary(tmp_path) == {"domains": [], "all": [], "untrained": []}
