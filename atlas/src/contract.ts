@@ -13,8 +13,10 @@ export type Grid = FloatGrid | IntGrid | ShortGrid | ByteGrid;
 export interface Manifest {
   version: 1;
   title: string;
-  made: { brodmann: string; date: string; config_hash?: string; command?: string };
+  made: { brodmann: string; date: string; config_hash: string; command: string };
   domains: Domain[];
+  /** The colour of units of several domains. */
+  shared: string;
   tasks: Task[];
   models: Model[];
   average?: boolean;
@@ -43,13 +45,18 @@ export interface Component {
   /** Units per layer. */
   width: number;
   /** Where its units are read; a localizer or network of the same site speaks of the same units. */
-  site?: string;
+  site: string;
+  /** Units per cell where they are binned. */
+  bin?: number;
+  estimator?: string;
 }
 
 export interface Inclusion {
   included: boolean;
   reason: string;
+  /** Share of items that the model has right both ways. */
   accuracy: number | null;
+  /** Items that circuits were found on. */
   n_items: number | null;
 }
 
@@ -64,7 +71,12 @@ export interface LocalizerInfo {
 export interface NetworkInfo {
   name: string;
   n_units: number;
+  /** The token that it responds to, or its name where that is unknown. */
   label: string;
+  /** The factor that perplexity grows by where it is inhibited. */
+  harm?: number | null;
+  /** The same of as many random units (their mean). */
+  control?: number | null;
 }
 
 export interface NetworkSet {
@@ -94,35 +106,56 @@ export interface Model {
   networks: NetworkSet[];
   /** More than a million units in a component: scores come as bins first (`Scores.bins`). */
   binned: boolean;
+  /** Of the model, as mask files have them. */
+  weights?: string;
   /** Logical name -> file stem: see `fileOf` in data.ts for the names. */
   files: Record<string, string>;
 }
 
-/** Two things whose scores lie side by side: models, a model and its control, estimators. */
+/** Two models that are to be seen side by side. */
 export interface Comparison {
-  name: string;
-  label: string;
-  a: { model: string; estimator?: string };
-  b: { model: string; estimator?: string };
+  one: string;
+  other: string;
+  kind: "control" | "series" | "models";
 }
 
 /** One task's signed attribution, in units of the task's metric. */
 export interface Scores {
   /** [layers, width]; absent where the component is binned. */
   scores?: FloatGrid;
+  /** Of units by index, and in the order of domains. */
   bins?: Bins;
+  domain_bins?: Bins;
 }
 
+/** Cells of several units side by side in a layer; the last one of a layer may hold fewer. */
 export interface Bins {
-  /** Bins per layer; bin b holds the units floor(b * units / width) up to that of b + 1. */
+  /** Cells per layer. */
   width: number;
-  /** [layers, width]: the value of largest magnitude, with its sign. */
+  /** Units per cell. */
+  size: number;
+  /** [layers, cells]: the value of largest magnitude, with its sign. */
   max: FloatGrid;
   mean: FloatGrid;
-  /** [layers, width]: units of the main circuit in the bin. */
+  /** [layers, cells]: units of the main circuit, above 0, below 0. */
   count: ShortGrid;
-  positive?: ShortGrid;
-  negative?: ShortGrid;
+  positive: ShortGrid;
+  negative: ShortGrid;
+}
+
+/** What domains the units (or bins) are of; `circuits` in the order of `Manifest.domains`. */
+export interface Domains {
+  /** [layers, cells]: index of the domain with the largest share; 255 where there is no attribution. */
+  dominant: ByteGrid;
+  /** [layers, cells]: its share of all domains' |attribution|. */
+  share: FloatGrid;
+  /** [layers, cells]: that of all domains, as a multiple of the mean cell's. */
+  strength: FloatGrid;
+  /** [domains, layers, cells]: units in main circuits, counted for each task. */
+  circuits: ShortGrid;
+  how: string;
+  size: number;
+  domain_order?: Domains;
 }
 
 /** One layer in every task. */
@@ -145,7 +178,7 @@ export type Masks = Record<string, Record<string, Circuit>>;
 
 export interface Order {
   /** [layers, width]: place -> unit. */
-  domain: IntGrid;
+  domain: IntGrid | ShortGrid;
   how: string;
 }
 
@@ -155,15 +188,25 @@ export interface Localizer {
   site: string;
   /** Selection -> flat units. */
   selections: Record<string, IntGrid>;
+  /** Control draws of as many units. */
+  random: Record<string, IntGrid>;
+  texts?: string;
 }
 
 export interface Networks {
   /** [networks, layers, width], z-scored. */
   maps: FloatGrid;
   members: IntGrid[];
+  names: string[];
   threshold: number;
   site: string;
+  /** Rows of networks/editing.csv and of driving.csv. */
+  effects: Row[];
+  driving: Row[];
 }
+
+/** A row of a table of results. */
+export type Row = Record<string, string | number | boolean | null>;
 
 export interface Course {
   texts: { tokens: string[] }[];
@@ -201,20 +244,39 @@ export interface Silenced {
 /** component -> effects of silencing one unit alone. */
 export type SilencedFile = Record<string, Silenced[]>;
 
-/** measure -> component -> sel -> [T, T]; rows and columns in the order of `tasks`. */
 export interface Matrices {
+  /** Of rows and columns: all tasks of the manifest, NaN where the model does not do one. */
   tasks: string[];
-  overlap?: Record<string, Record<string, Record<string, FloatGrid>>>;
-  ablation?: Record<string, Record<string, Record<string, Ablation>>>;
-  /** Rows that are no task: random and layer-matched units of the same number. */
-  controls?: Record<string, unknown>;
-  reliability?: Record<string, unknown>;
-  faithfulness?: Record<string, unknown>;
-  [more: string]: unknown;
+  /** measure -> component -> sel -> [T, T] */
+  overlap: Record<string, Record<string, Record<string, FloatGrid>>>;
+  /** component -> sel -> kind -> rows the silenced circuits, columns the tasks */
+  ablation: Record<string, Record<string, Record<string, Ablation>>>;
+  forecast?: Record<string, Record<string, FloatGrid>>;
+  controls?: Record<string, Record<string, Record<string, Controls>>>;
+  reliability?: Record<string, Record<string, Record<string, Row>>>;
+  stability?: Record<string, Record<string, Record<string, Row>>>;
+  summary?: Record<string, Record<string, Row[]>>;
+  faithfulness?: Record<string, Row[]>;
 }
 
 export interface Ablation {
-  /** Rows are the silenced circuits, columns the tasks that the model does. */
+  accuracy_drop?: FloatGrid;
+  score?: FloatGrid;
+}
+
+/** The same number of other units, silenced: means over draws. */
+export interface Controls {
+  /** [T]: accuracy and items. */
+  intact?: FloatGrid;
+  n?: FloatGrid;
+  layer_matched?: Control;
+  activation_matched?: Control;
+  /** One row: random units belong to no circuit. */
+  random?: Control;
+}
+
+export interface Control {
+  trials: number;
   accuracy_drop?: FloatGrid;
   score?: FloatGrid;
 }

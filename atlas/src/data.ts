@@ -197,10 +197,10 @@ export function ready<T>(loaded: Loaded<T>): T | undefined {
 }
 
 /**
- * Logical names of a model's files, without the model: `neurons.scores.language/npi`,
- * `neurons.scores.ig.language/npi` (another estimator), `neurons.exact.language/npi` (all units of a binned
- * component), `neurons.layer.12`, `neurons.masks`, `neurons.masks.positive-5.0pct`, `neurons.order`,
- * `localizer.language`, `networks.encyclopedia`, `courses.encyclopedia`, `matrices`, `curves`, `units`, `silenced`.
+ * The file of a logical name, without the model: `neurons.scores.language/npi`, `neurons.exact.language/npi` (all
+ * units of a binned component), `neurons.layer.12`, `neurons.masks`, `neurons.masks.positive-5.0pct`,
+ * `neurons.order`, `neurons.domains`, `localizer.language`, `networks.encyclopedia`, `courses.encyclopedia`,
+ * `matrices`, `curves`, `units`, `silenced`.
  */
 export function fileOf(model: Model | undefined, logical: string): string | undefined {
   if (!model || !Object.hasOwn(model.files, logical)) return undefined;

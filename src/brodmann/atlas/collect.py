@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from brodmann.atlas import views_data
 from brodmann.atlas.circuits import Circuits, read_circuits, read_scores
 from brodmann.atlas.contract import (
     Comparison,
@@ -60,13 +61,14 @@ def collect(study: StudyFolder, write: Write) -> Manifest:
     tasks, names = study.tasks, Names()
     domains = list(dict.fromkeys(map(domain_of, tasks)))
     models = [_model(study, entry, domains, write, names) for entry in study.models]
-    files: dict[str, str] = {}
+    files = {"summary": names.of("summary")}
+    write(files["summary"], views_data.summary(study.results))
     folder = study.results / AVERAGE
     averaged = folder.is_dir() and sum(not one.control for one in study.models) > 1
     if averaged:
         own = Collected(write, names, AVERAGE)
         own.add("matrices", read_matrices(folder, tasks))
-        files = {"average.matrices": own.files["matrices"]}
+        files["average.matrices"] = own.files["matrices"]
     return Manifest(
         title=_title(study),
         made=Made(study.version, study.written, study.config_hash, _command(study)),
@@ -116,6 +118,8 @@ def _model(
     found = _localizers(folder, own)
     networks = _networks(folder, own)
     own.add("matrices", read_matrices(folder, study.tasks))
+    for logical, content in views_data.of_model(study.results, entry.name):
+        own.add(logical, content)
     series = Series(*entry.series) if entry.series else None
     return Model(
         name=entry.name,
