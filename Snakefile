@@ -63,6 +63,7 @@ rule all:
         rules.models.input,
         rules.items.input,
         [getattr(rules, name).input for name in MAPS],
+        rules.pages_of_units.input,
         rules.averages.input,
         rules.statistics.input,
         rules.figures.input,

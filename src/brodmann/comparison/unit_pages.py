@@ -1,7 +1,7 @@
 """What a unit's page says of it from the model: a file per model, and its reader.
 
-``results/{model}/units/pages.json`` holds, of the units that the study's maps chose, which tokens they promote
-and suppress (the logit lens) and at which tokens of the networks' texts they are driven most;
+``results/{model}/units/pages.json`` holds, of the units that the study's maps chose, which tokens they
+promote and suppress (the logit lens) and at which tokens of the networks' texts they are driven most;
 ``results/{model}/units/silenced.csv`` what patching a unit alone did, where that has been measured. How both
 are computed: docs/atlas.md#units.
 
