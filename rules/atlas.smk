@@ -16,6 +16,7 @@ rule write_atlas:
         rules.models.input,
         rules.items.input,
         [getattr(rules, name).input for name in MAPS],
+        rules.pages_of_units.input,
         rules.averages.input,
         rules.statistics.input,
         workspace.told_files,

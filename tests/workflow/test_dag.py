@@ -81,7 +81,7 @@ FIGURES = {
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
 EVERYTHING |= {"units": 1, "massive": 1, "stability": 1}  # which only the report tells
-ATLAS = {"write_atlas": 1}
+ATLAS = {"write_atlas": 1, "unit_pages": 1}
 REPORT = {*drawn(1), "written", "methods", "write_report"}  # what the atlas does without
 END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1, **ATLAS}
 
@@ -281,9 +281,9 @@ def test_jobs_are_told_whether_their_run_needs_attributions(fresh):
         (f"results/tiny/baseline/{TASKS[1]}.json", {"baseline": 1, **END}),
         ("results/tiny/model.json", {"check_model": 1}),
         ("results/figures/accuracy_heatmap.png", {"accuracy_heatmap": 1, "write_report": 1}),
-        ("results/provenance.json", {"provenance": 1, "write_report": 1, **ATLAS}),
+        ("results/provenance.json", {"provenance": 1, "write_report": 1, "write_atlas": 1}),
         ("results/report.html", {"write_report": 1}),
-        ("results/atlas/index.html", ATLAS),
+        ("results/atlas/index.html", {"write_atlas": 1}),
         (f"results/items/{TASKS[0]}.json", {"expand_items": 1}),
         ("results/tiny/.source.json", {"fetch_model": 1}),
     ],

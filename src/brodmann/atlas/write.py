@@ -60,7 +60,9 @@ def join(folder: str | Path, output: str | Path) -> None:
     _, end, tail = rest.partition(_TO)
     if not (start and end):
         raise UserError.at(str(Path(folder, PAGE)), "is not the page of an atlas")
-    files = sorted(Path(folder, DATA).glob("*.js"), key=lambda file: (file.stem != MANIFEST, file.stem))
+    files = sorted(
+        Path(folder, DATA).glob("*.js"), key=lambda file: (file.stem != MANIFEST, file.stem)
+    )
     with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as handle:
         handle.write(head)
         for file in files:
