@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
+from brodmann.atlas import views_data
 from brodmann.atlas.circuits import Circuits, read_circuits, read_scores
 from brodmann.atlas.contract import (
     Comparison,
@@ -18,8 +19,8 @@ from brodmann.atlas.contract import (
     Made,
     Manifest,
     Model,
-    Network,
     NetworksOfModel,
+    Scores,
     Series,
     Task,
     TaskOfModel,
@@ -28,6 +29,7 @@ from brodmann.atlas.maps import localizers, network_datasets, read_localizer, re
 from brodmann.atlas.matrices import read_matrices
 from brodmann.atlas.names import Names
 from brodmann.atlas.study import ModelEntry, StudyFolder
+from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
 from brodmann.figures.style import DOMAIN_COLOURS, domain_colour, domain_label
 from brodmann.files import read_json
@@ -60,13 +62,14 @@ def collect(study: StudyFolder, write: Write) -> Manifest:
     tasks, names = study.tasks, Names()
     domains = list(dict.fromkeys(map(domain_of, tasks)))
     models = [_model(study, entry, domains, write, names) for entry in study.models]
-    files: dict[str, str] = {}
+    files = {"summary": names.of("summary")}
+    write(files["summary"], views_data.summary(study.results))
     folder = study.results / AVERAGE
     averaged = folder.is_dir() and sum(not one.control for one in study.models) > 1
     if averaged:
         own = Collected(write, names, AVERAGE)
         own.add("matrices", read_matrices(folder, tasks))
-        files = {"average.matrices": own.files["matrices"]}
+        files["average.matrices"] = own.files["matrices"]
     return Manifest(
         title=_title(study),
         made=Made(study.version, study.written, study.config_hash, _command(study)),
@@ -116,6 +119,12 @@ def _model(
     found = _localizers(folder, own)
     networks = _networks(folder, own)
     own.add("matrices", read_matrices(folder, study.tasks))
+    for logical, content in chain(
+        views_data.of_model(study.results, entry.name),
+        of_units(study.results, entry.name),
+        more_tables(folder),
+    ):
+        own.add(logical, content)
     series = Series(*entry.series) if entry.series else None
     return Model(
         name=entry.name,
@@ -150,6 +159,9 @@ def _circuits(
     circuits = Circuits(tasks, scores, main, domains)
     for task, value in circuits.task_scores():
         own.add(f"{component}.scores.{task}", value)
+    if circuits.binned:
+        for row, task in enumerate(tasks):
+            own.add(f"{component}.exact.{task}", Scores(scores=scores[row]))
     for layer in range(circuits.shape[0]):
         own.add(f"{component}.layer.{layer}", circuits.layer(layer))
     own.add(f"{component}.order", circuits.order)
@@ -179,10 +191,7 @@ def _networks(folder: Path, own: Collected) -> list[NetworksOfModel]:
     for dataset in network_datasets(folder):
         value, method = read_networks(folder, dataset)
         own.add(f"networks.{dataset}", value)
-        networks = [
-            Network(name, len(units), name)
-            for name, units in zip(value.names, value.members, strict=True)
-        ]
+        networks = described(folder, dataset, value.names, list(map(len, value.members)))
         width = value.maps.shape[2]
         found.append(NetworksOfModel(dataset, value.site, width, method, networks))
     return found
