@@ -20,6 +20,8 @@ export interface Scale {
   /** The full colour is at this value and beyond. */
   end: number;
   label: string;
+  /** Colours go with the square root: two maps of very different sizes are seen on one scale. */
+  root?: boolean;
 }
 
 /** How places of a layer stand for units. */
@@ -116,7 +118,8 @@ export function coloured(values: Float32Array, scale: Scale, dark: boolean): Pic
       weight[i] = -1;
       continue;
     }
-    const share = value / scale.end;
+    const part = value / scale.end;
+    const share = scale.root ? Math.sign(part) * Math.sqrt(Math.abs(part)) : part;
     rgba[i] = colours[indexOf(signed ? 0.5 + share / 2 : share)]!;
     weight[i] = signed ? Math.abs(value) : value;
   }
