@@ -103,10 +103,17 @@ class Circuits:
         return Layer(self.tasks, self.scores[:, number], self.ranks[:, number])
 
     def domain_map(self) -> Domains:
+        """Which domains the cells are of."""
+        return whole(self._domains, self.bin, self.order.domain if self.binned else None)
+
+    @property
+    def unit_domains(self) -> Domains:
         """Which domains the units are of."""
-        order = self.order.domain if self.binned else None
-        found = domains_of(self.scores, self.members, self.task_domains, len(self.domains))
-        return whole(found, self.bin, order)
+        return whole(self._domains, 1)
+
+    @property
+    def _domains(self) -> tuple[np.ndarray, np.ndarray]:
+        return domains_of(self.scores, self.members, self.task_domains, len(self.domains))
 
 
 def read_scores(folder: Path, component: str, tasks: list[str]) -> tuple[list[str], np.ndarray]:

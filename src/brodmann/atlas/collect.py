@@ -31,10 +31,10 @@ from brodmann.atlas.names import Names
 from brodmann.atlas.study import ModelEntry, StudyFolder
 from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
-from brodmann.figures.style import DOMAIN_COLOURS, domain_colour, domain_label
 from brodmann.files import read_json
 from brodmann.sites import COMPONENTS, LEVELS
 from brodmann.statistics.inventory import AVERAGE
+from brodmann.tasks import domains as known_domains
 from brodmann.tasks.catalogue import domain_of
 
 # Writes one data file: its name, and what it holds.
@@ -73,11 +73,13 @@ def collect(study: StudyFolder, write: Write) -> Manifest:
     return Manifest(
         title=_title(study),
         made=Made(study.version, study.written, study.config_hash, _command(study)),
-        domains=[Domain(name, domain_label(name), domain_colour(name)) for name in domains],
+        domains=[
+            Domain(name, known_domains.label(name), known_domains.colour(name)) for name in domains
+        ],
         tasks=[Task(task, study.titles.get(task, task), domain_of(task)) for task in tasks],
         models=models,
         comparisons=_comparisons(models),
-        shared=DOMAIN_COLOURS["shared"],
+        shared=known_domains.SHARED_COLOUR,
         average=averaged,
         files=files,
     )
@@ -143,7 +145,7 @@ def _model(
         networks=networks,
         binned=any(one.bin for one in components),
         files=own.files,
-        weights=_weights(folder),
+        weights=weights_of(folder),
     )
 
 
@@ -219,7 +221,8 @@ def _tasks(study: StudyFolder, folder: Path) -> dict[str, TaskOfModel]:
     return found
 
 
-def _weights(folder: Path) -> str | None:
+def weights_of(folder: Path) -> str | None:
+    """The weights of a model, as masks have them; None where its card is not there."""
     card: Mapping[str, Any] = {}
     if (folder / "model.json").is_file():
         card = read_json(folder / "model.json")

@@ -1,4 +1,4 @@
-"""``brodmann atlas``: the atlas of results that are there, made, packed in one file, or served on this machine."""
+"""``brodmann atlas``: the atlas of results that are there: made, packed in one file, or served."""
 
 from __future__ import annotations
 

@@ -31,5 +31,6 @@ class AtlasSettings(Section):
         if set(study.measured_models) - set(study.network_models):
             hosts.append("ablation_pass")
         if stage in UNIT_PAGES or (stage in hosts and self.on):
-            return {"atlas": self.model_dump(mode="json")}
+            circuits = [*study.attribution.components, study.selection.main_name]
+            return {"atlas": {**self.model_dump(mode="json"), "circuits": circuits}}
         return {}

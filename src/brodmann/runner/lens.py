@@ -48,8 +48,9 @@ def lens(model: LoadedModel, directions: np.ndarray, number: int) -> Raised | No
     """What directions float32 [n, hidden] do to logits; None for a model without a plain LM head."""
     number = min(number, len(model.tokenizer))
     shape = len(directions), number
-    nothing: tuple[tuple[int | float, type], ...] = ((-1, np.int32), (np.nan, np.float32)) * 2
-    found = [np.full(shape, value, kind) for value, kind in nothing]
+    found: list[np.ndarray] = []
+    for _ in ("raised", "lowered"):
+        found += np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
     sizes = np.sqrt(np.square(directions, dtype=np.float64).mean(1))
     there = np.flatnonzero(np.isfinite(sizes) & (sizes > 0))
     at_once = max(1, MAX_LOGITS // model.vocabulary_size)

@@ -187,7 +187,8 @@ class Watch:
         found: Sequence[Mapping[int, torch.Tensor]],
     ) -> None:
         """What was read of a tree that holds texts: (number, node of each of its tokens)."""
-        nodes, places, first = [], [], []
+        nodes, places = [], []
+        first: list[int] = []
         for number, own in texts:
             counted = np.flatnonzero(self.counts[number])
             nodes.append(np.asarray(own, np.int64)[counted])
