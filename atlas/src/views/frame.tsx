@@ -21,7 +21,7 @@ interface Props {
   children: ComponentChildren;
   /** File name: says model and view. */
   file: string;
-  picture?: RefObject<SVGSVGElement | HTMLElement>;
+  picture?: RefObject<SVGSVGElement | HTMLElement | null>;
   table: Table;
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 
-export function useWidth(first = 460): [RefObject<HTMLDivElement>, number] {
+export function useWidth(first = 460): [RefObject<HTMLDivElement | null>, number] {
   const element = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(first);
   useEffect(() => {
@@ -21,7 +21,7 @@ export function useWidth(first = 460): [RefObject<HTMLDivElement>, number] {
 }
 
 /** Whether a view is on the screen or nearly; once it was, it stays. */
-export function useNear(): [RefObject<HTMLDivElement>, boolean] {
+export function useNear(): [RefObject<HTMLDivElement | null>, boolean] {
   const element = useRef<HTMLDivElement>(null);
   const [near, setNear] = useState(typeof IntersectionObserver === "undefined");
   useEffect(() => {

@@ -16,7 +16,7 @@ export interface ControlRow {
 }
 
 interface Props {
-  picture: RefObject<SVGSVGElement>;
+  picture: RefObject<SVGSVGElement | null>;
   width: number;
   axis: Axis;
   grid: FloatGrid;
