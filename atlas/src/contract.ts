@@ -214,35 +214,66 @@ export interface Course {
   networks: FloatGrid;
 }
 
+/** A token of a text at which something is strong. */
 export interface Place {
-  text: string;
+  dataset: string;
+  /** Number of the text among its dataset's samples, from 0. */
+  text: number;
+  position: number;
   before: string;
   token: string;
   after: string;
   value: number;
 }
 
-export interface UnitTokens {
-  promotes?: [string, number][];
-  suppresses?: [string, number][];
-  places?: Place[];
+/** Where something is highest and lowest over the networks' texts, strongest first. */
+export interface Driven {
+  highest: Place[];
+  lowest: Place[];
+  mean: number | null;
+  sd: number | null;
+  first: number | null;
 }
 
-/** component -> `layer/unit` -> what is known of it. */
-export type UnitsFile = Record<string, Record<string, UnitTokens>>;
+/** What the model says of a unit, a head or a network. */
+export interface Page {
+  promotes: [string, number | null][];
+  suppresses: [string, number | null][];
+  driven?: Driven;
+}
 
-export interface Silenced {
+export interface UnitPage extends Page {
+  site: string;
   layer: number;
   unit: number;
-  task: string;
-  n: number;
-  /** Change of accuracy and of the normalised metric when this unit alone is silenced. */
-  accuracy_drop: number | null;
-  score: number | null;
+  /** Of a head's output weights, the part that lies on the direction whose tokens are listed. */
+  share?: number | null;
 }
 
-/** component -> effects of silencing one unit alone. */
-export type SilencedFile = Record<string, Silenced[]>;
+export interface NetworkPage extends Page {
+  dataset: string;
+  network: number;
+  site: string;
+  n_units: number;
+}
+
+export interface UnitsFile {
+  units: UnitPage[];
+  networks: NetworkPage[];
+  /** What is not there, and why. */
+  notes: string[];
+}
+
+/** What a unit alone did to a task, measured. */
+export interface Silenced {
+  component: string;
+  task: string;
+  layer: number;
+  unit: number;
+  /** What the metric gains where only this unit has its clean activation in the corrupted run. */
+  effect: number | null;
+  source: string;
+}
 
 export interface Matrices {
   /** Of rows and columns: all tasks of the manifest, NaN where the model does not do one. */
