@@ -63,6 +63,8 @@ export const state = {
   window: signal<Window | undefined>(undefined),
   /** The view that is shown large, by its id. */
   view: signal<string | undefined>(undefined),
+  /** What is chosen in a view alone: `overlap.measure` -> `jaccard`; absent: as it starts. */
+  options: signal<Record<string, string>>({}),
 } satisfies Record<string, Signal<unknown>>;
 
 export const model = computed<Model | undefined>(() =>
@@ -134,6 +136,10 @@ export const selectNetwork = (network: NetworkPlace | undefined): void =>
 
 export const selectLasso = (lasso: Lasso | undefined): void => void (state.lasso.value = lasso?.runs.length ? lasso : undefined);
 export const selectCompare = (other: Other | undefined): void => void (state.compare.value = other);
+export const selectOption = (name: string, value: string | undefined): void => {
+  const { [name]: _, ...rest } = state.options.peek();
+  state.options.value = value === undefined ? rest : { ...rest, [name]: value };
+};
 export const selectView = (view: string | undefined): void => void (state.view.value = view);
 
 export const selectColour = (colour: Colour): void =>
@@ -285,6 +291,8 @@ export function toHash(): string {
   const window = s.window.value;
   put("at", window && [window.x, window.y, window.k].map((value) => Number(value.toPrecision(6))).join(","));
   put("view", s.view.value);
+  const options = Object.entries(s.options.value).sort(([a], [b]) => (a < b ? -1 : 1));
+  put("o", options.map(([name, value]) => `${name}:${value.replaceAll("%", "%25").replaceAll(",", "%2C")}`).join(","));
   // Slashes, colons and commas stay as they are, so that a person can read the link.
   return parts
     .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%(?:2F|3A|2C)/g, decodeURIComponent)}`)
@@ -325,8 +333,18 @@ export function fromHash(hash: string, study: Manifest): void {
     s.window.value =
       at.length === 3 && at.every(Number.isFinite) && at[2]! > 0 ? { x: at[0]!, y: at[1]!, k: at[2]! } : undefined;
     s.view.value = get.get("view") || undefined;
+    s.options.value = optionsOf(get.get("o") ?? "");
     settle();
   });
+}
+
+function optionsOf(text: string): Record<string, string> {
+  const found: [string, string][] = [];
+  for (const part of text.split(",")) {
+    const cut = part.indexOf(":");
+    if (cut > 0) found.push([part.slice(0, cut), decoded(part.slice(cut + 1))]);
+  }
+  return Object.fromEntries(found);
 }
 
 function otherOf(text: string, study: Manifest): Other | undefined {

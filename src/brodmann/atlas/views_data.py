@@ -17,12 +17,15 @@ import pandas as pd
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.enough import group_of
+from brodmann.config.attribution import STABLE
 from brodmann.figures.localized import dose_table
+from brodmann.report.verdicts import MODERATE, RELIABLE
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
 Row = dict[str, Any]
 
+THRESHOLDS = {"stable": STABLE, "reliable": RELIABLE, "moderate": MODERATE}
 _SUMMARY = {"domains": "domain_modularity", "all": "modularity", "untrained": "untrained"}
 
 
@@ -39,13 +42,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def summary(results: Path) -> dict[str, list[Row]]:
-    """Of the study: within and across domains, per model and selection, and beside the untrained control."""
-    return {
+def summary(results: Path) -> dict[str, Any]:
+    """Of the study: within and across domains, per model and selection, and beside the untrained control;
+    and ``thresholds``: which circuits count as stable (Jaccard), reliable, or moderately so (share of units)."""
+    rows: dict[str, Any] = {
         field: rows_of(read_table(path)) if path.is_file() else []
         for field, name in _SUMMARY.items()
         if (path := results / "statistics" / f"{name}.csv")
     }
+    return {**rows, "thresholds": dict(THRESHOLDS)}
 
 
 def of_model(results: Path, model: str) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,129 @@
+/** Which circuits share units: task by task. */
+import { useRef } from "preact/hooks";
+import type { Matrices, Model } from "../contract";
+import { fileOf, ready, useFile } from "../data";
+import { number, selName } from "../format";
+import { magnitudeColour } from "../palette";
+import { model, selectSel, selectTasks, state } from "../state";
+import { Choice, Frame, Waiting } from "./frame";
+import { pairs, reach } from "./matrix";
+import { Legend, MatrixPicture } from "./matrix-picture";
+import { keeps, names, nearest, twin, useMatrices, useOption } from "./study";
+import { byCluster, byDomain } from "./tasks";
+import { useWidth } from "./use-width";
+import { between, measureName, MEASURES } from "./words";
+
+type Clusters = Record<string, Record<string, Record<string, Record<string, number>>>>;
+
+export const needs = (own: Model): string | undefined =>
+  fileOf(own, "matrices") ? undefined : "Overlaps are made for two or more tasks: `tasks.include`.";
+
+export function Overlap() {
+  const own = model.value;
+  const loaded = useMatrices(own);
+  const control = ready(useMatrices(twin.value));
+  const clusters = ready(useFile<Clusters>(fileOf(own, "clusters")));
+  const picture = useRef<SVGSVGElement>(null);
+  const [box, width] = useWidth();
+  const matrices = ready(loaded);
+  const component = componentOf(matrices, state.component.value);
+  const measures = matrices ? Object.keys(matrices.overlap).filter((one) => matrices.overlap[one]![component]) : [];
+  const [measure, setMeasure] = useOption("overlap.measure", measures);
+  const [order, setOrder] = useOption("overlap.order", ["domain", "cluster"]);
+  const bySel = matrices?.overlap[measure]?.[component] ?? {};
+  const sel = nearest(Object.keys(bySel), state.sel.value, own?.main_sel);
+  const grid = sel === undefined ? undefined : bySel[sel];
+  if (!matrices || !grid || sel === undefined) {
+    return <Waiting loaded={loaded} absent="No circuits overlap here: an overlap needs two tasks (tasks.include)." />;
+  }
+  // Clusters are found of containments; those of another measure have their own.
+  const numbers = clusters?.[component]?.[measure]?.[sel];
+  const clustered = order === "cluster" && numbers;
+  const keep = keeps.value;
+  const axis = clustered
+    ? byCluster(matrices.tasks, names.value, keep, numbers)
+    : byDomain(matrices.tasks, names.value, keep);
+  const end = reach(grid, axis, false);
+  const label = names.value.task;
+  const what = MEASURES[measure] ?? measureName(measure);
+  const rows = () => [...pairs(grid, axis)];
+  return (
+    <Frame
+      file={`${own?.name}.overlap.${measure}.${sel}`}
+      picture={picture}
+      choices={
+        <>
+          <Choice label="measure" value={measure} options={measures.map((one) => [one, measureName(one)])} choose={setMeasure} />
+          <Choice label="circuits" value={sel} options={Object.keys(bySel).map((one) => [one, selName(one)])} choose={selectSel} />
+          {numbers && (
+            <Choice
+              label="order"
+              value={order}
+              options={[
+                ["domain", "by domain"],
+                ["cluster", "clustered"],
+              ]}
+              choose={setOrder}
+            />
+          )}
+        </>
+      }
+      caption={
+        <>
+          {what}; {axis.tasks.length} tasks, circuits of the {selName(sel)} of {component}. {means(matrices, component, sel, measure)}
+          {twin.value && control && ` Control: ${twin.value.label}, ${means(control, component, sel, measure, true)}`}
+          {!numbers && " Clusters need four or more tasks (statistics.clustering)."}
+        </>
+      }
+      table={{
+        columns: ["task", "other task", what],
+        rows,
+        select: (i) => {
+          const [one, other] = rows()[i]!;
+          selectTasks(one, other);
+        },
+      }}
+    >
+      <div ref={box}>
+        <MatrixPicture
+          picture={picture}
+          width={width}
+          axis={axis}
+          grid={grid}
+          names={names.value}
+          label={`Overlap of circuits, ${axis.tasks.length} tasks.`}
+          colour={(one) => magnitudeColour(one, end)}
+          diagonal={false}
+          domains={!clustered}
+          says={(row, column, one) =>
+            row === column
+              ? [label(row), "the task with itself"]
+              : [`${label(row)} · ${label(column)}`, `${measureName(measure)} ${number(one)}`, what]
+          }
+        />
+        <Legend from="0" to={number(end)} colour={(share) => magnitudeColour(share, 1)} />
+      </div>
+    </Frame>
+  );
+}
+
+/** The component that is chosen, or the one that the matrices have. */
+export function componentOf(matrices: Matrices | undefined, wanted: string): string {
+  const has = new Set(Object.values(matrices?.overlap ?? {}).flatMap((one) => Object.keys(one)));
+  return !has.size || has.has(wanted) ? wanted : [...has][0]!;
+}
+
+/** Means within and across domains as `summary.csv` has them. */
+function means(matrices: Matrices, component: string, sel: string, measure: string, short = false): string {
+  const rows = matrices.summary?.[component]?.[sel]?.filter((row) => row.measure === measure) ?? [];
+  const said = ["within", "cross"].flatMap((pairs) => {
+    const row = rows.find((one) => one.pairs === pairs);
+    if (!row || typeof row.mean !== "number") return [];
+    const words = pairs === "within" ? "within domains" : "across";
+    return [`${words} ${between(row.mean, Number(row.low ?? NaN), Number(row.high ?? NaN))}`];
+  });
+  if (!said.length) return short ? "without means." : "";
+  const draws = rows.find((row) => Number(row.n_bootstraps) > 0)?.n_bootstraps;
+  const interval = draws && !short ? ` (95 % of ${draws} bootstraps of the items)` : "";
+  return `${short ? "" : "Mean "}${said.join(", ")}${interval}.`;
+}

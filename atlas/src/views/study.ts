@@ -1,0 +1,52 @@
+/** What views ask of the study: files of the model, its untrained control, names, choices. */
+import { computed } from "@preact/signals";
+import type { Masks, Matrices, Model } from "../contract";
+import { fileOf, firstFile, manifest, ready, useFile, type Loaded } from "../data";
+import { includedTasks, model, selectOption, state } from "../state";
+import type { Summary } from "./domains";
+import { Names } from "./tasks";
+
+export const names = computed(() => new Names(manifest.value ?? { tasks: [], domains: [] }));
+
+/** The model's untrained control, if the study has one. */
+export const twin = computed<Model | undefined>(() => {
+  const own = model.value;
+  return own && !own.control ? manifest.value?.models.find((one) => one.of === own.name) : undefined;
+});
+
+/** Published results have no baseline: their matrices alone say which tasks they are of. */
+export const keeps = computed<(task: string) => boolean>(() => {
+  const own = model.value;
+  const tasks = new Set(includedTasks.value);
+  return own?.matrices_only || !tasks.size ? () => true : (task) => tasks.has(task);
+});
+
+export const useMatrices = (own: Model | undefined): Loaded<Matrices> => useFile<Matrices>(fileOf(own, "matrices"));
+
+export const useSummary = (): Loaded<Summary> => useFile<Summary>(manifest.value?.files?.summary);
+
+/** Circuits of the chosen size. */
+export function useMasks(own: Model | undefined, component: string, sel: string): Loaded<Masks> {
+  const main = own?.main_sel === sel;
+  return useFile<Masks>(
+    main ? firstFile(own, `${component}.masks`) : fileOf(own, `${component}.masks.${sel}`),
+  );
+}
+
+/** A choice within a view, kept in the address; what is not among the options is the first of them. */
+export function useOption(name: string, options: readonly string[]): [string, (value: string) => void] {
+  const asked = state.options.value[name];
+  const value = asked !== undefined && options.includes(asked) ? asked : (options[0] ?? "");
+  return [value, (next) => selectOption(name, next === options[0] ? undefined : next)];
+}
+
+export const value = ready;
+
+/** The size that is chosen, or the first that there is. */
+export function nearest(sels: readonly string[], wanted: string, main: string | undefined): string | undefined {
+  if (sels.includes(wanted)) return wanted;
+  return main !== undefined && sels.includes(main) ? main : sels[0];
+}
+
+/** `12 units of 3 tasks`, `1 unit`. */
+export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
