@@ -186,8 +186,12 @@ class Builder {
       site: name,
       says,
       caption:
-        `Full colour: the ${count(held)} of ${this.total} ${this.component.label} of ${this.whose} that are in a circuit (${selName(sel)} of each task's attribution). ` +
-        (own ? "Faint: the domain with the largest part of a unit's attribution." : ""),
+        `${size > 1 ? "In colour" : "Full colour"}: the ${count(held)} of ${this.total} ${this.component.label} of ${this.whose} that are in a circuit (${selName(sel)} of each task's attribution). ` +
+        (size > 1
+          ? `A cell has ${count(size)} units and the colour of the domain with most circuit units in it, the fuller the more; zoom in for each unit.`
+          : own
+            ? "Faint: the domain with the largest part of a unit's attribution."
+            : ""),
     };
   }
 
