@@ -26,9 +26,13 @@ export function App() {
         To the map
       </a>
       <Header />
-      <div class="page">
-        <main>
-          <Guard name="the map"><Cortex /></Guard>
+      {/* What is chosen stands beside the map, on a narrow screen right below it. */}
+      <main class="page">
+        <Guard name="the map"><Cortex /></Guard>
+        <aside aria-label="What is chosen">
+          <Guard name="the panel"><Panel /></Guard>
+        </aside>
+        <div class="views">
           <div class="grid">
             <Guard name="the comparison"><Compare /></Guard>
             {views.map((view) => (
@@ -36,11 +40,8 @@ export function App() {
             ))}
           </div>
           <Colophon />
-        </main>
-        <aside aria-label="What is chosen">
-          <Guard name="the panel"><Panel /></Guard>
-        </aside>
-      </div>
+        </div>
+      </main>
       <Help />
     </>
   );

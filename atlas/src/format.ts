@@ -10,7 +10,9 @@ export function number(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return format(".2~e")(value).replaceAll("-", "−");
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return format(".2~e")(value).replaceAll("-", "−");
+  if (size >= 1000) return format(",.0f")(value).replaceAll("-", "−");
+  if (size < 1e-3) return format(".2~r")(value).replaceAll("-", "−");
   return plain(value).replaceAll("-", "−");
 }
 

@@ -262,8 +262,9 @@ function mostOf(held: Uint16Array, kinds: number): number {
   return 1;
 }
 
-/** Colours of one task only, of the other only, and of both; told apart by all eyes and in grey. */
-export const PAIR = ["#0072B2", "#E69F00", "#B5179E"] as const;
+/** Colours of one task only, of the other only, and of both: to no eye are any two of them alike. */
+export const pairColours = (dark: boolean): [string, string, string] =>
+  dark ? ["#3D9BE0", "#E69F00", "#FFFFFF"] : ["#0072B2", "#E69F00", "#111111"];
 
 /** Which of the chosen tasks' circuits hold a unit: of two, either or both; of more, how many. */
 export function mixingColours(
@@ -281,6 +282,7 @@ export function mixingColours(
   const weight = new Float32Array(layers * cells);
   const values = new Float32Array(layers * cells);
   const pair = circuits.length === 2;
+  const [onlyOne, onlyOther, both] = pairColours(dark);
   const tally = new Map<number, number>();
   for (const [unit, mask] of bits) {
     const many = mask.toString(2).replaceAll("0", "").length;
@@ -291,14 +293,14 @@ export function mixingColours(
     if (many < weight[i]!) continue;
     weight[i] = many;
     values[i] = many;
-    rgba[i] = packed(pair ? rgbOf(PAIR[kind]!) : manyColour(many, circuits.length));
+    rgba[i] = packed(pair ? rgbOf([onlyOne, onlyOther, both][kind]!) : manyColour(many, circuits.length));
   }
   const label = (i: number): string => circuits[i]!.label;
   const keys: Key[] = pair
     ? [
-        { label: `only ${label(0)}`, colour: PAIR[0], n: tally.get(0) ?? 0 },
-        { label: `only ${label(1)}`, colour: PAIR[1], n: tally.get(1) ?? 0 },
-        { label: "both", colour: PAIR[2], n: tally.get(2) ?? 0 },
+        { label: `only ${label(0)}`, colour: onlyOne, n: tally.get(0) ?? 0 },
+        { label: `only ${label(1)}`, colour: onlyOther, n: tally.get(1) ?? 0 },
+        { label: "both", colour: both, n: tally.get(2) ?? 0 },
       ]
     : [...tally]
         .sort(([a], [b]) => a - b)

@@ -3,7 +3,7 @@ import type { Model, Networks, Row, UnitsFile } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
 import { count, number, unitName } from "../format";
-import { modelLabel } from "../names";
+import { modelLabel, taskLabel } from "../names";
 import { model, runsOfUnits, selectLasso, selectNetwork, selectUnit, state, type NetworkPlace } from "../state";
 import { TakeAway } from "../take-away";
 import { Absent, Loading, Part } from "./part";
@@ -97,39 +97,43 @@ export function drivingOf(value: Networks, name: string): { before: string; toke
 function Effects({ rows, name }: { rows: Row[]; name: string }) {
   const own = rows.filter((row) => row.condition === name);
   if (!own.length) return <Absent>What silencing it does was not measured: networks.editing makes it.</Absent>;
+  const n = [...new Set(own.map((row) => text(row.n)))].filter(Boolean);
   return (
-    <div class="scroll">
+    <>
       <table>
-        <caption>What editing it does, beside as many random units (control)</caption>
+        <caption>What editing it does; control: as many random units</caption>
         <thead>
           <tr>
-            <th scope="col">edit</th>
-            <th scope="col">measure</th>
+            <th scope="col">edited</th>
             <th scope="col">network</th>
-            <th scope="col">random</th>
+            <th scope="col" class="control">random</th>
             <th scope="col">intact</th>
-            <th scope="col">n</th>
           </tr>
         </thead>
         <tbody>
           {own.map((row, i) => {
             const random = rows.filter((one) => one.condition === "random" && one.control_of === name && one.how === row.how && one.amount === row.amount && one.metric === row.metric && one.task === row.task);
             const mean = random.reduce((sum, one) => sum + numeric(one.value), 0) / random.length;
+            const what = text(row.task) ? taskLabel(text(row.task)) : text(row.metric).replaceAll("_", " ");
+            const how = row.how === "inhibit" ? "silenced" : `${text(row.how)} ${text(row.amount)}`.trim();
             return (
               <tr key={i}>
-                <th scope="row">{row.how === "inhibit" ? "silenced" : `${text(row.how)} ${text(row.amount)}`}</th>
-                <td>{text(row.task) || text(row.metric)}</td>
+                <th scope="row">
+                  {what} <span class="soft">{how}</span>
+                </th>
                 <td>
-                  {number(numeric(row.value))} <span class="soft">[{number(numeric(row.low))}, {number(numeric(row.high))}]</span>
+                  <b>{number(numeric(row.value))}</b>
+                  <br />
+                  <span class="soft">{number(numeric(row.low))} to {number(numeric(row.high))}</span>
                 </td>
                 <td class="control">{random.length ? number(mean) : "–"}</td>
                 <td class="soft">{number(numeric(row.intact))}</td>
-                <td class="soft">{text(row.n)}</td>
               </tr>
             );
           })}
         </tbody>
       </table>
-    </div>
+      <p class="caption">95 % intervals below the values; n = {n.join(", ") || "–"} texts or items.</p>
+    </>
   );
 }

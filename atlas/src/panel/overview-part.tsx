@@ -48,12 +48,12 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
   return (
     <Block title="How separate are the domains?">
       <table>
-        <caption>Mean share of units that two circuits ({selName(sel)}) have in common</caption>
+        <caption>Mean share of units that two circuits ({selName(sel)}) have in common: both of the domain, or one of another</caption>
         <thead>
           <tr>
             <th scope="col">domain</th>
             <th scope="col">within</th>
-            <th scope="col">to others</th>
+            <th scope="col">others</th>
             <th scope="col">ratio</th>
             <th scope="col">q</th>
             {twin && <th scope="col" class="control">{twin.control ? "control" : "trained"}</th>}
@@ -80,7 +80,7 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
                 <td>{percent(row.cross)}</td>
                 <td><b>{ratio(row.ratio)}</b></td>
                 <td class="soft">{number(row.q)}</td>
-                {twin && <td class={twin.control ? "control" : undefined}>{same ? `${ratio(same.ratio)}, q ${number(same.q)}` : "–"}</td>}
+                {twin && <td class={twin.control ? "control" : undefined} title={same ? `q = ${number(same.q)}` : undefined}>{same ? ratio(same.ratio) : "–"}</td>}
               </tr>
             );
           })}
@@ -122,14 +122,14 @@ function Harm({ own }: { own: Model }) {
   return (
     <Block title={harmful.length ? "Which networks does the model need most?" : "Networks"}>
       <table>
-        {harmful.length > 0 && <caption>Factor by which perplexity grows where a network is silenced</caption>}
+        {harmful.length > 0 && <caption>Perplexity, as a multiple of the intact model's, where it is silenced; control: as many random units</caption>}
         <thead>
           <tr>
             <th scope="col">responds to</th>
-            <th scope="col">network</th>
+            <th scope="col">of</th>
             <th scope="col">units</th>
             {harmful.length > 0 && <th scope="col">harm</th>}
-            {harmful.length > 0 && <th scope="col" class="control">random units</th>}
+            {harmful.length > 0 && <th scope="col" class="control">random</th>}
           </tr>
         </thead>
         <tbody>
