@@ -3,9 +3,9 @@
     python tests/atlas/generate.py OUT [--models 7] [--tasks 46] [--layers 80] [--width 28672]
 
 writes OUT/index.html and OUT/data as ``brodmann atlas`` would of a study of such models: manifest, orders,
-domains, main circuits and matrices of every model, and the scores in bins of every task. Only the first ``--own``
-models have score files of their own, the others share them; only ``--whole`` layers have their files: with all of
-them it would be a hundred times as large.
+domains, main circuits and matrices of every model, and the scores in bins of every task. Only the first
+``--own`` models have score files of their own, the others share them; only ``--whole`` layers have files:
+with all of them it would be a hundred times as large.
 """
 
 from __future__ import annotations

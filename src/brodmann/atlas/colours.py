@@ -84,7 +84,7 @@ def of_domains(
     shared: np.ndarray,
     only: int = -1,
 ) -> np.ndarray:
-    """u8 [layers, width, 3]: units of circuits in full colour, others faintly in that of their dominant domain.
+    """u8 [layers, width, 3]: units of circuits in full colour, others faintly in their dominant domain's.
 
     These are the fainter, the weaker they are and the more evenly their attribution is spread over domains.
     ``only``: the domain that is to stand out.

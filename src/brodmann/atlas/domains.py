@@ -12,7 +12,7 @@ from brodmann.atlas.order import domain_shares
 
 NONE = 255
 HOW = (
-    "Every task's |attribution| is divided by its sum over the model and averaged over the tasks of a domain. "
+    "Every task's |attribution| is divided by its sum over the model and averaged over a domain's tasks. "
     "dominant: the domain in which a unit has the largest part; share: this as a part of all domains'; "
     "strength: all domains', as a multiple of the mean unit's; circuits: how many tasks of a domain have the "
     "unit in their circuit of the main size."

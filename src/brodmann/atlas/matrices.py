@@ -20,7 +20,7 @@ _CONTROLS = ("layer_matched", "activation_matched", "random")
 
 
 def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN where there is none."""
+    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN for others."""
     found: dict[str, Any] = {"tasks": list(tasks), "overlap": {}, "ablation": {}}
     for path in sorted(folder.glob("overlap/*/*.csv")):
         sel, _, measure = path.stem.rpartition(".")
@@ -71,7 +71,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _values(path: Path, tasks: Sequence[str]) -> np.ndarray:
     found = read_matrix(path).reindex(index=list(tasks), columns=list(tasks))
-    return found.to_numpy(dtype=np.float32)
+    values: np.ndarray = found.to_numpy(dtype=np.float32)
+    return values
 
 
 def _controls(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:

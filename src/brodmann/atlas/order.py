@@ -10,7 +10,7 @@ from brodmann.atlas.contract import Order
 # Whole numbers have the same sum in whatever order they are added, on whatever processor.
 GRAINS = 40
 HOW = (
-    "Every task's |attribution| is divided by its sum over the model and averaged over the tasks of a domain. "
+    "Every task's |attribution| is divided by its sum over the model and averaged over a domain's tasks. "
     "A unit belongs to the domain in which this share is largest, and there to the task in which it is. "
     "Each layer is ordered by domain, then by task, then by the unit's share in that task, largest first; "
     "units without any attribution stand last, and equal ones stand by their index."
