@@ -7,7 +7,6 @@ A field that is None is left out of its file. Arrays are numpy arrays here, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -241,5 +240,3 @@ class NetworkMaps:
     names: list[str]
     threshold: float
     site: str
-    effects: list[dict[str, Any]]  # rows of networks/editing.csv
-    driving: list[dict[str, Any]]  # rows of driving.csv
