@@ -19,7 +19,7 @@ rule write_atlas:
         rules.pages_of_units.input,
         rules.averages.input,
         rules.statistics.input,
-        workspace.told_files,
+        workspace.more_files,
         "results/provenance.json",
     output:
         output="results/atlas/index.html",

@@ -1,8 +1,6 @@
 """The atlas: a page on which a study's maps are explored, and the same from Python (docs/atlas.md).
 
-    import brodmann.atlas
-    atlas = brodmann.atlas.open("results")
-    atlas.cortex(task="language/npi").savefig("npi.png")
+``brodmann.atlas.open("results").cortex(task="language/npi")`` is a matplotlib figure.
 """
 
 from __future__ import annotations

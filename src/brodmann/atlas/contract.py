@@ -1,4 +1,4 @@
-"""What the data files of the atlas hold (docs/atlas.md#data); the page reads them as atlas/src/contract.ts says.
+"""What the data files of the atlas hold (docs/atlas.md#data); for the page, atlas/src/contract.ts says it.
 
 A field that is None is left out of its file. Arrays are numpy arrays here, and ``{dtype, shape, data}`` there
 (``brodmann.atlas.encode``). Flat units are ``layer * width + unit``.
@@ -7,7 +7,6 @@ A field that is None is left out of its file. Arrays are numpy arrays here, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class Component:
 
 @dataclass(frozen=True)
 class TaskOfModel:
-    """Whether a model does the task, and how well. ``accuracy``: share of items that it has right both ways."""
+    """Whether a model does the task, and how well. ``accuracy``: share of items right in both directions."""
 
     included: bool
     reason: str
@@ -241,5 +240,3 @@ class NetworkMaps:
     names: list[str]
     threshold: float
     site: str
-    effects: list[dict[str, Any]]  # rows of networks/editing.csv
-    driving: list[dict[str, Any]]  # rows of driving.csv

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from brodmann.atlas.circuits import read_mask
 from brodmann.atlas.contract import Localizer, NetworkMaps
 from brodmann.networks.conditions import network_name
 from brodmann.networks.maps import Networks
-from brodmann.store.tables import read_table
 from brodmann.store.tensors import metadata_of, read_tensor
 
 
@@ -51,20 +49,5 @@ def read_networks(folder: Path, dataset: str) -> tuple[NetworkMaps, str]:
         names=[network_name(number) for number in range(len(found))],
         threshold=found.threshold,
         site=str(found.facts.get("site", "")),
-        effects=_rows(folder / "networks" / "editing.csv", dataset),
-        driving=_rows(folder / "networks" / dataset / "driving.csv"),
     )
     return maps, str(found.facts.get("method", ""))
-
-
-def _rows(path: Path, dataset: str = "") -> list[dict[str, Any]]:
-    """The rows of a table (those of a dataset), with None for an empty cell; none where there is no table."""
-    if not path.is_file():
-        return []
-    table = read_table(path)
-    if dataset:
-        table = table[table["dataset"] == dataset]
-    return [
-        {name: None if value != value else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]

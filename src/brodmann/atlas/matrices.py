@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brodmann.atlas.views_data import rows_of
 from brodmann.errors import UserError
 from brodmann.files import REBUILD
 from brodmann.store.tables import read_matrix, read_table
@@ -20,7 +21,7 @@ _CONTROLS = ("layer_matched", "activation_matched", "random")
 
 
 def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN where a task has none."""
+    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN for others."""
     found: dict[str, Any] = {"tasks": list(tasks), "overlap": {}, "ablation": {}}
     for path in sorted(folder.glob("overlap/*/*.csv")):
         sel, _, measure = path.stem.rpartition(".")
@@ -47,36 +48,22 @@ def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
         for path in sorted(folder.glob(f"overlap/*/*.{what}.csv")):
             place = found.setdefault(what, {}).setdefault(path.parent.name, {})
             sel = path.name.removesuffix(f".{what}.csv")
-            rows = rows_of(path)
+            rows = rows_of(read_table(path))
             place[sel] = rows if what == "summary" else {row.pop("task"): row for row in rows}
-    for path in sorted(folder.glob("faithfulness/*.areas.csv")):
-        component, _, estimator = path.name.removesuffix(".areas.csv").partition(".")
-        rows = [{**row, "estimator": estimator} for row in rows_of(path)]
-        found.setdefault("faithfulness", {}).setdefault(component, []).extend(rows)
     return found
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table, with None for an empty cell."""
-    return records(read_table(path))
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values, with None for an empty cell."""
-    return [
-        {str(name): None if value != value else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
 
 
 def _values(path: Path, tasks: Sequence[str]) -> np.ndarray:
     found = read_matrix(path).reindex(index=list(tasks), columns=list(tasks))
-    return found.to_numpy(dtype=np.float32)
+    values: np.ndarray = found.to_numpy(dtype=np.float32)
+    return values
 
 
 def _controls(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """Means over the draws of each control: rows the circuit that it is matched with, columns the task that it
-    is tested on; random units belong to no circuit and have one row."""
+    """Means over the draws of each control: rows the circuit that it is matched with, columns the task.
+
+    Random units belong to no circuit and have one row.
+    """
     tables = []
     for task in tasks:
         path = folder / f"{task}.csv"

@@ -167,8 +167,8 @@ def test_hostile_titles_and_tokens_stay_text(results):
         assert "<" not in file.read_text(encoding="ascii")
     manifest = read(atlas, "manifest")
     assert manifest["tasks"][2]["label"] == HOSTILE
-    networks = read(atlas, model_of(manifest, toy.MODEL)["files"]["networks.sea"])
-    assert networks["driving"][0]["token"] == HOSTILE
+    nets = read(atlas, model_of(manifest, toy.MODEL)["files"]["nets"])
+    assert nets["driving"][0]["token"] == HOSTILE
 
 
 def test_nothing_of_a_former_run_stays(results):
