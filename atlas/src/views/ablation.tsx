@@ -130,8 +130,8 @@ export function Ablation() {
           says={says}
         />
         <Legend
-          from={score ? `above 1` : `gained ${number(end)}`}
-          to={score ? `lost ${number(end)}` : `lost ${number(end)}`}
+          from={`gained ${number(end)}`}
+          to={`lost ${number(end)}`}
           colour={(share) => signedColour(2 * share - 1, 1, night)}
         />
       </div>

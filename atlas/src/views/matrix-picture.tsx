@@ -50,6 +50,18 @@ export function MatrixPicture(props: Props) {
   const said = cursor ? lines(...cursor).join(". ") : "";
   const height = Math.max(cell, 13);
   const room = left - 16;
+  const square = (x: number, y: number, columns: number, rows: number) => ({
+    x: left + x * cell,
+    y: top + y * cell,
+    width: columns * cell,
+    height: rows * cell,
+  });
+  const outlines = [
+    ...axis.bands
+      .filter((band) => props.domains && domain === band.name)
+      .map(({ from, to }) => square(from, from, to - from, to - from)),
+    ...chosen.flatMap((own, place) => (own ? [square(0, place, count, 1), square(place, 0, 1, count)] : [])),
+  ];
 
   return (
     <>
@@ -128,29 +140,12 @@ export function MatrixPicture(props: Props) {
             }),
           )}
         </g>
-        {axis.bands.map(
-          (band) =>
-            props.domains &&
-            domain === band.name && (
-              <rect
-                key={`d${band.from}`}
-                class="outline"
-                x={left + band.from * cell}
-                y={top + band.from * cell}
-                width={(band.to - band.from) * cell}
-                height={(band.to - band.from) * cell}
-              />
-            ),
-        )}
-        {chosen.map(
-          (own, place) =>
-            own && (
-              <g key={`t${place}`} class="outline">
-                <rect x={left} y={top + place * cell} width={count * cell} height={cell} />
-                <rect x={left + place * cell} y={top} width={cell} height={count * cell} />
-              </g>
-            ),
-        )}
+        {outlines.map((box, i) => (
+          <g key={i}>
+            <rect class="outline halo" {...box} />
+            <rect class="outline" {...box} />
+          </g>
+        ))}
         {controls.map((row, number) => {
           const y = at.controls + number * height;
           return (

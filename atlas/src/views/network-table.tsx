@@ -10,7 +10,7 @@ import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Net, type Nets
 import { plural, useOption } from "./study";
 import { tells } from "./tip";
 import { fitted, useWidth } from "./use-width";
-import { between, chance } from "./words";
+import { between, chance, powers } from "./words";
 
 const LACKING = "This model has no networks: `networks.datasets` (and `models.NAME.networks`) makes them.";
 
@@ -95,7 +95,7 @@ export function NetworkTable() {
             <g key={tick} class="axis">
               <line class="grid-line" x1={x(tick)} x2={x(tick)} y1={0} y2={height - 36} />
               <text x={x(tick)} y={height - 21} text-anchor="middle">
-                {number(tick)}
+                {powers(tick)}
               </text>
             </g>
           ))}
