@@ -3,7 +3,7 @@ import { format } from "d3-format";
 
 const plain = format(".3~g");
 const grouped = format(",d");
-const percentOne = format(".1~%");
+const percentOne = format(".1%");
 
 /** Three digits; a true minus sign; a dash where there is no value. */
 export function number(value: number | null | undefined): string {

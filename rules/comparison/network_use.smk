@@ -16,6 +16,7 @@ Config: networks.editing, networks.probing, networks.following
 rule network_use_pass:
     input:
         unpack(workspace.used_networks),
+        unpack(workspace.paged_units),
         workspace.stimulus_files,
         workspace.network_use_files,
         record_file="results/{model}/.source.json",
@@ -34,6 +35,8 @@ rule network_use_pass:
         **needs("network_use_pass"),
     params:
         datasets=DATASETS,
+        components=COMPONENTS,
+        tasks=TASKS,
     message:
         "{wildcards.model}: editing and following the networks that are not in the store"
     script:

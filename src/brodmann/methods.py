@@ -13,6 +13,7 @@ METHODS = {
     "check": 2,  # the self-check of a model's unit mapping, and what its card says
     "items": 1,  # expansion of tasks to items
     "activations": 1,  # mean absolute activations, which random controls are matched in
+    "unit_pages": 1,  # tokens that units promote, and where they are highest, for the atlas
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
@@ -25,6 +26,7 @@ METHODS = {
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
     "report": 6,  # the report page and the methods section
+    "atlas": 1,  # the page of the maps, and its data
     "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

@@ -69,6 +69,10 @@ class Files:
     templates: dict[str, str]
     attributions: str = ""  # where there are passes that read them
 
+    def circuits(self, component: str, selection: str, tasks: Iterable[str]) -> dict[str, str]:
+        """Task -> mask."""
+        return {task: f"{self.masks}/{component}/{selection}/{task}.csv" for task in tasks}
+
     def items_of(self, tasks: Iterable[str]) -> list[str]:
         """The items files of some tasks."""
         return [f"results/items/{task}.json" for task in tasks]
@@ -117,6 +121,10 @@ def the_passes(study: Any, files: Files, share: Share = WHOLE) -> dict[str, Call
             template_files=files.templates,
             editing_items=files.items_of(study.networks.use.editing.tasks),
             probing_items=files.items_of(study.networks.use.probing.tasks),
+            mask_files={
+                component: files.circuits(component, study.selection.main_name, study.tasks.selected)
+                for component in study.attribution.components
+            },
             **common,
         ),
     }

@@ -81,11 +81,13 @@ FIGURES = {
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
 EVERYTHING |= {"units": 1, "massive": 1, "stability": 1}  # which only the report tells
-END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
+ATLAS = {"write_atlas": 1, "unit_pages": 1}
+REPORT = {*drawn(1), "written", "methods", "write_report"}  # what the atlas does without
+END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1, **ATLAS}
 
 
 def test_dry_run_lists_exactly_what_would_run(fresh):
-    assert fresh.planned() == EVERYTHING
+    assert fresh.planned() == {**EVERYTHING, **ATLAS}
     said = fresh.snakemake("--dry-run").stdout
     assert "nothing has been computed yet; a model is loaded" in " ".join(said.split())
     assert "may load" not in said
@@ -106,6 +108,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("statistics", STATISTICS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
+        ("atlas", {**{rule: n for rule, n in EVERYTHING.items() if rule not in REPORT}, **ATLAS}),
         ("networks", {}),
         (
             "localizers",
@@ -278,8 +281,9 @@ def test_jobs_are_told_whether_their_run_needs_attributions(fresh):
         (f"results/tiny/baseline/{TASKS[1]}.json", {"baseline": 1, **END}),
         ("results/tiny/model.json", {"check_model": 1}),
         ("results/figures/accuracy_heatmap.png", {"accuracy_heatmap": 1, "write_report": 1}),
-        ("results/provenance.json", {"provenance": 1, "write_report": 1}),
+        ("results/provenance.json", {"provenance": 1, "write_report": 1, "write_atlas": 1}),
         ("results/report.html", {"write_report": 1}),
+        ("results/atlas/index.html", {"write_atlas": 1}),
         (f"results/items/{TASKS[0]}.json", {"expand_items": 1}),
         ("results/tiny/.source.json", {"fetch_model": 1}),
     ],
@@ -664,6 +668,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "massive": 7,
         "stability": 7,
         "write_report": 1,
+        **ATLAS,
     }
 
 
@@ -688,6 +693,7 @@ def test_a_run_says_what_it_does_and_what_was_found(finished):
     # Overlap, own circuits, a localizer: a study of no network.
     assert len(told) == 3 and all(line in said for line in lines if "? " in line)
     assert f"The report: {(finished.path / 'results/report.html').resolve()}" in lines
+    assert f"The atlas: {(finished.path / 'results/atlas/index.html').resolve()}" in lines
 
 
 def test_a_changed_threshold_is_summed_up_on_one_screen(study):

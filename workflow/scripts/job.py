@@ -23,6 +23,27 @@ def masks(_):
     return {"mask_files": dict(zip(asked.tasks, given.masks, strict=True))}
 
 
+def paged(study):
+    """A model's networks, and the circuits whose units have pages, if any have."""
+    found, count = {}, len(asked.tasks)
+    if study.atlas.on:
+        for number, component in enumerate(asked.components):
+            files = given.masks[number * count : (number + 1) * count]
+            found[component] = dict(zip(asked.tasks, files, strict=True))
+    return {**templates(study), "mask_files": found if study.atlas.on else None}
+
+
+def pages(_):
+    """A model's networks and records of pages, if it has any."""
+    files = given.get("templates", ())
+    return {
+        "template_files": dict(zip(asked.datasets, files, strict=True)) if files else {},
+        "tokens_manifest": given.get("tokens_manifest"),
+        "attribution_manifest": given.get("attribution_manifest", ""),
+        **attributed(),
+    }
+
+
 def each_mask():
     """Every task's attribution, and the files of its masks."""
     number = len(asked.selections)
@@ -113,10 +134,11 @@ MORE = {
     "fingerprint": lambda _: {
         "files": dict(zip(product(asked.models, asked.datasets), given, strict=True))
     },
-    "network_use_pass": templates,
+    "network_use_pass": paged,
     "network_use": use,
     "network_agreement": maps,
     "written": masks,
+    "unit_pages": pages,
     "import_overlap": lambda _: {"source": given[0], "outputs": dict(made.items())},
     "import_drop": lambda _: {"source": given[0]},
     "average": lambda _: {"inventory": inventory()},

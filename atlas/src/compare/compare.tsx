@@ -1,5 +1,5 @@
 /** Two models side by side, on one scale, and their difference; a slider where there is a series. */
-import { useComputed } from "@preact/signals";
+import { signal, useComputed } from "@preact/signals";
 import type { Localizer, Manifest, Masks, Model, Networks, Scores } from "../contract";
 import { fileOf, library, manifest } from "../data";
 import { Canvas } from "../cortex/canvas";
@@ -12,6 +12,9 @@ import { modelLabel, modelOf, taskLabel } from "../names";
 import { component, model, selectCompare, selectModel, state, type Colour } from "../state";
 
 const HEIGHT = 190;
+
+/** Off: each map's colours end where its own scores do. */
+const oneScale = signal(true);
 
 /** The other model, if one is chosen and there is one. */
 const otherModel = (): Model | undefined => {
@@ -61,6 +64,12 @@ export function Compare() {
           </select>
         </label>
         {other && (
+          <label class="field inline">
+            <input type="checkbox" checked={oneScale.value} onChange={(event) => (oneScale.value = event.currentTarget.checked)} />
+            <span>both on one scale</span>
+          </label>
+        )}
+        {other && (
           <button type="button" class="close" aria-label="Close the comparison" onClick={() => selectCompare(undefined)}>
             ×
           </button>
@@ -101,7 +110,7 @@ function Pair({ own, other }: { own: Model; other: Model }) {
   const site = component.value?.name ?? "neurons";
   const end = useComputed(() => {
     const [a, b] = [model.value, otherModel()];
-    return a && b ? sharedEnd(a, b, state.colour.value, component.value?.name ?? "neurons") : undefined;
+    return a && b && oneScale.value ? sharedEnd(a, b, state.colour.value, component.value?.name ?? "neurons") : undefined;
   });
   const left = useField(() => ({ model: model.value, end: end.value }));
   const right = useField(() => ({ model: otherModel(), end: end.value }));

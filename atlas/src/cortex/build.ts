@@ -24,7 +24,7 @@ export interface Wanted {
   dark: boolean;
   /** Zoomed in so far that bins are no longer enough. */
   near: boolean;
-  /** Colours end here, if several maps share a scale. */
+  /** Where colours end, if several maps share a scale. */
   end: number | undefined;
 }
 
@@ -186,8 +186,12 @@ class Builder {
       site: name,
       says,
       caption:
-        `Full colour: the ${count(held)} of ${this.total} ${this.component.label} of ${this.whose} that are in a circuit (${selName(sel)} of each task's attribution). ` +
-        (own ? "Faint: the domain with the largest part of a unit's attribution." : ""),
+        `${size > 1 ? "In colour" : "Full colour"}: the ${count(held)} of ${this.total} ${this.component.label} of ${this.whose} that are in a circuit (${selName(sel)} of each task's attribution). ` +
+        (size > 1
+          ? `A cell has ${count(size)} units and the colour of the domain with most circuit units in it, the fuller the more; zoom in for each unit.`
+          : own
+            ? "Faint: the domain with the largest part of a unit's attribution."
+            : ""),
     };
   }
 
@@ -217,7 +221,7 @@ class Builder {
     this.isMapped(task);
     const { model, dark, sel, end } = this.w;
     const { values, places } = this.scores(task);
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "attribution (of the normalised metric)" };
+    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "attribution", root: end !== undefined };
     const { size } = places;
     const own = model.tasks[task];
     const n = own?.n_items ? `, mean over ${own.n_items} items` : "";
@@ -286,7 +290,7 @@ class Builder {
     const value = this.need<Localizer>(`localizer.${name}`, `${model.label} has no localizer ${name}: localizer.networks makes it.`);
     const values = value.t.values;
     const places: Places = { layers: model.layers, units: info.width, size: 1 };
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "t" };
+    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "t", root: end !== undefined };
     const chosen = Object.entries(value.selections).map(([sel, units]) => `${sel} (${count(units.values.length)} units)`);
     return {
       ...places,
@@ -313,7 +317,7 @@ class Builder {
     const value = this.need<Networks>(`networks.${dataset}`, `${model.label} has no networks of ${dataset}: networks.datasets makes them.`);
     const size = model.layers * info.width;
     const values = value.maps.values.subarray(network * size, (network + 1) * size);
-    const scale: Scale = { kind: "signed", end: end ?? Math.max(value.threshold * 1.5, endOf(values)), label: "z" };
+    const scale: Scale = { kind: "signed", end: end ?? Math.max(value.threshold * 1.5, endOf(values)), label: "z", root: end !== undefined };
     const members = value.members[network]?.values.length ?? 0;
     const places: Places = { layers: model.layers, units: info.width, size: 1 };
     return {

@@ -1,5 +1,5 @@
 /** The map itself: one canvas, its gestures and its keys. Several may be on the page (compare); all share a window. */
-import { signal, useSignal, useSignalEffect } from "@preact/signals";
+import { effect, signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { count, unitName } from "../format";
 import { selectLasso, selectUnit, runsOfUnits, state } from "../state";
@@ -103,9 +103,11 @@ export function Canvas({ fields, name, height }: Props) {
     return () => watch.disconnect();
   }, []);
 
-  // A frame is drawn once per screen refresh, however many signals changed.
+  // A frame is drawn once per screen refresh, however many signals changed. A plain effect: that of the hooks
+  // waits for the next refresh, and the map would lag behind the pointer by one.
   const frame = useRef(0);
-  useSignalEffect(() => {
+  useEffect(() => effect(() => {
+    const across = width.value;
     const one = field();
     const plot = one && plotOf(one);
     const window = plot && windowOf(plot);
@@ -120,8 +122,8 @@ export function Canvas({ fields, name, height }: Props) {
     frame.current = requestAnimationFrame(() => {
       const element = canvas.current;
       const context = element?.getContext("2d", { alpha: false });
-      if (!element || !context || !one || !plot || !window || width.peek() === 0) return;
-      const wide = Math.round(width.peek() * dots);
+      if (!element || !context || !one || !plot || !window || across === 0) return;
+      const wide = Math.round(across * dots);
       const high = Math.round((plot.height + MARGIN.top + MARGIN.bottom) * dots);
       if (element.width !== wide || element.height !== high) {
         element.width = wide;
@@ -143,7 +145,7 @@ export function Canvas({ fields, name, height }: Props) {
       paint(context, scene, inkNow(), dots);
       element.dataset.painted = String(Number(element.dataset.painted ?? 0) + 1);
     });
-  });
+  }), []);
 
   const stop = useMemo(() => ({ now: undefined as (() => void) | undefined }), []);
   useEffect(() => {

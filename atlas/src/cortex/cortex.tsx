@@ -1,5 +1,4 @@
 /** The cortex with its tools, its legend and its readout. */
-import { useComputed } from "@preact/signals";
 import { model, selectLasso, state } from "../state";
 import { Canvas, drawing, pointed, sayCell } from "./canvas";
 import { placeOf, type Field } from "./field";
@@ -45,25 +44,25 @@ export function Cortex() {
       <Canvas fields={fields} name={title} />
       <Readout field={field} />
       {field && <Legend field={field} />}
-      {field && <p class="caption">{field.caption} {field.order ? "" : "Layer 0 is next to the input."}</p>}
+      {field && <p class="caption">{`${field.caption} Layer 0 is next to the input.`}</p>}
     </section>
   );
 }
 
+const HOW =
+  "Point at a unit to read it; click it to open its page. Click the map, then scroll to zoom; drag to move; Shift and drag to draw a lasso.";
+
 function Readout({ field }: { field: Field | undefined }) {
-  const text = useComputed(() => {
-    if (!field) return "";
-    const at = pointed.value;
-    if (at && at.site === field.site && at.place < field.units && at.layer < field.layers) return sayCell(field, at.layer, at.place);
-    const unit = state.unit.value;
-    if (unit && unit.site === field.site && unit.unit < field.units) return sayCell(field, unit.layer, placeOf(field, unit.layer, unit.unit));
-    return "Point at a unit to read it, click to open its page. Click the map, then scroll to zoom; drag to move; Shift and drag to draw a lasso.";
-  });
+  const at = pointed.value;
+  const unit = state.unit.value;
+  const fits = (one: { site: string; layer: number } | undefined): boolean => one !== undefined && one.site === field?.site && one.layer < field.layers;
+  let text = HOW;
+  if (field && at && fits(at) && at.place < field.units) text = sayCell(field, at.layer, at.place);
+  else if (field && unit && fits(unit) && unit.unit < field.units) text = sayCell(field, unit.layer, placeOf(field, unit.layer, unit.unit));
   // Spoken when the keyboard moves the cursor, not at every movement of a mouse.
   return (
-    <p id="readout" class="readout" aria-live={pointed.value ? "off" : "polite"}>
+    <p id="readout" class={text === HOW ? "readout soft" : "readout"} aria-live={at ? "off" : "polite"}>
       {text}
     </p>
   );
 }
-

@@ -20,6 +20,8 @@ export interface Scale {
   /** The full colour is at this value and beyond. */
   end: number;
   label: string;
+  /** Colours go with the square root: two maps of very different sizes are seen on one scale. */
+  root?: boolean;
 }
 
 /** How places of a layer stand for units. */
@@ -116,7 +118,8 @@ export function coloured(values: Float32Array, scale: Scale, dark: boolean): Pic
       weight[i] = -1;
       continue;
     }
-    const share = value / scale.end;
+    const part = value / scale.end;
+    const share = scale.root ? Math.sign(part) * Math.sqrt(Math.abs(part)) : part;
     rgba[i] = colours[indexOf(signed ? 0.5 + share / 2 : share)]!;
     weight[i] = signed ? Math.abs(value) : value;
   }
@@ -218,6 +221,8 @@ export function domainColours({ study, places, domains, circuits, only, dark }: 
       const place = placeOf(places, layer, flatUnit % units);
       held[(layer * cells + Math.floor(place / size)) * kinds + (one === SEVERAL ? kinds - 1 : one)]!++;
     }
+    // Bins of more units than one in ten of those with any are all in full colour.
+    const fullest = mostOf(held, kinds);
     for (let i = 0; i < rgba.length; i++) {
       let best = -1;
       let most = 0;
@@ -226,13 +231,35 @@ export function domainColours({ study, places, domains, circuits, only, dark }: 
         if (own > most) [best, most] = [kind, own];
       }
       if (best < 0) continue;
-      rgba[i] = full(best === kinds - 1 ? SEVERAL : best);
-      weight[i] = 1 + most;
+      const owner = best === kinds - 1 ? SEVERAL : best;
+      const colour = owner === SEVERAL ? shared : colours[owner]!;
+      const dim = wanted >= 0 && owner !== SEVERAL && owner !== wanted ? 0.2 : 1;
+      rgba[i] = packed(mix(base, colour, dim * (0.25 + 0.75 * Math.min(1, most / fullest))));
+      weight[i] = dim * (1 + most);
     }
   }
   const keys: Key[] = study.domains.map((domain, i) => ({ label: domain.label, colour: domain.colour, n: counts.get(i) ?? 0 }));
   keys.push({ label: "several domains", colour: study.shared, n: counts.get(SEVERAL) ?? 0 });
   return { rgba, weight, keys };
+}
+
+/** The number of circuit units that nine in ten bins with any do not exceed. */
+function mostOf(held: Uint16Array, kinds: number): number {
+  const tally: number[] = [];
+  let bins = 0;
+  for (let i = 0; i < held.length; i += kinds) {
+    let most = 0;
+    for (let kind = 0; kind < kinds; kind++) most = Math.max(most, held[i + kind]!);
+    if (!most) continue;
+    bins++;
+    tally[most] = (tally[most] ?? 0) + 1;
+  }
+  let sum = 0;
+  for (let most = 1; most < tally.length; most++) {
+    sum += tally[most] ?? 0;
+    if (sum >= 0.9 * bins) return most;
+  }
+  return 1;
 }
 
 /** Colours of one task only, of the other only, and of both; told apart by all eyes and in grey. */

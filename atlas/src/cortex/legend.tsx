@@ -24,7 +24,7 @@ export function Legend({ field }: { field: Field }) {
           <span>{scale.kind === "signed" ? `≤ ${number(-scale.end)}` : "0"}</span>
           <i style={{ background: `linear-gradient(to right, ${gradient(scale, dark.value).join(", ")})` }} />
           <span>≥ {number(scale.end)}</span>
-          <span class="soft">{scale.label}</span>
+          <span class="soft">{scale.label}{scale.root ? ", square-root scale" : ""}</span>
         </div>
       )}
       <ul>
@@ -33,9 +33,9 @@ export function Legend({ field }: { field: Field }) {
           const inner = (
             <>
               <i class="swatch" style={{ background: key.colour }} aria-hidden="true" />
-              {i >= 0 && <span aria-hidden="true">{markOf(domains[i]!.name, i)} </span>}
+              {i >= 0 && <span class="cue" aria-hidden="true">{markOf(domains[i]!.name, i)}</span>}
               {key.label}
-              {key.n !== undefined && <span class="soft"> {count(key.n)}</span>}
+              {key.n !== undefined && <span class="soft n">{count(key.n)}</span>}
             </>
           );
           const name = i >= 0 ? domains[i]!.name : undefined;

@@ -8,8 +8,8 @@ import { selectTasks, state } from "../state";
 import type { TaskRow } from "./rows";
 
 const ROW = 17;
-const NAMES = 150;
-const RANKS = 66;
+const NAMES = 172;
+const RANKS = 52;
 const WIDTH = 360;
 const TOP = 20;
 

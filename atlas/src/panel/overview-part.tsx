@@ -1,5 +1,5 @@
 /** Where to begin: what stands out in this model, each line a link into the views, each beside its control. */
-import type { Matrices, Model } from "../contract";
+import type { Matrices, Model, Row } from "../contract";
 import { fileOf, manifest, ready, useFile } from "../data";
 import { count, number, percent, selName } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
@@ -38,15 +38,13 @@ function useMatrices(own: Model | undefined): Matrices | undefined {
 }
 
 function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; site: string }) {
-  const study = manifest.value!;
   const sel = own.sels.includes(state.sel.value) ? state.sel.value : own.main_sel;
-  const mine = useMatrices(own);
-  const others = useMatrices(twin);
-  if (!mine) return null;
-  const rows = separations(study, mine, site, sel);
-  const other = others && twin ? separations(study, others, site, sel) : [];
+  const summary = useFile<{ domains: Row[] }>(manifest.value?.files?.summary);
+  if (summary.state !== "ready") return null;
+  const rows = separations(summary.value.domains, own.name, site, sel);
+  const other = twin ? separations(summary.value.domains, twin.name, site, sel) : [];
   if (!rows.length) return null;
-  const ratio = (within: number, cross: number): string => (cross > 0 ? `× ${number(within / cross)}` : "–");
+  const ratio = (value: number): string => (Number.isFinite(value) ? `× ${number(value)}` : "–");
   return (
     <Block title="How separate are the domains?">
       <table>
@@ -55,9 +53,10 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
           <tr>
             <th scope="col">domain</th>
             <th scope="col">within</th>
-            <th scope="col">with others</th>
-            <th scope="col"></th>
-            {twin && <th scope="col" class="control">{twin.control ? "control" : twin.label}</th>}
+            <th scope="col">to others</th>
+            <th scope="col">ratio</th>
+            <th scope="col">q</th>
+            {twin && <th scope="col" class="control">{twin.control ? "control" : "trained"}</th>}
           </tr>
         </thead>
         <tbody>
@@ -79,14 +78,15 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
                 </th>
                 <td>{percent(row.within)}</td>
                 <td>{percent(row.cross)}</td>
-                <td><b>{ratio(row.within, row.cross)}</b></td>
-                {twin && <td class="control">{same ? ratio(same.within, same.cross) : "–"}</td>}
+                <td><b>{ratio(row.ratio)}</b></td>
+                <td class="soft">{number(row.q)}</td>
+                {twin && <td class={twin.control ? "control" : undefined}>{same ? `${ratio(same.ratio)}, q ${number(same.q)}` : "–"}</td>}
               </tr>
             );
           })}
         </tbody>
       </table>
-      <p class="caption">Most separate first, by the difference. The views below have intervals and tests.</p>
+      <p class="caption">Most separate first: by the difference, which q tests (domain labels shuffled){twin?.control ? `. Control: ${twin.label}` : ""}.</p>
     </Block>
   );
 }
@@ -109,7 +109,7 @@ function Pairs({ own, site }: { own: Model; site: string }) {
           </li>
         ))}
       </ul>
-      <p class="caption">Choose any other two: search for one, then for the other with Shift held, or click a cell of the overlap matrix.</p>
+      <p class="caption">Mean of both directions. For any other two, choose one task, then “and” another.</p>
     </Block>
   );
 }

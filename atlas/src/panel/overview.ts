@@ -1,44 +1,32 @@
-/** What stands out in a model, from its matrices: how separate domains are, which tasks share most. */
-import type { Manifest, Matrices, Model } from "../contract";
+/** What stands out in a model: how separate domains are, which tasks share most. Tests are those of the study. */
+import type { Manifest, Matrices, Model, Row } from "../contract";
 
 export interface Separation {
   domain: string;
-  /** Mean containment of pairs within the domain, and of pairs with exactly one task in it; in both directions. */
+  /** Mean containment of pairs within the domain, and of pairs with exactly one task in it. */
   within: number;
   cross: number;
-  pairs: number;
+  difference: number;
+  ratio: number;
+  q: number;
 }
 
-const grid = (file: Matrices, component: string, sel: string): Float32Array | undefined =>
-  file.overlap.containment?.[component]?.[sel]?.values;
+const numeric = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);
 
-/** Domains with at least two tasks, the most separate first: by the difference, as the study's test does. */
-export function separations(study: Manifest, file: Matrices, component: string, sel: string): Separation[] {
-  const values = grid(file, component, sel);
-  if (!values) return [];
-  const n = file.tasks.length;
-  const domainOf = new Map(study.tasks.map((task) => [task.name, task.domain]));
-  const sums = new Map(study.domains.map((domain) => [domain.name, { within: 0, nWithin: 0, cross: 0, nCross: 0 }]));
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      const value = values[i * n + j]!;
-      if (i === j || Number.isNaN(value)) continue;
-      const [a, b] = [domainOf.get(file.tasks[i]!), domainOf.get(file.tasks[j]!)];
-      for (const [name, sum] of sums) {
-        if (a === name && b === name) {
-          sum.within += value;
-          sum.nWithin++;
-        } else if ((a === name) !== (b === name)) {
-          sum.cross += value;
-          sum.nCross++;
-        }
-      }
-    }
-  }
-  return [...sums]
-    .filter(([, sum]) => sum.nWithin > 0 && sum.nCross > 0)
-    .map(([domain, sum]) => ({ domain, within: sum.within / sum.nWithin, cross: sum.cross / sum.nCross, pairs: sum.nWithin / 2 }))
-    .sort((a, b) => b.within - b.cross - (a.within - a.cross));
+/** Rows of statistics/domain_modularity.csv, the most separate domain first: by the difference, which is what is tested. */
+export function separations(rows: Row[], model: string, component: string, sel: string): Separation[] {
+  return rows
+    .filter((row) => row.model === model && row.component === component && row.sel === sel && row.measure === "containment")
+    .map((row) => ({
+      domain: String(row.domain),
+      within: numeric(row.within),
+      cross: numeric(row.cross),
+      difference: numeric(row.difference),
+      ratio: numeric(row.ratio),
+      q: numeric(row.q),
+    }))
+    .filter((row) => !Number.isNaN(row.difference))
+    .sort((a, b) => b.difference - a.difference);
 }
 
 export interface Pair {
@@ -46,6 +34,9 @@ export interface Pair {
   b: string;
   share: number;
 }
+
+const grid = (file: Matrices, component: string, sel: string): Float32Array | undefined =>
+  file.overlap.containment?.[component]?.[sel]?.values;
 
 /** The pairs of tasks of different domains that share most. */
 export function sharingPairs(study: Manifest, file: Matrices, component: string, sel: string, most = 5): Pair[] {

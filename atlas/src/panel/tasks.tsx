@@ -4,7 +4,7 @@ import { fileOf, useFile } from "../data";
 import { csv } from "../export";
 import { count, number, percent, selName, signed, unitName } from "../format";
 import { domainLabel, modelOf, taskLabel, taskOf } from "../names";
-import { component, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state } from "../state";
+import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state, toggleTask } from "../state";
 import { TakeAway } from "../take-away";
 import { sharedUnits } from "./shared";
 import { Absent, Loading, Part } from "./part";
@@ -40,6 +40,19 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
   return (
     <Part title={title} sub={tasks.length === 1 ? domainLabel(taskOf(tasks[0]!)?.domain ?? "") : undefined} onClose={() => selectTasks()}>
       {tasks.length === 1 && <Performance own={own} task={tasks[0]!} />}
+      <label class="field inline">
+        <span>{tasks.length === 1 ? "What does it share with" : "and with"}</span>
+        <select value="" onChange={(event) => event.currentTarget.value && toggleTask(event.currentTarget.value)}>
+          <option value="">another task …</option>
+          {includedTasks.value
+            .filter((task) => !tasks.includes(task))
+            .map((task) => (
+              <option key={task} value={task}>
+                {taskLabel(task)}
+              </option>
+            ))}
+        </select>
+      </label>
       {loading === "loading" && <Loading />}
       {loading === "ready" && (
         <>

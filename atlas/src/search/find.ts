@@ -10,6 +10,8 @@ export interface Hit {
   /** Beside the label: what it is of. */
   detail: string;
   go: () => void;
+  /** Of a task. */
+  task?: string;
 }
 
 export const MOST_HITS = 14;
@@ -103,7 +105,7 @@ export function search(query: string, study: Manifest, model: Model, component: 
     if (!has(task.label, task.name.replaceAll("_", " "))) continue;
     const own = Object.hasOwn(model.tasks, task.name) ? model.tasks[task.name] : undefined;
     const detail = own && !own.included ? `not mapped: ${own.reason}` : task.name;
-    hits.push({ id: `task:${task.name}`, kind: "task", label: task.label, detail, go: () => selectTasks(task.name) });
+    hits.push({ id: `task:${task.name}`, kind: "task", label: task.label, detail, task: task.name, go: () => selectTasks(task.name) });
   }
   for (const domain of study.domains) {
     if (has(domain.label, domain.name)) {

@@ -3,7 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { UnitsFile } from "../contract";
 import { fileOf, library, manifest } from "../data";
-import { model, state } from "../state";
+import { model, state, toggleTask } from "../state";
 import { search } from "./find";
 
 export const searchId = "search";
@@ -26,10 +26,12 @@ export function Search() {
     open.value = false;
     active.value = 0;
   };
-  const choose = (i: number): void => {
+  const choose = (i: number, add: boolean): void => {
     const hit = hits.value[i];
     if (!hit) return;
-    hit.go();
+    // With Shift a task joins those that are chosen.
+    if (add && hit.task !== undefined) toggleTask(hit.task);
+    else hit.go();
     query.value = "";
     close();
     input.current?.blur();
@@ -38,7 +40,7 @@ export function Search() {
     const n = hits.value.length;
     if (event.key === "ArrowDown" && n) active.value = (active.value + 1) % n;
     else if (event.key === "ArrowUp" && n) active.value = (active.value + n - 1) % n;
-    else if (event.key === "Enter") choose(active.value);
+    else if (event.key === "Enter") choose(active.value, event.shiftKey);
     else if (event.key === "Escape") {
       query.value = "";
       close();
@@ -85,7 +87,7 @@ export function Search() {
               // Before the input loses its focus and the list closes.
               onPointerDown={(event) => {
                 event.preventDefault();
-                choose(i);
+                choose(i, event.shiftKey);
               }}
               onPointerMove={() => (active.value = i)}
             >

@@ -34,7 +34,9 @@ def binned(
     """``scores`` [layers, width] in bins; ``members``: bool, of the main circuit. ``order``: of the units in
     each layer, else by index."""
     if order is not None:
-        scores, members = (np.take_along_axis(one, order.astype(np.int64), 1) for one in (scores, members))
+        scores, members = (
+            np.take_along_axis(one, order.astype(np.int64), 1) for one in (scores, members)
+        )
     groups = padded(scores, size)
     at = np.abs(groups).argmax(-1)
     largest = np.take_along_axis(groups, at[..., None], -1)[..., 0]

@@ -81,6 +81,12 @@ class Circuits:
                 ),
             )
 
+    def exact(self) -> Iterator[tuple[str, Scores]]:
+        """Every unit's scores of each task, where the task's file has bins: what the map shows from near."""
+        if self.binned:
+            for row, task in enumerate(self.tasks):
+                yield task, Scores(scores=self.scores[row])
+
     @cached_property
     def ranks(self) -> np.ndarray:
         """i32 [tasks, layers, width]: 1 is the largest of the task; equal ones by layer, then unit."""
@@ -97,10 +103,17 @@ class Circuits:
         return Layer(self.tasks, self.scores[:, number], self.ranks[:, number])
 
     def domain_map(self) -> Domains:
+        """Which domains the cells are of."""
+        return whole(self._domains, self.bin, self.order.domain if self.binned else None)
+
+    @property
+    def unit_domains(self) -> Domains:
         """Which domains the units are of."""
-        order = self.order.domain if self.binned else None
-        found = domains_of(self.scores, self.members, self.task_domains, len(self.domains))
-        return whole(found, self.bin, order)
+        return whole(self._domains, 1)
+
+    @property
+    def _domains(self) -> tuple[np.ndarray, np.ndarray]:
+        return domains_of(self.scores, self.members, self.task_domains, len(self.domains))
 
 
 def read_scores(folder: Path, component: str, tasks: list[str]) -> tuple[list[str], np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from brodmann.atlas.contract import (
     Made,
     Manifest,
     Model,
-    Network,
     NetworksOfModel,
+    Scores,
     Series,
-    Side,
     Task,
     TaskOfModel,
 )
@@ -30,11 +29,12 @@ from brodmann.atlas.maps import localizers, network_datasets, read_localizer, re
 from brodmann.atlas.matrices import read_matrices
 from brodmann.atlas.names import Names
 from brodmann.atlas.study import ModelEntry, StudyFolder
+from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
-from brodmann.figures.style import DOMAIN_COLOURS, domain_colour, domain_label
 from brodmann.files import read_json
 from brodmann.sites import COMPONENTS, LEVELS
 from brodmann.statistics.inventory import AVERAGE
+from brodmann.tasks import domains as known_domains
 from brodmann.tasks.catalogue import domain_of
 
 # Writes one data file: its name, and what it holds.
@@ -73,11 +73,13 @@ def collect(study: StudyFolder, write: Write) -> Manifest:
     return Manifest(
         title=_title(study),
         made=Made(study.version, study.written, study.config_hash, _command(study)),
-        domains=[Domain(name, domain_label(name), domain_colour(name)) for name in domains],
+        domains=[
+            Domain(name, known_domains.label(name), known_domains.colour(name)) for name in domains
+        ],
         tasks=[Task(task, study.titles.get(task, task), domain_of(task)) for task in tasks],
         models=models,
         comparisons=_comparisons(models),
-        shared=DOMAIN_COLOURS["shared"],
+        shared=known_domains.SHARED_COLOUR,
         average=averaged,
         files=files,
     )
@@ -94,13 +96,11 @@ def _command(study: StudyFolder) -> str:
 
 def _comparisons(models: list[Model]) -> list[Comparison]:
     """Every control beside its own model, the checkpoints of a series, and models of different names."""
-    pairs = [(one.of, one.name, "control") for one in models if one.of]
+    found = [Comparison(one.of, one.name, "control") for one in models if one.of]
     for one, other in combinations([m for m in models if not m.control], 2):
         same = one.series and other.series and one.series.name == other.series.name
-        pairs.append((one.name, other.name, "series" if same else "models"))
-    return [
-        Comparison(f"{a} and {b}", f"{a} and {b}", Side(a), Side(b), kind) for a, b, kind in pairs
-    ]
+        found.append(Comparison(one.name, other.name, "series" if same else "models"))
+    return found
 
 
 def _model(
@@ -121,7 +121,11 @@ def _model(
     found = _localizers(folder, own)
     networks = _networks(folder, own)
     own.add("matrices", read_matrices(folder, study.tasks))
-    for logical, content in views_data.of_model(study.results, entry.name):
+    for logical, content in chain(
+        views_data.of_model(study.results, entry.name),
+        of_units(study.results, entry.name),
+        more_tables(folder),
+    ):
         own.add(logical, content)
     series = Series(*entry.series) if entry.series else None
     return Model(
@@ -141,7 +145,7 @@ def _model(
         networks=networks,
         binned=any(one.bin for one in components),
         files=own.files,
-        weights=_weights(folder),
+        weights=weights_of(folder),
     )
 
 
@@ -157,6 +161,11 @@ def _circuits(
     circuits = Circuits(tasks, scores, main, domains)
     for task, value in circuits.task_scores():
         own.add(f"{component}.scores.{task}", value)
+    for task, value in circuits.exact():
+        own.add(f"{component}.exact.{task}", value)
+    if circuits.binned:
+        for row, task in enumerate(tasks):
+            own.add(f"{component}.exact.{task}", Scores(scores=scores[row]))
     for layer in range(circuits.shape[0]):
         own.add(f"{component}.layer.{layer}", circuits.layer(layer))
     own.add(f"{component}.order", circuits.order)
@@ -186,10 +195,7 @@ def _networks(folder: Path, own: Collected) -> list[NetworksOfModel]:
     for dataset in network_datasets(folder):
         value, method = read_networks(folder, dataset)
         own.add(f"networks.{dataset}", value)
-        networks = [
-            Network(name, len(units), name)
-            for name, units in zip(value.names, value.members, strict=True)
-        ]
+        networks = described(folder, dataset, value.names, list(map(len, value.members)))
         width = value.maps.shape[2]
         found.append(NetworksOfModel(dataset, value.site, width, method, networks))
     return found
@@ -215,7 +221,8 @@ def _tasks(study: StudyFolder, folder: Path) -> dict[str, TaskOfModel]:
     return found
 
 
-def _weights(folder: Path) -> str | None:
+def weights_of(folder: Path) -> str | None:
+    """The weights of a model, as masks have them; None where its card is not there."""
     card: Mapping[str, Any] = {}
     if (folder / "model.json").is_file():
         card = read_json(folder / "model.json")

@@ -131,21 +131,11 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison."""
-
-    model: str
-    estimator: str | None = None
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """Two models that are to be seen side by side. ``kind``: control (``b`` is the control), series or models."""
+    """Two models that are to be seen side by side. ``kind``: control (``other`` is it), series or models."""
 
-    name: str
-    label: str
-    a: Side
-    b: Side
+    one: str
+    other: str
     kind: str
 
 
@@ -216,10 +206,16 @@ class Order:
 class Domains:
     """What domains the units (or bins) are of; first axes as in ``Manifest.domains``."""
 
-    dominant: np.ndarray  # u8 [layers, cells]: index of the domain with the largest share; 255 where none
+    dominant: (
+        np.ndarray
+    )  # u8 [layers, cells]: index of the domain with the largest share; 255 where none
     share: np.ndarray  # f32 [layers, cells]: its share of all domains' |attribution|
-    strength: np.ndarray  # f32 [layers, cells]: that of all domains, as a multiple of the mean unit's
-    circuits: np.ndarray  # u16 [domains, layers, cells]: units in main circuits, counted for each task
+    strength: (
+        np.ndarray
+    )  # f32 [layers, cells]: that of all domains, as a multiple of the mean unit's
+    circuits: (
+        np.ndarray
+    )  # u16 [domains, layers, cells]: units in main circuits, counted for each task
     how: str
     size: int = 1  # units per cell
     domain_order: Domains | None = None  # the same of bins in the domains' order

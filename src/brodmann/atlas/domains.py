@@ -60,5 +60,3 @@ def _of_cells(parts: np.ndarray, circuits: np.ndarray, size: int) -> Domains:
         how=HOW,
         size=size,
     )
-
-

@@ -7,6 +7,7 @@ among it) is written as an escape.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import math
 from dataclasses import fields, is_dataclass
@@ -55,3 +56,11 @@ def script(name: str, value: Any) -> str:
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
+
+
+def inline(text: str) -> str:
+    """A data file (as ``script`` writes it) as a part of a page, which is not read before it is wanted."""
+    name, _, value = text.removeprefix("atlas(").partition(", ")
+    quoted = html.escape(json.loads(name), quote=True)
+    value = value.removesuffix(");\n")
+    return f'<script type="application/json" data-atlas="{quoted}">{value}</script>\n'

@@ -100,6 +100,10 @@ def _controls(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
         rows = list(tasks) if sources.any() else [""]
         found[condition] = {"trials": int(own["trial"].nunique())}
         for name, column in (("accuracy_drop", "drop"), ("score", "score")):
-            means = own.assign(source=sources).pivot_table(index="source", columns="target", values=column)
-            found[condition][name] = means.reindex(index=rows, columns=list(tasks)).to_numpy(np.float32)
+            means = own.assign(source=sources).pivot_table(
+                index="source", columns="target", values=column
+            )
+            found[condition][name] = means.reindex(index=rows, columns=list(tasks)).to_numpy(
+                np.float32
+            )
     return found

@@ -55,7 +55,9 @@ class StudyFolder:
             self.models = _models(self.config["models"])
         except (KeyError, TypeError, AttributeError, ValueError):
             what = "does not say what the study was"
-            raise UserError.at(str(path), what, "run snakemake provenance to write it anew") from None
+            raise UserError.at(
+                str(path), what, "run snakemake provenance to write it anew"
+            ) from None
         self._titles = dict(titles or {})
 
     @property
@@ -113,8 +115,15 @@ class StudyFolder:
         """What tasks are called."""
         own = self.setting("tasks", "folder")
         places = [DATA, *([Path(own)] if own else [])]
-        known = {task: title for place in places for task, title in task_titles(place, self.tasks).items()}
-        return {**known, **{task: self._titles[task] for task in self.tasks if task in self._titles}}
+        known = {
+            task: title
+            for place in places
+            for task, title in task_titles(place, self.tasks).items()
+        }
+        return {
+            **known,
+            **{task: self._titles[task] for task in self.tasks if task in self._titles},
+        }
 
 
 def _models(config: dict[str, dict[str, Any]]) -> list[ModelEntry]:
@@ -159,5 +168,7 @@ def _trained(own: dict[str, Any], models: dict[str, dict[str, Any]]) -> str | No
     def prompting(keys: dict[str, Any]) -> list[Any]:
         return [keys.get(key) for key in _PROMPTING]
 
-    same = [n for n, keys in models.items() if not keys.get("untrained") and where(keys) == where(own)]
+    same = [
+        n for n, keys in models.items() if not keys.get("untrained") and where(keys) == where(own)
+    ]
     return min(same, key=lambda n: prompting(models[n]) != prompting(own), default=None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from brodmann.circuits.estimators import compared, estimator
 from brodmann.circuits.estimators.interface import LAST, Estimator
 from brodmann.config.study import Study
-from brodmann.runner.costs import FLOAT32, FLOAT64, NONE, Batch, Cost, Effort, Job
+from brodmann.runner.costs import FLOAT32, FLOAT64, NONE, Batch, Cost, Effort, Job, pages
 from brodmann.runner.footprint import MAX_LOGITS, MOST_READ, TAIL_SHARE, Widths
 from brodmann.runner.lengths import Lengths
 
@@ -176,6 +176,8 @@ def _ablation_effort(job: Job) -> Effort:
         for own in map(job.of, tasks):
             effort += job.run(job.in_lanes(used * own.one, own.header))
     effort = effort * len(study.attribution.components)
+    if job.model not in study.network_models:
+        effort += pages(job)
     for lesions in lesions_of_levels(study):
         effort += _lesion_effort(job, tasks, used, made.kinds[:1], lesions)
     return effort

@@ -1,7 +1,7 @@
 """What a unit's page says of it from the model: a file per model, and its reader.
 
-``results/{model}/units/pages.json`` holds, of the units that the study's maps chose, which tokens they promote
-and suppress (the logit lens) and at which tokens of the networks' texts they are driven most;
+``results/{model}/units/pages.json`` holds, of the units that the study's maps chose, which tokens they
+promote and suppress (the logit lens) and at which tokens of the networks' texts they are driven most;
 ``results/{model}/units/silenced.csv`` what patching a unit alone did, where that has been measured. How both
 are computed: docs/atlas.md#units.
 
@@ -149,8 +149,18 @@ def silenced_file(results: str | Path, model: str) -> Path:
 
 
 def write_pages(path: str | Path, pages: Pages) -> None:
-    """Write ``pages`` as JSON; numbers that are not finite become null."""
-    write_json(path, {"version": VERSION, **asdict(pages)}, indent=None)
+    """Write ``pages`` as JSON: numbers to six digits, those that are not finite as null."""
+    write_json(path, {"version": VERSION, **_rounded(asdict(pages))}, indent=None)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(own) for own in value]
+    return value
 
 
 def read_pages(path: str | Path) -> Pages:
@@ -187,14 +197,17 @@ def read_silenced(path: str | Path) -> list[Silenced]:
 
 
 def _page(written: dict[str, Any]) -> dict[str, Any]:
-    driven = written["driven"]
-    numbers = {name: _number(driven[name]) for name in ("mean", "sd", "first")}
-    places = {name: _places(driven[name]) for name in ("highest", "lowest")}
+    own = written["driven"]
+    driven = Driven(
+        _places(own["highest"]),
+        _places(own["lowest"]),
+        *(_number(own[name]) for name in ("mean", "sd", "first")),
+    )
     tokens = {
         name: tuple((str(token), float(logit)) for token, logit in written[name])
         for name in ("promotes", "suppresses")
     }
-    return {**written, **tokens, "driven": Driven(**places, **numbers)}
+    return {**written, **tokens, "driven": driven}
 
 
 def _places(written: Sequence[dict[str, Any]]) -> tuple[Place, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, create_model
 
 from brodmann.config.ablation import AblationSettings
+from brodmann.config.atlas import AtlasSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.execution import Execution, ExecutionKeys
 from brodmann.config.faithfulness import FaithfulnessSettings
@@ -62,6 +63,7 @@ class Config(Section):
     figures: FigureSettings = FigureSettings()
     localizer: LocalizerKeys = LocalizerKeys()
     networks: NetworkKeys = NetworkKeys()
+    atlas: AtlasSettings = AtlasSettings()
     execution: ExecutionKeys = ExecutionKeys()
 
     def resolved(self, here: Resolver) -> Study:
@@ -79,6 +81,7 @@ class Config(Section):
             faithfulness=self.faithfulness.resolved(tasks.selected, selection, here),
             localizer=self.localizer.resolved(tasks.selected, here),
             networks=self.networks.resolved(tasks.selected, here),
+            atlas=self.atlas,
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
             figures=self.figures,
             execution=self.execution.resolved(here),
@@ -99,6 +102,7 @@ class Study(Section):
     faithfulness: FaithfulnessSettings
     localizer: LocalizerSettings
     networks: NetworkSettings
+    atlas: AtlasSettings
     statistics: StatisticsSettings
     figures: FigureSettings
     execution: Execution

@@ -94,6 +94,7 @@ def _use_effort(job: Job) -> Effort:
     effort += job.run(prompts) * (1 + probed * len(made.edits))
     if made.localizer is not None:
         effort += job.run(_LOCALIZER)
+    effort += costs.pages(job)
     # Courses over samples, and over an example.
     return effort + job.run((use.following.texts + 1) * found.max_tokens) * datasets
 

@@ -22,11 +22,12 @@ from brodmann.runner.bench import Bench
 from brodmann.runner.encode import Ids
 from brodmann.runner.engine import Engine
 from brodmann.runner.footprint import MOST_READ
+from brodmann.runner.peaks import Watch
 from brodmann.runner.queries import Query, Read
 from brodmann.runner.trees import Tree
 
-# What is found of a tree: its texts with their nodes, and values [nodes, columns].
-_Found = tuple[list[tuple[int, list[int]]], np.ndarray]
+# What is found of a tree: its texts with their nodes, values [nodes, columns], and what else was read of it.
+_Found = tuple[list[tuple[int, list[int]]], np.ndarray, list[dict[int, torch.Tensor]]]
 
 
 class Extractor:
@@ -88,10 +89,13 @@ class Extractor:
         return self.layout.place(found)
 
     def runs(
-        self, rows: Sequence[Ids], on_texts: Callable[[int], None] | None = None
+        self,
+        rows: Sequence[Ids],
+        on_texts: Callable[[int], None] | None = None,
+        watch: Watch | None = None,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """(number of the text, float32 [tokens, columns]), text by text, in any order; nothing of a text of
-        which no token is kept."""
+        which no token is kept. ``watch``: what else is read of these texts in the same run."""
         longest = max(map(len, rows), default=0)
         require_positions(self._positions, longest, "networks.max_tokens", "lower it")
 
@@ -100,15 +104,19 @@ class Extractor:
 
         def run(tree: Tree, held: list[tuple[int, list[int]]]) -> _Found:
             read = Read(self.site, self.layout.layers, range(len(tree)))
-            [found] = self.engine.run(Query(tree, reads=[read])).reads
+            more = [] if watch is None else watch.reads(len(tree))
+            found, *beside = self.engine.run(Query(tree, reads=[read, *more])).reads
             # [nodes, layers, units] -> columns.
             values = torch.stack([found[n].float().cpu() for n in self.layout.layers], dim=1)
             flat = values.flatten(1).numpy()
-            return held, flat[:, self.layout.kept] if self.layout.without else flat
+            return held, flat[:, self.layout.kept] if self.layout.without else flat, beside
 
         numbers = [number for number in self.engine.in_order(rows) if self.tokens(rows[number]) > 0]
-        share = min(1.0, MOST_READ / (self.engine.nodes * self.layout.n_columns))
-        for held, values in self.engine.each(numbers, add, run, share=share):
+        columns = self.layout.n_columns + (0 if watch is None else watch.columns)
+        share = min(1.0, MOST_READ / (self.engine.nodes * columns))
+        for held, values, beside in self.engine.each(numbers, add, run, share=share):
+            if watch is not None:
+                watch.take(held, beside)
             for number, nodes in held:
                 yield number, values[nodes[self.first :]]
             if on_texts is not None:

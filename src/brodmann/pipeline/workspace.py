@@ -128,6 +128,47 @@ class Workspace:
             "probing_items": [f"results/items/{task}.json" for task in found.use.probing.tasks],
         }
 
+    def paged_units(self, wildcards: Any) -> dict[str, list[str] | str]:
+        """Which units of a model with networks have pages, beside those of the networks; nothing of a study
+        without pages."""
+        study, model = self.study, f"results/{wildcards.model}"
+        if not study.atlas.on:
+            return {}
+        main = study.selection.main_name
+        pairs = product(study.attribution.components, study.tasks.selected)
+        found: dict[str, list[str] | str] = {
+            "masks": [f"{model}/masks/{component}/{main}/{task}.csv" for component, task in pairs]
+        }
+        if study.localizer.networks:
+            found["localizer_manifest"] = f"{model}/.store/localizer.json"
+        return found
+
+    def unit_page_files(self, wildcards: Any) -> dict[str, list[str] | str]:
+        """What a model's pages are made of: the records of passes that made them, and effects of single
+        units that were measured anyway."""
+        study, name = self.study, wildcards.model
+        model, found = f"results/{name}", {}
+        if study.atlas.on and name in study.network_models:
+            used = self.used_networks(wildcards)
+            found |= {key: used[key] for key in ("templates", "samples")}
+            found["tokens_manifest"] = f"{model}/.store/network_use.json"
+        elif study.atlas.on and name in study.measured_models:
+            found["tokens_manifest"] = f"{model}/.store/ablation.json"
+        asked = study.attribution
+        if asked.agreement.plain_tasks:
+            found["agreements"] = [
+                f"{model}/attribution/{one}.agreement.units.csv" for one in asked.components
+            ]
+        tried = asked.agreement.tried_tasks
+        if tried:
+            found["attribution_manifest"] = f"{model}/.store/attribution.json"
+        exact = study.tasks.selected if asked.estimator == "exact" else ()
+        pairs = product(asked.components, dict.fromkeys((*tried, *exact)))
+        found["attributions"] = [
+            f"{model}/attribution/{component}/{task}.safetensors" for component, task in pairs
+        ]
+        return found
+
     @property
     def network_use_files(self) -> list[str]:
         """The text whose perplexity is measured, and the example that is drawn, where networks are used."""

@@ -178,6 +178,15 @@ def read(study: Study, widths: Widths, batch: Batch) -> int:
     return widths.block(batch.tokens) + widths.masks(batch.tokens) + summed
 
 
+def pages(job: Job) -> Effort:
+    """What the tokens are found by that units and networks promote: the LM head, of a row each."""
+    asked, found = job.study.atlas, job.study.networks
+    if not (asked.on and asked.tokens):
+        return NONE
+    kinds = len(job.study.attribution.components) + 1  # and one of the networks' site
+    return Effort(0.0, kinds * asked.units + len(found.names) * found.group_components)
+
+
 def units_of(widths: Widths, site: str) -> int:
     """Of one layer."""
     return SITES[site].units(hidden=widths.hidden, neurons=widths.neurons, heads=widths.heads)

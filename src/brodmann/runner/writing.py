@@ -5,9 +5,9 @@ the residual stream. Its *written share* on a set of units is the share of the v
 lies on those units of its own layer's output: 1 if it writes on nothing else, and on average the share of the
 layer's units that are in the set. A norm that some models apply to what the MLP puts out is left aside.
 
-What a neuron *promotes* is read off by the logit lens: its write vector goes through the final norm and the
-LM head, as if nothing came between. An active neuron raises the logits of what it promotes and lowers those
-of what it suppresses; where its activation is negative, it is the other way round.
+What a neuron *promotes* is read off its write vector by the logit lens (``runner.lens``). An active neuron
+raises the logits of what it promotes and lowers those of what it suppresses; where its activation is
+negative, it is the other way round.
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from brodmann.models.architecture import module_at
-from brodmann.models.head import head_product
 from brodmann.models.load import LoadedModel
-from brodmann.models.placement import resident
-from brodmann.models.split import whole
+from brodmann.runner.lens import directions, lens, output_weights
 from brodmann.runner.ranks.marked import on_all_ranks
 
 
@@ -37,11 +34,7 @@ def written_share(model: LoadedModel, units: Iterable[tuple[int, int]]) -> np.nd
         chosen[layer].append(unit)
     shares = np.full((model.n_layers, model.neurons_per_layer), np.nan, dtype=np.float32)
     for layer, own in chosen.items():
-        architecture = model.architecture
-        path = f"{architecture.blocks}.{layer}.{architecture.mlp_hidden}"
-        # Offloaded weights are nowhere until they are asked for.
-        with resident(module_at(model.hf, path)) as module:
-            weight = _output_projection(model, module)
+        with output_weights(model, "mlp_hidden", layer) as weight:
             if weight is None:
                 continue
             squares = weight.float().square()  # [hidden, neurons]
@@ -68,67 +61,20 @@ def promoted(
 
     None for neurons without a write vector, or a model without a plain LM head.
     """
-    tokens = len(model.tokenizer)
-    for layer, unit in units:
-        logits = _logits_of(model, layer, unit)
-        if logits is None:
+    vectors, _ = directions(model, "mlp_hidden", units)
+    found = lens(model, vectors, number)
+    for row, (layer, unit) in enumerate(units):
+        if found is None or found.raised[row, 0] < 0:
             yield Promoted(layer, unit, [], [])
             continue
-        # A head may be padded beyond the vocabulary.
-        values = logits[:tokens]
-        sides = [torch.topk(sign * values, min(number, len(values))) for sign in (1, -1)]
         raised, lowered = (
             [
-                (str(model.tokenizer.decode([token])), sign * change)
-                for token, change in zip(side.indices.tolist(), side.values.tolist(), strict=True)
+                (str(model.tokenizer.decode([token])), change)
+                for token, change in zip(tokens.tolist(), changes.tolist(), strict=True)
             ]
-            for sign, side in zip((1, -1), sides, strict=True)
+            for tokens, changes in (
+                (found.raised[row], found.raised_by[row]),
+                (found.lowered[row], found.lowered_by[row]),
+            )
         )
         yield Promoted(layer, unit, raised, lowered)
-
-
-@on_all_ranks
-def _logits_of(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
-    """Those of a neuron's write vector; None without one, or without a plain LM head."""
-    vector = write_vector(model, layer, unit)
-    return None if vector is None else _through_the_head(model, vector)
-
-
-@on_all_ranks
-def write_vector(model: LoadedModel, layer: int, unit: int) -> torch.Tensor | None:
-    """float32 [hidden]: what a neuron of activation 1 adds to the residual stream."""
-    path = f"{model.architecture.blocks}.{layer}.{model.architecture.mlp_hidden}"
-    with resident(module_at(model.hf, path)) as module:
-        weight = _output_projection(model, module)
-        return None if weight is None else weight[:, unit].float().clone()
-
-
-def _through_the_head(model: LoadedModel, vector: torch.Tensor) -> torch.Tensor | None:
-    """float32 [vocabulary]: the logits of a direction of the residual stream, on the CPU."""
-    size = vector.square().mean().sqrt()
-    if not size > 0:
-        return None
-    with torch.no_grad():
-        vector = vector / size  # no norm's epsilon counts
-        norm = module_at(model.hf, model.architecture.final_norm)
-        with resident(norm):
-            place = next(norm.parameters(), vector)
-            rows = torch.stack([vector, torch.zeros_like(vector)]).to(place.device, place.dtype)
-            # Its bias, if it has one, says nothing of the vector.
-            scaled = norm(rows).float()
-        change = scaled[0] - scaled[1]
-        logits = head_product(model.hf, change[None, :])
-    return None if logits is None else logits[0].float().cpu()
-
-
-def _output_projection(model: LoadedModel, module: torch.nn.Module) -> torch.Tensor | None:
-    """[hidden, neurons] of a layer's projection, whichever way round the module keeps it."""
-    from transformers.pytorch_utils import Conv1D
-
-    weight = getattr(module, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
-        return None
-    if isinstance(module, Conv1D):
-        weight = weight.T
-    expected = (model.hidden_size, model.neurons_per_layer)
-    return whole(weight.detach()) if tuple(weight.shape) == expected else None

@@ -70,7 +70,7 @@ STAGES = (
     Stage(
         "ablation_pass",
         "ablation:run_pass",
-        ("ablation", "promoted"),
+        ("ablation", "promoted", "unit_pages"),
         ABLATION,
         _measured,
         after="attribution_pass",

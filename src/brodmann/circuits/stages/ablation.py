@@ -30,6 +30,7 @@ from brodmann.files import REBUILD, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
 from brodmann.runner.matched import activation_matched
+from brodmann.runner.unit_tokens import in_turn, pairs, tokens_work
 from brodmann.sites import COMPONENTS
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
@@ -131,6 +132,18 @@ class AblationStage:
             for task in self.included
         }
         return Circuits(units, shape)
+
+    def page_works(self, folder: str | Path) -> Iterator[Work[Bench]]:
+        """The tokens that units of circuits of the first size promote, where units have pages."""
+        asked = self.study.atlas
+        if not (asked.on and asked.tokens):
+            return
+        found = {}
+        for component in self.study.attribution.components:
+            own = self.circuits(folder, component, _selections(self.study)[0])
+            lists = [pairs(units, own.shape[1]) for units in own.units.values()]
+            found[COMPONENTS[component]] = in_turn(lists)[: asked.units]
+        yield tokens_work(self.stage.card, found, {}, asked.tokens)
 
     def activity_works(self) -> Iterator[Work[Bench]]:
         """What must be there before lesions can be named."""
@@ -236,6 +249,10 @@ def run_pass(
         if units.NEURONS in study.attribution.components:
             main = ablation.circuits(mask_folder, units.NEURONS, _selections(study)[0])
             this.make(units.works(ablation.stage.card, main))
+        if (
+            name not in study.network_models
+        ):  # else the pass over the use of its networks makes them
+            this.make(ablation.page_works(mask_folder))
         # A list of all records would be as long as all tables, in which each light job has one line to find.
         works = [
             *ablation.works(mask_folder, this),

@@ -56,9 +56,10 @@ class Trial:
         return f"{items.label}, {component}: {self.estimator} at {self.positions}"
 
 
-def _true(items: ItemList, component: str, positions: str) -> str:
-    """What the manifest calls the true effects that trials at these positions are held against."""
-    return f"{items.label}, {component}: true effects at {positions}"
+def true_name(label: str, component: str, positions: str) -> str:
+    """What the manifest calls the true effects on a list of items that trials at these positions are held
+    against."""
+    return f"{label}, {component}: true effects at {positions}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Trials:
                 "seed": self.stage.settings.seed,
                 "main": self.stage.study.selection.main_name,
             }
-            found[_true(self.items, self.component, at)] = digest(basis)
+            found[true_name(self.items.label, self.component, at)] = digest(basis)
         return found
 
     def _key(self, trial: Trial) -> str:
@@ -133,7 +134,7 @@ class Trials:
                 seconds[label] = seconds.get(label, 0.0) + facts_of(record)["seconds"]
                 yield {name: record}
         for at in self.stage.settings.agreement.positions:
-            if (name := _true(self.items, self.component, at)) in lacking:
+            if (name := true_name(self.items.label, self.component, at)) in lacking:
                 means = []
                 for trial in self.at(at):
                     # Put there by this pass or an earlier one.
@@ -191,7 +192,7 @@ class Trials:
         """Of the table and of the table of seconds: a row per trial."""
         task, found, times = self.items.task, [], []
         for at in self.stage.settings.agreement.positions:
-            name = _true(self.items, self.component, at)
+            name = true_name(self.items.label, self.component, at)
             payload = records.get(name, f"the true effects of {name}")
             true, truth = unpack(payload), facts_of(payload)
             line = {"task": task, "positions": at, "n_items": truth["n_items"]}

@@ -20,7 +20,7 @@ STAGES = (
     Stage(
         "network_use_pass",
         "network_use:run_pass",
-        ("editing", "probing", "following", "localizer", "written"),
+        ("editing", "probing", "following", "localizer", "written", "unit_pages"),
         NETWORK_USE,
         decomposed,
         after="networks_pass",
@@ -38,4 +38,5 @@ STAGES = (
         ("written", "network_agreement", "localizer_selection"),
     ),
     Stage("written", "written:write_written"),
+    Stage("unit_pages", "unit_pages:write_unit_pages", ("unit_pages", "following")),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from brodmann.comparison.stages.maps import Agreement
+from brodmann.comparison.stages.unit_pages import UnitPages
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.networks.stages.editing import Editing
@@ -24,11 +25,15 @@ def use_stage(study: Study, model_json: str, template_files: Mapping[str, str]) 
     return UseStage(study, model_json, template_files, Localizing(contrast_of, measure))
 
 
-def following_of(stage: UseStage) -> Following:
-    """Following, over the samples that a dataset's networks were found in."""
+def following_of(stage: UseStage, pages: UnitPages | None = None) -> Following:
+    """Following, over the samples that a dataset's networks were found in. ``pages``: of units whose places
+    in these texts are found beside it."""
     from brodmann.networks.dataset_texts import group_texts
 
-    return Following(stage, lambda dataset: group_texts(stage.study, dataset, stage.card))
+    def texts(dataset: str) -> Sequence[str]:
+        return group_texts(stage.study, dataset, stage.card)
+
+    return Following(stage, texts) if pages is None else Following(stage, texts, pages.companion)
 
 
 def run_pass(
@@ -42,14 +47,20 @@ def run_pass(
     manifest: str,
     threads: int,
     share: Share = WHOLE,
+    mask_files: Mapping[str, Mapping[str, str]] | None = None,
+    localizer_manifest: str | None = None,
 ) -> None:
     """Measure what the store lacks, then write the manifest.
 
     Which units the localizer names must be known before they can be edited: of shards, one makes it first.
+    ``mask_files``: component -> task -> main circuit, where units have pages (``unit_pages``).
     """
     stage = use_stage(study, model_json, template_files)
     editing, probing = Editing(stage, editing_items), Probing(stage, probing_items)
-    following = following_of(stage)
+    pages = None
+    if mask_files is not None:
+        pages = UnitPages(study, stage.card, stage.networks, mask_files, localizer_manifest)
+    following = following_of(stage, pages)
     _held_out(editing.passages, {name: following.samples(name) for name in stage.networks})
     load = Bench.opener(study, stage.card.name, record_file, threads)
     with Pass("network_use", stage.card.name, manifest, load, share) as this:
@@ -59,6 +70,7 @@ def run_pass(
         conditions = editing.conditions(this)
         works = [
             *following.works(),
+            *(pages.works() if pages is not None else ()),
             *Agreement(stage).works(),
             *editing.works(conditions),
             *probing.works(conditions),

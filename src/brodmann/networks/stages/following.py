@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,11 @@ from brodmann.networks.stages.use import UseStage, stored
 from brodmann.runner.bench import Bench
 from brodmann.store.tables import write_frame, write_table
 from brodmann.store.tensors import facts_of
-from brodmann.store.work import Work
+from brodmann.store.work import OnStep, Work
+
+if TYPE_CHECKING:
+    from brodmann.runner.encode import Ids
+    from brodmann.runner.peaks import Watch
 
 EXAMPLE_COLUMNS = ("place", "piece", "tokens", "special", "network", "course")
 CONNECTIVITY_COLUMNS = ("dataset", "network", "other", "n_tokens", "r")
@@ -41,12 +45,32 @@ def courses_name(dataset: str) -> str:
     return f"courses: {dataset}"
 
 
-class Following:
-    """The works of this part. ``texts``: gives the samples that a dataset's networks were found in."""
+@dataclass(frozen=True)
+class Companion:
+    """A record of its own that is made of the same texts while courses are followed.
 
-    def __init__(self, stage: UseStage, texts: Callable[[str], Sequence[str]]) -> None:
+    ``begin``: what watches these texts, given them and their tokens; ``end``: the record of what it saw.
+    """
+
+    name: str
+    key: str
+    begin: Callable[[Bench, Sequence[str], Sequence[Ids]], Watch]
+    end: Callable[[Bench, Watch, Sequence[str], Sequence[Ids]], bytes]
+
+
+class Following:
+    """The works of this part. ``texts``: gives the samples that a dataset's networks were found in;
+    ``companion``: what else is made of those that are followed."""
+
+    def __init__(
+        self,
+        stage: UseStage,
+        texts: Callable[[str], Sequence[str]],
+        companion: Callable[[str, Sequence[str]], Companion | None] = lambda *_: None,
+    ) -> None:
         self.stage = stage
         self._texts = texts
+        self._companion = companion
         self._samples: dict[str, Sequence[str]] = {}
 
     @cached_property
@@ -97,12 +121,7 @@ class Following:
             for name in self.stage.networks
             for work in (
                 Work.one(example_name(name), self.example_key(name), self._example(name)),
-                Work.one(
-                    courses_name(name),
-                    self.courses_key(name),
-                    self._courses(name),
-                    cost=sum(map(len, self.texts(name))),
-                ),
+                self._followed(name),
             )
         ]
 
@@ -122,37 +141,65 @@ class Following:
 
         return compute
 
-    def _courses(self, dataset: str) -> Callable[[Bench], bytes]:
-        def compute(bench: Bench) -> bytes:
-            from safetensors.numpy import save
+    def _followed(self, dataset: str) -> Work[Bench]:
+        """A dataset's courses, and what is made beside them: the texts are run once."""
+        texts = self.texts(dataset)
+        courses, companion = courses_name(dataset), self._companion(dataset, texts)
+        keys = {courses: self.courses_key(dataset)}
+        if companion is not None:
+            keys[companion.name] = companion.key
 
-            from brodmann.networks.extraction import Extractor
-            from brodmann.networks.pieces import ends
-
-            networks, texts = self.stage.networks[dataset], self.texts(dataset)
-            extractor = Extractor.of(bench)
-            mean, sd = networks.moments
-            spread = np.where(sd > 0, sd, 1.0)
+        def compute(bench: Bench, names: Sequence[str], _: OnStep) -> Iterator[Mapping[str, bytes]]:
             rows = bench.texts(texts, truncate=self.stage.settings.max_tokens)
+            watch = None
+            if companion is not None and companion.name in names:
+                watch = companion.begin(bench, texts, rows)
+            found = self._courses(bench, dataset, texts, rows, watch)
+            if courses in names:
+                yield {courses: found}
+            if watch is not None:
+                assert companion is not None
+                yield {companion.name: companion.end(bench, watch, texts, rows)}
 
-            def part(number: int, values: np.ndarray) -> dict[str, np.ndarray]:
-                signals = extractor.layout.place(values).astype(np.float64)
-                standard = (signals - mean) / spread
-                places = ends(bench.model.tokenizer, texts[number], rows[number])[self._first :]
-                return {
-                    "raw": tracks.mean_courses(signals, networks.members),
-                    "standard": tracks.mean_courses(standard, networks.members),
-                    "text": np.full(len(signals), number),
-                    "end": np.array(places, dtype=np.int64),
-                }
+        # Read together: shards do not part them.
+        return Work(courses, keys, compute, cost=sum(map(len, texts)), block=0)
 
-            # Of a text of which no token is kept there is nothing.
-            nothing = np.zeros((0, extractor.layout.n_columns), np.float32)
-            found = {number: part(number, values) for number, values in extractor.runs(rows)}
-            parts = [found.get(n) or part(n, nothing) for n in range(len(rows))]
-            return save({name: np.concatenate([own[name] for own in parts]) for name in parts[0]})
+    def _courses(
+        self,
+        bench: Bench,
+        dataset: str,
+        texts: Sequence[str],
+        rows: Sequence[Ids],
+        watch: Watch | None,
+    ) -> bytes:
+        """The record of a dataset's courses."""
+        from safetensors.numpy import save
 
-        return compute
+        from brodmann.networks.extraction import Extractor
+        from brodmann.networks.pieces import ends
+
+        networks = self.stage.networks[dataset]
+        extractor = Extractor.of(bench)
+        mean, sd = networks.moments
+        spread = np.where(sd > 0, sd, 1.0)
+
+        def part(number: int, values: np.ndarray) -> dict[str, np.ndarray]:
+            signals = extractor.layout.place(values).astype(np.float64)
+            standard = (signals - mean) / spread
+            places = ends(bench.model.tokenizer, texts[number], rows[number])[self._first :]
+            return {
+                "raw": tracks.mean_courses(signals, networks.members),
+                "standard": tracks.mean_courses(standard, networks.members),
+                "text": np.full(len(signals), number),
+                "end": np.array(places, dtype=np.int64),
+            }
+
+        # Of a text of which no token is kept there is nothing.
+        nothing = np.zeros((0, extractor.layout.n_columns), np.float32)
+        read = extractor.runs(rows, watch=watch)
+        found = {number: part(number, values) for number, values in read}
+        parts = [found.get(n) or part(n, nothing) for n in range(len(rows))]
+        return save({name: np.concatenate([own[name] for own in parts]) for name in parts[0]})
 
     @property
     def _first(self) -> int:
