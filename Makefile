@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench atlas atlas-dev atlas-test lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle bench atlas atlas-dev atlas-test site lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -138,6 +138,11 @@ atlas-dev: atlas/node_modules/.ready ## Serve the page's sources with a study's 
 atlas-test: atlas/node_modules/.ready ## Unit tests of the page
 	@npm --prefix atlas run --silent types
 	@npm --prefix atlas run --silent test
+
+# Finished studies: the demo's and those under studies/ (demo-planted; published matrices, where you have them).
+STUDIES ?= $(patsubst %/provenance.json,%,$(wildcard results/provenance.json studies/*/results/provenance.json))
+site: setup ## Put the atlases of finished studies into site/, for any web server (STUDIES=...)
+	@$(BIN)/python tools/atlas_site.py site $(STUDIES)
 
 lint: setup-dev ## Style, types, layers, workflow lint
 	@$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from brodmann.errors import UserError
 
 @dataclass(frozen=True)
 class Units:
-    """Best first. ``flat``: layer * width + unit; ``scores``: by which they were chosen, NaN where by none."""
+    """Best first. ``flat``: layer * width + unit; ``scores``: what they were chosen by, or NaN."""
 
     model: str
     weights: str

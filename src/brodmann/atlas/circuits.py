@@ -111,7 +111,7 @@ class Circuits:
         """Which domains the units are of."""
         return whole(self._domains, 1)
 
-    @property
+    @cached_property
     def _domains(self) -> tuple[np.ndarray, np.ndarray]:
         return domains_of(self.scores, self.members, self.task_domains, len(self.domains))
 

@@ -51,7 +51,7 @@ def signed_table() -> np.ndarray:
 
 
 def end_of(values: np.ndarray) -> float:
-    """Where the colours of signed values end: the magnitude that one cell in a thousand exceeds, in two digits."""
+    """Where colours of signed values end: what one cell in a thousand exceeds in magnitude, in two digits."""
     flat = np.abs(values[np.isfinite(values)])
     if not flat.size or not flat.max():
         return 1.0
@@ -84,9 +84,11 @@ def of_domains(
     shared: np.ndarray,
     only: int = -1,
 ) -> np.ndarray:
-    """u8 [layers, width, 3]: units of circuits in full colour; others faintly in that of their dominant domain, the
-    fainter the weaker they are and the more evenly their attribution is spread. ``only``: the domain that is
-    to stand out."""
+    """u8 [layers, width, 3]: units of circuits in full colour, others faintly in that of their dominant domain.
+
+    These are the fainter, the weaker they are and the more evenly their attribution is spread over domains.
+    ``only``: the domain that is to stand out.
+    """
     even = 1 / max(1, len(colours))
     palette = np.array([*colours, GROUND], dtype=float)
     dominant = np.minimum(domains.dominant, len(colours))

@@ -1,4 +1,4 @@
-"""What the data files of the atlas hold (docs/atlas.md#data); the page reads them as atlas/src/contract.ts says.
+"""What the data files of the atlas hold (docs/atlas.md#data); for the page, atlas/src/contract.ts says it.
 
 A field that is None is left out of its file. Arrays are numpy arrays here, and ``{dtype, shape, data}`` there
 (``brodmann.atlas.encode``). Flat units are ``layer * width + unit``.
@@ -56,7 +56,7 @@ class Component:
 
 @dataclass(frozen=True)
 class TaskOfModel:
-    """Whether a model does the task, and how well. ``accuracy``: share of items that it has right both ways."""
+    """Whether a model does the task, and how well. ``accuracy``: share of items right in both directions."""
 
     included: bool
     reason: str

@@ -8,11 +8,11 @@ import numpy as np
 
 from brodmann.atlas.bins import padded
 from brodmann.atlas.contract import Domains
-from brodmann.atlas.order import domain_shares, shares
+from brodmann.atlas.order import domain_shares
 
 NONE = 255
 HOW = (
-    "Every task's |attribution| is divided by its sum over the model, and averaged over the tasks of a domain. "
+    "Every task's |attribution| is divided by its sum over the model and averaged over the tasks of a domain. "
     "dominant: the domain in which a unit has the largest part; share: this as a part of all domains'; "
     "strength: all domains', as a multiple of the mean unit's; circuits: how many tasks of a domain have the "
     "unit in their circuit of the main size."
@@ -26,7 +26,7 @@ def domains_of(
 
     ``members``: bool [tasks, layers, width].
     """
-    found = domain_shares(shares(scores), domain_of_task, count)
+    found = domain_shares(scores, domain_of_task, count)
     circuits = np.zeros(found.shape, dtype=np.uint16)
     for row, domain in enumerate(domain_of_task):
         circuits[domain] += members[row]

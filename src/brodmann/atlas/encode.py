@@ -1,7 +1,7 @@
 """Values as the atlas's data files have them: scripts that hand JSON to the page.
 
-Whatever a name or a text holds, it cannot end its script: ``<`` and everything beyond ASCII (U+2028 and U+2029
-among it) is written as an escape.
+Whatever a name or a text holds, it cannot end its script: ``<`` and everything beyond ASCII (also U+2028 and
+U+2029) is written as an escape.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def array(values: np.ndarray) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it: dataclasses without their fields that are None; numbers that are not finite are null."""
+    """As JSON has it: dataclasses without fields that are None; numbers that are not finite are null."""
     if is_dataclass(value) and not isinstance(value, type):
         own = ((one.name, getattr(value, one.name)) for one in fields(value))
         return {name: plain(item) for name, item in own if item is not None}

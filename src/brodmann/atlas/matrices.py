@@ -20,7 +20,7 @@ _CONTROLS = ("layer_matched", "activation_matched", "random")
 
 
 def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN where a task has none."""
+    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN where there is none."""
     found: dict[str, Any] = {"tasks": list(tasks), "overlap": {}, "ablation": {}}
     for path in sorted(folder.glob("overlap/*/*.csv")):
         sel, _, measure = path.stem.rpartition(".")
@@ -75,8 +75,10 @@ def _values(path: Path, tasks: Sequence[str]) -> np.ndarray:
 
 
 def _controls(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """Means over the draws of each control: rows the circuit that it is matched with, columns the task that it
-    is tested on; random units belong to no circuit and have one row."""
+    """Means over the draws of each control: rows the circuit that it is matched with, columns the task.
+
+    Random units belong to no circuit and have one row.
+    """
     tables = []
     for task in tasks:
         path = folder / f"{task}.csv"

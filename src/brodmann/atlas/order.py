@@ -6,11 +6,11 @@ import numpy as np
 
 from brodmann.atlas.contract import Order
 
-# Shares of |attribution| are counted in this part of the model's whole. Sums of whole numbers are the same in
-# whatever order they are added, on whatever processor.
-GRAIN = 2.0**-40
+# Attributions are counted in this part (a power of two) of the largest one, shares in this part of the whole.
+# Whole numbers have the same sum in whatever order they are added, on whatever processor.
+GRAINS = 40
 HOW = (
-    "Every task's |attribution| is divided by its sum over the model, and averaged over the tasks of a domain. "
+    "Every task's |attribution| is divided by its sum over the model and averaged over the tasks of a domain. "
     "A unit belongs to the domain in which this share is largest, and there to the task in which it is. "
     "Each layer is ordered by domain, then by task, then by the unit's share in that task, largest first; "
     "units without any attribution stand last, and equal ones stand by their index."
@@ -18,24 +18,25 @@ HOW = (
 
 
 def shares(scores: np.ndarray) -> np.ndarray:
-    """Each task's |attribution| as a share of its sum over the model, in grains: int64, as ``scores`` [tasks,
-    layers, width]."""
-    found = np.empty(scores.shape, dtype=np.int64)
-    for row, own in enumerate(scores):
-        size = np.abs(own, dtype=np.float64)
-        total = size.sum()
-        found[row] = np.rint(size / (total * GRAIN)) if total > 0 else 0
+    """One task's |attribution| as a share of its sum over the model, in grains: int64 [layers, width]."""
+    size = np.abs(scores, dtype=np.float64)
+    _, exponent = np.frexp(size.max(initial=0.0))
+    counted = np.rint(np.ldexp(size, GRAINS - exponent))
+    total = counted.astype(np.int64).sum()
+    found: np.ndarray = np.rint(np.ldexp(counted / max(total, 1), GRAINS)).astype(np.int64)
     return found
 
 
-def domain_shares(grains: np.ndarray, domain_of_task: np.ndarray, count: int) -> np.ndarray:
-    """Means over the tasks of each domain, times a common multiple that keeps them whole: int64 [domains,
-    layers, width]. ``grains``: of ``shares``."""
-    sizes = np.bincount(domain_of_task, minlength=count)
-    common = int(np.lcm.reduce(sizes[sizes > 0])) if len(domain_of_task) else 1
-    found = np.zeros((count, *grains.shape[1:]), dtype=np.int64)
-    for row, domain in enumerate(domain_of_task):
-        found[domain] += grains[row] * (common // int(sizes[domain]))
+def domain_shares(scores: np.ndarray, domain_of_task: np.ndarray, count: int) -> np.ndarray:
+    """Means of the shares over the tasks of each domain, in grains: int64 [domains, layers, width].
+
+    ``scores`` [tasks, layers, width].
+    """
+    found = np.zeros((count, *scores.shape[1:]), dtype=np.int64)
+    for own, domain in zip(scores, domain_of_task, strict=True):
+        found[domain] += shares(own)
+    sizes = np.bincount(domain_of_task, minlength=count) if len(scores) else np.zeros(count)
+    found //= np.maximum(sizes, 1).astype(np.int64)[:, None, None]
     return found
 
 
@@ -45,15 +46,15 @@ def domain_order(scores: np.ndarray, domain_of_task: np.ndarray) -> Order:
     kind = np.uint16 if width <= np.iinfo(np.uint16).max else np.int32
     if not len(scores):
         return Order(np.tile(np.arange(width, dtype=kind), (layers, 1)), HOW)
-    grains = shares(scores)
-    domains = domain_shares(grains, domain_of_task, int(domain_of_task.max()) + 1)
+    domains = domain_shares(scores, domain_of_task, int(domain_of_task.max()) + 1)
     dominant = domains.argmax(0)
     # The strongest task among those of the dominant domain: others are put below everything.
     best = np.full((layers, width), -1, dtype=np.int64)
     task = np.zeros((layers, width), dtype=np.int64)
     for row, domain in enumerate(domain_of_task):
-        better = (dominant == domain) & (grains[row] > best)
-        best[better], task[better] = grains[row][better], row
+        grains = shares(scores[row])
+        better = (dominant == domain) & (grains > best)
+        best[better], task[better] = grains[better], row
     silent = domains.max(0) == 0
     index = np.tile(np.arange(width), (layers, 1))
     # The last key is the first that decides.

@@ -19,8 +19,8 @@ _HIGHEST = 8.0
 
 @dataclass(frozen=True)
 class Map:
-    """What is drawn. ``pixels``: u8 [layers, width, 3]; ``scale``: what the values are, and where their colours
-    end; ``keys``: label -> colour."""
+    """What is drawn. ``pixels``: u8 [layers, width, 3]; ``scale``: what the values are, and where colours end;
+    ``keys``: label -> colour."""
 
     title: str
     site: str

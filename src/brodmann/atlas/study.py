@@ -1,7 +1,7 @@
 """A finished study as its folder of results says it: no config, no workflow and no model is needed.
 
-``results/provenance.json``, which a run writes at its end, has the config. What the config asked for and a file of
-results lacks is passed over: studies of an earlier version have fewer files.
+``results/provenance.json``, which a run writes at its end, has the config. Files that the config asks for and
+that are not there are passed over: studies of an earlier version have fewer.
 """
 
 from __future__ import annotations

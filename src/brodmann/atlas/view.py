@@ -152,7 +152,7 @@ class Atlas:
         """The map of a model's units, layers from the bottom to the top, with the page's colours.
 
         Coloured by a task's attribution, a localizer's t, a network's z (``dataset/3``), or by domains, of
-        which one stands out if it is named. ``order``: of circuits' units in a layer, ``index`` or ``domain``.
+        which one stands out if it is named. ``order``: of the units of a layer, ``index`` or ``domain``.
         """
         self._one_of(order, ORDERS, "order")
         given = self._exactly(task=task, localizer=localizer, network=network, or_none=True)

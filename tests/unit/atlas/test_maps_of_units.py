@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from brodmann.atlas import circuits as files
 from brodmann.atlas.bins import binned, cells
 from brodmann.atlas.circuits import Circuits
 from brodmann.atlas.contract import Circuit
-from brodmann.atlas.order import domain_order
+from brodmann.atlas.order import domain_order, shares
 
 DOMAINS = ["language", "formal"]
 
@@ -38,6 +40,21 @@ def test_a_domain_of_many_tasks_has_no_more_units_for_that():
     # The scale of a task does not matter.
     scaled = scores * np.array([1, 1000, 0.001], dtype=np.float32)[:, None, None]
     assert domain_order(scaled, np.array([0, 0, 1])).domain.tolist() == [[1, 0]]
+
+
+def test_shares_are_exact_fractions_whatever_the_scale_and_the_order_of_units():
+    """Against rational numbers; nothing of a task without attribution."""
+    dice = np.random.default_rng(5)
+    scores = (dice.standard_t(2, (3, 50)) * 1e-30).astype(np.float32)
+    found = shares(scores)
+    exact = [abs(Fraction(float(one))) for one in scores.reshape(-1)]
+    whole = sum(exact)
+    for own, one in zip(found.reshape(-1).tolist(), exact, strict=True):
+        assert abs(Fraction(own, 2**40) - one / whole) < Fraction(80, 2**40)
+    mixed = dice.permutation(scores.size)
+    again = shares(scores.reshape(-1)[mixed].reshape(3, 50)).reshape(-1)
+    assert (again == found.reshape(-1)[mixed]).all()
+    assert not shares(np.zeros((2, 3), np.float32)).any()
 
 
 def test_equal_units_stand_by_their_index_and_every_layer_is_a_permutation():
