@@ -10,7 +10,7 @@ import { Choice, Frame, Note, Waiting } from "./frame";
 import { pairs, reach, valueAt } from "./matrix";
 import { Legend, MatrixPicture, type ControlRow } from "./matrix-picture";
 import { componentOf } from "./overlap";
-import { keeps, names, nearest, useMatrices, useOption } from "./study";
+import { keeps, names, nearest, plural, useHolding, useMatrices, useOption } from "./study";
 import { byDomain } from "./tasks";
 import { useWidth } from "./use-width";
 
@@ -23,6 +23,7 @@ export function Ablation() {
   const loaded = useMatrices(own);
   const picture = useRef<SVGSVGElement>(null);
   const [box, width] = useWidth();
+  const holding = useHolding(own);
   const matrices = ready(loaded);
   const component = componentOf(matrices, state.component.value);
   const bySel = matrices?.ablation[component] ?? {};
@@ -103,6 +104,7 @@ export function Ablation() {
           {rows.length
             ? `Controls, hatched: as many random units, of the layers of the task's own circuit or of any (${count(Math.max(...draws))} draw${Math.max(...draws) === 1 ? "" : "s"}).`
             : "Without controls: ablation.random_trials and layer_matched_trials make them."}
+          {holding.size > 0 && ` Dots: ${plural(holding.size, "circuit")} with the chosen unit${state.lasso.value ? "s" : ""}.`}
           {sel !== state.sel.value && ` Only these circuits were silenced (ablation.percents).`}
         </>
       }
@@ -122,6 +124,7 @@ export function Ablation() {
           axis={axis}
           grid={grid}
           names={names.value}
+          holding={holding}
           label={`What silencing circuits does, ${axis.tasks.length} tasks.`}
           colour={(value) => signedColour(loss(value), end, night)}
           diagonal
@@ -130,8 +133,8 @@ export function Ablation() {
           says={says}
         />
         <Legend
-          from={score ? `above 1` : `gained ${number(end)}`}
-          to={score ? `lost ${number(end)}` : `lost ${number(end)}`}
+          from={`gained ${number(end)}`}
+          to={`lost ${number(end)}`}
           colour={(share) => signedColour(2 * share - 1, 1, night)}
         />
       </div>

@@ -2,6 +2,7 @@
 import { scaleLinear, scaleLog, type ScaleContinuousNumeric } from "d3-scale";
 import type { ComponentChildren } from "preact";
 import { number } from "../format";
+import { powers } from "./words";
 
 export type Scale = ScaleContinuousNumeric<number, number>;
 
@@ -72,7 +73,7 @@ export function XAxis({ at, scale, label, ticks, text = number, count = 6 }: Axi
   );
 }
 
-export function YAxis({ at, scale, label, text = number, count = 5 }: AxisProps) {
+export function YAxis({ at, scale, label, text = "base" in scale ? powers : number, count = 5 }: AxisProps) {
   return (
     <g class="axis">
       {ticksOf(scale, count).map((value) => (

@@ -1,4 +1,5 @@
 /** Texts with a network's course over their tokens. */
+import { Fragment } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Course, Model } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
@@ -6,12 +7,13 @@ import { number, signed } from "../format";
 import { signedColour, textOn } from "../palette";
 import { model, selectNetwork, state } from "../state";
 import { dark } from "../theme";
-import { peaks, runsOf, strongest, visible, type Run } from "./courses";
+import { flow, peaks, piecesOf, runsOf, strongest, visible, type Run } from "./courses";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { Legend } from "./matrix-picture";
 import { driversOf, harm, sorted, type Driver, type Nets } from "./networks";
 import { useOption } from "./study";
 import { hideTip, showTip, showTipAt } from "./tip";
+import { textWidth } from "./use-width";
 
 const LACKING = "Networks were not followed over texts: `networks.datasets` and `networks.following` do it.";
 
@@ -19,6 +21,7 @@ export const needs = (own: Model): string | undefined => (own.networks.length ? 
 
 export function Courses() {
   const own = model.value;
+  const picture = useRef<HTMLDivElement>(null);
   const nets = ready(useFile<Nets>(fileOf(own, "nets")));
   // Where nothing is chosen: the network that does most harm when it is silenced.
   const worst = nets && sorted(nets.rows, "harm")[0];
@@ -43,6 +46,7 @@ export function Courses() {
   const night = dark.value;
   return (
     <Frame
+      picture={text === "places" ? undefined : picture}
       file={`${own.name}.course.${chosen.dataset}.${chosen.network}`}
       choices={
         <>
@@ -70,6 +74,11 @@ export function Courses() {
           : { columns: ["token", "place", "course"], rows: () => (run ? run.tokens.map((token, i) => [token, i, run.values[i]!]) : []) }
       }
     >
+      {run && text !== "places" && (
+        <div ref={picture} class="view-unseen" aria-hidden="true">
+          <Picture run={run} end={end} night={night} />
+        </div>
+      )}
       {text === "places" ? <Places drivers={drivers} end={end} night={night} /> : run && <Tokens run={run} end={end} night={night} />}
       {end > 0 && <Legend from={number(-end)} to={`+${number(end)}`} colour={(share) => signedColour(2 * share - 1, 1, night)} />}
     </Frame>
@@ -79,9 +88,15 @@ export function Courses() {
 function Tokens({ run, end, night }: { run: Run; end: number; night: boolean }) {
   const [at, setAt] = useState<number | undefined>(undefined);
   const box = useRef<HTMLParagraphElement>(null);
-  const count = run.tokens.length;
-  const says = (place: number): string[] => [visible(run.tokens[place]!), `course ${signed(run.values[place]!)}`, `token ${place + 1} of ${count}`];
-  const top = peaks(run.values, 6);
+  const pieces = piecesOf(run);
+  const says = (place: number): string[] => {
+    const { text, values, from } = pieces[place]!;
+    return [visible(text), `course ${values.map(signed).join(", ")}`, `token ${from + 1} of ${run.tokens.length}`];
+  };
+  const top = peaks(
+    pieces.map((piece) => piece.strongest),
+    6,
+  );
   return (
     <>
       <p class="view-answer">
@@ -89,7 +104,7 @@ function Tokens({ run, end, night }: { run: Run; end: number; night: boolean }) 
         {top.map((place, i) => (
           <span key={place}>
             {i > 0 && ", "}
-            <q>{visible(run.tokens[place]!).trim() || "␣"}</q> <span class="soft">{signed(run.values[place]!)}</span>
+            <q>{visible(pieces[place]!.text).trim() || "␣"}</q> <span class="soft">{signed(pieces[place]!.strongest)}</span>
           </span>
         ))}
       </p>
@@ -100,15 +115,15 @@ function Tokens({ run, end, night }: { run: Run; end: number; night: boolean }) 
         tabIndex={0}
         role="application"
         aria-roledescription="text with values"
-        aria-label={`Text of ${count} tokens. Left and right arrow keys move between tokens.`}
+        aria-label={`Text of ${run.tokens.length} tokens. Left and right arrow keys move between tokens.`}
         onKeyDown={(event) => {
           const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
           if (!step) return;
           event.preventDefault();
           event.stopPropagation();
-          const next = Math.max(0, Math.min(count - 1, (at ?? (step > 0 ? -1 : count)) + step));
+          const next = Math.max(0, Math.min(pieces.length - 1, (at ?? (step > 0 ? -1 : pieces.length)) + step));
           setAt(next);
-          const token = box.current?.children[next];
+          const token = box.current?.querySelector(`[data-place="${next}"]`);
           if (token) showTipAt(token, ...says(next));
         }}
         onBlur={() => {
@@ -122,19 +137,48 @@ function Tokens({ run, end, night }: { run: Run; end: number; night: boolean }) 
           else showTip(event, ...says(place));
         }}
       >
-        {run.tokens.map((token, place) => {
-          const colour = signedColour(run.values[place]!, end, night);
-          return (
-            <span key={place} data-place={place} class={place === at ? "at" : undefined} style={{ background: colour, color: textOn(colour) }}>
-              {visible(token)}
+        {pieces.map(({ text, values, strongest: most }, place) => (
+          <Fragment key={place}>
+            <span data-place={place} class={place === at ? "at" : undefined} style={{ background: shades(values, end, night), color: textOn(signedColour(most, end, night)) }}>
+              {visible(text)}
             </span>
-          );
-        })}
+            {text.endsWith("↵") && <br />}
+          </Fragment>
+        ))}
       </p>
       <div class="for-ears" aria-live="polite">
         {at === undefined ? "" : says(at).join(", ")}
       </div>
     </>
+  );
+}
+
+/** A stripe for each token of a piece. */
+function shades(values: number[], end: number, night: boolean): string {
+  const colours = values.map((value) => signedColour(value, end, night));
+  if (colours.length === 1) return colours[0]!;
+  const step = 100 / colours.length;
+  return `linear-gradient(90deg, ${colours.map((colour, i) => `${colour} ${i * step}% ${(i + 1) * step}%`).join(", ")})`;
+}
+
+/** The same text as a picture, to take away: never seen on the page. */
+function Picture({ run, end, night }: { run: Run; end: number; night: boolean }) {
+  const [wide, line] = [640, 24];
+  const placed = flow(piecesOf(run).map((piece) => ({ ...piece, width: textWidth(visible(piece.text), 14) })), wide - 16);
+  const height = (placed.at(-1)?.line ?? 0) * line + line + 16;
+  return (
+    <svg class="picture" width={wide} height={height} viewBox={`0 0 ${wide} ${height}`} style={{ fontSize: "14px" }}>
+      {placed.map(({ x, line: row, width, text, values }, i) => (
+        <g key={i} transform={`translate(${8 + x}, ${8 + row * line})`}>
+          {values.map((value, j) => (
+            <rect key={j} x={(j * width) / values.length} width={width / values.length} height={line - 4} fill={signedColour(value, end, night)} />
+          ))}
+          <text y={15} style={{ fill: textOn(signedColour(values[0]!, end, night)), whiteSpace: "pre" }}>
+            {visible(text)}
+          </text>
+        </g>
+      ))}
+    </svg>
   );
 }
 

@@ -37,5 +37,40 @@ export function peaks(values: ArrayLike<number>, most = 5): number[] {
     .slice(0, most);
 }
 
+/** A stretch of text that is seen as one: a character may take several tokens, all but the first empty. */
+export interface Piece {
+  text: string;
+  /** Of its tokens. */
+  from: number;
+  values: number[];
+  /** The value of the largest magnitude. */
+  strongest: number;
+}
+
+export function piecesOf(run: Run): Piece[] {
+  const pieces: Piece[] = [];
+  run.tokens.forEach((token, place) => {
+    const value = run.values[place]!;
+    const last = pieces.at(-1);
+    if (token === "" && last) {
+      last.values.push(value);
+      if (Math.abs(value) > Math.abs(last.strongest)) last.strongest = value;
+    } else pieces.push({ text: token, from: place, values: [value], strongest: value });
+  });
+  return pieces;
+}
+
 /** A token as it is shown: line ends and tabs have a sign, as nothing else would be seen of them. */
 export const visible = (token: string): string => token.replaceAll("\n", "↵").replaceAll("\t", "⇥") || "∅";
+
+/** Lines of pieces of given widths: where each stands; a line ends at the width, or at a sign of a line's end. */
+export function flow<T extends { text: string; width: number }>(pieces: readonly T[], most: number): (T & { x: number; line: number })[] {
+  let [x, line] = [0, 0];
+  return pieces.map((piece) => {
+    if (x > 0 && x + piece.width > most) [x, line] = [0, line + 1];
+    const placed = { ...piece, x, line };
+    x += piece.width;
+    if (piece.text.endsWith("↵")) [x, line] = [0, line + 1];
+    return placed;
+  });
+}

@@ -10,7 +10,7 @@ import { names, nearest, plural, twin, useOption, useSummary } from "./study";
 import { linear } from "./chart";
 import { tells } from "./tip";
 import { useWidth } from "./use-width";
-import { between, chance, measureName, MEASURES } from "./words";
+import { between, chance, decimals, measureName, MEASURES } from "./words";
 
 const LACKING = "Domains are tested where a study has two of them with two tasks each: `tasks.include` and `statistics`.";
 
@@ -114,14 +114,14 @@ export function DomainSummary() {
     >
       {most && (
         <p class="view-answer">
-          Most separate: <strong>{name(most.domain)}</strong>, {number(most.difference)} more within than across ({chance("q", most.q)})
+          Most separate: <strong>{name(most.domain)}</strong>, {decimals(most.difference)} more within than across ({chance("q", most.q)})
           {most.excess &&
-            `; ${between(most.excess.value, most.excess.low, most.excess.high)} more than the untrained control (${chance("q", most.excess.q)})`}
+            `; ${decimals(most.excess.value)} [${decimals(most.excess.low)}, ${decimals(most.excess.high)}] more than the untrained control (${chance("q", most.excess.q)})`}
           .
           {besideAll && whole && (
             <>
               {" "}
-              All domains: {number(whole.difference)}; untrained {number(besideAll.difference)} ({chance("p", besideAll.p)}).
+              All domains: {decimals(whole.difference)}; untrained {decimals(besideAll.difference)} ({chance("p", besideAll.p)}).
             </>
           )}
         </p>
@@ -135,7 +135,7 @@ export function DomainSummary() {
             const y = i * row + 8;
             const colour = one.domain === "all" ? "var(--ink)" : names.value.colour(one.domain);
             const other = controlOf(one.domain);
-            const about = `${name(one.domain)}: difference ${number(one.difference)}, ${chance("q", Number.isFinite(one.q) ? one.q : one.p)}`;
+            const about = `${name(one.domain)}: difference ${decimals(one.difference)}, ${chance("q", Number.isFinite(one.q) ? one.q : one.p)}`;
             return (
               <g
                 key={one.domain}
@@ -164,14 +164,14 @@ export function DomainSummary() {
                 {other && drawn(other.within, y + 33, colour, "within", true, [`${control!.label} (control): ${name(one.domain)}`, `within ${between(other.within.value, other.within.low, other.within.high)}`])}
                 {other && drawn(other.cross, y + 43, colour, "cross", true, [`${control!.label} (control): ${name(one.domain)}`, `across ${between(other.cross.value, other.cross.low, other.cross.high)}`])}
                 <text x={width - 2} y={y + 10} text-anchor="end">
-                  {`Δ ${number(one.difference)}`}
+                  {`Δ ${decimals(one.difference)}`}
                 </text>
                 <text class="soft" x={width - 2} y={y + 25} text-anchor="end">
                   {one.domain === "all" ? chance("p", one.p) : chance("q", one.q)}
                 </text>
                 {other && (
                   <text class="soft" x={width - 2} y={y + 42} text-anchor="end">
-                    {`Δ ${number(other.difference)}`}
+                    {`Δ ${decimals(other.difference)}`}
                   </text>
                 )}
               </g>

@@ -123,7 +123,7 @@ export function DoseResponse() {
           </>
         ) : (
           <>
-            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over circuits and tasks (n at each point), beside as many random units (controls, grey).
+            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).
             {xs.length < 2 && " One size only: ablation.percents sets more."}
           </>
         )

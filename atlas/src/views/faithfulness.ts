@@ -52,8 +52,11 @@ export function faithfulnessRange(lines: readonly Rival[]): [number, number] {
   let [low, high] = [-0.05, 1.1];
   for (const line of lines) {
     for (const point of line.points) {
-      if (point.value < low) low = point.value;
-      if (point.value > high) high = point.value;
+      const ends = line.group === "own" ? [point.value, point.low, point.high] : [point.value];
+      for (const end of ends) {
+        if (end < low) low = end;
+        if (end > high) high = end;
+      }
     }
   }
   return [Math.max(-0.5, low), Math.min(2, high)];

@@ -35,14 +35,14 @@ const view = (id: string, title: string, component: ComponentType, needs: View["
 
 export const views: View[] = [
   view("domains", "Which domain is most separate", domains.DomainSummary, domains.needs),
-  view("shared", "Units that two tasks share", shared.SharedUnits, shared.needs),
+  view("chord", "Who shares units with whom", chord.ChordDiagram, chord.needs),
   view("overlap", "Overlap of circuits", overlap.Overlap, overlap.needs),
   view("ablation", "Silencing circuits", ablation.Ablation, ablation.needs),
-  view("networks", "Networks", networks.NetworkTable, networks.needs),
+  view("shared", "Units that two tasks share", shared.SharedUnits, shared.needs),
   view("courses", "A network over a text", courses.Courses, courses.needs),
-  view("layers", "Layers", layers.LayerProfile, layers.needs),
-  view("chord", "Shared units between tasks", chord.ChordDiagram, chord.needs),
+  view("networks", "Which network is most harmful", networks.NetworkTable, networks.needs),
+  view("reliability", "Do circuits come back?", reliability.Reliability, reliability.needs),
+  view("layers", "In which layers units lie", layers.LayerProfile, layers.needs),
   view("doses", "Silencing more units", doses.DoseResponse, doses.needs),
   view("faithfulness", "Is a circuit enough?", faithfulness.Faithfulness, faithfulness.needs),
-  view("reliability", "Do circuits come back?", reliability.Reliability, reliability.needs),
 ];

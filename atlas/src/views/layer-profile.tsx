@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import type { Circuit, Localizer, Model } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
 import { number, selName } from "../format";
-import { component, model, selectLayer, state } from "../state";
+import { component, model, selectLayer, state, unitsOfRuns } from "../state";
 import { frameOf, Key, linear, path, Svg, XAxis, YAxis, type Series } from "./chart";
 import { Choice, Frame, Note } from "./frame";
 import { perLayer, shares, total, union, type Profile } from "./layers";
@@ -67,6 +67,11 @@ export function LayerProfile() {
         put({ name: "untrained", label: `${twin.value!.label}, the same`, colour: "var(--control)", control: true, dash: "5 3", counts });
       }
     }
+  }
+  const lasso = state.lasso.value;
+  if (lasso && part && lasso.site === part.name) {
+    const counts = perLayer(unitsOfRuns(lasso.runs), layers, part.width);
+    put({ name: "lasso", label: "the selected units", colour: "var(--accent)", counts });
   }
   if (localizer && info) {
     const selection = info.selections[0];

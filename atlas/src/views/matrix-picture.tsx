@@ -29,6 +29,8 @@ interface Props {
   /** What a cell says; the rows are the sources where there is a direction. */
   says: (row: string, column: string, value: number) => string[];
   controls?: ControlRow[];
+  /** Tasks whose circuits hold the chosen unit, or one of the lasso. */
+  holding: ReadonlySet<string>;
   /** Bands are domains, which can be selected. */
   domains: boolean;
 }
@@ -49,7 +51,19 @@ export function MatrixPicture(props: Props) {
   const select = (row: number, column: number): void => selectTasks(axis.tasks[row]!, axis.tasks[column]!);
   const said = cursor ? lines(...cursor).join(". ") : "";
   const height = Math.max(cell, 13);
-  const room = left - 16;
+  const room = left - 19;
+  const square = (x: number, y: number, columns: number, rows: number) => ({
+    x: left + x * cell,
+    y: top + y * cell,
+    width: columns * cell,
+    height: rows * cell,
+  });
+  const outlines = [
+    ...axis.bands
+      .filter((band) => props.domains && domain === band.name)
+      .map(({ from, to }) => square(from, from, to - from, to - from)),
+    ...chosen.flatMap((own, place) => (own ? [square(0, place, count, 1), square(place, 0, 1, count)] : [])),
+  ];
 
   return (
     <>
@@ -98,8 +112,9 @@ export function MatrixPicture(props: Props) {
         ))}
         {at.named &&
           axis.tasks.map((task, place) => (
-            <g key={task} class={`pick name ${chosen[place] ? "chosen" : ""}`} onClick={() => selectTasks(task)}>
-              <text x={left - 15} y={top + (place + 0.5) * cell} dy="0.34em" text-anchor="end">
+            <g key={task} class={`pick name ${chosen[place] ? "chosen" : ""}`} font-size={at.type} onClick={() => selectTasks(task)}>
+              {props.holding.has(task) && <circle class="has" cx={left - 13.5} cy={top + (place + 0.5) * cell} r={2.4} />}
+              <text x={left - 18} y={top + (place + 0.5) * cell} dy="0.34em" text-anchor="end">
                 {fitted(names.task(task), room)}
               </text>
               <text transform={`translate(${left + (place + 0.5) * cell}, ${top - 15}) rotate(-90)`} dy="0.34em">
@@ -128,29 +143,12 @@ export function MatrixPicture(props: Props) {
             }),
           )}
         </g>
-        {axis.bands.map(
-          (band) =>
-            props.domains &&
-            domain === band.name && (
-              <rect
-                key={`d${band.from}`}
-                class="outline"
-                x={left + band.from * cell}
-                y={top + band.from * cell}
-                width={(band.to - band.from) * cell}
-                height={(band.to - band.from) * cell}
-              />
-            ),
-        )}
-        {chosen.map(
-          (own, place) =>
-            own && (
-              <g key={`t${place}`} class="outline">
-                <rect x={left} y={top + place * cell} width={count * cell} height={cell} />
-                <rect x={left + place * cell} y={top} width={cell} height={count * cell} />
-              </g>
-            ),
-        )}
+        {outlines.map((box, i) => (
+          <g key={i}>
+            <rect class="outline halo" {...box} />
+            <rect class="outline" {...box} />
+          </g>
+        ))}
         {controls.map((row, number) => {
           const y = at.controls + number * height;
           return (

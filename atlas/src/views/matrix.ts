@@ -10,6 +10,8 @@ export interface Layout {
   top: number;
   width: number;
   height: number;
+  /** Size of the type of names. */
+  type: number;
   /** Whether cells are large enough for the names of tasks beside them. */
   named: boolean;
   /** Where the rows of controls begin. */
@@ -28,7 +30,7 @@ const GAP = 8;
  */
 export function layout(width: number, tasks: number, longest: number, controls = 0): Layout {
   const count = Math.max(1, tasks);
-  const label = Math.min(longest + 6, width * 0.42);
+  const label = Math.min(longest + 9, width * 0.42);
   let left = label + BAND + 4;
   let cell = Math.min(26, (width - left - 2) / count);
   const named = cell >= SMALLEST_NAMED;
@@ -38,7 +40,7 @@ export function layout(width: number, tasks: number, longest: number, controls =
   }
   const top = (named ? label : 0) + BAND + 4;
   const below = controls ? GAP + controls * Math.max(cell, 13) : 0;
-  return { cell, left, top, width, height: top + cell * count + below + 4, named, controls: top + cell * count + GAP };
+  return { cell, left, top, width, height: top + cell * count + below + 4, named, controls: top + cell * count + GAP, type: Math.min(11, cell + 0.5) };
 }
 
 export const valueAt = (grid: FloatGrid, row: number, column: number): number =>

@@ -9,8 +9,8 @@ import { Choice, Frame, Waiting } from "./frame";
 import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Net, type Nets, type Sort } from "./networks";
 import { plural, useOption } from "./study";
 import { tells } from "./tip";
-import { fitted, useWidth } from "./use-width";
-import { between, chance } from "./words";
+import { fitted, textWidth, useWidth } from "./use-width";
+import { between, chance, powers } from "./words";
 
 const LACKING = "This model has no networks: `networks.datasets` (and `models.NAME.networks`) makes them.";
 
@@ -95,7 +95,7 @@ export function NetworkTable() {
             <g key={tick} class="axis">
               <line class="grid-line" x1={x(tick)} x2={x(tick)} y1={0} y2={height - 36} />
               <text x={x(tick)} y={height - 21} text-anchor="middle">
-                {number(tick)}
+                {powers(tick)}
               </text>
             </g>
           ))}
@@ -142,7 +142,7 @@ export function NetworkTable() {
               >
                 <rect class="hit" x={0} y={y - line / 2} width={width} height={line} />
                 <text x={4} y={y} dy="0.34em">
-                  {fitted(number_(row), named - 10)}
+                  {fitted(row.dataset, named - 10 - textWidth(` ${row.network}`))} {row.network}
                 </text>
                 <text class="soft" x={named} y={y} dy="0.34em">
                   {fitted(tokens(row), said - 8)}
@@ -151,7 +151,7 @@ export function NetworkTable() {
                   counts.map((count, layer) => {
                     const step = spark / counts.length;
                     const size = ((line - 6) * count) / top;
-                    return count > 0 && <rect key={layer} class="spark" x={sparkAt + layer * step} y={y + line / 2 - 3 - size} width={Math.max(0.8, step - 0.4)} height={size} />;
+                    return count > 0 && <rect key={layer} class={layer === state.layer.value ? "spark here" : "spark"} x={sparkAt + layer * step} y={y + line / 2 - 3 - size} width={Math.max(0.8, step - 0.4)} height={size} />;
                   })}
                 {(row.random ?? []).map((one, j) => (
                   <path key={j} class="control" d={`M${x(one.value)},${y - 4.5}l4.5,4.5l-4.5,4.5l-4.5,-4.5Z`} fill="var(--page)" stroke="var(--control)" stroke-width={1.2} />

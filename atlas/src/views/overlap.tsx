@@ -8,7 +8,7 @@ import { model, selectSel, selectTasks, state } from "../state";
 import { Choice, Frame, Waiting } from "./frame";
 import { pairs, reach } from "./matrix";
 import { Legend, MatrixPicture } from "./matrix-picture";
-import { keeps, names, nearest, twin, useMatrices, useOption } from "./study";
+import { keeps, names, nearest, plural, twin, useHolding, useMatrices, useOption } from "./study";
 import { byCluster, byDomain } from "./tasks";
 import { useWidth } from "./use-width";
 import { between, measureName, MEASURES } from "./words";
@@ -25,6 +25,7 @@ export function Overlap() {
   const clusters = ready(useFile<Clusters>(fileOf(own, "clusters")));
   const picture = useRef<SVGSVGElement>(null);
   const [box, width] = useWidth();
+  const holding = useHolding(own);
   const matrices = ready(loaded);
   const component = componentOf(matrices, state.component.value);
   const measures = matrices ? Object.keys(matrices.overlap).filter((one) => matrices.overlap[one]![component]) : [];
@@ -72,6 +73,7 @@ export function Overlap() {
         <>
           {what}; {axis.tasks.length} tasks, circuits of the {selName(sel)} of {component}. {means(matrices, component, sel, measure)}
           {twin.value && control && ` Control: ${twin.value.label}, ${means(control, component, sel, measure, true)}`}
+          {holding.size > 0 && ` Dots: ${plural(holding.size, "circuit")} with the chosen unit${state.lasso.value ? "s" : ""}.`}
           {!numbers && " Clusters need four or more tasks (statistics.clustering)."}
         </>
       }
@@ -91,6 +93,7 @@ export function Overlap() {
           axis={axis}
           grid={grid}
           names={names.value}
+          holding={holding}
           label={`Overlap of circuits, ${axis.tasks.length} tasks.`}
           colour={(one) => magnitudeColour(one, end)}
           diagonal={false}

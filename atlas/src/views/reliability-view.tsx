@@ -9,7 +9,7 @@ import { Choice, Frame, Note, Waiting } from "./frame";
 import { componentOf } from "./overlap";
 import { returning, verdict, type Returning } from "./reliability";
 import { keeps, names, nearest, twin, useMatrices, useSummary } from "./study";
-import { byDomain } from "./tasks";
+import { byDomain, domainOf } from "./tasks";
 import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
 import { between } from "./words";
@@ -116,7 +116,7 @@ export function Reliability() {
             return (
               <g
                 key={one.task}
-                class={`pick row ${chosen.includes(one.task) ? "chosen" : ""}`}
+                class={`pick row ${chosen.includes(one.task) || (!chosen.length && domainOf(one.task) === state.domain.value) ? "chosen" : ""}`}
                 role="button"
                 tabIndex={0}
                 aria-pressed={chosen.includes(one.task)}

@@ -1,11 +1,12 @@
 /** Which units two tasks share, with their scores in both. */
 import { useRef } from "preact/hooks";
 import { fileOf, firstFile, ready } from "../data";
-import type { Model } from "../contract";
+import type { Masks, Model } from "../contract";
 import { count, number, selName, unitName } from "../format";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state } from "../state";
 import { Choice, Frame, Note, Waiting } from "./frame";
-import { byChance, circuitOf, sharedCount, sharedUnits } from "./shared";
+import { byChance, circuitOf, sharedBetween, sharedCount, sharedUnits } from "./shared";
+import { domainOf } from "./tasks";
 import { names, plural, twin, useMasks } from "./study";
 import { linear, Point } from "./chart";
 import { tells } from "./tip";
@@ -15,6 +16,18 @@ export const needs = (own: Model): string | undefined =>
   own.components.some((one) => firstFile(own, `${one.name}.masks`) !== undefined || fileOf(own, `${one.name}.masks`))
     ? undefined
     : "This model has matrices only: which units circuits have is known of models that the study ran.";
+
+/** Pairs of tasks of different domains, those that share most first. */
+function sharing(tasks: string[], masks: Masks, sel: string, most = 6): [string, string, number][] {
+  const circuits = tasks.flatMap((task) => circuitOf(masks, sel, task) ?? []);
+  const named = tasks.filter((task) => circuitOf(masks, sel, task));
+  const counts = sharedBetween(circuits.map((one) => [one]));
+  const pairs = named.flatMap((a, i) => named.slice(i + 1).map((b, j) => [a, b, counts[i]![i + 1 + j]!] as [string, string, number]));
+  return pairs
+    .filter(([a, b, n]) => n > 0 && domainOf(a) !== domainOf(b))
+    .sort((x, y) => y[2] - x[2])
+    .slice(0, most);
+}
 
 /** More are not listed at once. */
 const LISTED = 60;
@@ -59,6 +72,17 @@ export function SharedUnits() {
             ? "One of these tasks has no circuit in this model."
             : "Choose two tasks here, or a cell of a matrix, to see which units both circuits have."}
         </Note>
+        <p class="view-answer">Tasks of different domains that share most:</p>
+        <ul class="view-pairs">
+          {sharing(tasks, masks, sel).map(([a, b, n]) => (
+            <li key={`${a} ${b}`}>
+              <button type="button" class="view-link" onClick={() => selectTasks(a, b)}>
+                {label(a)} and {label(b)}
+              </button>{" "}
+              <span class="soft">{plural(n, "unit")}</span>
+            </li>
+          ))}
+        </ul>
       </div>
     );
   }
@@ -147,7 +171,7 @@ export function SharedUnits() {
                     {...tells(...said)}
                   >
                     <rect class="hit" x={0} y={y - line / 2} width={width} height={line} />
-                    <text x={left - 10} y={y} dy="0.34em" text-anchor="end">
+                    <text class={unit.layer === state.layer.value ? "strong" : undefined} x={left - 10} y={y} dy="0.34em" text-anchor="end">
                       {name(unit.layer, unit.unit)}
                     </text>
                     <line class="rule" x1={x(unit.scores[0])} x2={x(unit.scores[1])} y1={y} y2={y} />

@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import type { Masks, Matrices, Model } from "../contract";
 import { fileOf, firstFile, manifest, ready, useFile, type Loaded } from "../data";
-import { includedTasks, model, selectOption, state } from "../state";
+import { component, includedTasks, model, selectOption, state, unitsOfRuns } from "../state";
 import type { Summary } from "./domains";
 import { Names } from "./tasks";
 
@@ -40,7 +40,23 @@ export function useOption(name: string, options: readonly string[]): [string, (v
   return [value, (next) => selectOption(name, next === options[0] ? undefined : next)];
 }
 
-export const value = ready;
+/** Tasks whose circuit holds the chosen unit, or one of the lasso's units. */
+export function useHolding(own: Model | undefined): ReadonlySet<string> {
+  const part = component.value;
+  const sel = state.sel.value;
+  const unit = state.unit.value;
+  const lasso = state.lasso.value;
+  const wanted = new Set<number>();
+  if (part && unit?.site === part.name) wanted.add(unit.layer * part.width + unit.unit);
+  if (part && lasso?.site === part.name) for (const flat of unitsOfRuns(lasso.runs)) wanted.add(flat);
+  // The circuits are read only where there is something to look for.
+  const masks = ready(useMasks(wanted.size ? own : undefined, part?.name ?? "", sel));
+  const found = new Set<string>();
+  for (const [task, circuit] of Object.entries(masks?.[sel] ?? {})) {
+    if (circuit.units.values.some((flat) => wanted.has(flat))) found.add(task);
+  }
+  return found;
+}
 
 /** The size that is chosen, or the first that there is. */
 export function nearest(sels: readonly string[], wanted: string, main: string | undefined): string | undefined {

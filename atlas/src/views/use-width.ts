@@ -1,23 +1,24 @@
 /** The width that a view has, so that text in its picture is of one size on every screen. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 
-export function useWidth(first = 460): [RefObject<HTMLDivElement | null>, number] {
-  const element = useRef<HTMLDivElement>(null);
+export function useWidth(first = 460): [(element: HTMLDivElement | null) => void, number] {
+  // The element comes when the data does: it is state, so that the observer follows it.
+  const [element, setElement] = useState<HTMLDivElement | null>(null);
   const [width, setWidth] = useState(first);
-  useEffect(() => {
-    const own = element.current;
-    if (!own || typeof ResizeObserver === "undefined") return;
+  useLayoutEffect(() => {
+    if (!element) return;
     const measure = (): void => {
-      const now = Math.floor(own.clientWidth);
+      const now = Math.floor(element.clientWidth);
       if (now > 0) setWidth(now);
     };
     measure();
+    if (typeof ResizeObserver === "undefined") return;
     const observer = new ResizeObserver(measure);
-    observer.observe(own);
+    observer.observe(element);
     return () => observer.disconnect();
-  }, []);
-  return [element, width];
+  }, [element]);
+  return [setElement, width];
 }
 
 /** Whether a view is on the screen or nearly; once it was, it stays. */

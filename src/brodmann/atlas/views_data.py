@@ -17,9 +17,8 @@ import pandas as pd
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.enough import group_of
-from brodmann.config.attribution import STABLE
+from brodmann.config.attribution import MODERATE, RELIABLE, STABLE
 from brodmann.figures.localized import dose_table
-from brodmann.report.verdicts import MODERATE, RELIABLE
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -221,7 +220,7 @@ def _network_layers(table: pd.DataFrame) -> dict[str, np.ndarray]:
 def course(table: pd.DataFrame) -> dict[str, Any]:
     """Networks over the example text: ``texts`` [{name, tokens}], ``networks`` float32 [networks, tokens].
 
-    A piece of text that took several tokens stands at the first one, the others are ellipses.
+    A piece of text that took several tokens stands at the first one, the others are empty.
     """
     names = list(dict.fromkeys(table["network"]))
     tokens: list[str] = []
@@ -229,6 +228,6 @@ def course(table: pd.DataFrame) -> dict[str, Any]:
     for _, piece in table.groupby("place", sort=True):
         values = piece["course"].to_numpy(np.float32).reshape(len(names), -1)
         columns.append(values)
-        tokens += [str(piece["piece"].iloc[0]), *["…"] * (values.shape[1] - 1)]
+        tokens += [str(piece["piece"].iloc[0]), *[""] * (values.shape[1] - 1)]
     joined = np.concatenate(columns, axis=1) if columns else np.zeros((len(names), 0), np.float32)
     return {"texts": [{"name": "example", "tokens": tokens}], "networks": joined}
