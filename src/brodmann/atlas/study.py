@@ -6,6 +6,7 @@ that are not there are passed over: studies of an earlier version have fewer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,8 @@ from brodmann.config.selection import selection_name
 from brodmann.config.series import step_name
 from brodmann.errors import UserError
 from brodmann.files import digest, read_json
+from brodmann.tasks import domains
 from brodmann.tasks.catalogue import sort_key, task_titles
-from brodmann.tasks.domains import DATA
 
 _PROVENANCE = "provenance.json"
 _PROMPTING = ("format", "chat_template", "system", "bos")
@@ -59,6 +60,9 @@ class StudyFolder:
                 str(path), what, "run snakemake provenance to write it anew"
             ) from None
         self._titles = dict(titles or {})
+        own = self.setting("tasks", "folder")
+        if own and Path(own).is_dir() and domains.OWN not in os.environ:
+            domains.use(own)  # jobs know them by then, others do not
 
     @property
     def config_hash(self) -> str:
@@ -114,7 +118,7 @@ class StudyFolder:
     def titles(self) -> dict[str, str]:
         """What tasks are called."""
         own = self.setting("tasks", "folder")
-        places = [DATA, *([Path(own)] if own else [])]
+        places = [domains.DATA, *([Path(own)] if own else [])]
         known = {
             task: title
             for place in places

@@ -22,6 +22,7 @@ _FROM, _TO = "<!--data-->", "<!--/data-->"
 
 def write_atlas(
     output: str | Path,
+    *,
     results: str | Path = "results",
     titles: Mapping[str, str] | None = None,
 ) -> None:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     page = Path(options.results, "atlas", PAGE)
     if options.serve is None or not page.is_file():
-        write_atlas(page, options.results)
+        write_atlas(page, results=options.results)
         print(f"The atlas: {page.resolve()}")
     if options.serve is not None:
         _serve(page.parent, options.serve)

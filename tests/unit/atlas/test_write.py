@@ -42,7 +42,7 @@ def read(folder: Path, name: str):
 
 
 def made(results: Path, **more) -> Path:
-    write_atlas(results / "atlas/index.html", results, **more)
+    write_atlas(results / "atlas/index.html", results=results, **more)
     return results / "atlas"
 
 
