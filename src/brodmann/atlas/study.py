@@ -54,6 +54,7 @@ class StudyFolder:
             self.version: str = str(found["brodmann"])
             self.written: str = str(found.get("written", ""))
             self.models = _models(self.config["models"])
+            self._made_of = [str(task) for task in found.get("tasks", ())]
         except (KeyError, TypeError, AttributeError, ValueError):
             what = "does not say what the study was"
             raise UserError.at(
@@ -108,11 +109,17 @@ class StudyFolder:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that the study has items or matrices of, in the standard order."""
-        found = {f"{file.parent.name}/{file.stem}" for file in self.results.glob("items/*/*.json")}
-        for file in self.results.glob("*/overlap/*/*.containment.csv"):
-            with open(file, encoding="utf-8") as handle:
-                found.update(filter(None, handle.readline().rstrip("\n").split(",")))
+        found = set(self._made_of)
+        for model in self.models:
+            for file in self.results.glob(f"{model.name}/overlap/*/*.containment.csv"):
+                with open(file, encoding="utf-8") as handle:
+                    found.update(filter(None, handle.readline().rstrip("\n").split(",")))
         return sorted(found, key=sort_key)
+
+    def asked(self, there: list[str], *setting: str) -> list[str]:
+        """Of what is in the folder, what the config names; all of it, if the version had no such key."""
+        names = self.setting(*setting)
+        return there if names is None else [name for name in there if name in names]
 
     @cached_property
     def titles(self) -> dict[str, str]:

@@ -83,9 +83,9 @@ def test_domains_of_the_study_s_own_tasks_have_their_colours(tmp_path, monkeypat
     own.mkdir(parents=True)
     (own / "domain.yaml").write_text('name: Music\ncolour: "#123456"\ntext: Sounds.\n')
     (own / "pitch.yaml").write_text("title: Pitch of tones\n")
-    results = tmp_path / "results"
-    toy.provenance(results, tasks={"folder": str(tmp_path / "mine")})
-    write_json(results / "items/music/pitch.json", {})
+    results, config = tmp_path / "results", toy.config(tasks={"folder": str(tmp_path / "mine")})
+    said = {"brodmann": "0.1.0", "config": config, "tasks": {"music/pitch": {}}}
+    write_json(results / "provenance.json", said)
     try:
         study = StudyFolder(results)
         assert study.titles == {"music/pitch": "Pitch of tones"}
