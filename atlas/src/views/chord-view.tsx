@@ -3,11 +3,12 @@ import { useRef } from "preact/hooks";
 import type { Circuit, Model } from "../contract";
 import { fileOf, ready } from "../data";
 import { count, number, selName } from "../format";
+import { rgbOf } from "../rgb";
 import { component, model, selectDomain, selectTasks, state } from "../state";
 import { undirected, wheel } from "./chord";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { valueAt } from "./matrix";
-import { componentOf } from "./overlap";
+import { componentOf } from "./overlap-view";
 import { circuitOf, sharedBetween } from "./shared";
 import { keeps, names, nearest, plural, twin, useMasks, useMatrices, useOption } from "./study";
 import { byDomain, domainOf } from "./tasks";
@@ -16,7 +17,13 @@ import { fitted, textWidth, useWidth } from "./use-width";
 import { measureName } from "./words";
 
 export const needs = (own: Model): string | undefined =>
-  fileOf(own, "matrices") ? undefined : "Circuits of two or more tasks are compared: `tasks.include`.";
+  fileOf(own, "matrices") ? undefined : "Circuits of two or more tasks are compared: tasks.include.";
+
+/** Between two colours. */
+function mixed(one: string, other: string): string {
+  const [a, b] = [rgbOf(one), rgbOf(other)];
+  return `rgb(${a.map((value, i) => Math.round((value + b[i]!) / 2)).join(", ")})`;
+}
 
 /** Containments below that are not drawn, as in the figures. */
 const LEAST = 0.05;
@@ -54,7 +61,7 @@ export function ChordDiagram() {
   if (!values) return <Note>These circuits were not compared by containment.</Note>;
   const controls = counted && others ? sharedBetween(members(axis.tasks.map((task) => circuitOf(others, sel, task)))) : undefined;
   const width = Math.min(wide, 560);
-  const room = Math.min(width * 0.31, Math.max(...groups.map((one) => textWidth(label(one)))) + 16);
+  const room = Math.min(width * (width < 430 ? 0.27 : 0.31), Math.max(...groups.map((one) => textWidth(label(one)))) + 16);
   const radius = Math.max(60, width / 2 - room - 14);
   const drawn = wheel(values, radius, tasks ? 0.02 : 0.06, counted ? 0 : LEAST);
   const half = { x: width / 2, y: radius + (tasks ? room : 26) + 16 };
@@ -90,7 +97,7 @@ export function ChordDiagram() {
                 tasks ? plural(circuits.filter(Boolean).length, "task") : "units that are in a circuit of each"
               }).`
             : `A ribbon is as wide as the ${measureName("containment")} of two circuits, from ${LEAST} on (${axis.tasks.length} tasks).`}{" "}
-          Coloured within a domain, grey across.
+          {tasks ? "Coloured within a domain, grey across." : "Coloured between the two domains' colours."}
           {controls && ` Control: ${twin.value!.label} shares ${count(all(controls))} in all, this model ${count(all(values))}.`}
         </>
       }
@@ -116,7 +123,7 @@ export function ChordDiagram() {
                   key={`${source}-${target}`}
                   class={`pick ribbon ${some ? (both ? "chosen" : "pale") : ""}`}
                   d={path}
-                  fill={within && tasks ? colour(source) : "var(--control)"}
+                  fill={!tasks ? mixed(colour(source), colour(target)) : within ? colour(source) : "var(--control)"}
                   onClick={() => {
                     hideTip();
                     if (tasks) selectTasks(groups[source]!, groups[target]!);

@@ -15,7 +15,7 @@ import { useOption } from "./study";
 import { hideTip, showTip, showTipAt } from "./tip";
 import { textWidth } from "./use-width";
 
-const LACKING = "Networks were not followed over texts: `networks.datasets` and `networks.following` do it.";
+const LACKING = "Networks were not followed over texts: networks.datasets and networks.following do it.";
 
 export const needs = (own: Model): string | undefined => (own.networks.length ? undefined : LACKING);
 

@@ -12,7 +12,7 @@ import { tells } from "./tip";
 import { useWidth } from "./use-width";
 import { between, chance, decimals, measureName, MEASURES } from "./words";
 
-const LACKING = "Domains are tested where a study has two of them with two tasks each: `tasks.include` and `statistics`.";
+const LACKING = "Domains are tested where a study has two of them with two tasks each: tasks.include and statistics.";
 
 export const needs = (_: Model): string | undefined => (manifest.value?.files?.summary ? undefined : LACKING);
 

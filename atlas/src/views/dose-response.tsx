@@ -19,7 +19,7 @@ export interface Curves {
   faithfulness: Record<string, Record<string, { curves: Row[]; areas: Row[] }>>;
 }
 
-const LACKING = "Nothing was silenced in this model: `ablation.percents` silences circuits, `localizer.lesion.percentages` localized units.";
+const LACKING = "Nothing was silenced in this model: ablation.percents silences circuits, localizer.lesion.percentages localized units.";
 
 export const needs = (own: Model): string | undefined => (fileOf(own, "curves") ? undefined : LACKING);
 

@@ -14,7 +14,7 @@ import { tells } from "./tip";
 import { useWidth } from "./use-width";
 import { between } from "./words";
 
-const LACKING = "Whether circuits are enough alone was not asked: `faithfulness.tasks` and `faithfulness.fractions` do it.";
+const LACKING = "Whether circuits are enough alone was not asked: faithfulness.tasks and faithfulness.fractions do it.";
 
 export const needs = (own: Model): string | undefined => (fileOf(own, "curves") ? undefined : LACKING);
 

@@ -1,7 +1,7 @@
 /** The linked views, in the order in which the page shows them. */
 import type { ComponentType } from "preact";
 import type { Model } from "../contract";
-import * as ablation from "./ablation";
+import * as ablation from "./ablation-view";
 import * as chord from "./chord-view";
 import * as courses from "./course-view";
 import * as domains from "./domain-summary";
@@ -9,7 +9,7 @@ import * as doses from "./dose-response";
 import * as faithfulness from "./faithfulness-view";
 import * as layers from "./layer-profile";
 import * as networks from "./network-table";
-import * as overlap from "./overlap";
+import * as overlap from "./overlap-view";
 import * as reliability from "./reliability-view";
 import * as shared from "./shared-units";
 import { lazily } from "./lazily";

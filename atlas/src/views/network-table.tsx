@@ -12,7 +12,7 @@ import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
 import { between, chance, powers } from "./words";
 
-const LACKING = "This model has no networks: `networks.datasets` (and `models.NAME.networks`) makes them.";
+const LACKING = "This model has no networks: networks.datasets (and models.NAME.networks) makes them.";
 
 export const needs = (own: Model): string | undefined => (own.networks.length ? undefined : LACKING);
 

@@ -6,7 +6,7 @@ import { number, percent, selName } from "../format";
 import { model, selectSel, selectTasks, state, toggleTask } from "../state";
 import { linear } from "./chart";
 import { Choice, Frame, Note, Waiting } from "./frame";
-import { componentOf } from "./overlap";
+import { componentOf } from "./overlap-view";
 import { returning, verdict, type Returning } from "./reliability";
 import { keeps, names, nearest, twin, useMatrices, useSummary } from "./study";
 import { byDomain, domainOf } from "./tasks";
@@ -14,7 +14,7 @@ import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
 import { between } from "./words";
 
-const LACKING = "How reliable circuits are was not measured: `attribution.splits` and `attribution.bootstraps` do it.";
+const LACKING = "How reliable circuits are was not measured: attribution.splits and attribution.bootstraps do it.";
 
 export const needs = (own: Model): string | undefined => (fileOf(own, "matrices") && !own.matrices_only ? undefined : LACKING);
 

@@ -23,6 +23,27 @@ export const keeps = computed<(task: string) => boolean>(() => {
 
 export const useMatrices = (own: Model | undefined): Loaded<Matrices> => useFile<Matrices>(fileOf(own, "matrices"));
 
+/** The model that this one is compared with. */
+export const compared = computed<Model | undefined>(() => {
+  const other = state.compare.value;
+  return other && "model" in other ? manifest.value?.models.find((one) => one.name === other.model) : undefined;
+});
+
+/** Matrices of the model, or of the average over the study's models, where it has one: which, and how it is chosen. */
+export function useMatricesOrAverage(own: Model | undefined): {
+  loaded: Loaded<Matrices>;
+  average: boolean;
+  options: [string, string][];
+  choose: (value: string) => void;
+} {
+  const file = manifest.value?.files?.["average.matrices"];
+  const [which, choose] = useOption("matrices.of", file === undefined ? ["model"] : ["model", "average"]);
+  const average = which === "average";
+  const loaded = useFile<Matrices>(average ? file : fileOf(own, "matrices"));
+  const options: [string, string][] = file === undefined ? [] : [["model", own?.label ?? ""], ["average", "average of all models"]];
+  return { loaded, average, options, choose };
+}
+
 export const useSummary = (): Loaded<Summary> => useFile<Summary>(manifest.value?.files?.summary);
 
 /** Circuits of the chosen size. */
@@ -39,6 +60,9 @@ export function useOption(name: string, options: readonly string[]): [string, (v
   const value = asked !== undefined && options.includes(asked) ? asked : (options[0] ?? "");
   return [value, (next) => selectOption(name, next === options[0] ? undefined : next)];
 }
+
+/** No task. */
+export const NONE: ReadonlySet<string> = new Set();
 
 /** Tasks whose circuit holds the chosen unit, or one of the lasso's units. */
 export function useHolding(own: Model | undefined): ReadonlySet<string> {

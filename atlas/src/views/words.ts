@@ -28,7 +28,7 @@ const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** Powers of ten on an axis: 100, 1,000, 10⁶. */
 export function powers(value: number): string {
-  if (value >= 1 && value < 1e5) return value.toLocaleString("en-US");
+  if (value >= 1 && value < 1e4) return value.toLocaleString("en-US");
   const power = Math.round(Math.log10(value));
   if (Math.abs(Math.log10(value) - power) > 1e-9) return number(value);
   return `10${power < 0 ? "⁻" : ""}${[...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[Number(digit)]).join("")}`;

@@ -329,6 +329,6 @@ describe("words", () => {
     expect(chance("p", 0.0312)).toBe("p = 0.031");
     expect(chance("p", NaN)).toBe("p not tested");
     expect([decimals(-0.00026), decimals(-0.0075), decimals(NaN)]).toEqual(["0.000", "−0.007", "–"]);
-    expect([powers(100), powers(1e4), powers(1e6), powers(1e-2), powers(35)]).toEqual(["100", "10,000", "10⁶", "10⁻²", "35"]);
+    expect([powers(100), powers(1e4), powers(1e6), powers(1e-2), powers(35)]).toEqual(["100", "10⁴", "10⁶", "10⁻²", "35"]);
   });
 });

@@ -25,6 +25,8 @@ from brodmann.tasks.catalogue import domain_of
 Row = dict[str, Any]
 
 THRESHOLDS = {"stable": STABLE, "reliable": RELIABLE, "moderate": MODERATE}
+# Long, and the same in every row of a table.
+_UNSEEN = ["method", "unit", "seed", "permutations"]
 _SUMMARY = {"domains": "domain_modularity", "all": "modularity", "untrained": "untrained"}
 
 
@@ -43,9 +45,11 @@ def _plain(value: Any) -> Any:
 
 def summary(results: Path) -> dict[str, Any]:
     """Of the study: within and across domains, per model and selection, and beside the untrained control;
-    and ``thresholds``: which circuits count as stable (Jaccard), reliable, or moderately so (share of units)."""
+    and ``thresholds``: from where on circuits are stable (Jaccard), or reliable (share of units)."""
     rows: dict[str, Any] = {
-        field: rows_of(read_table(path)) if path.is_file() else []
+        field: rows_of(read_table(path).drop(columns=_UNSEEN, errors="ignore"))
+        if path.is_file()
+        else []
         for field, name in _SUMMARY.items()
         if (path := results / "statistics" / f"{name}.csv")
     }

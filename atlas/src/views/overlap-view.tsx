@@ -1,14 +1,17 @@
 /** Which circuits share units: task by task. */
+import { Fragment } from "preact";
 import { useRef } from "preact/hooks";
 import type { Matrices, Model } from "../contract";
 import { fileOf, ready, useFile } from "../data";
+import { csv } from "../export";
 import { number, selName } from "../format";
 import { magnitudeColour } from "../palette";
 import { model, selectSel, selectTasks, state } from "../state";
+import { TakeAway } from "../take-away";
 import { Choice, Frame, Waiting } from "./frame";
 import { pairs, reach } from "./matrix";
 import { Legend, MatrixPicture } from "./matrix-picture";
-import { keeps, names, nearest, plural, twin, useHolding, useMatrices, useOption } from "./study";
+import { compared, keeps, names, nearest, NONE, plural, twin, useHolding, useMatrices, useMatricesOrAverage, useOption } from "./study";
 import { byCluster, byDomain } from "./tasks";
 import { useWidth } from "./use-width";
 import { between, measureName, MEASURES } from "./words";
@@ -16,14 +19,17 @@ import { between, measureName, MEASURES } from "./words";
 type Clusters = Record<string, Record<string, Record<string, Record<string, number>>>>;
 
 export const needs = (own: Model): string | undefined =>
-  fileOf(own, "matrices") ? undefined : "Overlaps are made for two or more tasks: `tasks.include`.";
+  fileOf(own, "matrices") ? undefined : "Overlaps are made for two or more tasks: tasks.include.";
 
 export function Overlap() {
   const own = model.value;
-  const loaded = useMatrices(own);
+  const { loaded, average, options, choose } = useMatricesOrAverage(own);
+  const other = compared.value;
+  const theirs = ready(useMatrices(other));
   const control = ready(useMatrices(twin.value));
   const clusters = ready(useFile<Clusters>(fileOf(own, "clusters")));
   const picture = useRef<SVGSVGElement>(null);
+  const second = useRef<SVGSVGElement>(null);
   const [box, width] = useWidth();
   const holding = useHolding(own);
   const matrices = ready(loaded);
@@ -38,22 +44,26 @@ export function Overlap() {
     return <Waiting loaded={loaded} absent="No circuits overlap here: an overlap needs two tasks (tasks.include)." />;
   }
   // Clusters are found of containments; those of another measure have their own.
-  const numbers = clusters?.[component]?.[measure]?.[sel];
+  const numbers = average ? undefined : clusters?.[component]?.[measure]?.[sel];
   const clustered = order === "cluster" && numbers;
   const keep = keeps.value;
   const axis = clustered
     ? byCluster(matrices.tasks, names.value, keep, numbers)
     : byDomain(matrices.tasks, names.value, keep);
-  const end = reach(grid, axis, false);
+  const beside = other && theirs?.overlap[measure]?.[component]?.[sel];
+  // One scale for both.
+  const end = Math.max(reach(grid, axis, false), beside ? reach(beside, axis, false) : 0);
+  const called = average ? "average" : own!.name;
   const label = names.value.task;
   const what = MEASURES[measure] ?? measureName(measure);
   const rows = () => [...pairs(grid, axis)];
   return (
     <Frame
-      file={`${own?.name}.overlap.${measure}.${sel}`}
+      file={`${called}.overlap.${measure}.${sel}`}
       picture={picture}
       choices={
         <>
+          <Choice label="of" value={average ? "average" : "model"} options={options} choose={choose} />
           <Choice label="measure" value={measure} options={measures.map((one) => [one, measureName(one)])} choose={setMeasure} />
           <Choice label="circuits" value={sel} options={Object.keys(bySel).map((one) => [one, selName(one)])} choose={selectSel} />
           {numbers && (
@@ -72,9 +82,10 @@ export function Overlap() {
       caption={
         <>
           {what}; {axis.tasks.length} tasks, circuits of the {selName(sel)} of {component}. {means(matrices, component, sel, measure)}
-          {twin.value && control && ` Control: ${twin.value.label}, ${means(control, component, sel, measure, true)}`}
+          {other && !beside && ` ${other.label} has no such matrix.`}
+          {!average && twin.value && control && ` Control: ${twin.value.label}, ${means(control, component, sel, measure, true)}`}
           {holding.size > 0 && ` Dots: ${plural(holding.size, "circuit")} with the chosen unit${state.lasso.value ? "s" : ""}.`}
-          {!numbers && " Clusters need four or more tasks (statistics.clustering)."}
+          {!numbers && !average && " This measure and size was not clustered."}
         </>
       }
       table={{
@@ -87,23 +98,34 @@ export function Overlap() {
       }}
     >
       <div ref={box}>
-        <MatrixPicture
-          picture={picture}
-          width={width}
-          axis={axis}
-          grid={grid}
-          names={names.value}
-          holding={holding}
-          label={`Overlap of circuits, ${axis.tasks.length} tasks.`}
-          colour={(one) => magnitudeColour(one, end)}
-          diagonal={false}
-          domains={!clustered}
-          says={(row, column, one) =>
-            row === column
-              ? [label(row), "the task with itself"]
-              : [`${label(row)} · ${label(column)}`, `${measureName(measure)} ${number(one)}`, what]
-          }
-        />
+        {[{ file: grid, label: average ? "average of all models" : own!.label, first: true }, ...(beside ? [{ file: beside, label: other.label, first: false }] : [])].map((one) => (
+          <Fragment key={String(one.first)}>
+            {beside && (
+              <h3>
+                {one.label}
+                {!one.first && other.control && <span class="badge">control</span>}
+              </h3>
+            )}
+            <MatrixPicture
+              picture={one.first ? picture : second}
+              width={width}
+              axis={axis}
+              grid={one.file}
+              names={names.value}
+              holding={one.first ? holding : NONE}
+              label={`Overlap of circuits of ${one.label}, ${axis.tasks.length} tasks.`}
+              colour={(value) => magnitudeColour(value, end)}
+              diagonal={false}
+              domains={!clustered}
+              says={(row, column, value) =>
+                row === column
+                  ? [label(row), "the task with itself"]
+                  : [`${label(row)} · ${label(column)}`, `${measureName(measure)} ${number(value)}`, what]
+              }
+            />
+            {!one.first && <TakeAway name={`${one.label}.overlap.${measure}.${sel}`} picture={second} csv={() => csv(["task", "other task", what], pairs(one.file, axis))} />}
+          </Fragment>
+        ))}
         <Legend from="0" to={number(end)} colour={(share) => magnitudeColour(share, 1)} />
       </div>
     </Frame>
