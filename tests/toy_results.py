@@ -48,6 +48,7 @@ def config(**more: Any) -> dict[str, Any]:
 
 def provenance(results: Path, **more: Any) -> None:
     written = {"written": "2026-01-01T00:00:00Z", "brodmann": "0.1.0", "config": config(**more)}
+    written["tasks"] = {} if "models" in more else {task: {} for task in TASKS}
     write_json(results / "provenance.json", written)
 
 
@@ -72,11 +73,6 @@ def write_circuits(
     share = pd.DataFrame(np.eye(len(tasks)), index=tasks, columns=tasks)
     write_matrix(folder / "overlap/neurons" / f"{MAIN.name}.containment.csv", share)
     write_json(folder / "model.json", {"weights_hash": HASH})
-
-
-def write_items(results: Path) -> None:
-    for task in TASKS:
-        write_json(results / "items" / f"{task}.json", {})
 
 
 def write_maps(results: Path, model: str, token: str = " the") -> None:
@@ -110,7 +106,6 @@ def write_maps(results: Path, model: str, token: str = " the") -> None:
 
 def study(results: Path) -> Path:
     """A model and its untrained control, with all of this."""
-    write_items(results)
     provenance(results)
     write_circuits(results, MODEL)
     write_circuits(results, CONTROL, seed=1, excluded=(TASKS[1],))

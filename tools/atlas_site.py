@@ -85,7 +85,7 @@ def write_site(output: Path, entries: list[Entry]) -> None:
         )
     with atomic_folder(output) as folder:
         for one in entries:
-            write_atlas(folder / one.name / PAGE, one.results)
+            write_atlas(folder / one.name / PAGE, results=one.results)
         described = "\n".join(one.described() for one in entries)
         write_text(folder / PAGE, _PAGE.format(entries=described))
 

@@ -200,9 +200,6 @@ export interface Networks {
   names: string[];
   threshold: number;
   site: string;
-  /** Rows of networks/editing.csv and of driving.csv. */
-  effects: Row[];
-  driving: Row[];
 }
 
 /** A row of a table of results. */

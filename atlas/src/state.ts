@@ -279,7 +279,9 @@ export function toHash(): string {
   put("colour", colour === "domain" ? undefined : colour);
   put("order", s.order.value === "index" ? undefined : s.order.value);
   put("sel", s.sel.value === model.value?.main_sel ? undefined : s.sel.value);
-  put("tasks", s.tasks.value.map((task) => task.replaceAll(",", "%2C")).join(","));
+  // The task that colours the map is chosen with it.
+  const implied = s.colour.value.by === "task" && s.tasks.value.length === 1 && s.tasks.value[0] === s.colour.value.task;
+  put("tasks", implied ? undefined : s.tasks.value.map((task) => task.replaceAll(",", "%2C")).join(","));
   put("domain", s.domain.value);
   put("layer", s.layer.value);
   put("unit", s.unit.value?.unit);
@@ -293,9 +295,9 @@ export function toHash(): string {
   put("view", s.view.value);
   const options = Object.entries(s.options.value).sort(([a], [b]) => (a < b ? -1 : 1));
   put("o", options.map(([name, value]) => `${name}:${value.replaceAll("%", "%25").replaceAll(",", "%2C")}`).join(","));
-  // Slashes, colons and commas stay as they are, so that a person can read the link.
+  // Slashes, colons, commas and @ stay as they are, so that a person can read the link.
   return parts
-    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%(?:2F|3A|2C)/g, decodeURIComponent)}`)
+    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%(?:2F|3A|2C|40)/g, decodeURIComponent)}`)
     .join("&");
 }
 
@@ -316,6 +318,7 @@ export function fromHash(hash: string, study: Manifest): void {
     s.order.value = get.get("order") === "domain" ? "domain" : "index";
     s.sel.value = get.get("sel") ?? "";
     s.tasks.value = (get.get("tasks") ?? "").split(",").filter(Boolean).map((task) => task.replaceAll("%2C", ","));
+    if (s.colour.value.by === "task" && !s.tasks.value.length) s.tasks.value = [s.colour.value.task];
     const domain = get.get("domain");
     s.domain.value = study.domains.some((one) => one.name === domain) ? domain : undefined;
     const layer = whole(get.get("layer"));

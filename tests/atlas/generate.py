@@ -11,6 +11,7 @@ with all of them it would be a hundred times as large.
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,13 @@ def model(
     if lender is None:
         for task, value in own.task_scores():
             add(f"neurons.scores.{task}", value)
+        # Twelve megabytes each: of some tasks only.
+        for task, value in islice(own.exact(), asked.exact):
+            add(f"neurons.exact.{task}", value)
         for layer in range(min(asked.whole, asked.layers)):
             add(f"neurons.layer.{layer}", own.layer(layer))
     else:
-        lent = ("neurons.scores.", "neurons.layer.")
+        lent = ("neurons.scores.", "neurons.exact.", "neurons.layer.")
         files |= {key: file for key, file in lender.files.items() if key.startswith(lent)}
     add("neurons.order", own.order)
     add("neurons.domains", own.domain_map())
@@ -166,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     found = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     found.add_argument("folder", type=Path, metavar="OUT")
-    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2}
+    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2, "exact": 2}
     for name, value in sizes.items():
         found.add_argument(f"--{name}", type=int, default=value)
     return found

@@ -1,10 +1,8 @@
-"""Atlases without a study: a small one with all that a unit's page can show and hostile names, and one of the size
-of seven models of 70 billion parameters on 46 tasks, for first paint and memory."""
+"""A small atlas without a study: all that the page can show, hostile names, and answers that a test knows.
+``generate.py`` makes large ones."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import numpy as np
 from brodmann.atlas import contract as c
 from brodmann.atlas.circuits import Circuits
 from brodmann.atlas.encode import script
-from brodmann.atlas.order import HOW
 from brodmann.atlas.write import page
 
 COLOURS = {"language": "#C0392B", "formal": "#2471A3", "physical": "#E67E22", "social": "#27AE60"}
@@ -101,16 +98,9 @@ def small(folder: Path) -> dict[str, Any]:
         maps = rng.normal(0, 1, (3, layers, 64)).astype(np.float32)
         maps[0, 2, :8] = 9
         members = [np.flatnonzero(np.abs(one) > 3.6).astype(np.int32) for one in maps]
-        driving = [
-            {"network": "network-0", "rank": 1, "text": 1, "before": "a ", "token": HOSTILE, "after": " b", "course": 4.5}
-        ]
-        effect = {"dataset": "news", "condition": "network-0", "control_of": None, "how": "inhibit", "amount": None}
-        effects = [
-            {**effect, "metric": "perplexity", "task": None, "n": 6, "value": 70.0, "low": 60.0, "high": 80.0, "intact": 35.0},
-            {**effect, "condition": "random", "control_of": "network-0", "metric": "perplexity", "task": None, "n": 6, "value": 36.0, "low": 35.0, "high": 37.0, "intact": 35.0},
-        ]
         labels = ["network-0", "network-1", "network-2"]
-        out.put(files, name, "networks.news", c.NetworkMaps(maps, members, labels, 3.6, "mlp_hidden", effects, driving))
+        out.put(files, name, "networks.news", c.NetworkMaps(maps, members, labels, 3.6, "mlp_hidden"))
+        out.put(files, name, "nets", _nets(members, layers))
         place = {"dataset": "news", "text": 0, "position": 3, "before": "before\n", "token": "zebra", "after": HOSTILE, "value": 2.5}
         driven = {"highest": [place], "lowest": [], "mean": 0.1, "sd": 0.4, "first": 0.0}
         unit = {"site": "mlp_hidden", "layer": 2, "unit": 6, "promotes": [[" stripes", 1.5], [HOSTILE, 1.0]], "suppresses": [[" dots", -1.0]], "share": 1.0, "driven": driven}
@@ -152,78 +142,14 @@ def _summary(models: list[str]) -> dict[str, Any]:
     return {"domains": rows, "all": [], "untrained": []}
 
 
-def large(folder: Path, models: int = 7, scored: int = 2) -> None:
-    """``models`` of 80 layers with 28672 neurons on 46 tasks; scores of the first ``scored`` tasks of the first."""
-    rng = np.random.default_rng(1)
-    out, domains = Folder(folder), _domains()
-    tasks = _tasks(12)[:46]
-    names = [one.name for one in tasks]
-    layers, width, size = 80, 28672, 14
-    cells = width // size
-    found = []
-    for number in range(models):
-        files: dict[str, str] = {}
-        name = f"model-{number}-70b"
-        out.put(files, name, "neurons.domains", _domain_file(rng, layers, cells, size))
-        k = layers * width // 1000
-        masks = {
-            task: c.Circuit(
-                rng.integers(0, layers * width, k).astype(np.int32), np.sort(rng.exponential(0.01, k).astype(np.float32))[::-1]
-            )
-            for task in names
-        }
-        out.put(files, name, "neurons.masks", {MAIN: masks})
-        order = np.stack([rng.permutation(width).astype(np.uint16) for _ in range(layers)])
-        out.put(files, name, "neurons.order", c.Order(order, HOW))
-        overlap = rng.uniform(0, 0.3, (len(names), len(names))).astype(np.float32)
-        matrices = {"tasks": names, "overlap": {"containment": {"neurons": {MAIN: overlap}}}, "ablation": {}}
-        out.put(files, name, "matrices", matrices)
-        if number == 0:
-            for task, value in _scores(rng, names[:scored], layers, width, size):
-                out.put(files, name, f"neurons.{'exact' if value.scores is not None else 'scores'}.{task}", value)
-            ranks = rng.integers(1, layers * width, (len(names), width)).astype(np.int32)
-            own = rng.normal(0, 0.01, (len(names), width)).astype(np.float32)
-            out.put(files, name, "neurons.layer.40", c.Layer(names, own, ranks))
-        component = c.Component("neurons", "neurons", width, "mlp_hidden", size, "patching")
-        inclusion = {task: c.TaskOfModel(True, "both-correct share 0.9 reaches 0.6", 0.9, 900) for task in names}
-        found.append(
-            c.Model(
-                name, name, False, False, layers, [component], ["patching"], inclusion, [MAIN], MAIN, [], [], True,
-                files, None, None, "sha256:0123456789ab",
-            )
-        )  # fmt: skip
-    out.finish(c.Manifest("Seven models of 70 B", MADE, domains, tasks, found, [], "#9B59B6"))
-
-
-def _domain_file(rng: np.random.Generator, layers: int, cells: int, size: int) -> c.Domains:
-    def one(inner: c.Domains | None = None) -> c.Domains:
-        return c.Domains(
-            dominant=rng.integers(0, 4, (layers, cells)).astype(np.uint8),
-            share=rng.uniform(0.25, 1, (layers, cells)).astype(np.float32),
-            strength=rng.exponential(1, (layers, cells)).astype(np.float32),
-            circuits=rng.poisson(0.1, (4, layers, cells)).astype(np.uint16),
-            how="generated",
-            size=size,
-            domain_order=inner,
-        )
-
-    return one(one())
-
-
-def _scores(
-    rng: np.random.Generator, names: list[str], layers: int, width: int, size: int
-) -> Iterator[tuple[str, c.Scores]]:
-    from brodmann.atlas.bins import binned
-
-    for task in names:
-        scores = rng.standard_t(3, (layers, width)).astype(np.float32) / 100
-        members = scores >= np.partition(scores, -2300, axis=None)[-2300]
-        yield task, c.Scores(bins=binned(scores, members, size))
-        yield task, c.Scores(scores=scores)
-
-
-def manifest_of(folder: Path) -> dict[str, Any]:
-    """The manifest of a written atlas."""
-    text = (folder / "data/manifest.js").read_text(encoding="ascii")
-    found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    return found
+def _nets(members: list[np.ndarray], layers: int) -> dict[str, Any]:
+    """Silencing network 0 doubles perplexity; a hostile token drives it."""
+    silenced = {"value": 70.0, "low": 60.0, "high": 80.0, "n": 6, "intact": 35.0, "p": 0.03, "q": 0.04, "p_random": 0.03, "q_random": 0.04}
+    rows = [
+        {"dataset": "news", "network": i, "n_units": len(own), "percent": 1.0, "explained": 0.1, "stability": 0.9}
+        for i, own in enumerate(members)
+    ]
+    rows[0] |= {"silenced": silenced, "random": [{"value": 36.05, "low": 35.0, "high": 37.0, "n": 6}]}
+    counts = np.stack([np.bincount(own // 64, minlength=layers) for own in members]).astype(np.int32)
+    place = {"dataset": "news", "network": "network-0", "rank": 1, "text": 1, "before": "a ", "token": HOSTILE, "after": " b", "course": 4.5}
+    return {"rows": rows, "layers": {"news": counts}, "driving": [place]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.atlas import generated
+from atlas import generate, generated
 
 SOURCES = Path(__file__).parents[2] / "atlas"
 BROWSER = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -31,7 +31,8 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     if reason := _missing():
         pytest.skip(reason)
     best = generated.small(tmp_path / "small")["best"]
-    generated.large(tmp_path / "large")
+    sizes = ["--own", "1", "--whole", "1"]
+    generate.generate(tmp_path / "large", generate.parser().parse_args([str(tmp_path / "large"), *sizes]))
     env = {
         **os.environ,
         "CHROMIUM": BROWSER,

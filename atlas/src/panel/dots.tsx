@@ -22,7 +22,7 @@ interface Props {
   picture: RefObject<SVGSVGElement | null>;
 }
 
-const short = (label: string): string => (label.length > 25 ? `${label.slice(0, 24)}…` : label);
+const short = (label: string): string => (label.length > 24 ? `${label.slice(0, 22)}…` : label);
 
 export function Dots({ rows, of, sel, name, picture }: Props) {
   const most = Math.max(1e-9, ...rows.map((row) => row.score));

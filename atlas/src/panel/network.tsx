@@ -1,13 +1,14 @@
 /** The page of a network: how large, what it responds to, what silencing it does, beside random units. */
-import type { Model, Networks, Row, UnitsFile } from "../contract";
+import type { Model, Networks, UnitsFile } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
 import { count, number, unitName } from "../format";
-import { modelLabel, taskLabel } from "../names";
+import { modelLabel } from "../names";
 import { model, runsOfUnits, selectLasso, selectNetwork, selectUnit, state, type NetworkPlace } from "../state";
 import { TakeAway } from "../take-away";
 import { Absent, Loading, Part } from "./part";
 import { Places, Tokens } from "./tokens";
+import { driversOf, harm, type Net, type Nets } from "../views/networks";
 import { Block } from "./unit";
 
 const LISTED = 10;
@@ -30,7 +31,9 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
   const name = value?.names[place.network] ?? named.name;
   const width = info.width;
   const site = own.components.find((one) => one.site === info.site)?.name ?? info.site;
-  const driving = value ? drivingOf(value, name) : [];
+  const nets = ready(useFile<Nets>(fileOf(own, "nets")));
+  const driving = nets ? driversOf(nets.driving, place.dataset, place.network) : [];
+  const row = nets?.rows.find((one) => one.dataset === place.dataset && one.network === place.network);
   const size = own.layers * width;
   const members = value ? [...(value.members[place.network]?.values ?? [])] : [];
   const z = (flat: number): number => value!.maps.values[place.network * size + flat]!;
@@ -45,11 +48,11 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
           <p>
             {count(members.length)} of {count(size)} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {info.method} over texts of {place.dataset}.
           </p>
-          <Effects rows={value.effects} name={name} />
+          <Effects row={row} />
           <Block title="What drives it">
             {driving.length ? (
               <>
-                <Places places={driving} unit="course" />
+                <Places places={driving.map((one) => ({ ...one, value: one.course }))} unit="course" />
                 <p class="caption">Its course (z) at the marked token, among the texts of {place.dataset}.</p>
               </>
             ) : (
@@ -84,56 +87,24 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
   );
 }
 
-const text = (value: Row[string] | undefined): string => (value === null || value === undefined ? "" : String(value));
-const numeric = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);
-
-export function drivingOf(value: Networks, name: string): { before: string; token: string; after: string; value: number }[] {
-  return value.driving
-    .filter((row) => row.network === name)
-    .map((row) => ({ before: text(row.before), token: text(row.token), after: text(row.after), value: numeric(row.course) }));
-}
-
-/** Silencing (and amplifying) this network, each beside as many random units. */
-function Effects({ rows, name }: { rows: Row[]; name: string }) {
-  const own = rows.filter((row) => row.condition === name);
-  if (!own.length) return <Absent>What silencing it does was not measured: networks.editing makes it.</Absent>;
-  const n = [...new Set(own.map((row) => text(row.n)))].filter(Boolean);
+/** What silencing it does, beside as many random units. */
+function Effects({ row }: { row: Net | undefined }) {
+  if (!row?.silenced) return <Absent>What silencing it does was not measured: networks.editing makes it.</Absent>;
+  const { value, low, high, intact, n } = row.silenced;
+  const random = row.random ?? [];
   return (
     <>
-      <table>
-        <caption>What editing it does; control: as many random units</caption>
-        <thead>
-          <tr>
-            <th scope="col">edited</th>
-            <th scope="col">network</th>
-            <th scope="col" class="control">random</th>
-            <th scope="col">intact</th>
-          </tr>
-        </thead>
-        <tbody>
-          {own.map((row, i) => {
-            const random = rows.filter((one) => one.condition === "random" && one.control_of === name && one.how === row.how && one.amount === row.amount && one.metric === row.metric && one.task === row.task);
-            const mean = random.reduce((sum, one) => sum + numeric(one.value), 0) / random.length;
-            const what = text(row.task) ? taskLabel(text(row.task)) : text(row.metric).replaceAll("_", " ");
-            const how = row.how === "inhibit" ? "silenced" : `${text(row.how)} ${text(row.amount)}`.trim();
-            return (
-              <tr key={i}>
-                <th scope="row">
-                  {what} <span class="soft">{how}</span>
-                </th>
-                <td>
-                  <b>{number(numeric(row.value))}</b>
-                  <br />
-                  <span class="soft">{number(numeric(row.low))} to {number(numeric(row.high))}</span>
-                </td>
-                <td class="control">{random.length ? number(mean) : "–"}</td>
-                <td class="soft">{number(numeric(row.intact))}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-      <p class="caption">95 % intervals below the values; n = {n.join(", ") || "–"} texts or items.</p>
+      <p>
+        Silenced, it multiplies perplexity by <b>{number(harm(row))}</b>: {number(intact)} becomes {number(value)}{" "}
+        <span class="soft">
+          [{number(low)}, {number(high)}], n = {n} passages
+        </span>
+        .
+      </p>
+      <p class="control">
+        Control: as many random units make it {random.map((one) => number(one.value)).join(", ") || "–"}
+        {typeof row.silenced.q_random === "number" && ` (q of the difference ${number(row.silenced.q_random)})`}.
+      </p>
     </>
   );
 }

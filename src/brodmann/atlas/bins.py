@@ -25,7 +25,8 @@ def padded(values: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
 
 def sizes(width: int, size: int) -> np.ndarray:
     """Units in each cell [cells]."""
-    return padded(np.ones(width, dtype=np.int64), size).sum(-1)
+    found: np.ndarray = padded(np.ones(width, dtype=np.int64), size).sum(-1)
+    return found
 
 
 def binned(

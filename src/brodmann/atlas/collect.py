@@ -68,7 +68,7 @@ def collect(study: StudyFolder, write: Write) -> Manifest:
     averaged = folder.is_dir() and sum(not one.control for one in study.models) > 1
     if averaged:
         own = Collected(write, names, AVERAGE)
-        own.add("matrices", read_matrices(folder, tasks))
+        own.add("matrices", read_matrices(folder, tasks, study.selections))
         files["average.matrices"] = own.files["matrices"]
     return Manifest(
         title=_title(study),
@@ -95,12 +95,18 @@ def _command(study: StudyFolder) -> str:
 
 
 def _comparisons(models: list[Model]) -> list[Comparison]:
-    """Every control beside its own model, the checkpoints of a series, and models of different names."""
+    """Controls beside their models, neighbours in a series, and all other pairs (of a series its last)."""
     found = [Comparison(one.of, one.name, "control") for one in models if one.of]
-    for one, other in combinations([m for m in models if not m.control], 2):
-        same = one.series and other.series and one.series.name == other.series.name
-        found.append(Comparison(one.name, other.name, "series" if same else "models"))
-    return found
+    last: dict[str, Model] = {}
+    for one in models:
+        key = one.series.name if one.series else one.name
+        if one.control:
+            continue
+        if key in last:
+            found.append(Comparison(last[key].name, one.name, "series"))
+        last[key] = one
+    pairs = combinations(last.values(), 2)
+    return found + [Comparison(one.name, other.name, "models") for one, other in pairs]
 
 
 def _model(
@@ -118,9 +124,9 @@ def _model(
             components.append(
                 Component(component, label, circuits.shape[1], site, bin, study.estimator)
             )
-    found = _localizers(folder, own)
-    networks = _networks(folder, own)
-    own.add("matrices", read_matrices(folder, study.tasks))
+    found = _localizers(study, folder, own)
+    networks = _networks(study, folder, own)
+    own.add("matrices", read_matrices(folder, study.tasks, study.selections))
     for logical, content in chain(
         views_data.of_model(study.results, entry.name),
         of_units(study.results, entry.name),
@@ -178,9 +184,9 @@ def _circuits(
     return circuits
 
 
-def _localizers(folder: Path, own: Collected) -> list[LocalizerOfModel]:
+def _localizers(study: StudyFolder, folder: Path, own: Collected) -> list[LocalizerOfModel]:
     found = []
-    for name in localizers(folder):
+    for name in study.asked(localizers(folder), "localizer", "networks"):
         value = read_localizer(folder, name)
         own.add(f"localizer.{name}", value)
         label = name.replace("_", " ")
@@ -190,9 +196,9 @@ def _localizers(folder: Path, own: Collected) -> list[LocalizerOfModel]:
     return found
 
 
-def _networks(folder: Path, own: Collected) -> list[NetworksOfModel]:
+def _networks(study: StudyFolder, folder: Path, own: Collected) -> list[NetworksOfModel]:
     found = []
-    for dataset in network_datasets(folder):
+    for dataset in study.asked(network_datasets(folder), "networks", "datasets"):
         value, method = read_networks(folder, dataset)
         own.add(f"networks.{dataset}", value)
         networks = described(folder, dataset, value.names, list(map(len, value.members)))

@@ -63,7 +63,8 @@ def end_of(values: np.ndarray) -> float:
 def signed(values: np.ndarray, end: float) -> np.ndarray:
     """u8 [..., 3] of values, whose colours are fullest at +-``end``."""
     place = np.floor((0.5 + values / end / 2) * STEPS)
-    return signed_table()[np.clip(place, 0, STEPS - 1).astype(int)]
+    found: np.ndarray = signed_table()[np.clip(place, 0, STEPS - 1).astype(int)]
+    return found
 
 
 def owners(
@@ -97,9 +98,10 @@ def of_domains(
     strong = np.minimum(1, domains.strength / _FULL_STRENGTH)
     faint = np.where(others, 0.25, 1) * _FAINT * strong * (_LEAST + (1 - _LEAST) * own)
     faint = np.where(dominant < len(colours), faint, 0)[..., None]
-    found = GROUND + (palette[dominant] - GROUND) * faint
+    found: np.ndarray = GROUND + (palette[dominant] - GROUND) * faint
     for number, colour in enumerate(colours):
         full = GROUND + (colour - GROUND) * (0.18 if 0 <= only != number else 1)
         found[owner == number] = full
     found[owner == SEVERAL] = shared
-    return np.floor(found + 0.5).astype(np.uint8)
+    pixels: np.ndarray = np.floor(found + 0.5).astype(np.uint8)
+    return pixels

@@ -23,7 +23,8 @@ def read_localizer(folder: Path, name: str) -> Localizer:
     own = folder / "localizer" / name
     path = own / "selectivity.safetensors"
     t, said = read_tensor(path, "t").astype(np.float32), metadata_of(path)
-    selections, random = {}, {}
+    selections: dict[str, np.ndarray] = {}
+    random: dict[str, np.ndarray] = {}
     for file in sorted(own.glob("*.csv")):
         if file.stem in ("lesion", "circuits"):
             continue

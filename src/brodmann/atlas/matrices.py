@@ -20,21 +20,24 @@ EFFECTS = ("accuracy_drop", "score")
 _CONTROLS = ("layer_matched", "activation_matched", "random")
 
 
-def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
-    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN for others."""
+def read_matrices(folder: Path, tasks: Sequence[str], sels: Sequence[str]) -> dict[str, Any]:
+    """All matrices of a model's folder (or the average's), on the axis of ``tasks``; NaN for others.
+
+    ``sels``: of the study; files of others are an earlier study's.
+    """
     found: dict[str, Any] = {"tasks": list(tasks), "overlap": {}, "ablation": {}}
     for path in sorted(folder.glob("overlap/*/*.csv")):
         sel, _, measure = path.stem.rpartition(".")
-        if measure in MEASURES:
+        if measure in MEASURES and sel in sels:
             place = found["overlap"].setdefault(measure, {}).setdefault(path.parent.name, {})
             place[sel] = _values(path, tasks)
     for path in sorted(folder.glob("ablation/*/*.csv")):
         stem, _, effect = path.stem.rpartition(".")
         sel, _, kind = stem.rpartition(".")
-        if effect in EFFECTS and kind and not sel.endswith(".count"):
+        if effect in EFFECTS and sel in sels:
             place = found["ablation"].setdefault(path.parent.name, {}).setdefault(sel, {})
             place.setdefault(kind, {})[effect] = _values(path, tasks)
-        elif effect == "forecast":
+        elif effect == "forecast" and stem in sels:
             place = found.setdefault("forecast", {}).setdefault(path.parent.name, {})
             place[stem] = _values(path, tasks)
     for component, sels in found["ablation"].items():
@@ -46,8 +49,10 @@ def read_matrices(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
                     place.setdefault(sel, {})[kind] = controls
     for what in ("reliability", "stability", "summary"):
         for path in sorted(folder.glob(f"overlap/*/*.{what}.csv")):
-            place = found.setdefault(what, {}).setdefault(path.parent.name, {})
             sel = path.name.removesuffix(f".{what}.csv")
+            if sel not in sels:
+                continue
+            place = found.setdefault(what, {}).setdefault(path.parent.name, {})
             rows = rows_of(read_table(path))
             place[sel] = rows if what == "summary" else {row.pop("task"): row for row in rows}
     return found

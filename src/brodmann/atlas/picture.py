@@ -46,8 +46,9 @@ class Map:
         figure = Figure(figsize=(_WIDTH, min(_HIGHEST, 1.2 + 0.06 * layers)), layout="constrained")
         axes = figure.subplots()
         edges = (-0.5, width - 0.5, -0.5, layers - 0.5)
-        look = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
-        axes.imshow(self.pixels, extent=edges, **look)
+        axes.imshow(
+            self.pixels, extent=edges, aspect="auto", origin="lower", interpolation="nearest"
+        )
         axes.set_title(self.title, loc="left")
         units = SITES[self.site].label if self.site in SITES else self.site
         axes.set_xlabel(units + (", in the domains' order" if self.ordered else ""))

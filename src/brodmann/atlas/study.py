@@ -6,6 +6,7 @@ that are not there are passed over: studies of an earlier version have fewer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +17,8 @@ from brodmann.config.selection import selection_name
 from brodmann.config.series import step_name
 from brodmann.errors import UserError
 from brodmann.files import digest, read_json
+from brodmann.tasks import domains
 from brodmann.tasks.catalogue import sort_key, task_titles
-from brodmann.tasks.domains import DATA
 
 _PROVENANCE = "provenance.json"
 _PROMPTING = ("format", "chat_template", "system", "bos")
@@ -53,12 +54,16 @@ class StudyFolder:
             self.version: str = str(found["brodmann"])
             self.written: str = str(found.get("written", ""))
             self.models = _models(self.config["models"])
+            self._made_of = [str(task) for task in found.get("tasks", ())]
         except (KeyError, TypeError, AttributeError, ValueError):
             what = "does not say what the study was"
             raise UserError.at(
                 str(path), what, "run snakemake provenance to write it anew"
             ) from None
         self._titles = dict(titles or {})
+        own = self.setting("tasks", "folder")
+        if own and Path(own).is_dir() and domains.OWN not in os.environ:
+            domains.use(own)  # jobs know them by then, others do not
 
     @property
     def config_hash(self) -> str:
@@ -104,17 +109,23 @@ class StudyFolder:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that the study has items or matrices of, in the standard order."""
-        found = {f"{file.parent.name}/{file.stem}" for file in self.results.glob("items/*/*.json")}
-        for file in self.results.glob("*/overlap/*/*.containment.csv"):
-            with open(file, encoding="utf-8") as handle:
-                found.update(filter(None, handle.readline().rstrip("\n").split(",")))
+        found = set(self._made_of)
+        for model in self.models:
+            for file in self.results.glob(f"{model.name}/overlap/*/*.containment.csv"):
+                with open(file, encoding="utf-8") as handle:
+                    found.update(filter(None, handle.readline().rstrip("\n").split(",")))
         return sorted(found, key=sort_key)
+
+    def asked(self, there: list[str], *setting: str) -> list[str]:
+        """Of what is in the folder, what the config names; all of it, if the version had no such key."""
+        names = self.setting(*setting)
+        return there if names is None else [name for name in there if name in names]
 
     @cached_property
     def titles(self) -> dict[str, str]:
         """What tasks are called."""
         own = self.setting("tasks", "folder")
-        places = [DATA, *([Path(own)] if own else [])]
+        places = [domains.DATA, *([Path(own)] if own else [])]
         known = {
             task: title
             for place in places

@@ -240,7 +240,8 @@ class Atlas:
         return self._circuits[name, component]
 
     def _localizer(self, model: str, name: str) -> str:
-        return self._one_of(name, localizers(self._folder(model)), "localizer")
+        there = self.study.asked(localizers(self._folder(model)), "localizer", "networks")
+        return self._one_of(name, there, "localizer")
 
     def _localized(self, model: str, name: str, sel: str | None) -> Units:
         found = read_localizer(self._folder(model), self._localizer(model, name))
@@ -253,7 +254,8 @@ class Atlas:
 
     def _maps(self, model: str, network: str) -> tuple[NetworkMaps, int]:
         dataset, _, number = network.rpartition("/")
-        self._one_of(dataset, network_datasets(self._folder(model)), "dataset of networks")
+        there = self.study.asked(network_datasets(self._folder(model)), "networks", "datasets")
+        self._one_of(dataset, there, "dataset of networks")
         maps, _ = read_networks(self._folder(model), dataset)
         if not number.isdecimal() or int(number) >= len(maps.names):
             what = f"there is no network '{network}'"

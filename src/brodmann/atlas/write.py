@@ -22,6 +22,7 @@ _FROM, _TO = "<!--data-->", "<!--/data-->"
 
 def write_atlas(
     output: str | Path,
+    *,
     results: str | Path = "results",
     titles: Mapping[str, str] | None = None,
 ) -> None:
@@ -36,8 +37,10 @@ def write_atlas(
 
 def write_single(output: str | Path, results: str | Path) -> None:
     """The whole atlas in one file."""
-    study = StudyFolder(results)
-    with tempfile.TemporaryDirectory() as aside:
+    study, place = StudyFolder(results), Path(output).resolve().parent
+    place.mkdir(parents=True, exist_ok=True)
+    # Beside it: folders for temporary files may be too small.
+    with tempfile.TemporaryDirectory(prefix=".atlas.", dir=place) as aside:
         _write(Path(aside), study)
         join(aside, output)
 

@@ -33,18 +33,25 @@ def _port(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Make the atlas in RESULTS/atlas, or serve what is there."""
+    page = Path(options.results, "atlas", PAGE)
+    try:
+        _make(options, page)
+    except OSError as error:
+        place = options.single_file or page.parent
+        raise UserError.at(str(place), f"cannot be written: {error.strerror}") from None
+    if options.serve is not None:
+        _serve(page.parent, options.serve)
+    return 0
+
+
+def _make(options: argparse.Namespace, page: Path) -> None:
     if options.single_file:
         write_single(options.single_file, options.results)
         size = Path(options.single_file).stat().st_size / 1e6
         print(f"The atlas: {Path(options.single_file).resolve()} ({size:.0f} MB)")
-        return 0
-    page = Path(options.results, "atlas", PAGE)
-    if options.serve is None or not page.is_file():
-        write_atlas(page, options.results)
+    elif options.serve is None or not page.is_file():
+        write_atlas(page, results=options.results)
         print(f"The atlas: {page.resolve()}")
-    if options.serve is not None:
-        _serve(page.parent, options.serve)
-    return 0
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -8,6 +8,7 @@ import toy_results as toy
 from brodmann.atlas.study import StudyFolder
 from brodmann.errors import UserError
 from brodmann.files import write_json
+from brodmann.tasks import domains
 
 
 def folder(tmp_path, models, **more):
@@ -74,3 +75,20 @@ def test_an_unfinished_study_is_one_clear_line(tmp_path, write, says):
 def test_nor_is_there_an_atlas_of_nothing(tmp_path):
     with pytest.raises(UserError, match="there is no such folder"):
         StudyFolder(tmp_path / "nowhere")
+
+
+def test_domains_of_the_study_s_own_tasks_have_their_colours(tmp_path, monkeypatch):
+    monkeypatch.delenv(domains.OWN, raising=False)
+    own = tmp_path / "mine/music"
+    own.mkdir(parents=True)
+    (own / "domain.yaml").write_text('name: Music\ncolour: "#123456"\ntext: Sounds.\n')
+    (own / "pitch.yaml").write_text("title: Pitch of tones\n")
+    results, config = tmp_path / "results", toy.config(tasks={"folder": str(tmp_path / "mine")})
+    said = {"brodmann": "0.1.0", "config": config, "tasks": {"music/pitch": {}}}
+    write_json(results / "provenance.json", said)
+    try:
+        study = StudyFolder(results)
+        assert study.titles == {"music/pitch": "Pitch of tones"}
+        assert (domains.label("music"), domains.colour("music")) == ("Music", "#123456")
+    finally:
+        domains.use(None)

@@ -20,6 +20,7 @@ from brodmann.cli import main
 from brodmann.commands.atlas import server
 from brodmann.files import read_json, write_json
 from brodmann.store.tables import write_matrix
+from brodmann.tasks.catalogue import sort_key
 
 _TYPES = {"f32": "<f4", "i32": "<i4", "u16": "<u2", "u8": "u1"}
 
@@ -42,7 +43,7 @@ def read(folder: Path, name: str):
 
 
 def made(results: Path, **more) -> Path:
-    write_atlas(results / "atlas/index.html", results, **more)
+    write_atlas(results / "atlas/index.html", results=results, **more)
     return results / "atlas"
 
 
@@ -169,6 +170,44 @@ def test_hostile_titles_and_tokens_stay_text(results):
     assert manifest["tasks"][2]["label"] == HOSTILE
     nets = read(atlas, model_of(manifest, toy.MODEL)["files"]["nets"])
     assert nets["driving"][0]["token"] == HOSTILE
+
+
+def test_what_an_earlier_study_left_in_the_folder_is_not_of_this_one(results):
+    """Tasks, sizes, localizers and networks that the config does not name any more."""
+    write_json(results / "items/social/gone.json", {})
+    place = results / toy.MODEL / "overlap/neurons"
+    shutil.copy(
+        place / f"{toy.MAIN.name}.containment.csv", place / "positive-2.0pct.containment.csv"
+    )
+    toy.provenance(results, localizer={"networks": []}, networks={"datasets": {"lake": "corpus:x"}})
+    # Then the models are the same, and so are their circuits.
+    manifest = read(atlas := made(results), "manifest")
+    own = model_of(manifest, toy.MODEL)
+    assert own["localizers"] == own["networks"] == []
+    assert [one["name"] for one in manifest["tasks"]] == sorted(toy.TASKS, key=sort_key)
+    matrices = read(atlas, own["files"]["matrices"])
+    assert list(matrices["overlap"]["containment"]["neurons"]) == [toy.MAIN.name]
+
+
+def test_neighbours_of_a_series_are_compared(results):
+    series = {"revisions": ["a", "b", "c"], "steps": [1, 2, 30]}
+    models = {"grown": {"source": "hf:x", "series": series}, "other": {"source": "hf:y"}}
+    toy.provenance(results, models=models)
+    found = read(made(results), "manifest")["comparisons"]
+    pairs = [(one["one"], one["other"], one["kind"]) for one in found]
+    assert pairs == [
+        ("grown@1", "grown@2", "series"),
+        ("grown@2", "grown@30", "series"),
+        ("grown@30", "other", "models"),
+    ]
+
+
+def test_a_place_that_cannot_be_written_is_one_line(results, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    wanted = tmp_path / "file" / "atlas.html"
+    assert main(["atlas", str(results), "--single-file", str(wanted)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"ERROR: {wanted}: cannot be written") and said.count("\n") == 1
 
 
 def test_nothing_of_a_former_run_stays(results):
