@@ -1,11 +1,10 @@
 /** Is a circuit enough: faithfulness of the task's own order of units beside rivals and random orders. */
 import { useRef } from "preact/hooks";
 import { fileOf, ready, useFile } from "../data";
-import type { Model } from "../contract";
+import type { Curves, Model } from "../contract";
 import { number } from "../format";
 import { model, selectTasks, state } from "../state";
 import { frameOf, Key, linear, path, Point, Svg, XAxis, YAxis, type Mark, type Series } from "./chart";
-import type { Curves } from "./dose-response";
 import { faithfulnessRange, rivals, tasksOf, type Rival } from "./faithfulness";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { names, useOption } from "./study";

@@ -1,12 +1,12 @@
 /** All networks: size, layers, what inhibiting each does to perplexity, beside as many random units. */
 import { useRef } from "preact/hooks";
-import type { Model } from "../contract";
+import type { Model, Net, Nets } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { number, percent } from "../format";
 import { model, selectNetwork, state } from "../state";
 import { linear, logarithmic } from "./chart";
 import { Choice, Frame, Waiting } from "./frame";
-import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Net, type Nets, type Sort } from "./networks";
+import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Sort } from "./networks";
 import { plural, useOption } from "./study";
 import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
