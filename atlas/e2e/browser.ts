@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 
-export const folder = (name: "SMALL" | "LARGE" | "DEMO"): string | undefined => process.env[`ATLAS_${name}`];
+export const folder = (name: "SMALL" | "SINGLE" | "LARGE" | "DEMO"): string | undefined => process.env[`ATLAS_${name}`];
 const out = process.env.ATLAS_OUT;
 
 export async function launch(): Promise<Browser> {

@@ -212,6 +212,16 @@ describe("comparing", () => {
     }));
 });
 
+it("the same in a single file needs no other", async () => {
+  const { page, wrongs, files, close } = await open(browser, folder("SINGLE")!, "#colour=task:formal/task_1&layer=2&unit=6");
+  await settled(page);
+  expect(await page.locator("aside").innerText()).toContain("In 12 of 12 circuits");
+  expect(await page.locator(".cortex .absent").count()).toBe(0);
+  expect(files).toEqual([]);
+  expect(wrongs).toEqual([]);
+  await close();
+});
+
 describe("for all eyes", () => {
   it("every control has a name, every image a description, headings do not skip", () =>
     visit("#layer=2&unit=6&tasks=formal/task_1", async (page) => {

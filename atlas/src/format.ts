@@ -21,6 +21,9 @@ export const count = (value: number): string => grouped(value);
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined || Number.isNaN(share) ? "–" : percentOne(share).replaceAll("-", "−");
 
+/** Two digits, for narrow tables. */
+export const short = (value: number): string => (Number.isFinite(value) ? format(Math.abs(value) < 1e-4 && value !== 0 ? ".1~e" : ".2~r")(value).replaceAll("-", "−") : "–");
+
 const LETTERS: Record<string, string> = { neurons: "N", heads: "H" };
 
 /** `L21 N4711`, `L3 H7`; dimensions of other sites are called D. */

@@ -36,7 +36,9 @@ class Folder:
 
     def finish(self, manifest: c.Manifest) -> None:
         """The manifest, last."""
-        (self.folder / "data/manifest.js").write_text(script("manifest", manifest), encoding="ascii")
+        (self.folder / "data/manifest.js").write_text(
+            script("manifest", manifest), encoding="ascii"
+        )
 
 
 def _domains() -> list[c.Domain]:
@@ -44,7 +46,9 @@ def _domains() -> list[c.Domain]:
 
 
 def _tasks(each: int) -> list[c.Task]:
-    return [c.Task(f"{one}/task_{i}", f"{one} task {i}", one) for one in COLOURS for i in range(each)]
+    return [
+        c.Task(f"{one}/task_{i}", f"{one} task {i}", one) for one in COLOURS for i in range(each)
+    ]
 
 
 def _top(scores: np.ndarray, n: int) -> c.Circuit:
@@ -99,20 +103,69 @@ def small(folder: Path) -> dict[str, Any]:
         maps[0, 2, :8] = 9
         members = [np.flatnonzero(np.abs(one) > 3.6).astype(np.int32) for one in maps]
         labels = ["network-0", "network-1", "network-2"]
-        out.put(files, name, "networks.news", c.NetworkMaps(maps, members, labels, 3.6, "mlp_hidden"))
+        out.put(
+            files, name, "networks.news", c.NetworkMaps(maps, members, labels, 3.6, "mlp_hidden")
+        )
         out.put(files, name, "nets", _nets(members, layers))
-        place = {"dataset": "news", "text": 0, "position": 3, "before": "before\n", "token": "zebra", "after": HOSTILE, "value": 2.5}
+        place = {
+            "dataset": "news",
+            "text": 0,
+            "position": 3,
+            "before": "before\n",
+            "token": "zebra",
+            "after": HOSTILE,
+            "value": 2.5,
+        }
         driven = {"highest": [place], "lowest": [], "mean": 0.1, "sd": 0.4, "first": 0.0}
-        unit = {"site": "mlp_hidden", "layer": 2, "unit": 6, "promotes": [[" stripes", 1.5], [HOSTILE, 1.0]], "suppresses": [[" dots", -1.0]], "share": 1.0, "driven": driven}
-        network = {"dataset": "news", "network": 0, "site": "mlp_hidden", "n_units": 8, "promotes": [[" stripes", 2.0]], "suppresses": [], "driven": driven}
+        unit = {
+            "site": "mlp_hidden",
+            "layer": 2,
+            "unit": 6,
+            "promotes": [[" stripes", 1.5], [HOSTILE, 1.0]],
+            "suppresses": [[" dots", -1.0]],
+            "share": 1.0,
+            "driven": driven,
+        }
+        network = {
+            "dataset": "news",
+            "network": 0,
+            "site": "mlp_hidden",
+            "n_units": 8,
+            "promotes": [[" stripes", 2.0]],
+            "suppresses": [],
+            "driven": driven,
+        }
         out.put(files, name, "units", {"units": [unit], "networks": [network], "notes": []})
-        alone = {"component": "neurons", "task": names[0], "layer": 2, "unit": 6, "effect": 0.125, "source": "agreement"}
+        alone = {
+            "component": "neurons",
+            "task": names[0],
+            "layer": 2,
+            "unit": 6,
+            "effect": 0.125,
+            "source": "agreement",
+        }
         out.put(files, name, "silenced", [alone])
         overlap = rng.uniform(0, 0.3, (len(tasks), len(tasks))).astype(np.float32)
-        matrices = {"tasks": names, "overlap": {"containment": {"neurons": {MAIN: overlap}}}, "ablation": {}}
+        matrices = {
+            "tasks": names,
+            "overlap": {"containment": {"neurons": {MAIN: overlap}}},
+            "ablation": {},
+        }
         out.put(files, name, "matrices", matrices)
-        networks = [c.Network(label, len(own), "“zebra”" if i == 0 else label, 2.0 if i == 0 else None, 1.03 if i == 0 else None) for i, (label, own) in enumerate(zip(labels, members, strict=True))]
-        inclusion = {task: c.TaskOfModel(True, "both-correct share 0.9 reaches 0.6", 0.9, 28) for task in names}
+        networks = [
+            c.Network(
+                label,
+                len(own),
+                "“zebra”" if i == 0 else label,
+                2.0 if i == 0 else None,
+                1.03 if i == 0 else None,
+            )
+            for i, (label, own) in enumerate(zip(labels, members, strict=True))
+        ]
+        inclusion = {
+            task: c.TaskOfModel(True, "both-correct share 0.9 reaches 0.6", 0.9, 28)
+            for task in names
+        }
         models.append(
             c.Model(
                 name, name, of is not None, False, layers, components, ["patching"], inclusion, [MAIN], MAIN,
@@ -134,22 +187,76 @@ def _summary(models: list[str]) -> dict[str, Any]:
     rows = []
     for model in models:
         for number, domain in enumerate(COLOURS):
-            gap = 0.0 if model.endswith("untrained") else 0.3 if domain == "formal" else 0.05 * number
-            row = {"model": model, "control": model.endswith("untrained"), "component": "neurons", "sel": MAIN, "measure": "containment"}
-            interval = {"within_low": gap, "within_high": gap + 0.2, "cross_low": 0.05, "cross_high": 0.15, "n": 12, "n_domain": 3}
-            values = {"domain": domain, "within": 0.1 + gap, "cross": 0.1, "difference": gap, "ratio": 1 + 10 * gap, "p": 0.01, "q": 0.02}
+            gap = (
+                0.0 if model.endswith("untrained") else 0.3 if domain == "formal" else 0.05 * number
+            )
+            row = {
+                "model": model,
+                "control": model.endswith("untrained"),
+                "component": "neurons",
+                "sel": MAIN,
+                "measure": "containment",
+            }
+            interval = {
+                "within_low": gap,
+                "within_high": gap + 0.2,
+                "cross_low": 0.05,
+                "cross_high": 0.15,
+                "n": 12,
+                "n_domain": 3,
+            }
+            values = {
+                "domain": domain,
+                "within": 0.1 + gap,
+                "cross": 0.1,
+                "difference": gap,
+                "ratio": 1 + 10 * gap,
+                "p": 0.01,
+                "q": 0.02,
+            }
             rows.append(row | values | interval)
     return {"domains": rows, "all": [], "untrained": []}
 
 
 def _nets(members: list[np.ndarray], layers: int) -> dict[str, Any]:
     """Silencing network 0 doubles perplexity; a hostile token drives it."""
-    silenced = {"value": 70.0, "low": 60.0, "high": 80.0, "n": 6, "intact": 35.0, "p": 0.03, "q": 0.04, "p_random": 0.03, "q_random": 0.04}
+    silenced = {
+        "value": 70.0,
+        "low": 60.0,
+        "high": 80.0,
+        "n": 6,
+        "intact": 35.0,
+        "p": 0.03,
+        "q": 0.04,
+        "p_random": 0.03,
+        "q_random": 0.04,
+    }
     rows = [
-        {"dataset": "news", "network": i, "n_units": len(own), "percent": 1.0, "explained": 0.1, "stability": 0.9}
+        {
+            "dataset": "news",
+            "network": i,
+            "n_units": len(own),
+            "percent": 1.0,
+            "explained": 0.1,
+            "stability": 0.9,
+        }
         for i, own in enumerate(members)
     ]
-    rows[0] |= {"silenced": silenced, "random": [{"value": 36.05, "low": 35.0, "high": 37.0, "n": 6}]}
-    counts = np.stack([np.bincount(own // 64, minlength=layers) for own in members]).astype(np.int32)
-    place = {"dataset": "news", "network": "network-0", "rank": 1, "text": 1, "before": "a ", "token": HOSTILE, "after": " b", "course": 4.5}
+    rows[0] |= {
+        "silenced": silenced,
+        "random": [{"value": 36.05, "low": 35.0, "high": 37.0, "n": 6}],
+    }
+    counts = np.stack([np.bincount(own // 64, minlength=layers) for own in members]).astype(
+        np.int32
+    )
+    place = {
+        "dataset": "news",
+        "network": "network-0",
+        "rank": 1,
+        "text": 1,
+        "before": "a ",
+        "token": HOSTILE,
+        "after": " b",
+        "course": 4.5,
+    }
     return {"rows": rows, "layers": {"news": counts}, "driving": [place]}

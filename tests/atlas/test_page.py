@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from atlas import generate, generated
+from brodmann.atlas.write import join
 
 SOURCES = Path(__file__).parents[2] / "atlas"
 BROWSER = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -31,12 +32,18 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     if reason := _missing():
         pytest.skip(reason)
     best = generated.small(tmp_path / "small")["best"]
-    sizes = ["--own", "1", "--whole", "1"]
-    generate.generate(tmp_path / "large", generate.parser().parse_args([str(tmp_path / "large"), *sizes]))
+    (tmp_path / "single").mkdir()
+    join(tmp_path / "small", tmp_path / "single/index.html")
+    # A few models are enough for one to make room for the next.
+    sizes = ["--models", "3", "--own", "1", "--whole", "1"]
+    generate.generate(
+        tmp_path / "large", generate.parser().parse_args([str(tmp_path / "large"), *sizes])
+    )
     env = {
         **os.environ,
         "CHROMIUM": BROWSER,
         "ATLAS_SMALL": str(tmp_path / "small"),
+        "ATLAS_SINGLE": str(tmp_path / "single"),
         "ATLAS_LARGE": str(tmp_path / "large"),
         "ATLAS_BEST": json.dumps(dict(zip(("layer", "unit"), divmod(best, 64), strict=True))),
         "ATLAS_OUT": os.environ.get("ATLAS_OUT", str(tmp_path / "seen")),

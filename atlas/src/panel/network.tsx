@@ -41,7 +41,7 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
   const table = (): string =>
     csv(["model", "dataset", "network", "layer", "unit", "z"], members.map((flat) => [own.name, place.dataset, name, Math.floor(flat / width), flat % width, z(flat)]));
   return (
-    <Part title={named.label} sub={`network of ${place.dataset} · ${modelLabel(own)}`} onClose={() => selectNetwork(undefined)}>
+    <Part title={named.label} sub={`network ${place.network} of ${place.dataset} · ${modelLabel(own)}`} onClose={() => selectNetwork(undefined)}>
       {file.state === "loading" && <Loading />}
       {value && (
         <>

@@ -1,7 +1,7 @@
 /** Where to begin: what stands out in this model, each line a link into the views, each beside its control. */
 import type { Matrices, Model, Row } from "../contract";
 import { fileOf, manifest, ready, useFile } from "../data";
-import { count, number, percent, selName } from "../format";
+import { count, number, percent, selName, short } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
@@ -44,7 +44,7 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
   const rows = separations(summary.value.domains, own.name, site, sel);
   const other = twin ? separations(summary.value.domains, twin.name, site, sel) : [];
   if (!rows.length) return null;
-  const ratio = (value: number): string => (Number.isFinite(value) ? `× ${number(value)}` : "–");
+  const ratio = (value: number): string => (Number.isFinite(value) ? `× ${short(value)}` : "–");
   return (
     <Block title="How separate are the domains?">
       <table>
@@ -79,7 +79,7 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
                 <td>{percent(row.within)}</td>
                 <td>{percent(row.cross)}</td>
                 <td><b>{ratio(row.ratio)}</b></td>
-                <td class="soft">{number(row.q)}</td>
+                <td class="soft">{short(row.q)}</td>
                 {twin && <td class={twin.control ? "control" : undefined} title={same ? `q = ${number(same.q)}` : undefined}>{same ? ratio(same.ratio) : "–"}</td>}
               </tr>
             );

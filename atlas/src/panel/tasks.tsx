@@ -2,14 +2,14 @@
 import type { Masks, Model } from "../contract";
 import { fileOf, useFile } from "../data";
 import { csv } from "../export";
-import { count, number, percent, selName, signed, unitName } from "../format";
+import { count, number, selName, signed, unitName } from "../format";
 import { domainLabel, modelOf, taskLabel, taskOf } from "../names";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state, toggleTask } from "../state";
 import { TakeAway } from "../take-away";
 import { sharedUnits } from "./shared";
 import { Absent, Loading, Part } from "./part";
 
-const LISTED = 40;
+const LISTED = 16;
 
 export function TasksPanel() {
   const tasks = state.tasks.value;
@@ -118,8 +118,7 @@ function Performance({ own, task }: { own: Model; task: string }) {
   return (
     <p>
       {said.included ? "" : "Not mapped: "}
-      {said.reason}. {said.accuracy !== null && `Right both ways: ${percent(said.accuracy)}`}
-      {said.n_items !== null && `; circuit from ${said.n_items} items`}.
+      {said.reason}{said.included && said.n_items !== null && `; its circuit is a mean over ${said.n_items} items`}.
     </p>
   );
 }
