@@ -117,7 +117,7 @@ export function DoseResponse() {
           </>
         ) : (
           <>
-            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).
+            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).{asked && !task && ` ${label.task(asked)} was not tested.`}
             {xs.length < 2 && " One size only: ablation.percents sets more."}
           </>
         )

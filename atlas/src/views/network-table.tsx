@@ -81,7 +81,8 @@ export function NetworkTable() {
     >
       {worst?.silenced && (
         <p class="view-answer">
-          Most harmful: <strong>{number_(worst)}</strong> ({plural(worst.n_units, "unit")}), perplexity × {number(harm(worst))}; as many random units ×{" "}
+          Most harmful: <strong>{number_(worst)}</strong>
+          {label(worst) !== `network-${worst.network}` && `, ${label(worst)}`} ({plural(worst.n_units, "unit")}), perplexity × {number(harm(worst))}; as many random units ×{" "}
           {worst.random?.length ? worst.random.map((one) => number(one.value / worst.silenced!.intact)).join(", ") : "–"} ({chance("q", worst.silenced.q_random ?? NaN)}). It
           responds to <q>{tokensOf(driversOf(nets.driving, worst.dataset, worst.network), 5).map(([token]) => token).join(" · ") || "?"}</q>{" "}
           <button type="button" class="view-link" onClick={() => selectNetwork({ dataset: worst.dataset, network: worst.network })}>
