@@ -127,7 +127,7 @@ export function LayerProfile() {
           <Svg
             at={at}
             label={`Units per layer of ${lines.length} maps. Left and right arrow keys select a layer.`}
-            tabIndex={0}
+            tabindex={0}
             onKeyDown={(event: KeyboardEvent) => {
               const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
               if (!step) return;

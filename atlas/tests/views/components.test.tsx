@@ -35,6 +35,8 @@ describe("every view", () => {
     expect(root.querySelector(".view-caption")!.textContent!.length).toBeGreaterThan(40);
     expect([...root.querySelectorAll(".take button")].map((button) => button.textContent)).toEqual(["SVG", "PNG", "CSV"]);
     expect(open(root).length).toBeGreaterThan(0);
+    // In an SVG the attribute has no capital: `tabIndex` would be none.
+    for (const button of root.querySelectorAll("svg [role=button], svg[role=application]")) expect(button.hasAttribute("tabindex")).toBe(true);
     for (const picture of root.querySelectorAll("svg.picture[role]")) expect(picture.getAttribute("aria-label")).toBeTruthy();
   });
 
