@@ -132,7 +132,7 @@ describe("answers", () => {
   it("name the most harmful network, what it responds to, and as many random units", () => {
     const root = show("networks");
     const answer = root.querySelector(".view-answer")!.textContent!;
-    expect(answer).toContain("news 1 (6 units), perplexity × 11");
+    expect(answer).toContain(`news 1, ${HOSTILE} (6 units), perplexity × 11`);
     expect(answer).toContain("as many random units × 1.05");
     expect(answer).toContain(HOSTILE);
     click(root.querySelector(".row"));
