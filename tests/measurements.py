@@ -1,5 +1,6 @@
 """Everything that brodmann measures of a model, in numbers: to hold one way of running it against another."""
 
+import numpy as np
 from example_items import ITEMS, SINGLE
 
 from brodmann.circuits.ablation import KINDS, Ablator, Lesion
@@ -10,8 +11,11 @@ from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.circuits.estimators.relp import Relp, RelpAttention
 from brodmann.localizers.lesion import lesion
 from brodmann.localizers.selectivity import measure
+from brodmann.networks.extraction import Extractor
 from brodmann.runner.activations import Activations
 from brodmann.runner.answers import score_items
+from brodmann.runner.lens import directions, lens
+from brodmann.runner.peaks import Watch
 from brodmann.runner.scoring import Scorer
 from brodmann.runner.writing import written_share
 
@@ -88,7 +92,21 @@ def written(model):
     return [written_share(model, [(0, 1), (0, 2), (2, 3)])]
 
 
+def pages(model):
+    """What units promote, and where they are highest."""
+    units = {"mlp_hidden": [(0, 1), (2, 3)], "heads": [(1, 2), (0, 3)], "mlp_output": [(1, 5)]}
+    found = []
+    for site, own in units.items():
+        vectors, shares = directions(model, site, own)
+        raised = lens(model, vectors, 5)
+        found += [vectors, shares, raised.raised_by, raised.lowered_by]
+    rows = [item.clean for item in ITEMS]
+    watch = Watch(model, units, [np.arange(len(row)) > 0 for row in rows], 3)
+    found += [values for _, values in sorted(Extractor(model).runs(rows, watch=watch))]
+    return [*found, *(own.high for own in watch.peaks().values())]
+
+
 MEASUREMENTS = (
     *(baseline, attribution, integrated, relevance, at_all_tokens, exact, ablation),
-    *(localizer, lesions, written),
+    *(localizer, lesions, written, pages),
 )

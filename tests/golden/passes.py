@@ -122,7 +122,9 @@ def the_passes(study: Any, files: Files, share: Share = WHOLE) -> dict[str, Call
             editing_items=files.items_of(study.networks.use.editing.tasks),
             probing_items=files.items_of(study.networks.use.probing.tasks),
             mask_files={
-                component: files.circuits(component, study.selection.main_name, study.tasks.selected)
+                component: files.circuits(
+                    component, study.selection.main_name, study.tasks.selected
+                )
                 for component in study.attribution.components
             },
             **common,

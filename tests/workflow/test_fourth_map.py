@@ -17,14 +17,14 @@ TEXTS = ["The cat sat.", "It is so."]
 
 
 @pytest.fixture
-def atlas(fresh):
+def loudness(fresh):
     """The study with a fourth map."""
     for file in FILES.rglob("*.*"):
         if file.is_file() and "__pycache__" not in file.parts:
             place = fresh.path / file.relative_to(FILES)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(file.read_text())
-    fresh.write_config({**fresh.config(), "atlas": {"texts": TEXTS, "units": 3}})
+    fresh.write_config({**fresh.config(), "loudness": {"texts": TEXTS, "units": 3}})
     return fresh
 
 
@@ -41,41 +41,45 @@ def python(clone, code):
 def test_the_recipe_lists_the_files_of_the_map(root):
     page = (root / "docs/extending.md").read_text()
     recipe = page[page.index("## A map") :]
-    listed = [file.replace("NAME", "atlas") for file in re.findall(r"^\| `(.+?)`", recipe, re.M)]
+    listed = [file.replace("NAME", "loudness") for file in re.findall(r"^\| `(.+?)`", recipe, re.M)]
     assert len(listed) + 1 <= 12  # and a line of the changelog
     ours = {file.relative_to(FILES).as_posix() for file in FILES.rglob("*.*") if file.is_file()}
     ours = {name for name in ours if "__pycache__" not in name}
-    others = {"docs/atlas.md", "tests/unit/atlas/test_atlas.py"}
-    assert {name for name in listed if "atlas" in name} == ours | others
+    others = {"docs/loudness.md", "tests/unit/loudness/test_loudness.py"}
+    assert {name for name in listed if "loudness" in name} == ours | others
     for name in set(listed) - ours - others:
         assert (root / name).exists(), name
 
 
-def test_a_fourth_map_is_found_by_its_own_files(atlas):
+def test_a_fourth_map_is_found_by_its_own_files(loudness):
     """Snakemake knows its jobs and figures, the config its section, with the page about it."""
-    assert {"atlas_pass", "atlas_table", "atlas_figure"} <= atlas.planned().keys()
-    page = python(atlas, "from brodmann.config.document import config_page; print(config_page())")
-    [section] = re.findall(r"## `atlas`\n(.*)", page, re.S)
+    assert {"loudness_pass", "loudness_table", "loudness_figure"} <= loudness.planned().keys()
+    page = python(
+        loudness, "from brodmann.config.document import config_page; print(config_page())"
+    )
+    [section] = re.findall(r"## `loudness`\n(.*)", page, re.S)
     assert "Loudest units of every layer." in section
     assert "| `units` | integer, ≥ 1 | `2` | Units of each layer that are listed. |" in section
-    atlas.write_config({**atlas.config(), "atlas": {"unit": 1}})
-    refused = atlas.snakemake("--dry-run", check=False)
+    loudness.write_config({**loudness.config(), "loudness": {"unit": 1}})
+    refused = loudness.snakemake("--dry-run", check=False)
     assert refused.returncode == 1
-    assert "atlas.unit: unknown key (did you mean 'units'?)" in refused.stdout
+    assert "loudness.unit: unknown key (did you mean 'units'?)" in refused.stdout
 
 
 @pytest.mark.slow
-def test_a_fourth_map_is_run_and_described(atlas):
-    atlas.snakemake("results/figures/atlas.tiny.csv", "results/methods.md")
-    rows = np.genfromtxt(atlas.path / "results/figures/atlas.tiny.csv", delimiter=",", names=True)
+def test_a_fourth_map_is_run_and_described(loudness):
+    loudness.snakemake("results/figures/loudness.tiny.csv", "results/methods.md")
+    rows = np.genfromtxt(
+        loudness.path / "results/figures/loudness.tiny.csv", delimiter=",", names=True
+    )
     loud = np.mean([np.abs(mlp_outputs(text)).T for text in TEXTS], axis=0)
     strongest = np.sort(loud, axis=0)[:-4:-1].T
     np.testing.assert_allclose(rows["loudness"], strongest.ravel(), rtol=1e-4)
-    methods = (atlas.path / "results/methods.md").read_text()
+    methods = (loudness.path / "results/methods.md").read_text()
     assert "Of each layer the 3 units were listed whose mean absolute activation over 2" in methods
-    section = {**atlas.config()["atlas"], "units": 1}
-    atlas.write_config({**atlas.config(), "atlas": section})
-    assert atlas.planned("atlas").keys() == {"settings", "atlas_table"}
+    section = {**loudness.config()["loudness"], "units": 1}
+    loudness.write_config({**loudness.config(), "loudness": section})
+    assert loudness.planned("loudness").keys() == {"settings", "loudness_table"}
 
 
 def mlp_outputs(text):

@@ -11,7 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import yaml
 from golden.passes import Files, Store, ledger, load_config, the_passes
 from golden.study import (
     KEPT,
@@ -27,6 +30,13 @@ from golden.study import (
     records,
     set_up_study,
 )
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from brodmann.comparison.stages import unit_pages as pages_of_units
+from brodmann.comparison.unit_pages import read_pages, read_silenced
+from brodmann.models.card import ModelCard
+from brodmann.networks.dataset_texts import group_texts
+from brodmann.store.tables import write_table
 
 TASKS = ("formal/sums", "language/agreement")
 # Keys of the others are made of units that this processor's own numbers choose.
@@ -67,6 +77,96 @@ def test_no_pass_loads_the_model(tmp_path, monkeypatch, root):
     entries = ledger.read(files.store)
     assert [entry["stage"] for entry in entries] == list(STAGES)
     assert {entry["stage"]: entry["model_loads"] for entry in entries} == dict.fromkeys(STAGES, 0)
+
+
+def test_pages_of_units_are_all_that_is_new(tmp_path, monkeypatch, root):
+    """Of a study that asks for them: two records, and a file that says what plain transformers say."""
+    monkeypatch.chdir(tmp_path)
+    _, files = opened(tmp_path, root)
+    config = yaml.safe_load(Path("config.yaml").read_text())
+    config["atlas"] = {"units": 6, "tokens": 3, "places": 2}
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    study = load_config([tmp_path / "config.yaml"], root=tmp_path).study
+    copy_kept(tmp_path / "results", records())
+    passes = the_passes(study, files)
+    passes["ablation"]()
+    passes["network use"]()
+    ablated, used = ledger.read(files.store)
+    assert ablated["model_loads"] == 0  # where there are networks, these have the pages
+    assert (used["model_loads"], used["computed"]) == (1, 2) and used["reused"] > 10
+    Path(files.manifest).rename(f"{files.store}/network_use.json")
+    for component, effect in (("neurons", 0.5), ("heads", -2.0)):
+        row = {"task": TASKS[1], "layer": 1, "unit": 3, "in_mask": 1, "exact": effect}
+        write_table(f"measured/{component}.agreement.units.csv", [row], list(row))
+    pages_of_units.write_unit_pages(
+        study,
+        model_json=files.card,
+        template_files=files.templates,
+        tokens_manifest=f"{files.store}/network_use.json",
+        attribution_folder="measured",
+        attribution_manifest="",
+        output="pages.json",
+        silenced="silenced.csv",
+    )
+    check_pages(study, read_pages("pages.json"))
+    alone = read_silenced("silenced.csv")
+    assert [(one.component, one.unit, one.effect) for one in alone] == [
+        ("neurons", 3, 0.5),
+        ("heads", 3, -2.0),
+    ]
+
+
+def check_pages(study: Any, pages: Any) -> None:
+    """Against the model in plain transformers: its modules, and hooks on them, text by text."""
+    plain = AutoModelForCausalLM.from_pretrained("weights").eval()
+    tokenizer = AutoTokenizer.from_pretrained("weights")
+    texts = group_texts(study, "sea", ModelCard.read(f"results/{MODEL}/model.json"))
+    texts = texts[: study.networks.following.texts]
+    sites = {one.site for one in pages.units}
+    assert sites == {"mlp_hidden", "heads", "mlp_output"} and not pages.notes
+    assert {site: sum(one.site == site for one in pages.units) for site in sites} == dict.fromkeys(
+        sites, 6
+    )
+    values: dict[int, list[torch.Tensor]] = {}
+
+    def keep(layer: int, value: torch.Tensor) -> None:
+        values.setdefault(layer, []).append(value[0])
+
+    for layer, block in enumerate(plain.model.layers):
+        block.mlp.down_proj.register_forward_pre_hook(lambda _, given, n=layer: keep(n, given[0]))
+    spans = []
+    for text in texts:
+        found = tokenizer(text, return_offsets_mapping=True)
+        ids = found["input_ids"][: study.networks.max_tokens]
+        spans += [text[slice(*span)] for span in found["offset_mapping"][: len(ids)]]
+        with torch.no_grad():
+            plain(torch.tensor([ids]))
+    first = np.cumsum([0, *(len(own) for own in values[0])])[:-1]
+    for page in (one for one in pages.units if one.site == "mlp_hidden"):
+        every = torch.cat(values[page.layer])[:, page.unit].double().numpy()
+        assert page.driven.first == pytest.approx(max(every[first], key=abs), rel=1e-3, abs=1e-4)
+        own = np.delete(every, first)
+        assert page.driven.mean == pytest.approx(own.mean(), rel=1e-3, abs=1e-4)
+        for places, sign in ((page.driven.highest, 1), (page.driven.lowest, -1)):
+            best = sign * np.sort(sign * own)[::-1][:2]
+            assert [one.value for one in places] == pytest.approx(best, rel=1e-3, abs=1e-4)
+            for one in places:
+                at = first[one.text] + one.position
+                assert every[at] == pytest.approx(one.value, rel=1e-3, abs=1e-4)
+                assert spans[at] == one.token and one.position > 0
+                assert f"{one.before}{one.token}{one.after}" in texts[one.text]
+        vector = plain.model.layers[page.layer].mlp.down_proj.weight[:, page.unit].detach()
+        with torch.no_grad():
+            logits = plain.lm_head(plain.model.norm(vector / vector.square().mean().sqrt()))
+        logits = logits[: len(tokenizer)].numpy()
+        assert [by for _, by in page.promotes] == pytest.approx(
+            np.sort(logits)[::-1][:3], rel=1e-3, abs=1e-3
+        )
+        token, by = page.suppresses[0]
+        assert by == pytest.approx(logits.min(), rel=1e-3, abs=1e-3)
+        assert token in {tokenizer.decode([n]) for n in np.flatnonzero(logits < by + 1e-2)}
+    assert [one.dataset for one in pages.networks] == ["sea"] * 2
+    assert all(len(one.promotes) == 3 for one in pages.networks if one.n_units)
 
 
 @pytest.mark.slow

@@ -170,7 +170,9 @@ def read_pages(path: str | Path) -> Pages:
         raise UserError.at(str(path), f"is not of version {VERSION}", REBUILD)
     try:
         return Pages(
-            units=tuple(UnitPage(**_page(one)) for one in found["units"]),
+            units=tuple(
+                UnitPage(**{**_page(one), "share": _number(one["share"])}) for one in found["units"]
+            ),
             networks=tuple(NetworkPage(**_page(one)) for one in found["networks"]),
             notes=tuple(found["notes"]),
         )

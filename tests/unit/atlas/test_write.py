@@ -145,15 +145,15 @@ def test_results_that_were_taken_over_have_matrices_only(tmp_path):
     toy.provenance(results, models={"there": {"source": "results:folder"}})
     tasks = ["language/npi", "social/manners"]
     share = pd.DataFrame([[1, 0.25], [0.25, 1]], index=tasks, columns=tasks)
-    write_matrix(results / "there/overlap/neurons/positive-0.1pct.containment.csv", share)
+    write_matrix(results / f"there/overlap/neurons/{toy.MAIN.name}.containment.csv", share)
     drop = pd.DataFrame([[0.5, 0.0], [np.nan, 1]], index=tasks, columns=tasks)
-    place = results / "there/ablation/neurons/positive-0.1pct.corrupted.accuracy_drop.csv"
+    place = results / f"there/ablation/neurons/{toy.MAIN.name}.corrupted.accuracy_drop.csv"
     write_matrix(place, drop)
     atlas = made(results)
     (own,) = read(atlas, "manifest")["models"]
     assert own["matrices_only"] and own["layers"] == 0 and own["estimators"] == []
     matrices = read(atlas, own["files"]["matrices"])
-    found = matrices["ablation"]["neurons"]["positive-0.1pct"]["corrupted"]["accuracy_drop"]
+    found = matrices["ablation"]["neurons"][toy.MAIN.name]["corrupted"]["accuracy_drop"]
     assert np.array_equal(found, np.array(drop, np.float32), equal_nan=True)
     assert matrices["tasks"] == tasks and "controls" not in matrices
 

@@ -1,4 +1,4 @@
-"""The figure of the atlas."""
+"""The figure of loudness."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brodmann.store.tables import read_table
 
 def draw(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Loudness by layer."""
-    table = read_table(files["atlas"])
+    table = read_table(files["loudness"])
     picture, axes = single(3.0)
     axes.plot(table["layer"], table["loudness"], "o")
     axes.set(xlabel="layer", ylabel="loudness")
@@ -21,17 +21,17 @@ def draw(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 
 FAMILIES = (
     family(
-        "atlas_figure",
+        "loudness_figure",
         "Drawing the loudest units",
         lambda scene: [scene.at(model) for model in scene.models],
-        lambda scene: {"atlas": f"{scene.folder}/atlas.csv"},
+        lambda scene: {"loudness": f"{scene.folder}/loudness.csv"},
         lambda scene: {},
         figure(
-            "atlas.{model}",
-            "declared.atlas:draw",
+            "loudness.{model}",
+            "declared.loudness:draw",
             "Loudest units",
-            atlas="Mean absolute activation.",
+            loudness="Mean absolute activation.",
         ),
-        method="atlas",
+        method="loudness",
     ),
 )

@@ -1,4 +1,4 @@
-"""An atlas: of each layer the unit that is the loudest over some texts."""
+"""Loudness: of each layer the unit that is the loudest over some texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from brodmann.config.section import Count, MapSection, OneOrMore, SomeText
 
-METHODS = {"atlas": 1}  # loudness of units
+METHODS = {"loudness": 1}  # loudness of units
 
 
 class Settings(MapSection):
@@ -19,5 +19,5 @@ class Settings(MapSection):
 
     def depends(self, stage: str, study: Any) -> dict[str, Any]:
         """What is read, and how much of it is listed."""
-        own = {"atlas_pass": ("texts",), "atlas": ("units",)}
+        own = {"loudness_pass": ("texts",), "loudness": ("units",)}
         return self.part(*own.get(stage, ()))

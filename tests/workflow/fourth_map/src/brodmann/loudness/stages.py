@@ -1,12 +1,12 @@
-"""Jobs of the atlas: a pass that reads the units, a light job that lists the loudest."""
+"""Jobs of loudness: a pass that reads the units, a light job that lists the loudest."""
 
 from __future__ import annotations
 
 import json
 
-from brodmann.atlas import Settings
 from brodmann.config.study import Study
 from brodmann.files import digest
+from brodmann.loudness import Settings
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
 from brodmann.runner import costs
@@ -23,34 +23,34 @@ def _effort(job: Job) -> Effort:
 
 
 STAGES = (
-    Stage("atlas_pass", ":run_pass", ("atlas",), Cost(_effort, costs.read)),
-    Stage("atlas", ":write_atlas", ("atlas",), rule="atlas_table"),
+    Stage("loudness_pass", ":run_pass", ("loudness",), Cost(_effort, costs.read)),
+    Stage("loudness", ":write_loudness", ("loudness",), rule="loudness_table"),
 )
 
 
 def run_pass(
     study: Study, *, model_json: str, record_file: str, manifest: str, threads: int
 ) -> None:
-    """Rule ``atlas_pass``: how loud every unit is."""
+    """Rule ``loudness_pass``: how loud every unit is."""
     card = ModelCard.read(model_json)
     texts = Settings.of(study).texts
-    key = digest({"method": METHODS["atlas"], "model": card.identity(), "texts": texts})
+    key = digest({"method": METHODS["loudness"], "model": card.identity(), "texts": texts})
 
     def loudness(bench: Bench) -> bytes:
         [(_, found)] = bench.activations("mlp_output").pooled(bench.texts(texts), "mean")
         return json.dumps(abs(found).mean(0).tolist()).encode()
 
     load = Bench.opener(study, card.name, record_file, threads)
-    with Pass("atlas", card.name, manifest, load) as this:
+    with Pass("loudness", card.name, manifest, load) as this:
         this.make([Work.one("loudness", key, loudness)])
 
 
-def write_atlas(study: Study, *, manifest: str, output: str) -> None:
-    """Rule ``atlas_table``: the loudest units."""
+def write_loudness(study: Study, *, manifest: str, output: str) -> None:
+    """Rule ``loudness_table``: the loudest units."""
     import numpy as np
 
-    from brodmann.atlas.atlas import loudest
+    from brodmann.loudness.loudness import loudest
 
-    found = np.array(json.loads(Records(manifest, "atlas").get("loudness", "the loudness")))
+    found = np.array(json.loads(Records(manifest, "loudness").get("loudness", "the loudness")))
     rows = loudest(found, Settings.of(study).units)
     write_table(output, rows, ("layer", "unit", "loudness"))
