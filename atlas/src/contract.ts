@@ -206,7 +206,8 @@ export interface Networks {
 export type Row = Record<string, string | number | boolean | null>;
 
 export interface Course {
-  texts: { tokens: string[] }[];
+  /** Further tokens of a character that took several are empty. */
+  texts: { name?: string; tokens: string[] }[];
   /** [networks, tokens of all texts] */
   networks: FloatGrid;
 }
@@ -307,4 +308,56 @@ export interface Control {
   trials: number;
   accuracy_drop?: FloatGrid;
   score?: FloatGrid;
+}
+
+// --- what the linked views read (src/brodmann/atlas/views_data.py) -----------------------------------------
+
+/** Of the whole study: tests of domains, and from where on circuits count as stable or reliable. */
+export interface Summary {
+  domains: Row[];
+  all: Row[];
+  untrained: Row[];
+  thresholds?: Thresholds;
+}
+
+export interface Thresholds {
+  stable: number;
+  reliable: number;
+  moderate: number;
+}
+
+/** component -> measure -> sel -> task -> number of its cluster. */
+export type Clusters = Record<string, Record<string, Record<string, Record<string, number>>>>;
+
+export interface Curves {
+  circuits: Row[];
+  localizers: Record<string, Row[]>;
+  faithfulness: Record<string, Record<string, { curves: Row[]; areas: Row[] }>>;
+}
+
+/** A perplexity, or what else is measured, with its interval. */
+export interface Measured {
+  value: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface Net {
+  dataset: string;
+  network: number;
+  n_units: number;
+  percent: number;
+  explained: number;
+  stability: number;
+  silenced?: Measured & { intact: number; q: number | null; q_random: number | null };
+  /** A draw of as many random units each. */
+  random?: Measured[];
+}
+
+export interface Nets {
+  rows: Net[];
+  /** Dataset -> units per layer, [networks, layers]. */
+  layers: Record<string, IntGrid>;
+  driving: Row[];
 }

@@ -154,7 +154,8 @@ export function ChordDiagram() {
                   {...tells(label(own), counted ? `${plural(group.value, "unit")} shared with others, counted for each` : "")}
                 >
                   <path d={group.path} fill={colour(group.index)} />
-                  {tasks ? (
+                  {/* Names of thin arcs would hide each other: these say theirs when pointed at, or chosen. */}
+                  {(group.endAngle - group.startAngle) * (radius + 14) < 9.5 && !stands(group.index) ? null : tasks ? (
                     <text transform={`translate(${group.label[0]}, ${group.label[1]}) rotate(${right ? turn : turn + 180})`} text-anchor={right ? "start" : "end"} dy="0.34em">
                       {text}
                     </text>

@@ -1,7 +1,7 @@
 /** Texts with a network's course over their tokens. */
 import { Fragment } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { Course, Model } from "../contract";
+import type { Course, Model, Nets } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
 import { number, signed } from "../format";
 import { signedColour, textOn } from "../palette";
@@ -10,7 +10,7 @@ import { dark } from "../theme";
 import { flow, peaks, piecesOf, runsOf, strongest, visible, type Run } from "./courses";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { Legend } from "./matrix-picture";
-import { driversOf, harm, sorted, type Driver, type Nets } from "./networks";
+import { driversOf, harm, sorted, type Driver } from "./networks";
 import { useOption } from "./study";
 import { hideTip, showTip, showTipAt } from "./tip";
 import { textWidth } from "./use-width";

@@ -13,7 +13,7 @@ export function runsOf(course: Course, network: number): Run[] {
   let start = 0;
   return course.texts.map((text, i) => {
     const values = row.subarray(start, (start += text.tokens.length));
-    return { name: (text as { name?: string }).name ?? `text ${i + 1}`, tokens: text.tokens, values };
+    return { name: text.name ?? `text ${i + 1}`, tokens: text.tokens, values };
   });
 }
 

@@ -99,7 +99,7 @@ export function DomainSummary() {
       table={{
         columns: [
           "domain", "tasks", "within", "within low", "within high", "pairs within", "across", "across low", "across high", "pairs across", "difference", "p", "q",
-          "more than untrained", "low", "high", "q of that", "untrained: within", "untrained: across",
+          "more than untrained", "more, low", "more, high", "more, q", "untrained: within", "untrained: across",
         ],
         rows: () =>
           lines.map((one) => {

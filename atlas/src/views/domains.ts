@@ -1,5 +1,5 @@
 /** Which domain is most separate: rows of the tests, beside those of the untrained control. */
-import type { Row } from "../contract";
+import type { Row, Summary } from "../contract";
 
 export interface Mean {
   value: number;
@@ -18,13 +18,6 @@ export interface Separation {
   q: number;
   /** What the trained model has more of than its untrained control. */
   excess?: { value: number; low: number; high: number; q: number };
-}
-
-export interface Summary {
-  domains: Row[];
-  all: Row[];
-  untrained: Row[];
-  thresholds?: { stable: number; reliable: number; moderate: number };
 }
 
 export interface Of {

@@ -1,6 +1,6 @@
 /** What is lost when more units are silenced: the own ones, others, and random ones. */
 import { useRef } from "preact/hooks";
-import type { Model, Row } from "../contract";
+import type { Curves, Model } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { number } from "../format";
 import { includedTasks, model, selectTasks, state } from "../state";
@@ -12,12 +12,6 @@ import { domainOf } from "./tasks";
 import { tells } from "./tip";
 import { useWidth } from "./use-width";
 import { between } from "./words";
-
-export interface Curves {
-  circuits: Row[];
-  localizers: Record<string, Row[]>;
-  faithfulness: Record<string, Record<string, { curves: Row[]; areas: Row[] }>>;
-}
 
 const LACKING = "Nothing was silenced in this model: ablation.percents silences circuits, localizer.lesion.percentages localized units.";
 
@@ -123,7 +117,7 @@ export function DoseResponse() {
           </>
         ) : (
           <>
-            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).
+            {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).{asked && !task && ` ${label.task(asked)} was not tested.`}
             {xs.length < 2 && " One size only: ablation.percents sets more."}
           </>
         )

@@ -1,11 +1,10 @@
 /** Is a circuit enough: faithfulness of the task's own order of units beside rivals and random orders. */
 import { useRef } from "preact/hooks";
 import { fileOf, ready, useFile } from "../data";
-import type { Model } from "../contract";
+import type { Curves, Model } from "../contract";
 import { number } from "../format";
 import { model, selectTasks, state } from "../state";
 import { frameOf, Key, linear, path, Point, Svg, XAxis, YAxis, type Mark, type Series } from "./chart";
-import type { Curves } from "./dose-response";
 import { faithfulnessRange, rivals, tasksOf, type Rival } from "./faithfulness";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { names, useOption } from "./study";
@@ -92,6 +91,7 @@ export function Faithfulness() {
         <>
           Only the best units are kept, all others have the activations of the corrupted prompts. 1: as the whole model, 0: as with nothing kept. 95 % intervals over{" "}
           {lines[0]?.points[0]?.n ?? 0} items; areas under the curve in the key. Controls: random orders, grey.
+          {!chosen && state.tasks.value[0] !== undefined && ` ${label.task(state.tasks.value[0])} was not asked for (faithfulness.tasks).`}
           {beyond && " Points at the edge lie beyond it."}
           {!lines.some((line) => line.group === "same_domain" || line.group === "other_domains") && " Rivals: faithfulness.same_domain and other_domains."}
         </>

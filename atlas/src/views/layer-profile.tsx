@@ -1,13 +1,13 @@
 /** In which layers the units of circuits, localizers and networks lie. */
 import { useRef } from "preact/hooks";
-import type { Circuit, Localizer, Model } from "../contract";
+import type { Circuit, Localizer, Model, Nets } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
 import { number, selName } from "../format";
 import { component, model, selectLayer, state, unitsOfRuns } from "../state";
 import { frameOf, Key, linear, path, Svg, XAxis, YAxis, type Series } from "./chart";
 import { Choice, Frame, Note } from "./frame";
 import { perLayer, shares, total, union, type Profile } from "./layers";
-import { layersOf, type Nets } from "./networks";
+import { layersOf } from "./networks";
 import { circuitOf } from "./shared";
 import { names, twin, useMasks, useOption } from "./study";
 import { domainOf } from "./tasks";

@@ -107,6 +107,11 @@ export function MatrixPicture(props: Props) {
             onPointerMove={(event) => showTip(event, band.label)}
           >
             <rect x={left - 11} y={top + band.from * cell} width={7} height={(band.to - band.from) * cell - 1} fill={band.colour} />
+            {!at.named && (band.to - band.from) * cell > textWidth(band.label) && (
+              <text x={left + band.from * cell} y={top - 16}>
+                {band.label}
+              </text>
+            )}
             <rect x={left + band.from * cell} y={top - 11} width={(band.to - band.from) * cell - 1} height={7} fill={band.colour} />
           </g>
         ))}

@@ -38,7 +38,8 @@ export function layout(width: number, tasks: number, longest: number, controls =
     left = controls ? 92 : BAND + 4;
     cell = (width - left - 2) / count;
   }
-  const top = (named ? label : 0) + BAND + 4;
+  // Instead of the names of tasks: a line with those of domains.
+  const top = (named ? label : 15) + BAND + 4;
   const below = controls ? GAP + controls * Math.max(cell, 13) : 0;
   return { cell, left, top, width, height: top + cell * count + below + 4, named, controls: top + cell * count + GAP, type: Math.min(11, cell + 0.5) };
 }

@@ -1,12 +1,12 @@
 /** All networks: size, layers, what inhibiting each does to perplexity, beside as many random units. */
 import { useRef } from "preact/hooks";
-import type { Model } from "../contract";
+import type { Model, Net, Nets } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { number, percent } from "../format";
 import { model, selectNetwork, state } from "../state";
 import { linear, logarithmic } from "./chart";
 import { Choice, Frame, Waiting } from "./frame";
-import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Net, type Nets, type Sort } from "./networks";
+import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Sort } from "./networks";
 import { plural, useOption } from "./study";
 import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
@@ -81,7 +81,8 @@ export function NetworkTable() {
     >
       {worst?.silenced && (
         <p class="view-answer">
-          Most harmful: <strong>{number_(worst)}</strong> ({plural(worst.n_units, "unit")}), perplexity × {number(harm(worst))}; as many random units ×{" "}
+          Most harmful: <strong>{number_(worst)}</strong>
+          {label(worst) !== `network-${worst.network}` && `, ${label(worst)}`} ({plural(worst.n_units, "unit")}), perplexity × {number(harm(worst))}; as many random units ×{" "}
           {worst.random?.length ? worst.random.map((one) => number(one.value / worst.silenced!.intact)).join(", ") : "–"} ({chance("q", worst.silenced.q_random ?? NaN)}). It
           responds to <q>{tokensOf(driversOf(nets.driving, worst.dataset, worst.network), 5).map(([token]) => token).join(" · ") || "?"}</q>{" "}
           <button type="button" class="view-link" onClick={() => selectNetwork({ dataset: worst.dataset, network: worst.network })}>

@@ -1,29 +1,7 @@
 /** Networks, from the most to the least harmful. */
-import type { IntGrid, Row } from "../contract";
+import type { Net, Nets, Row } from "../contract";
 
-export interface Measured {
-  value: number;
-  low: number;
-  high: number;
-  n: number;
-}
-
-export interface Net {
-  dataset: string;
-  network: number;
-  n_units: number;
-  percent: number;
-  explained: number;
-  stability: number;
-  silenced?: { value: number; low: number; high: number; n: number; intact: number; q: number | null; q_random: number | null };
-  random?: Measured[];
-}
-
-export interface Nets {
-  rows: Net[];
-  layers: Record<string, IntGrid>;
-  driving: Row[];
-}
+export type { Net, Nets };
 
 /** The factor that perplexity grows by; NaN where it was not measured. */
 export const harm = (net: Net): number => (net.silenced ? net.silenced.value / net.silenced.intact : NaN);

@@ -1,7 +1,7 @@
 /** Which circuits share units: task by task. */
 import { Fragment } from "preact";
 import { useRef } from "preact/hooks";
-import type { Matrices, Model } from "../contract";
+import type { Clusters, Matrices, Model } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
 import { number, selName } from "../format";
@@ -15,8 +15,6 @@ import { compared, keeps, names, nearest, NONE, plural, twin, useHolding, useMat
 import { byCluster, byDomain } from "./tasks";
 import { useWidth } from "./use-width";
 import { between, measureName, MEASURES } from "./words";
-
-type Clusters = Record<string, Record<string, Record<string, Record<string, number>>>>;
 
 export const needs = (own: Model): string | undefined =>
   fileOf(own, "matrices") ? undefined : "Overlaps are made for two or more tasks: tasks.include.";

@@ -1,5 +1,5 @@
 /** How far a task's circuit comes back on other items. */
-import type { Row } from "../contract";
+import type { Row, Thresholds } from "../contract";
 
 export interface Returning {
   task: string;
@@ -15,12 +15,6 @@ export interface Returning {
   /** Share of units that come back: the largest overlap that another circuit can have with this one. */
   ceiling: number;
   stable: boolean | undefined;
-}
-
-export interface Thresholds {
-  stable: number;
-  reliable: number;
-  moderate: number;
 }
 
 const num = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);

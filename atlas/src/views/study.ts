@@ -1,9 +1,8 @@
 /** What views ask of the study: files of the model, its untrained control, names, choices. */
 import { computed } from "@preact/signals";
-import type { Masks, Matrices, Model } from "../contract";
+import type { Masks, Matrices, Model, Summary } from "../contract";
 import { fileOf, firstFile, manifest, ready, useFile, type Loaded } from "../data";
 import { component, includedTasks, model, selectOption, state, unitsOfRuns } from "../state";
-import type { Summary } from "./domains";
 import { Names } from "./tasks";
 
 export const names = computed(() => new Names(manifest.value ?? { tasks: [], domains: [] }));

@@ -44,7 +44,8 @@ export function textWidth(text: string, size = 11): number {
   const key = `${size}|${text}`;
   let width = WIDTHS.get(key);
   if (width === undefined) {
-    context ??= typeof document === "undefined" ? null : document.createElement("canvas").getContext?.("2d");
+    // Null where there is no canvas: that is asked once.
+    if (context === undefined) context = typeof document === "undefined" ? null : document.createElement("canvas").getContext?.("2d") ?? null;
     if (context) context.font = `${size}px system-ui, sans-serif`;
     width = context?.measureText?.(text).width ?? text.length * size * 0.55;
     WIDTHS.set(key, width);

@@ -1,11 +1,13 @@
 // @vitest-environment happy-dom
 /** The linked views as people meet them: what they say, what a click selects, what a hostile name does not do. */
 import { act } from "preact/test-utils";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { state } from "../../src/state";
 import { views } from "../../src/views";
 import { draw, HOSTILE, MODELS, TASKS } from "./study";
 
+// On a busy machine a drawing may take long, which says nothing.
+vi.setConfig({ testTimeout: 120_000 });
 // Nothing is on a screen here: views are drawn at once.
 delete (globalThis as { IntersectionObserver?: unknown }).IntersectionObserver;
 

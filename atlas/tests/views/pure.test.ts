@@ -1,14 +1,14 @@
 /** The pure parts of the linked views, against values counted by hand or in another way. */
 import { describe, expect, it } from "vitest";
-import type { Circuit, FloatGrid, Row } from "../../src/contract";
+import type { Circuit, FloatGrid, Net, Nets, Row, Summary } from "../../src/contract";
 import { undirected, wheel } from "../../src/views/chord";
 import { flow, peaks, piecesOf, runsOf, strongest, visible } from "../../src/views/courses";
-import { mostSeparate, separations, together, type Summary } from "../../src/views/domains";
+import { mostSeparate, separations, together } from "../../src/views/domains";
 import { circuitDoses, localizerDoses, localizerPanels } from "../../src/views/doses";
 import { faithfulnessRange, rivals, tasksOf } from "../../src/views/faithfulness";
 import { perLayer, shares, union } from "../../src/views/layers";
 import { cellAt, layout, moved, pairs, reach } from "../../src/views/matrix";
-import { driversOf, harm, layersOf, sorted, tokensOf, type Net, type Nets } from "../../src/views/networks";
+import { driversOf, harm, layersOf, sorted, tokensOf } from "../../src/views/networks";
 import { returning, verdict } from "../../src/views/reliability";
 import { byChance, sharedBetween, sharedCount, sharedUnits } from "../../src/views/shared";
 import { byCluster, byDomain, Names } from "../../src/views/tasks";

@@ -121,7 +121,7 @@ def _circuit_doses(folder: Path) -> list[Row]:
     for (component, sel, kind), path in _lesions(folder):
         tables = _lesion_tables(path)
         sign, _, size = sel.partition("-")
-        about = {"component": component, "sel": sel, "sign": sign, "kind": kind}
+        about: Row = {"component": component, "sel": sel, "sign": sign, "kind": kind}
         about["percent"] = float(size.removesuffix("pct"))
         own = [control_summary(tables).assign(task=None)]
         for task, table in tables.items():
