@@ -72,13 +72,14 @@ export async function memory(browser: Browser): Promise<number> {
   const session = await browser.newBrowserCDPSession();
   const { processInfo } = (await session.send("SystemInfo.getProcessInfo")) as { processInfo: { type: string; id: number }[] };
   await session.detach();
-  let kib = 0;
+  // Chromium keeps empty renderers ready: the largest is the page's.
+  const kib = { renderer: 0, GPU: 0 };
   for (const { type, id } of processInfo) {
     if (type !== "renderer" && type !== "GPU") continue;
     const match = /^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/status`, "utf8"));
-    kib += Number(match?.[1] ?? 0);
+    kib[type] = Math.max(kib[type], Number(match?.[1] ?? 0));
   }
-  return Math.round(kib / 1024);
+  return Math.round((kib.renderer + kib.GPU) / 1024);
 }
 
 /** Milliseconds between screen refreshes, and those that drawing takes, while the map is zoomed and moved. */

@@ -2,10 +2,10 @@
 
     python tests/atlas/generate.py OUT [--models 7] [--tasks 46] [--layers 80] [--width 28672]
 
-writes OUT/index.html and OUT/data as ``brodmann atlas`` would of a study of such models: manifest, orders,
-domains, main circuits and matrices of every model, and the scores in bins of every task. Only the first
-``--own`` models have score files of their own, the others share them; only ``--whole`` layers have files:
-with all of them it would be a hundred times as large.
+writes OUT/index.html and OUT/data as ``brodmann atlas`` would of a study of such models: manifest, matrices,
+orders, domains, main circuits, and the scores in bins of every task. Only the first ``--own`` models have
+files of units, which the others share; of ``--whole`` layers every unit is there. The whole would be a
+hundred times as large.
 """
 
 from __future__ import annotations
@@ -91,12 +91,11 @@ def matrices(dice: np.random.Generator, tasks: list[str], n: int) -> dict[str, A
     }
 
 
-def model(
-    output: Output, number: int, tasks: list[str], asked: argparse.Namespace, lender: Model | None
-) -> Model:
-    """All files of a model; those of scores and layers are ``lender``'s, if there is one."""
+def unit_files(
+    output: Output, number: int, tasks: list[str], asked: argparse.Namespace
+) -> tuple[dict[str, str], int | None]:
+    """All files of a model's units: logical name -> file; and units per cell, where they are binned."""
     dice = np.random.default_rng(number)
-    name = f"model-{number}"
     scores = np.stack([attribution(dice, asked.layers, asked.width) for _ in tasks])
     count = asked.layers * asked.width // 1000
     main = {task: circuit(own, count) for task, own in zip(tasks, scores, strict=True)}
@@ -104,39 +103,41 @@ def model(
     files: dict[str, str] = {}
 
     def add(logical: str, value: Any) -> None:
-        files[logical] = output.write(f"{name}.{logical.replace('/', '--')}", value)
+        name = f"model-{number}.neurons.{logical.replace('/', '--')}"
+        files[f"neurons.{logical}"] = output.write(name, value)
 
-    if lender is None:
-        for task, value in own.task_scores():
-            add(f"neurons.scores.{task}", value)
-        # Twelve megabytes each: of some tasks only.
-        for task, value in islice(own.exact(), asked.exact):
-            add(f"neurons.exact.{task}", value)
-        for layer in range(min(asked.whole, asked.layers)):
-            add(f"neurons.layer.{layer}", own.layer(layer))
-    else:
-        lent = ("neurons.scores.", "neurons.exact.", "neurons.layer.")
-        files |= {key: file for key, file in lender.files.items() if key.startswith(lent)}
-    add("neurons.order", own.order)
-    add("neurons.domains", own.domain_map())
-    add("neurons.masks", {MAIN: main})
-    add("matrices", matrices(dice, tasks, 100))
-    bin = own.bin if own.binned else None
-    component = Component("neurons", "neurons", asked.width, "mlp_hidden", bin, "patching")
+    for task, value in own.task_scores():
+        add(f"scores.{task}", value)
+    # Twelve megabytes each: of some tasks only.
+    for task, value in islice(own.exact(), asked.exact):
+        add(f"exact.{task}", value)
+    for layer in range(min(asked.whole, asked.layers)):
+        add(f"layer.{layer}", own.layer(layer))
+    add("order", own.order)
+    add("domains", own.domain_map())
+    add("masks", {MAIN: main})
+    return files, own.bin if own.binned else None
+
+
+def model(
+    number: int, tasks: list[str], asked: argparse.Namespace, files: dict[str, str], bin: int | None
+) -> Model:
+    """What the manifest says of a model."""
+    name = f"model-{number}"
     return Model(
         name=name,
         label=name,
         control=False,
         matrices_only=False,
         layers=asked.layers,
-        components=[component],
+        components=[Component("neurons", "neurons", asked.width, "mlp_hidden", bin, "patching")],
         estimators=["patching"],
         tasks={task: TaskOfModel(True, "random numbers", 0.9, 100) for task in tasks},
         sels=[MAIN],
         main_sel=MAIN,
         localizers=[],
         networks=[],
-        binned=own.binned,
+        binned=bin is not None,
         files=files,
     )
 
@@ -146,10 +147,13 @@ def generate(folder: Path, asked: argparse.Namespace) -> Manifest:
     output = Output(folder)
     every = list_tasks(domains.DATA)
     tasks = every[:: max(1, len(every) // asked.tasks)][: asked.tasks]
-    models: list[Model] = []
+    units = [unit_files(output, number, tasks, asked) for number in range(asked.own)]
+    models = []
     for number in range(asked.models):
-        lender = models[number % asked.own] if number >= asked.own else None
-        models.append(model(output, number, tasks, asked, lender))
+        files, bin = units[number % asked.own]
+        made = matrices(np.random.default_rng(number), tasks, 100)
+        own = {**files, "matrices": output.write(f"model-{number}.matrices", made)}
+        models.append(model(number, tasks, asked, own, bin))
     names = list(dict.fromkeys(map(domain_of, tasks)))
     sizes = f"{asked.layers} layers of {asked.width} neurons"
     manifest = Manifest(
@@ -170,15 +174,7 @@ def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     found = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     found.add_argument("folder", type=Path, metavar="OUT")
-    sizes = {
-        "models": 7,
-        "tasks": 46,
-        "layers": 80,
-        "width": 28672,
-        "own": 2,
-        "whole": 2,
-        "exact": 2,
-    }
+    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2, "exact": 2}
     for name, value in sizes.items():
         found.add_argument(f"--{name}", type=int, default=value)
     return found

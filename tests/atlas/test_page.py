@@ -34,8 +34,7 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     best = generated.small(tmp_path / "small")["best"]
     (tmp_path / "single").mkdir()
     join(tmp_path / "small", tmp_path / "single/index.html")
-    # A few models are enough for one to make room for the next.
-    sizes = ["--models", "3", "--own", "1", "--whole", "1"]
+    sizes = ["--models", "7", "--own", "2", "--whole", "1"]
     generate.generate(
         tmp_path / "large", generate.parser().parse_args([str(tmp_path / "large"), *sizes])
     )

@@ -32,7 +32,7 @@ def test_models_of_any_size(tmp_path, monkeypatch):
     assert "neurons.layer.0" in first.files and "neurons.layer.1" not in first.files
     own, lent = (one.files["neurons.scores." + manifest.tasks[0].name] for one in (second, third))
     assert own.startswith("model-1.") and lent.startswith("model-0.")
-    assert third.files["neurons.domains"].startswith("model-2.")
+    assert third.files["matrices"].startswith("model-2.")
     text = (tmp_path / "data" / f"{own}.js").read_text()
     _, value = json.loads("[" + text.removeprefix("atlas(").removesuffix(");\n") + "]")
     assert value["bins"]["max"]["shape"] == [4, 100] and value["domain_bins"]["size"] == 5
