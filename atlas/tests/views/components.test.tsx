@@ -2,9 +2,9 @@
 /** The linked views as people meet them: what they say, what a click selects, what a hostile name does not do. */
 import { act } from "preact/test-utils";
 import { describe, expect, it, vi } from "vitest";
-import { state } from "../../src/state";
+import { fromHash, selectOption, state, toHash } from "../../src/state";
 import { views } from "../../src/views";
-import { draw, HOSTILE, MODELS, TASKS } from "./study";
+import { draw, HOSTILE, MODELS, STUDY, TASKS } from "./study";
 
 // On a busy machine a drawing may take long, which says nothing.
 vi.setConfig({ testTimeout: 120_000 });
@@ -179,5 +179,19 @@ describe("two models", () => {
 
   it("of which one is only matrices are compared, too", () => {
     expect(show("ablation", "m=published&cmp=model:m").querySelectorAll("svg.picture")).toHaveLength(2);
+  });
+});
+
+describe("the address", () => {
+  it("has what is chosen within a view, whatever signs that has", () => {
+    fromHash("m=m", STUDY);
+    selectOption("doses.what", "language/100 %, a:b");
+    selectOption("overlap.order", "cluster");
+    selectOption("overlap.order", undefined);
+    const hash = toHash();
+    fromHash("m=m", STUDY);
+    expect(state.options.value).toEqual({});
+    fromHash(hash, STUDY);
+    expect(state.options.value).toEqual({ "doses.what": "language/100 %, a:b" });
   });
 });
