@@ -200,49 +200,78 @@ export interface Networks {
   names: string[];
   threshold: number;
   site: string;
-  /** Rows of networks/editing.csv and of driving.csv. */
-  effects: Row[];
-  driving: Row[];
 }
 
 /** A row of a table of results. */
 export type Row = Record<string, string | number | boolean | null>;
 
 export interface Course {
-  texts: { tokens: string[] }[];
+  /** Further tokens of a character that took several are empty. */
+  texts: { name?: string; tokens: string[] }[];
   /** [networks, tokens of all texts] */
   networks: FloatGrid;
 }
 
+/** A token of a text at which something is strong. */
 export interface Place {
-  text: string;
+  dataset: string;
+  /** Number of the text among its dataset's samples, from 0. */
+  text: number;
+  position: number;
   before: string;
   token: string;
   after: string;
   value: number;
 }
 
-export interface UnitTokens {
-  promotes?: [string, number][];
-  suppresses?: [string, number][];
-  places?: Place[];
+/** Where something is highest and lowest over the networks' texts, strongest first. */
+export interface Driven {
+  highest: Place[];
+  lowest: Place[];
+  mean: number | null;
+  sd: number | null;
+  first: number | null;
 }
 
-/** component -> `layer/unit` -> what is known of it. */
-export type UnitsFile = Record<string, Record<string, UnitTokens>>;
+/** What the model says of a unit, a head or a network. */
+export interface Page {
+  promotes: [string, number | null][];
+  suppresses: [string, number | null][];
+  driven?: Driven;
+}
 
-export interface Silenced {
+export interface UnitPage extends Page {
+  site: string;
   layer: number;
   unit: number;
-  task: string;
-  n: number;
-  /** Change of accuracy and of the normalised metric when this unit alone is silenced. */
-  accuracy_drop: number | null;
-  score: number | null;
+  /** Of a head's output weights, the part that lies on the direction whose tokens are listed. */
+  share?: number | null;
 }
 
-/** component -> effects of silencing one unit alone. */
-export type SilencedFile = Record<string, Silenced[]>;
+export interface NetworkPage extends Page {
+  dataset: string;
+  network: number;
+  site: string;
+  n_units: number;
+}
+
+export interface UnitsFile {
+  units: UnitPage[];
+  networks: NetworkPage[];
+  /** What is not there, and why. */
+  notes: string[];
+}
+
+/** What a unit alone did to a task, measured. */
+export interface Silenced {
+  component: string;
+  task: string;
+  layer: number;
+  unit: number;
+  /** What the metric gains where only this unit has its clean activation in the corrupted run. */
+  effect: number | null;
+  source: string;
+}
 
 export interface Matrices {
   /** Of rows and columns: all tasks of the manifest, NaN where the model does not do one. */
@@ -279,4 +308,56 @@ export interface Control {
   trials: number;
   accuracy_drop?: FloatGrid;
   score?: FloatGrid;
+}
+
+// --- what the linked views read (src/brodmann/atlas/views_data.py) -----------------------------------------
+
+/** Of the whole study: tests of domains, and from where on circuits count as stable or reliable. */
+export interface Summary {
+  domains: Row[];
+  all: Row[];
+  untrained: Row[];
+  thresholds?: Thresholds;
+}
+
+export interface Thresholds {
+  stable: number;
+  reliable: number;
+  moderate: number;
+}
+
+/** component -> measure -> sel -> task -> number of its cluster. */
+export type Clusters = Record<string, Record<string, Record<string, Record<string, number>>>>;
+
+export interface Curves {
+  circuits: Row[];
+  localizers: Record<string, Row[]>;
+  faithfulness: Record<string, Record<string, { curves: Row[]; areas: Row[] }>>;
+}
+
+/** A perplexity, or what else is measured, with its interval. */
+export interface Measured {
+  value: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface Net {
+  dataset: string;
+  network: number;
+  n_units: number;
+  percent: number;
+  explained: number;
+  stability: number;
+  silenced?: Measured & { intact: number; q: number | null; q_random: number | null };
+  /** A draw of as many random units each. */
+  random?: Measured[];
+}
+
+export interface Nets {
+  rows: Net[];
+  /** Dataset -> units per layer, [networks, layers]. */
+  layers: Record<string, IntGrid>;
+  driving: Row[];
 }

@@ -3,14 +3,16 @@ import { format } from "d3-format";
 
 const plain = format(".3~g");
 const grouped = format(",d");
-const percentOne = format(".1~%");
+const percentOne = format(".1%");
 
 /** Three digits; a true minus sign; a dash where there is no value. */
 export function number(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return format(".2~e")(value).replaceAll("-", "−");
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return format(".2~e")(value).replaceAll("-", "−");
+  if (size >= 1000) return format(",.0f")(value).replaceAll("-", "−");
+  if (size < 1e-3) return format(".2~r")(value).replaceAll("-", "−");
   return plain(value).replaceAll("-", "−");
 }
 
@@ -18,6 +20,9 @@ export const signed = (value: number): string => (value > 0 ? `+${number(value)}
 export const count = (value: number): string => grouped(value);
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined || Number.isNaN(share) ? "–" : percentOne(share).replaceAll("-", "−");
+
+/** Two digits, for narrow tables. */
+export const short = (value: number): string => (Number.isFinite(value) ? format(Math.abs(value) < 1e-4 && value !== 0 ? ".1~e" : ".2~r")(value).replaceAll("-", "−") : "–");
 
 const LETTERS: Record<string, string> = { neurons: "N", heads: "H" };
 

@@ -3,7 +3,9 @@ import { render } from "preact";
 import { App } from "./app";
 import { library, manifest } from "./data";
 import type { Manifest } from "./contract";
+import { followKeys } from "./keys";
 import { followAddress } from "./state";
+import { followTheme } from "./theme";
 import "./style.css";
 
 const root = document.getElementById("app")!;
@@ -30,7 +32,9 @@ async function start(): Promise<void> {
   library().hold("manifest");
   manifest.value = study;
   document.title = `${study.title} · brodmann atlas`;
+  followTheme();
   followAddress(study);
+  followKeys();
   root.replaceChildren();
   render(<App />, root);
 }

@@ -63,6 +63,8 @@ export const state = {
   window: signal<Window | undefined>(undefined),
   /** The view that is shown large, by its id. */
   view: signal<string | undefined>(undefined),
+  /** What is chosen in a view alone: `overlap.measure` -> `jaccard`; absent: as it starts. */
+  options: signal<Record<string, string>>({}),
 } satisfies Record<string, Signal<unknown>>;
 
 export const model = computed<Model | undefined>(() =>
@@ -134,6 +136,10 @@ export const selectNetwork = (network: NetworkPlace | undefined): void =>
 
 export const selectLasso = (lasso: Lasso | undefined): void => void (state.lasso.value = lasso?.runs.length ? lasso : undefined);
 export const selectCompare = (other: Other | undefined): void => void (state.compare.value = other);
+export const selectOption = (name: string, value: string | undefined): void => {
+  const { [name]: _, ...rest } = state.options.peek();
+  state.options.value = value === undefined ? rest : { ...rest, [name]: value };
+};
 export const selectView = (view: string | undefined): void => void (state.view.value = view);
 
 export const selectColour = (colour: Colour): void =>
@@ -273,7 +279,9 @@ export function toHash(): string {
   put("colour", colour === "domain" ? undefined : colour);
   put("order", s.order.value === "index" ? undefined : s.order.value);
   put("sel", s.sel.value === model.value?.main_sel ? undefined : s.sel.value);
-  put("tasks", s.tasks.value.map((task) => task.replaceAll(",", "%2C")).join(","));
+  // The task that colours the map is chosen with it.
+  const implied = s.colour.value.by === "task" && s.tasks.value.length === 1 && s.tasks.value[0] === s.colour.value.task;
+  put("tasks", implied ? undefined : s.tasks.value.map((task) => task.replaceAll(",", "%2C")).join(","));
   put("domain", s.domain.value);
   put("layer", s.layer.value);
   put("unit", s.unit.value?.unit);
@@ -285,9 +293,11 @@ export function toHash(): string {
   const window = s.window.value;
   put("at", window && [window.x, window.y, window.k].map((value) => Number(value.toPrecision(6))).join(","));
   put("view", s.view.value);
-  // Slashes, colons and commas stay as they are, so that a person can read the link.
+  const options = Object.entries(s.options.value).sort(([a], [b]) => (a < b ? -1 : 1));
+  put("o", options.map(([name, value]) => `${name}:${value.replaceAll("%", "%25").replaceAll(",", "%2C")}`).join(","));
+  // Slashes, colons, commas and @ stay as they are, so that a person can read the link.
   return parts
-    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%(?:2F|3A|2C)/g, decodeURIComponent)}`)
+    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%(?:2F|3A|2C|40)/g, decodeURIComponent)}`)
     .join("&");
 }
 
@@ -308,6 +318,7 @@ export function fromHash(hash: string, study: Manifest): void {
     s.order.value = get.get("order") === "domain" ? "domain" : "index";
     s.sel.value = get.get("sel") ?? "";
     s.tasks.value = (get.get("tasks") ?? "").split(",").filter(Boolean).map((task) => task.replaceAll("%2C", ","));
+    if (s.colour.value.by === "task" && !s.tasks.value.length) s.tasks.value = [s.colour.value.task];
     const domain = get.get("domain");
     s.domain.value = study.domains.some((one) => one.name === domain) ? domain : undefined;
     const layer = whole(get.get("layer"));
@@ -325,8 +336,18 @@ export function fromHash(hash: string, study: Manifest): void {
     s.window.value =
       at.length === 3 && at.every(Number.isFinite) && at[2]! > 0 ? { x: at[0]!, y: at[1]!, k: at[2]! } : undefined;
     s.view.value = get.get("view") || undefined;
+    s.options.value = optionsOf(get.get("o") ?? "");
     settle();
   });
+}
+
+function optionsOf(text: string): Record<string, string> {
+  const found: [string, string][] = [];
+  for (const part of text.split(",")) {
+    const cut = part.indexOf(":");
+    if (cut > 0) found.push([part.slice(0, cut), decoded(part.slice(cut + 1))]);
+  }
+  return Object.fromEntries(found);
 }
 
 function otherOf(text: string, study: Manifest): Other | undefined {

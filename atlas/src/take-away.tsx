@@ -6,7 +6,7 @@ interface Props {
   /** File name without ending: says model and view. */
   name: string;
   /** The view's picture, or what contains it. */
-  picture?: RefObject<SVGSVGElement | HTMLElement>;
+  picture?: RefObject<SVGSVGElement | HTMLElement | null>;
   csv?: () => string;
 }
 

@@ -11,6 +11,7 @@ hundred times as large.
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,9 @@ def unit_files(
 
     for task, value in own.task_scores():
         add(f"scores.{task}", value)
+    # Twelve megabytes each: of some tasks only.
+    for task, value in islice(own.exact(), asked.exact):
+        add(f"exact.{task}", value)
     for layer in range(min(asked.whole, asked.layers)):
         add(f"layer.{layer}", own.layer(layer))
     add("order", own.order)
@@ -170,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     found = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     found.add_argument("folder", type=Path, metavar="OUT")
-    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2}
+    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2, "exact": 2}
     for name, value in sizes.items():
         found.add_argument(f"--{name}", type=int, default=value)
     return found

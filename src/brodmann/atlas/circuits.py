@@ -81,6 +81,12 @@ class Circuits:
                 ),
             )
 
+    def exact(self) -> Iterator[tuple[str, Scores]]:
+        """Every unit's scores of each task, where the task's file has bins: what the map shows from near."""
+        if self.binned:
+            for row, task in enumerate(self.tasks):
+                yield task, Scores(scores=self.scores[row])
+
     @cached_property
     def ranks(self) -> np.ndarray:
         """i32 [tasks, layers, width]: 1 is the largest of the task; equal ones by layer, then unit."""

@@ -167,6 +167,8 @@ def _circuits(
     circuits = Circuits(tasks, scores, main, domains)
     for task, value in circuits.task_scores():
         own.add(f"{component}.scores.{task}", value)
+    for task, value in circuits.exact():
+        own.add(f"{component}.exact.{task}", value)
     if circuits.binned:
         for row, task in enumerate(tasks):
             own.add(f"{component}.exact.{task}", Scores(scores=scores[row]))

@@ -17,12 +17,16 @@ import pandas as pd
 
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.enough import group_of
+from brodmann.config.attribution import MODERATE, RELIABLE, STABLE
 from brodmann.figures.localized import dose_table
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
 Row = dict[str, Any]
 
+THRESHOLDS = {"stable": STABLE, "reliable": RELIABLE, "moderate": MODERATE}
+# Long, and the same in every row of a table.
+_UNSEEN = ["method", "unit", "seed", "permutations"]
 _SUMMARY = {"domains": "domain_modularity", "all": "modularity", "untrained": "untrained"}
 
 
@@ -39,13 +43,17 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def summary(results: Path) -> dict[str, list[Row]]:
-    """Of the study: within and across domains, per model and selection, and beside the untrained control."""
-    return {
-        field: rows_of(read_table(path)) if path.is_file() else []
+def summary(results: Path) -> dict[str, Any]:
+    """Of the study: within and across domains, per model and selection, and beside the untrained control;
+    and ``thresholds``: from where on circuits are stable (Jaccard), or reliable (share of units)."""
+    rows: dict[str, Any] = {
+        field: rows_of(read_table(path).drop(columns=_UNSEEN, errors="ignore"))
+        if path.is_file()
+        else []
         for field, name in _SUMMARY.items()
         if (path := results / "statistics" / f"{name}.csv")
     }
+    return {**rows, "thresholds": dict(THRESHOLDS)}
 
 
 def of_model(results: Path, model: str) -> Iterator[tuple[str, Any]]:
@@ -113,7 +121,7 @@ def _circuit_doses(folder: Path) -> list[Row]:
     for (component, sel, kind), path in _lesions(folder):
         tables = _lesion_tables(path)
         sign, _, size = sel.partition("-")
-        about = {"component": component, "sel": sel, "sign": sign, "kind": kind}
+        about: Row = {"component": component, "sel": sel, "sign": sign, "kind": kind}
         about["percent"] = float(size.removesuffix("pct"))
         own = [control_summary(tables).assign(task=None)]
         for task, table in tables.items():
@@ -216,7 +224,7 @@ def _network_layers(table: pd.DataFrame) -> dict[str, np.ndarray]:
 def course(table: pd.DataFrame) -> dict[str, Any]:
     """Networks over the example text: ``texts`` [{name, tokens}], ``networks`` float32 [networks, tokens].
 
-    A piece of text that took several tokens stands at the first one, the others are ellipses.
+    A piece of text that took several tokens stands at the first one, the others are empty.
     """
     names = list(dict.fromkeys(table["network"]))
     tokens: list[str] = []
@@ -224,6 +232,6 @@ def course(table: pd.DataFrame) -> dict[str, Any]:
     for _, piece in table.groupby("place", sort=True):
         values = piece["course"].to_numpy(np.float32).reshape(len(names), -1)
         columns.append(values)
-        tokens += [str(piece["piece"].iloc[0]), *["…"] * (values.shape[1] - 1)]
+        tokens += [str(piece["piece"].iloc[0]), *[""] * (values.shape[1] - 1)]
     joined = np.concatenate(columns, axis=1) if columns else np.zeros((len(names), 0), np.float32)
     return {"texts": [{"name": "example", "tokens": tokens}], "networks": joined}

@@ -124,7 +124,7 @@ def test_courses_have_a_value_for_every_token_of_a_piece(tmp_path: Path) -> None
     )
     ((name, found),) = views_data.of_model(tmp_path, "one")
     assert name == "courses.news"
-    assert found["texts"] == [{"name": "example", "tokens": ["A", "\u00fc", "…"]}]
+    assert found["texts"] == [{"name": "example", "tokens": ["A", "\u00fc", ""]}]
     assert found["networks"].tolist() == [[1, 3, 4], [2, 5, 6]]
 
 
@@ -143,4 +143,5 @@ def test_clusters_are_of_the_model_that_is_asked_for(tmp_path: Path) -> None:
 
 def test_a_study_without_a_map_has_no_files(tmp_path: Path) -> None:
     assert list(views_data.of_model(tmp_path, "one")) == []
-    assert views_data.summary(tmp_path) == {"domains": [], "all": [], "untrained": []}
+    found = views_data.summary(tmp_path)
+    assert found == {"domains": [], "all": [], "untrained": [], "thresholds": views_data.THRESHOLDS}
