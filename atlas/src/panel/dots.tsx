@@ -43,7 +43,7 @@ export function Dots({ rows, of, sel, name, picture }: Props) {
             key={row.task}
             class="row"
             role="button"
-            tabIndex={0}
+            tabindex={0}
             aria-label={`${row.label}: ${signed(row.score)}, rank ${count(row.rank)} of ${count(of)}${held ? ", in the circuit" : ""}`}
             aria-pressed={state.tasks.value.includes(row.task)}
             onClick={() => selectTasks(row.task)}

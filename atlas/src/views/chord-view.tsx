@@ -143,7 +143,7 @@ export function ChordDiagram() {
                   key={own}
                   class={`pick arc ${stands(group.index) ? "chosen" : ""}`}
                   role="button"
-                  tabIndex={0}
+                  tabindex={0}
                   aria-label={`${label(own)}: ${counted ? `${plural(group.value, "unit")} shared with others` : "select"}`}
                   onClick={select}
                   onKeyDown={(event) => {

@@ -141,7 +141,7 @@ export function DomainSummary() {
                 key={one.domain}
                 class={`${one.domain === "all" ? "" : "pick"} row ${chosen === one.domain ? "chosen" : ""}`}
                 role="button"
-                tabIndex={one.domain === "all" ? -1 : 0}
+                tabindex={one.domain === "all" ? -1 : 0}
                 aria-pressed={chosen === one.domain}
                 aria-label={`${about}; ${sentence(one)}${other ? `; untrained control: ${sentence(other)}` : ""}`}
                 onClick={() => one.domain !== "all" && selectDomain(chosen === one.domain ? undefined : one.domain)}

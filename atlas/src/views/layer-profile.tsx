@@ -19,6 +19,7 @@ export const needs = (own: Model): string | undefined =>
     ? undefined
     : "This model has matrices only: which layers units lie in is known of models that the study ran.";
 
+/** A second cue beside the colour: to some eyes language and social look alike. */
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 
 export function LayerProfile() {
@@ -56,7 +57,7 @@ export function LayerProfile() {
     if (!profiles.length) {
       for (const name of domain ? [domain] : domains) {
         const found = circuits(masks, (task) => domainOf(task) === name);
-        if (found.length) put({ name, label: `${label.domain(name)}, ${found.length} circuits`, colour: label.colour(name), counts: perLayer(unitsOf(found), layers, units) });
+        if (found.length) put({ name, label: `${label.domain(name)}, ${found.length} circuits`, colour: label.colour(name), dash: DASHES[label.rank(name) % DASHES.length], counts: perLayer(unitsOf(found), layers, units) });
       }
     }
     if (others) {
@@ -127,7 +128,7 @@ export function LayerProfile() {
           <Svg
             at={at}
             label={`Units per layer of ${lines.length} maps. Left and right arrow keys select a layer.`}
-            tabIndex={0}
+            tabindex={0}
             onKeyDown={(event: KeyboardEvent) => {
               const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
               if (!step) return;

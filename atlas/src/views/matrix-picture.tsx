@@ -76,7 +76,7 @@ export function MatrixPicture(props: Props) {
         role="application"
         aria-roledescription="matrix"
         aria-label={`${props.label} Arrow keys move between cells, Enter selects the pair.`}
-        tabIndex={0}
+        tabindex={0}
         onKeyDown={(event) => {
           const now = cursor ?? [0, 0];
           const next = cursor ? moved(now, event.key, count) : event.key.startsWith("Arrow") ? now : undefined;

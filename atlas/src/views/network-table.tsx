@@ -130,7 +130,7 @@ export function NetworkTable() {
                 key={number_(row)}
                 class={`pick row ${own ? "chosen" : ""}`}
                 role="button"
-                tabIndex={0}
+                tabindex={0}
                 aria-pressed={own}
                 aria-label={words.join("; ")}
                 onClick={select}

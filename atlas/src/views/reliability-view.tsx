@@ -118,7 +118,7 @@ export function Reliability() {
                 key={one.task}
                 class={`pick row ${chosen.includes(one.task) || (!chosen.length && domainOf(one.task) === state.domain.value) ? "chosen" : ""}`}
                 role="button"
-                tabIndex={0}
+                tabindex={0}
                 aria-pressed={chosen.includes(one.task)}
                 aria-label={said.join("; ")}
                 onClick={(event) => (event.shiftKey ? toggleTask(one.task) : selectTasks(one.task))}

@@ -134,7 +134,7 @@ export function SharedUnits() {
       </p>
       <div ref={box}>
         {found.length > 0 && (
-          <div class="view-scroll" tabIndex={0} role="group" aria-label="Shared units, scrolls">
+          <div class="view-scroll" tabindex={0} role="group" aria-label="Shared units, scrolls">
             <svg
               ref={picture}
               class="picture"
@@ -159,7 +159,7 @@ export function SharedUnits() {
                     key={unit.flat}
                     class={`pick row ${own ? "chosen" : ""}`}
                     role="button"
-                    tabIndex={0}
+                    tabindex={0}
                     aria-label={said.join("; ")}
                     aria-pressed={own}
                     onClick={select}

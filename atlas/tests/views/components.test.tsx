@@ -2,9 +2,9 @@
 /** The linked views as people meet them: what they say, what a click selects, what a hostile name does not do. */
 import { act } from "preact/test-utils";
 import { describe, expect, it, vi } from "vitest";
-import { state } from "../../src/state";
+import { fromHash, selectOption, state, toHash } from "../../src/state";
 import { views } from "../../src/views";
-import { draw, HOSTILE, MODELS, TASKS } from "./study";
+import { draw, HOSTILE, MODELS, STUDY, TASKS } from "./study";
 
 // On a busy machine a drawing may take long, which says nothing.
 vi.setConfig({ testTimeout: 120_000 });
@@ -35,6 +35,8 @@ describe("every view", () => {
     expect(root.querySelector(".view-caption")!.textContent!.length).toBeGreaterThan(40);
     expect([...root.querySelectorAll(".take button")].map((button) => button.textContent)).toEqual(["SVG", "PNG", "CSV"]);
     expect(open(root).length).toBeGreaterThan(0);
+    // In an SVG the attribute has no capital: `tabIndex` would be none.
+    for (const button of root.querySelectorAll("svg [role=button], svg[role=application]")) expect(button.hasAttribute("tabindex")).toBe(true);
     for (const picture of root.querySelectorAll("svg.picture[role]")) expect(picture.getAttribute("aria-label")).toBeTruthy();
   });
 
@@ -130,7 +132,7 @@ describe("answers", () => {
   it("name the most harmful network, what it responds to, and as many random units", () => {
     const root = show("networks");
     const answer = root.querySelector(".view-answer")!.textContent!;
-    expect(answer).toContain("news 1 (6 units), perplexity × 11");
+    expect(answer).toContain(`news 1, ${HOSTILE} (6 units), perplexity × 11`);
     expect(answer).toContain("as many random units × 1.05");
     expect(answer).toContain(HOSTILE);
     click(root.querySelector(".row"));
@@ -177,5 +179,19 @@ describe("two models", () => {
 
   it("of which one is only matrices are compared, too", () => {
     expect(show("ablation", "m=published&cmp=model:m").querySelectorAll("svg.picture")).toHaveLength(2);
+  });
+});
+
+describe("the address", () => {
+  it("has what is chosen within a view, whatever signs that has", () => {
+    fromHash("m=m", STUDY);
+    selectOption("doses.what", "language/100 %, a:b");
+    selectOption("overlap.order", "cluster");
+    selectOption("overlap.order", undefined);
+    const hash = toHash();
+    fromHash("m=m", STUDY);
+    expect(state.options.value).toEqual({});
+    fromHash(hash, STUDY);
+    expect(state.options.value).toEqual({ "doses.what": "language/100 %, a:b" });
   });
 });

@@ -47,6 +47,57 @@ def test_doses_of_circuits_are_of_domains_and_of_each_task(results: Path) -> Non
     assert {row["domain"] for row in rows if row["task"] is None} == {"physical", "all"}
 
 
+def test_lesions_of_localizers_are_pooled_over_a_domain_and_stand_by_task(tmp_path: Path) -> None:
+    columns = (
+        "condition",
+        "percentage",
+        "seed",
+        "kind",
+        "measure",
+        "task",
+        "n",
+        "value",
+        "low",
+        "high",
+    )
+    rows = [
+        ("intact", "", "", "", "accuracy", "formal/a", 10, 1.0, 0.7, 1.0),
+        ("intact", "", "", "", "accuracy", "formal/b", 30, 0.5, 0.3, 0.7),
+        ("lesion", 1.0, "", "zero", "accuracy", "formal/a", 10, 0.2, 0.1, 0.5),
+        ("lesion", 1.0, "", "mean", "accuracy", "formal/a", 10, 0.9, 0.6, 1.0),
+        ("intact", "", "", "", "perplexity", "", 6, 35.0, 30.0, 40.0),
+    ]
+    path = tmp_path / "one/localizer/language/lesion.csv"
+    write_table(path, [dict(zip(columns, row, strict=True)) for row in rows], columns)
+    found = views_data.curves(tmp_path, "one")["localizers"]["language"]
+    pooled = [row for row in found if row["task"] is None and row["measure"] == "accuracy"]
+    # 10 of 10 and 15 of 30; of two kinds of lesion the first.
+    assert [(row["condition"], row["n"], row["value"]) for row in pooled] == [
+        ("intact", 40, 25 / 40),
+        ("lesion", 10, 0.2),
+    ]
+    own = [row for row in found if row["task"] == "formal/a"]
+    assert [(row["value"], row["low"], row["percentage"]) for row in own] == [
+        (1, 0.7, None),
+        (0.2, 0.1, 1),
+    ]
+    assert [row["value"] for row in found if row["measure"] == "perplexity"] == [35]
+
+
+def test_orders_of_units_are_grouped_by_whose_they_are(tmp_path: Path) -> None:
+    orders = ("own", "formal/b", "social/c", "random")
+    folder = tmp_path / "one/faithfulness"
+    columns = ("task", "order", "trial", "sign", "kind", "fraction", "faithfulness")
+    rows = [("formal/a", order, 0, "positive", "corrupted", 5, 0.5) for order in orders]
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    write_table(folder / "neurons.relp.csv", table, columns)
+    write_table(folder / "neurons.relp.areas.csv", table[:1], columns)
+    found = views_data.curves(tmp_path, "one")["faithfulness"]["neurons"]["relp"]
+    groups = [row["group"] for row in found["curves"]]
+    assert groups == ["own", "same_domain", "other_domains", "random"]
+    assert [row["order"] for row in found["areas"]] == ["own"]
+
+
 def test_networks_stand_beside_as_many_random_units(tmp_path: Path) -> None:
     folder = tmp_path / "one/networks"
     sizes = (
