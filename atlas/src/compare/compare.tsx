@@ -126,6 +126,11 @@ function Pair({ own, other }: { own: Model; other: Model }) {
       ) : (
         <p class="absent">Colour by a task to see the difference of the two, unit by unit.</p>
       )}
+      {task !== undefined && (own.control || other.control) && (
+        <p class="caption">
+          Attribution is a part of each model's own difference between right and wrong answers. Where that is small, as in an untrained model, noise is large.
+        </p>
+      )}
       <Agreement own={own} other={other} site={site} />
     </>
   );

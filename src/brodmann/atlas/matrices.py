@@ -40,8 +40,8 @@ def read_matrices(folder: Path, tasks: Sequence[str], sels: Sequence[str]) -> di
         elif effect == "forecast" and stem in sels:
             place = found.setdefault("forecast", {}).setdefault(path.parent.name, {})
             place[stem] = _values(path, tasks)
-    for component, sels in found["ablation"].items():
-        for sel, kinds in sels.items():
+    for component, sizes in found["ablation"].items():
+        for sel, kinds in sizes.items():
             for kind in kinds:
                 own = folder / "ablation" / component / sel / kind
                 if controls := _controls(own, tasks):

@@ -63,7 +63,8 @@ class Atlas:
     ) -> np.ndarray:
         """A task's attribution, float32 [layers, width], in units of the normalised metric."""
         own = self._of(model, component)
-        return own.scores[own.tasks.index(self._one_of(task, own.tasks, "task"))]
+        found: np.ndarray = own.scores[own.tasks.index(self._one_of(task, own.tasks, "task"))]
+        return found
 
     def selection(
         self,

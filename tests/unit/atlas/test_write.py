@@ -19,7 +19,7 @@ from brodmann.atlas.write import write_atlas
 from brodmann.cli import main
 from brodmann.commands.atlas import server
 from brodmann.files import read_json, write_json
-from brodmann.store.tables import write_matrix
+from brodmann.store.tables import write_matrix, write_table
 from brodmann.tasks.catalogue import sort_key
 
 _TYPES = {"f32": "<f4", "i32": "<i4", "u16": "<u2", "u8": "u1"}
@@ -208,6 +208,45 @@ def test_a_place_that_cannot_be_written_is_one_line(results, tmp_path, capsys):
     assert main(["atlas", str(results), "--single-file", str(wanted)]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"ERROR: {wanted}: cannot be written") and said.count("\n") == 1
+
+
+def test_controls_and_reliability_stand_beside_the_matrices(results):
+    """Reliability of every size of the study, also of those that nobody silenced."""
+    folder = results / toy.MODEL
+    tasks = sorted(toy.TASKS, key=sort_key)
+    drop = pd.DataFrame(np.eye(3), index=tasks, columns=tasks)
+    place = folder / "ablation/neurons"
+    write_matrix(place / f"{toy.MAIN.name}.corrupted.accuracy_drop.csv", drop)
+    head = ("source", "condition", "trial", "n", "k", "accuracy", "drop", "score")
+    rows = [
+        ("", "intact", 0, 8, 0, 0.75, 0.0, 1.0),
+        (tasks[2], "layer_matched", 1, 8, 3, 0.5, 0.25, 0.5),
+        (tasks[2], "layer_matched", 2, 8, 3, 0.25, 0.5, 0.25),
+        ("", "random", 1, 8, 3, 0.625, 0.125, 0.875),
+    ]
+    lesions = [dict(zip(head, row, strict=True)) for row in rows]
+    write_table(place / f"{toy.MAIN.name}/corrupted/{tasks[1]}.csv", lesions, head)
+    for selection in (toy.MAIN, toy.LARGE):
+        own = folder / f"overlap/neurons/{selection.name}.reliability.csv"
+        write_table(
+            own,
+            [{"task": tasks[0], "n_items": 9, "ceiling": np.nan}],
+            ("task", "n_items", "ceiling"),
+        )
+    atlas = made(results)
+    files = model_of(read(atlas, "manifest"), toy.MODEL)["files"]
+    found = read(atlas, files["matrices"])
+    assert found["reliability"]["neurons"] == {
+        name: {tasks[0]: {"n_items": 9, "ceiling": None}}
+        for name in (toy.MAIN.name, toy.LARGE.name)
+    }
+    controls = found["controls"]["neurons"][toy.MAIN.name]["corrupted"]
+    assert controls["layer_matched"]["trials"] == 2 and controls["n"][1] == 8
+    assert controls["intact"][1] == 0.75 and np.isnan(controls["intact"][[0, 2]]).all()
+    matched = controls["layer_matched"]["accuracy_drop"]
+    assert matched[2, 1] == 0.375 and np.isfinite(matched).sum() == 1
+    assert controls["random"]["score"].shape == (1, 3)
+    assert controls["random"]["score"][0, 1] == 0.875 and "activation_matched" not in controls
 
 
 def test_nothing_of_a_former_run_stays(results):
