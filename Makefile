@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench atlas atlas-dev atlas-test site lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -130,6 +130,28 @@ bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_ablation.py
 	@$(BIN)/python tests/bench/bench_localizer.py language multiple_demand theory_of_mind
 	@$(BIN)/python tests/bench/bench_networks.py
+
+# The page's sources are TypeScript (atlas/); its bundle is kept in src, so that only who changes the page needs Node.
+atlas/node_modules/.ready: atlas/package.json atlas/package-lock.json
+	@npm --prefix atlas ci --no-audit --no-fund
+	@touch $@
+
+atlas: atlas/node_modules/.ready ## Build the page of the atlas (needs Node 20)
+	@npm --prefix atlas run --silent types
+	@npm --prefix atlas run --silent build
+
+ATLAS ?= results/atlas
+atlas-dev: atlas/node_modules/.ready ## Serve the page's sources with a study's data (ATLAS=results/atlas)
+	@ATLAS=$(abspath $(ATLAS)) npm --prefix atlas run --silent dev
+
+atlas-test: atlas/node_modules/.ready ## Unit tests of the page
+	@npm --prefix atlas run --silent types
+	@npm --prefix atlas run --silent test
+
+# Finished studies: the demo's and those under studies/ (demo-planted; published matrices, where you have them).
+STUDIES ?= $(patsubst %/provenance.json,%,$(wildcard results/provenance.json studies/*/results/provenance.json))
+site: setup ## Put the atlases of finished studies into site/, for any web server (STUDIES=...)
+	@$(BIN)/python tools/atlas_site.py site $(STUDIES)
 
 lint: setup-dev ## Style, types, layers, workflow lint
 	@$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 Paths under results/ read as {model}/{stage}/{task}, where {task} is domain/name; what no model owns
 (items, figures, report, provenance) lies beside the models. Named targets run one stage and what it
 needs: models, items, circuits (or of them baselines, attributions, masks, overlaps, ablations, sufficiency),
-localizers, networks, averages, statistics, figures, report. Without a target everything is made.
+localizers, networks, averages, statistics, figures, report, atlas. Without a target everything is made.
 """
 
 from snakemake.utils import min_version
@@ -52,6 +52,10 @@ rule circuits:
         rules.sufficiency.input,
 
 
+# It shows all maps.
+include: "rules/atlas.smk"
+
+
 # Every map has a target of its name.
 rule all:
     default_target: True
@@ -64,6 +68,7 @@ rule all:
         rules.statistics.input,
         rules.figures.input,
         rules.report.input,
+        rules.atlas.input,
         "results/provenance.json",
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Check a study before it runs: config, tasks, texts, and models as far as they are here.",
     "tasks": "List the tasks that the config selects, with titles and numbers of items; --all: every task.",
     "where": "Say how far a study is, and where its report and figures are.",
+    "atlas": "Make the atlas of a finished study from its results: a page, a single file, or served.",
     "audit": "Look for flaws in tasks' items: shortcuts, misaligned tokens.",
     "items": "Show the first items of a task as models get them.",
     "profile": "Install a profile for snakemake --profile NAME; slurm is filled in for the site.",

@@ -83,8 +83,9 @@ FIGURES = {
 }
 EVERYTHING = {**FIGURES, "printed_tables": 1, "provenance": 1, "methods": 1, "write_report": 1}
 EVERYTHING |= {"units": 1, "massive": 1, "stability": 1}  # which only the report tells
-ALL = {**EVERYTHING, "unit_pages": 1, "settings": EVERYTHING["settings"] + 1}
-END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1}
+ALL = {**EVERYTHING, "unit_pages": 1, "settings": EVERYTHING["settings"] + 1, "write_atlas": 1}
+REPORT = {*drawn(1), "written", "methods", "write_report"}  # what the atlas does without
+END = {"accuracy_heatmap": 1, "provenance": 1, "write_report": 1, "write_atlas": 1}
 
 
 def test_dry_run_lists_exactly_what_would_run(fresh):
@@ -109,6 +110,7 @@ def test_dry_run_lists_exactly_what_would_run(fresh):
         ("statistics", STATISTICS),
         ("figures", FIGURES),
         ("report", EVERYTHING),
+        ("atlas", {rule: n for rule, n in ALL.items() if rule not in REPORT}),
         ("networks", {}),
         (
             "localizers",
@@ -281,8 +283,9 @@ def test_jobs_are_told_whether_their_run_needs_attributions(fresh):
         (f"results/tiny/baseline/{TASKS[1]}.json", {"baseline": 1, **END}),
         ("results/tiny/model.json", {"check_model": 1}),
         ("results/figures/accuracy_heatmap.png", {"accuracy_heatmap": 1, "write_report": 1}),
-        ("results/provenance.json", {"provenance": 1, "write_report": 1}),
+        ("results/provenance.json", {"provenance": 1, "write_report": 1, "write_atlas": 1}),
         ("results/report.html", {"write_report": 1}),
+        ("results/atlas/index.html", {"write_atlas": 1}),
         (f"results/items/{TASKS[0]}.json", {"expand_items": 1}),
         ("results/tiny/.source.json", {"fetch_model": 1}),
     ],
@@ -687,6 +690,7 @@ def test_a_full_study_can_be_planned(fresh, tiny_weights):
         "massive": 7,
         "stability": 7,
         "write_report": 1,
+        "write_atlas": 1,
     }
 
 
@@ -711,6 +715,7 @@ def test_a_run_says_what_it_does_and_what_was_found(finished):
     # Overlap, own circuits, a localizer: a study of no network.
     assert len(told) == 3 and all(line in said for line in lines if "? " in line)
     assert f"The report: {(finished.path / 'results/report.html').resolve()}" in lines
+    assert f"The atlas: {(finished.path / 'results/atlas/index.html').resolve()}" in lines
 
 
 def test_a_changed_threshold_is_summed_up_on_one_screen(study):

@@ -22,6 +22,7 @@ from brodmann.store.shares import Marker
 # What a finished study is looked at for: file or folder of results, and what it is.
 _PLACES = (
     ("report.html", "The report"),
+    ("atlas/index.html", "The atlas"),
     ("methods.md", "A methods section"),
     ("statistics", "Tables of statistics"),
     ("figures", "Figures (SVG, PDF, PNG, CSV)"),
@@ -118,10 +119,9 @@ def made_otherwise(
         found["statistics"] = _says(changed)
     elif read or any(one.startswith(_TESTS_READ) for one in typed):
         found["statistics"] = _MADE_OF_OTHERS
-    if typed:
-        found["report"] = _says(typed)
-    elif found:
-        found["report"] = _MADE_OF_OTHERS
+    if typed or found:
+        said = _says(typed) if typed else _MADE_OF_OTHERS
+        found |= dict.fromkeys(("report", "atlas"), said)
     return found
 
 
@@ -185,6 +185,7 @@ def stages(study: Study) -> Iterator[tuple[str, list[str]]]:
             yield f"{model}: networks", [f"{model}/networks/{name}.csv" for name in names]
     yield "statistics", [str(Path(file).relative_to("results")) for file in registry.files()]
     yield "report", ["report.html", "methods.md"]
+    yield "atlas", ["atlas/index.html"]
 
 
 def shards_at_work(study: Study, results: Path) -> Iterator[tuple[str, str]]:

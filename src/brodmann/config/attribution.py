@@ -31,6 +31,8 @@ _KNOWN = f"How units are scored. {_SUMMARIES}."
 
 # A circuit is called stable where two circuits of resampled items share this much of the units of either.
 STABLE = 0.8
+# From which share of common units on circuits of other items count as reliable, or moderately so.
+RELIABLE, MODERATE = 0.7, 0.4
 
 
 class Agreement(Section):

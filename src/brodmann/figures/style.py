@@ -23,7 +23,7 @@ from brodmann.figures.hover import svg_text
 from brodmann.figures.registry import NOTHING
 from brodmann.files import atomic_path, write_text
 from brodmann.tasks.catalogue import task_title
-from brodmann.tasks.domains import PUBLISHED, known, label, rank
+from brodmann.tasks.domains import PUBLISHED, colour, known, label, rank
 
 # Widths of a printed column and of a page, in inches (88 mm, 180 mm).
 SINGLE, DOUBLE = 88 / 25.4, 180 / 25.4
@@ -36,10 +36,6 @@ TYPE = 7.0
 LINE = TYPE * 1.25 / 72  # height of a line of text in inches
 MARGIN = 0.06  # around a saved figure; browsers set text a little wider than it was measured
 
-# As each says itself in data/*/domain.yaml.
-DOMAIN_COLOURS = {**{name: own.colour for name, own in known().items()}, "shared": "#9B59B6"}
-# For domains of another study.
-OTHER_COLOUR = "#7F8C8D"
 # Those that users add, which take turns at the other cues.
 _OWN = [name for name in known() if name not in PUBLISHED]
 # Second cues: to those who do not see red or green, formal and shared look the same, language and social
@@ -107,7 +103,7 @@ def task_label(task: str) -> str:
 
 def domain_colour(domain: str) -> str:
     """The domain's colour; grey for one that this workflow does not have."""
-    return DOMAIN_COLOURS.get(domain, OTHER_COLOUR)
+    return colour(domain)
 
 
 def domain_label(domain: str) -> str:

@@ -65,6 +65,7 @@ JOBS = {
     "provenance": "brodmann.pipeline.record:write_provenance",
     "methods": "brodmann.report.methods:write_methods",
     "write_report": "brodmann.report.page:write_page",
+    "write_atlas": "brodmann.atlas.write:write_atlas",
 }
 # The rules that load a model, and what each costs.
 PASSES = {name: stage.cost for name, stage in STAGES.items() if stage.cost is not None}

@@ -48,6 +48,7 @@ STAGES = {
     "statistics/surface": "",
     "figures": "Drawing the figures",
     "report": "Writing the report",
+    "atlas": "Making the atlas",
 }
 # Rule -> its words, where no job before it has begun the stage: then no model is asked anything.
 _WITHOUT_A_MODEL = {"baseline": "Choosing the tasks that the models can do"}

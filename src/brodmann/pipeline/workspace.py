@@ -298,6 +298,11 @@ class Workspace:
     @property
     def told_files(self) -> list[str]:
         """What the report tells beyond figures and statistics."""
+        return self.more_files + ([REGISTRATION] if Path(REGISTRATION).is_file() else [])
+
+    @property
+    def more_files(self) -> list[str]:
+        """Results that only pages for people read."""
         study, found = self.study, self.study.networks
         neurons = "neurons" in study.attribution.components
         told = [f"results/{name}/units/neurons.csv" for name in study.measured_models if neurons]
@@ -312,7 +317,7 @@ class Workspace:
             told += [f"results/{name}/localizer/massive.csv" for name in study.run_models]
         used = product(study.network_models, found.names)
         told += [f"results/{name}/networks/{one}/driving.csv" for name, one in used]
-        return told + ([REGISTRATION] if Path(REGISTRATION).is_file() else [])
+        return told
 
     @property
     def scene(self) -> Scene:

@@ -17,7 +17,12 @@ def at_the_end(
 ) -> list[str]:
     """Of a whole study or its report what was found, of ``baselines`` the accuracies, of others nothing."""
     if not targets or {"all", "report", "results/report.html"} & set(targets):
-        return [*found(workspace, results), f"The report: {(results / 'report.html').resolve()}"]
+        pages = {
+            "The report": results / "report.html",
+            "The atlas": results / "atlas" / "index.html",
+        }
+        there = [f"{what}: {path.resolve()}" for what, path in pages.items() if path.is_file()]
+        return [*found(workspace, results), *there]
     return accuracies(workspace.study, results) if "baselines" in targets else []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, product
@@ -15,12 +14,12 @@ from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.networks.conditions import RANDOM, network_name
 from brodmann.networks.consistency import CONSISTENCY, LAYERS
+from brodmann.networks.driving import label_of, read_driving
 from brodmann.networks.maps import Networks
 from brodmann.networks.page import visible
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
 from brodmann.networks.stages.corrected import not_run
 from brodmann.networks.stages.editing import COLUMNS as EDITING
-from brodmann.networks.stages.following import DRIVING_COLUMNS
 from brodmann.report import verdicts
 from brodmann.report.localizers import corpus_of
 from brodmann.report.massive import of_networks
@@ -34,7 +33,6 @@ from brodmann.sites import SITES
 from brodmann.statistics.printed import show_p
 from brodmann.store.tables import read_table
 
-_COMMON = 3  # places from which on a token is common
 _EXAMPLES = 4  # texts that are shown of each network
 # What two maps share.
 SPACES = {
@@ -219,25 +217,7 @@ def _depth(rows: pd.DataFrame) -> str:
 
 def driving_of(sources: Sources, model: str, dataset: str) -> pd.DataFrame:
     """The tokens at which a dataset's networks are strongest, network by network, strongest first."""
-    path = sources.results / model / "networks" / dataset / "driving.csv"
-    table = read_table(path, DRIVING_COLUMNS)
-    texts = ("before", "token", "after")
-    return table.assign(**{name: table[name].fillna("").astype(str) for name in texts})
-
-
-def label_of(driving: pd.DataFrame) -> str:
-    """A network's label: the first token of texts, if most of its strongest tokens are; or common ones."""
-    if driving.empty:
-        return "–"
-    if (driving["before"].str.strip() == "").mean() > 0.5:
-        return "the first token of a text"
-    words = Counter(word for one in driving["token"] if (word := visible(one.strip()).lower()))
-    common = [
-        f"\u201c{word}\u201d ({count} of {len(driving)})"
-        for word, count in words.most_common(3)
-        if count >= _COMMON
-    ]
-    return ", ".join(common) or "no common token"
+    return read_driving(sources.results / model / "networks" / dataset / "driving.csv")
 
 
 def _driving_table(sources: Sources, model: str) -> Table:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, isnan
 
+from brodmann.config.attribution import MODERATE, RELIABLE
+
 # Of the rules: raised where one of them changes (preregistrations say which they rest on).
 VERSION = 1
 ALPHA = 0.05
@@ -17,8 +19,6 @@ HOLDS_ZERO = "its interval over resampled tasks includes 0"
 UNTESTED, NONE, SUGGESTIVE, SHOWN = "not tested", "no evidence", "suggestive", "shown"
 # From the weakest on.
 LEVELS = (UNTESTED, NONE, SUGGESTIVE, SHOWN)
-# From which share of common units on circuits of other items count as reliable, or moderately so.
-RELIABLE, MODERATE = 0.7, 0.4
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ OWN = "BRODMANN_TASKS"
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 # What tables and figures call units of several domains, and all domains together.
 _TAKEN = ("shared", "all")
+SHARED_COLOUR = "#9B59B6"
+# For domains of another study.
+OTHER_COLOUR = "#7F8C8D"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ def label(domain: str) -> str:
     """What figures and pages call it."""
     own = known().get(domain)
     return own.name if own else domain
+
+
+def colour(domain: str) -> str:
+    """Its colour in every figure; grey for one that this workflow does not have."""
+    if domain == _TAKEN[0]:
+        return SHARED_COLOUR
+    own = known().get(domain)
+    return own.colour if own else OTHER_COLOUR
 
 
 def domains_in(data: Path) -> dict[str, Domain]:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from brodmann.config.load import load_config
+from brodmann.networks.driving import label_of
 from brodmann.networks.stages.following import AROUND, DRIVING, DRIVING_COLUMNS, driving
-from brodmann.report.networks import label_of
 from brodmann.report.pairs import _answers, _prompts, differing
 from brodmann.report.summary import Answer, banner, condensed
 from brodmann.report.units import tokens_of

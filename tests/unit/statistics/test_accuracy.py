@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from brodmann.figures.accuracy import draw_accuracy
-from brodmann.figures.style import DOMAIN_COLOURS, save_figure
+from brodmann.figures.style import domain_colour, save_figure
 from brodmann.statistics.accuracy import accuracy_table
 from brodmann.store.tables import write_frame
 
@@ -66,7 +66,7 @@ def test_heatmap_prints_the_values_under_their_tasks(table):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["big", "small\n(control)"]
     strips = [(patch.get_height(), to_hex(patch.get_facecolor()).upper()) for patch in axes.patches]
     lengths = {"language": 2, "formal": 1, "social": 1}
-    assert strips == [(n, DOMAIN_COLOURS[domain]) for domain, n in lengths.items()]
+    assert strips == [(n, domain_colour(domain)) for domain, n in lengths.items()]
     assert axes.images[0].get_clim() == (50, 100)
     assert axes.get_xlim() == (-0.5, 1.5) and axes.get_ylim() == (3.5, -0.5)
     strokes = [line for line in axes.lines if np.ptp(line.get_ydata()) > 0]

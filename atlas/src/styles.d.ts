@@ -1,0 +1,2 @@
+/** Styles are put in by the bundler. */
+declare module "*.css";
