@@ -174,7 +174,15 @@ def parser() -> argparse.ArgumentParser:
     """Of the command line."""
     found = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     found.add_argument("folder", type=Path, metavar="OUT")
-    sizes = {"models": 7, "tasks": 46, "layers": 80, "width": 28672, "own": 2, "whole": 2, "exact": 2}
+    sizes = {
+        "models": 7,
+        "tasks": 46,
+        "layers": 80,
+        "width": 28672,
+        "own": 2,
+        "whole": 2,
+        "exact": 2,
+    }
     for name, value in sizes.items():
         found.add_argument(f"--{name}", type=int, default=value)
     return found
