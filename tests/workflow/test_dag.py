@@ -14,9 +14,11 @@ from clone import SEED, TASKS, copy_workflow, task_yaml
 from reference import log_probability
 from tiny_models import tiny_model, tiny_tokenizer
 
+from brodmann.comparison.unit_pages import read_pages
 from brodmann.figures.declared import circuits, localizers
 from brodmann.figures.declared import study as across
 from brodmann.methods import METHODS
+from brodmann.store import masks
 
 N = len(TASKS)
 BASELINES = {
@@ -625,6 +627,18 @@ def test_report_and_provenance(finished):
     assert metadata["model"]["weights"] == record["models"]["tiny"]["weights_hash"]
     assert metadata["packages"]["torch"]
     assert metadata["items_sha256"] == record["tasks"][TASKS[0]]["items_sha256"]["completion"]
+
+
+def test_units_of_circuits_have_pages_where_there_are_no_networks(finished):
+    """Their tokens come from the ablation pass."""
+    own = finished.path / "results/tiny"
+    pages = read_pages(own / "units/pages.json")
+    neurons = {(one.layer, one.unit) for one in pages.units if one.site == "mlp_hidden"}
+    [ablated] = [path.name for path in (own / "ablation/neurons").iterdir() if path.is_dir()]
+    files = list((own / "masks/neurons" / ablated).rglob("*.csv"))
+    assert neurons == {unit for path in files for unit in masks.read(path).units} != set()
+    assert all(one.promotes and not one.driven.highest for one in pages.units)
+    assert pages.networks == () and "networks.datasets" in " ".join(pages.notes)
 
 
 def test_a_full_study_can_be_planned(fresh, tiny_weights):

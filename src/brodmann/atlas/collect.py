@@ -20,7 +20,6 @@ from brodmann.atlas.contract import (
     Manifest,
     Model,
     NetworksOfModel,
-    Scores,
     Series,
     Task,
     TaskOfModel,
@@ -169,9 +168,6 @@ def _circuits(
         own.add(f"{component}.scores.{task}", value)
     for task, value in circuits.exact():
         own.add(f"{component}.exact.{task}", value)
-    if circuits.binned:
-        for row, task in enumerate(tasks):
-            own.add(f"{component}.exact.{task}", Scores(scores=scores[row]))
     for layer in range(circuits.shape[0]):
         own.add(f"{component}.layer.{layer}", circuits.layer(layer))
     own.add(f"{component}.order", circuits.order)

@@ -60,8 +60,8 @@ class Peaks:
     """Of n units over texts: the k highest and lowest values [n, k], strongest first, and their places.
 
     Places are numbers of tokens, all texts one after another. k is smaller where fewer tokens count; 0 for
-    the lowest lengths of heads. Mean and SD over the tokens that count; ``first``: the value of largest magnitude
-    at a first token, NaN without one.
+    the lowest lengths of heads. Mean and SD over the tokens that count; ``first``: the value of largest
+    magnitude at a first token, NaN without one.
     """
 
     units: np.ndarray  # int32 [n, 2]

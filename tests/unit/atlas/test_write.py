@@ -355,6 +355,8 @@ def test_a_model_of_heads_and_one_of_many_units(results, monkeypatch):
     atlas = made(results)
     own = model_of(read(atlas, "manifest"), toy.MODEL)
     assert own["binned"] and own["components"][0]["bin"] == 3
+    named = {name for one in read(atlas, "manifest")["models"] for name in one["files"].values()}
+    assert {file.stem for file in (atlas / "data").iterdir()} == named | {"manifest", "summary"}
     scores = read(atlas, own["files"]["neurons.scores.formal/sums"])
     assert set(scores) == {"bins", "domain_bins"} and scores["bins"]["max"].shape == (3, 4)
     exact = read(atlas, own["files"]["neurons.exact.formal/sums"])["scores"]
