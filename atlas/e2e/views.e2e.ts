@@ -35,16 +35,17 @@ describe.skipIf(!atlas)("linked views", () => {
     await shown(page, "layers");
     expect(await page.locator("#layers .view-key li").count()).toBeGreaterThanOrEqual(2);
     const layer = page.locator("#layers svg.picture").first();
-    const before = Number(/layer=(\d)/.exec(page.url())![1]);
+    // The address follows a moment later.
+    const layerNow = (): number => Number(/layer=(\d)/.exec(page.url())?.[1] ?? NaN);
+    await expect.poll(layerNow).toBeGreaterThan(0);
+    const before = layerNow();
     await layer.focus();
     await page.keyboard.press("ArrowLeft");
-    await settled(page);
-    expect(page.url()).toContain(`layer=${before - 1}`);
+    await expect.poll(layerNow).toBe(before - 1);
     await shown(page, "domains");
     await page.locator("#domains .row").first().focus();
     await page.keyboard.press("Enter");
-    await settled(page);
-    expect(page.url()).toContain("domain=language");
+    await expect.poll(() => page.url()).toContain("domain=language");
     expect(wrongs).toEqual([]);
     await close();
   });
