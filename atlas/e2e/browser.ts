@@ -67,8 +67,20 @@ export function note(name: string, value: unknown): void {
   appendFileSync(join(out, "measured.jsonl"), `${JSON.stringify({ name, value })}\n`);
 }
 
-/** Megabytes of memory that the page's process has to itself, its images in the GPU process included. */
-export async function memory(browser: Browser): Promise<number> {
+/**
+ * Megabytes of memory that the page's process has to itself, its images in the GPU process included: as it is, and
+ * without what the browser may drop whenever it needs room.
+ */
+export async function memory(browser: Browser, page: Page): Promise<{ now: number; kept: number }> {
+  const now = await resident(browser);
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.collectGarbage");
+  await session.detach();
+  await page.waitForTimeout(1000);
+  return { now, kept: await resident(browser) };
+}
+
+async function resident(browser: Browser): Promise<number> {
   const session = await browser.newBrowserCDPSession();
   const { processInfo } = (await session.send("SystemInfo.getProcessInfo")) as { processInfo: { type: string; id: number }[] };
   await session.detach();

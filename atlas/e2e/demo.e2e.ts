@@ -13,9 +13,9 @@ describe.skipIf(!atlas)("the demo", () => {
     note("demo", { first_paint_ms: Math.round(paint), map_ms: Math.round(first) });
     await settled(page);
     note("demo frames", await frames(page));
-    const used = await memory(browser);
+    const used = await memory(browser, page);
     note("demo memory", used);
-    expect(used).toBeLessThan(500);
+    expect(used.now).toBeLessThan(500);
     expect(wrongs).toEqual([]);
     await close();
     await browser.close();

@@ -141,6 +141,15 @@ describe("the map", () => {
       expect((await canvas.screenshot()).equals(before)).toBe(false);
     }));
 
+  it("moves to a unit that is chosen elsewhere", () =>
+    visit("#colour=task:formal/task_1&at=50,3,40", async (page) => {
+      await panel(page).getByRole("button", { name: "L2 N6", exact: true }).click();
+      await settled(page);
+      const [x, , k] = /at=([\d.]+),([\d.]+),([\d.]+)/.exec(await hash(page))!.slice(1).map(Number);
+      expect(x!).toBeLessThanOrEqual(6);
+      expect(k).toBe(40);
+    }));
+
   it("has exact colours: the strongest unit is the reddest pixel", () =>
     visit("#colour=task:language/task_0", async (page) => {
       const { layer, unit } = JSON.parse(process.env.ATLAS_BEST ?? "{}") as { layer: number; unit: number };

@@ -41,7 +41,7 @@ export class Library {
 
   constructor(
     private readonly ask: (name: string, receive: Receive, fail: (why: string) => void) => void,
-    private readonly budget = 160 * 1024 * 1024,
+    private readonly budget = 96 * 1024 * 1024,
   ) {}
 
   /** The file's state, which changes when it arrives; asks for it if it is not here. */

@@ -1,5 +1,5 @@
 /** The map itself: one canvas, its gestures and its keys. Several may be on the page (compare); all share a window. */
-import { effect, signal, useSignal } from "@preact/signals";
+import { effect, signal, untracked, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { count, unitName } from "../format";
 import { selectLasso, selectUnit, runsOfUnits, state } from "../state";
@@ -147,6 +147,21 @@ export function Canvas({ fields, name, height }: Props) {
       // For tests, which measure what a frame costs and when the first was there.
       element.dataset.painted ??= performance.now().toFixed(1);
       element.dataset.frame = (performance.now() - began).toFixed(2);
+    });
+  }), []);
+
+  // A unit that is chosen elsewhere is brought into view; that of a link leaves the link's window as it is.
+  useEffect(() => effect(() => {
+    const unit = state.unit.value;
+    untracked(() => {
+      const one = shown.current;
+      if (!unit || !one || unit.site !== one.site || unit.unit >= one.units || !state.window.value) return;
+      const plot = plotOf(one);
+      const window = windowOf(plot);
+      const place = placeOf(one, unit.layer, unit.unit);
+      const [x, y, w, h] = boxOf(plot, window, unit.layer, place);
+      if (x + w > 0 && x < plot.width && y + h > 0 && y < plot.height) return;
+      state.window.value = showing(plot, window, unit.layer, place);
     });
   }), []);
 

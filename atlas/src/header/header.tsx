@@ -153,7 +153,7 @@ export function Header() {
           <button type="button" onClick={copy} title="Copy a link to what is seen now">
             {copied.value ? "Copied" : "Link"}
           </button>
-          <Labelled label="Page">
+          <Labelled label="Theme">
             <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>
               <option value="system">system</option>
               <option value="light">light</option>
