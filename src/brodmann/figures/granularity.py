@@ -22,7 +22,7 @@ GROUPS = {
     "within": "circuits of its domain",
     "across": "circuits of other domains",
     "size_matched": "as many random units",
-    "mass_matched": "random units of equal attribution",
+    "mass_matched": "random: equal attribution or all others",
 }
 MARKERS = dict(zip(GROUPS, "Doos^", strict=True))
 CONTROLS, OPEN = ("size_matched", "mass_matched"), "across"

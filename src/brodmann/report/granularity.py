@@ -91,7 +91,12 @@ def _table(models: list[Grained]) -> Table:
         for row in one.rows
     ]
     heads = ("model", "kind of unit", "size", "circuit", "tasks", "its own circuit")
-    heads += ("circuits within", "circuits across", "as many random", "equal attribution")
+    heads += (
+        "circuits within",
+        "circuits across",
+        "as many random",
+        "equal attribution, or all others",
+    )
     heads += ("within / across", "p")
     caption = (
         "Share of the metric that a task loses when units are silenced, mean over tasks, with 95 % intervals "

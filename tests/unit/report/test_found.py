@@ -52,7 +52,12 @@ def test_what_was_not_asked_for_is_not_spoken_of(workspace, results):
     assert at_the_end(workspace, ["items"], results) == []
     assert at_the_end(workspace, ["baselines"], results) == accuracies(workspace.study, results)
     # A run that was told to leave parts out.
-    assert at_the_end(workspace, [], results) == [f"The report: {results}/report.html"]
+    assert at_the_end(workspace, [], results) == []
+    for page in ("report.html", "atlas/index.html"):
+        (results / page).parent.mkdir(exist_ok=True)
+        (results / page).write_text("")
+    pages = [f"The report: {results}/report.html", f"The atlas: {results}/atlas/index.html"]
+    assert at_the_end(workspace, [], results) == pages
 
 
 def test_what_a_run_ends_with_is_there_at_once():
