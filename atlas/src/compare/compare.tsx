@@ -14,7 +14,9 @@ import { component, model, selectCompare, selectModel, state, type Colour } from
 const HEIGHT = 190;
 
 /** Off: each map's colours end where its own scores do. */
-const oneScale = signal(true);
+/** Undefined until chosen: an untrained control would fill a common scale by its noise. */
+const oneScale = signal<boolean | undefined>(undefined);
+const onOneScale = (a: Model, b: Model): boolean => oneScale.value ?? !(a.control || b.control);
 
 /** The other model, if one is chosen and there is one. */
 const otherModel = (): Model | undefined => {
@@ -65,7 +67,7 @@ export function Compare() {
         </label>
         {other && (
           <label class="field inline">
-            <input type="checkbox" checked={oneScale.value} onChange={(event) => (oneScale.value = event.currentTarget.checked)} />
+            <input type="checkbox" checked={onOneScale(own, other)} onChange={(event) => (oneScale.value = event.currentTarget.checked)} />
             <span>both on one scale</span>
           </label>
         )}
@@ -110,7 +112,7 @@ function Pair({ own, other }: { own: Model; other: Model }) {
   const site = component.value?.name ?? "neurons";
   const end = useComputed(() => {
     const [a, b] = [model.value, otherModel()];
-    return a && b && oneScale.value ? sharedEnd(a, b, state.colour.value, component.value?.name ?? "neurons") : undefined;
+    return a && b && onOneScale(a, b) ? sharedEnd(a, b, state.colour.value, component.value?.name ?? "neurons") : undefined;
   });
   const left = useField(() => ({ model: model.value, end: end.value }));
   const right = useField(() => ({ model: otherModel(), end: end.value }));

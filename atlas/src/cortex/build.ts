@@ -176,7 +176,7 @@ class Builder {
       const tasks = Object.entries(circuits).filter(([, circuit]) => circuit.units.values.includes(flat));
       if (tasks.length) return `in the circuits of ${tasks.map(([task]) => this.label(task)).join(", ")}`;
       const main = own && study.domains[own.dominant.values[flat] ?? NONE];
-      return main ? `in no circuit; ${percent(own.share.values[flat]!)} of its attribution is ${main.label}` : "in no circuit";
+      return main ? `in no circuit; ${percent(own.share.values[flat]!)} of its attribution, of either sign, is ${main.label}` : "in no circuit";
     };
     return {
       ...places,
@@ -190,7 +190,7 @@ class Builder {
         (size > 1
           ? `A cell has ${count(size)} units and the colour of the domain with most circuit units in it, the fuller the more; zoom in for each unit.`
           : own
-            ? "Faint: the domain with the largest part of a unit's attribution."
+            ? "Faint: the domain with the largest part of a unit's attribution, of either sign."
             : ""),
     };
   }

@@ -258,7 +258,7 @@ export function Canvas({ fields, name, height }: Props) {
         tabIndex={0}
         role="application"
         aria-roledescription="map of units"
-        aria-label={`${name}. Arrow keys move from unit to unit, shift for ten, n to the next strongest unit, plus and minus zoom, 0 shows all.`}
+        aria-label={`${name}. Arrow keys move from unit to unit, shift for ten, n to the next weaker unit, plus and minus zoom, 0 shows all.`}
         aria-describedby="readout"
         style={{ height: built.state === "missing" ? "0" : undefined, cursor: drawing.value ? "crosshair" : "default" }}
         onKeyDown={onKey}

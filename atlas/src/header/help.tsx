@@ -8,7 +8,7 @@ const KEYS: [string, string][] = [
   ["/", "search"],
   ["m", "go to the map"],
   ["← → ↑ ↓", "on the map: from unit to unit, layer to layer; with Shift ten at once"],
-  ["n, Shift+n", "on the map: the next weaker unit, the next stronger one"],
+  ["n, Shift+n", "on the map: the next weaker unit, the next stronger one; of units that are as strong, in order"],
   ["+ − 0", "on the map: zoom, show all"],
   ["Shift + drag", "on the map: draw a lasso around units"],
   ["Esc", "nothing is selected"],

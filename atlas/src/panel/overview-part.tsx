@@ -1,10 +1,11 @@
 /** Where to begin: what stands out in this model, each line a link into the views, each beside its control. */
-import type { Matrices, Model, Row } from "../contract";
+import type { Matrices, Model, Row, Summary } from "../contract";
 import { fileOf, manifest, ready, useFile } from "../data";
 import { count, number, percent, selName, short } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
+import { together } from "../views/domains";
 import { separations, sharingPairs, twinOf } from "./overview";
 import { Absent, Part } from "./part";
 import { Block } from "./unit";
@@ -44,7 +45,6 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
   const rows = separations(summary.value.domains, own.name, site, sel);
   const other = twin ? separations(summary.value.domains, twin.name, site, sel) : [];
   if (!rows.length) return null;
-  const ratio = (value: number): string => (Number.isFinite(value) ? `× ${short(value)}` : "–");
   return (
     <Block title="How separate are the domains?">
       <table>
@@ -54,7 +54,7 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
             <th scope="col">domain</th>
             <th scope="col">within</th>
             <th scope="col">others</th>
-            <th scope="col">ratio</th>
+            <th scope="col">difference</th>
             <th scope="col">q</th>
             {twin && <th scope="col" class="control">{twin.control ? "control" : "trained"}</th>}
           </tr>
@@ -78,15 +78,15 @@ function Domains({ own, twin, site }: { own: Model; twin: Model | undefined; sit
                 </th>
                 <td>{percent(row.within)}</td>
                 <td>{percent(row.cross)}</td>
-                <td><b>{ratio(row.ratio)}</b></td>
+                <td><b>{percent(row.difference)}</b></td>
                 <td class="soft">{short(row.q)}</td>
-                {twin && <td class={twin.control ? "control" : undefined} title={same ? `q = ${number(same.q)}` : undefined}>{same ? ratio(same.ratio) : "–"}</td>}
+                {twin && <td class={twin.control ? "control" : undefined} title={same ? `q = ${number(same.q)}` : undefined}>{same ? percent(same.difference) : "–"}</td>}
               </tr>
             );
           })}
         </tbody>
       </table>
-      <p class="caption">Most separate first: by the difference, which q tests (domain labels shuffled){twin?.control ? `. Control: ${twin.label}` : ""}.</p>
+      <p class="caption">Most separate first: by the difference, in points, which q tests (domain labels shuffled){twin?.control ? `. Control: ${twin.label}` : ""}.</p>
     </Block>
   );
 }
@@ -151,13 +151,21 @@ function Harm({ own }: { own: Model }) {
 }
 
 function ControlLine({ own, twin }: { own: Model; twin: Model | undefined }) {
+  const summary = useFile<Summary>(manifest.value?.files?.summary);
   if (!twin) return own.control ? null : <Block title="Control"><Absent>This study has no untrained control: untrained: true and control: true make one.</Absent></Block>;
+  const sel = own.sels.includes(state.sel.value) ? state.sel.value : own.main_sel;
+  const all = (one: Model) =>
+    summary.state === "ready"
+      ? together(summary.value, { model: one.name, component: component.value?.name ?? "neurons", sel, measure: "containment" })
+      : undefined;
+  const [here, there] = [all(own), all(twin)];
   const mapped = Object.values(twin.tasks).filter((task) => task.included).length;
   return (
     <Block title={own.control ? "The trained model" : "Does the untrained model have any of it?"}>
       <p>
         <button type="button" class="link" onClick={() => selectModel(twin.name)}>{modelLabel(twin)}</button>: mapped on {mapped} of {Object.keys(twin.tasks).length} tasks
-        {twin.networks.length === 0 && twin.control && own.networks.length > 0 ? ", no networks were sought in it" : ""}.{" "}
+        {twin.networks.length === 0 && twin.control && own.networks.length > 0 ? ", no networks were sought in it" : ""}.
+        {here && there && ` Its circuits share ${percent(there.difference)} more units within domains than across (p = ${short(there.p)}); those of ${modelLabel(own)} ${percent(here.difference)} (p = ${short(here.p)}).`}{" "}
         <button
           type="button"
           onClick={() => {

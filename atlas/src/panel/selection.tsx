@@ -22,6 +22,8 @@ const widthOf = (own: Model, site: string): number =>
 
 /** Lists longer than this are counted. */
 const LISTED = 24;
+/** Circuits that are named. */
+const LISTED_CIRCUITS = 10;
 
 function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   const width = widthOf(own, lasso.site);
@@ -75,11 +77,11 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
               <tr>
                 <th scope="col">task</th>
                 <th scope="col">units</th>
-                <th scope="col">by chance</th>
+                <th scope="col" title="as many units anywhere in the model">by chance</th>
               </tr>
             </thead>
             <tbody>
-              {rows.slice(0, 10).map((row) => (
+              {rows.slice(0, LISTED_CIRCUITS).map((row) => (
                 <tr key={row.task}>
                   <th scope="row">
                     <button type="button" class="link" onClick={() => selectTasks(row.task)}>{taskLabel(row.task)}</button>
@@ -90,6 +92,7 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
               ))}
             </tbody>
           </table>
+          {rows.length > LISTED_CIRCUITS && <p class="soft">… and {rows.length - LISTED_CIRCUITS} more circuits with as many units or fewer</p>}
           <p>
             <button type="button" onClick={keep}>Keep only units of circuits</button>
           </p>

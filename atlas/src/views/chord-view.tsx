@@ -98,7 +98,7 @@ export function ChordDiagram() {
               }).`
             : `A ribbon is as wide as the ${measureName("containment")} of two circuits, from ${LEAST} on (${axis.tasks.length} tasks).`}{" "}
           {tasks ? "Coloured within a domain, grey across." : "Coloured between the two domains' colours."}
-          {controls && ` Control: ${twin.value!.label} shares ${count(all(controls))} in all, this model ${count(all(values))}.`}
+          {controls && ` Control: ${twin.value!.label} shares ${count(all(controls))}, this model ${count(all(values))}, summed over pairs.`}
         </>
       }
       table={{
@@ -144,14 +144,14 @@ export function ChordDiagram() {
                   class={`pick arc ${stands(group.index) ? "chosen" : ""}`}
                   role="button"
                   tabindex={0}
-                  aria-label={`${label(own)}: ${counted ? `${plural(group.value, "unit")} shared with others` : "select"}`}
+                  aria-label={`${label(own)}: ${counted ? `${plural(group.value, "unit")} shared with others, summed over them` : "select"}`}
                   onClick={select}
                   onKeyDown={(event) => {
                     if (event.key !== "Enter" && event.key !== " ") return;
                     event.preventDefault();
                     select();
                   }}
-                  {...tells(label(own), counted ? `${plural(group.value, "unit")} shared with others, counted for each` : "")}
+                  {...tells(label(own), counted ? `${plural(group.value, "unit")} shared with others, summed over them` : "")}
                 >
                   <path d={group.path} fill={colour(group.index)} />
                   {/* Names of thin arcs would hide each other: these say theirs when pointed at, or chosen. */}

@@ -121,7 +121,8 @@ export function DomainSummary() {
           {besideAll && whole && (
             <>
               {" "}
-              All domains: {decimals(whole.difference)}; untrained {decimals(besideAll.difference)} ({chance("p", besideAll.p)}).
+              All domains: {decimals(whole.difference)} ({chance("p", whole.p)}); untrained {decimals(besideAll.difference)} ({chance("p", besideAll.p)}). Tests shuffle
+              domain labels, intervals resample tasks.
             </>
           )}
         </p>

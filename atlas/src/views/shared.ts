@@ -26,7 +26,9 @@ export function sharedUnits(one: Circuit, other: Circuit, width: number): Shared
       scores: [one.scores.values[place]!, other.scores.values[second]!],
     });
   });
-  return found.sort((a, b) => a.ranks[0] + a.ranks[1] - b.ranks[0] - b.ranks[1] || a.flat - b.flat);
+  // As in the panel: those first whose weaker score is stronger.
+  const least = (row: SharedUnit): number => Math.min(...row.scores.map(Math.abs));
+  return found.sort((a, b) => least(b) - least(a) || a.flat - b.flat);
 }
 
 export const sharedCount = (one: Circuit, other: Circuit): number => {
