@@ -228,5 +228,5 @@ def weights_of(folder: Path) -> str | None:
     card: Mapping[str, Any] = {}
     if (folder / "model.json").is_file():
         card = read_json(folder / "model.json")
-    said = card.get("weights_hash")
-    return f"sha256:{said[:12]}" if said else None
+    said = card.get("weights_hash") if isinstance(card, Mapping) else None
+    return f"sha256:{said[:12]}" if isinstance(said, str) and said else None

@@ -11,12 +11,16 @@ from brodmann.tasks.dice import Dice
 
 
 def layer_matched(
-    circuit: Sequence[int], shape: tuple[int, int], *seed: object
+    circuit: Sequence[int],
+    shape: tuple[int, int],
+    *seed: object,
+    widths: Sequence[int] | None = None,
 ) -> tuple[list[int], int]:
     """As many units of each layer as the circuit has there, none of the circuit; and how many are missing.
 
     Units are flat indices; ``shape`` is (layers, units per layer). A layer with too few other units gives
-    all of them. ``seed`` names the draw: (seed, model, source, target, trial).
+    all of them. ``seed`` names the draw: (seed, model, source, target, trial). ``widths``: the units that
+    each layer has, where some have fewer.
     """
     width = shape[1]
     taken: dict[int, set[int]] = defaultdict(set)
@@ -27,9 +31,10 @@ def layer_matched(
     missing = 0
     for layer in sorted(taken):
         own = sorted(taken[layer])
-        count = min(len(own), width - len(own))
+        others = (width if widths is None else widths[layer]) - len(own)
+        count = min(len(own), others)
         missing += len(own) - count
-        places = dice.permutation(width - len(own))
+        places = dice.permutation(others)
         drawn += [layer * width + _beside(own, next(places)) for _ in range(count)]
     return sorted(drawn), missing
 

@@ -150,7 +150,8 @@ def _lesions(
     flat = sorted({layer * shape[1] + unit for layer, unit in units})
     found = [Lesion("intact"), Lesion("lesion", "", tuple(divmod(n, shape[1]) for n in flat))]
     for seed in dict.fromkeys(options.seeds):
-        drawn, missing = layer_matched(flat, shape, seed, model.name)
+        widths = [model.own_width(site, layer) for layer in range(model.n_layers)]
+        drawn, missing = layer_matched(flat, shape, seed, model.name, widths=widths)
         if missing:
             what = f"{missing} of its units have no other unit of their layer beside them"
             fix = "a lesion of at most half of a layer's units has random lesions of its size"

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, page: Path) -> None:
-    if options.single_file:
+    if options.single_file is not None:
         write_single(options.single_file, options.results)
         size = Path(options.single_file).stat().st_size / 1e6
         print(f"The atlas: {Path(options.single_file).resolve()} ({size:.0f} MB)")

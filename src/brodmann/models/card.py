@@ -54,7 +54,8 @@ class ModelCard:
     # looked for. No part of an identity: what leaves them out has the units themselves in its keys.
     massive: dict[str, list[dict[str, Any]]] | None = None
     # Whose its neurons are, in a mixture of experts: {"count": experts of a layer, "neurons": of one of them,
-    # "chosen": experts of a token, "layers": those that have experts}. Follows from the weights.
+    # "chosen": experts of a token, "layers": those that have experts, "widths": neurons of every layer}.
+    # Follows from the weights.
     experts: dict[str, Any] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
@@ -93,6 +94,11 @@ class ModelCard:
             return unit // int(own["neurons"]) if there else None
 
         return of
+
+    def widths_at(self, site: str) -> list[int] | None:
+        """The units of a site that each layer has; None where all have as many."""
+        own = self.experts
+        return None if own is None or site != COMPONENTS["neurons"] else own.get("widths")
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

@@ -73,7 +73,7 @@ class Experts:
         """For a model's card."""
         layers = [layer for layer, path in enumerate(self.paths) if path]
         sizes = {"count": self.count, "neurons": self.neurons, "chosen": self.chosen}
-        return {**sizes, "layers": layers}
+        return {**sizes, "layers": layers, "widths": list(self.widths)}
 
 
 def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) -> Experts | None:

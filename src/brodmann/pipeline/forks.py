@@ -144,6 +144,7 @@ def _become(job: dict[str, Any], answer: int) -> NoReturn:
             logging.shutdown()
             sys.stdout.flush()
             sys.stderr.flush()
-        os.write(answer, bytes([code & 255]))
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            os.write(answer, bytes([code & 255]))
         # Not what the forking process has registered for its own end.
         os._exit(code)

@@ -14,6 +14,7 @@ from brodmann.circuits.against_controls import (
     own_against_random,
     paired_p,
 )
+from brodmann.circuits.controls import layer_matched
 
 HEADER = "source,condition,trial,n,k,accuracy,drop,score,ties\n"
 
@@ -118,3 +119,14 @@ def test_paired_p():
     assert paired_p(some, some * 0) == pytest.approx(0.25)  # 2 of 8 patterns of signs
     assert paired_p(some, some) == 1.0
     assert np.isnan(paired_p(some * np.nan, some))
+
+
+def test_layers_that_have_fewer_units_give_none_that_they_lack():
+    """A mixture's blocks without experts have fewer neurons than the widest."""
+    circuit = [*range(10), 64, 65]
+    for trial in range(20):
+        drawn, missing = layer_matched(circuit, (2, 64), trial, widths=(16, 64))
+        assert missing == 4 and [unit for unit in drawn if unit < 64] == list(range(10, 16))
+        assert sum(unit >= 64 for unit in drawn) == 2
+    # Where all are as wide, draws are those without.
+    assert layer_matched(circuit, (2, 64), 1, widths=(64, 64)) == layer_matched(circuit, (2, 64), 1)

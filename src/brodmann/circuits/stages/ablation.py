@@ -59,6 +59,7 @@ class Circuits:
 
     units: Mapping[str, tuple[int, ...]]
     shape: tuple[int, int]
+    widths: Sequence[int] | None = None  # of each layer, where some have fewer units
 
     def lines(
         self, model: str, target: str, settings: AblationSettings, activity: Activity | None = None
@@ -72,7 +73,7 @@ class Circuits:
             yield Line(source, "circuit", 0, units)
             for trial in range(1, settings.layer_matched_trials + 1):
                 seed: tuple[int | str, ...] = (settings.seed, model, source, target, trial)
-                drawn, missing = layer_matched(units, self.shape, *seed)
+                drawn, missing = layer_matched(units, self.shape, *seed, widths=self.widths)
                 if missing:
                     log.warning(
                         "%s on %s: %d units short, a layer has too few others",
@@ -116,12 +117,13 @@ class AblationStage:
         """The masks under ``folder`` (results/{model}/masks)."""
         shape = self.stage.shape(component)
         place = Path(folder) / component / selection.name
-        origin = self.stage.card.origin(COMPONENTS[component])
+        site, card = COMPONENTS[component], self.stage.card
+        origin = card.origin(site)
         units = {
             task: tuple(read_mask(place / f"{task}.csv", shape[1], origin).units.tolist())
             for task in self.included
         }
-        return Circuits(units, shape)
+        return Circuits(units, shape, card.widths_at(site))
 
     def page_works(self, folder: str | Path) -> Iterator[Work[Bench]]:
         """The tokens that units of circuits of the first size promote, where units have pages."""

@@ -158,11 +158,12 @@ class Rivals:
     ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
         """(what, round) -> bool [layers, units]: what is kept."""
         shape = self.faithfulness.stage.shape(self.component)
-        settings, model = self.faithfulness.settings, self.faithfulness.stage.card.name
+        settings, card = self.faithfulness.settings, self.faithfulness.stage.card
+        model, widths = card.name, card.widths_at(COMPONENTS[self.component])
         out = np.ones(shape, dtype=bool)
         for number, units in enumerate(circuits):
             seed = ("rivals", settings.seed, model, self.target.task, number)
-            random, _ = layer_matched(units.tolist(), shape, *seed)
+            random, _ = layer_matched(units.tolist(), shape, *seed, widths=widths)
             for what, kept in ((ALONE, units), (CONTROL, np.array(random, dtype=int))):
                 mask = np.zeros(shape, dtype=bool)
                 mask.reshape(-1)[kept] = True
