@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brodmann.circuits.enough import chosen
+from brodmann.circuits.stages.faithfulness import AREAS, COLUMNS
 from brodmann.figures import hover, style
 from brodmann.figures.overlap import draw_square
 from brodmann.figures.panels import distinct, grid, head, legend_below
@@ -32,13 +33,13 @@ LOWEST, HIGHEST = -0.5, 1.5
 
 def of_curves(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Curves of one model, of the first sign and kind."""
-    table = curves(read_table(files["curves"]), asked["sign"], asked["kind"])
+    table = curves(read_table(files["curves"], COLUMNS), asked["sign"], asked["kind"])
     return draw_curves(table, title=asked["title"]), table
 
 
 def of_areas(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """CPR of every order that was tried on every task."""
-    table = matrix(read_table(files["areas"]), asked["sign"], asked["kind"])
+    table = matrix(read_table(files["areas"], AREAS), asked["sign"], asked["kind"])
     return draw_areas(table, title=asked["title"]), table
 
 
