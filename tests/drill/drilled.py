@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from clone import LOCALIZER, SEED, TASKS, Clone, set_up, write_networks
-from player import record_jobs
+from player import Player, record_jobs, recorded
 from tiny_models import save_tiny
 
 IMPORTED = ("Lan/agreement", "MD/sums", "ToM/manners")
@@ -33,6 +33,10 @@ def run_drill(root, folder) -> Clone:
     clone.snakemake("results/statistics/series.csv", "results/figures/series.png")
     clone.write_config(alone)
     clone.snakemake()
+    # Of the study's own tables, as drills make it.
+    jobs, player = recorded(clone.path), Player()
+    for rule in ("series", "series_figure"):
+        assert player.play(jobs[rule][0], clone.path).code == 0, rule
     return clone
 
 
