@@ -195,7 +195,8 @@ export function settle(): void {
 
 // --- the address -------------------------------------------------------------------------------------------
 
-const colourText = (colour: Colour): string => {
+/** A colour in the address, and as the value of an option. */
+export const colourText = (colour: Colour): string => {
   switch (colour.by) {
     case "task":
     case "difference":

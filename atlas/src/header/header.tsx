@@ -6,7 +6,7 @@ import { selName } from "../format";
 import { modelLabel, taskLabel } from "../names";
 import { Search } from "../search/search";
 import {
-  component, includedTasks, link, model, selectColour, selectComponent, selectModel, selectOrder, selectSel, state,
+  colourText, component, includedTasks, link, model, selectColour, selectComponent, selectModel, selectOrder, selectSel, state,
   type Colour,
 } from "../state";
 import { theme, type Theme } from "../theme";
@@ -24,21 +24,6 @@ const Labelled = ({ label, children }: FieldProps) => (
     {children}
   </label>
 );
-
-/** A colour as the value of an option. */
-export function colourValue(colour: Colour): string {
-  switch (colour.by) {
-    case "task":
-    case "difference":
-      return `${colour.by}:${colour.task}`;
-    case "localizer":
-      return `localizer:${colour.localizer}`;
-    case "network":
-      return `network:${colour.dataset}/${colour.network}`;
-    default:
-      return colour.by;
-  }
-}
 
 function choices(study: Manifest, own: Model): { label: string; options: { label: string; colour: Colour }[] }[] {
   const tasks = new Set(includedTasks.value);
@@ -78,7 +63,7 @@ export function Header() {
   const study = manifest.value!;
   const own = model.value!;
   const groups = choices(study, own);
-  const byValue = new Map(groups.flatMap((group) => group.options.map(({ colour }) => [colourValue(colour), colour] as const)));
+  const byValue = new Map(groups.flatMap((group) => group.options.map(({ colour }) => [colourText(colour), colour] as const)));
   const copied = useSignal(false);
   const copy = (): void => {
     void navigator.clipboard?.writeText(link()).then(() => {
@@ -116,7 +101,7 @@ export function Header() {
         <Labelled label="Colour by">
           <select
             class="wide"
-            value={colourValue(state.colour.value)}
+            value={colourText(state.colour.value)}
             onChange={(event) => {
               const colour = byValue.get(event.currentTarget.value);
               if (colour) selectColour(colour);
@@ -125,7 +110,7 @@ export function Header() {
             {groups.map((group) => (
               <optgroup key={group.label} label={group.label}>
                 {group.options.map(({ label, colour }) => (
-                  <option key={colourValue(colour)} value={colourValue(colour)}>
+                  <option key={colourText(colour)} value={colourText(colour)}>
                     {label}
                   </option>
                 ))}

@@ -10,7 +10,7 @@ export interface SharedUnit {
   scores: [number, number];
 }
 
-/** Units in both circuits, best first: by the sum of their places. */
+/** Units in both circuits, as in the panel: those first whose weaker score is stronger. */
 export function sharedUnits(one: Circuit, other: Circuit, width: number): SharedUnit[] {
   const places = new Map<number, number>();
   other.units.values.forEach((flat, place) => places.set(flat, place));
@@ -26,7 +26,6 @@ export function sharedUnits(one: Circuit, other: Circuit, width: number): Shared
       scores: [one.scores.values[place]!, other.scores.values[second]!],
     });
   });
-  // As in the panel: those first whose weaker score is stronger.
   const least = (row: SharedUnit): number => Math.min(...row.scores.map(Math.abs));
   return found.sort((a, b) => least(b) - least(a) || a.flat - b.flat);
 }
