@@ -285,7 +285,6 @@ export interface Matrices {
   reliability?: Record<string, Record<string, Record<string, Row>>>;
   stability?: Record<string, Record<string, Record<string, Row>>>;
   summary?: Record<string, Record<string, Row[]>>;
-  faithfulness?: Record<string, Row[]>;
 }
 
 export interface Ablation {

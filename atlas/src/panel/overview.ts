@@ -1,5 +1,6 @@
 /** What stands out in a model: how separate domains are, which tasks share most. Tests are those of the study. */
 import type { Manifest, Matrices, Model, Row } from "../contract";
+import { matches, num } from "../views/domains";
 
 export interface Separation {
   domain: string;
@@ -11,19 +12,17 @@ export interface Separation {
   q: number;
 }
 
-const numeric = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);
-
 /** Rows of statistics/domain_modularity.csv, the most separate domain first: by the difference, which is what is tested. */
 export function separations(rows: Row[], model: string, component: string, sel: string): Separation[] {
   return rows
-    .filter((row) => row.model === model && row.component === component && row.sel === sel && row.measure === "containment")
+    .filter((row) => matches(row, { model, component, sel, measure: "containment" }))
     .map((row) => ({
       domain: String(row.domain),
-      within: numeric(row.within),
-      cross: numeric(row.cross),
-      difference: numeric(row.difference),
-      ratio: numeric(row.ratio),
-      q: numeric(row.q),
+      within: num(row.within),
+      cross: num(row.cross),
+      difference: num(row.difference),
+      ratio: num(row.ratio),
+      q: num(row.q),
     }))
     .filter((row) => !Number.isNaN(row.difference))
     .sort((a, b) => b.difference - a.difference);

@@ -27,9 +27,9 @@ export interface Of {
   measure: string;
 }
 
-const num = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);
+export const num = (value: Row[string] | undefined): number => (typeof value === "number" ? value : NaN);
 
-const matches = (row: Row, of: Of): boolean =>
+export const matches = (row: Row, of: Of): boolean =>
   row.model === of.model && row.component === of.component && row.sel === of.sel && row.measure === of.measure;
 
 export function separations(summary: Summary, of: Of): Separation[] {

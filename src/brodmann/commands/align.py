@@ -149,8 +149,8 @@ def _lesions(
     shape = (model.n_layers, model.units(site))
     flat = sorted({layer * shape[1] + unit for layer, unit in units})
     found = [Lesion("intact"), Lesion("lesion", "", tuple(divmod(n, shape[1]) for n in flat))]
+    widths = [model.own_width(site, layer) for layer in range(model.n_layers)]
     for seed in dict.fromkeys(options.seeds):
-        widths = [model.own_width(site, layer) for layer in range(model.n_layers)]
         drawn, missing = layer_matched(flat, shape, seed, model.name, widths=widths)
         if missing:
             what = f"{missing} of its units have no other unit of their layer beside them"

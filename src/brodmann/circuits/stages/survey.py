@@ -48,10 +48,9 @@ class Survey:
         plain = scoring(self.stage.card, task, group)
         lent = self.lent.get(items.task)
         left_out = lent is not None and lent.used_ids is None
-        scores = (
-            self.stage.settings.scores_answers
-        )  # whether the estimator runs what a baseline scores
-        if left_out or not scores or self._held(items) > MOST_HELD:
+        # Not every estimator runs what a baseline scores.
+        apart = left_out or not self.stage.settings.scores_answers
+        if apart or self._held(items) > MOST_HELD:
             return plain
         return replace(plain, together=self)
 
