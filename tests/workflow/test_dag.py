@@ -422,7 +422,7 @@ def test_an_untrained_model_has_the_items_of_its_trained_one(study):
     plain = {**tiny, "untrained": True, "control": True, "filter": "aligned"}
     config["models"] = {"tiny": {**tiny, "filter": "both_correct"}, "plain": plain}
     config["tasks"] |= {"min_both_correct": 0, "min_items": 1}
-    config["attribution"] |= {"second_seed": False, "agreement": {"tasks": []}}
+    config["attribution"] = {"second_seed": False, "agreement": {"tasks": []}}
     study.write_config(config)
     paths = [f"results/plain/baseline/{task}.json" for task in TASKS]
     study.snakemake(*paths, "attributions")
