@@ -21,18 +21,20 @@ def run_drill(root, folder) -> Clone:
     clone.write_config({**alone, "models": {**alone["models"], "untrained": second}})
     compared = ("results/statistics/fingerprint.csv", "results/figures/networks_across.png")
     clone.snakemake(*compared)
-    # A study that tries estimators compares the usual ones no further.
-    found = alone["attribution"]
-    plain = {key: value for key, value in found["agreement"].items() if key != "estimators"}
-    clone.write_config({**alone, "attribution": {**found, "agreement": plain}})
-    compared = ("attribution/neurons.agreement.csv", "figures/agreement.tiny.neurons.png")
-    clone.snakemake(f"results/tiny/{compared[0]}", f"results/{compared[1]}")
     steps = {**alone["models"]["tiny"], "source": f"path:{folder}", "ablation": False}
     steps |= {"series": {"paths": ["weights"], "steps": [1]}, "networks": False}
     clone.write_config({**alone, "models": {**alone["models"], "steps": steps}})
     clone.snakemake("results/statistics/series.csv", "results/figures/series.png")
     clone.write_config(alone)
     clone.snakemake()
+    # A study that tries estimators compares the usual ones no further: these have a model of their own.
+    found = alone["attribution"]
+    plain = {key: value for key, value in found["agreement"].items() if key != "estimators"}
+    models = {**alone["models"], "plain": alone["models"]["tiny"]}
+    clone.write_config({**alone, "models": models, "attribution": {**found, "agreement": plain}})
+    compared = ("attribution/neurons.agreement.csv", "figures/agreement.plain.neurons.png")
+    clone.snakemake(f"results/plain/{compared[0]}", f"results/{compared[1]}")
+    clone.write_config(alone)
     # Of the study's own tables, as drills make it.
     jobs, player = recorded(clone.path), Player()
     for rule in ("series", "series_figure"):
