@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from brodmann.atlas.views_data import rows_of
-from brodmann.errors import UserError
-from brodmann.files import REBUILD
+from brodmann.atlas.views_data import COLUMNS, rows_of
 from brodmann.store.tables import read_matrix, read_table
 
 # Measures of overlap; whatever else lies beside them has another shape.
@@ -53,7 +51,7 @@ def read_matrices(folder: Path, tasks: Sequence[str], sels: Sequence[str]) -> di
             if sel not in sels:
                 continue
             place = found.setdefault(what, {}).setdefault(path.parent.name, {})
-            rows = rows_of(read_table(path))
+            rows = rows_of(read_table(path, ["measure" if what == "summary" else "task"]))
             place[sel] = rows if what == "summary" else {row.pop("task"): row for row in rows}
     return found
 
@@ -73,12 +71,10 @@ def _controls(folder: Path, tasks: Sequence[str]) -> dict[str, Any]:
     for task in tasks:
         path = folder / f"{task}.csv"
         if path.is_file():
-            tables.append(read_table(path).assign(target=task))
+            tables.append(read_table(path, COLUMNS["lesions"]).assign(target=task))
     if not tables:
         return {}
     table = pd.concat(tables, ignore_index=True)
-    if not {"source", "condition", "trial", "n", "drop", "score"} <= set(table.columns):
-        raise UserError.at(str(folder), "its tables lack columns", REBUILD)
     found: dict[str, Any] = {}
     intact = table[table["condition"] == "intact"].set_index("target")
     for name, column in (("intact", "accuracy"), ("n", "n")):

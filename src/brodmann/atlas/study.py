@@ -17,6 +17,7 @@ from brodmann.config.selection import selection_name
 from brodmann.config.series import step_name
 from brodmann.errors import UserError
 from brodmann.files import digest, read_json
+from brodmann.store.tables import read_matrix
 from brodmann.tasks import domains
 from brodmann.tasks.catalogue import sort_key, task_titles
 
@@ -112,8 +113,7 @@ class StudyFolder:
         found = set(self._made_of)
         for model in self.models:
             for file in self.results.glob(f"{model.name}/overlap/*/*.containment.csv"):
-                with open(file, encoding="utf-8") as handle:
-                    found.update(filter(None, handle.readline().rstrip("\n").split(",")))
+                found.update(read_matrix(file).columns)
         return sorted(found, key=sort_key)
 
     def asked(self, there: list[str], *setting: str) -> list[str]:

@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 
 from brodmann.atlas.contract import Network
-from brodmann.atlas.views_data import rows_of
+from brodmann.atlas.views_data import COLUMNS, rows_of
 from brodmann.comparison.unit_pages import pages_file, read_pages, read_silenced, silenced_file
 from brodmann.networks.driving import label_of, read_driving
 from brodmann.store.tables import read_table
 
-# Files of rows that some studies have: logical name -> where; {} is part of the name of a row's table.
+# Files of rows that some studies have: logical name -> where, and columns that they have.
 _TABLES = {
-    "granularity": ("granularity", "*.csv"),
-    "rivals": ("faithfulness", "*.rivals.csv"),
+    "granularity": ("granularity", "*.csv", ("level", "percent")),
+    "rivals": ("faithfulness", "*.rivals.csv", ("task",)),
 }
 
 
@@ -32,10 +32,10 @@ def of_units(results: Path, model: str) -> Iterator[tuple[str, Any]]:
 
 def more_tables(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(logical name, table -> its rows) of what only some studies have."""
-    for logical, (place, files) in _TABLES.items():
+    for logical, (place, files, columns) in _TABLES.items():
         ending = files.removeprefix("*")
         found = {
-            path.name.removesuffix(ending): rows_of(read_table(path))
+            path.name.removesuffix(ending): rows_of(read_table(path, columns))
             for path in sorted((folder / place).glob(files))
         }
         if found:
@@ -50,7 +50,7 @@ def described(folder: Path, dataset: str, names: list[str], sizes: list[int]) ->
     driving = folder / "networks" / dataset / "driving.csv"
     told = read_driving(driving) if driving.is_file() else None
     path = folder / "networks" / "editing.csv"
-    edits = read_table(path) if path.is_file() else pd.DataFrame()
+    edits = read_table(path, COLUMNS["editing"]) if path.is_file() else pd.DataFrame()
     found = []
     for name, size in zip(names, sizes, strict=True):
         label = label_of(told[told["network"] == name]) if told is not None else "–"

@@ -25,6 +25,19 @@ from brodmann.tasks.catalogue import domain_of
 Row = dict[str, Any]
 
 THRESHOLDS = {"stable": STABLE, "reliable": RELIABLE, "moderate": MODERATE}
+# Columns that tables of every version have. What else a table holds is shown, too.
+COLUMNS = {
+    "summary": ("model", "component", "sel", "measure"),
+    "clusters": ("model", "component", "measure", "sel", "task", "cluster"),
+    "course": ("place", "piece", "network", "course"),
+    "lesions": ("source", "condition", "trial", "n", "drop", "score"),
+    "localizer": ("condition", "percentage", "seed", "kind", "measure", "task", "n", "value"),
+    "faithfulness": ("task", "order", "trial", "sign"),
+    "sizes": ("dataset", "level", "network", "n_units", "percent", "explained", "stability"),
+    "layers": ("dataset", "level", "template", "layer", "n_units"),
+    "editing": ("dataset", "condition", "control_of", "how", "metric", "n", "value", "intact"),
+    "driving": ("network", "text", "token", "course"),
+}
 # Long, and the same in every row of a table.
 _UNSEEN = ["method", "unit", "seed", "permutations"]
 _SUMMARY = {"domains": "domain_modularity", "all": "modularity", "untrained": "untrained"}
@@ -47,7 +60,7 @@ def summary(results: Path) -> dict[str, Any]:
     """Of the study: within and across domains, per model and selection, and beside the untrained control;
     and ``thresholds``: from where on circuits are stable (Jaccard), or reliable (share of units)."""
     rows: dict[str, Any] = {
-        field: rows_of(read_table(path).drop(columns=_UNSEEN, errors="ignore"))
+        field: rows_of(read_table(path, COLUMNS["summary"]).drop(columns=_UNSEEN, errors="ignore"))
         if path.is_file()
         else []
         for field, name in _SUMMARY.items()
@@ -64,7 +77,7 @@ def of_model(results: Path, model: str) -> Iterator[tuple[str, Any]]:
             yield name, content
     for path in sorted((results / model).glob("networks/interpretation/course.*.csv")):
         dataset = path.name.removeprefix("course.").removesuffix(".csv")
-        yield f"courses.{dataset}", course(read_table(path))
+        yield f"courses.{dataset}", course(read_table(path, COLUMNS["course"]))
 
 
 def _put(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
@@ -83,7 +96,9 @@ def _lesions(folder: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
 def _lesion_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """Tested task -> its table: a row for every lesion."""
     files = sorted(folder.glob("*/*.csv"))
-    return {f"{path.parent.name}/{path.stem}": read_table(path) for path in files}
+    return {
+        f"{path.parent.name}/{path.stem}": read_table(path, COLUMNS["lesions"]) for path in files
+    }
 
 
 def clusters(results: Path, model: str) -> dict[str, Any]:
@@ -92,7 +107,7 @@ def clusters(results: Path, model: str) -> dict[str, Any]:
     payload: dict[str, Any] = {}
     if not path.is_file():
         return payload
-    table = read_table(path)
+    table = read_table(path, COLUMNS["clusters"])
     for keys, own in table[table["model"] == model].groupby(["component", "measure", "sel"]):
         numbers = {str(task): int(n) for task, n in zip(own["task"], own["cluster"], strict=True)}
         _put(payload, [str(key) for key in keys], numbers)
@@ -108,7 +123,9 @@ def curves(results: Path, model: str) -> dict[str, Any]:
     return {
         "circuits": _circuit_doses(folder),
         "localizers": {
-            path.parent.name: localizer_doses(read_table(path), path.parent.name)
+            path.parent.name: localizer_doses(
+                read_table(path, COLUMNS["localizer"]), path.parent.name
+            )
             for path in sorted(folder.glob("localizer/*/lesion.csv"))
         },
         "faithfulness": _faithfulness(folder),
@@ -153,7 +170,9 @@ def _faithfulness(folder: Path) -> dict[str, Any]:
         line = path.with_name(f"{component}.{estimator}.csv")
         parts = {"curves": line, "areas": path}
         own = {
-            part: rows_of(_grouped(read_table(file))) if file.is_file() else []
+            part: rows_of(_grouped(read_table(file, COLUMNS["faithfulness"])))
+            if file.is_file()
+            else []
             for part, file in parts.items()
         }
         _put(payload, (component, estimator), own)
@@ -172,7 +191,9 @@ def nets(results: Path, model: str) -> dict[str, Any]:
     """Networks of a model: sizes, layers, what inhibiting each does, and the tokens that drive it."""
     folder = results / model / "networks"
     sizes, per_layer, edits = (
-        read_table(path) if (path := folder / f"{name}.csv").is_file() else pd.DataFrame()
+        read_table(path, COLUMNS[name])
+        if (path := folder / f"{name}.csv").is_file()
+        else pd.DataFrame()
         for name in ("sizes", "layers", "editing")
     )
     rows: list[Row] = []
@@ -182,7 +203,7 @@ def nets(results: Path, model: str) -> dict[str, Any]:
         own = {"network": number, "stability": row["stability"]}
         rows.append({**kept, **own, **_inhibited(edits, row["dataset"], f"network-{number}")})
     driving = [
-        read_table(path).assign(dataset=path.parent.name)
+        read_table(path, COLUMNS["driving"]).assign(dataset=path.parent.name)
         for path in sorted(folder.glob("*/driving.csv"))
     ]
     return {
