@@ -12,11 +12,16 @@ from safetensors import safe_open
 
 def hidden(study) -> list[Path]:
     """Files that writers leave behind when they are killed."""
-    return [p for p in (study.path / "results").rglob(".*") if p.is_file() and _left_over(p)]
+    results = study.path / "results"
+    found = (path for path in results.rglob("*") if path.is_file())
+    return [path for path in found if _left_over(path.relative_to(results))]
 
 
 def _left_over(path: Path) -> bool:
-    return path.name.startswith(".") and path.name != ".source.json"
+    """``path``: below the folder of results. Of a file that has not its final name, or in such a folder."""
+    return any(
+        part.startswith(".") and part not in (".store", ".source.json") for part in path.parts
+    )
 
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+(?:[eE][-+]?\d+)?|[eE][-+]?\d+)(?![\w.])")
@@ -54,8 +59,9 @@ def content(study) -> dict[str, Content | None]:
     results = study.path / "results"
     for path in results.rglob("*"):
         grows = path.suffix in (".shard", ".open", ".jsonl")
-        if path.is_file() and not grows and not _left_over(path):
-            found[path.relative_to(results).as_posix()] = content_of(path)
+        name = path.relative_to(results)
+        if path.is_file() and not grows and not _left_over(name):
+            found[name.as_posix()] = content_of(path)
     return found
 
 

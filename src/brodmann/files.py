@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import math
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -21,6 +24,8 @@ Record = TypeVar("Record")
 
 # What to do about a damaged file of ours.
 REBUILD = "delete it and run again to rebuild it"
+# Beside a folder that is written for this long, nobody writes it any more.
+_ABANDONED_AFTER_S = 24 * 3600
 
 
 @contextmanager
@@ -48,8 +53,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a path beside ``folder`` for a new folder, which takes its place only if the block succeeds."""
+    """Yield a path beside ``folder`` for a new folder, which takes its place only if the block succeeds.
+
+    What a killed process left beside it is removed when it is a day old: another process may write just now.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
         staging, earlier = Path(aside, "new"), Path(aside, "earlier")
         yield staging

@@ -42,6 +42,7 @@ _RECORDER = """    import pickle as _pickle
     _name = "-".join([snakemake.rule, *map(str, snakemake.wildcards)]).replace("/", "_")
     (_jobs / f"{_name}.pickle").write_bytes(_pickle.dumps(snakemake))
 """
+MODEL = "tiny"
 _REFUSED = {"full": errno.ENOSPC, "readonly": errno.EROFS}
 _WRITING = ("os.rename", "os.remove", "os.mkdir", "os.truncate")
 
@@ -74,12 +75,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: exit code (-9: killed), what it printed and logged, how many writes it came to."""
+    """How a job ended: exit code (-9: killed), what it printed and logged, how many writes it came to.
+
+    ``stored``: at which of them records of which file of a store were made durable.
+    """
 
     code: int
     text: str
     log: str
     writes: int
+    stored: list[tuple[int, str]]
 
     @property
     def errors(self) -> list[str]:
@@ -93,13 +98,15 @@ def record_jobs(clone) -> None:
 
 
 def recorded(study: Path) -> dict[str, list[Job]]:
-    """Rule -> its jobs."""
+    """Rule -> its jobs; first those of the model that is in the study to stay."""
     jobs: dict[str, list[Job]] = {}
     scripts = scripts_of(study)
     for path in sorted((study / ".jobs").glob("*.pickle")):
         snakemake = pickle.loads(path.read_bytes())  # made by this test
         script = Path("workflow/scripts") / scripts[snakemake.rule]
         jobs.setdefault(snakemake.rule, []).append(Job(snakemake.rule, snakemake, script))
+    for own in jobs.values():
+        own.sort(key=lambda job: job.snakemake.wildcards.get("model", MODEL) != MODEL)
     return jobs
 
 
@@ -130,14 +137,14 @@ class Player:
         child.join(300)
         assert child.exitcode is not None, f"{job.rule} hangs"
         try:
-            writes = reader.recv()
+            writes, stored = reader.recv()
         except EOFError:  # killed before it could say
-            writes = 0
+            writes, stored = 0, []
         reader.close()
         text = (study / ".played").read_text(encoding="utf-8", errors="replace")
         log = study / str(job.snakemake.log[0])
         logged = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        return Outcome(child.exitcode, text, logged, writes)
+        return Outcome(child.exitcode, text, logged, writes, stored)
 
 
 def _run(job: Job, study: str, fault: Fault | None, writes) -> None:
@@ -159,7 +166,7 @@ def _run(job: Job, study: str, fault: Fault | None, writes) -> None:
 
         traceback.print_exc()
         code = 70
-    writes.send(trap.count)
+    writes.send((trap.count, trap.stored))
     writes.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -171,6 +178,7 @@ class _Trap:
 
     def __init__(self, study: Path, fault: Fault | None) -> None:
         self.fault, self.count, self._on = fault, 0, False
+        self.stored: list[tuple[int, str]] = []
         self._below = f"{study}/results/"
         self._fsync = os.fsync
 
@@ -200,6 +208,9 @@ class _Trap:
 
     def _sync(self, number: int) -> None:
         self._strike(number)
+        path = str(Path(f"/proc/self/fd/{number}").readlink())
+        if path.endswith(".open"):
+            self.stored.append((self.count, path))
         self._fsync(number)
 
     def _strike(self, number: int | None) -> None:
