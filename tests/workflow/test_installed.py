@@ -51,6 +51,10 @@ class Environment:
         # No .pth file of these folders, such as one that names a checkout, is read.
         others = [path for path in sys.path if Path(path).name == "site-packages"]
         (self.packages / "others.pth").write_text("\n".join(others))
+        # As pip writes it where it installs Snakemake.
+        program = self.bin / "snakemake"
+        program.write_text(f"#!{python}\nfrom snakemake.cli import main\n\nmain()\n")
+        program.chmod(0o755)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         self.env = {**kept, "PATH": f"{self.bin}:{kept['PATH']}", "HOME": str(folder / "home")}
         self.env["BRODMANN_CACHE"] = str(folder / "cache")

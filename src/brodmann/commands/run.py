@@ -1,6 +1,6 @@
 """``brodmann run``: Snakemake with this workflow.
 
-It becomes the call that it shows, ``snakemake --profile .../local --snakefile .../Snakefile WORDS``, where WORDS
+It becomes the call that it shows, ``snakemake --profile .../local --snakefile .../Snakefile WORDS``. WORDS
 are what the user typed. All else is Snakemake's.
 """
 

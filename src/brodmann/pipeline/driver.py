@@ -44,10 +44,8 @@ def tell_what_is_asked(workflow: Any) -> None:
 
 
 def show_to_containers(workflow: Any, folder: Path) -> None:
-    """Let jobs in containers (``--software-deployment-method apptainer``) read the tasks and texts in ``folder``.
-
-    Of the host, Apptainer shows them the study alone.
-    """
+    """Let jobs in containers read the tasks and texts in ``folder``: of the host, Apptainer shows them the
+    study alone."""
     found, bind = workflow.deployment_settings, f"--bind {shlex.quote(str(folder))}"
     methods = {method.name for method in found.deployment_method}
     # A job that Snakemake starts as a process of its own inherits it.
