@@ -19,7 +19,7 @@ include: "rules/items.smk"
 
 # A map's rules are those in its folder.
 for wing in (*MAPS, "comparison", "statistics", "figures"):
-    for file in sorted(Path(workflow.basedir, "rules", wing).glob("*.smk")):
+    for file in sorted(Path(ROOT, "rules", wing).glob("*.smk")):
 
         include: str(file)
 

@@ -1,11 +1,16 @@
 """The study (validated config), and what several rules share. Logic lives in src/brodmann."""
 
+import os
 import sys
 from pathlib import Path
 
-# The library ships with the workflow: found without being installed, here and in every job.
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+# In a clone the library lies beside the workflow: found without being installed, here and in every job. Where it is
+# installed (pip), or this file was fetched by Snakemake, it is the installed one.
+library = Path(str(workflow.current_basedir)).parent / "src"
+if library.is_dir():
+    sys.path.insert(0, str(library))
 
+from brodmann import __version__
 from brodmann.capacity.shards import Shards
 from brodmann.methods import METHODS
 from brodmann.models.card import card_method
@@ -13,6 +18,7 @@ from brodmann.pipeline.cluster import cancel_leftovers
 from brodmann.pipeline.driver import (
     forget_what_was_waited_for,
     fork_jobs,
+    show_to_containers,
     tell_what_is_asked,
     wait_for_jobs_only,
 )
@@ -20,9 +26,16 @@ from brodmann.pipeline.stages import MAPS, STAGES
 from brodmann.pipeline.targets import refuse_unknown
 from brodmann.pipeline.terminal import take_over
 from brodmann.pipeline.workspace import Workspace, alternatives
+from brodmann.places import ROOT
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.store.masks import ORIGIN
 
+
+# Where jobs run with --software-deployment-method apptainer: the image of this version, or one of your own (containers/).
+container: os.environ.get("BRODMANN_IMAGE", f"docker://ghcr.io/brodmann-maps/brodmann:{__version__}")
+
+
+show_to_containers(workflow, ROOT)
 workspace = Workspace.open(workflow, config)
 study = workspace.study
 

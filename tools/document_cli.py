@@ -31,17 +31,17 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for name, command in commands.choices.items():
         parts.append(f"## brodmann {name}\n\n{command.description}\n")
-        parts.append("\n".join(_table(command)) + "\n")
+        parts += [f"{table}\n" for table in ["\n".join(_table(command))] if table]
     return "\n".join(parts)
 
 
 def _table(command: argparse.ArgumentParser) -> Iterator[str]:
     """A row for each argument, in the order of the help."""
-    yield "| argument | meaning |"
-    yield "| --- | --- |"
-    for action in command._actions:
-        if isinstance(action, argparse._HelpAction):
-            continue
+    given = [one for one in command._actions if not isinstance(one, argparse._HelpAction)]
+    if given:
+        yield "| argument | meaning |"
+        yield "| --- | --- |"
+    for action in given:
         text = " ".join((action.help or "").split()).replace("|", "\\|").replace("%%", "%")
         needed = " (required)" if action.option_strings and action.required else ""
         yield f"| `{_written(action)}` | {text}{needed} |"
@@ -55,7 +55,7 @@ def _written(action: argparse.Action) -> str:
     value = action.metavar or (
         "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
     )
-    value = f"{value} ..." if action.nargs in ("*", "+") else str(value)
+    value = f"{value} ..." if action.nargs in ("*", "+", "...") else str(value)
     return f"{flag} {value}".strip()
 
 

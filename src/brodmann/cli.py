@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import chdir, contextmanager
 from importlib import import_module
+from pathlib import Path
 
 import brodmann
 from brodmann.errors import UserError
@@ -13,6 +16,10 @@ from brodmann.errors import UserError
 DESCRIPTION = "Small helpers around the workflow; the work itself is Snakemake's."
 # Each is a module of brodmann.commands with ``arguments(parser)`` and ``run(options)``.
 COMMANDS = {
+    "demo": "Map the embedded model, in a folder of its own.",
+    "init": "Begin a study: a folder with a config to edit and a README.",
+    "run": "Run a study: calls Snakemake with this workflow, and shows the call.",
+    "snakefile": "Say where the workflow's Snakefile is: snakemake -s $(brodmann snakefile).",
     "check": "Check a study before it runs: config, tasks, texts, and models as far as they are here.",
     "tasks": "List the tasks that the config selects, with titles and numbers of items; --all: every task.",
     "where": "Say how far a study is, and where its report and figures are.",
@@ -33,11 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parser(given).parse_args(given)
-    # Every command has it imported by now; to show the help nothing needs it.
-    from brodmann.commands.common import in_directory
-
     try:
-        with in_directory(options):
+        with _in_directory(options):
             return options.run(options)
     except UserError as error:
         for problem in error.problems:
@@ -45,6 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader (head, less) has seen enough
         return 0
+
+
+@contextmanager
+def _in_directory(options: argparse.Namespace) -> Iterator[None]:
+    """Stand in ``--directory``, if a command has that; config files are named from where the user stands."""
+    place = getattr(options, "directory", None)
+    if place is None:
+        yield
+        return
+    if not Path(place).is_dir():
+        raise UserError.at("--directory", f"there is no folder {place}")
+    typed, options.configfile = options.configfile, list(map(os.path.abspath, options.configfile))
+    options.typed = typed
+    with chdir(place):
+        yield
 
 
 def parser(given: Iterable[str]) -> argparse.ArgumentParser:

@@ -6,10 +6,10 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import brodmann
+from brodmann.places import INSTALLED, ROOT
 
 # Packages whose version can change a number.
 PACKAGES = ("torch", "transformers", "nnsight", "tokenizers", "safetensors", "numpy", "snakemake")
@@ -29,8 +29,9 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 @functools.cache
 def git_commit() -> str | None:
     """Commit of the brodmann checkout, with ``-dirty`` when it has changes; None outside git."""
-    folder = Path(__file__).parent
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    if INSTALLED:  # a repository around it is another one
+        return None
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

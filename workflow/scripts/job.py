@@ -8,9 +8,10 @@ from itertools import product
 from pathlib import Path
 
 from brodmann.pipeline import job, stages
+from brodmann.places import ROOT
 
 given, made, asked, here = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
-workflow = Path(snakemake.config["snakefile"]).parent / "workflow"
+workflow = ROOT / "workflow"
 
 
 def templates(_):
@@ -98,8 +99,8 @@ def page(study):
     """The report."""
     from brodmann.report.compose import compose
 
-    words, root = workflow / "report", workflow.parent
-    composed = compose(study, inventory(), asked.figures, words, asked.titles, root)
+    words = workflow / "report"
+    composed = compose(study, inventory(), asked.figures, words, asked.titles, ROOT)
     return {"page": composed, "template": words / "report.html.j2"}
 
 
@@ -157,7 +158,7 @@ MORE = {
     "provenance": lambda _: {"items": given.item_files},
     "methods": lambda study: {
         "bibliography_file": workflow / "report" / "methods.bib",
-        "data": study.tasks.data(workflow.parent),
+        "data": study.tasks.data(ROOT),
         "outputs": made,
     },
     "write_report": page,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brodmann.commands.common import ROOT, known_tasks, loaded, study_arguments
+from brodmann.commands.common import known_tasks, loaded, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import write_text
 from brodmann.models.cache import Cache
 from brodmann.models.sources import fetch, locate
 from brodmann.numerals import counted
+from brodmann.places import ROOT
 from brodmann.tasks.audit import LIMITED, SHORTCUT_LIMIT, SURFACE_FORMATS, Audit, Score, audit
 from brodmann.tasks.catalogue import LEXICON_FOLDER, select, task_path
 from brodmann.tasks.definition import load_definition

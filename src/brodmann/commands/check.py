@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from brodmann.commands.common import ROOT, examined, positive, read_task, study_arguments
+from brodmann.commands.common import examined, positive, read_task, study_arguments
 from brodmann.config.networks import HUB, Dataset
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, together
@@ -19,6 +19,7 @@ from brodmann.models.results_folder import ResultsFolder
 from brodmann.models.sources import look
 from brodmann.networks.dataset_texts import require_enough
 from brodmann.numerals import counted
+from brodmann.places import ROOT
 from brodmann.stimuli.corpora import clean_prompts, load_corpus
 from brodmann.stimuli.hub import HubDataset, require_package
 from brodmann.stimuli.texts import read_passages

@@ -7,10 +7,8 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,6 +19,7 @@ from brodmann.errors import Problem, UserError, did_you_mean, together
 from brodmann.models.cache import Cache
 from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.pipeline.workspace import config_files
+from brodmann.places import ROOT
 from brodmann.runner.loading import load
 from brodmann.store import masks
 from brodmann.store.masks import Origin
@@ -28,9 +27,6 @@ from brodmann.tasks import catalogue, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import TaskItems
-
-# The workflow's folder: this package is used from a clone.
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def number(what: str, within: Callable[[float], bool]) -> Callable[[str], float]:
@@ -77,21 +73,6 @@ def study_arguments(
         parser.add_argument("--directory", metavar="DIR", help="as for snakemake")
 
 
-@contextmanager
-def in_directory(options: argparse.Namespace) -> Iterator[None]:
-    """Stand in ``--directory``, if a command has that; config files are named from where the user stands."""
-    place = getattr(options, "directory", None)
-    if place is None:
-        yield
-        return
-    if not Path(place).is_dir():
-        raise UserError.at("--directory", f"there is no folder {place}")
-    typed, options.configfile = options.configfile, list(map(os.path.abspath, options.configfile))
-    options.typed = typed
-    with chdir(place):
-        yield
-
-
 def as_typed(options: argparse.Namespace) -> list[str]:
     """What Snakemake has to be given to see the same study."""
     files = getattr(options, "typed", options.configfile)
@@ -119,7 +100,7 @@ def _sound(found: LoadedConfig, problems: Sequence[Problem], domains: bool) -> L
 def examined(options: argparse.Namespace) -> tuple[LoadedConfig, list[Problem]]:
     """The same as far as it is sound, and what is wrong with it."""
     given = dict(map(_override, options.config))
-    return examine(config_files(options.configfile, ROOT), given, root=ROOT)
+    return examine(config_files(options.configfile), given, root=ROOT)
 
 
 def _override(text: str) -> tuple[str, Any]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from brodmann.capacity import resources, sharing
 from brodmann.capacity.plan import GB, ModelPlan, batch_taken, find_size, plan
 from brodmann.capacity.wall import jobs_of, shards_of, wall_minutes
-from brodmann.commands.common import ROOT, loaded, number, study_arguments
+from brodmann.commands.common import loaded, number, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError, did_you_mean
 from brodmann.models.cache import Cache
 from brodmann.pipeline.time_left import spoken
+from brodmann.places import ROOT
 
 # Numbers of GPUs that wall times are printed for.
 GPUS = (1, 8, 64)

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from brodmann.commands.common import ROOT, loaded, read_tasks, study_arguments
+from brodmann.commands.common import loaded, read_tasks, study_arguments
 from brodmann.errors import UserError
 from brodmann.files import file_digest
 from brodmann.pipeline.workspace import REGISTRATION, Workspace
+from brodmann.places import ROOT
 from brodmann.report.preregistration import Registration, plan_of
 
 _AGAIN = "a registration is written once; to register another plan, move the file away and keep it"

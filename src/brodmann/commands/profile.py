@@ -12,11 +12,11 @@ from pathlib import Path
 
 from snakemake.common import get_appdirs
 
-from brodmann.commands.common import ROOT
 from brodmann.errors import UserError
 from brodmann.files import read_text, write_text
 from brodmann.pipeline.slurm.choice import Wishes, choose, fill
 from brodmann.pipeline.slurm.site import ask
+from brodmann.places import ROOT
 
 _WISHES = {
     "gpu_partition": "of jobs that load a model",

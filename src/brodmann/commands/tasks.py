@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from brodmann.commands.common import ROOT, known_tasks, loaded, read_task, study_arguments
+from brodmann.commands.common import known_tasks, loaded, read_task, study_arguments
 from brodmann.errors import Problem, UserError
+from brodmann.places import ROOT
 from brodmann.tasks.catalogue import domain_of, task_titles
 from brodmann.tasks.domains import label
 from brodmann.tasks.items import TaskItems

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from brodmann.commands.common import ROOT, as_typed, loaded, study_arguments
+from brodmann.commands.common import as_typed, loaded, study_arguments
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_json
 from brodmann.pipeline.made import before, changes, few
 from brodmann.pipeline.stages import STAGES
 from brodmann.pipeline.workspace import Workspace
+from brodmann.places import INSTALLED, ROOT
 from brodmann.statistics import registry
 from brodmann.store.shares import Marker
 
@@ -84,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _go_on(options: argparse.Namespace) -> str:
     """The command that goes on with this study."""
-    command = shlex.join(["snakemake", "--profile", "profiles/local", *as_typed(options)])
+    run = ["brodmann", "run"] if INSTALLED else ["snakemake", "--profile", "profiles/local"]
+    command = shlex.join([*run, *as_typed(options)])
     return f"{command}\nmakes what is missing (with --dry-run it says what that is)."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -40,6 +41,16 @@ def tell_what_is_asked(workflow: Any) -> None:
     """
     if workflow.is_main_process:
         asked.tell(any(job.rule.name == "attribution_pass" for job in workflow.dag.jobs))
+
+
+def show_to_containers(workflow: Any, folder: Path) -> None:
+    """Let jobs in containers read the tasks and texts in ``folder``: of the host, Apptainer shows them the
+    study alone."""
+    found, bind = workflow.deployment_settings, f"--bind {shlex.quote(str(folder))}"
+    methods = {method.name for method in found.deployment_method}
+    # A job that Snakemake starts as a process of its own inherits it.
+    if "APPTAINER" in methods and bind not in found.apptainer_args:
+        found.apptainer_args = f"{found.apptainer_args} {bind}".strip()
 
 
 def wait_for_jobs_only(workflow: Any) -> None:

@@ -21,6 +21,7 @@ from brodmann.models import used_sites as sites
 from brodmann.models.results_folder import ResultsFolder
 from brodmann.pipeline.made import changes, in_config, recorded, since
 from brodmann.pipeline.stages import PASSES, STAGES
+from brodmann.places import INSTALLED, ROOT
 from brodmann.sites import LEVELS
 from brodmann.statistics.inventory import Inventory
 from brodmann.stimuli.corpora import FOLDER
@@ -59,24 +60,23 @@ class Workspace:
         if there is none, the one that ships with the workflow. ``--config`` is laid over either.
         Snakemake's ``config`` is replaced by the effective values, which is what job scripts see.
         """
-        root = Path(workflow.basedir)
         overrides = dict(workflow.config_settings.config or {})
-        files = config_files(workflow.config_settings.configfiles, root)
+        # The second are those of a Snakefile that uses this workflow as a module.
+        files = config_files(workflow.config_settings.configfiles or workflow.configfiles)
         try:
             _refuse_unwritable(Path.cwd())
-            loaded = load_config(files, overrides, root=root)
-            workspace = cls(loaded, root)
+            loaded = load_config(files, overrides, root=ROOT)
+            workspace = cls(loaded, ROOT)
         except UserError as error:
             refuse(error)
         # Jobs are processes of their own: they find the library where the Snakefile does.
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        library = str(root / "src")
-        if library not in inherited:
+        library = str(ROOT / "src")
+        if not INSTALLED and library not in inherited:
             os.environ["PYTHONPATH"] = os.pathsep.join([library, *filter(None, inherited)])
         config.clear()
         config.update(loaded.config)
         config["study"] = loaded.study.to_dict()
-        config["snakefile"] = str(workflow.main_snakefile)
         config["config_files"] = [str(Path(file).resolve()) for file in files]
         config["overrides"] = overrides
         return workspace
@@ -376,13 +376,13 @@ class Workspace:
         return recorded
 
 
-def config_files(given: Iterable[str | Path], root: Path) -> list[Path]:
+def config_files(given: Iterable[str | Path]) -> list[Path]:
     """The config files that apply, in order, as short as they can be written."""
     given = list(given)
     if given:
         return [_short(Path(file)) for file in given]
     own = Path(DEFAULT_CONFIG)
-    return [own] if own.is_file() else [_short(root / DEFAULT_CONFIG)]
+    return [own] if own.is_file() else [_short(ROOT / DEFAULT_CONFIG)]
 
 
 def _refuse_unwritable(folder: Path) -> None:

@@ -16,13 +16,14 @@ from functools import cache
 from pathlib import Path
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.places import ROOT
 from brodmann.tasks.yaml_source import read_yaml
 
 FILE = "domain.yaml"
 # The order of the published domains in every table, matrix and figure; others follow by name.
 PUBLISHED = ("language", "formal", "physical", "social")
-# The workflow's own tasks: this package is used from a clone.
-DATA = Path(__file__).resolve().parents[3] / "data"
+# The workflow's own tasks.
+DATA = ROOT / "data"
 # A variable with the study's own folder of tasks: jobs inherit it, before they know the study.
 OWN = "BRODMANN_TASKS"
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
