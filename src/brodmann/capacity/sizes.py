@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from brodmann.capacity.model_config import USUAL_WIDTH, WIDTHS, ModelConfig, read_json
-from brodmann.capacity.packing import Packing, packing_of
 from brodmann.config.models import ModelEntry
+from brodmann.models.packing import Packing, packing_of
 from brodmann.runner.footprint import Widths
 
 # Names of weights that a multimodal model has beside its language model.
@@ -92,7 +92,11 @@ def model_size(
     if (card := read_json(card_file)) is not None:
         width = _loaded_width(entry, WIDTHS[card["dtype"]])
         chat, known = card.get("has_chat_template"), _of_card(card, own, width)
-        return replace(_sized(own, card["n_parameters"], width, known, stored), chat=chat)
+        found = _sized(own, card["n_parameters"], width, known, stored, unpacked=entry.dequantize)
+        if own is None and (card.get("quantised") or {}).get("packed"):
+            packing = Packing(card["quantised"]["format"], 0.0, 0.0)
+            found = replace(found, packing=packing, packed=stored)
+        return replace(found, chat=chat)
     if folder is not None and not entry.untrained:
         found = size_of_folder(folder, entry)
         if found is not None:
@@ -116,7 +120,7 @@ def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
         if own is None or counted is None or _pickles(folder):
             return None
         width = _loaded_width(entry, WIDTHS["float32"] if entry.untrained else own.width)
-        return _sized(own, counted.total, width, own.widths(width))
+        return _sized(own, counted.total, width, own.widths(width), unpacked=entry.dequantize)
     parameters, total = headers
     stored_width = math.ceil(total / parameters)
     if own is not None and own.quantised:
@@ -124,7 +128,8 @@ def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
         stored_width = own.width
         parameters = parameters if counted is None else counted.total
     width = _loaded_width(entry, stored_width)
-    return _sized(own, parameters, width, None if own is None else own.widths(width), total)
+    known = None if own is None else own.widths(width)
+    return _sized(own, parameters, width, known, total, unpacked=entry.dequantize)
 
 
 def _sized(
@@ -133,17 +138,23 @@ def _sized(
     width: int,
     known: Widths | None,
     stored: int | None = None,
+    *,
+    unpacked: bool = False,
 ) -> ModelSize:
     """With what the configuration says of experts, states and quantised weights."""
     found = ModelSize(parameters, width, known, stored)
     if own is None:
         return found
-    counted, packing = own.parameters, packing_of(own.whole)
+    counted = own.parameters
     found = replace(found, stateful=own.stateful)
-    if counted is not None:
-        packed = None if packing is None else packing.bytes(counted, width)
-        found = replace(found, active=counted.active, hidden=counted.hidden, packed=packed)
-    return replace(found, packing=packing)
+    if counted is None:
+        return found
+    found = replace(found, active=counted.active, hidden=counted.hidden)
+    if unpacked or (packing := packing_of(own.whole)) is None:
+        return found
+    parts = {"linear": counted.linear, "experts": counted.experts}
+    packed = packing.bytes(**parts, others=counted.tables + counted.small, width=width)
+    return replace(found, packing=packing, packed=packed)
 
 
 def _of_card(card: dict[str, Any], config: ModelConfig | None, width: int) -> Widths | None:

@@ -11,12 +11,11 @@ import transformers
 from safetensors.numpy import save_file
 
 from brodmann.capacity.model_config import ModelConfig
-from brodmann.capacity.packing import packing_of
-from brodmann.capacity.parameters import Parameters
 from brodmann.capacity.sizes import size_of_folder
+from brodmann.models.packing import packing_of
 
 PUBLIC = json.loads(Path(__file__).with_name("public_models.json").read_text())
-ENTRY = SimpleNamespace(dtype="auto", untrained=False)
+ENTRY = SimpleNamespace(dtype="auto", untrained=False, dequantize=False)
 
 
 def told(folder, config):
@@ -179,8 +178,8 @@ FORMATS = {
 def test_bits_of_formats(name):
     own, bits = FORMATS[name]
     found = packing_of({"quantization_config": own})
-    parts = Parameters(tables=1000, linear=8_000_000, small=100)
-    assert found.bytes(parts, 2) == pytest.approx(1_000_000 * bits + 2200, rel=1e-6)
+    size = found.bytes(linear=8_000_000, experts=0, others=1100, width=2)
+    assert size == pytest.approx(1_000_000 * bits + 2200, rel=1e-6)
     assert packing_of({"quantization_config": {"quant_method": "none such"}}) is None
     assert packing_of({}) is None
 
@@ -190,6 +189,8 @@ def test_fp8_is_unpacked_on_the_cpu(tmp_path):
     found = size_of_folder(tmp_path, ENTRY)
     assert found.held("cpu") == 2 * found.parameters
     assert found.bytes == found.held("cuda") == found.packed < found.held("cpu")
+    asked = size_of_folder(tmp_path, SimpleNamespace(**{**vars(ENTRY), "dequantize": True}))
+    assert asked.held("cuda") == asked.held("cpu") == found.held("cpu")
 
 
 def test_of_a_multimodal_checkpoint_the_language_model_counts(tmp_path):

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from brodmann.capacity.parameters import Parameters
-
 # Bits of what is kept for a group of weights: its scale, and numbers of the blocks that these are packed in.
 _FLOAT32, _FLOAT16 = 32, 16
 _BNB_BLOCK, _BNB_BLOCKS, _MX_BLOCK, _QUANTO_GROUP = 64, 256, 32, 128
@@ -29,14 +27,13 @@ class Packing:
     experts: float
     devices: tuple[str, ...] = ("cpu", "cuda")
 
-    def bytes(self, parameters: Parameters, width: int) -> int:
-        """Of all weights, where others than the packed ones have so many bytes."""
+    def bytes(self, *, linear: int, experts: int, others: int, width: int) -> int:
+        """Of so many weights, where those that keep their dtype have ``width`` bytes."""
 
         def packed(count: int, bits: float) -> float:
             return count * (bits / 8 if bits else width)
 
-        own = packed(parameters.linear, self.linear) + packed(parameters.experts, self.experts)
-        return round(own + (parameters.tables + parameters.small) * width)
+        return round(packed(linear, self.linear) + packed(experts, self.experts) + others * width)
 
 
 def packing_of(config: Mapping[str, Any]) -> Packing | None:
