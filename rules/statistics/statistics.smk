@@ -14,6 +14,8 @@ rule statistics:
         registry.files(),
         # Where the study has a series of checkpoints.
         "results/statistics/series.csv" if study.series else [],
+        # Where it compares pairs of models.
+        "results/statistics/compared.csv" if study.compare.pairs else [],
 
 
 for job in registry.JOBS:

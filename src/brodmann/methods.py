@@ -23,6 +23,7 @@ METHODS = {
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
     "series": 1,  # what changes along checkpoints
+    "compared": 1,  # maps of pairs of models
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
     "report": 6,  # the report page and the methods section

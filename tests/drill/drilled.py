@@ -23,8 +23,12 @@ def run_drill(root, folder) -> Clone:
     clone.snakemake(*compared)
     steps = {**alone["models"]["tiny"], "source": f"path:{folder}", "ablation": False}
     steps |= {"series": {"paths": ["weights"], "steps": [1]}, "networks": False}
-    clone.write_config({**alone, "models": {**alone["models"], "steps": steps}})
-    clone.snakemake("results/statistics/series.csv", "results/figures/series.png")
+    pairs = {"compare": {"pairs": [["tiny", "steps@1"]]}}
+    clone.write_config({**alone, **pairs, "models": {**alone["models"], "steps": steps}})
+    clone.snakemake(
+        *("results/statistics/series.csv", "results/figures/series.png"),
+        "results/statistics/compared.csv",
+    )
     clone.write_config(alone)
     clone.snakemake()
     # A study that tries estimators compares the usual ones no further: these have a model of their own.
@@ -37,7 +41,7 @@ def run_drill(root, folder) -> Clone:
     clone.write_config(alone)
     # Of the study's own tables, as drills make it.
     jobs, player = recorded(clone.path), Player()
-    for rule in ("series", "series_figure"):
+    for rule in ("series", "series_figure", "compared_models"):
         assert player.play(jobs[rule][0], clone.path).code == 0, rule
     return clone
 

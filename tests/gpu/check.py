@@ -98,6 +98,13 @@ def ingredients(report: Report, budget: Budget, setting: Setting) -> None:
     section.ingredients(report, budget, setting)
 
 
+def packed(report: Report, budget: Budget, setting: Setting) -> None:
+    """h. Quantised weights as the device keeps them, against plain ones."""
+    from gpu import packed as section
+
+    section.packed(report, budget, setting.device.type, setting.small)
+
+
 # In the order of their importance, each with its share of the time; those of one model stand together.
 SECTIONS = {
     right: 80,
@@ -107,6 +114,7 @@ SECTIONS = {
     large: 70,
     maps: 40,
     loading: 45,
+    packed: 30,
 }
 NAMES = tuple(run.__name__ for run in SECTIONS)
 

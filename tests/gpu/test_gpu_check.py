@@ -24,6 +24,7 @@ FIGURES = {
     "large": ("attribution: planned", "ablation: planned"),
     "maps": ("canica", "IoU", "localizer pass", "networks pass"),
     "loading": ("start-up", "loaded from"),
+    "packed": ("fp8: scores", "mxfp4: attributions"),
 }
 
 

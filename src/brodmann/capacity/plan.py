@@ -120,9 +120,9 @@ def find_size(entry: ModelEntry, cache: Cache, results: Path) -> ModelSize:
     """A model's size: from results where there are some, else from what is in the cache."""
     folder = results / entry.name
     files = folder / "model.json", folder / ".source.json"
-    if files[0].is_file():
-        return model_size(entry, *files)
     local = at_hand(entry, cache)
+    if files[0].is_file():
+        return model_size(entry, *files, folder=local)
     found = None if local is None else size_of_folder(local, entry)
     if found is not None:
         return found

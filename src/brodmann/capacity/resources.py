@@ -40,7 +40,10 @@ _MARGIN = 2.0
 
 def memory_mb(size: ModelSize, memory: StageMemory, *, on_gpu: bool, attempt: int = 1) -> int:
     """Memory of the host in MB; every further attempt asks for as much again."""
-    held = size.bytes + size.passing + memory.gathered + (0 if on_gpu else memory.batch)
+    device = "cuda" if on_gpu else "cpu"
+    held = (
+        size.held(device) + size.passing(device) + memory.gathered + (0 if on_gpu else memory.batch)
+    )
     return math.ceil(BASE_MB + HEADROOM * held / 1e6) * attempt
 
 

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from brodmann.capacity.experts import Mixture, mixture_of
+from brodmann.capacity.model_config import USUAL_WIDTH, WIDTHS, ModelConfig, read_json
 from brodmann.config.models import ModelEntry
-from brodmann.models.architecture import expected_layers, expected_neurons, heads_of, hidden_size
+from brodmann.models.packing import Packing, packing_of
 from brodmann.runner.footprint import Widths
 
-# Bytes of a number, by the names that configs and safetensors headers use.
-WIDTHS = {
-    **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2},
-    **{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1},
-}
-# What checkpoints of the hub hold, unless they say something else.
-_USUAL_WIDTH = 2
-# MLPs without a gate have two matrices, those with one have three.
-_UNGATED = (
-    *("gpt2", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "bloom", "falcon", "phi", "starcoder2"),
-)
+# Names of weights that a multimodal model has beside its language model.
+_TOWERS = re.compile(r"vision|visual|image|audio|speech|projector|connector|aligner", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,7 +26,8 @@ class ModelSize:
     ``active``: parameters that one token goes through, where the others are experts. ``hidden``: whether the
     neurons of experts are known to be out of reach. ``stateful``: it has
     recurrent states, so that every sequence is read whole. ``chat``: whether it has a chat template;
-    None if that is not known.
+    None if that is not known. ``packing``, ``packed``: of quantised weights their format, and the bytes that
+    they take where they stay packed; ``width`` is that of what they are unpacked to.
     """
 
     parameters: int
@@ -46,18 +38,24 @@ class ModelSize:
     hidden: bool = field(default=False, compare=False)
     stateful: bool = field(default=False, compare=False)
     chat: bool | None = field(default=None, compare=False)
+    packing: Packing | None = field(default=None, compare=False)
+    packed: int | None = field(default=None, compare=False)
 
     @property
     def bytes(self) -> int:
-        """What the weights take in memory."""
+        """What the weights take in memory of a GPU."""
+        return self.held("cuda")
+
+    def held(self, device: str) -> int:
+        """What the weights take in the memory of a device (cpu, cuda or mps)."""
+        if self.packing is not None and self.packed is not None and device in self.packing.devices:
+            return self.packed
         return self.parameters * self.width
 
-    @property
-    def passing(self) -> int:
+    def passing(self, device: str) -> int:
         """What loading maps of the files beside the weights, if these are cast to another dtype."""
-        if self.stored is None or abs(self.stored - self.bytes) < 0.1 * self.bytes:
-            return 0
-        return self.stored
+        held = self.held(device)
+        return 0 if self.stored is None or abs(self.stored - held) < 0.1 * held else self.stored
 
     @property
     def passed(self) -> int:
@@ -75,20 +73,30 @@ class ModelSize:
         return self.known or _usual(self.parameters, self.width)
 
 
-def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path) -> ModelSize:
+def model_size(
+    entry: ModelEntry,
+    card_file: str | Path,
+    record_file: str | Path,
+    folder: Path | None = None,
+) -> ModelSize:
     """From the model's card where there is one, else from a local folder, else from its record.
+
+    ``folder``: where its configuration is, if that is known; of a path source it always is.
 
     Before any of them exists (a model of the hub that is not fetched yet) it raises ``FileNotFoundError``.
     """
-    record = _read(record_file)
+    record = read_json(record_file)
     stored = None if record is None else record.get("bytes")
-    folder = Path(entry.location) if entry.kind == "path" else None
-    config = _read(folder / "config.json") if folder is not None else None
-    if (card := _read(card_file)) is not None:
+    folder = Path(entry.location) if entry.kind == "path" else folder
+    own = None if folder is None else ModelConfig.of(folder)
+    if (card := read_json(card_file)) is not None:
         width = _loaded_width(entry, WIDTHS[card["dtype"]])
-        known = _of_card(card, config, width)
-        chat = card.get("has_chat_template")
-        return replace(_sized(config, card["n_parameters"], width, known, stored), chat=chat)
+        chat, known = card.get("has_chat_template"), _of_card(card, own, width)
+        found = _sized(own, card["n_parameters"], width, known, stored, unpacked=entry.dequantize)
+        if own is None and (card.get("quantised") or {}).get("packed"):
+            packing = Packing(card["quantised"]["format"], 0.0, 0.0)
+            found = replace(found, packing=packing, packed=stored)
+        return replace(found, chat=chat)
     if folder is not None and not entry.untrained:
         found = size_of_folder(folder, entry)
         if found is not None:
@@ -97,99 +105,61 @@ def model_size(entry: ModelEntry, card_file: str | Path, record_file: str | Path
         raise FileNotFoundError(record_file)
     # GGUF files are unpacked, and untrained models drawn, as float32.
     converted = entry.untrained or entry.kind in ("gguf", "wheel")
-    own = WIDTHS["float32"] if converted else _USUAL_WIDTH
-    width = _loaded_width(entry, own)
-    known = None if config is None else widths_of(config, width)
-    return _sized(config, record["bytes"] // own, width, known, stored)
+    stored_width = WIDTHS["float32"] if converted else USUAL_WIDTH
+    width = _loaded_width(entry, stored_width)
+    known = None if own is None else own.widths(width)
+    return _sized(own, record["bytes"] // stored_width, width, known, stored)
 
 
 def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
     """From a checkpoint's safetensors, or from its config alone where there are no weights yet."""
-    config = _read(folder / "config.json")
-    headers = None if entry.untrained else _headers(folder)
+    own = ModelConfig.of(folder)
+    counted = own.parameters if own is not None and own.counted else None
+    headers = None if entry.untrained else _headers(folder, own)
     if headers is None:
-        if config is None or _pickles(folder):
+        if own is None or counted is None or _pickles(folder):
             return None
-        own = _config_width(config)
-        width = _loaded_width(entry, WIDTHS["float32"] if entry.untrained else own)
-        known = widths_of(config, width)
-        return known and _sized(config, _parameters(config, known), width, known)
+        width = _loaded_width(entry, WIDTHS["float32"] if entry.untrained else own.width)
+        return _sized(own, counted.total, width, own.widths(width), unpacked=entry.dequantize)
     parameters, total = headers
-    own = math.ceil(total / parameters)
-    if config is not None and "quantization_config" in config:
-        # Several numbers lie in one that is stored (gpt-oss): it is unpacked when it is loaded.
-        own = _config_width(config)
-        known = widths_of(config, own)
-        parameters = parameters if known is None else _parameters(config, known)
-    width = _loaded_width(entry, own)
-    known = None if config is None else widths_of(config, width)
-    return _sized(config, parameters, width, known, total)
+    stored_width = math.ceil(total / parameters)
+    if own is not None and own.quantised:
+        # Several numbers lie in one that is stored.
+        stored_width = own.width
+        parameters = parameters if counted is None else counted.total
+    width = _loaded_width(entry, stored_width)
+    known = None if own is None else own.widths(width)
+    return _sized(own, parameters, width, known, total, unpacked=entry.dequantize)
 
 
 def _sized(
-    config: dict[str, Any] | None,
+    own: ModelConfig | None,
     parameters: int,
     width: int,
     known: Widths | None,
     stored: int | None = None,
+    *,
+    unpacked: bool = False,
 ) -> ModelSize:
-    """With what the configuration says of experts and states."""
-    mixture = None if config is None else _mixture(_text(config))
-    active = None if mixture is None else mixture.active
-    hidden = mixture is not None and mixture.hidden
-    stateful = config is not None and _has_states(_text(config))
-    return ModelSize(parameters, width, known, stored, active, hidden, stateful)
+    """With what the configuration says of experts, states and quantised weights."""
+    found = ModelSize(parameters, width, known, stored)
+    if own is None:
+        return found
+    counted = own.parameters
+    found = replace(found, stateful=own.stateful)
+    if counted is None:
+        return found
+    found = replace(found, active=counted.active, hidden=counted.hidden)
+    if unpacked or (packing := packing_of(own.whole)) is None:
+        return found
+    parts = {"linear": counted.linear, "experts": counted.experts}
+    packed = packing.bytes(**parts, others=counted.tables + counted.small, width=width)
+    return replace(found, packing=packing, packed=packed)
 
 
-def widths_of(config: dict[str, Any], width: int) -> Widths | None:
-    """The widths that a ``config.json`` tells; None where it leaves one out."""
-    texts = _text(config)
-    holder = _as_model(texts)
+def _of_card(card: dict[str, Any], config: ModelConfig | None, width: int) -> Widths | None:
     try:
-        hidden, layers = hidden_size(holder), expected_layers(holder)
-        heads, keys = _heads(texts)
-        mixture = _mixture(texts)
-        neurons = mixture.neurons if mixture else expected_neurons(holder) or 4 * hidden
-        of_experts = mixture.units if mixture else 0
-        return Widths(layers, hidden, neurons, heads, keys, texts["vocab_size"], width, of_experts)
-    except (AttributeError, KeyError, TypeError, ZeroDivisionError):
-        return None
-
-
-def _mixture(texts: dict[str, Any]) -> Mixture | None:
-    """A language model's experts, if it has any and its configuration is complete."""
-    try:
-        return mixture_of(texts, *_heads(texts))
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
-        return None
-
-
-def _heads(texts: dict[str, Any]) -> tuple[int, int]:
-    """All query and all key heads' dimensions together."""
-    holder = _as_model(texts)
-    heads, head = heads_of(holder)
-    head = head or hidden_size(holder) // heads
-    keys = texts.get("num_key_value_heads") or texts.get("multi_query_group_num") or heads
-    return heads * head, keys * head
-
-
-def _as_model(texts: dict[str, Any]) -> Any:
-    """A language model's configuration, where a model has it."""
-    own = SimpleNamespace(**texts)
-    return SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: own))
-
-
-# Parts of settings' names that only models with recurrent states or convolutions have.
-_STATES = ("mamba", "ssm_", "linear_num_key_heads", "conv_L_cache", "lru_width")
-
-
-def _has_states(texts: dict[str, Any]) -> bool:
-    return any(part in name for name in texts for part in _STATES)
-
-
-def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) -> Widths | None:
-    try:
-        own = None if config is None else widths_of(config, width)
+        own = None if config is None else config.widths(width)
         # 0 where there are none that can be addressed.
         heads = card["heads_per_layer"] * card["head_dim"] or (own and own.heads)
         heads = heads or card["hidden_size"]
@@ -208,31 +178,10 @@ def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) ->
             card["vocabulary_size"],
             width,
             of_experts,
+            0 if own is None else own.states,
         )
     except KeyError:
         return None
-
-
-def _text(config: dict[str, Any]) -> dict[str, Any]:
-    """A multimodal model's language model."""
-    return next((config[key] for key in ("text_config", "llm_config") if key in config), config)
-
-
-def _config_width(config: dict[str, Any]) -> int:
-    texts = _text(config)
-    named = (source.get(key) for source in (texts, config) for key in ("dtype", "torch_dtype"))
-    return next((WIDTHS[name] for name in named if name in WIDTHS), _USUAL_WIDTH)
-
-
-def _parameters(config: dict[str, Any], known: Widths) -> int:
-    """All matrices of a decoder: an estimate, for a config without its weights."""
-    texts = _text(config)
-    if (mixture := _mixture(texts)) is not None:
-        return mixture.total
-    matrices = 2 if texts.get("model_type") in _UNGATED else 3
-    block = known.hidden * (2 * known.heads + 2 * known.keys + matrices * known.neurons)
-    tables = 1 if texts.get("tie_word_embeddings", config.get("tie_word_embeddings", True)) else 2
-    return known.layers * block + tables * known.vocabulary * known.hidden
 
 
 def _usual(parameters: int, width: int) -> Widths:
@@ -245,28 +194,23 @@ def _loaded_width(entry: ModelEntry, own: int) -> int:
     return own if entry.dtype == "auto" else WIDTHS[entry.dtype]
 
 
-def _read(path: str | Path) -> dict[str, Any] | None:
-    """A JSON file, or None where it is missing or damaged: the job itself says what is wrong."""
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _pickles(folder: Path) -> bool:
     return any(folder.glob("*.bin"))
 
 
-def _headers(folder: Path) -> tuple[int, int] | None:
-    """Parameters, and their bytes, of a folder's safetensors; their headers alone are read."""
+def _headers(folder: Path, own: ModelConfig | None) -> tuple[int, int] | None:
+    """Parameters, and their bytes, of a folder's safetensors; their headers alone are read.
+
+    Of a multimodal model those of its language model, which alone is loaded.
+    """
+    others = _TOWERS if own is not None and own.multimodal else None
     parameters = total = 0
     try:
         for path in sorted(folder.glob("*.safetensors")):
             with open(path, "rb") as handle:
                 header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
             for name, tensor in header.items():
-                if name != "__metadata__":
+                if name != "__metadata__" and not (others and others.search(name)):
                     count = math.prod(tensor["shape"])
                     parameters += count
                     total += count * WIDTHS.get(tensor["dtype"], 4)

@@ -40,7 +40,7 @@ def stage_memory(study: Study, size: ModelSize, rule: str, device: str = "cpu") 
     usual = Batch(max(1, tokens // cost.length), cost.length)
     return StageMemory(
         rule,
-        size.bytes,
+        size.held(device),
         cost.held(study, widths, Batch(1, LONGEST)),
         cost.held(study, widths, usual),
         cost.gathered(study, widths, usual),

@@ -156,6 +156,8 @@ class Attributor:
     ) -> None:
         """``positions``: see ``circuits.positions``. ``router_gradient``: whether gradients at experts'
         neurons go through the weights that routers give to experts, too."""
+        if model.quantised is not None and not model.quantised.gradients:
+            raise UserError(model.quantised.refusal(model.name))
         self.model = model
         self.engine = engine or Engine(model, batch_tokens)
         self.components = tuple(components)

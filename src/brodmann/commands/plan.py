@@ -135,7 +135,12 @@ def table(
     shown = f"{_parameters(size.parameters)} parameters"
     if size.active is not None:
         shown += f" ({_parameters(size.active)} for each token)"
-    shown += f" of {size.width} bytes, weights {_show(size.bytes)}"
+    shown += f" of {size.width} bytes, weights {_show(size.held('cuda' if found.gpus else 'cpu'))}"
+    if size.packing is not None and size.packed is not None:
+        shown += f" ({size.packing.name}; packed {_show(size.packed)})"
+    if size.widths.states:
+        states = size.widths.states * size.widths.layers * 4
+        shown += f", recurrent states {_show(states)} for each text"
     if found.refused:
         return "\n".join(
             [f"{entry.name}: {shown}", *(f"  models.{entry.name}: {why}" for why in found.refused)]

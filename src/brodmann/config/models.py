@@ -91,6 +91,10 @@ class ModelKeys(Section):
     """Overrides tasks.filter for this model."""
     trust_remote_code: Truth = False
     """Run Python code that comes with the checkpoint. Only for sources you trust."""
+    dequantize: Truth = False
+    """Unpack quantised weights (fp8, mxfp4, compressed-tensors, bitsandbytes) to dtype when they are loaded,
+    so that all numbers and gradients are those of plain weights; takes as much memory as these do. Changes
+    results."""
     allow_pickle: Truth = False
     """Accept checkpoints that are not safetensors. Loading them can be unsafe; convert them if you can."""
     units: dict[str, Text] = Field(default={})
@@ -222,6 +226,7 @@ class ModelEntry(ModelKeys):
             "dtype": self.dtype,
             "units": self.units,
             "trust_remote_code": self.trust_remote_code,
+            **({"dequantize": True} if self.dequantize else {}),
         }
 
     def prompting_settings(self) -> dict[str, Any]:

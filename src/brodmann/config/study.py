@@ -9,6 +9,7 @@ from pydantic import Field, create_model
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.atlas import AtlasSettings
 from brodmann.config.attribution import AttributionSettings
+from brodmann.config.compare import CompareSettings
 from brodmann.config.execution import Execution, ExecutionKeys
 from brodmann.config.faithfulness import FaithfulnessSettings
 from brodmann.config.granularity import GranularitySettings
@@ -59,6 +60,7 @@ class Config(Section):
     granularity: GranularitySettings = GranularitySettings()
     faithfulness: FaithfulnessSettings = FaithfulnessSettings()
     average: AverageKeys = AverageKeys()
+    compare: CompareSettings = CompareSettings()
     statistics: StatisticsKeys = StatisticsKeys()
     figures: FigureSettings = FigureSettings()
     localizer: LocalizerKeys = LocalizerKeys()
@@ -84,6 +86,7 @@ class Config(Section):
             atlas=self.atlas,
             statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
             figures=self.figures,
+            compare=self.compare.resolved(models, here),
             execution=self.execution.resolved(here),
             **{name: getattr(self, name).resolved(tasks.selected, here) for name in _OF_MAPS},
         )
@@ -104,6 +107,7 @@ class Study(Section):
     networks: NetworkSettings
     atlas: AtlasSettings
     statistics: StatisticsSettings
+    compare: CompareSettings
     figures: FigureSettings
     execution: Execution
 

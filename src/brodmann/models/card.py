@@ -18,7 +18,7 @@ from brodmann.store.masks import ExpertOf, Origin
 # to attention: numbers of that time are wrong, and not to be found again.
 _MISREAD = frozenset({"falcon_h1"})
 # Fields that cards had not from the first.
-_LATER = ("packs", "massive", "experts")
+_LATER = ("packs", "massive", "experts", "text_of", "quantised")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class ModelCard:
     # "chosen": experts of a token, "layers": those that have experts, "widths": neurons of every layer}.
     # Follows from the weights.
     experts: dict[str, Any] | None = None
+    # The multimodal family whose language model it is, if it is one: the rest was not loaded.
+    text_of: str | None = None
+    # Of a quantised checkpoint: {"format", "packed": whether its weights are so in memory, "gradients":
+    # whether these go through them}.
+    quantised: dict[str, Any] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
@@ -70,6 +75,11 @@ class ModelCard:
     def read(cls, path: str | Path) -> ModelCard:
         """Read what ``write`` wrote."""
         return read_record(path, cls, optional=("logits", *_LATER))
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the model's logits can be differentiated."""
+        return self.quantised is None or bool(self.quantised["gradients"])
 
     def units(self, component: str) -> int:
         """How many units of a circuit's component, or of a level, a block has."""
@@ -127,6 +137,7 @@ class ModelCard:
             "dtype": self.dtype,
             # The weights hash covers code that comes with a checkpoint; this says whether it ran.
             "remote_code": self.trust_remote_code,
+            **({"unpacked": True} if self.quantised and not self.quantised["packed"] else {}),
         }
 
     def scoring_identity(self) -> dict[str, Any]:

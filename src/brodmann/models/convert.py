@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from brodmann.errors import UserError
 from brodmann.models.broken_package import broken_package
+from brodmann.models.towers import find_tower
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
@@ -48,6 +49,9 @@ def initialise_untrained(trained: Path, folder: Path, seed: int, trust_remote_co
     config = AutoConfig.from_pretrained(
         trained, local_files_only=True, trust_remote_code=trust_remote_code
     )
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        tower = find_tower(config, "models")
+        config = tower.config if tower else config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.models import quantised as packing
 from brodmann.models.architecture import (
     AUTO,
     BATCH_FIRST,
@@ -35,6 +36,7 @@ from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.models.taps import give_taps
+from brodmann.models.towers import find_tower
 from brodmann.sites import HEADS, SITES
 
 if TYPE_CHECKING:
@@ -100,7 +102,9 @@ class LoadedModel:
 
     ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights. ``missing``: sites
     that this model has not, and why; nobody wanted them when it was loaded. ``experts``: whose the neurons
-    are in a mixture of experts. ``ranks``: the processes that it is shared with, where this one leads them
+    are in a mixture of experts. ``text_of``: the multimodal family whose language model it is, if it is one.
+    ``quantised``: what its weights are, if its checkpoint is quantised.
+    ``ranks``: the processes that it is shared with, where this one leads them
     (``runner.ranks``).
     """
 
@@ -112,6 +116,8 @@ class LoadedModel:
     widths: UnitWidths
     missing: Mapping[str, Problem] = field(default_factory=dict)
     experts: Experts | None = None
+    text_of: str = ""
+    quantised: packing.Quantised | None = None
     ranks: Any = None
 
     @property
@@ -160,6 +166,8 @@ class LoadedModel:
 
         By their names: offloaded weights are not there to be compared.
         """
+        if self.quantised is not None and self.quantised.packed:
+            return packing.count(self.hf)
         shared = getattr(self.hf, "all_tied_weights_keys", {})
         named = dict(self.hf.named_parameters(remove_duplicate=False))
         return sum(p.numel() for name, p in named.items() if name not in shared)
@@ -277,6 +285,7 @@ def load_model(
     attn_implementation: str | None = None,
     trust_remote_code: bool = False,
     units: Mapping[str, str] | None = None,
+    dequantize: bool = False,
     allow_pickle: bool = False,
     wanted: Collection[str] = SITES,
     shares: int = 1,
@@ -287,7 +296,8 @@ def load_model(
     the CPU; ``device_map`` (transformers' own, for a model larger than one device) replaces it, and
     ``max_memory`` says how much of each device it may take. ``offload_folder`` is for weights that are
     to be offloaded to disk and cannot be read from the checkpoint as they are.
-    ``units``: see ``architecture_for``. ``wanted``: the sites that the model must have; it may lack others.
+    ``units``: see ``architecture_for``. ``dequantize``: whether quantised weights are unpacked.
+    ``wanted``: the sites that the model must have; it may lack others.
     ``shares``: how many processes load the model at the same time, each its share of every layer.
     Every error names the key of ``models.{name}`` to change.
     """
@@ -300,12 +310,23 @@ def load_model(
     if shares > 1:
         chosen = sharing(shares)
     tokenizer = load_tokenizer(directory, where, trust_remote_code)
+    config = packing.configuration(directory, trust_remote_code)
+    tower = find_tower(config, where)
+    config = tower.config if tower else config
+    method = packing.method_of(config)
+    if dequantize:
+        packing.ask_unpacked(config, name)
+    if method and not chosen:
+        # Weights that are packed are not moved once they are there.
+        chosen = {"device_map": {"": find_device(device)}}
     hf = _load_weights(
         directory,
         where,
         dtype=torch_dtype,
         trust_remote_code=trust_remote_code,
         use_safetensors=None if allow_pickle else True,
+        **({"config": config} if tower or dequantize else {}),
+        **({"key_mapping": tower.names} if tower else {}),
         **chosen,
         **({"offload_folder": str(offload_folder)} if offload_folder else {}),
         **({"attn_implementation": attn_implementation} if attn_implementation else {}),
@@ -314,7 +335,11 @@ def load_model(
         compute_locally(hf)
     elif "device_map" not in chosen:
         hf.to(find_device(device))
-    return wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
+    if dequantize:
+        packing.unpack(hf)
+    model = wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
+    text_of = tower.family if tower else ""
+    return replace(model, text_of=text_of, quantised=packing.found(hf, method))
 
 
 def wrap_model(

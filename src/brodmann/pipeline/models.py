@@ -120,6 +120,8 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "self_check": asdict(outcome),
         "packs": {"taken": not reason, "reason": reason},
         **_experts(model, outcome.widths),
+        **({"text_of": model.text_of} if model.text_of else {}),
+        **({"quantised": model.quantised.facts()} if model.quantised else {}),
         "massive": massive_of(model, [site for site in looked_at if site in outcome.widths]),
         "metadata": {**software(), "device": str(model.device)},
     }

@@ -62,6 +62,7 @@ JOBS = {
     "printed_tables": "brodmann.statistics.study_tables:write_printed",
     "granularity_statistics": "brodmann.statistics.stages.granularity:write_granularity",
     "series": "brodmann.statistics.stages.series:write_series",
+    "compared_models": "brodmann.statistics.stages.compared:write_compared",
     "provenance": "brodmann.pipeline.record:write_provenance",
     "methods": "brodmann.report.methods:write_methods",
     "write_report": "brodmann.report.page:write_page",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from brodmann.report.compared import compared_part
 from brodmann.report.estimators import estimators_part
 from brodmann.report.granularity import granularity_part
 from brodmann.report.page import Group, Section
@@ -27,6 +28,7 @@ PARTS: Sequence[Part] = (
     granularity_part,
     stability_part,
     estimators_part,
+    compared_part,
 )
 
 

@@ -28,6 +28,8 @@ MOST_KEPT = 1 << 28
 _FLOAT32 = 4
 # Attention of a node costs this share of its products with weights, at most.
 _ATTENTION = 0.2
+# A recurrent block goes through a sequence in chunks of so many tokens or more, each of which leaves a state.
+_CHUNK = 64
 # A lane is never shorter: below, reading the weights costs more than computing with them.
 _LEAST, _MOST = 384, 2048
 
@@ -52,7 +54,8 @@ class Widths:
     """A decoder's sizes: ``heads`` and ``keys`` are all query and all key heads' dimensions together.
 
     ``neurons``: those that a token goes through. ``of_experts``: of a mixture of experts, those of all of a
-    layer's experts, which are its units; 0 where all are gone through.
+    layer's experts, which are its units; 0 where all are gone through. ``states``: numbers of a layer's
+    recurrent states of one sequence.
     """
 
     layers: int
@@ -63,6 +66,7 @@ class Widths:
     vocabulary: int
     dtype: int  # bytes of a number
     of_experts: int = 0
+    states: int = 0
 
     @property
     def units(self) -> int:
@@ -76,7 +80,8 @@ class Widths:
     def block(self, tokens: int) -> int:
         """What the running block holds; the others hold nothing of a pass without gradients."""
         values = 6 * self.hidden + 3 * self.neurons + 4 * self.heads + 4 * self.keys
-        return tokens * (values * self.dtype + 2 * self.hidden * _FLOAT32)
+        chunks = -(-tokens // _CHUNK) * self.states * _FLOAT32
+        return tokens * (values * self.dtype + 2 * self.hidden * _FLOAT32) + chunks
 
     def lane(self) -> int:
         """Nodes of a lane."""
@@ -111,4 +116,6 @@ class Widths:
         norms = 2 * 2 * self.hidden * _FLOAT32
         values = 4 * self.hidden + 6 * self.neurons + 4 * self.heads + 2 * self.keys
         attended = 2 * (self.keys + self.heads) * self.dtype
-        return self.layers * (tokens * (norms + values * self.dtype) + (tokens + seen) * attended)
+        chunks = -(-tokens // _CHUNK) * self.states * _FLOAT32
+        own = tokens * (norms + values * self.dtype) + (tokens + seen) * attended
+        return self.layers * (own + chunks)

@@ -70,6 +70,7 @@ def load(
         "attn_implementation": entry.attn_implementation,
         "trust_remote_code": entry.trust_remote_code,
         "units": entry.units or None,
+        "dequantize": entry.dequantize,
         "allow_pickle": entry.allow_pickle,
         "wanted": sites.sites(study, name) if wanted is None else wanted,
     }

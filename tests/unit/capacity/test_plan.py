@@ -8,8 +8,9 @@ import torch
 import transformers
 from safetensors.numpy import save_file
 
+from brodmann.capacity.model_config import ModelConfig
 from brodmann.capacity.plan import gpus_needed, measured_peak, plan
-from brodmann.capacity.sizes import ModelSize, widths_of
+from brodmann.capacity.sizes import ModelSize
 from brodmann.capacity.stage_memory import StageMemory, stage_memory
 from brodmann.cli import main
 from brodmann.commands.plan import table
@@ -72,10 +73,12 @@ def test_a_config_alone_says_how_large_a_model_is(study_of):
 
 def test_other_names_for_the_sizes():
     gpt2 = {"n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_inner": None}
-    assert widths_of(gpt2, 4) == Widths(12, 768, 3072, 768, 768, 50257, 4)
-    wrapped = {"text_config": {**LLAMA, "head_dim": 256, "num_key_value_heads": 4}}
-    assert widths_of(wrapped, 2) == Widths(32, 4096, 11008, 8192, 1024, 32000, 2)
-    assert widths_of({"hidden_size": 8}, 4) is None
+    assert ModelConfig(gpt2, gpt2).widths(4) == Widths(12, 768, 3072, 768, 768, 50257, 4)
+    text = {**LLAMA, "head_dim": 256, "num_key_value_heads": 4}
+    wrapped = ModelConfig({"text_config": text}, text)
+    assert wrapped.widths(2) == Widths(32, 4096, 11008, 8192, 1024, 32000, 2)
+    little = {"hidden_size": 8}
+    assert ModelConfig(little, little).widths(4) is None
 
 
 def public(name):
@@ -162,49 +165,6 @@ def test_experts_are_not_supported_and_said_so(study_of, name):
     assert f"set device_map: auto and gpus: {found.gpus}" in table(found)
 
 
-BLOCKS = {
-    **{"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "vocab_size": 1000},
-    **{"num_attention_heads": 8, "num_key_value_heads": 2},
-    **{"pad_token_id": None, "bos_token_id": None, "eos_token_id": None},
-}
-ODD_MIXTURES = {
-    "Ernie4_5_Moe": {"moe_intermediate_size": 64, "moe_num_experts": 8, "moe_layer_interval": 2},
-    "HunYuanMoEV1": {"head_dim": 32, "num_experts": 4, "moe_topk": 2},
-    "Lfm2Moe": {
-        **{"moe_intermediate_size": 64, "num_experts": 8, "num_dense_layers": 2},
-        "layer_types": ["conv", "full_attention"] * 3,
-    },
-    "MiniMax": {"head_dim": 32, "num_local_experts": 4},
-}
-
-
-@pytest.mark.parametrize("family", ODD_MIXTURES)
-def test_mixtures_are_as_large_as_transformers_makes_them(family):
-    """Blocks without experts, MLPs beside them, linear attention and convolutions, counted by family."""
-    import torch
-    import transformers
-
-    from brodmann.capacity.experts import mixture_of
-
-    config = getattr(transformers, f"{family}Config")(**BLOCKS, **ODD_MIXTURES[family])
-    with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config)
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    found = mixture_of(config.to_dict(), 8 * head, 2 * head)
-    # Norms and biases are left out.
-    assert found.total == pytest.approx(sum(p.numel() for p in model.parameters()), rel=2e-3)
-
-
-def test_numbers_by_block_and_more_experts_than_there_are():
-    from brodmann.capacity.experts import mixture_of
-
-    plain = {**BLOCKS, "num_experts": 4, "num_experts_per_tok": 2}
-    listed = {**plain, "num_experts_per_tok": [2] * 6}
-    assert mixture_of(listed, 256, 64) == mixture_of(plain, 256, 64)
-    every = mixture_of({**plain, "num_experts_per_tok": 10}, 256, 64)
-    assert every.active == every.total
-
-
 def test_gemma_4_has_the_keys_of_experts_without_having_any(study_of):
     config = {**LLAMA, "enable_moe_block": False, "num_experts": 8, "top_k_experts": 2}
     (found,) = plan(study_of(config), ["m"])
@@ -219,6 +179,18 @@ def test_packed_experts_are_counted_as_what_they_become(study_of, tmp_path):
     (found,) = plan(study, ["m"])
     assert found.size.parameters == pytest.approx(total * 1e9, rel=0.05)
     assert found.size.width == 2
+    assert " (mxfp4; packed 65.2 GB)" in table(found)
+
+
+def test_packed_weights_take_fewer_gpus(study_of):
+    (full,) = plan(study_of(LARGE), ["m"])
+    nf4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    (packed,) = plan(study_of({**LARGE, "quantization_config": nf4}), ["m"])
+    assert (full.gpus, packed.gpus) == (2, 1)
+    # 4.5 bits of each, and two tables of 16.
+    tables = 2 * 32000 * 8192
+    assert packed.size.bytes == pytest.approx((69e9 - tables) * 4.5 / 8 + 2 * tables, rel=0.01)
+    assert " weights 39.6 GB (nf4; packed 39.6 GB); on 80 GB GPUs" in table(packed)
 
 
 @pytest.mark.parametrize("name", ["Mixtral-8x7B", "Qwen3-235B-A22B", "gpt-oss-120b"])

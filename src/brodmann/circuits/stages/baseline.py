@@ -67,7 +67,8 @@ def run_pass(
     load = Bench.opener(study, card.name, record_file, threads)
     tasks = [read_items(path) for path in item_files]
     with Pass("baseline", card.name, manifest, load, share) as this:
-        if attributions_are_asked():
+        # Where there are no gradients, scores are made alone, and the pass of attributions says so.
+        if attributions_are_asked() and card.has_gradients:
             lent = _lent_items(study, card.name, tasks, lenders)
             surveyed = survey.Survey(Stage(study, model_json), this.store("attribution"), lent=lent)
             works = [surveyed.work(items, items.task) for items in tasks]

@@ -1,0 +1,148 @@
+"""Quantised weights of a checkpoint: how they are loaded, whether they stay packed, and whether gradients go
+through them.
+
+Where weights are unpacked they are plain ones, of the values that their format can hold: everything works.
+Where they stay packed their modules compute with them, by kernels that may have no gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from brodmann.errors import Problem, UserError
+from brodmann.models.packing import packing_of
+
+# Formats that transformers unpacks as it reads them if it is told to, and those that it unpacks afterwards.
+_AS_READ = ("fp8", "mxfp4", "compressed-tensors")
+_AFTERWARDS = ("bitsandbytes", "hqq")
+# Dtypes of weights that are packed.
+_PACKED = frozenset(
+    getattr(torch, name)
+    for name in ("uint8", "int8", "int32", "float8_e4m3fn", "float8_e5m2", "float4_e2m1fn_x2")
+    if hasattr(torch, name)
+)
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """``format``: of the checkpoint. ``packed``: whether its weights are so in memory. ``gradients``: whether
+    the model's logits can be differentiated."""
+
+    format: str
+    packed: bool
+    gradients: bool
+
+    def facts(self) -> dict[str, Any]:
+        """For the model's card."""
+        return asdict(self)
+
+    def refusal(self, name: str) -> Problem:
+        """Why gradients cannot be asked for."""
+        what = f"no gradients go through its weights ({self.format}), which attribution needs"
+        fix = f"set models.{name}.dequantize: true, if its format can be unpacked"
+        return Problem(f"models.{name}.source", what, fix)
+
+
+def configuration(directory: str | Path, trust_remote_code: bool) -> Any:
+    """A checkpoint's configuration; None where there is something wrong with it, which is said elsewhere."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except Exception:  # whatever a damaged or foreign file makes a parser raise
+        return None
+
+
+def method_of(config: Any) -> str:
+    """How a configuration says that weights are packed; "" where it says nothing."""
+    own = getattr(config, "quantization_config", None)
+    own = own if isinstance(own, dict) or own is None else own.to_dict()
+    return str(own.get("quant_method")) if own else ""
+
+
+def ask_unpacked(config: Any, name: str) -> None:
+    """Let a configuration say that weights are to be unpacked; an error if they cannot be."""
+    method, where = method_of(config), f"models.{name}.dequantize"
+    if not method:
+        raise UserError.at(where, "its weights are not quantised", "remove it")
+    if method not in (*_AS_READ, *_AFTERWARDS):
+        raise UserError.at(where, f"transformers does not unpack {method} weights", "remove it")
+    if method in _AS_READ:
+        own = config.quantization_config
+        own = dict(own) if isinstance(own, dict) else own.to_dict()
+        config.quantization_config = {**own, "dequantize": True}
+
+
+def unpack(hf: Any) -> None:
+    """Unpack a loaded model's weights, if that was not done as they were read."""
+    if is_packed(hf):
+        hf.dequantize()
+
+
+def is_packed(hf: Any) -> bool:
+    """Whether some of a model's tensors hold packed weights."""
+    tensors = (*hf.parameters(), *hf.buffers())
+    return any(own.dtype in _PACKED or type(own.data) is not torch.Tensor for own in tensors)
+
+
+def found(hf: Any, method: str) -> Quantised | None:
+    """What a loaded model's weights are; None where its checkpoint is not quantised."""
+    if not method:
+        return None
+    packing = packing_of({"quantization_config": {**_config_of(hf), "quant_method": method}})
+    named, packed = packing.name if packing else method, is_packed(hf)
+    return Quantised(named, packed, not packed or has_gradients(hf))
+
+
+def _config_of(hf: Any) -> dict[str, Any]:
+    own = getattr(hf.config, "quantization_config", None)
+    return dict(own) if isinstance(own, dict) else own.to_dict() if own is not None else {}
+
+
+def has_gradients(hf: Any) -> bool:
+    """Whether the logits of a few tokens have gradients at their embeddings."""
+    seen: list[torch.Tensor] = []
+
+    def watch(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        seen.append(output.detach().requires_grad_(True))
+        return seen[0]
+
+    embedding = hf.get_input_embeddings()
+    handle = embedding.register_forward_hook(watch)
+    try:
+        with torch.enable_grad():
+            logits = hf(input_ids=torch.arange(4, device=embedding.weight.device)[None]).logits
+            (gradient,) = torch.autograd.grad(logits.float().square().sum(), seen)
+    except (RuntimeError, NotImplementedError):  # kernels without a backward pass
+        return False
+    finally:
+        handle.remove()
+    return bool(torch.isfinite(gradient).all() and gradient.abs().max() > 0)
+
+
+def count(hf: Any) -> int:
+    """Numbers in a packed model's weights, those that modules share counted once."""
+    shared = getattr(hf, "all_tied_weights_keys", {})
+    total = 0
+    for path, module in hf.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        wide = [getattr(module, name, None) for name in ("in_features", "out_features")]
+        weight = own.get("weight")
+        if all(isinstance(n, int) for n in wide) and not _plain(weight):
+            total += wide[0] * wide[1]
+            own = {name: tensor for name, tensor in own.items() if name == "bias"}
+        total += sum(
+            p.numel() for name, p in own.items() if f"{path}.{name}".lstrip(".") not in shared
+        )
+    return total
+
+
+def _plain(weight: torch.Tensor | None) -> bool:
+    return weight is not None and weight.dtype not in _PACKED and type(weight.data) is torch.Tensor

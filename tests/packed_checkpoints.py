@@ -1,0 +1,125 @@
+"""Quantised checkpoints, and plain models of the values that they hold.
+
+Each maker writes a checkpoint into a folder as it would come from the hub, and returns the plain model.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from tiny_models import tiny_tokenizer
+from torch import nn
+
+FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
+MXFP4 = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head", "model.embed_tokens"]}
+_BLOCK = 128
+_LARGEST_FP8 = 448
+# What four bits mean in MXFP4.
+_FP4 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def llama(width: int = 32) -> nn.Module:
+    """A Llama of three layers, in evaluation mode."""
+    torch.manual_seed(2)
+    config = transformers.LlamaConfig(
+        **{"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 3},
+        **{"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 261},
+        **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 512},
+    )
+    model = transformers.LlamaForCausalLM(config).eval()
+    for value in model.parameters():
+        nn.init.normal_(value, std=1.2 / width**0.5)
+    return model
+
+
+def written(folder: Path, model: nn.Module, weights: dict[str, Any], packed: Any) -> None:
+    """A checkpoint of these tensors, whose configuration says how they are packed."""
+    model.config.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": packed}))
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def fp8(folder: Path, width: int = 32) -> nn.Module:
+    """Projections of a Llama in FP8, with a scale for each square of 128."""
+    model, weights = llama(width), {}
+    for name, value in model.state_dict().items():
+        weights[name] = value.clone()
+        if not name.endswith("_proj.weight"):
+            continue
+        rows, columns = value.shape
+        scales = torch.empty(-(-rows // _BLOCK), -(-columns // _BLOCK))
+        narrow = torch.empty(rows, columns, dtype=torch.float8_e4m3fn)
+        for i in range(scales.shape[0]):
+            for j in range(scales.shape[1]):
+                at = (slice(i * _BLOCK, (i + 1) * _BLOCK), slice(j * _BLOCK, (j + 1) * _BLOCK))
+                scales[i, j] = value[at].abs().max() / _LARGEST_FP8
+                narrow[at] = (value[at] / scales[i, j]).to(narrow.dtype)
+                value[at] = narrow[at].float() * scales[i, j]
+        weights[name], weights[f"{name}_scale_inv"] = narrow, scales
+    written(folder, model, weights, FP8)
+    return model
+
+
+def mxfp4(folder: Path, width: int = 32) -> nn.Module:
+    """Experts of a gpt-oss in MXFP4: two numbers in a byte, a power of two for 32 of them."""
+    torch.manual_seed(3)
+    config = transformers.GptOssConfig(
+        **{"hidden_size": width, "intermediate_size": width, "num_hidden_layers": 2},
+        **{"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": width // 4},
+        **{"num_local_experts": 4, "num_experts_per_tok": 2, "vocab_size": 261},
+        **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 512},
+    )
+    model, weights = transformers.GptOssForCausalLM(config).eval(), {}
+    for name, value in model.state_dict().items():
+        if value.ndim != 3:
+            nn.init.normal_(value, std=1.2 / width**0.5)
+            weights[name] = value.clone()
+            continue
+        experts, into, out = value.shape
+        blocks = torch.randint(0, 256, (experts, out, into // 32, 16), dtype=torch.uint8)
+        scales = torch.randint(122, 125, (experts, out, into // 32), dtype=torch.uint8)
+        weights[f"{name}_blocks"], weights[f"{name}_scales"] = blocks, scales
+        pairs = torch.stack([_FP4[(blocks & 15).long()], _FP4[(blocks >> 4).long()]], -1)
+        held = pairs.flatten(-2) * 2.0 ** (scales.float()[..., None] - 127)
+        value.copy_(held.flatten(-2).transpose(1, 2))
+    written(folder, model, weights, MXFP4)
+    return model
+
+
+def packed_by_transformers(
+    config: Callable[[], Any], device: str = "cpu"
+) -> Callable[..., nn.Module]:
+    """A Llama that transformers itself packs and saves; what it holds is what it unpacks."""
+
+    def make(folder: Path, width: int = 32) -> nn.Module:
+        plain = llama(width)
+        plain.save_pretrained(folder)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, quantization_config=config(), device_map={"": device}, dtype=torch.float32
+        )
+        model.save_pretrained(folder)
+        tiny_tokenizer().save_pretrained(folder)
+        unpacked = copy.deepcopy(model).dequantize().state_dict()
+        plain.load_state_dict({name: value.float().cpu() for name, value in unpacked.items()})
+        return plain
+
+    return make
+
+
+def nf4() -> Any:
+    """How bitsandbytes packs four bits."""
+    return transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+
+
+def int8() -> Any:
+    """How bitsandbytes packs eight bits."""
+    return transformers.BitsAndBytesConfig(load_in_8bit=True)

@@ -1,0 +1,129 @@
+"""Quantised checkpoints against plain models of the values that their formats hold."""
+
+import copy
+
+import pytest
+import torch
+from example_items import ITEMS
+from packed_checkpoints import fp8, int8, mxfp4, nf4, packed_by_transformers, written
+from reference import log_probability, naive_attribution
+from rounding import assert_same
+from tiny_models import tiny_model, tiny_tokenizer
+
+from brodmann.circuits.attribution import Attributor
+from brodmann.errors import UserError
+from brodmann.models import quantised
+from brodmann.models.load import load_model
+from brodmann.runner.answers import queries_of
+from brodmann.runner.scoring import Scorer
+
+
+def assert_is(model, plain, components, limit=1e-5):
+    """Baselines and attributions are those of the plain model."""
+    queries = [query for item in ITEMS for query in queries_of(item)]
+    expected = torch.tensor([log_probability(plain, q.context, q.target) for q in queries])
+    found = torch.tensor(Scorer(model).log_probabilities(queries))
+    assert (found - expected).abs().max() < limit * expected.abs().max()
+    twin = copy.copy(model)
+    object.__setattr__(twin, "hf", plain)
+    for part in Attributor(model, components=components).contributions("t", ITEMS[:3]):
+        for component, values in part.values.items():
+            for number, value in zip(part.numbers, values, strict=True):
+                expected = naive_attribution(twin, ITEMS[number], component)
+                assert (value - expected).abs().max() < limit * expected.abs().max()
+
+
+@pytest.mark.parametrize(("make", "named"), [(fp8, "fp8"), (mxfp4, "mxfp4")])
+def test_unpacked_weights_are_plain_ones(tmp_path, make, named):
+    """Without kernels transformers unpacks these: experts, too, are at hand then."""
+    plain, folder = make(tmp_path), tmp_path
+    model = load_model(folder, name="m", device="cpu", dtype="float32")
+    assert model.quantised == quantised.Quantised(named, packed=False, gradients=True)
+    assert model.n_parameters == sum(p.numel() for p in plain.parameters())
+    for name, value in plain.state_dict().items():
+        assert_same(model.hf.state_dict()[name], value)
+    assert_is(model, plain, ("heads",) if named == "mxfp4" else ("neurons", "heads"))
+    # Asked for, it is the same.
+    again = load_model(folder, name="m", device="cpu", dtype="float32", dequantize=True)
+    ids = torch.arange(5, 20)[None]
+    with torch.no_grad():
+        assert_same(again.hf(ids).logits, model.hf(ids).logits)
+
+
+def test_nf4_stays_packed(tmp_path):
+    pytest.importorskip("bitsandbytes")
+    plain, folder = packed_by_transformers(nf4)(tmp_path), tmp_path
+    model = load_model(folder, name="m", device="cpu")
+    assert model.quantised == quantised.Quantised("nf4", packed=True, gradients=True)
+    assert model.n_parameters == sum(p.numel() for p in plain.parameters())
+    assert_is(model, plain, ("neurons", "heads"))
+    unpacked = load_model(folder, name="m", device="cpu", dequantize=True)
+    assert unpacked.quantised == quantised.Quantised("nf4", packed=False, gradients=True)
+    assert_is(unpacked, plain, ("neurons", "heads"))
+
+
+def test_int8_stays_packed(tmp_path):
+    """Its products round the activations, too: gradients and numbers are nearly those of the plain model."""
+    pytest.importorskip("bitsandbytes")
+    plain, folder = packed_by_transformers(int8)(tmp_path), tmp_path
+    model = load_model(folder, name="m", device="cpu")
+    assert model.quantised == quantised.Quantised("int8", packed=True, gradients=True)
+    assert model.n_parameters == sum(p.numel() for p in plain.parameters())
+    assert_is(model, plain, ("neurons",), limit=0.1)
+
+
+class Kernel(torch.autograd.Function):
+    """A product by a kernel that has no backward pass."""
+
+    @staticmethod
+    def forward(ctx, values, weight):
+        return values @ weight.T
+
+
+class Packed(torch.nn.Linear):
+    def forward(self, values):
+        return Kernel.apply(values, self.weight)
+
+
+def test_without_gradients_attribution_is_refused_in_a_line(tmp_path):
+    from brodmann.models.load import replace, wrap_model
+
+    hf = tiny_model("llama")
+    assert quantised.has_gradients(hf)
+    hf.model.layers[1].mlp.down_proj.__class__ = Packed
+    assert not quantised.has_gradients(hf)
+    model = wrap_model(hf, tiny_tokenizer(), name="m")
+    model = replace(
+        model, quantised=quantised.Quantised("gptq 4 bits", packed=True, gradients=False)
+    )
+    with pytest.raises(UserError) as caught:
+        Attributor(model)
+    assert str(caught.value).splitlines() == [
+        "models.m.source: no gradients go through its weights (gptq 4 bits), which attribution needs "
+        "(set models.m.dequantize: true, if its format can be unpacked)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("packed", "why"),
+    [
+        (None, "its weights are not quantised"),
+        ({"quant_method": "gptq", "bits": 4}, "transformers does not unpack gptq weights"),
+    ],
+)
+def test_what_cannot_be_unpacked(packed, why):
+    config = tiny_model("llama").config
+    if packed:
+        config.quantization_config = packed
+    with pytest.raises(UserError, match=f"models.m.dequantize: {why}"):
+        quantised.ask_unpacked(config, "m")
+
+
+def test_a_package_that_is_not_there_is_named_in_a_line(tmp_path):
+    model = tiny_model("llama")
+    packed = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}
+    written(tmp_path, model, {n: v.clone() for n, v in model.state_dict().items()}, packed)
+    with pytest.raises(UserError) as caught:
+        load_model(tmp_path, name="m", device="cpu")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("models.m.source: ") and "pip install optimum" in line
