@@ -108,7 +108,10 @@ def test_a_label_is_drawn_from_the_texts():
     table = pd.DataFrame({"before": ["some"] * 6, "token": words, "after": [""] * 6})
     table["course"] = np.linspace(2, 1, 6)
     assert label_of(table) == "high on “the” (3 of 6)"
-    assert label_of(table.assign(before="", course=-table["course"])) == "low on the first token of a text"
+    assert (
+        label_of(table.assign(before="", course=-table["course"]))
+        == "low on the first token of a text"
+    )
     assert label_of(table[:2]) == "high, on no common token"
     assert label_of(table[:0]) == "–"
     # Places on the other side of 0, where there are few on this one, are not where it is high.
