@@ -1,7 +1,7 @@
 /** Where to begin: what stands out in this model, each line a link into the views, each beside its control. */
 import type { Matrices, Model, Row, Summary } from "../contract";
 import { fileOf, manifest, ready, useFile } from "../data";
-import { count, number, percent, selName, short } from "../format";
+import { count, number, percent, ratio, selName, short } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
@@ -125,7 +125,7 @@ function Harm({ own }: { own: Model }) {
         {harmful.length > 0 && <caption>Perplexity, as a multiple of the intact model's, where it is silenced; control: as many random units</caption>}
         <thead>
           <tr>
-            <th scope="col">responds to</th>
+            <th scope="col">its course is</th>
             <th scope="col">of</th>
             <th scope="col">units</th>
             {harmful.length > 0 && <th scope="col">harm</th>}
@@ -140,8 +140,8 @@ function Harm({ own }: { own: Model }) {
               </th>
               <td class="soft">{one.dataset} {one.network}</td>
               <td>{count(one.n_units)}</td>
-              {harmful.length > 0 && <td><b>× {number(one.harm)}</b></td>}
-              {harmful.length > 0 && <td class="control">× {number(one.control)}</td>}
+              {harmful.length > 0 && <td><b>× {ratio(one.harm)}</b></td>}
+              {harmful.length > 0 && <td class="control">× {ratio(one.control)}</td>}
             </tr>
           ))}
         </tbody>

@@ -1,6 +1,7 @@
 /** Lassoed units: how many, of which circuits, in which layers; as a mask to lesion them. */
 import { useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { byChanceInLayers, perLayer } from "../chance";
 import type { Masks, Model, Scores } from "../contract";
 import { fileOf, library, useFile } from "../data";
 import { saveCsv } from "../export";
@@ -35,10 +36,12 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   const circuits = masks.state === "ready" && Object.hasOwn(masks.value, sel) ? masks.value[sel]! : {};
   const layers = [...new Set(units.map((flat) => Math.floor(flat / width)))];
   const inside = useMemo(() => new Set(units), [units]);
+  const here = useMemo(() => perLayer(units, own.layers, width), [units, own, width]);
   const rows = Object.entries(circuits)
     .map(([task, circuit]) => {
       const held = circuit.units.values.filter((flat) => inside.has(flat)).length;
-      return { task, held, size: circuit.units.values.length, chance: (circuit.units.values.length * n) / all };
+      const chance = byChanceInLayers(here, perLayer(circuit.units.values, own.layers, width), width);
+      return { task, held, size: circuit.units.values.length, chance };
     })
     .filter((row) => row.held > 0)
     .sort((a, b) => b.held - a.held);
@@ -72,12 +75,12 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
       {rows.length > 0 ? (
         <>
           <table>
-            <caption>Circuits ({selName(sel)}) with units in it</caption>
+            <caption>Circuits ({selName(sel)}) with units in it; by chance: expected of as many random units of the same layers</caption>
             <thead>
               <tr>
                 <th scope="col">task</th>
                 <th scope="col">units</th>
-                <th scope="col" title="as many units anywhere in the model">by chance</th>
+                <th scope="col">by chance</th>
               </tr>
             </thead>
             <tbody>

@@ -1,7 +1,8 @@
 /** What a search finds: tasks, domains, units by name ("L21 N4711"), layers, localizers, networks, tokens. */
 import type { Manifest, Model, UnitsFile } from "../contract";
+import type { Loaded } from "../data";
 import { selectColour, selectDomain, selectLayer, selectNetwork, selectTasks, selectUnit } from "../state";
-import { unitName } from "../format";
+import { count, unitName } from "../format";
 
 export interface Hit {
   id: string;
@@ -125,4 +126,26 @@ export function search(query: string, study: Manifest, model: Model, component: 
     });
   }
   return [...hits, ...tokenHits(query, model, file)].slice(0, MOST_HITS);
+}
+
+/** What a search looks through; of tokens, what there is of them, or why there are none. */
+export function searched(model: Model, file: Loaded<UnitsFile>): string {
+  const names = [
+    "tasks, domains",
+    ...(model.components.length ? ["units and layers by number"] : []),
+    ...(model.localizers.length ? ["localizers"] : []),
+    ...(model.networks.length ? ["networks"] : []),
+  ];
+  return `Searched: ${names.join(", ")}. ${tokensSearched(model, file)}`;
+}
+
+function tokensSearched(model: Model, file: Loaded<UnitsFile>): string {
+  if (model.matrices_only) return "No tokens: of this model there are matrices and no units.";
+  if (file.state === "loading") return "Tokens are being read …";
+  if (file.state === "failed") return `No tokens: ${file.why}.`;
+  if (file.state === "absent") return "No tokens: this study has no pages of units (atlas.units makes them, with the pass over networks or ablations).";
+  const { units, networks, notes } = file.value;
+  const told = units.filter((one) => one.promotes.length || one.driven?.highest.length).length;
+  if (!told && !networks.some((one) => one.driven)) return `No tokens: ${notes.join(" ") || "no unit has any."}`;
+  return `Tokens that ${count(told)} units promote or are driven by, and that drive ${count(networks.length)} networks; of other units they were not computed (atlas.units).`;
 }
