@@ -25,7 +25,7 @@ export const percent = (share: number | null | undefined): string =>
 export function ratio(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value) || value < 0.1) return number(value);
   if (value >= 10) return format(value >= 100 ? ",.0f" : ".1f")(value);
-  return value.toFixed(Math.abs(value - 1) < 0.01 ? 4 : 2);
+  return value.toFixed(Math.abs(value - 1) < 0.01 ? 3 : 2);
 }
 
 /** Two digits, for narrow tables. */

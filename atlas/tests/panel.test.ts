@@ -131,6 +131,9 @@ describe("search", () => {
     expect(find("y z")).toEqual(["task:a/y_z"]);
     expect(find("lang")).toEqual(["localizer:language"]);
     expect(find("the")).toEqual(["network:news/0"]);
+    // Words are found where they begin.
+    expect(find("ask")).toEqual([]);
+    expect(find("task")).toEqual(["task:a/x", "task:a/y_z"]);
     expect(find("  ")).toEqual([]);
   });
 
@@ -144,6 +147,14 @@ describe("search", () => {
       networks: [], notes: [],
     };
     expect(find("therm", file)).toEqual(["token:neurons/1/2", "token:neurons/0/1"]);
+  });
+
+  it("has room for every kind: many networks do not hide a token", () => {
+    const many = { ...model, networks: [{ ...model.networks[0]!, networks: Array.from({ length: 40 }, (_, i) => ({ name: `network-${i}`, n_units: 1, label: "high on “the”" })) }] } as Model;
+    const file = { units: [{ site: "mlp_hidden", layer: 0, unit: 1, promotes: [["the", 1]], suppresses: [] }], networks: [], notes: [] } as UnitsFile;
+    const found = search("the", study, many, "neurons", file);
+    expect(found).toHaveLength(14);
+    expect(found.at(-1)!.id).toBe("token:neurons/0/1");
   });
 
   it("says where it looked, and why there are no tokens", () => {

@@ -6,6 +6,7 @@ import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from ".
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
 import { together } from "../views/domains";
+import { chance } from "../views/words";
 import { separations, sharingPairs, twinOf } from "./overview";
 import { Absent, Part } from "./part";
 import { Block } from "./unit";
@@ -165,7 +166,7 @@ function ControlLine({ own, twin }: { own: Model; twin: Model | undefined }) {
       <p>
         <button type="button" class="link" onClick={() => selectModel(twin.name)}>{modelLabel(twin)}</button>: mapped on {mapped} of {Object.keys(twin.tasks).length} tasks
         {twin.networks.length === 0 && twin.control && own.networks.length > 0 ? ", no networks were sought in it" : ""}.
-        {here && there && ` Its circuits share ${percent(there.difference)} more units within domains than across (p = ${short(there.p)}); those of ${modelLabel(own)} ${percent(here.difference)} (p = ${short(here.p)}).`}{" "}
+        {here && there && ` Its circuits share ${percent(there.difference)} more units within domains than across (${chance("p", there.p)}); those of ${modelLabel(own)} ${percent(here.difference)} (${chance("p", here.p)}).`}{" "}
         <button
           type="button"
           onClick={() => {

@@ -113,10 +113,10 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
 function Performance({ own, task }: { own: Model; task: string }) {
   const said = Object.hasOwn(own.tasks, task) ? own.tasks[task] : undefined;
   if (!said) return <Absent>{own.label} was not asked this task.</Absent>;
+  const reason = said.included ? said.reason.charAt(0).toUpperCase() + said.reason.slice(1) : `Not mapped: ${said.reason}`;
   return (
     <p>
-      {said.included ? "" : "Not mapped: "}
-      {said.reason}{said.included && said.n_items !== null && `; its circuit is a mean over ${said.n_items} items`}.
+      {reason}{said.included && said.n_items !== null && `; its circuit is a mean over ${said.n_items} items`}.
     </p>
   );
 }

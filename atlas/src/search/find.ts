@@ -16,6 +16,7 @@ export interface Hit {
 }
 
 export const MOST_HITS = 14;
+const MOST_OF_A_KIND = 5;
 
 const UNIT = /^\s*l(?:ayer)?\s*(\d+)\s*[,/ ]?\s*(?:(n|h|d)[a-z]*\s*|[,/ ]\s*)(\d+)\s*$/i;
 const LAYER = /^\s*l(?:ayer)?\s*(\d+)\s*$/i;
@@ -92,9 +93,10 @@ export function tokenHits(query: string, model: Model, file: UnitsFile | undefin
 export function search(query: string, study: Manifest, model: Model, component: string, file: UnitsFile | undefined): Hit[] {
   const words = query.toLowerCase().split(/[\s/_-]+/).filter(Boolean);
   if (words.length === 0) return [];
+  // Where words begin: "the" is no part of "farther".
   const has = (...texts: string[]): boolean => {
-    const all = texts.join(" ").toLowerCase();
-    return words.every((word) => all.includes(word));
+    const all = texts.join(" ").toLowerCase().split(/[^\p{L}\p{N}]+/u);
+    return words.every((word) => all.some((own) => own.startsWith(word)) || texts.some((text) => text.includes(word) && !/[\p{L}\p{N}]/u.test(word)));
   };
   const hits: Hit[] = [...unitHits(query, model, component)];
   const layer = LAYER.exec(query);
@@ -125,7 +127,18 @@ export function search(query: string, study: Manifest, model: Model, component: 
       }
     });
   }
-  return [...hits, ...tokenHits(query, model, file)].slice(0, MOST_HITS);
+  return some([...hits, ...tokenHits(query, model, file)]);
+}
+
+/** As many as a list shows: of each kind a few, and then more of those that come first. */
+function some(hits: Hit[]): Hit[] {
+  const seen = new Map<string, number>();
+  const first = hits.filter(({ kind }) => {
+    seen.set(kind, (seen.get(kind) ?? 0) + 1);
+    return seen.get(kind)! <= MOST_OF_A_KIND;
+  });
+  const kept = new Set([...new Set([...first, ...hits])].slice(0, MOST_HITS));
+  return hits.filter((hit) => kept.has(hit));
 }
 
 /** What a search looks through; of tokens, what there is of them, or why there are none. */

