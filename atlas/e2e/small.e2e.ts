@@ -59,11 +59,13 @@ describe("the four questions", () => {
       await settled(page);
       expect(await panel(page).innerText()).toContain("What drives it");
       expect(await panel(page).locator("mark").first().innerText()).toBe(HOSTILE);
+      expect(await panel(page).innerText()).toContain("its course is high here");
+      expect(await panel(page).getByRole("region", { name: "Where its course is low" }).innerText()).toContain("−1.5");
     }));
 
   it("whether the untrained model has any of it", () =>
     visit("#m=tiny@200&colour=task:formal/task_1", async (page) => {
-      await page.getByLabel("tiny@200 with").selectOption("tiny-untrained");
+      await page.getByLabel("tiny@200 with").selectOption("model:tiny-untrained");
       await settled(page);
       const maps = page.locator("#compare canvas");
       expect(await maps.count()).toBe(3);
@@ -105,6 +107,7 @@ describe("a unit's page", () => {
       await page.keyboard.press("/");
       await page.keyboard.type("stripes");
       await page.locator("#hits [role=option]").first().waitFor();
+      expect(await page.locator("#searched").innerText()).toMatch(/^Searched: .*Tokens that 1 units promote/);
       await page.keyboard.press("Enter");
       await settled(page);
       expect(await hash(page)).toMatch(/unit=6|net=news\/0/);
@@ -223,6 +226,26 @@ describe("comparing", () => {
       await page.keyboard.press("ArrowLeft");
       await settled(page);
       expect(await hash(page)).toContain("m=tiny@100");
+    }));
+});
+
+describe("two estimators", () => {
+  it("are chosen, stand side by side, and have a difference", () =>
+    visit("#m=tiny@200&colour=task:formal/task_1", async (page) => {
+      await page.getByLabel("tiny@200 with").selectOption("estimator:relp at all");
+      await settled(page);
+      expect(await page.locator("#compare canvas").count()).toBe(3);
+      // Half of every score by the other one: the same units are highest.
+      expect(await page.locator("#compare").innerText()).toMatch(/Of the 10 units .* 10 are among the 10 of the other/);
+      await page.getByLabel("Colour by").selectOption("difference:formal/task_1");
+      await settled(page);
+      expect(await page.locator("#cortex-title").innerText()).toBe("formal task 1: patching − relp at all");
+      await page.getByLabel("Attribution by").selectOption("relp at all");
+      await settled(page);
+      // What was compared with is now itself.
+      expect(await hash(page)).toMatch(/by=relp%20at%20all/);
+      expect(await page.locator(".cortex").innerText()).toContain("Choose under Compare what is to be subtracted.");
+      await shoot(page, "estimators");
     }));
 });
 

@@ -325,8 +325,7 @@ export function toHash(): string {
   put("site", s.unit.value && s.unit.value.site !== s.component.value ? s.unit.value.site : undefined);
   put("net", s.network.value && `${s.network.value.dataset}/${s.network.value.network}`);
   put("lasso", s.lasso.value && `${s.lasso.value.site}:${runsText(s.lasso.value.runs)}`);
-  const other = s.compare.value;
-  put("cmp", other && ("model" in other ? `model:${other.model}` : `estimator:${other.estimator}`));
+  put("cmp", s.compare.value && otherText(s.compare.value));
   const window = s.window.value;
   put("at", window && [window.x, window.y, window.k].map((value) => Number(value.toPrecision(6))).join(","));
   put("view", s.view.value);
@@ -388,7 +387,10 @@ function optionsOf(text: string): Record<string, string> {
   return Object.fromEntries(found);
 }
 
-function otherOf(text: string, study: Manifest): Other | undefined {
+/** What is compared with, in the address and as the value of an option. */
+export const otherText = (other: Other): string => ("model" in other ? `model:${other.model}` : `estimator:${other.estimator}`);
+
+export function otherOf(text: string, study: Manifest): Other | undefined {
   const cut = text.indexOf(":");
   const name = text.slice(cut + 1);
   if (text.startsWith("model:")) return study.models.some((one) => one.name === name) ? { model: name } : undefined;

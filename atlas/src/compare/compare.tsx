@@ -2,7 +2,7 @@
 import { signal, useComputed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Localizer, Manifest, Masks, Model, Networks, Scores } from "../contract";
-import { fileOf, library, manifest } from "../data";
+import { fileOf, library, manifest, scoresName } from "../data";
 import { sourceLabel } from "../cortex/build";
 import { Canvas } from "../cortex/canvas";
 import { endOf } from "../cortex/field";
@@ -11,7 +11,9 @@ import { takePng, takeSvg, takeTable } from "../cortex/take";
 import { useField, type Fields } from "../cortex/use-field";
 import { count, number, percent } from "../format";
 import { modelLabel, taskLabel } from "../names";
-import { component, estimatorsOf, otherSource, selectCompare, selectModel, source, state, type Colour, type Source } from "../state";
+import {
+  component, estimatorsOf, otherOf, otherSource, otherText, selectCompare, selectModel, source, state, type Colour, type Source,
+} from "../state";
 import { bothHighest } from "./agreement";
 
 const HEIGHT = 190;
@@ -27,7 +29,7 @@ const ready = <T,>(own: Model, logical: string): T | undefined => {
 };
 
 const scoresOf = ({ model, estimator }: Source, site: string, task: string): Scores | undefined =>
-  ready<Scores>(model, estimator ? `${site}.tried.${estimator}.${task}` : `${site}.scores.${task}`);
+  ready<Scores>(model, scoresName(site, task, estimator));
 
 /** One scale for both: the larger of their own. */
 function sharedEnd(a: Source, b: Source, colour: Colour, site: string): number | undefined {
@@ -44,18 +46,6 @@ function sharedEnd(a: Source, b: Source, colour: Colour, site: string): number |
   return both.length === 2 ? endOf(...both) : undefined;
 }
 
-/** The value of an option is the comparison as the address has it. */
-const asOption = (): string => {
-  const other = state.compare.value;
-  return other ? ("model" in other ? `model:${other.model}` : `estimator:${other.estimator}`) : "";
-};
-
-function choose(value: string): void {
-  const cut = value.indexOf(":");
-  const name = value.slice(cut + 1);
-  selectCompare(cut < 0 ? undefined : value.startsWith("model:") ? { model: name } : { estimator: name });
-}
-
 export function Compare() {
   const study = manifest.value!;
   const own = source.value!;
@@ -70,12 +60,12 @@ export function Compare() {
         <h2 id="compare-title">Compare</h2>
         <label class="field inline">
           <span>{own.estimator ? `${modelLabel(own.model)}, ${own.estimator},` : modelLabel(own.model)} with</span>
-          <select value={other ? asOption() : ""} onChange={(event) => choose(event.currentTarget.value)}>
+          <select value={other ? otherText(state.compare.value!) : ""} onChange={(event) => selectCompare(otherOf(event.currentTarget.value, study))}>
             <option value="">nothing</option>
             {models.length > 0 && (
               <optgroup label="Models">
                 {models.map((one) => (
-                  <option key={one.name} value={`model:${one.name}`}>
+                  <option key={one.name} value={otherText({ model: one.name })}>
                     {modelLabel(one)}
                   </option>
                 ))}
@@ -84,7 +74,7 @@ export function Compare() {
             {estimators.length > 0 && (
               <optgroup label="Estimators of this model">
                 {estimators.map((one) => (
-                  <option key={one} value={`estimator:${one}`}>
+                  <option key={one} value={otherText({ estimator: one })}>
                     {one === part?.estimator ? `${one} (the study's own)` : one}
                   </option>
                 ))}

@@ -2,7 +2,7 @@
 import type {
   Component, Domains, Localizer, Manifest, Masks, Model, Networks, Order, Scores, Silenced,
 } from "../contract";
-import { fileOf, type Loaded } from "../data";
+import { fileOf, scoresName, type Loaded } from "../data";
 import { count, number, percent, selName, signed } from "../format";
 import type { Colour, OrderName, Source } from "../state";
 import {
@@ -221,13 +221,10 @@ class Builder {
       // Until they are here, bins are shown.
       if (loaded.state === "ready") scores = loaded.value;
     }
-    scores ??= estimator
-      ? this.need<Scores>(`${name}.tried.${estimator}.${task}`, `${estimator} was not tried on ${this.label(task)}: attribution.agreement.tasks says on what.`, model)
-      : this.need<Scores>(
-          `${name}.scores.${task}`,
-          `${model.label} has no attribution for ${this.label(task)}: tasks.include and attribution.components make it.`,
-          model,
-        );
+    const lacking = estimator
+      ? `${estimator} was not tried on ${this.label(task)}: attribution.agreement.tasks says on what.`
+      : `${model.label} has no attribution for ${this.label(task)}: tasks.include and attribution.components make it.`;
+    scores ??= this.need<Scores>(scoresName(name, task, estimator), lacking, model);
     const places = this.places(scores.scores ? 1 : (bin ?? 1));
     const found = scoresAt(scores, places);
     if (!found) throw new Missing("These bins were not made in the domains' order: order by index instead.");

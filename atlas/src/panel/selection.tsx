@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { byChanceInLayers, perLayer } from "../chance";
 import type { Masks, Model, Scores } from "../contract";
-import { fileOf, library, useFile } from "../data";
+import { fileOf, library, scoresName, useFile } from "../data";
 import { saveCsv } from "../export";
 import { count, number, selName, unitName } from "../format";
 import { siteLabel, taskLabel } from "../names";
@@ -55,7 +55,7 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   };
   const take = (): void => {
     const colour = state.colour.peek();
-    const scores = colour.by === "task" ? library().peek<Scores>(fileOf(own, `${lasso.site}.scores.${colour.task}`))?.scores : undefined;
+    const scores = colour.by === "task" ? library().peek<Scores>(fileOf(own, scoresName(lasso.site, colour.task, state.estimator.peek())))?.scores : undefined;
     saveCsv(name, maskCsv(own, lasso.site, width, units, scores && ((flat) => scores.values[flat])));
   };
   return (
