@@ -61,7 +61,7 @@ export function ChordDiagram() {
   if (!values) return <Note>These circuits were not compared by containment.</Note>;
   const controls = counted && others ? sharedBetween(members(axis.tasks.map((task) => circuitOf(others, sel, task)))) : undefined;
   const width = Math.min(wide, 560);
-  const room = Math.min(width * (width < 430 ? 0.27 : 0.31), Math.max(...groups.map((one) => textWidth(`${label(one)} ●`))) + 16);
+  const room = Math.min(width * (width < 430 ? 0.29 : 0.32), Math.max(...groups.map((one) => textWidth(`${label(one)} ●`))) + 16);
   const radius = Math.max(60, width / 2 - room - 14);
   const drawn = wheel(values, radius, tasks ? 0.02 : 0.06, counted ? 0 : LEAST);
   const half = { x: width / 2, y: radius + (tasks ? room : 26) + 16 };

@@ -69,7 +69,7 @@ class StudyFolder:
             ) from None
         self._titles = dict(titles or {})
         if own and own.is_dir() and domains.OWN not in os.environ:
-            domains.use(own)  # jobs know them by then, others do not
+            domains.use(str(own))  # jobs know them by then, others do not
 
     @property
     def config_hash(self) -> str:
