@@ -104,26 +104,28 @@ export function Header() {
             </select>
           </Labelled>
         )}
-        <Labelled label="Colour by">
-          <select
-            class="wide"
-            value={colourText(state.colour.value)}
-            onChange={(event) => {
-              const colour = byValue.get(event.currentTarget.value);
-              if (colour) selectColour(colour);
-            }}
-          >
-            {groups.map((group) => (
-              <optgroup key={group.label} label={group.label}>
-                {group.options.map(({ label, colour }) => (
-                  <option key={colourText(colour)} value={colourText(colour)}>
-                    {label}
-                  </option>
-                ))}
-              </optgroup>
-            ))}
-          </select>
-        </Labelled>
+        {!own.matrices_only && (
+          <Labelled label="Colour by">
+            <select
+              class="wide"
+              value={colourText(state.colour.value)}
+              onChange={(event) => {
+                const colour = byValue.get(event.currentTarget.value);
+                if (colour) selectColour(colour);
+              }}
+            >
+              {groups.map((group) => (
+                <optgroup key={group.label} label={group.label}>
+                  {group.options.map(({ label, colour }) => (
+                    <option key={colourText(colour)} value={colourText(colour)}>
+                      {label}
+                    </option>
+                  ))}
+                </optgroup>
+              ))}
+            </select>
+          </Labelled>
+        )}
         {estimatorsOf(component.value).length > 0 && (
           <Labelled label="Attribution by">
             <select value={state.estimator.value ?? ""} onChange={(event) => selectEstimator(event.currentTarget.value || undefined)}>
@@ -145,12 +147,14 @@ export function Header() {
             ))}
           </select>
         </Labelled>
-        <Labelled label="Order units by">
-          <select value={state.order.value} onChange={(event) => selectOrder(event.currentTarget.value === "domain" ? "domain" : "index")}>
-            <option value="index">index</option>
-            <option value="domain">domain</option>
-          </select>
-        </Labelled>
+        {!own.matrices_only && (
+          <Labelled label="Order units by">
+            <select value={state.order.value} onChange={(event) => selectOrder(event.currentTarget.value === "domain" ? "domain" : "index")}>
+              <option value="index">index</option>
+              <option value="domain">domain</option>
+            </select>
+          </Labelled>
+        )}
         <Search />
         <div class="buttons">
           <button type="button" onClick={copy} title="Copy a link to what is seen now">

@@ -153,7 +153,7 @@ function Harm({ own }: { own: Model }) {
 
 function ControlLine({ own, twin }: { own: Model; twin: Model | undefined }) {
   const summary = useFile<Summary>(manifest.value?.files?.summary);
-  if (!twin) return own.control ? null : <Block title="Control"><Absent>This study has no untrained control: untrained: true and control: true make one.</Absent></Block>;
+  if (!twin) return own.control || own.matrices_only ? null : <Block title="Control"><Absent>This study has no untrained control: untrained: true and control: true make one.</Absent></Block>;
   const sel = own.sels.includes(state.sel.value) ? state.sel.value : own.main_sel;
   const all = (one: Model) =>
     summary.state === "ready"
