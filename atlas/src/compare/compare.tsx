@@ -54,6 +54,7 @@ export function Compare() {
   const models = study.models.filter((one) => one.name !== own.model.name);
   const estimators = estimatorsOf(part).filter((one) => one !== (own.estimator ?? part?.estimator));
   if (!models.length && !estimators.length) return null;
+  const alone = other && [own.model, other.model].find((one) => one.matrices_only);
   return (
     <section class="compare card wide" id="compare" aria-labelledby="compare-title">
       <div class="line">
@@ -82,7 +83,7 @@ export function Compare() {
             )}
           </select>
         </label>
-        {other && (
+        {other && !alone && (
           <label class="field inline">
             <input type="checkbox" checked={onOneScale(own, other)} onChange={(event) => (oneScale.value = event.currentTarget.checked)} />
             <span>both on one scale</span>
@@ -95,13 +96,15 @@ export function Compare() {
         )}
       </div>
       <Series study={study} own={own.model} />
-      {other ? (
+      {other && alone ? (
+        <p class="absent">{modelLabel(alone)} has matrices and no map: these stand beside each other below.</p>
+      ) : other ? (
         <Pair own={own} other={other} />
       ) : (
         <p class="absent">
           Choose {models.length ? "another model, or the untrained control," : ""}
           {models.length && estimators.length ? " or " : ""}
-          {estimators.length ? "another estimator" : ""} to see both maps on one scale, and their difference.
+          {estimators.length ? "another estimator" : ""} to see {own.model.matrices_only ? "its matrices beside these, below" : "both maps on one scale, and their difference"}.
         </p>
       )}
     </section>
