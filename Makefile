@@ -150,8 +150,10 @@ atlas-test: atlas/node_modules/.ready ## Unit tests of the page
 
 # Finished studies: the demo's and those under studies/ (demo-planted; published matrices, where you have them).
 STUDIES ?= $(patsubst %/provenance.json,%,$(wildcard results/provenance.json studies/*/results/provenance.json))
-site: setup ## Put the atlases of finished studies into site/, for any web server (STUDIES=...)
-	@$(BIN)/python tools/atlas_site.py site $(STUDIES)
+# In the folder of the docs, so that one web server shows both: make docs site.
+SITE ?= site-docs/atlases
+site: setup ## Put the atlases of finished studies beside the docs, for any web server (STUDIES=..., SITE=...)
+	@$(BIN)/python tools/atlas_site.py $(SITE) $(STUDIES)
 
 lint: setup-dev ## Style, types, layers, workflow lint
 	@$(BIN)/ruff check .

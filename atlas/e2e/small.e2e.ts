@@ -32,7 +32,8 @@ describe("the four questions", () => {
   it("which domain is most separate", () =>
     visit("", async (page) => {
       const first = panel(page).getByRole("region", { name: "How separate are the domains?" }).getByRole("row").nth(1);
-      await expect.poll(() => first.innerText()).toMatch(/formal[\s\S]*× 4/);
+      // Within, across, their difference, and its q.
+      await expect.poll(() => first.innerText()).toMatch(/formal\s+40.0%\s+10.0%\s+30.0%\s+0.02/);
       await first.getByRole("button").click();
       expect(await hash(page)).toContain("domain=formal");
     }));
@@ -58,11 +59,13 @@ describe("the four questions", () => {
       await settled(page);
       expect(await panel(page).innerText()).toContain("What drives it");
       expect(await panel(page).locator("mark").first().innerText()).toBe(HOSTILE);
+      expect(await panel(page).innerText()).toContain("its course is high here");
+      expect(await panel(page).getByRole("region", { name: "Where its course is low" }).innerText()).toContain("−1.5");
     }));
 
   it("whether the untrained model has any of it", () =>
     visit("#m=tiny@200&colour=task:formal/task_1", async (page) => {
-      await page.getByLabel("tiny@200 with").selectOption("tiny-untrained");
+      await page.getByLabel("tiny@200 with").selectOption("model:tiny-untrained");
       await settled(page);
       const maps = page.locator("#compare canvas");
       expect(await maps.count()).toBe(3);
@@ -104,6 +107,7 @@ describe("a unit's page", () => {
       await page.keyboard.press("/");
       await page.keyboard.type("stripes");
       await page.locator("#hits [role=option]").first().waitFor();
+      expect(await page.locator("#searched").innerText()).toMatch(/^Searched: .*Tokens that 1 units promote/);
       await page.keyboard.press("Enter");
       await settled(page);
       expect(await hash(page)).toMatch(/unit=6|net=news\/0/);
@@ -211,13 +215,37 @@ describe("comparing", () => {
   it("shows both maps and their difference; a slider goes through the series", () =>
     visit("#m=tiny@200&colour=task:formal/task_1&cmp=model:tiny-untrained", async (page) => {
       expect(await page.locator("#compare canvas").count()).toBe(3);
-      const legends = await page.locator("#compare .pair .bar").allInnerTexts();
-      expect(legends[0]).toBe(legends[1]);
+      const ends = () => page.locator("#compare .pair .bar").allInnerTexts();
+      // An untrained control would fill a common scale by its noise: it has one when asked.
+      const apart = await ends();
+      expect(apart[0]).not.toBe(apart[1]);
+      await page.getByLabel("both on one scale").check();
+      await expect.poll(async () => new Set(await ends()).size).toBe(1);
       await shoot(page, "compare", true);
       await page.getByRole("slider").focus();
       await page.keyboard.press("ArrowLeft");
       await settled(page);
       expect(await hash(page)).toContain("m=tiny@100");
+    }));
+});
+
+describe("two estimators", () => {
+  it("are chosen, stand side by side, and have a difference", () =>
+    visit("#m=tiny@200&colour=task:formal/task_1", async (page) => {
+      await page.getByLabel("tiny@200 with").selectOption("estimator:relp at all");
+      await settled(page);
+      expect(await page.locator("#compare canvas").count()).toBe(3);
+      // Half of every score by the other one: the same units are highest.
+      expect(await page.locator("#compare").innerText()).toMatch(/Of the 10 units .* 10 are among the 10 of the other/);
+      await page.getByLabel("Colour by").selectOption("difference:formal/task_1");
+      await settled(page);
+      expect(await page.locator("#cortex-title").innerText()).toBe("formal task 1: patching − relp at all");
+      await page.getByLabel("Attribution by").selectOption("relp at all");
+      await settled(page);
+      // What was compared with is now itself.
+      expect(await hash(page)).toMatch(/by=relp%20at%20all/);
+      expect(await page.locator(".cortex").innerText()).toContain("Choose under Compare what is to be subtracted.");
+      await shoot(page, "estimators");
     }));
 });
 

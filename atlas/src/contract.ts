@@ -49,6 +49,8 @@ export interface Component {
   /** Units per cell where they are binned. */
   bin?: number;
   estimator?: string;
+  /** Other estimators whose attributions are there, each at some positions: `relp at all`. */
+  tried?: string[];
 }
 
 export interface Inclusion {
@@ -71,7 +73,7 @@ export interface LocalizerInfo {
 export interface NetworkInfo {
   name: string;
   n_units: number;
-  /** The token that it responds to, or its name where that is unknown. */
+  /** On which tokens its course is high, or low; its name where that is unknown. */
   label: string;
   /** The factor that perplexity grows by where it is inhibited. */
   harm?: number | null;
@@ -126,6 +128,8 @@ export interface Scores {
   /** Of units by index, and in the order of domains. */
   bins?: Bins;
   domain_bins?: Bins;
+  /** Of an estimator that was tried: on so many items. */
+  n_items?: number;
 }
 
 /** Cells of several units side by side in a layer; the last one of a layer may hold fewer. */

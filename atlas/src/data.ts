@@ -207,6 +207,10 @@ export function fileOf(model: Model | undefined, logical: string): string | unde
   return model.files[logical];
 }
 
+/** The logical name of a task's scores by the study's estimator, or by one that it tried. */
+export const scoresName = (site: string, task: string, estimator: string | undefined): string =>
+  estimator === undefined ? `${site}.scores.${task}` : `${site}.tried.${estimator}.${task}`;
+
 /** The first of these files that there is. */
 export function firstFile(model: Model | undefined, ...logical: string[]): string | undefined {
   for (const name of logical) {

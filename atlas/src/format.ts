@@ -21,6 +21,13 @@ export const count = (value: number): string => grouped(value);
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined || Number.isNaN(share) ? "–" : percentOne(share).replaceAll("-", "−");
 
+/** A factor: as many digits as tell it from 1. */
+export function ratio(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value) || value < 0.1) return number(value);
+  if (value >= 10) return format(value >= 100 ? ",.0f" : ".1f")(value);
+  return value.toFixed(Math.abs(value - 1) < 0.01 ? 3 : 2);
+}
+
 /** Two digits, for narrow tables. */
 export const short = (value: number): string => (Number.isFinite(value) ? format(Math.abs(value) < 1e-4 && value !== 0 ? ".1~e" : ".2~r")(value).replaceAll("-", "−") : "–");
 

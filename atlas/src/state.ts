@@ -37,7 +37,14 @@ export interface Lasso {
   runs: Runs;
 }
 
+/** An estimator is one of `Component.tried`, or the study's own by its name. */
 export type Other = { model: string } | { estimator: string };
+
+/** Whose attributions: a model's, by the study's estimator, or by one that it tried. */
+export interface Source {
+  model: Model;
+  estimator: string | undefined;
+}
 
 /** Which part of the cortex is seen: first unit, first layer, pixels a unit; absent: all of it. */
 export interface Window {
@@ -49,6 +56,8 @@ export interface Window {
 export const state = {
   model: signal(""),
   component: signal("neurons"),
+  /** One that was tried, whose attributions the map shows; absent: the study's own. */
+  estimator: signal<string | undefined>(undefined),
   colour: signal<Colour>({ by: "domain" }),
   order: signal<OrderName>("index"),
   sel: signal(""),
@@ -75,6 +84,17 @@ export const component = computed<Component | undefined>(() =>
   model.value?.components.find((one) => one.name === state.component.value),
 );
 
+/** What the map shows, and what it is compared with. */
+export const source = computed<Source | undefined>(() => model.value && { model: model.value, estimator: state.estimator.value });
+export const otherSource = computed<Source | undefined>(() => {
+  const own = model.value;
+  const other = state.compare.value;
+  if (!own || !other) return undefined;
+  if ("estimator" in other) return { model: own, estimator: other.estimator === component.value?.estimator ? undefined : other.estimator };
+  const found = manifest.value?.models.find((one) => one.name === other.model);
+  return found && { model: found, estimator: undefined };
+});
+
 /** Tasks that the model is mapped on, in the manifest's order. */
 export const includedTasks = computed<string[]>(() => {
   const own = model.value;
@@ -97,6 +117,14 @@ export const selectComponent = (name: string): void =>
     state.unit.value = undefined;
     state.lasso.value = undefined;
     state.window.value = undefined;
+    settle();
+  });
+
+/** Of two estimators that are compared, one is not compared with itself. */
+export const selectEstimator = (name: string | undefined): void =>
+  batch(() => {
+    state.estimator.value = name;
+    settle();
   });
 
 export const selectSel = (sel: string): void => void (state.sel.value = sel);
@@ -145,7 +173,7 @@ export const selectView = (view: string | undefined): void => void (state.view.v
 export const selectColour = (colour: Colour): void =>
   batch(() => {
     state.colour.value = colour;
-    if (colour.by === "task") state.tasks.value = [colour.task];
+    if ("task" in colour) state.tasks.value = [colour.task];
     if (colour.by === "network") state.network.value = { dataset: colour.dataset, network: colour.network };
   });
 
@@ -158,6 +186,9 @@ export const clearSelection = (): void =>
     state.lasso.value = undefined;
     state.view.value = undefined;
   });
+
+/** The study's own, then those that it tried; none where there is nothing to compare. */
+export const estimatorsOf = (part: Component | undefined): string[] => (part?.tried?.length ? [part.estimator ?? "", ...part.tried] : []);
 
 /** After another model was chosen: what it does not have is no longer selected. */
 export function settle(): void {
@@ -177,7 +208,7 @@ export function settle(): void {
       ? own.localizers.some((one) => one.name === colour.localizer)
       : colour.by === "network"
         ? own.networks.some((one) => one.dataset === colour.dataset && colour.network < one.networks.length)
-        : colour.by === "task"
+        : "task" in colour
           ? tasks.has(colour.task)
           : true;
   if (!has) state.colour.value = { by: "domain" };
@@ -190,7 +221,11 @@ export function settle(): void {
   const layer = state.layer.peek();
   if (layer !== undefined && layer >= own.layers) state.layer.value = undefined;
   const other = state.compare.peek();
-  if (other && "model" in other && other.model === own.name) state.compare.value = undefined;
+  const part = component.peek();
+  if (!part?.tried?.includes(state.estimator.peek() ?? "")) state.estimator.value = undefined;
+  const same =
+    other && ("model" in other ? other.model === own.name : other.estimator === (state.estimator.peek() ?? part?.estimator) || !estimatorsOf(part).includes(other.estimator));
+  if (same) state.compare.value = undefined;
 }
 
 // --- the address -------------------------------------------------------------------------------------------
@@ -278,10 +313,11 @@ export function toHash(): string {
   put("c", s.component.value === "neurons" ? undefined : s.component.value);
   const colour = colourText(s.colour.value);
   put("colour", colour === "domain" ? undefined : colour);
+  put("by", s.estimator.value);
   put("order", s.order.value === "index" ? undefined : s.order.value);
   put("sel", s.sel.value === model.value?.main_sel ? undefined : s.sel.value);
   // The task that colours the map is chosen with it.
-  const implied = s.colour.value.by === "task" && s.tasks.value.length === 1 && s.tasks.value[0] === s.colour.value.task;
+  const implied = "task" in s.colour.value && s.tasks.value.length === 1 && s.tasks.value[0] === s.colour.value.task;
   put("tasks", implied ? undefined : s.tasks.value.map((task) => task.replaceAll(",", "%2C")).join(","));
   put("domain", s.domain.value);
   put("layer", s.layer.value);
@@ -289,8 +325,7 @@ export function toHash(): string {
   put("site", s.unit.value && s.unit.value.site !== s.component.value ? s.unit.value.site : undefined);
   put("net", s.network.value && `${s.network.value.dataset}/${s.network.value.network}`);
   put("lasso", s.lasso.value && `${s.lasso.value.site}:${runsText(s.lasso.value.runs)}`);
-  const other = s.compare.value;
-  put("cmp", other && ("model" in other ? `model:${other.model}` : `estimator:${other.estimator}`));
+  put("cmp", s.compare.value && otherText(s.compare.value));
   const window = s.window.value;
   put("at", window && [window.x, window.y, window.k].map((value) => Number(value.toPrecision(6))).join(","));
   put("view", s.view.value);
@@ -316,10 +351,11 @@ export function fromHash(hash: string, study: Manifest): void {
     s.model.value = study.models.some((one) => one.name === named) ? named! : (first?.name ?? "");
     s.component.value = get.get("c") ?? "neurons";
     s.colour.value = colourOf(get.get("colour") ?? "");
+    s.estimator.value = get.get("by");
     s.order.value = get.get("order") === "domain" ? "domain" : "index";
     s.sel.value = get.get("sel") ?? "";
     s.tasks.value = (get.get("tasks") ?? "").split(",").filter(Boolean).map((task) => task.replaceAll("%2C", ","));
-    if (s.colour.value.by === "task" && !s.tasks.value.length) s.tasks.value = [s.colour.value.task];
+    if ("task" in s.colour.value && !s.tasks.value.length) s.tasks.value = [s.colour.value.task];
     const domain = get.get("domain");
     s.domain.value = study.domains.some((one) => one.name === domain) ? domain : undefined;
     const layer = whole(get.get("layer"));
@@ -351,7 +387,10 @@ function optionsOf(text: string): Record<string, string> {
   return Object.fromEntries(found);
 }
 
-function otherOf(text: string, study: Manifest): Other | undefined {
+/** What is compared with, in the address and as the value of an option. */
+export const otherText = (other: Other): string => ("model" in other ? `model:${other.model}` : `estimator:${other.estimator}`);
+
+export function otherOf(text: string, study: Manifest): Other | undefined {
   const cut = text.indexOf(":");
   const name = text.slice(cut + 1);
   if (text.startsWith("model:")) return study.models.some((one) => one.name === name) ? { model: name } : undefined;

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { byChanceInLayers, perLayer } from "../src/chance";
+import { bothHighest } from "../src/compare/agreement";
 import type { Circuit, LayerScores, Localizer, Manifest, Masks, Model, Networks, UnitsFile } from "../src/contract";
 import { command, maskCsv } from "../src/panel/mask";
 import { separations, sharingPairs } from "../src/panel/overview";
 import { localizerRow, networkRows, taskRows } from "../src/panel/rows";
-import { sharedUnits } from "../src/panel/shared";
 import { visible } from "../src/panel/tokens";
-import { search } from "../src/search/find";
+import { search, searched } from "../src/search/find";
 import { manifest } from "../src/data";
 import { fromHash, state } from "../src/state";
 
@@ -55,22 +56,46 @@ describe("a unit's page", () => {
   });
 });
 
-describe("shared units", () => {
-  const circuits = { "a/x": circuit([4, 1, 2], [0.9, 0.5, 0.4]), "a/y_z": circuit([2, 1, 7], [0.8, 0.1, 0.05]) };
-
-  it("are those of all tasks, the one first whose weaker score is strongest", () => {
-    expect(sharedUnits(["a/x", "a/y_z"], circuits).map((row) => row.flat)).toEqual([2, 1]);
-    expect(sharedUnits(["a/x"], circuits).length).toBe(3);
-    expect(sharedUnits(["a/x", "toString"], circuits)).toEqual([]);
-  });
-});
-
 describe("a selection", () => {
   it("is a mask as brodmann's are, with the command that lesions it", () => {
     expect(maskCsv(model, "neurons", 3, [1, 5], (flat) => flat / 10)).toBe(
       "layer,unit,score,model,weights,site,selection\n0,1,0.1,one,sha256:abc,mlp_hidden,atlas\n1,2,0.5,one,sha256:abc,mlp_hidden,atlas\n",
     );
     expect(command({ ...model, name: "it's" } as Model, "m x")).toBe(`brodmann generate --model 'it'\\''s' --mask 'm x.csv' --prompt "The cat sat on"`);
+  });
+});
+
+describe("chance within layers", () => {
+  /** All ways to choose `n` of `width` units. */
+  function* ways(n: number, width: number, from = 0): Generator<number[]> {
+    if (n === 0) yield [];
+    else for (let i = from; i < width; i++) for (const rest of ways(n - 1, width, i + 1)) yield [i, ...rest];
+  }
+
+  it("is the mean over all sets of as many units in each layer", () => {
+    const [layers, width] = [3, 5];
+    // The circuit crowds in the last layer, and so does the selection.
+    const circuit = [0, 7, 10, 11, 12, 13];
+    const chosen = [1, 11, 13, 14];
+    const held = new Set(circuit);
+    let [sum, sets] = [0, 0];
+    for (const first of ways(1, width)) {
+      for (const last of ways(3, width)) {
+        sets++;
+        sum += [...first, ...last.map((unit) => 2 * width + unit)].filter((flat) => held.has(flat)).length;
+      }
+    }
+    const found = byChanceInLayers(perLayer(chosen, layers, width), perLayer(circuit, layers, width), width);
+    expect(found).toBeCloseTo(sum / sets, 12);
+    // Anywhere in the model as many units would share fewer.
+    expect(found).toBeGreaterThan((1.2 * circuit.length * chosen.length) / (layers * width));
+  });
+
+  it("stands beside the units that two estimators both find", () => {
+    const a = floats([2, 4], 9, 1, 2, 3, 0, 8, 7, 1);
+    const b = floats([2, 4], 5, 0, 0, 6, 0, 9, 1, 1);
+    // The three highest: 0, 5, 6 and 0, 3, 5.
+    expect(bothHighest(a, b, 3)).toEqual({ shared: 2, chance: (1 * 2) / 4 + (2 * 1) / 4 });
   });
 });
 
@@ -106,6 +131,9 @@ describe("search", () => {
     expect(find("y z")).toEqual(["task:a/y_z"]);
     expect(find("lang")).toEqual(["localizer:language"]);
     expect(find("the")).toEqual(["network:news/0"]);
+    // Words are found where they begin.
+    expect(find("ask")).toEqual([]);
+    expect(find("task")).toEqual(["task:a/x", "task:a/y_z"]);
     expect(find("  ")).toEqual([]);
   });
 
@@ -119,6 +147,24 @@ describe("search", () => {
       networks: [], notes: [],
     };
     expect(find("therm", file)).toEqual(["token:neurons/1/2", "token:neurons/0/1"]);
+  });
+
+  it("has room for every kind: many networks do not hide a token", () => {
+    const many = { ...model, networks: [{ ...model.networks[0]!, networks: Array.from({ length: 40 }, (_, i) => ({ name: `network-${i}`, n_units: 1, label: "high on “the”" })) }] } as Model;
+    const file = { units: [{ site: "mlp_hidden", layer: 0, unit: 1, promotes: [["the", 1]], suppresses: [] }], networks: [], notes: [] } as UnitsFile;
+    const found = search("the", study, many, "neurons", file);
+    expect(found).toHaveLength(14);
+    expect(found.at(-1)!.id).toBe("token:neurons/0/1");
+  });
+
+  it("says where it looked, and why there are no tokens", () => {
+    const ready = (file: UnitsFile) => searched(model, { state: "ready", value: file });
+    expect(searched(model, { state: "absent" })).toMatch(/^Searched: tasks, domains, units and layers by number, localizers, networks\. No tokens: .*atlas\.units/);
+    expect(ready({ units: [], networks: [], notes: ["No unit has a page: atlas.units is 0."] })).toContain("No tokens: No unit has a page: atlas.units is 0.");
+    const page = { site: "mlp_hidden", layer: 0, unit: 1, promotes: [["a", 1]] as [string, number][], suppresses: [] };
+    expect(ready({ units: [page, { ...page, promotes: [] }], networks: [], notes: [] })).toContain("Tokens that 1 units promote");
+    const matrices = { ...model, matrices_only: true, components: [], localizers: [], networks: [] } as Model;
+    expect(searched(matrices, { state: "absent" })).toBe("Searched: tasks, domains. No tokens: of this model there are matrices and no units.");
   });
 
   it("goes where a hit leads", () => {

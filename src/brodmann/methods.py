@@ -27,7 +27,7 @@ METHODS = {
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
     "report": 6,  # the report page and the methods section
-    "atlas": 1,  # the page of the maps, and its data
+    "atlas": 2,  # the page of the maps, and its data
     "accuracy": 3,  # the accuracy table and heatmap
 }
 for _own in what_maps_say("METHODS").values():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas import generate, generated
+from atlas import generated
 from brodmann.atlas.write import join
 
 SOURCES = Path(__file__).parents[2] / "atlas"
@@ -35,9 +35,8 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
     (tmp_path / "single").mkdir()
     join(tmp_path / "small", tmp_path / "single/index.html")
     sizes = ["--models", "7", "--own", "2", "--whole", "1"]
-    generate.generate(
-        tmp_path / "large", generate.parser().parse_args([str(tmp_path / "large"), *sizes])
-    )
+    place = tmp_path / "large"
+    generated.large(place, generated.parser().parse_args([str(place), *sizes]))
     env = {
         **os.environ,
         "CHROMIUM": BROWSER,

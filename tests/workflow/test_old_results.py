@@ -33,7 +33,7 @@ from golden.study import (
 )
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from brodmann.comparison.stages import unit_pages as pages_of_units
+from brodmann.comparison.stages.unit_files import write_unit_pages
 from brodmann.comparison.unit_pages import read_pages, read_silenced
 from brodmann.models.card import ModelCard
 from brodmann.networks.dataset_texts import group_texts
@@ -99,7 +99,7 @@ def test_pages_of_units_are_all_that_is_new(tmp_path, monkeypatch, root):
     for component, effect in (("neurons", 0.5), ("heads", -2.0)):
         row = {"task": TASKS[1], "layer": 1, "unit": 3, "in_mask": 1, "exact": effect}
         write_table(f"measured/{component}.agreement.units.csv", [row], list(row))
-    pages_of_units.write_unit_pages(
+    write_unit_pages(
         study,
         model_json=files.card,
         template_files=files.templates,

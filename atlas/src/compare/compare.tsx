@@ -1,43 +1,45 @@
-/** Two models side by side, on one scale, and their difference; a slider where there is a series. */
+/** Two models, or two estimators, side by side on one scale, and their difference; a slider where there is a series. */
 import { signal, useComputed } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import type { Localizer, Manifest, Masks, Model, Networks, Scores } from "../contract";
-import { fileOf, library, manifest } from "../data";
+import { fileOf, library, manifest, scoresName } from "../data";
+import { sourceLabel } from "../cortex/build";
 import { Canvas } from "../cortex/canvas";
 import { endOf } from "../cortex/field";
 import { Legend } from "../cortex/legend";
 import { takePng, takeSvg, takeTable } from "../cortex/take";
 import { useField, type Fields } from "../cortex/use-field";
-import { number, percent } from "../format";
-import { modelLabel, modelOf, taskLabel } from "../names";
-import { component, model, selectCompare, selectModel, state, type Colour } from "../state";
+import { count, number, percent } from "../format";
+import { modelLabel, taskLabel } from "../names";
+import {
+  component, estimatorsOf, otherOf, otherSource, otherText, selectCompare, selectModel, source, state, type Colour, type Source,
+} from "../state";
+import { bothHighest } from "./agreement";
 
 const HEIGHT = 190;
 
-/** Off: each map's colours end where its own scores do. */
 /** Undefined until chosen: an untrained control would fill a common scale by its noise. */
 const oneScale = signal<boolean | undefined>(undefined);
-const onOneScale = (a: Model, b: Model): boolean => oneScale.value ?? !(a.control || b.control);
+const onOneScale = (a: Source, b: Source): boolean => oneScale.value ?? !(a.model.control || b.model.control);
 
-/** The other model, if one is chosen and there is one. */
-const otherModel = (): Model | undefined => {
-  const chosen = state.compare.value;
-  return chosen && "model" in chosen ? modelOf(chosen.model) : undefined;
+const ready = <T,>(own: Model, logical: string): T | undefined => {
+  const file = fileOf(own, logical);
+  const loaded = file === undefined ? undefined : library().get<T>(file).value;
+  return loaded?.state === "ready" ? loaded.value : undefined;
 };
 
+const scoresOf = ({ model, estimator }: Source, site: string, task: string): Scores | undefined =>
+  ready<Scores>(model, scoresName(site, task, estimator));
+
 /** One scale for both: the larger of their own. */
-function sharedEnd(a: Model, b: Model, colour: Colour, site: string): number | undefined {
-  const read = <T,>(own: Model, logical: string): T | undefined => {
-    const file = fileOf(own, logical);
-    const loaded = file === undefined ? undefined : library().get<T>(file).value;
-    return loaded?.state === "ready" ? loaded.value : undefined;
-  };
-  const values = (own: Model): Float32Array | undefined => {
+function sharedEnd(a: Source, b: Source, colour: Colour, site: string): number | undefined {
+  const values = (from: Source): Float32Array | undefined => {
     if (colour.by === "task") {
-      const scores = read<Scores>(own, `${site}.scores.${colour.task}`);
+      const scores = scoresOf(from, site, colour.task);
       return scores?.scores?.values ?? scores?.bins?.max.values;
     }
-    if (colour.by === "localizer") return read<Localizer>(own, `localizer.${colour.localizer}`)?.t.values;
-    if (colour.by === "network") return read<Networks>(own, `networks.${colour.dataset}`)?.maps.values;
+    if (colour.by === "localizer") return ready<Localizer>(from.model, `localizer.${colour.localizer}`)?.t.values;
+    if (colour.by === "network") return ready<Networks>(from.model, `networks.${colour.dataset}`)?.maps.values;
     return undefined;
   };
   const both = [values(a), values(b)].filter((one) => one !== undefined);
@@ -46,26 +48,42 @@ function sharedEnd(a: Model, b: Model, colour: Colour, site: string): number | u
 
 export function Compare() {
   const study = manifest.value!;
-  const own = model.value!;
-  const other = otherModel();
-  const others = study.models.filter((one) => one.name !== own.name);
-  if (!others.length) return null;
+  const own = source.value!;
+  const part = component.value;
+  const other = otherSource.value;
+  const models = study.models.filter((one) => one.name !== own.model.name);
+  const estimators = estimatorsOf(part).filter((one) => one !== (own.estimator ?? part?.estimator));
+  if (!models.length && !estimators.length) return null;
+  const alone = other && [own.model, other.model].find((one) => one.matrices_only);
   return (
     <section class="compare card wide" id="compare" aria-labelledby="compare-title">
       <div class="line">
         <h2 id="compare-title">Compare</h2>
         <label class="field inline">
-          <span>{modelLabel(own)} with</span>
-          <select value={other?.name ?? ""} onChange={(event) => selectCompare(event.currentTarget.value ? { model: event.currentTarget.value } : undefined)}>
+          <span>{own.estimator ? `${modelLabel(own.model)}, ${own.estimator},` : modelLabel(own.model)} with</span>
+          <select value={other ? otherText(state.compare.value!) : ""} onChange={(event) => selectCompare(otherOf(event.currentTarget.value, study))}>
             <option value="">nothing</option>
-            {others.map((one) => (
-              <option key={one.name} value={one.name}>
-                {modelLabel(one)}
-              </option>
-            ))}
+            {models.length > 0 && (
+              <optgroup label="Models">
+                {models.map((one) => (
+                  <option key={one.name} value={otherText({ model: one.name })}>
+                    {modelLabel(one)}
+                  </option>
+                ))}
+              </optgroup>
+            )}
+            {estimators.length > 0 && (
+              <optgroup label="Estimators of this model">
+                {estimators.map((one) => (
+                  <option key={one} value={otherText({ estimator: one })}>
+                    {one === part?.estimator ? `${one} (the study's own)` : one}
+                  </option>
+                ))}
+              </optgroup>
+            )}
           </select>
         </label>
-        {other && (
+        {other && !alone && (
           <label class="field inline">
             <input type="checkbox" checked={onOneScale(own, other)} onChange={(event) => (oneScale.value = event.currentTarget.checked)} />
             <span>both on one scale</span>
@@ -77,8 +95,18 @@ export function Compare() {
           </button>
         )}
       </div>
-      <Series study={study} own={own} />
-      {other ? <Pair own={own} other={other} /> : <p class="absent">Choose another model, or the untrained control, to see both maps on one scale, and their difference.</p>}
+      <Series study={study} own={own.model} />
+      {other && alone ? (
+        <p class="absent">{modelLabel(alone)} has matrices and no map: these stand beside each other below.</p>
+      ) : other ? (
+        <Pair own={own} other={other} />
+      ) : (
+        <p class="absent">
+          Choose {models.length ? "another model, or the untrained control," : ""}
+          {models.length && estimators.length ? " or " : ""}
+          {estimators.length ? "another estimator" : ""} to see {own.model.matrices_only ? "its matrices beside these, below" : "both maps on one scale, and their difference"}.
+        </p>
+      )}
     </section>
   );
 }
@@ -108,35 +136,50 @@ function Series({ study, own }: { study: Manifest; own: Model }) {
   );
 }
 
-function Pair({ own, other }: { own: Model; other: Model }) {
-  const site = component.value?.name ?? "neurons";
+function Pair({ own, other }: { own: Source; other: Source }) {
+  const part = component.value;
+  const site = part?.name ?? "neurons";
   const end = useComputed(() => {
-    const [a, b] = [model.value, otherModel()];
+    const [a, b] = [source.value, otherSource.value];
     return a && b && onOneScale(a, b) ? sharedEnd(a, b, state.colour.value, component.value?.name ?? "neurons") : undefined;
   });
-  const left = useField(() => ({ model: model.value, end: end.value }));
-  const right = useField(() => ({ model: otherModel(), end: end.value }));
-  const task = state.colour.value.by === "task" ? state.colour.value.task : undefined;
+  const left = useField(() => ({ source: source.value, end: end.value, colour: colourOfBoth() }));
+  const right = useField(() => ({ source: otherSource.value, end: end.value, colour: colourOfBoth() }));
+  const task = taskOfBoth();
+  const models = own.model !== other.model;
+  if (!models && task === undefined) return <p class="absent">Colour by a task to see what each estimator gives its units.</p>;
+  const [one, two] = [own, other].map((from) => sourceLabel(from, part, models)) as [string, string];
   return (
     <>
       <div class="pair">
-        <Side fields={left} own={own} />
-        <Side fields={right} own={other} />
+        <Side fields={left} control={own.model.control} name={one} />
+        <Side fields={right} control={other.model.control} name={two} />
       </div>
       {task !== undefined ? (
-        <Difference own={own} other={other} task={task} />
+        <Difference name={`${one} − ${two}`} task={task} />
       ) : (
         <p class="absent">Colour by a task to see the difference of the two, unit by unit.</p>
       )}
-      {task !== undefined && (own.control || other.control) && (
+      {task !== undefined && (own.model.control || other.model.control) && (
         <p class="caption">
           Attribution is a part of each model's own difference between right and wrong answers. Where that is small, as in an untrained model, noise is large.
         </p>
       )}
-      <Agreement own={own} other={other} site={site} />
+      {models ? <Agreement own={own.model} other={other.model} site={site} /> : task !== undefined && <Highest own={own} other={other} task={task} site={site} />}
     </>
   );
 }
+
+/** Both maps have the colour of the first one; where that is their difference, each shows the task. */
+function colourOfBoth(): Colour {
+  const colour = state.colour.value;
+  return colour.by === "difference" ? { by: "task", task: colour.task } : colour;
+}
+
+const taskOfBoth = (): string | undefined => {
+  const colour = colourOfBoth();
+  return colour.by === "task" ? colour.task : undefined;
+};
 
 function Take({ fields, name }: { fields: Fields; name: string }) {
   const built = fields.built.value;
@@ -151,14 +194,13 @@ function Take({ fields, name }: { fields: Fields; name: string }) {
   );
 }
 
-function Side({ fields, own }: { fields: Fields; own: Model }) {
+function Side({ fields, control, name }: { fields: Fields; control: boolean; name: string }) {
   const built = fields.built.value;
-  const name = modelLabel(own);
   return (
-    <figure class={own.control ? "is-control" : undefined}>
+    <figure class={control ? "is-control" : undefined}>
       <figcaption class="line">
         <b>{name}</b>
-        <Take fields={fields} name={`${own.name} ${built.state === "ready" ? built.field.title : ""}`} />
+        <Take fields={fields} name={`${name} ${built.state === "ready" ? built.field.title : ""}`} />
       </figcaption>
       <Canvas fields={fields} name={name} height={HEIGHT} />
       {built.state === "ready" && <Legend field={built.field} />}
@@ -166,18 +208,14 @@ function Side({ fields, own }: { fields: Fields; own: Model }) {
   );
 }
 
-function Difference({ own, other, task }: { own: Model; other: Model; task: string }) {
-  const fields = useField(() => {
-    const colour = state.colour.value;
-    return { model: model.value, other: otherModel(), colour: { by: "difference", task: colour.by === "task" ? colour.task : task } };
-  });
+function Difference({ name, task }: { name: string; task: string }) {
+  const fields = useField(() => ({ colour: { by: "difference", task: taskOfBoth() ?? task } }));
   const built = fields.built.value;
-  const name = `${own.name} less ${other.name}, ${taskLabel(task)}`;
   return (
     <figure>
       <figcaption class="line">
-        <b>{modelLabel(own)} − {modelLabel(other)}</b>
-        <Take fields={fields} name={name} />
+        <b>{name}</b>
+        <Take fields={fields} name={`${name}, ${taskLabel(task)}`} />
       </figcaption>
       <Canvas fields={fields} name={name} height={HEIGHT} />
       {built.state === "ready" && <Legend field={built.field} />}
@@ -186,30 +224,37 @@ function Difference({ own, other, task }: { own: Model; other: Model; task: stri
   );
 }
 
-/** How many units the circuits of the two have in common, task by task. */
-function Agreement({ own, other, site }: { own: Model; other: Model; site: string }) {
-  const rows = useComputed(() => {
-    const read = (one: Model): Masks[string] => {
-      const file = fileOf(one, `${site}.masks`);
-      const loaded = file === undefined ? undefined : library().get<Masks>(file).value;
-      return loaded?.state === "ready" ? (loaded.value[one.main_sel] ?? {}) : {};
-    };
-    const [a, b] = [read(own), read(other)];
-    return Object.keys(a)
-      .filter((task) => Object.hasOwn(b, task))
-      .map((task) => {
-        const mine = new Set(a[task]!.units.values);
-        return { task, shared: b[task]!.units.values.filter((unit) => mine.has(unit)).length, of: mine.size };
-      });
-  });
-  const width = (one: Model): number | undefined => one.components.find((part) => part.name === site)?.width;
-  if (!rows.value.length || own.layers !== other.layers || width(own) !== width(other)) return null;
-  const shared = rows.value.reduce((sum, row) => sum + row.shared, 0);
-  const all = rows.value.reduce((sum, row) => sum + row.of, 0);
-  const chance = rows.value[0]!.of / (own.layers * width(own)!);
+/** Whether two estimators find the same units: as many of each as a circuit has. */
+function Highest({ own, other, task, site }: { own: Source; other: Source; task: string; site: string }) {
+  const [a, b] = [own, other].map((from) => scoresOf(from, site, task)?.scores);
+  const n = ready<Masks>(own.model, `${site}.masks`)?.[own.model.main_sel]?.[task]?.units.values.length ?? 0;
+  const found = useMemo(() => (a && b && n ? bothHighest(a, b, n) : undefined), [a, b, n]);
+  if (!found) return null;
+  const { shared, chance } = found;
   return (
     <p class="caption">
-      Of the units of one model's circuits the other has {percent(shared / all)} in its own of the same task ({rows.value.length} tasks that both do); by chance {percent(chance)}, that is {number(chance * rows.value[0]!.of)} of {rows.value[0]!.of} units.
+      Of the {count(n)} units with the highest score by one, as many as the task's circuit has, {count(shared)} are among the {count(n)} of the other; by chance, with as many in each layer, {number(chance)}.
+    </p>
+  );
+}
+
+/** How many units the circuits of the two have in common, task by task. */
+function Agreement({ own, other, site }: { own: Model; other: Model; site: string }) {
+  const [a, b] = [own, other].map((one) => ready<Masks>(one, `${site}.masks`)?.[one.main_sel] ?? {}) as [Masks[string], Masks[string]];
+  const rows = Object.keys(a)
+    .filter((task) => Object.hasOwn(b, task))
+    .map((task) => {
+      const mine = new Set(a[task]!.units.values);
+      return { shared: b[task]!.units.values.filter((unit) => mine.has(unit)).length, of: mine.size };
+    });
+  const width = (one: Model): number | undefined => one.components.find((part) => part.name === site)?.width;
+  if (!rows.length || own.layers !== other.layers || width(own) !== width(other)) return null;
+  const shared = rows.reduce((sum, row) => sum + row.shared, 0);
+  const all = rows.reduce((sum, row) => sum + row.of, 0);
+  const chance = rows[0]!.of / (own.layers * width(own)!);
+  return (
+    <p class="caption">
+      Of the units of one model's circuits the other has {percent(shared / all)} in its own of the same task ({rows.length} tasks that both do); by chance {percent(chance)}, that is {number(chance * rows[0]!.of)} of {rows[0]!.of} units.
     </p>
   );
 }

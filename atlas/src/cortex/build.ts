@@ -2,9 +2,9 @@
 import type {
   Component, Domains, Localizer, Manifest, Masks, Model, Networks, Order, Scores, Silenced,
 } from "../contract";
-import { fileOf, type Loaded } from "../data";
+import { fileOf, scoresName, type Loaded } from "../data";
 import { count, number, percent, selName, signed } from "../format";
-import type { Colour, OrderName } from "../state";
+import type { Colour, OrderName, Source } from "../state";
 import {
   cellsOf, coloured, domainColours, endOf, ground, mixingColours, NONE, ownersOf, packed, placeOf, rankIn,
   scoresAt, unitAt, type Field, type Places, type Scale,
@@ -19,8 +19,10 @@ export interface Wanted {
   sel: string;
   tasks: string[];
   domain: string | undefined;
-  /** Of a difference: the model that is subtracted. */
-  other: Model | undefined;
+  /** Of `Component.tried`; absent: the study's own. */
+  estimator: string | undefined;
+  /** Of a difference: what is subtracted. */
+  other: Source | undefined;
   dark: boolean;
   /** Zoomed in so far that bins are no longer enough. */
   near: boolean;
@@ -150,6 +152,19 @@ class Builder {
     return model.control ? `${model.label} (control)` : model.label;
   }
 
+  /** A map of signed values at their places. */
+  private signed(
+    places: Places,
+    values: Float32Array,
+    scale: { label: string; end?: number; root?: boolean },
+    about: Pick<Field, "title" | "site" | "says" | "caption">,
+  ): Field {
+    const { dark, end } = this.w;
+    // Several maps on one scale may differ much in size.
+    const full: Scale = { kind: "signed", label: scale.label, end: end ?? scale.end ?? endOf(values), root: scale.root !== false && end !== undefined };
+    return { ...places, ...coloured(values, full, dark), cells: cellsOf(places), values, scale: full, keys: [], ...about };
+  }
+
   private domains(): Field {
     const { study, sel, domain, dark, near, model } = this.w;
     const { name, bin } = this.component;
@@ -195,56 +210,47 @@ class Builder {
     };
   }
 
-  /** Values of one task, in bins or of all units once zoomed in. */
-  private scores(task: string, model = this.w.model): { values: Float32Array; places: Places } {
-    const { near } = this.w;
+  /** Values of one task, in bins or of all units once zoomed in; of an estimator that was tried, the number of its items. */
+  private scores(task: string, from: Source = this.w): { values: Float32Array; places: Places; items: number | undefined } {
+    const { model, estimator } = from;
     const { name, bin } = this.component;
-    const exact = bin !== undefined && near ? fileOf(model, `${name}.exact.${task}`) : undefined;
+    const exact = bin !== undefined && this.w.near && !estimator ? fileOf(model, `${name}.exact.${task}`) : undefined;
     let scores: Scores | undefined;
     if (exact !== undefined) {
       const loaded = this.read<Scores>(exact);
       // Until they are here, bins are shown.
       if (loaded.state === "ready") scores = loaded.value;
     }
-    scores ??= this.need<Scores>(
-      `${name}.scores.${task}`,
-      `${model.label} has no attribution for ${this.label(task)}: tasks.include and attribution.components make it.`,
-      model,
-    );
+    const lacking = estimator
+      ? `${estimator} was not tried on ${this.label(task)}: attribution.agreement.tasks says on what.`
+      : `${model.label} has no attribution for ${this.label(task)}: tasks.include and attribution.components make it.`;
+    scores ??= this.need<Scores>(scoresName(name, task, estimator), lacking, model);
     const places = this.places(scores.scores ? 1 : (bin ?? 1));
     const found = scoresAt(scores, places);
     if (!found) throw new Missing("These bins were not made in the domains' order: order by index instead.");
-    return { values: found.values, places };
+    const own = Object.hasOwn(model.tasks, task) ? model.tasks[task] : undefined;
+    return { values: found.values, places, items: scores.n_items ?? own?.n_items ?? undefined };
   }
 
   private task(task: string): Field {
     this.isMapped(task);
-    const { model, dark, sel, end } = this.w;
-    const { values, places } = this.scores(task);
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "attribution", root: end !== undefined };
+    const { sel, estimator } = this.w;
+    const { values, places, items } = this.scores(task);
     const { size } = places;
-    const own = model.tasks[task];
-    const n = own?.n_items ? `, mean over ${own.n_items} items` : "";
-    const says = (layer: number, cell: number): string => {
-      const value = values[layer * cellsOf(places) + cell]!;
-      if (size > 1) return `largest of ${count(Math.min(size, places.units - cell * size))} units: ${signed(value)}`;
-      return `${signed(value)}, rank ${count(rankIn(values, value))} of ${this.total}`;
-    };
-    return {
-      ...places,
-      ...coloured(values, scale, dark),
-      cells: cellsOf(places),
-      values,
-      scale,
-      keys: [],
+    const own = this.component.estimator;
+    return this.signed(places, values, { label: "attribution" }, {
       title: this.label(task),
       site: this.component.name,
-      says,
+      says: (layer, cell) => {
+        const value = values[layer * cellsOf(places) + cell]!;
+        if (size > 1) return `largest of ${count(Math.min(size, places.units - cell * size))} units: ${signed(value)}`;
+        return `${signed(value)}, rank ${count(rankIn(values, value))} of ${this.total}`;
+      },
       caption:
-        `Attribution of ${this.total} ${this.component.label} of ${this.whose} to ${this.label(task)}${n}: red carries the task, blue works against it. ` +
-        `Its circuit is the ${selName(sel)}.` +
-        (size > 1 ? ` Each cell is the strongest of ${count(size)} units; zoom in for each.` : ""),
-    };
+        `Attribution${estimator ? ` by ${estimator}` : ""} of ${this.total} ${this.component.label} of ${this.whose} to ${this.label(task)}${items ? `, mean over ${items} items` : ""}: red carries the task, blue works against it. ` +
+        (estimator ? `Circuits, and all else on this page, are by the study's own estimator${own ? ` (${own})` : ""}.` : `Its circuit is the ${selName(sel)}.`) +
+        (size > 1 ? ` Each cell is the strongest of ${count(size)} units${estimator ? "." : "; zoom in for each."}` : ""),
+    });
   }
 
   private mixing(): Field {
@@ -284,21 +290,14 @@ class Builder {
   }
 
   private localizer(name: string): Field {
-    const { model, dark, end } = this.w;
+    const { model } = this.w;
+    const why = `${model.label} has no localizer ${name}: localizer.networks makes it.`;
     const info = model.localizers.find((one) => one.name === name);
-    if (!info) throw new Missing(`${model.label} has no localizer ${name}: localizer.networks makes it.`);
-    const value = this.need<Localizer>(`localizer.${name}`, `${model.label} has no localizer ${name}: localizer.networks makes it.`);
+    if (!info) throw new Missing(why);
+    const value = this.need<Localizer>(`localizer.${name}`, why);
     const values = value.t.values;
-    const places: Places = { layers: model.layers, units: info.width, size: 1 };
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "t", root: end !== undefined };
     const chosen = Object.entries(value.selections).map(([sel, units]) => `${sel} (${count(units.values.length)} units)`);
-    return {
-      ...places,
-      ...coloured(values, scale, dark),
-      cells: info.width,
-      values,
-      scale,
-      keys: [],
+    return this.signed({ layers: model.layers, units: info.width, size: 1 }, values, { label: "t" }, {
       title: `Localizer: ${info.label}`,
       site: siteOf(model, "", { by: "localizer", localizer: name })!.site,
       says: (layer, cell) => {
@@ -306,39 +305,32 @@ class Builder {
         return `t = ${number(t)}, rank ${count(rankIn(values, t))} of ${count(values.length)}`;
       },
       caption: `Welch's t of ${count(values.length)} units (${value.site.replaceAll("_", " ")}) of ${this.whose}, ${info.label} against its contrast. Selections: ${chosen.join(", ") || "none"}.${value.texts ? ` Texts: ${value.texts}.` : ""}`,
-    };
+    });
   }
 
   private network(dataset: string, network: number): Field {
-    const { model, dark, end } = this.w;
+    const { model } = this.w;
     const info = model.networks.find((one) => one.dataset === dataset);
     const named = info?.networks[network];
     if (!info || !named) throw new Missing(`${model.label} has no such network: networks.datasets makes them.`);
     const value = this.need<Networks>(`networks.${dataset}`, `${model.label} has no networks of ${dataset}: networks.datasets makes them.`);
     const size = model.layers * info.width;
     const values = value.maps.values.subarray(network * size, (network + 1) * size);
-    const scale: Scale = { kind: "signed", end: end ?? Math.max(value.threshold * 1.5, endOf(values)), label: "z", root: end !== undefined };
     const members = value.members[network]?.values.length ?? 0;
-    const places: Places = { layers: model.layers, units: info.width, size: 1 };
-    return {
-      ...places,
-      ...coloured(values, scale, dark),
-      cells: info.width,
-      values,
-      scale,
-      keys: [],
-      title: `${dataset}: ${named.label}`,
+    const scale = { label: "z", end: Math.max(value.threshold * 1.5, endOf(values)) };
+    return this.signed({ layers: model.layers, units: info.width, size: 1 }, values, scale, {
+      title: `${dataset} ${network}: ${named.label}`,
       site: siteOf(model, "", { by: "network", dataset, network })!.site,
       says: (layer, cell) => {
         const z = values[layer * info.width + cell]!;
         return `z = ${number(z)}${Math.abs(z) > value.threshold ? ", in the network" : ""}`;
       },
       caption: `z of ${count(size)} units (${value.site.replaceAll("_", " ")}) of ${this.whose} in a network of ${dataset} (${info.method}). ${count(members)} units are in the network: |z| > ${number(value.threshold)}.`,
-    };
+    });
   }
 
   private silencing(): Field {
-    const { model, dark, end, tasks } = this.w;
+    const { model, dark, tasks } = this.w;
     const { name } = this.component;
     const how = "attribution.agreement measures it";
     const file = this.need<Silenced[]>("silenced", `No effect of a unit alone was measured in this model: ${how}.`);
@@ -352,20 +344,9 @@ class Builder {
       // Of several tasks the largest effect is shown.
       if (!(Math.abs(values[i]!) > Math.abs(row.effect))) values[i] = row.effect;
     }
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values.filter((value) => !Number.isNaN(value))), label: "effect of the unit alone" };
-    const looks = coloured(values, scale, dark);
-    const base = packed(ground(dark));
-    values.forEach((value, i) => {
-      if (Number.isNaN(value)) looks.rgba[i] = base;
-    });
     const units = new Set(rows.map((row) => `${row.layer}/${row.unit}`)).size;
-    return {
-      ...places,
-      ...looks,
-      cells: places.units,
-      values,
-      scale,
-      keys: [],
+    const measured = endOf(values.filter((value) => !Number.isNaN(value)));
+    const found = this.signed(places, values, { label: "effect of the unit alone", end: measured, root: false }, {
       title: "Effect of single units",
       site: name,
       says: (layer, cell) => {
@@ -373,41 +354,46 @@ class Builder {
         return Number.isNaN(value) ? "not measured alone" : `alone: ${signed(value)}`;
       },
       caption: `Measured: what the normalised metric gains where only this unit has its clean activation in the corrupted run, so what silencing it takes away. ${count(units)} of ${this.total} units of ${this.whose} were measured.`,
-    };
+    });
+    const base = packed(ground(dark));
+    values.forEach((value, i) => {
+      if (Number.isNaN(value)) found.rgba[i] = base;
+    });
+    return found;
   }
 
   private difference(task: string): Field {
-    const { model, other, dark, end } = this.w;
+    const { model, other } = this.w;
     this.isMapped(task);
     if (!other) throw new Missing("Choose under Compare what is to be subtracted.");
-    const width = other.components.find((one) => one.name === this.component.name)?.width;
-    if (other.layers !== model.layers || width !== this.component.width) {
-      throw new Missing(`${model.label} and ${other.label} have different units: their maps can stand side by side, but have no difference.`);
+    const width = other.model.components.find((one) => one.name === this.component.name)?.width;
+    if (other.model.layers !== model.layers || width !== this.component.width) {
+      throw new Missing(`${model.label} and ${other.model.label} have different units: their maps can stand side by side, but have no difference.`);
     }
-    const own = Object.hasOwn(other.tasks, task) ? other.tasks[task] : undefined;
-    if (own && !own.included) throw new Missing(`${other.label} is not mapped on ${this.label(task)}: ${own.reason}.`);
-    const a = this.scores(task);
-    const b = this.scores(task, other);
+    const own = Object.hasOwn(other.model.tasks, task) ? other.model.tasks[task] : undefined;
+    if (own && !own.included) throw new Missing(`${other.model.label} is not mapped on ${this.label(task)}: ${own.reason}.`);
+    const [a, b] = [this.scores(task), this.scores(task, other)];
     if (a.values.length !== b.values.length) throw new Waiting();
-    const { places } = a;
     // Both stand in the order of the first model.
-    const second = b.values;
-    const values = a.values.map((value, i) => value - second[i]!);
-    const scale: Scale = { kind: "signed", end: end ?? endOf(values), label: "difference of attribution" };
-    return {
-      ...places,
-      ...coloured(values, scale, dark),
-      cells: cellsOf(places),
-      values,
-      scale,
-      keys: [],
-      title: `${this.label(task)}: ${model.label} − ${other.label}`,
+    const values = a.values.map((value, i) => value - b.values[i]!);
+    const [one, two] = [this.w, other].map((from) => sourceLabel(from, this.component, model !== other.model));
+    const items = a.items && b.items && a.items !== b.items ? ` They are means over ${a.items} and ${b.items} items.` : "";
+    return this.signed(a.places, values, { label: "difference of attribution" }, {
+      title: `${this.label(task)}: ${one} − ${two}`,
       site: this.component.name,
       says: (layer, cell) => {
-        const i = layer * cellsOf(places) + cell;
-        return `${signed(a.values[i]!)} − ${number(second[i]!)} = ${signed(values[i]!)}`;
+        const i = layer * cellsOf(a.places) + cell;
+        const less = number(b.values[i]!);
+        return `${number(a.values[i]!)} − ${b.values[i]! < 0 ? `(${less})` : less} = ${signed(values[i]!)}`;
       },
-      caption: `Attribution to ${this.label(task)} in ${this.whose} less that in ${other.label}, unit by unit, of ${this.total} ${this.component.label}.`,
-    };
+      caption: `Attribution to ${this.label(task)} ${model === other.model ? `in ${this.whose} by` : "in"} ${one} less that ${model === other.model ? "by" : "in"} ${two}, unit by unit, of ${this.total} ${this.component.label}.${items}`,
+    });
   }
+}
+
+/** `smollm2`, or `relp at all`; both where that is not enough. */
+export function sourceLabel({ model, estimator }: Source, part: Component | undefined, models: boolean): string {
+  const name = model.control ? `${model.label} (control)` : model.label;
+  if (!models) return estimator ?? part?.estimator ?? name;
+  return estimator ? `${name}, ${estimator}` : name;
 }

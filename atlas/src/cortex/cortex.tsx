@@ -20,29 +20,31 @@ export function Cortex() {
           {field?.title ?? "Cortex"}
           {own.control && <span class="badge">control</span>}
         </h2>
-        <div class="tools" role="toolbar" aria-label="Map">
-          <button type="button" aria-pressed={drawing.value} title="Draw around units (or hold Shift and drag)" onClick={() => (drawing.value = !drawing.value)}>
-            Lasso
-          </button>
-          {state.lasso.value && (
-            <button type="button" onClick={() => selectLasso(undefined)}>
-              Drop lasso
+        {!own.matrices_only && (
+          <div class="tools" role="toolbar" aria-label="Map">
+            <button type="button" aria-pressed={drawing.value} title="Draw around units (or hold Shift and drag)" onClick={() => (drawing.value = !drawing.value)}>
+              Lasso
             </button>
-          )}
-          <button type="button" title="Show all (0)" disabled={!state.window.value} onClick={() => (state.window.value = undefined)}>
-            Whole map
-          </button>
-          {field && (
-            <span class="take" role="group" aria-label="Take the map away">
-              <button type="button" aria-label="Take the map away as SVG" onClick={() => takeSvg(name, field, title)}>SVG</button>
-              <button type="button" aria-label="Take the map away as PNG" onClick={() => void takePng(name, field, title)}>PNG</button>
-              <button type="button" aria-label="Take the cells in view away as CSV" onClick={() => takeTable(name, field)}>CSV</button>
-            </span>
-          )}
-        </div>
+            {state.lasso.value && (
+              <button type="button" onClick={() => selectLasso(undefined)}>
+                Drop lasso
+              </button>
+            )}
+            <button type="button" title="Show all (0)" disabled={!state.window.value} onClick={() => (state.window.value = undefined)}>
+              Whole map
+            </button>
+            {field && (
+              <span class="take" role="group" aria-label="Take the map away">
+                <button type="button" aria-label="Take the map away as SVG" onClick={() => takeSvg(name, field, title)}>SVG</button>
+                <button type="button" aria-label="Take the map away as PNG" onClick={() => void takePng(name, field, title)}>PNG</button>
+                <button type="button" aria-label="Take the cells in view away as CSV" onClick={() => takeTable(name, field)}>CSV</button>
+              </span>
+            )}
+          </div>
+        )}
       </div>
       <Canvas fields={fields} name={title} />
-      <Readout field={field} />
+      {!own.matrices_only && <Readout field={field} />}
       {field && <Legend field={field} />}
       {field && <p class="caption">{`${field.caption} Layer 0 is next to the input.`}</p>}
     </section>

@@ -1,18 +1,15 @@
 /** The field of what is chosen now, and the files that it holds. */
 import { useComputed, useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Model } from "../contract";
 import { library, manifest } from "../data";
-import { model, state, type Colour } from "../state";
+import { otherSource, source, state, type Colour, type Source } from "../state";
 import { dark } from "../theme";
 import { build, type Built } from "./build";
 
 export interface Target {
   /** Absent: what the header says. */
-  model?: Model;
+  source?: Source;
   colour?: Colour;
-  /** What is subtracted. */
-  other?: Model;
   end?: number;
 }
 
@@ -27,20 +24,21 @@ export function useField(target: () => Target): Fields {
   const built = useComputed(() => {
     const files: string[] = [];
     const wanted = target();
-    const own = wanted.model ?? model.value;
+    const from = wanted.source ?? source.value;
     const study = manifest.value;
-    if (!own || !study) return { state: "missing" as const, why: "There is no such model.", files };
+    if (!from || !study) return { state: "missing" as const, why: "There is no such model.", files };
+    const own = from.model;
     const found = build(
       {
         study,
-        model: own,
+        ...from,
         component: own.components.find((one) => one.name === state.component.value) ?? own.components[0],
         colour: wanted.colour ?? state.colour.value,
         order: state.order.value,
         sel: own.sels.includes(state.sel.value) ? state.sel.value : own.main_sel,
         tasks: state.tasks.value,
         domain: state.domain.value,
-        other: wanted.other,
+        other: otherSource.value,
         dark: dark.value,
         near: near.value,
         end: wanted.end,

@@ -1,13 +1,14 @@
 /** What is looked at and how: study, model, kind of unit, colour, order, circuit size, search. */
 import type { ComponentChildren } from "preact";
 import type { Manifest, Model } from "../contract";
+import { sourceLabel } from "../cortex/build";
 import { manifest } from "../data";
 import { selName } from "../format";
 import { modelLabel, taskLabel } from "../names";
 import { Search } from "../search/search";
 import {
-  colourText, component, includedTasks, link, model, selectColour, selectComponent, selectModel, selectOrder, selectSel, state,
-  type Colour,
+  colourText, component, estimatorsOf, includedTasks, link, model, otherSource, selectColour, selectComponent, selectEstimator, selectModel, selectOrder,
+  selectSel, state, type Colour,
 } from "../state";
 import { theme, type Theme } from "../theme";
 import { help } from "./help";
@@ -54,8 +55,13 @@ function choices(study: Manifest, own: Model): { label: string; options: { label
   if (Object.hasOwn(own.files, "silenced")) {
     groups.push({ label: "Measured", options: [{ label: "Effect of single units", colour: { by: "silencing" } }] });
   }
+  // Of whatever is chosen under Compare.
   const colour = state.colour.value;
-  if (colour.by === "difference") groups.push({ label: "Compare", options: [{ label: `Difference: ${taskLabel(colour.task)}`, colour }] });
+  const task = "task" in colour ? colour.task : state.tasks.value[0];
+  if (task !== undefined && (study.models.length > 1 || estimatorsOf(component.value).length)) {
+    const other = otherSource.value && sourceLabel(otherSource.value, component.value, otherSource.value.model !== own);
+    groups.push({ label: "Compare", options: [{ label: `${taskLabel(task)}: difference${other === undefined ? "" : ` to ${other}`}`, colour: { by: "difference", task } }] });
+  }
   return groups;
 }
 
@@ -98,26 +104,40 @@ export function Header() {
             </select>
           </Labelled>
         )}
-        <Labelled label="Colour by">
-          <select
-            class="wide"
-            value={colourText(state.colour.value)}
-            onChange={(event) => {
-              const colour = byValue.get(event.currentTarget.value);
-              if (colour) selectColour(colour);
-            }}
-          >
-            {groups.map((group) => (
-              <optgroup key={group.label} label={group.label}>
-                {group.options.map(({ label, colour }) => (
-                  <option key={colourText(colour)} value={colourText(colour)}>
-                    {label}
-                  </option>
-                ))}
-              </optgroup>
-            ))}
-          </select>
-        </Labelled>
+        {!own.matrices_only && (
+          <Labelled label="Colour by">
+            <select
+              class="wide"
+              value={colourText(state.colour.value)}
+              onChange={(event) => {
+                const colour = byValue.get(event.currentTarget.value);
+                if (colour) selectColour(colour);
+              }}
+            >
+              {groups.map((group) => (
+                <optgroup key={group.label} label={group.label}>
+                  {group.options.map(({ label, colour }) => (
+                    <option key={colourText(colour)} value={colourText(colour)}>
+                      {label}
+                    </option>
+                  ))}
+                </optgroup>
+              ))}
+            </select>
+          </Labelled>
+        )}
+        {estimatorsOf(component.value).length > 0 && (
+          <Labelled label="Attribution by">
+            <select value={state.estimator.value ?? ""} onChange={(event) => selectEstimator(event.currentTarget.value || undefined)}>
+              <option value="">{component.value!.estimator} (the study's own)</option>
+              {component.value!.tried!.map((one) => (
+                <option key={one} value={one}>
+                  {one}
+                </option>
+              ))}
+            </select>
+          </Labelled>
+        )}
         <Labelled label="Circuits">
           <select value={state.sel.value} onChange={(event) => selectSel(event.currentTarget.value)}>
             {own.sels.map((sel) => (
@@ -127,12 +147,14 @@ export function Header() {
             ))}
           </select>
         </Labelled>
-        <Labelled label="Order units by">
-          <select value={state.order.value} onChange={(event) => selectOrder(event.currentTarget.value === "domain" ? "domain" : "index")}>
-            <option value="index">index</option>
-            <option value="domain">domain</option>
-          </select>
-        </Labelled>
+        {!own.matrices_only && (
+          <Labelled label="Order units by">
+            <select value={state.order.value} onChange={(event) => selectOrder(event.currentTarget.value === "domain" ? "domain" : "index")}>
+              <option value="index">index</option>
+              <option value="domain">domain</option>
+            </select>
+          </Labelled>
+        )}
         <Search />
         <div class="buttons">
           <button type="button" onClick={copy} title="Copy a link to what is seen now">

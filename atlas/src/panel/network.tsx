@@ -2,13 +2,13 @@
 import type { Model, Networks, UnitsFile } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
-import { count, number, unitName } from "../format";
+import { count, number, ratio, unitName } from "../format";
 import { modelLabel } from "../names";
 import { model, runsOfUnits, selectLasso, selectNetwork, selectUnit, state, type NetworkPlace } from "../state";
 import { TakeAway } from "../take-away";
 import { Absent, Loading, Part } from "./part";
 import { Places, Tokens } from "./tokens";
-import { driversOf, harm, type Net, type Nets } from "../views/networks";
+import { driversOf, harm, sideOf, type Net, type Nets } from "../views/networks";
 import { Block } from "./unit";
 
 const LISTED = 10;
@@ -33,6 +33,9 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
   const site = own.components.find((one) => one.site === info.site)?.name ?? info.site;
   const nets = ready(useFile<Nets>(fileOf(own, "nets")));
   const driving = nets ? driversOf(nets.driving, place.dataset, place.network) : [];
+  const side = sideOf(driving);
+  // First tokens of texts do not count there.
+  const beyond = (side === "low" ? page?.driven?.highest : page?.driven?.lowest)?.filter((one) => (side === "low" ? one.value > 0 : one.value < 0)) ?? [];
   const row = nets?.rows.find((one) => one.dataset === place.dataset && one.network === place.network);
   const size = own.layers * width;
   const members = value ? [...(value.members[place.network]?.values ?? [])] : [];
@@ -49,16 +52,24 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
             {count(members.length)} of {count(size)} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {info.method} over texts of {place.dataset}.
           </p>
           <Effects row={row} />
-          <Block title="What drives it">
+          <Block title={`What drives it: its course is ${side} here`}>
             {driving.length ? (
               <>
                 <Places places={driving.map((one) => ({ ...one, value: one.course }))} unit="course" />
-                <p class="caption">Its course (z) at the marked token, among the texts of {place.dataset}.</p>
+                <p class="caption">
+                  Its course at the marked token, among the texts of {place.dataset}: the mean standardised signal of its units, above 0 where these are above
+                  their means, whatever their signs in the map.
+                </p>
               </>
             ) : (
               <Absent>The texts that drive it were not looked for: networks.following makes them.</Absent>
             )}
           </Block>
+          {beyond.length > 0 && (
+            <Block title={`Where its course is ${side === "low" ? "high" : "low"}`}>
+              <Places places={beyond} unit="course" />
+            </Block>
+          )}
           {page && page.promotes.length + page.suppresses.length > 0 && (
             <Block title="Tokens that its direction">
               <div class="two">
@@ -95,7 +106,7 @@ function Effects({ row }: { row: Net | undefined }) {
   return (
     <>
       <p>
-        Silenced, it multiplies perplexity by <b>{number(harm(row))}</b>: {number(intact)} becomes {number(value)}{" "}
+        Silenced, it multiplies perplexity by <b>{ratio(harm(row))}</b>: {number(intact)} becomes {number(value)}{" "}
         <span class="soft">
           [{number(low)}, {number(high)}], n = {n} passages
         </span>

@@ -1,11 +1,12 @@
 /** Where to begin: what stands out in this model, each line a link into the views, each beside its control. */
 import type { Matrices, Model, Row, Summary } from "../contract";
 import { fileOf, manifest, ready, useFile } from "../data";
-import { count, number, percent, selName, short } from "../format";
+import { count, number, percent, ratio, selName, short } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
 import { together } from "../views/domains";
+import { chance } from "../views/words";
 import { separations, sharingPairs, twinOf } from "./overview";
 import { Absent, Part } from "./part";
 import { Block } from "./unit";
@@ -125,7 +126,7 @@ function Harm({ own }: { own: Model }) {
         {harmful.length > 0 && <caption>Perplexity, as a multiple of the intact model's, where it is silenced; control: as many random units</caption>}
         <thead>
           <tr>
-            <th scope="col">responds to</th>
+            <th scope="col">its course is</th>
             <th scope="col">of</th>
             <th scope="col">units</th>
             {harmful.length > 0 && <th scope="col">harm</th>}
@@ -140,8 +141,8 @@ function Harm({ own }: { own: Model }) {
               </th>
               <td class="soft">{one.dataset} {one.network}</td>
               <td>{count(one.n_units)}</td>
-              {harmful.length > 0 && <td><b>× {number(one.harm)}</b></td>}
-              {harmful.length > 0 && <td class="control">× {number(one.control)}</td>}
+              {harmful.length > 0 && <td><b>× {ratio(one.harm)}</b></td>}
+              {harmful.length > 0 && <td class="control">× {ratio(one.control)}</td>}
             </tr>
           ))}
         </tbody>
@@ -152,7 +153,7 @@ function Harm({ own }: { own: Model }) {
 
 function ControlLine({ own, twin }: { own: Model; twin: Model | undefined }) {
   const summary = useFile<Summary>(manifest.value?.files?.summary);
-  if (!twin) return own.control ? null : <Block title="Control"><Absent>This study has no untrained control: untrained: true and control: true make one.</Absent></Block>;
+  if (!twin) return own.control || own.matrices_only ? null : <Block title="Control"><Absent>This study has no untrained control: untrained: true and control: true make one.</Absent></Block>;
   const sel = own.sels.includes(state.sel.value) ? state.sel.value : own.main_sel;
   const all = (one: Model) =>
     summary.state === "ready"
@@ -165,7 +166,7 @@ function ControlLine({ own, twin }: { own: Model; twin: Model | undefined }) {
       <p>
         <button type="button" class="link" onClick={() => selectModel(twin.name)}>{modelLabel(twin)}</button>: mapped on {mapped} of {Object.keys(twin.tasks).length} tasks
         {twin.networks.length === 0 && twin.control && own.networks.length > 0 ? ", no networks were sought in it" : ""}.
-        {here && there && ` Its circuits share ${percent(there.difference)} more units within domains than across (p = ${short(there.p)}); those of ${modelLabel(own)} ${percent(here.difference)} (p = ${short(here.p)}).`}{" "}
+        {here && there && ` Its circuits share ${percent(there.difference)} more units within domains than across (${chance("p", there.p)}); those of ${modelLabel(own)} ${percent(here.difference)} (${chance("p", here.p)}).`}{" "}
         <button
           type="button"
           onClick={() => {

@@ -1,8 +1,9 @@
 /** Lassoed units: how many, of which circuits, in which layers; as a mask to lesion them. */
 import { useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { byChanceInLayers, perLayer } from "../chance";
 import type { Masks, Model, Scores } from "../contract";
-import { fileOf, library, useFile } from "../data";
+import { fileOf, library, scoresName, useFile } from "../data";
 import { saveCsv } from "../export";
 import { count, number, selName, unitName } from "../format";
 import { siteLabel, taskLabel } from "../names";
@@ -35,10 +36,12 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   const circuits = masks.state === "ready" && Object.hasOwn(masks.value, sel) ? masks.value[sel]! : {};
   const layers = [...new Set(units.map((flat) => Math.floor(flat / width)))];
   const inside = useMemo(() => new Set(units), [units]);
+  const here = useMemo(() => perLayer(units, own.layers, width), [units, own, width]);
   const rows = Object.entries(circuits)
     .map(([task, circuit]) => {
       const held = circuit.units.values.filter((flat) => inside.has(flat)).length;
-      return { task, held, size: circuit.units.values.length, chance: (circuit.units.values.length * n) / all };
+      const chance = byChanceInLayers(here, perLayer(circuit.units.values, own.layers, width), width);
+      return { task, held, size: circuit.units.values.length, chance };
     })
     .filter((row) => row.held > 0)
     .sort((a, b) => b.held - a.held);
@@ -52,7 +55,7 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   };
   const take = (): void => {
     const colour = state.colour.peek();
-    const scores = colour.by === "task" ? library().peek<Scores>(fileOf(own, `${lasso.site}.scores.${colour.task}`))?.scores : undefined;
+    const scores = colour.by === "task" ? library().peek<Scores>(fileOf(own, scoresName(lasso.site, colour.task, state.estimator.peek())))?.scores : undefined;
     saveCsv(name, maskCsv(own, lasso.site, width, units, scores && ((flat) => scores.values[flat])));
   };
   return (
@@ -72,12 +75,12 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
       {rows.length > 0 ? (
         <>
           <table>
-            <caption>Circuits ({selName(sel)}) with units in it</caption>
+            <caption>Circuits ({selName(sel)}) with units in it; by chance: expected of as many random units of the same layers</caption>
             <thead>
               <tr>
                 <th scope="col">task</th>
                 <th scope="col">units</th>
-                <th scope="col" title="as many units anywhere in the model">by chance</th>
+                <th scope="col">by chance</th>
               </tr>
             </thead>
             <tbody>

@@ -6,7 +6,7 @@ import { count, number, selName, signed, unitName } from "../format";
 import { domainLabel, modelOf, taskLabel, taskOf } from "../names";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state, toggleTask } from "../state";
 import { TakeAway } from "../take-away";
-import { sharedUnits } from "./shared";
+import { sharedUnits } from "../views/shared";
 import { Absent, Loading, Part } from "./part";
 
 const LISTED = 16;
@@ -32,11 +32,12 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
   const sel = state.sel.value;
   const title = tasks.length === 1 ? taskLabel(tasks[0]!) : tasks.length === 2 ? `${taskLabel(tasks[0]!)} and ${taskLabel(tasks[1]!)}` : `${tasks.length} tasks`;
   const all = own.layers * width;
-  const rows = sharedUnits(tasks, circuits);
-  const sizes = tasks.map((task) => (Object.hasOwn(circuits, task) ? circuits[task]!.units.values.length : 0));
+  const chosen = tasks.map((task) => (Object.hasOwn(circuits, task) ? circuits[task] : undefined));
+  const rows = sharedUnits(chosen, width);
+  const sizes = chosen.map((circuit) => circuit?.units.values.length ?? 0);
   const chance = sizes.reduce((product, size) => product * (size / all), all);
   const table = (): string =>
-    csv(["model", "component", "selection", "layer", "unit", ...tasks.map((task) => `attribution:${task}`)], rows.map((row) => [own.name, site, sel, Math.floor(row.flat / width), row.flat % width, ...row.scores]));
+    csv(["model", "component", "selection", "layer", "unit", ...tasks.map((task) => `attribution:${task}`)], rows.map((row) => [own.name, site, sel, row.layer, row.unit, ...row.scores]));
   return (
     <Part title={title} sub={tasks.length === 1 ? domainLabel(taskOf(tasks[0]!)?.domain ?? "") : undefined} onClose={() => selectTasks()}>
       {tasks.length === 1 && <Performance own={own} task={tasks[0]!} />}
@@ -79,19 +80,16 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
                   </tr>
                 </thead>
                 <tbody>
-                  {rows.slice(0, LISTED).map((row) => {
-                    const [layer, unit] = [Math.floor(row.flat / width), row.flat % width];
-                    return (
-                      <tr key={row.flat}>
-                        <th scope="row">
-                          <button type="button" class="link" onClick={() => selectUnit({ site, layer, unit })}>{unitName(site, layer, unit)}</button>
-                        </th>
-                        {row.scores.map((score, i) => (
-                          <td key={tasks[i]}>{signed(score)}</td>
-                        ))}
-                      </tr>
-                    );
-                  })}
+                  {rows.slice(0, LISTED).map(({ flat, layer, unit, scores }) => (
+                    <tr key={flat}>
+                      <th scope="row">
+                        <button type="button" class="link" onClick={() => selectUnit({ site, layer, unit })}>{unitName(site, layer, unit)}</button>
+                      </th>
+                      {scores.map((score, i) => (
+                        <td key={tasks[i]}>{signed(score)}</td>
+                      ))}
+                    </tr>
+                  ))}
                 </tbody>
               </table>
             </div>
@@ -115,10 +113,10 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
 function Performance({ own, task }: { own: Model; task: string }) {
   const said = Object.hasOwn(own.tasks, task) ? own.tasks[task] : undefined;
   if (!said) return <Absent>{own.label} was not asked this task.</Absent>;
+  const reason = said.included ? said.reason.charAt(0).toUpperCase() + said.reason.slice(1) : `Not mapped: ${said.reason}`;
   return (
     <p>
-      {said.included ? "" : "Not mapped: "}
-      {said.reason}{said.included && said.n_items !== null && `; its circuit is a mean over ${said.n_items} items`}.
+      {reason}{said.included && said.n_items !== null && `; its circuit is a mean over ${said.n_items} items`}.
     </p>
   );
 }

@@ -1,7 +1,8 @@
 /** What a search finds: tasks, domains, units by name ("L21 N4711"), layers, localizers, networks, tokens. */
 import type { Manifest, Model, UnitsFile } from "../contract";
+import type { Loaded } from "../data";
 import { selectColour, selectDomain, selectLayer, selectNetwork, selectTasks, selectUnit } from "../state";
-import { unitName } from "../format";
+import { count, unitName } from "../format";
 
 export interface Hit {
   id: string;
@@ -15,6 +16,7 @@ export interface Hit {
 }
 
 export const MOST_HITS = 14;
+const MOST_OF_A_KIND = 5;
 
 const UNIT = /^\s*l(?:ayer)?\s*(\d+)\s*[,/ ]?\s*(?:(n|h|d)[a-z]*\s*|[,/ ]\s*)(\d+)\s*$/i;
 const LAYER = /^\s*l(?:ayer)?\s*(\d+)\s*$/i;
@@ -91,9 +93,10 @@ export function tokenHits(query: string, model: Model, file: UnitsFile | undefin
 export function search(query: string, study: Manifest, model: Model, component: string, file: UnitsFile | undefined): Hit[] {
   const words = query.toLowerCase().split(/[\s/_-]+/).filter(Boolean);
   if (words.length === 0) return [];
+  // Where words begin: "the" is no part of "farther".
   const has = (...texts: string[]): boolean => {
-    const all = texts.join(" ").toLowerCase();
-    return words.every((word) => all.includes(word));
+    const all = texts.join(" ").toLowerCase().split(/[^\p{L}\p{N}]+/u);
+    return words.every((word) => all.some((own) => own.startsWith(word)) || texts.some((text) => text.includes(word) && !/[\p{L}\p{N}]/u.test(word)));
   };
   const hits: Hit[] = [...unitHits(query, model, component)];
   const layer = LAYER.exec(query);
@@ -124,5 +127,38 @@ export function search(query: string, study: Manifest, model: Model, component: 
       }
     });
   }
-  return [...hits, ...tokenHits(query, model, file)].slice(0, MOST_HITS);
+  return some([...hits, ...tokenHits(query, model, file)]);
+}
+
+/** As many as a list shows: of each kind a few, and then more of those that come first. */
+function some(hits: Hit[]): Hit[] {
+  const seen = new Map<string, number>();
+  const first = hits.filter(({ kind }) => {
+    seen.set(kind, (seen.get(kind) ?? 0) + 1);
+    return seen.get(kind)! <= MOST_OF_A_KIND;
+  });
+  const kept = new Set([...new Set([...first, ...hits])].slice(0, MOST_HITS));
+  return hits.filter((hit) => kept.has(hit));
+}
+
+/** What a search looks through; of tokens, what there is of them, or why there are none. */
+export function searched(model: Model, file: Loaded<UnitsFile>): string {
+  const names = [
+    "tasks, domains",
+    ...(model.components.length ? ["units and layers by number"] : []),
+    ...(model.localizers.length ? ["localizers"] : []),
+    ...(model.networks.length ? ["networks"] : []),
+  ];
+  return `Searched: ${names.join(", ")}. ${tokensSearched(model, file)}`;
+}
+
+function tokensSearched(model: Model, file: Loaded<UnitsFile>): string {
+  if (model.matrices_only) return "No tokens: of this model there are matrices and no units.";
+  if (file.state === "loading") return "Tokens are being read …";
+  if (file.state === "failed") return `No tokens: ${file.why}.`;
+  if (file.state === "absent") return "No tokens: this study has no pages of units (atlas.units makes them, with the pass over networks or ablations).";
+  const { units, networks, notes } = file.value;
+  const told = units.filter((one) => one.promotes.length || one.driven?.highest.length).length;
+  if (!told && !networks.some((one) => one.driven)) return `No tokens: ${notes.join(" ") || "no unit has any."}`;
+  return `Tokens that ${count(told)} units promote or are driven by, and that drive ${count(networks.length)} networks; of other units they were not computed (atlas.units).`;
 }

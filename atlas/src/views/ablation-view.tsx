@@ -1,38 +1,27 @@
 /** What silencing a circuit does to every task, with as many other units as controls. */
 import { Fragment } from "preact";
-import { useRef } from "preact/hooks";
 import type { Model } from "../contract";
-import { fileOf, ready } from "../data";
+import { fileOf } from "../data";
 import { csv, type Cell } from "../export";
 import { number, selName, signed } from "../format";
 import { signedColour } from "../palette";
-import { model, selectSel, selectTasks, state } from "../state";
+import { selectSel, selectTasks, state } from "../state";
 import { TakeAway } from "../take-away";
 import { dark } from "../theme";
 import { Lesions, span, type Effect } from "./ablation";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { pairs, reach } from "./matrix";
 import { Legend, MatrixPicture } from "./matrix-picture";
-import { componentOf } from "./overlap-view";
-import { compared, keeps, names, nearest, NONE, plural, useHolding, useMatrices, useMatricesOrAverage, useOption } from "./study";
+import { keeps, names, nearest, NONE, plural, useOption } from "./study";
 import { byDomain } from "./tasks";
-import { useWidth } from "./use-width";
+import { useMatrixView } from "./use-matrix-view";
 
 const LACKING = "This model has no ablation: models.NAME.ablation: true and ablation.percents make it.";
 
 export const needs = (own: Model): string | undefined => (fileOf(own, "matrices") ? undefined : LACKING);
 
 export function Ablation() {
-  const own = model.value;
-  const { loaded, average, options, choose } = useMatricesOrAverage(own);
-  const other = compared.value;
-  const theirs = ready(useMatrices(other));
-  const picture = useRef<SVGSVGElement>(null);
-  const second = useRef<SVGSVGElement>(null);
-  const [box, width] = useWidth();
-  const holding = useHolding(own);
-  const matrices = ready(loaded);
-  const component = componentOf(matrices, state.component.value);
+  const { own, loaded, matrices, component, average, file, title, options, choose, other, theirs, holding, picture, second, box, width } = useMatrixView();
   const bySel = matrices?.ablation[component] ?? {};
   const sel = nearest(Object.keys(bySel), state.sel.value, own?.main_sel) ?? "";
   const kinds = Object.keys(bySel[sel] ?? {});
@@ -72,12 +61,12 @@ export function Ablation() {
     });
   const items = span(axis.indices.map(lesions.items));
   const parts = [
-    { one: lesions, called: average ? "average of all models" : own.label, first: true },
+    { one: lesions, called: title, first: true },
     ...(beside ? [{ one: beside, called: other.label, first: false }] : []),
   ];
   return (
     <Frame
-      file={`${average ? "average" : own.name}.ablation.${effect}.${sel}.${kind}`}
+      file={`${file}.ablation.${effect}.${sel}.${kind}`}
       picture={picture}
       choices={
         <>

@@ -8,11 +8,11 @@ import { component, model, selectDomain, selectTasks, state } from "../state";
 import { undirected, wheel } from "./chord";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { valueAt } from "./matrix";
-import { componentOf } from "./overlap-view";
 import { circuitOf, sharedBetween } from "./shared";
 import { keeps, names, nearest, plural, twin, useMasks, useMatrices, useOption } from "./study";
 import { byDomain, domainOf } from "./tasks";
 import { hideTip, tells } from "./tip";
+import { componentOf } from "./use-matrix-view";
 import { fitted, textWidth, useWidth } from "./use-width";
 import { measureName } from "./words";
 
@@ -61,7 +61,7 @@ export function ChordDiagram() {
   if (!values) return <Note>These circuits were not compared by containment.</Note>;
   const controls = counted && others ? sharedBetween(members(axis.tasks.map((task) => circuitOf(others, sel, task)))) : undefined;
   const width = Math.min(wide, 560);
-  const room = Math.min(width * (width < 430 ? 0.27 : 0.31), Math.max(...groups.map((one) => textWidth(label(one)))) + 16);
+  const room = Math.min(width * (width < 430 ? 0.29 : 0.32), Math.max(...groups.map((one) => textWidth(`${label(one)} ●`))) + 16);
   const radius = Math.max(60, width / 2 - room - 14);
   const drawn = wheel(values, radius, tasks ? 0.02 : 0.06, counted ? 0 : LEAST);
   const half = { x: width / 2, y: radius + (tasks ? room : 26) + 16 };
@@ -137,7 +137,8 @@ export function ChordDiagram() {
               const right = group.label[0] >= 0;
               const turn = (group.angle * 180) / Math.PI - 90;
               const select = (): void => (tasks ? selectTasks(own) : selectDomain(domain === own ? undefined : own));
-              const text = fitted(label(own), room - 8);
+              const mark = tasks ? names.value.markOfTask(own) : names.value.mark(own);
+              const text = fitted(label(own), room - 8 - textWidth(" ●"));
               return (
                 <g
                   key={own}
@@ -157,11 +158,11 @@ export function ChordDiagram() {
                   {/* Names of thin arcs would hide each other: these say theirs when pointed at, or chosen. */}
                   {(group.endAngle - group.startAngle) * (radius + 14) < 9.5 && !stands(group.index) ? null : tasks ? (
                     <text transform={`translate(${group.label[0]}, ${group.label[1]}) rotate(${right ? turn : turn + 180})`} text-anchor={right ? "start" : "end"} dy="0.34em">
-                      {text}
+                      {right ? `${mark} ${text}` : `${text} ${mark}`}
                     </text>
                   ) : (
                     <text x={group.label[0]} y={group.label[1]} text-anchor={Math.abs(group.label[0]) < 20 ? "middle" : right ? "start" : "end"} dy="0.34em">
-                      {label(own)}
+                      {`${label(own)} ${mark}`}
                     </text>
                   )}
                 </g>

@@ -3,7 +3,7 @@ import { Fragment } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Course, Model, Nets } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
-import { number, signed } from "../format";
+import { number, ratio, signed } from "../format";
 import { signedColour, textOn } from "../palette";
 import { model, selectNetwork, state } from "../state";
 import { dark } from "../theme";
@@ -63,8 +63,8 @@ export function Courses() {
       caption={
         <>
           {chosen.dataset} {named(chosen.dataset, chosen.network)}
-          {row && `, ${row.n_units} units`}. Colour: its course at each token (z-scored signal of its units; red above, blue below its mean).{" "}
-          {row?.silenced && `Silencing it: perplexity × ${number(harm(row))}; as many random units × ${row.random?.length ? number(row.random[0]!.value / row.silenced.intact) : "–"} (control). `}
+          {row && ` (${row.n_units} units)`}. Colour: its course at each token (z-scored signal of its units; red above, blue below its mean).{" "}
+          {row?.silenced && `Silencing it: perplexity × ${ratio(harm(row))}; as many random units × ${row.random?.length ? row.random.map((one) => ratio(one.value / row.silenced!.intact)).join(", ") : "–"} (control). `}
           {!state.network.value && worst && "The most harmful network is shown until one is chosen."}
         </>
       }

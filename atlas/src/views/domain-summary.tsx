@@ -155,7 +155,7 @@ export function DomainSummary() {
                 <rect class="hit" x={0} y={y - 6} width={width} height={row - 2} />
                 <rect x={0} y={y - 2} width={4} height={row - 12} fill={colour} />
                 <text class="strong" x={10} y={y + 10}>
-                  {name(one.domain)}
+                  {`${name(one.domain)} ${names.value.mark(one.domain)}`}
                 </text>
                 <text class="soft" x={10} y={y + 25}>
                   {plural(one.tasks, "task")}

@@ -4,13 +4,13 @@ import type { Curves, Model } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { number } from "../format";
 import { includedTasks, model, selectTasks, state } from "../state";
-import { frameOf, Key, linear, logarithmic, path, Point, Svg, XAxis, YAxis, type Mark, type Series } from "./chart";
-import { circuitDoses, localizerDoses, localizerPanels, type Line } from "./doses";
+import { frameOf, Key, linear, logarithmic, path, Point, Svg, XAxis, YAxis, type Frame as Box, type Mark, type Scale, type Series } from "./chart";
+import { circuitDoses, groupsOf, localizerDoses, localizerPanels, wrapped, type Line } from "./doses";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { names, useOption } from "./study";
 import { domainOf } from "./tasks";
 import { tells } from "./tip";
-import { useWidth } from "./use-width";
+import { textWidth, useWidth } from "./use-width";
 import { between } from "./words";
 
 const LACKING = "Nothing was silenced in this model: ablation.percents silences circuits, localizer.lesion.percentages localized units.";
@@ -67,19 +67,22 @@ export function DoseResponse() {
   const points = lines.flatMap((line) => line.points);
   const values = [...points, ...(intact ? [intact] : [])].flatMap((point) => [point.value, point.low, point.high]).filter(Number.isFinite);
   const log = panel?.measure === "perplexity" && Math.min(...values) > 0 && Math.max(...values) > 30 * Math.min(...values);
-  const at = frameOf(width, 262, 54);
   const xs = [...new Set(points.map((point) => point.x))].sort((a, b) => a - b);
-  const x = xs.length > 1 ? linear(intact ? 0 : xs[0]! * 0.9, xs.at(-1)! * 1.06, at.left + 10, at.right - 6) : linear(0, (xs[0] ?? 1) * 2, at.left, at.right);
+  // Of one size only there is no dose to draw: groups stand side by side.
+  const groups = xs.length === 1 ? groupsOf(lines) : [];
+  const at = groups.length ? { ...frameOf(width, 286, 54), bottom: 286 - 78 } : frameOf(width, 262, 54);
+  const x = groups.length ? linear(-0.5, groups.length - 0.5, at.left, at.right) : linear(intact ? 0 : (xs[0] ?? 1) * 0.9, (xs.at(-1) ?? 1) * 1.06, at.left + 10, at.right - 6);
   const accuracy = panel?.measure === "accuracy";
   const low = Math.min(...values, accuracy || !panel ? 0 : Infinity);
   const high = Math.max(...values, accuracy ? 1 : -Infinity);
   const y = log ? logarithmic(low, high, at.bottom, at.top) : linear(low, high + (high - low) * 0.04, at.bottom, at.top);
   const measure = panel ? (panel.measure === "perplexity" ? "perplexity" : "accuracy") : "accuracy lost";
-  // Lines that would hide each other at one size stand side by side.
-  const shift = (i: number): number => (lines.length > 1 ? (i - (lines.length - 1) / 2) * (xs.length === 1 ? Math.min(34, (at.right - at.left) / (lines.length + 2)) : 4) : 0);
+  // Lines of several sizes that would hide each other stand side by side.
+  const placeOf = (line: Line, i: number, point: { x: number }): number =>
+    groups.length ? x(groups.indexOf(line.label)) : x(point.x) + (lines.length > 1 ? (i - (lines.length - 1) / 2) * 4 : 0);
   const look = (line: Line) => LOOKS[line.name.split(" ", 1)[0]!] ?? { mark: "circle" as const };
   const series: Series[] = lines.map((line) => ({ key: line.name, label: line.label, colour: colourOf(line), control: line.control, ...look(line) }));
-  const title = panel ? `${panel.localizer}: ${panel.task ? label.task(panel.task) : panel.what}` : task ? label.task(task) : label.domain(domain);
+  const title = panel ? `${panel.localizer}: ${panel.task ? label.task(panel.task) : panel.what}` : task ? label.task(task) : domain === "all" ? "All tasks" : label.domain(domain);
   const rows = () => lines.flatMap((line) => line.points.map((point) => [line.label, line.control, point.x, point.value, point.low, point.high, point.n]));
   return (
     <Frame
@@ -102,7 +105,7 @@ export function DoseResponse() {
             <Choice
               label="task"
               value={task ?? ""}
-              options={[["", `all of ${label.domain(domain)}`] as const, ...includedTasks.value.filter(has).map((one) => [one, label.task(one)] as const)]}
+              options={[["", domain === "all" ? "all tasks" : `all of ${label.domain(domain)}`] as const, ...includedTasks.value.filter(has).map((one) => [one, label.task(one)] as const)]}
               choose={(one) => selectTasks(...(one ? [one] : []))}
             />
           )}
@@ -113,12 +116,12 @@ export function DoseResponse() {
           <>
             {title}: the localizer's most selective units are silenced, beside as many random ones (control); the line is the intact model. 95 % intervals; n ={" "}
             {lines[0]?.points[0]?.n ?? 0} {panel.measure === "perplexity" ? "passages" : "items"}.
-            {xs.length < 2 && " One size only: localizer.lesion.percentages sets more."}
+            {xs.length === 1 && ` All at one size, ${number(xs[0]!)} %: localizer.lesion.percentages sets more.`}
           </>
         ) : (
           <>
             {title}: accuracy lost when circuits are silenced; mean ± s.e.m. over pairs of a circuit and a task (n at each point), beside as many random units (controls, grey).{asked && !task && ` ${label.task(asked)} was not tested.`}
-            {xs.length < 2 && " One size only: ablation.percents sets more."}
+            {xs.length === 1 && ` All at one size, ${number(xs[0]!)} %: ablation.percents sets more.`}
           </>
         )
       }
@@ -130,7 +133,11 @@ export function DoseResponse() {
             <div ref={picture}>
               <Svg at={at} label={`${title}: ${measure} against units silenced`}>
                 <YAxis at={at} scale={y} label={measure} />
-                <XAxis at={at} scale={x} label="units silenced (%)" ticks={xs} />
+                {groups.length ? (
+                  <Groups at={at} scale={x} names={groups} label={`${number(xs[0]!)} % of units silenced`} />
+                ) : (
+                  <XAxis at={at} scale={x} label="units silenced (%)" ticks={xs} />
+                )}
                 {intact && Number.isFinite(intact.value) && (
                   <g {...tells("intact model", `${measure} ${between(intact.value, intact.low, intact.high)}`, `n = ${intact.n}`)}>
                     <line class="even" x1={at.left} x2={at.right} y1={y(intact.value)} y2={y(intact.value)} />
@@ -142,14 +149,14 @@ export function DoseResponse() {
                 {lines.map((line, i) => (
                   <g key={line.name} class={line.control ? "control" : undefined}>
                     <path
-                      d={path(line.points.map((point) => [x(point.x) + shift(i), y(point.value)] as const))}
+                      d={path(line.points.map((point) => [placeOf(line, i, point), y(point.value)] as const))}
                       fill="none"
                       stroke={colourOf(line)}
                       stroke-width={1.8}
                       stroke-dasharray={look(line).dash}
                     />
                     {line.points.map((point) => {
-                      const px = x(point.x) + shift(i);
+                      const px = placeOf(line, i, point);
                       return (
                         <g
                           key={point.x}
@@ -160,7 +167,7 @@ export function DoseResponse() {
                           )}
                           <circle class="hit" cx={px} cy={y(point.value)} r={9} />
                           <Point x={px} y={y(point.value)} mark={look(line).mark} colour={colourOf(line)} size={4} />
-                          {xs.length === 1 && (
+                          {groups.length > 0 && lines.filter((one) => one.label === line.label).length === 1 && (
                             <text class="soft" x={px} y={y(Math.max(point.value, Number.isFinite(point.high) ? point.high : -Infinity)) - 7} text-anchor="middle">
                               n {point.n}
                             </text>
@@ -172,12 +179,34 @@ export function DoseResponse() {
                 ))}
               </Svg>
             </div>
-            <Key series={series} />
+            {!groups.length && <Key series={series} />}
           </>
         ) : (
           <Note>Nothing was silenced on these tasks.</Note>
         )}
       </div>
     </Frame>
+  );
+}
+
+/** An axis of names. */
+function Groups({ at, scale, names, label }: { at: Box; scale: Scale; names: string[]; label: string }) {
+  const room = scale(1) - scale(0) - 6;
+  return (
+    <g class="axis">
+      <line x1={at.left} x2={at.right} y1={at.bottom} y2={at.bottom} />
+      {names.map((name, i) => (
+        <text key={name} y={at.bottom + 4} text-anchor="middle">
+          {wrapped(name, room, textWidth).map((line) => (
+            <tspan key={line} x={scale(i)} dy={12}>
+              {line}
+            </tspan>
+          ))}
+        </text>
+      ))}
+      <text class="axis-label" x={(at.left + at.right) / 2} y={at.height - 6} text-anchor="middle">
+        {label}
+      </text>
+    </g>
   );
 }

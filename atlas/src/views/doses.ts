@@ -104,3 +104,20 @@ export function localizerDoses(
   const intact = own.find((row) => row.condition === "intact");
   return { intact: intact && { ...point(intact), x: 0 }, lines: [...lines.values()] };
 }
+
+/**
+ * Of one size there is no dose: lines become groups side by side. Draws of random units, which have one name, are one
+ * group.
+ */
+export const groupsOf = (lines: readonly Line[]): string[] => [...new Set(lines.map((line) => line.label))];
+
+/** Words of a name under each other, each line as long as it may be. */
+export function wrapped(text: string, most: number, widthOf: (text: string) => number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && widthOf(longer) <= most) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,12 +1,13 @@
 /** In which layers the units of circuits, localizers and networks lie. */
 import { useRef } from "preact/hooks";
+import { perLayer } from "../chance";
 import type { Circuit, Localizer, Model, Nets } from "../contract";
 import { fileOf, firstFile, ready, useFile } from "../data";
 import { number, selName } from "../format";
 import { component, model, selectLayer, state, unitsOfRuns } from "../state";
 import { frameOf, Key, linear, path, Svg, XAxis, YAxis, type Series } from "./chart";
 import { Choice, Frame, Note } from "./frame";
-import { perLayer, shares, total, union, type Profile } from "./layers";
+import { shares, total, union, type Profile } from "./layers";
 import { layersOf } from "./networks";
 import { circuitOf } from "./shared";
 import { names, twin, useMasks, useOption } from "./study";
@@ -51,13 +52,13 @@ export function LayerProfile() {
     const { width: units } = part;
     tasks.slice(0, 4).forEach((task, i) => {
       const one = circuitOf(masks, sel, task);
-      if (one) put({ name: task, label: label.task(task), colour: label.colourOfTask(task), dash: DASHES[i], counts: perLayer(one.units.values, layers, units) });
+      if (one) put({ name: task, label: `${label.markOfTask(task)} ${label.task(task)}`, colour: label.colourOfTask(task), dash: DASHES[i], counts: perLayer(one.units.values, layers, units) });
     });
     const domains = [...new Set(Object.keys(masks[sel] ?? {}).map(domainOf))].sort((a, b) => label.rank(a) - label.rank(b));
     if (!profiles.length) {
       for (const name of domain ? [domain] : domains) {
         const found = circuits(masks, (task) => domainOf(task) === name);
-        if (found.length) put({ name, label: `${label.domain(name)}, ${found.length} circuits`, colour: label.colour(name), dash: DASHES[label.rank(name) % DASHES.length], counts: perLayer(unitsOf(found), layers, units) });
+        if (found.length) put({ name, label: `${label.mark(name)} ${label.domain(name)}, ${found.length} circuits`, colour: label.colour(name), dash: DASHES[label.rank(name) % DASHES.length], counts: perLayer(unitsOf(found), layers, units) });
       }
     }
     if (others) {

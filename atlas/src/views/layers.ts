@@ -11,16 +11,6 @@ export interface Profile {
   dash?: string;
 }
 
-/** Units per layer, of flat units. */
-export function perLayer(units: Iterable<number>, layers: number, width: number): number[] {
-  const counts = new Array<number>(layers).fill(0);
-  for (const flat of units) {
-    const layer = Math.floor(flat / width);
-    if (layer < layers) counts[layer]!++;
-  }
-  return counts;
-}
-
 export const total = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 /** Per cent of a map's units; NaN where it has none. */

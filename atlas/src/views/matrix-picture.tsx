@@ -39,7 +39,7 @@ export function MatrixPicture(props: Props) {
   const { picture, width, axis, grid, names, colour, diagonal, says, controls = [] } = props;
   const [cursor, setCursor] = useState<[number, number] | undefined>(undefined);
   const hatch = useId();
-  const longest = Math.max(0, ...axis.tasks.map((task) => textWidth(names.task(task))));
+  const longest = Math.max(0, ...axis.tasks.map((task) => textWidth(`${names.task(task)} ${names.markOfTask(task)}`)));
   const at = layout(width, axis.tasks.length, longest, controls.length);
   const { cell, left, top } = at;
   const count = axis.tasks.length;
@@ -52,6 +52,7 @@ export function MatrixPicture(props: Props) {
   const said = cursor ? lines(...cursor).join(". ") : "";
   const height = Math.max(cell, 13);
   const room = left - 19;
+  const named = (task: string): string => `${fitted(names.task(task), room - textWidth(" ●"))} ${names.markOfTask(task)}`;
   const square = (x: number, y: number, columns: number, rows: number) => ({
     x: left + x * cell,
     y: top + y * cell,
@@ -107,9 +108,9 @@ export function MatrixPicture(props: Props) {
             onPointerMove={(event) => showTip(event, band.label)}
           >
             <rect x={left - 11} y={top + band.from * cell} width={7} height={(band.to - band.from) * cell - 1} fill={band.colour} />
-            {!at.named && (band.to - band.from) * cell > textWidth(band.label) && (
+            {!at.named && (band.to - band.from) * cell > textWidth(`● ${band.label}`) && (
               <text x={left + band.from * cell} y={top - 16}>
-                {band.label}
+                {`${names.mark(band.name)} ${band.label}`}
               </text>
             )}
             <rect x={left + band.from * cell} y={top - 11} width={(band.to - band.from) * cell - 1} height={7} fill={band.colour} />
@@ -120,10 +121,10 @@ export function MatrixPicture(props: Props) {
             <g key={task} class={`pick name ${chosen[place] ? "chosen" : ""}`} font-size={at.type} onClick={() => selectTasks(task)}>
               {props.holding.has(task) && <circle class="has" cx={left - 13.5} cy={top + (place + 0.5) * cell} r={2.4} />}
               <text x={left - 18} y={top + (place + 0.5) * cell} dy="0.34em" text-anchor="end">
-                {fitted(names.task(task), room)}
+                {named(task)}
               </text>
               <text transform={`translate(${left + (place + 0.5) * cell}, ${top - 15}) rotate(-90)`} dy="0.34em">
-                {fitted(names.task(task), room)}
+                {named(task)}
               </text>
             </g>
           ))}

@@ -2,11 +2,11 @@
 import { useRef } from "preact/hooks";
 import type { Model, Net, Nets } from "../contract";
 import { fileOf, ready, useFile } from "../data";
-import { number, percent } from "../format";
+import { number, percent, ratio } from "../format";
 import { model, selectNetwork, state } from "../state";
 import { linear, logarithmic } from "./chart";
 import { Choice, Frame, Waiting } from "./frame";
-import { driversOf, harm, layersOf, sorted, SORTS, tokensOf, type Sort } from "./networks";
+import { driversOf, harm, layersOf, sideOf, sorted, SORTS, tokensOf, type Sort } from "./networks";
 import { plural, useOption } from "./study";
 import { tells } from "./tip";
 import { fitted, textWidth, useWidth } from "./use-width";
@@ -29,7 +29,10 @@ export function NetworkTable() {
   const rows = sorted(nets.rows, sort as Sort).filter((row) => dataset === "all" || row.dataset === dataset);
   const label = (row: Net): string => own.networks.find((set) => set.dataset === row.dataset)?.networks[row.network]?.label ?? `network ${row.network}`;
   const number_ = (row: Net): string => `${row.dataset} ${row.network}`;
-  const tokens = (row: Net): string => tokensOf(driversOf(nets.driving, row.dataset, row.network), 3).map(([token]) => token).join(" ");
+  const drivers = (row: Net) => driversOf(nets.driving, row.dataset, row.network);
+  const tokens = (row: Net): string => tokensOf(drivers(row), 3).map(([token]) => token).join(" ");
+  const side = (row: Net): string => (tokens(row) ? sideOf(drivers(row)) : "");
+  const arrow = (row: Net): string => (tokens(row) ? `${side(row) === "low" ? "↓" : "↑"} ${tokens(row)}` : "");
   const worst = sorted(rows, "harm")[0];
   const measured = rows.filter((row) => row.silenced);
   const narrow = width < 430;
@@ -69,12 +72,12 @@ export function NetworkTable() {
       }
       table={{
         columns: [
-          "network", "label", "units", "% of units", "% of variance", "stability", "perplexity silenced", "low", "high", "passages", "factor", "q", "perplexity, random units", "q, against random", "responds to",
+          "network", "label", "units", "% of units", "% of variance", "stability", "perplexity silenced", "low", "high", "passages", "factor", "q", "perplexity, random units", "q, against random", "course", "strongest at",
         ],
         rows: () =>
           rows.map((row) => [
             number_(row), label(row), row.n_units, row.percent, 100 * row.explained, row.stability, row.silenced?.value, row.silenced?.low, row.silenced?.high, row.silenced?.n, harm(row),
-            row.silenced?.q, row.random?.map((one) => number(one.value)).join(" "), row.silenced?.q_random, tokens(row),
+            row.silenced?.q, row.random?.map((one) => number(one.value)).join(" "), row.silenced?.q_random, side(row), tokens(row),
           ]),
         select: (i) => selectNetwork({ dataset: rows[i]!.dataset, network: rows[i]!.network }),
       }}
@@ -82,9 +85,9 @@ export function NetworkTable() {
       {worst?.silenced && (
         <p class="view-answer">
           Most harmful: <strong>{number_(worst)}</strong>
-          {label(worst) !== `network-${worst.network}` && `, ${label(worst)}`} ({plural(worst.n_units, "unit")}), perplexity × {number(harm(worst))}; as many random units ×{" "}
-          {worst.random?.length ? worst.random.map((one) => number(one.value / worst.silenced!.intact)).join(", ") : "–"} ({chance("q", worst.silenced.q_random ?? NaN)}). It
-          responds to <q>{tokensOf(driversOf(nets.driving, worst.dataset, worst.network), 5).map(([token]) => token).join(" · ") || "?"}</q>{" "}
+          {label(worst) !== `network-${worst.network}` && `, ${label(worst)}`} ({plural(worst.n_units, "unit")}), perplexity × {ratio(harm(worst))}; as many random units ×{" "}
+          {worst.random?.length ? worst.random.map((one) => ratio(one.value / worst.silenced!.intact)).join(", ") : "–"} ({chance("q", worst.silenced.q_random ?? NaN)}). Its
+          course is {side(worst) || "strongest"} at <q>{tokensOf(drivers(worst), 5).map(([token]) => token).join(" · ") || "?"}</q>{" "}
           <button type="button" class="view-link" onClick={() => selectNetwork({ dataset: worst.dataset, network: worst.network })}>
             select it
           </button>
@@ -110,7 +113,7 @@ export function NetworkTable() {
             </text>
           )}
           <text class="soft" x={named} y={height - 21}>
-            {narrow ? "drivers" : "responds to"}
+            {narrow ? "↑↓ at" : "high ↑, low ↓ at"}
           </text>
           {rows.map((row, i) => {
             const y = i * line + line / 2;
@@ -120,9 +123,9 @@ export function NetworkTable() {
             const lost = row.silenced;
             const words = [
               `${number_(row)}: ${plural(row.n_units, "unit")} (${number(row.percent)} %), ${percent(row.explained)} of the variance`,
-              ...(lost ? [`silenced: perplexity ${between(lost.value, lost.low, lost.high)}, × ${number(harm(row))}`] : ["silencing was not measured"]),
+              ...(lost ? [`silenced: perplexity ${between(lost.value, lost.low, lost.high)}, × ${ratio(harm(row))}`] : ["silencing was not measured"]),
               ...(row.random ?? []).map((one) => `random units: ${between(one.value, one.low, one.high)}`),
-              ...(tokens(row) ? [`responds to ${tokens(row)}`] : []),
+              ...(tokens(row) ? [`its course is ${side(row)} at ${tokens(row)}`] : []),
             ];
             const select = (): void => selectNetwork(own ? undefined : { dataset: row.dataset, network: row.network });
             return (
@@ -146,7 +149,7 @@ export function NetworkTable() {
                   {fitted(row.dataset, named - 10 - textWidth(` ${row.network}`))} {row.network}
                 </text>
                 <text class="soft" x={named} y={y} dy="0.34em">
-                  {fitted(tokens(row), said - 8)}
+                  {fitted(arrow(row), said - 8)}
                 </text>
                 {!narrow &&
                   counts.map((count, layer) => {
@@ -164,7 +167,7 @@ export function NetworkTable() {
                   </>
                 )}
                 <text x={width - 2} y={y} dy="0.34em" text-anchor="end">
-                  {lost ? `× ${factor(harm(row))}` : "–"}
+                  {lost ? `× ${ratio(harm(row))}` : "–"}
                 </text>
               </g>
             );
@@ -174,5 +177,3 @@ export function NetworkTable() {
     </Frame>
   );
 }
-
-const factor = (value: number): string => (value >= 100 ? number(Math.round(value)) : number(Number(value.toPrecision(2))));

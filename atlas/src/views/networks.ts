@@ -51,7 +51,10 @@ export function driversOf(rows: readonly Row[], dataset: string, network: number
     .sort((a, b) => Math.abs(b.course) - Math.abs(a.course));
 }
 
-/** The tokens that it responds to, each once, with how often it is among the strongest places. */
+/** On which side of its mean the listed places lie: the network's units are high there, or low. */
+export const sideOf = (drivers: readonly Pick<Driver, "course">[]): "high" | "low" => (drivers[0] && drivers[0].course < 0 ? "low" : "high");
+
+/** The tokens at which it is strongest, each once, with how often it is among the strongest places. */
 export function tokensOf(drivers: readonly Driver[], most = 5): [string, number][] {
   const counts = new Map<string, number>();
   for (const { token } of drivers) {

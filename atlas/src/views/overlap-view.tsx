@@ -1,37 +1,27 @@
 /** Which circuits share units: task by task. */
 import { Fragment } from "preact";
-import { useRef } from "preact/hooks";
 import type { Clusters, Matrices, Model } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
 import { number, selName } from "../format";
 import { magnitudeColour } from "../palette";
-import { model, selectSel, selectTasks, state } from "../state";
+import { selectSel, selectTasks, state } from "../state";
 import { TakeAway } from "../take-away";
 import { Choice, Frame, Waiting } from "./frame";
 import { pairs, reach } from "./matrix";
 import { Legend, MatrixPicture } from "./matrix-picture";
-import { compared, keeps, names, nearest, NONE, plural, twin, useHolding, useMatrices, useMatricesOrAverage, useOption } from "./study";
+import { keeps, names, nearest, NONE, plural, twin, useMatrices, useOption } from "./study";
 import { byCluster, byDomain } from "./tasks";
-import { useWidth } from "./use-width";
+import { useMatrixView } from "./use-matrix-view";
 import { between, measureName, MEASURES } from "./words";
 
 export const needs = (own: Model): string | undefined =>
   fileOf(own, "matrices") ? undefined : "Overlaps are made for two or more tasks: tasks.include.";
 
 export function Overlap() {
-  const own = model.value;
-  const { loaded, average, options, choose } = useMatricesOrAverage(own);
-  const other = compared.value;
-  const theirs = ready(useMatrices(other));
+  const { own, loaded, matrices, component, average, file, title, options, choose, other, theirs, holding, picture, second, box, width } = useMatrixView();
   const control = ready(useMatrices(twin.value));
   const clusters = ready(useFile<Clusters>(fileOf(own, "clusters")));
-  const picture = useRef<SVGSVGElement>(null);
-  const second = useRef<SVGSVGElement>(null);
-  const [box, width] = useWidth();
-  const holding = useHolding(own);
-  const matrices = ready(loaded);
-  const component = componentOf(matrices, state.component.value);
   const measures = matrices ? Object.keys(matrices.overlap).filter((one) => matrices.overlap[one]![component]) : [];
   const [measure, setMeasure] = useOption("overlap.measure", measures);
   const [order, setOrder] = useOption("overlap.order", ["domain", "cluster"]);
@@ -51,13 +41,12 @@ export function Overlap() {
   const beside = other && theirs?.overlap[measure]?.[component]?.[sel];
   // One scale for both.
   const end = Math.max(reach(grid, axis, false), beside ? reach(beside, axis, false) : 0);
-  const called = average ? "average" : own!.name;
   const label = names.value.task;
   const what = MEASURES[measure] ?? measureName(measure);
   const rows = () => [...pairs(grid, axis)];
   return (
     <Frame
-      file={`${called}.overlap.${measure}.${sel}`}
+      file={`${file}.overlap.${measure}.${sel}`}
       picture={picture}
       choices={
         <>
@@ -96,7 +85,7 @@ export function Overlap() {
       }}
     >
       <div ref={box}>
-        {[{ file: grid, label: average ? "average of all models" : own!.label, first: true }, ...(beside ? [{ file: beside, label: other.label, first: false }] : [])].map((one) => (
+        {[{ grid, label: title, first: true }, ...(beside ? [{ grid: beside, label: other.label, first: false }] : [])].map((one) => (
           <Fragment key={String(one.first)}>
             {beside && (
               <h3>
@@ -108,7 +97,7 @@ export function Overlap() {
               picture={one.first ? picture : second}
               width={width}
               axis={axis}
-              grid={one.file}
+              grid={one.grid}
               names={names.value}
               holding={one.first ? holding : NONE}
               label={`Overlap of circuits of ${one.label}, ${axis.tasks.length} tasks.`}
@@ -121,19 +110,13 @@ export function Overlap() {
                   : [`${label(row)} · ${label(column)}`, `${measureName(measure)} ${number(value)}`, what]
               }
             />
-            {!one.first && <TakeAway name={`${one.label}.overlap.${measure}.${sel}`} picture={second} csv={() => csv(["task", "other task", what], pairs(one.file, axis))} />}
+            {!one.first && <TakeAway name={`${one.label}.overlap.${measure}.${sel}`} picture={second} csv={() => csv(["task", "other task", what], pairs(one.grid, axis))} />}
           </Fragment>
         ))}
         <Legend from="0" to={number(end)} colour={(share) => magnitudeColour(share, 1)} />
       </div>
     </Frame>
   );
-}
-
-/** The component that is chosen, or the one that the matrices have. */
-export function componentOf(matrices: Matrices | undefined, wanted: string): string {
-  const has = new Set(Object.values(matrices?.overlap ?? {}).flatMap((one) => Object.keys(one)));
-  return !has.size || has.has(wanted) ? wanted : [...has][0]!;
 }
 
 /** Means within and across domains as `summary.csv` has them. */

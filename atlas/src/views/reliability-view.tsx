@@ -6,11 +6,11 @@ import { number, percent, selName } from "../format";
 import { model, selectSel, selectTasks, state, toggleTask } from "../state";
 import { linear } from "./chart";
 import { Choice, Frame, Note, Waiting } from "./frame";
-import { componentOf } from "./overlap-view";
 import { returning, verdict, type Returning } from "./reliability";
 import { keeps, names, nearest, twin, useMatrices, useSummary } from "./study";
 import { byDomain, domainOf } from "./tasks";
 import { tells } from "./tip";
+import { componentOf } from "./use-matrix-view";
 import { fitted, textWidth, useWidth } from "./use-width";
 import { between } from "./words";
 
@@ -39,7 +39,7 @@ export function Reliability() {
   const moderate = found.filter((one) => verdict(one, limits) === "moderately reliable");
   const stable = found.filter((one) => one.stable);
   const label = names.value.task;
-  const longest = Math.max(...found.map((one) => textWidth(label(one.task))));
+  const longest = Math.max(...found.map((one) => textWidth(`${label(one.task)} ●`)));
   const left = Math.min(longest + 20, width * 0.42);
   const right = width - 58;
   const x = linear(0, 1, left, right);
@@ -132,7 +132,7 @@ export function Reliability() {
                 <rect class="hit" x={0} y={y - line / 2} width={width} height={line} />
                 <rect x={0} y={y - line / 2 + 1} width={4} height={line - 2} fill={colour} />
                 <text x={10} y={y} dy="0.34em">
-                  {fitted(label(one.task), left - 18)}
+                  {`${fitted(label(one.task), left - 18 - textWidth(" ●"))} ${names.value.markOfTask(one.task)}`}
                 </text>
                 {other && Number.isFinite(other.split) && (
                   <path class="control" d={`M${x(other.split)},${y - 4.5}l4.5,4.5l-4.5,4.5l-4.5,-4.5Z`} fill="var(--page)" stroke="var(--control)" stroke-width={1.2} />

@@ -1,11 +1,12 @@
 /** Which units two tasks share, with their scores in both. */
 import { useRef } from "preact/hooks";
+import { byChance } from "../chance";
 import { fileOf, firstFile, ready } from "../data";
 import type { Masks, Model } from "../contract";
 import { count, number, selName, unitName } from "../format";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state } from "../state";
 import { Choice, Frame, Note, Waiting } from "./frame";
-import { byChance, circuitOf, sharedBetween, sharedCount, sharedUnits } from "./shared";
+import { circuitOf, sharedBetween, sharedCount, sharedUnits } from "./shared";
 import { domainOf } from "./tasks";
 import { names, plural, twin, useMasks } from "./study";
 import { linear, Point } from "./chart";
@@ -86,7 +87,7 @@ export function SharedUnits() {
       </div>
     );
   }
-  const found = sharedUnits(first, second, part.width);
+  const found = sharedUnits([first, second], part.width);
   const sizes = [first.units.values.length, second.units.values.length] as const;
   const chance = byChance(...sizes, own.layers * part.width);
   const twins = [circuitOf(controls, sel, one), circuitOf(controls, sel, other)];
@@ -113,7 +114,7 @@ export function SharedUnits() {
             (beside === undefined
               ? ` The control ${twin.value.label} has no circuit of both.`
               : ` Control: ${beside} of ${twins[0]!.units.values.length} in ${twin.value.label}.`)}{" "}
-          Best first: by the sum of the places in both circuits. A score is the unit's attribution in the task.
+          First those whose weaker score is stronger. A score is the unit's attribution in the task.
           {found.length > LISTED && ` The first ${LISTED} are drawn; table and CSV have all.`}
         </>
       }
@@ -146,12 +147,13 @@ export function SharedUnits() {
             >
               <line class="zero" x1={x(0)} x2={x(0)} y1={2} y2={shown.length * line + 4} />
               {shown.map((unit, i) => {
+                const [score, beside] = unit.scores as [number, number];
                 const y = i * line + line / 2 + 2;
                 const own = chosen?.site === site && chosen.layer === unit.layer && chosen.unit === unit.unit;
                 const said = [
                   name(unit.layer, unit.unit),
-                  `${label(one)}: ${number(unit.scores[0])}, place ${unit.ranks[0]} of ${sizes[0]}`,
-                  `${label(other)}: ${number(unit.scores[1])}, place ${unit.ranks[1]} of ${sizes[1]}`,
+                  `${label(one)}: ${number(score)}, place ${unit.ranks[0]} of ${sizes[0]}`,
+                  `${label(other)}: ${number(beside)}, place ${unit.ranks[1]} of ${sizes[1]}`,
                 ];
                 const select = (): void => selectUnit({ site, layer: unit.layer, unit: unit.unit });
                 return (
@@ -174,9 +176,9 @@ export function SharedUnits() {
                     <text class={unit.layer === state.layer.value ? "strong" : undefined} x={left - 10} y={y} dy="0.34em" text-anchor="end">
                       {name(unit.layer, unit.unit)}
                     </text>
-                    <line class="rule" x1={x(unit.scores[0])} x2={x(unit.scores[1])} y1={y} y2={y} />
-                    <Point x={x(unit.scores[0])} y={y} colour={colours[0]} size={4.2} />
-                    <Point x={x(unit.scores[1])} y={y} colour={colours[1]} mark="square" size={3.8} />
+                    <line class="rule" x1={x(score)} x2={x(beside)} y1={y} y2={y} />
+                    <Point x={x(score)} y={y} colour={colours[0]} size={4.2} />
+                    <Point x={x(beside)} y={y} colour={colours[1]} mark="square" size={3.8} />
                   </g>
                 );
               })}

@@ -5,29 +5,25 @@ export interface SharedUnit {
   flat: number;
   layer: number;
   unit: number;
-  /** In the first and in the second task: place in the circuit (1 is the best), and score. */
-  ranks: [number, number];
-  scores: [number, number];
+  /** In each of the circuits: place in it (1 is the best), and score. */
+  ranks: number[];
+  scores: number[];
 }
 
-/** Units in both circuits, as in the panel: those first whose weaker score is stronger. */
-export function sharedUnits(one: Circuit, other: Circuit, width: number): SharedUnit[] {
-  const places = new Map<number, number>();
-  other.units.values.forEach((flat, place) => places.set(flat, place));
-  const found: SharedUnit[] = [];
-  one.units.values.forEach((flat, place) => {
-    const second = places.get(flat);
-    if (second === undefined) return;
-    found.push({
-      flat,
-      layer: Math.floor(flat / width),
-      unit: flat % width,
-      ranks: [place + 1, second + 1],
-      scores: [one.scores.values[place]!, other.scores.values[second]!],
+/** Units that all circuits hold, those first whose weakest score is strongest; none where one is not there. */
+export function sharedUnits(circuits: readonly (Circuit | undefined)[], width: number): SharedUnit[] {
+  const held = new Map<number, SharedUnit>();
+  circuits.forEach((circuit, i) => {
+    circuit?.units.values.forEach((flat, place) => {
+      const row = held.get(flat) ?? { flat, layer: Math.floor(flat / width), unit: flat % width, ranks: [], scores: [] };
+      if (row.scores.length !== i) return;
+      row.ranks.push(place + 1);
+      row.scores.push(circuit.scores.values[place]!);
+      held.set(flat, row);
     });
   });
   const least = (row: SharedUnit): number => Math.min(...row.scores.map(Math.abs));
-  return found.sort((a, b) => least(b) - least(a) || a.flat - b.flat);
+  return [...held.values()].filter((row) => row.scores.length === circuits.length).sort((a, b) => least(b) - least(a) || a.flat - b.flat);
 }
 
 export const sharedCount = (one: Circuit, other: Circuit): number => {
@@ -56,9 +52,6 @@ export function sharedBetween(groups: Circuit[][]): number[][] {
   }
   return counts;
 }
-
-/** Units that two random sets of these sizes share, on average. */
-export const byChance = (one: number, other: number, all: number): number => (all ? (one * other) / all : NaN);
 
 export function circuitOf(masks: Masks | undefined, sel: string, task: string): Circuit | undefined {
   if (!masks || !Object.hasOwn(masks, sel)) return undefined;

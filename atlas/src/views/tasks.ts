@@ -1,6 +1,6 @@
 /** Tasks along an axis: in which order, under which domain, of which colour. */
 import type { Manifest } from "../contract";
-import { OTHER_DOMAIN } from "../palette";
+import { markOf, OTHER_DOMAIN } from "../palette";
 
 /** Tasks of one domain (or cluster) side by side: from the place `from` to before `to`. */
 export interface Band {
@@ -35,6 +35,9 @@ export class Names {
   colour = (domain: string): string => this.domains.get(domain)?.colour ?? OTHER_DOMAIN;
   rank = (domain: string): number => this.ranks.get(domain) ?? this.ranks.size;
   colourOfTask = (task: string): string => this.colour(domainOf(task));
+  /** Beside the colour, which not all eyes tell apart. */
+  mark = (domain: string): string => (this.domains.has(domain) ? markOf(domain, this.rank(domain)) : "");
+  markOfTask = (task: string): string => this.mark(domainOf(task));
 }
 
 /** `language` of `language/npi`. */

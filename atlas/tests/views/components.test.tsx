@@ -54,6 +54,27 @@ describe("every view", () => {
   });
 });
 
+describe("domains", () => {
+  it.each(["domains", "chord", "overlap", "ablation", "reliability", "layers"])("in %s have their marks beside their colours", (id) => {
+    const text = show(id).textContent!;
+    expect(text).toContain("●");
+    expect(text).toContain("■");
+  });
+});
+
+describe("one size", () => {
+  it("is named, and groups stand side by side instead of a dose", () => {
+    const root = show("doses");
+    const names = [...root.querySelectorAll(".axis text[text-anchor=middle]")].map((text) => [...text.querySelectorAll("tspan")].map((line) => line.textContent).join(" ")).filter(Boolean);
+    expect(names).toEqual(["its own circuit", "random units, any layer"]);
+    expect(root.textContent).toContain("0.1 % of units silenced");
+    // Each point stands over its name.
+    const xs = [...root.querySelectorAll("circle.hit")].map((hit) => Number(hit.getAttribute("cx")));
+    const ticks = [...root.querySelectorAll(".axis tspan:first-child")].map((line) => Number(line.getAttribute("x")));
+    expect(xs).toEqual(ticks);
+  });
+});
+
 describe("the matrices", () => {
   it("select a pair by a click on its cell, and by arrow keys and Enter", () => {
     const root = show("overlap");
@@ -132,7 +153,7 @@ describe("answers", () => {
   it("name the most harmful network, what it responds to, and as many random units", () => {
     const root = show("networks");
     const answer = root.querySelector(".view-answer")!.textContent!;
-    expect(answer).toContain(`news 1, ${HOSTILE} (6 units), perplexity × 11`);
+    expect(answer).toContain(`news 1, ${HOSTILE} (6 units), perplexity × 11.0`);
     expect(answer).toContain("as many random units × 1.05");
     expect(answer).toContain(HOSTILE);
     click(root.querySelector(".row"));

@@ -1,16 +1,18 @@
 /** The pure parts of the linked views, against values counted by hand or in another way. */
 import { describe, expect, it } from "vitest";
+import { byChance, perLayer } from "../../src/chance";
 import type { Circuit, FloatGrid, Net, Nets, Row, Summary } from "../../src/contract";
 import { undirected, wheel } from "../../src/views/chord";
 import { flow, peaks, piecesOf, runsOf, strongest, visible } from "../../src/views/courses";
 import { mostSeparate, separations, together } from "../../src/views/domains";
-import { circuitDoses, localizerDoses, localizerPanels } from "../../src/views/doses";
+import { circuitDoses, groupsOf, localizerDoses, localizerPanels, wrapped } from "../../src/views/doses";
 import { faithfulnessRange, rivals, tasksOf } from "../../src/views/faithfulness";
-import { perLayer, shares, union } from "../../src/views/layers";
+import { shares, union } from "../../src/views/layers";
 import { cellAt, layout, moved, pairs, reach } from "../../src/views/matrix";
-import { driversOf, harm, layersOf, sorted, tokensOf } from "../../src/views/networks";
+import { driversOf, harm, layersOf, sideOf, sorted, tokensOf } from "../../src/views/networks";
+import { ratio } from "../../src/format";
 import { returning, verdict } from "../../src/views/reliability";
-import { byChance, sharedBetween, sharedCount, sharedUnits } from "../../src/views/shared";
+import { sharedBetween, sharedCount, sharedUnits } from "../../src/views/shared";
 import { byCluster, byDomain, Names } from "../../src/views/tasks";
 import { between, chance, decimals, powers } from "../../src/views/words";
 
@@ -98,13 +100,20 @@ describe("shared units", () => {
   const other = circuit(25, 9, 3);
 
   it("are those of both circuits, with places and scores of each", () => {
-    const found = sharedUnits(one, other, 10);
+    const found = sharedUnits([one, other], 10);
     expect(found.map((unit) => [unit.flat, unit.layer, unit.unit, ...unit.ranks])).toEqual([
       [3, 0, 3, 2, 3],
       [25, 2, 5, 4, 1],
     ]);
     expect(found[1]!.scores).toEqual([0.25, 1]);
     expect(sharedCount(one, other)).toBe(2);
+  });
+
+  it("are those of all circuits, the one first whose weakest score is strongest; none where one is not there", () => {
+    const third = circuit(25, 3);
+    expect(sharedUnits([one, other, third], 10).map((unit) => [unit.flat, ...unit.ranks])).toEqual([[3, 2, 3, 2], [25, 4, 1, 1]]);
+    expect(sharedUnits([one], 10)).toHaveLength(4);
+    expect(sharedUnits([one, undefined], 10)).toEqual([]);
   });
 
   it("are counted once, however many circuits of a group have them", () => {
@@ -331,4 +340,30 @@ describe("words", () => {
     expect([decimals(-0.00026), decimals(-0.0075), decimals(NaN)]).toEqual(["0.000", "−0.007", "–"]);
     expect([powers(100), powers(1e4), powers(1e6), powers(1e-2), powers(35)]).toEqual(["100", "10⁴", "10⁶", "10⁻²", "35"]);
   });
+});
+
+describe("groups of one size", () => {
+  it("are one for all draws of random units", () => {
+    const rows: Row[] = ["lesion", "random", "random"].map((condition, i) => ({ what: "perplexity", task: null, measure: "perplexity", condition, percentage: 1, seed: i, n: 6, value: 40, low: 39, high: 41 }));
+    const { lines } = localizerDoses(rows, { what: "perplexity", task: null });
+    expect(lines).toHaveLength(3);
+    expect(groupsOf(lines)).toEqual(["the localizer's units", "as many random units"]);
+  });
+
+  it("have names of several lines, in the words' order", () => {
+    const lines = wrapped("circuits of other domains", 13, (text) => text.length);
+    expect(lines).toEqual(["circuits of", "other domains"]);
+    // A word that is too long has a line of its own.
+    expect(wrapped("antidisestablishment x", 5, (text) => text.length)).toEqual(["antidisestablishment", "x"]);
+  });
+});
+
+it("factors keep the digits that tell them from 1", () => {
+  expect([1, 1.0004, 1.03, 2, 11.26, 906.4, 12345, 0.97, 0.01, NaN, null].map(ratio)).toEqual(["1.000", "1.000", "1.03", "2.00", "11.3", "906", "12,345", "0.97", "0.01", "–", "–"]);
+});
+
+it("places of a network say on which side of its mean they lie", () => {
+  const row = { dataset: "news", network: "network-1", text: 0, before: "", token: "a", after: "" };
+  const side = (...courses: number[]) => sideOf(driversOf(courses.map((course) => ({ ...row, course })), "news", 1));
+  expect([side(2, 1, -0.5), side(-2, -1, 0.5), side()]).toEqual(["high", "low", "high"]);
 });

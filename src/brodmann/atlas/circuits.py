@@ -69,17 +69,17 @@ class Circuits:
     def task_scores(self) -> Iterator[tuple[str, Scores]]:
         """Every task's file."""
         for row, task in enumerate(self.tasks):
-            own = self.scores[row]
-            if not self.binned:
-                yield task, Scores(scores=own)
-                continue
-            yield (
-                task,
-                Scores(
-                    bins=binned(own, self.members[row], self.bin),
-                    domain_bins=binned(own, self.members[row], self.bin, self.order.domain),
-                ),
-            )
+            yield task, self.shown(row, self.scores[row])
+
+    def shown(self, row: int, scores: np.ndarray, n_items: int | None = None) -> Scores:
+        """A task's scores [layers, width]; in bins, which count units of its circuit, if too many."""
+        if not self.binned:
+            return Scores(scores=scores, n_items=n_items)
+        bins, ordered = (
+            binned(scores, self.members[row], self.bin, *order)
+            for order in ((), (self.order.domain,))
+        )
+        return Scores(bins=bins, domain_bins=ordered, n_items=n_items)
 
     def exact(self) -> Iterator[tuple[str, Scores]]:
         """Every unit's scores of each task, where the task's file has bins: what the map shows from near."""

@@ -28,6 +28,7 @@ from brodmann.atlas.maps import localizers, network_datasets, read_localizer, re
 from brodmann.atlas.matrices import read_matrices
 from brodmann.atlas.names import Names
 from brodmann.atlas.study import ModelEntry, StudyFolder
+from brodmann.atlas.tried import tried_scores
 from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
 from brodmann.files import read_json
@@ -90,7 +91,9 @@ def _title(study: StudyFolder) -> str:
 
 
 def _command(study: StudyFolder) -> str:
-    return shlex.join(["brodmann", "atlas", str(study.results)])
+    # Of an absolute path only the name: an atlas is shown to others, whom the maker's folders do not concern.
+    results = study.results.name if study.results.is_absolute() else str(study.results)
+    return shlex.join(["brodmann", "atlas", results])
 
 
 def _comparisons(models: list[Model]) -> list[Comparison]:
@@ -120,9 +123,9 @@ def _model(
             layers = circuits.shape[0]
             bin = circuits.bin if circuits.binned else None
             label, site = LEVELS[component].label, COMPONENTS[component]
-            components.append(
-                Component(component, label, circuits.shape[1], site, bin, study.estimator)
-            )
+            tried = _tried(study, entry.name, component, circuits, own)
+            about = component, label, circuits.shape[1], site, bin, study.estimator, tried or None
+            components.append(Component(*about))
     found = _localizers(study, folder, own)
     networks = _networks(study, folder, own)
     own.add("matrices", read_matrices(folder, study.tasks, study.selections))
@@ -178,6 +181,18 @@ def _circuits(
             masks = read_circuits(folder, component, sel, tasks, width)
             own.add(f"{component}.masks.{sel}", {sel: masks})
     return circuits
+
+
+def _tried(
+    study: StudyFolder, model: str, component: str, circuits: Circuits, own: Collected
+) -> list[str]:
+    """The estimators that were tried on some task."""
+    found = tried_scores(study.results / model, component, circuits, study.tried)
+    names: dict[str, None] = {}
+    for trial, task, scores in found:
+        own.add(f"{component}.tried.{trial}.{task}", scores)
+        names[trial] = None
+    return list(names)
 
 
 def _localizers(study: StudyFolder, folder: Path, own: Collected) -> list[LocalizerOfModel]:

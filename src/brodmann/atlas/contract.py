@@ -43,7 +43,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Component:
-    """A kind of unit that circuits consist of. ``bin``: units per cell where the model's units are binned."""
+    """A kind of unit that circuits consist of. ``bin``: units per cell where the model's units are binned;
+    ``tried``: other estimators whose attributions are there, each at some positions (``relp at all``)."""
 
     name: str
     label: str
@@ -51,6 +52,7 @@ class Component:
     site: str
     bin: int | None = None
     estimator: str | None = None
+    tried: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class LocalizerOfModel:
 
 @dataclass(frozen=True)
 class Network:
-    """One network. ``label``: the token that it responds to, as the report says. ``harm``: the factor that
+    """One network. ``label``: where its course is high, or low, as the report says. ``harm``: the factor that
     perplexity grows by where it is inhibited; ``control``: the same of as many random units (their mean)."""
 
     name: str
@@ -174,6 +176,7 @@ class Scores:
     scores: np.ndarray | None = None  # f32 [layers, width]
     bins: Bins | None = None
     domain_bins: Bins | None = None
+    n_items: int | None = None  # of an estimator that was tried: on so many items
 
 
 @dataclass(frozen=True)

@@ -56,15 +56,21 @@ class StudyFolder:
             self.written: str = str(found.get("written", ""))
             self.models = _models(self.config["models"])
             self._made_of = [str(task) for task in found.get("tasks", ())]
-        except (KeyError, TypeError, AttributeError, ValueError):
+            # What the pages ask of the config: one that was edited by hand may lack anything.
+            _ = self.components, self.estimator, self.tried, self.selections, self.main_selection
+            _ = [
+                self.asked([""], *one)
+                for one in (("localizer", "networks"), ("networks", "datasets"))
+            ]
+            own = self._folder
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError):
             what = "does not say what the study was"
             raise UserError.at(
                 str(path), what, "run snakemake provenance to write it anew"
             ) from None
         self._titles = dict(titles or {})
-        own = self.setting("tasks", "folder")
-        if own and Path(own).is_dir() and domains.OWN not in os.environ:
-            domains.use(own)  # jobs know them by then, others do not
+        if own and own.is_dir() and domains.OWN not in os.environ:
+            domains.use(str(own))  # jobs know them by then, others do not
 
     @property
     def config_hash(self) -> str:
@@ -79,6 +85,12 @@ class StudyFolder:
         return default if value is None else value
 
     @property
+    def _folder(self) -> Path | None:
+        """Where the study's own tasks are."""
+        own = self.setting("tasks", "folder")
+        return Path(own) if own else None
+
+    @property
     def components(self) -> list[str]:
         """Kinds of units that circuits consist of."""
         return list(self.setting("attribution", "components", default=["neurons"]))
@@ -87,6 +99,12 @@ class StudyFolder:
     def estimator(self) -> str:
         """The estimator of the attributions."""
         return str(self.setting("attribution", "estimator", default="patching"))
+
+    @property
+    def tried(self) -> list[str]:
+        """Estimators that are compared, each at some positions: ``relp at all``."""
+        agreement = self.setting("attribution", "agreement", default={})
+        return list(agreement.get("estimators") or ())
 
     @property
     def selections(self) -> list[str]:
@@ -124,8 +142,7 @@ class StudyFolder:
     @cached_property
     def titles(self) -> dict[str, str]:
         """What tasks are called."""
-        own = self.setting("tasks", "folder")
-        places = [domains.DATA, *([Path(own)] if own else [])]
+        places = [domains.DATA, *([self._folder] if self._folder else [])]
         known = {
             task: title
             for place in places

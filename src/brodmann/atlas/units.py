@@ -11,7 +11,7 @@ import pandas as pd
 from brodmann.atlas.contract import Network
 from brodmann.atlas.views_data import COLUMNS, rows_of
 from brodmann.comparison.unit_pages import pages_file, read_pages, read_silenced, silenced_file
-from brodmann.networks.driving import label_of, read_driving
+from brodmann.networks.driving import labels
 from brodmann.store.tables import read_table
 
 # Files of rows that some studies have: logical name -> where, and columns that they have.
@@ -47,15 +47,14 @@ def described(folder: Path, dataset: str, names: list[str], sizes: list[int]) ->
 
     ``folder``: of the model; ``names`` and ``sizes``: of the networks, in their order.
     """
-    driving = folder / "networks" / dataset / "driving.csv"
-    told = read_driving(driving) if driving.is_file() else None
+    own = folder / "networks" / dataset
+    said = labels(own) if (own / "driving.csv").is_file() else {}
     path = folder / "networks" / "editing.csv"
     edits = read_table(path, COLUMNS["editing"]) if path.is_file() else pd.DataFrame()
     found = []
     for name, size in zip(names, sizes, strict=True):
-        label = label_of(told[told["network"] == name]) if told is not None else "–"
         harm, control = _harm(edits, dataset, name)
-        found.append(Network(name, size, label, harm, control))
+        found.append(Network(name, size, said.get(name, "–"), harm, control))
     return found
 
 

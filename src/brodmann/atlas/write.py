@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,30 +31,46 @@ def write_atlas(
 
     The folder is made anew, so that no file of a former run stays behind. ``titles``: of tasks.
     """
-    study = StudyFolder(results, titles)
-    with atomic_folder(Path(output).parent) as folder:
-        _write(folder, study)
+    study, place = StudyFolder(results, titles), Path(output).parent
+    with _saying("written", place), atomic_folder(place) as folder:
+        _write(folder, study, place)
 
 
 def write_single(output: str | Path, results: str | Path) -> None:
     """The whole atlas in one file."""
     study, place = StudyFolder(results), Path(output).resolve().parent
-    place.mkdir(parents=True, exist_ok=True)
-    # Beside it: folders for temporary files may be too small.
-    with tempfile.TemporaryDirectory(prefix=".atlas.", dir=place) as aside:
-        _write(Path(aside), study)
-        join(aside, output)
+    with _saying("written", output):
+        place.mkdir(parents=True, exist_ok=True)
+        # Beside it: folders for temporary files may be too small.
+        with tempfile.TemporaryDirectory(prefix=".atlas.", dir=place) as aside:
+            _write(Path(aside), study, output)
+            join(aside, output)
 
 
-def _write(folder: Path, study: StudyFolder) -> None:
+def _write(folder: Path, study: StudyFolder, output: str | Path) -> None:
+    """``output``: what errors name, as ``folder`` is there for a moment only."""
     data = folder / DATA
     data.mkdir(parents=True)
 
     def write(name: str, value: Any) -> None:
-        (data / f"{name}.js").write_text(script(name, value), encoding="ascii")
+        text = script(name, value)
+        with _saying("written", output):
+            (data / f"{name}.js").write_text(text, encoding="ascii")
 
-    write(MANIFEST, collect(study, write))
+    with _saying("read"):
+        manifest = collect(study, write)
+    write(MANIFEST, manifest)
     (folder / PAGE).write_text(page(), encoding="utf-8")
+
+
+@contextmanager
+def _saying(how: str, place: str | Path | None = None) -> Iterator[None]:
+    """What the disk refuses is an error of one line; it names ``place``, or the file itself."""
+    try:
+        yield
+    except OSError as error:
+        where = str(place or error.filename or "a file of results")
+        raise UserError.at(where, f"cannot be {how}: {error.strerror or error}") from None
 
 
 def join(folder: str | Path, output: str | Path) -> None:

@@ -28,6 +28,11 @@ _USUAL = ("patching", "last")
 _RESAMPLES = 2000
 
 
+def trial_name(label: str, component: str, trial: str) -> str:
+    """What the manifest calls the attribution by a trial (``relp at all``) on a list of items."""
+    return f"{label}, {component}: {trial}"
+
+
 def label(estimator: str, positions: str) -> str:
     """What an estimator at some positions is called."""
     return f"{ESTIMATORS[estimator].label}, {AT[positions]}"

@@ -34,11 +34,7 @@ def _port(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Make the atlas in RESULTS/atlas, or serve what is there."""
     page = Path(options.results, "atlas", PAGE)
-    try:
-        _make(options, page)
-    except OSError as error:
-        place = options.single_file or page.parent
-        raise UserError.at(str(place), f"cannot be written: {error.strerror}") from None
+    _make(options, page)
     if options.serve is not None:
         _serve(page.parent, options.serve)
     return 0

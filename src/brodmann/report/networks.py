@@ -14,7 +14,7 @@ from brodmann.comparison.stages.maps import COLUMNS as AGREEMENT
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.networks.conditions import RANDOM, network_name
 from brodmann.networks.consistency import CONSISTENCY, LAYERS
-from brodmann.networks.driving import label_of, read_driving
+from brodmann.networks.driving import labels, read_driving
 from brodmann.networks.maps import Networks
 from brodmann.networks.page import visible
 from brodmann.networks.stages.corrected import COLUMNS as CORRECTED
@@ -177,26 +177,25 @@ def _table(sources: Sources, model: str) -> Table:
     costs = ["intact", "without the units", "without random units", "q"]
     if settings.use.editing.activation_matched_seeds:
         costs += ["without units as active", "their activity", "q beside these"]
-    driving = {name: driving_of(sources, model, name) for name in settings.names}
+    said = {name: labels(folder / name) for name in settings.names}
     for row in again.to_dict("records"):
         dataset, number = row["dataset"], int(row["template"])
         name = network_name(number)
         own = layers[(layers["dataset"] == dataset) & (layers["template"] == number)]
         cost = found.of_network(dataset, name) if found is not None else None
-        active = driving[dataset][driving[dataset]["network"] == name]
         rows.append(
             [
                 f"{number} of {dataset}",
                 str(int(row["n_units"])),
                 _depth(own),
-                label_of(active),
+                said[dataset].get(name, "–"),
                 "yes" if row["identified"] else "depends on the start",
                 f"{int(row['count'])} of {usable[dataset]}" if usable.get(dataset) else "–",
                 "not known" if massive is None else massive_text(massive[dataset, name]),
                 *(["–"] * len(costs) if cost is None else cost),
             ]
         )
-    heads = ("network", "units", "layers", "active at", "identified", "found again")
+    heads = ("network", "units", "layers", "course", "identified", "found again")
     heads += ("massive activations", *costs)
     caption = f"{sources.called(model)}: perplexity per token when a network is inhibited."
     source = f"{model}/networks/editing.csv"
@@ -215,22 +214,18 @@ def _depth(rows: pd.DataFrame) -> str:
 # What drives networks
 
 
-def driving_of(sources: Sources, model: str, dataset: str) -> pd.DataFrame:
-    """The tokens at which a dataset's networks are strongest, network by network, strongest first."""
-    return read_driving(sources.results / model / "networks" / dataset / "driving.csv")
-
-
 def _driving_table(sources: Sources, model: str) -> Table:
     rows: list[list[Cell]] = []
     for dataset in sources.study.networks.names:
-        table = driving_of(sources, model, dataset)
+        folder = sources.results / model / "networks" / dataset
+        table, said = read_driving(folder / "driving.csv"), labels(folder)
         file = f"{model}/networks/{dataset}/driving.csv"
         for name, own in table.groupby("network", sort=False):
             called = f"{str(name).removeprefix('network-')} of {dataset}"
             examples = Marked(tuple(_examples(own)))
-            rows.append([sources.link(file, called), label_of(own), examples])
-    heads = ("network", "active at", "texts that drive it most")
-    caption = f"{sources.called(model)}: where each network is most active."
+            rows.append([sources.link(file, called), said[str(name)], examples])
+    heads = ("network", "course", "texts that drive it most")
+    caption = f"{sources.called(model)}: where each network's course is strongest."
     return Table(caption, heads, rows, frozenset({0, 1, 2}))
 
 

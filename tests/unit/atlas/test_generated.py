@@ -1,10 +1,10 @@
-"""The generator of large atlases writes what the contract says, of any size."""
+"""The large atlases that are generated hold what the contract says, of any size."""
 
 from __future__ import annotations
 
 import json
 
-from atlas.generate import generate, parser
+from atlas.generated import large, parser
 
 
 def test_models_of_any_size(tmp_path, monkeypatch):
@@ -24,8 +24,9 @@ def test_models_of_any_size(tmp_path, monkeypatch):
         "--whole",
         "1",
     ]
-    manifest = generate(tmp_path, parser().parse_args([str(tmp_path), *sizes]))
-    files = {file.stem for file in (tmp_path / "data").iterdir()}
+    manifest = large(tmp_path / "atlas", parser().parse_args(["atlas", *sizes]))
+    data = tmp_path / "atlas/data"
+    files = {file.stem for file in data.iterdir()}
     first, second, third = manifest.models
     assert first.binned and first.components[0].bin == 5
     assert {name for one in manifest.models for name in one.files.values()} | {"manifest"} == files
@@ -33,6 +34,6 @@ def test_models_of_any_size(tmp_path, monkeypatch):
     own, lent = (one.files["neurons.scores." + manifest.tasks[0].name] for one in (second, third))
     assert own.startswith("model-1.") and lent.startswith("model-0.")
     assert third.files["matrices"].startswith("model-2.")
-    text = (tmp_path / "data" / f"{own}.js").read_text()
+    text = (data / f"{own}.js").read_text()
     _, value = json.loads("[" + text.removeprefix("atlas(").removesuffix(");\n") + "]")
     assert value["bins"]["max"]["shape"] == [4, 100] and value["domain_bins"]["size"] == 5

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from itertools import product
+
 import pytest
 import toy_results as toy
 
 from brodmann.atlas.study import StudyFolder
 from brodmann.errors import UserError
-from brodmann.files import write_json
+from brodmann.files import read_json, write_json
 from brodmann.tasks import domains
 
 
@@ -92,3 +95,34 @@ def test_domains_of_the_study_s_own_tasks_have_their_colours(tmp_path, monkeypat
         assert (domains.label("music"), domains.colour("music")) == ("Music", "#123456")
     finally:
         domains.use(None)
+
+
+# What a hand may write in the place of anything.
+ODD = (None, [], {}, "x", 5, -1.5, [[]], {"a": None}, True)
+PLACES = [
+    *((name,) for name in ("config", "brodmann", "written", "tasks")),
+    *(("config", name) for name in ("models", "tasks", "attribution", "selection", "localizer")),
+    *(("config", "models", toy.MODEL), ("config", "models", toy.MODEL, "series")),
+    *(("config", "selection", name) for name in ("signs", "percents", "main")),
+    *(("config", "attribution", name) for name in ("components", "estimator", "agreement")),
+    *(("config", "localizer", "networks"), ("config", "networks", "datasets")),
+    ("config", "tasks", "folder"),
+]
+
+
+def test_what_was_edited_by_hand_is_read_or_told_in_one_line(tmp_path):
+    toy.provenance(tmp_path)
+    path = tmp_path / "provenance.json"
+    sound = read_json(path)
+    for place, odd in product(PLACES, ODD):
+        edited = part = copy.deepcopy(sound)
+        for name in place[:-1]:
+            part = part.setdefault(name, {})
+        part[place[-1]] = odd
+        write_json(path, edited)
+        try:
+            study = StudyFolder(tmp_path)
+            _ = study.titles, study.config_hash, study.asked(["a"], "localizer", "networks")
+        except UserError as error:
+            [problem] = error.problems
+            assert "\n" not in str(problem) and "provenance.json" in str(problem), (place, odd)

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import toy_results as toy
+from safetensors.numpy import save
 
 from brodmann.atlas.write import write_atlas
 from brodmann.cli import main
 from brodmann.commands.atlas import server
 from brodmann.files import read_json, write_json
+from brodmann.store.store import Store
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.tasks.catalogue import sort_key
 
@@ -208,6 +210,64 @@ def test_a_place_that_cannot_be_written_is_one_line(results, tmp_path, capsys):
     assert main(["atlas", str(results), "--single-file", str(wanted)]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"ERROR: {wanted}: cannot be written") and said.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_told_as_that(results, capsys):
+    """Not as one that cannot be written."""
+    file = results / toy.MODEL / "overlap/neurons" / f"{toy.MAIN.name}.containment.csv"
+    file.unlink()
+    file.mkdir()
+    assert main(["atlas", str(results)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"ERROR: {file}: cannot be read: ") and said.count("\n") == 1
+    assert not (results / "atlas").exists()
+
+
+TRIED = ("relp at all", "ig at last")
+
+
+def with_trials(results: Path) -> dict[str, np.ndarray]:
+    """Records of one task by two estimators, as the attribution pass leaves them; a third one is lost."""
+    toy.provenance(results, attribution={"agreement": {"estimators": [*TRIED, "atp_star at all"]}})
+    place, planted = results / toy.MODEL / ".store", {}
+    keys = {f"{toy.TASKS[0]}, neurons: atp_star at all": "f" * 64}
+    with Store(place / "attribution") as store:
+        for number, trial in enumerate(TRIED):
+            dice = np.random.default_rng(number)
+            planted[trial] = dice.normal(size=(toy.LAYERS, toy.WIDTH)).astype(np.float32)
+            key = keys[f"{toy.TASKS[0]}, neurons: {trial}"] = f"{number}" * 64
+            facts = {"facts": json.dumps({"n_items": 7})}
+            store.put(key, save({"attribution": planted[trial]}, metadata=facts))
+    write_json(place / "attribution.json", {"keys": keys})
+    return planted
+
+
+def test_estimators_that_were_tried_are_there_with_their_scores(results):
+    planted = with_trials(results)
+    atlas = made(results)
+    own, control = read(atlas, "manifest")["models"]
+    assert own["components"][0]["tried"] == list(TRIED)
+    assert "tried" not in control["components"][0]
+    for trial, scores in planted.items():
+        found = read(atlas, own["files"][f"neurons.tried.{trial}.{toy.TASKS[0]}"])
+        assert np.array_equal(found["scores"], scores) and found["n_items"] == 7
+    assert f"neurons.tried.{TRIED[0]}.{toy.TASKS[1]}" not in own["files"]
+    # Results that were copied without their store are the same, but for these.
+    shutil.rmtree(results / toy.MODEL / ".store")
+    assert "tried" not in read(made(results), "manifest")["models"][0]["components"][0]
+
+
+def test_those_of_many_units_are_in_bins(results, monkeypatch):
+    monkeypatch.setattr("brodmann.atlas.circuits.MOST_UNITS", 20)
+    monkeypatch.setattr("brodmann.atlas.bins.MOST_CELLS", 4)
+    planted = with_trials(results)[TRIED[0]]
+    atlas = made(results)
+    own = model_of(read(atlas, "manifest"), toy.MODEL)
+    found = read(atlas, own["files"][f"neurons.tried.{TRIED[0]}.{toy.TASKS[0]}"])
+    cells = [planted[:, place : place + 3] for place in range(0, toy.WIDTH, 3)]
+    strongest = [[row[np.abs(row).argmax()] for row in cell] for cell in cells]
+    assert np.array_equal(found["bins"]["max"], np.array(strongest).T)
+    assert set(found) == {"bins", "domain_bins", "n_items"} and found["n_items"] == 7
 
 
 def test_controls_and_reliability_stand_beside_the_matrices(results):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
-from brodmann.comparison.stages.unit_pages import _course_driven, _Read, members, place_in
+from brodmann.comparison.stages.unit_pages import members
+from brodmann.comparison.stages.unit_places import TextPlaces, of_course, place_in
 from brodmann.comparison.unit_pages import (
     Driven,
     NetworkPage,
@@ -117,11 +118,11 @@ def test_networks_are_driven_where_their_courses_are_highest():
         "end": [end for _, end in spans],
     }
     tensors = {f"token.{name}": np.array(own) for name, own in token.items()}
-    read = _Read("sea", texts, tensors)
+    read = TextPlaces("sea", texts, tensors)
     course = np.array([9.0, 1.0, -2.0, -11.0, 3.0])
     for first in (0, 1):
         own = course if not first else course[[1, 2, 4]]
-        driven = _course_driven(read, own, first, 2)
+        driven = of_course(read, own, first, 2)
         assert [(one.token, one.value) for one in driven.highest] == [(" five", 3), (" two", 1)]
         assert [one.token for one in driven.lowest] == [" three", " two"]
         assert driven.mean == pytest.approx(2 / 3)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from brodmann.config.load import load_config
-from brodmann.networks.driving import label_of
+from brodmann.networks.driving import label_of, labels
 from brodmann.networks.stages.following import AROUND, DRIVING, DRIVING_COLUMNS, driving
 from brodmann.report.pairs import _answers, _prompts, differing
 from brodmann.report.summary import Answer, banner, condensed
@@ -16,6 +16,8 @@ from brodmann.report.verdicts import NONE, SHOWN, Verdict
 from brodmann.statistics.stages.confounds import confounds_table
 from brodmann.statistics.stages.robustness import robustness_table
 from brodmann.statistics.stages.structure_function import structure_function_table
+from brodmann.store.tables import write_table
+from brodmann.store.tensors import write_tensors
 from brodmann.tasks.items import Item
 
 
@@ -104,9 +106,46 @@ def test_places_below_zero_drive_a_network_that_reaches_twice_as_far_there(lowes
 def test_a_label_is_drawn_from_the_texts():
     words = [" the", "The", " of", " a", "THE", " of"]
     table = pd.DataFrame({"before": ["some"] * 6, "token": words, "after": [""] * 6})
-    assert label_of(table) == "“the” (3 of 6)"
-    assert label_of(table.assign(before="")) == "the first token of a text"
+    table["course"] = np.linspace(2, 1, 6)
+    assert label_of(table) == "high on “the” (3 of 6)"
+    assert (
+        label_of(table.assign(before="", course=-table["course"]))
+        == "low on the first token of a text"
+    )
+    assert label_of(table[:2]) == "high, on no common token"
     assert label_of(table[:0]) == "–"
+    # Places on the other side of 0, where there are few on this one, are not where it is high.
+    crossed = table.assign(course=[2, 1, 0.5, 0.1, -0.1, -0.2])
+    assert label_of(crossed) == "high, on no common token"
+
+
+@pytest.mark.parametrize(
+    ("strong", "other", "special", "said"),
+    [
+        (4.0, -3.9, 0.0, "high on “ab” (3 of 5)"),
+        # Listed are places above 0, unless those below lie twice as far from it.
+        (4.0, -7.0, 0.0, "high on “ab” (3 of 5); farther low"),
+        (-4.0, 2.0, 0.0, "low on “ab” (3 of 3)"),
+        # What is no stretch of a text is not listed, and nothing is said of how far the course goes there.
+        (4.0, -1.0, -7.0, "high on “ab” (3 of 5)"),
+        (4.0, 0.5, -9.0, "low on special tokens"),
+    ],
+)
+def test_a_label_has_the_sign_of_a_course(tmp_path, strong, other, special, said):
+    """A planted course: ``strong`` at every "ab", ``other`` at "yz", ``special`` at a token without text."""
+    texts = ["so ab yz ab", "so ab"]
+    values = {
+        "standard": np.array([[special, 0, strong, other, strong, 0, 0, strong]]).T,
+        "end": np.array([0, 2, 5, 8, 11, 0, 2, 5]),
+        "text": np.repeat([0, 1], [5, 3]),
+    }
+    write_tensors(tmp_path / "courses.safetensors", values, {})
+    rows = [
+        {"network": "network-0", "rank": rank, **one}
+        for rank, one in enumerate(driving(values, 0, texts), 1)
+    ]
+    write_table(tmp_path / "driving.csv", rows, DRIVING_COLUMNS)
+    assert labels(tmp_path) == {"network-0": said}
 
 
 # What a reader is told first

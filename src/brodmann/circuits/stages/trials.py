@@ -23,6 +23,7 @@ from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.overlap import reliability
 from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
 from brodmann.circuits.stages.attribution import ItemList, Session, Stage
+from brodmann.circuits.trials import trial_name
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
@@ -40,7 +41,7 @@ class Trial:
 
     def named(self, items: ItemList, component: str) -> str:
         """What the manifest calls its attribution."""
-        return f"{items.label}, {component}: {self.estimator} at {self.positions}"
+        return trial_name(items.label, component, f"{self.estimator} at {self.positions}")
 
 
 def true_name(label: str, component: str, positions: str) -> str:

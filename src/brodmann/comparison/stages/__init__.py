@@ -41,5 +41,5 @@ STAGES = (
         ("written", "network_agreement", "localizer_selection"),
     ),
     Stage("written", "written:write_written"),
-    Stage("unit_pages", "unit_pages:write_unit_pages", ("unit_pages", "following")),
+    Stage("unit_pages", "unit_files:write_unit_pages", ("unit_pages", "following")),
 )
