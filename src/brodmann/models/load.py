@@ -32,9 +32,10 @@ from brodmann.models.broken_package import broken_package
 from brodmann.models.experts import ROUTES, Experts, mixture_in
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
+from brodmann.models.population import Population
 from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
-from brodmann.models.taps import give_taps
+from brodmann.models.taps import give_taps, run_float64
 from brodmann.sites import HEADS, SITES
 
 if TYPE_CHECKING:
@@ -210,6 +211,11 @@ class LoadedModel:
             return f"{block}.{self.experts.site(layer)}"
         return f"{block}.{getattr(self.architecture, site)}"
 
+    def population(self, site: str) -> Population:
+        """The units that layers have at a site."""
+        own = self.experts.widths if site == "mlp_hidden" and self.experts is not None else None
+        return Population.of(self.n_layers, self.units(site), own)
+
     def own_width(self, site: str, layer: int) -> int:
         """How many of the site's dimensions a layer has: all, but where some layers have fewer neurons."""
         if site == "mlp_hidden" and self.experts is not None:
@@ -335,6 +341,7 @@ def wrap_model(
     # cuDNN's attention plans every new shape for a tenth of a second, and trees have many shapes.
     torch.backends.cuda.enable_cudnn_sdp(False)
     widen_head(hf)
+    run_float64(hf)
     # What the user names is meant to be there.
     sites = Sites(frozenset(wanted) | set(units or ()))
     architecture = architecture_for(hf, units, name=name, sites=sites)

@@ -1,7 +1,7 @@
 """The hidden neurons of experts, handed out: a *tap* in every module of experts, which they pass through.
 
 transformers computes a mixture by an exchangeable function. Ours sorts tokens by expert and multiplies in
-groups, as transformers' own ``grouped_mm`` does, but spreads the neurons between the two products: the tap
+groups, as transformers' own ``grouped_mm`` does (float64, which that does not take, expert by expert), but spreads the neurons between the two products: the tap
 gets [batch, length, experts * neurons], 0 where a token was not sent to an expert, and what it puts out is
 gathered again. So the neurons of an expert that a token was not sent to may be set to anything: they write
 nothing.
@@ -59,6 +59,12 @@ def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> No
         if module is not None and not hasattr(module, TAP):
             module.add_module(TAP, Tap())
             module.add_module(ROUTES, Tap())
+
+
+def run_float64(hf: Any) -> None:
+    """Let a float64 model's experts be computed one after another: torch's product by groups is for less."""
+    if hf.dtype == torch.float64 and hf.config._experts_implementation == "grouped_mm":
+        hf.set_experts_implementation("eager")
 
 
 @contextmanager
@@ -120,9 +126,13 @@ def _run(
     ends = torch.bincount(expert, minlength=self.num_experts).cumsum(0).to(torch.int32)
 
     def product(values: torch.Tensor, name: str) -> torch.Tensor:
+        weight, turned = getattr(self, name), self.is_transposed
         bias = getattr(self, f"{name}_bias")[expert] if self.has_bias else None
-        turned = self.is_transposed
-        return _grouped_linear(values, getattr(self, name), ends, bias=bias, is_transposed=turned)
+        if weight.dtype == torch.float64:
+            weight = weight if turned else weight.transpose(1, 2)
+            found = torch.ops.transformers.grouped_mm_fallback(values, weight, ends)
+            return found if bias is None else found + bias
+        return _grouped_linear(values, weight, ends, bias=bias, is_transposed=turned)
 
     values = product(hidden_states[token], "gate_up_proj" if self.has_gate else "up_proj")
     values = self._apply_gate(values) if self.has_gate else self.act_fn(values)

@@ -61,6 +61,20 @@ def test_baseline_attribution_and_ablation_are_as_in_plain_transformers(built, f
     agrees(built(family), SHARED[::3], "neurons")
 
 
+@pytest.mark.parametrize("family", ["qwen3-moe", "gpt-oss"])
+def test_float64_models_run_without_the_product_by_groups(built, family):
+    """Of which torch has none in float64: neither beneath the model itself nor beneath its neurons."""
+    model = built(family, torch.float64)
+    agrees(model, SHARED[:1], "neurons")
+    expected, logits = naive_units(model)
+    found = Activations(model, site="mlp_hidden").means([TEXT])
+    assert np.abs(found - expected.mean(1).numpy()).max() <= 1e-9 * np.abs(found).max()
+    with torch.no_grad():
+        plain = model.hf(input_ids=torch.tensor([TEXT])).logits[0]
+    assert plain.dtype == torch.float64
+    assert (plain - logits).abs().max() <= 1e-9 * plain.abs().max()
+
+
 @pytest.mark.parametrize("family", IN_TURN)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_activations_are_those_of_loops(built, family, dtype):
