@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Population:
-    """``width`` places in each of ``layers``; ``widths``: how many units a layer has, None where all are full.
+    """``width`` places in each of ``layers``; ``widths``: the units of each layer, None where all are full.
 
     Units are flat indices, layer * width + unit. The n-th unit is the n-th of those that exist.
     """

@@ -1,10 +1,10 @@
 """The hidden neurons of experts, handed out: a *tap* in every module of experts, which they pass through.
 
 transformers computes a mixture by an exchangeable function. Ours sorts tokens by expert and multiplies in
-groups, as transformers' own ``grouped_mm`` does (float64, which that does not take, expert by expert), but spreads the neurons between the two products: the tap
-gets [batch, length, experts * neurons], 0 where a token was not sent to an expert, and what it puts out is
-gathered again. So the neurons of an expert that a token was not sent to may be set to anything: they write
-nothing.
+groups, as transformers' own ``grouped_mm`` does (in float64, which that does not take, expert by expert), but
+spreads the neurons between the two products: the tap gets [batch, length, experts * neurons], 0 where a token
+was not sent to an expert, and what it puts out is gathered again. So the neurons of an expert that a token was
+not sent to may be set to anything: they write nothing.
 
 A second tap is for the routes: the weights of all experts, [batch, length, experts], 0 of those that a token
 is not sent to. Where routes are asked for, a token goes to the experts of the largest weights after the tap.

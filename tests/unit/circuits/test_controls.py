@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits import orders
 from brodmann.circuits.against_controls import (
     COLUMNS,
     GROUPS,
@@ -14,7 +15,6 @@ from brodmann.circuits.against_controls import (
     own_against_random,
     paired_p,
 )
-from brodmann.circuits import orders
 from brodmann.circuits.controls import layer_matched, size_matched, truly_random
 from brodmann.models.population import Population
 
