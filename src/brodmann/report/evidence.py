@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from brodmann.report.estimators import estimators_part
+from brodmann.report.experts import experts_part
 from brodmann.report.granularity import granularity_part
 from brodmann.report.page import Group, Section
 from brodmann.report.rivals import rivals_part
@@ -25,6 +26,7 @@ PARTS: Sequence[Part] = (
     sufficiency_part,
     rivals_part,
     granularity_part,
+    experts_part,
     stability_part,
     estimators_part,
 )
