@@ -1,4 +1,5 @@
-"""The hidden neurons of experts by definition: every token through each of its experts, one after another.
+"""Experts by definition, their hidden neurons and what they add: every token through each of its experts, one
+after another.
 
 Nothing of ``brodmann`` computes here, and nothing of transformers' own ways of running experts either: blocks
 and routers are its own, the experts are these loops over its weights.
@@ -35,12 +36,14 @@ def written(module, neurons, expert):
     return weight @ neurons
 
 
-def run(module, hidden, chosen, weights, *, layer, width, edit, kept, routes, through_routers):
+def run(module, hidden, chosen, weights, *, layer, edit, kept, routes, through_routers, whole):
     """In place of the forward of a module of experts, on one sequence."""
     if routes is not None:
         chosen, weights = routes.setdefault(layer, (chosen, weights))
     weights = weights if through_routers else weights.detach()
-    size = width // module.num_experts
+    if whole:
+        return run_whole(module, hidden, chosen, weights, layer, edit, kept)
+    size = module.down_proj.shape[-2 if module.is_transposed else -1]
     rows = []
     for token, experts in zip(hidden, chosen.tolist(), strict=True):
         parts = [
@@ -59,14 +62,35 @@ def run(module, hidden, chosen, weights, *, layer, width, edit, kept, routes, th
     return torch.stack(rows).to(hidden.dtype)
 
 
+def run_whole(module, hidden, chosen, weights, layer, edit, kept):
+    """The same, of what each expert adds, times its weight: [1, length, experts * hidden]."""
+    rows = []
+    for token, experts, shares in zip(hidden, chosen.tolist(), weights, strict=True):
+        added = [torch.zeros_like(token)] * module.num_experts
+        for expert, share in zip(experts, shares, strict=True):
+            added[expert] = share * written(module, of_token(module, token, expert), expert)
+        rows.append(torch.cat(added))
+    units = torch.stack(rows)[None]
+    kept[layer] = units if edit is None else edit(layer, units)
+    return kept[layer][0].unflatten(-1, (module.num_experts, -1)).sum(1).to(hidden.dtype)
+
+
 @contextmanager
-def looped(model, edit, through_routers, routes=None):
+def looped(model, edit, through_routers, routes=None, *, whole=False):
     """Within it, layer -> units [1, length, width] of whatever the model is run on.
 
     Blocks without experts have the neurons of their one MLP, and 0 beyond. ``routes``: layer -> (experts,
     weights) of every token that are held; filled with the model's own where they are not there yet.
+    ``whole``: of experts instead of their neurons; the one MLP of a block without them is then its first.
     """
-    kept, undo, width = {}, [], model.neurons_per_layer
+    kept, undo = {}, []
+    width = model.experts.count * model.hidden_size if whole else model.neurons_per_layer
+
+    def dense_whole(layer, _, __, added):
+        own = added.shape[-1]
+        units = torch.nn.functional.pad(added, (0, width - own))
+        kept[layer] = units if edit is None else edit(layer, units)
+        return kept[layer][..., :own]
 
     def dense(layer, _, args):
         own = args[0].shape[-1]
@@ -81,7 +105,11 @@ def looped(model, edit, through_routers, routes=None):
             if getattr(one, "num_experts", 0) and hasattr(one, "down_proj")
         ]
         if not experts:
-            hook = block.mlp.down_proj.register_forward_pre_hook(partial(dense, layer))
+            down = block.mlp.down_proj
+            if whole:
+                hook = down.register_forward_hook(partial(dense_whole, layer))
+            else:
+                hook = down.register_forward_pre_hook(partial(dense, layer))
             undo.append(hook.remove)
             continue
         [module] = experts
@@ -89,7 +117,7 @@ def looped(model, edit, through_routers, routes=None):
         undo.append(partial(setattr, module, "forward", module.forward))
         module.forward = partial(
             *(run, module),
-            **{"layer": layer, "width": width, "edit": edit, "kept": kept},
+            **{"layer": layer, "edit": edit, "kept": kept, "whole": whole},
             routes=routes,
             through_routers=through_routers,
         )

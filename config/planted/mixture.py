@@ -29,13 +29,17 @@ def sizes(neurons: int) -> dict[str, int]:
     }
 
 
+def first_own(model: Any) -> int:
+    """The first token that is a word of one world: these have the last numbers."""
+    return int(model.config.vocab_size) - COUNT * sum(world.PARTS.values())
+
+
 class Guide:
     """While a model is trained: words go where they should, and how far it still is from that by itself."""
 
     def __init__(self, model: Any, margin: float) -> None:
         self.margin = margin
-        # Words of worlds have the last numbers.
-        self.first = model.config.vocab_size - COUNT * sum(world.PARTS.values())
+        self.first = first_own(model)
         # Of every word of the batch: whether its world is known, whether not yet (padding is neither), which.
         self.told = self.untold = torch.zeros(0, dtype=torch.bool)
         self.world = torch.zeros(0, dtype=torch.long)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INPUT, OUTPUT = "input", "output"
-# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side.
-HIDDEN, NEURONS, HEADS = "hidden", "neurons", "heads"
+# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side, or what all
+# experts of a mixture add, side by side.
+HIDDEN, NEURONS, HEADS, EXPERTS = "hidden", "neurons", "heads", "experts"
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Site:
         """Whether its units are dimensions of the residual stream."""
         return self.width == HIDDEN
 
-    def units(self, *, hidden: int, neurons: int, heads: int) -> int:
-        """The width in a model of these widths."""
-        return {HIDDEN: hidden, NEURONS: neurons, HEADS: heads}[self.width]
+    def units(self, *, hidden: int, neurons: int, heads: int, experts: int = 0) -> int:
+        """The width in a model of these widths, with so many experts in a layer."""
+        widths = {HIDDEN: hidden, NEURONS: neurons, HEADS: heads, EXPERTS: experts * hidden}
+        return widths[self.width]
 
 
 # In the order in which a block computes them: a trace must ask for them in this order.
@@ -64,8 +66,26 @@ SITES: dict[str, Site] = {
         ),
     )
 }
+# Of mixtures of experts alone: no other model lacks it, and it is proved where a study asks for it.
+OF_MIXTURES = {
+    "experts": Site(
+        *("experts", INPUT, EXPERTS, "experts (what each adds, times the router's weight)"),
+        component="experts",
+        writes_to="mlp_output",
+        named=False,
+    )
+}
+# All of them, in the order in which a block computes them.
+PLACES: dict[str, Site] = {}
+for _name, _site in SITES.items():
+    PLACES |= {own: one for own, one in OF_MIXTURES.items() if one.writes_to == _name}
+    PLACES[_name] = _site
 # What circuits are made of -> its site; the usual one first.
-COMPONENTS = {site.component: name for name, site in reversed(SITES.items()) if site.component}
+COMPONENTS = {
+    site.component: name
+    for name, site in (*reversed(SITES.items()), *OF_MIXTURES.items())
+    if site.component
+}
 # Sites whose units write to another site.
 WRITES_TO = {name: site.writes_to for name, site in SITES.items() if site.writes_to}
 # Sites that a key under ``units`` names.
@@ -123,4 +143,9 @@ LEVELS = {
     "mixed": Level("heads and MLP layers", (Part("heads"), Part("neurons", whole=True))),
     "mlp_layers": Level("MLP layers", (Part("neurons", whole=True),)),
     "attention_layers": Level("attention layers", (Part("heads", whole=True),)),
+}
+# With those of mixtures, which are components only.
+ALL_LEVELS = {
+    **LEVELS,
+    **{name: Level(name, (Part(site.component),)) for name, site in OF_MIXTURES.items()},
 }

@@ -25,7 +25,8 @@ _HIDDEN = ("llama4", "gemma4", "dbrx", "jetmoe", "longcat")
 class Mixture:
     """Parameters of all experts, and of those that one token goes through; its MLP neurons in a block.
 
-    ``units``: neurons of all experts of a block; ``hidden``: whether these are known to be out of reach.
+    ``units``: neurons of all experts of a block; ``hidden``: whether these are known to be out of reach;
+    ``count``: experts of a block.
     """
 
     total: int
@@ -33,6 +34,7 @@ class Mixture:
     neurons: int
     units: int
     hidden: bool
+    count: int
 
 
 def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | None:
@@ -62,7 +64,8 @@ def mixture_of(config: Mapping[str, Any], heads: int, keys: int) -> Mixture | No
         else:
             active += matrix * dense
     hidden = str(config.get("model_type", "")).startswith(_HIDDEN)
-    return Mixture(active + idle, active, chosen * width + shared, experts * width, hidden)
+    neurons = chosen * width + shared
+    return Mixture(active + idle, active, neurons, experts * width, hidden, experts)
 
 
 def _shared(config: Mapping[str, Any], width: int) -> int:

@@ -150,8 +150,9 @@ def widths_of(config: dict[str, Any], width: int) -> Widths | None:
         heads, keys = _heads(texts)
         mixture = _mixture(texts)
         neurons = mixture.neurons if mixture else expected_neurons(holder) or 4 * hidden
-        of_experts = mixture.units if mixture else 0
-        return Widths(layers, hidden, neurons, heads, keys, texts["vocab_size"], width, of_experts)
+        units, count = (mixture.units, mixture.count) if mixture else (0, 0)
+        own = layers, hidden, neurons, heads, keys, texts["vocab_size"]
+        return Widths(*own, width, units, count)
     except (AttributeError, KeyError, TypeError, ZeroDivisionError):
         return None
 
@@ -208,6 +209,7 @@ def _of_card(card: dict[str, Any], config: dict[str, Any] | None, width: int) ->
             card["vocabulary_size"],
             width,
             of_experts,
+            experts["count"] if experts else 0,
         )
     except KeyError:
         return None

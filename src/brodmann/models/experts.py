@@ -30,8 +30,9 @@ from brodmann.models.architecture import (
 )
 from brodmann.sites import SITES
 
-# Children of a module of experts: what their hidden neurons pass through, and the weights of experts.
-TAP, ROUTES = "hidden_neurons", "routes"
+# Children of a module of experts: what their hidden neurons pass through, the weights of experts, and what
+# each expert adds. The last is also a child of the projection of a block without experts.
+TAP, ROUTES, ADDED = "hidden_neurons", "routes", "contributions"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,16 @@ class Experts:
     def site(self, layer: int) -> str:
         """The path of the module, from the block, whose input is the layer's neurons."""
         return f"{self.paths[layer]}.{TAP}" if self.paths[layer] else self.dense[layer]
+
+    def adds(self, layer: int) -> str:
+        """The path of the module, from the block, whose input is what each expert adds."""
+        return f"{self.paths[layer] or self.dense[layer]}.{ADDED}"
+
+    def units(self, site: str, layer: int) -> int:
+        """How many units a block has at a site of experts; the one MLP of a block without counts as one."""
+        if site == "experts":
+            return self.count if self.has(layer) else 1
+        return self.widths[layer]
 
     def of(self, layer: int, unit: int) -> tuple[int, int] | None:
         """(expert, its neuron) of a unit; None in a layer without experts, or of a unit that it lacks."""
@@ -109,6 +120,12 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
         for block, path, other in zip(blocks, paths, dense, strict=True)
     )
     return Experts(count, neurons, _chosen(model, count), paths, dense, widths)
+
+
+def without_experts(name: str, site: str) -> Unsupported:
+    """Why a model has no site of experts."""
+    what = "its MLPs are no mixture of experts whose experts could be addressed"
+    return Unsupported(f"models.{name}.units.{site}", what)
 
 
 def _chosen(model: Any, count: int) -> int:

@@ -35,11 +35,12 @@ from brodmann.models.architecture import (
     find_module,
     mixture_of_experts,
 )
+from brodmann.models.experts import without_experts
 from brodmann.models.load import LoadedModel, UnitSite, envoy_at
 from brodmann.models.placement import compute_device, resident
 from brodmann.models.taps import shown
 from brodmann.models.wanted import EVERY_SITE, Need, refusals
-from brodmann.sites import NAMED, SITES, WRITES_TO
+from brodmann.sites import NAMED, OF_MIXTURES, PLACES, SITES, WRITES_TO
 
 SELF_CHECK_VERSION = METHODS["check"]
 
@@ -47,6 +48,8 @@ TEXT = "The old map of the city shows nine bridges, and the new one shows eleven
 N_TOKENS = 8
 POSITION = 3  # the edited one: some positions before it, some after
 WRITTEN_BY = {target: units for units, target in WRITES_TO.items()}
+# With what experts add: sites of mixtures are proved where a study asks for them.
+_WRITES = {name: site.writes_to for name, site in PLACES.items() if site.writes_to}
 
 
 @dataclass(frozen=True)
@@ -122,13 +125,19 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
     """
     needed = {need.site for need in needs}
     unproved = dict(model.missing)
-    keys = {_key(model, site): site for site in NAMED}
+    if model.experts is None:
+        unproved |= {site: without_experts(model.name, site) for site in OF_MIXTURES}
+    keys = {_key(model, site): site for site in (*NAMED, *OF_MIXTURES)}
     while True:
         if "mlp_output" in unproved:
             # What the attention adds is told from the residual stream by what the MLP adds.
             why = replace(unproved["mlp_output"], where=_key(model, "attention_output"))
             unproved.setdefault("attention_output", why)
-        sites = tuple(site for site in SITES if site not in unproved)
+            for site in OF_MIXTURES:
+                where = _key(model, site)
+                unproved.setdefault(site, replace(unproved["mlp_output"], where=where))
+        asked = (*SITES, *(site for site in OF_MIXTURES if site in needed))
+        sites = tuple(site for site in PLACES if site in asked and site not in unproved)
         try:
             outcome = _prove(model, sites)
             break
@@ -149,8 +158,8 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     layers = tuple(sorted({0, middle, model.n_layers - 1}))
     ids = _tokens(model)
     # What units write to is read for their sake, too.
-    targets = {WRITES_TO[site] for site in sites if site in WRITES_TO} - set(model.missing)
-    read = tuple(site for site in SITES if site in {*sites, *targets})
+    targets = {_WRITES[site] for site in sites if site in _WRITES} - set(model.missing)
+    read = tuple(site for site in PLACES if site in {*sites, *targets})
     clean = _run(model, ids, read, lambda: _clean_run(model, ids, layers, read))
     _raise(_shape_problems(model, clean, read))
     _raise(_sum_problems(model, clean, layers, sites))
@@ -204,7 +213,7 @@ def _run(
     model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...], run: Callable[[], Any]
 ) -> Any:
     """Run a trace; if a module of the mapping was not where the trace expected it, say which."""
-    with shown(model, "mlp_hidden" in sites):
+    with shown(model, sites):
         try:
             with torch.no_grad():
                 return run()
@@ -275,9 +284,9 @@ def _edited_run(
                 here = model.module(site, layer)
                 written = _written_before_norm(model, here)
                 value = here.get().clone()
-                writer = planned.get((WRITTEN_BY.get(site, ""), layer))
-                if writer is not None:
-                    seen[writer.row].show(value if written is None else written)
+                for units, target in _WRITES.items():
+                    if target == site and (writer := planned.get((units, layer))) is not None:
+                        seen[writer.row].show(value if written is None else written)
                 whole = planned.get(("attention_output", layer))
                 if site == "mlp_output" and whole is not None:
                     # Hold the MLP's answer to the changed attention fixed.
@@ -335,7 +344,7 @@ def _plan(
         size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
         for site in sites:
             values = clean.sites[site, layer].values
-            if site in WRITES_TO:
+            if site in _WRITES:
                 unit, strength = _strongest_writer(model, site, layer, clean)
                 delta = size / strength if strength else 1.0
             else:
@@ -375,6 +384,8 @@ def _project(
     The module itself is asked, not its weights: they may be quantised, or offloaded. Experts have no such
     module: their products are made one by one, without their biases, which an edit does not change.
     """
+    if site in OF_MIXTURES:  # a sum over experts
+        return inputs.double().unflatten(1, (-1, model.unit_size(site))).sum(1)
     if site == "mlp_hidden" and layer in clean.routed:
         return _project_experts(model, layer, inputs, clean.routed[layer])
     module = find_module(model.hf, model.path(site, layer))
@@ -407,7 +418,7 @@ def _prediction(
     model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The change that the site's definition predicts [width], and magnitudes of the terms of its sum."""
-    if edit.site in WRITES_TO:
+    if edit.site in _WRITES:
         probes = torch.zeros(2, model.width(edit.site))
         probes[1, edit.unit] = seen.applied
         resting, moved = _project(model, edit.site, edit.layer, probes, clean)
@@ -534,6 +545,9 @@ def _deviation_problem(
     if deviation <= 1:
         return None
     key, paths = _key(model, edit.site), model.architecture
+    if edit.site in OF_MIXTURES:
+        what = f"in layer {edit.layer} what an expert adds does not move the output of the MLP"
+        return Unsupported(key, what)
     site = getattr(paths, edit.site)
     if edit.site in WRITES_TO:
         target = WRITES_TO[edit.site]
@@ -603,7 +617,8 @@ def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | N
 
 def _key(model: LoadedModel, site: str) -> str:
     """The config key that says where a site is."""
-    return f"models.{model.name}.units.{site if site in NAMED else 'blocks'}"
+    own = site if site in NAMED or site in OF_MIXTURES else "blocks"
+    return f"models.{model.name}.units.{own}"
 
 
 def _path(model: LoadedModel, site: str) -> str:

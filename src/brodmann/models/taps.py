@@ -3,11 +3,13 @@
 transformers computes a mixture by an exchangeable function. Ours sorts tokens by expert and multiplies in
 groups, as transformers' own ``grouped_mm`` does (in float64, which that does not take, expert by expert), but
 spreads the neurons between the two products: the tap gets [batch, length, experts * neurons], 0 where a token
-was not sent to an expert, and what it puts out is gathered again. So the neurons of an expert that a token was
-not sent to may be set to anything: they write nothing.
+was not sent to an expert, and what it puts out is gathered again. So the neurons of an expert that a token
+was not sent to may be set to anything: they write nothing.
 
 A second tap is for the routes: the weights of all experts, [batch, length, experts], 0 of those that a token
 is not sent to. Where routes are asked for, a token goes to the experts of the largest weights after the tap.
+A third is for what each expert adds, times its weight: [batch, length, experts * hidden], 0 where a token was
+not sent; its sum goes on, whatever of it was changed. A block without experts hands out what its MLP adds.
 
 Taps run while they are ``shown``, as spreading takes memory. A model whose neurons nobody asks for is
 computed as ever.
@@ -15,7 +17,7 @@ computed as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from brodmann.models.architecture import Architecture, find_module, module_at
-from brodmann.models.experts import ROUTES, TAP, Experts
+from brodmann.models.architecture import Architecture, module_at
+from brodmann.models.experts import ADDED, ROUTES, TAP, Experts
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
@@ -35,14 +37,14 @@ _NAME = "brodmann"
 class Tap(nn.Module):
     """Puts out what it is given. ``rows``: (batch, length) of what its block is run on.
 
-    ``holds``: whether the router's weights are constants to gradients. ``routes``: whether routes are asked
-    for.
+    ``holds``: whether the router's weights are constants to gradients. ``neurons``, ``routes``, ``added``:
+    whether these are asked for.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.rows = (0, 0)
-        self.holds = self.routes = False
+        self.holds = self.neurons = self.routes = self.added = False
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """[batch, length, width]"""
@@ -50,15 +52,23 @@ class Tap(nn.Module):
 
 
 def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> None:
-    """A tap for every module of experts; nothing else of the model changes."""
+    """Taps for every module of experts; nothing else of the model changes."""
     from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
     ALL_EXPERTS_FUNCTIONS.register(_NAME, _run)
-    for block, path in zip(module_at(hf, architecture.blocks), experts.paths, strict=True):
-        module = find_module(block, path) if path else None
-        if module is not None and not hasattr(module, TAP):
-            module.add_module(TAP, Tap())
-            module.add_module(ROUTES, Tap())
+    for layer, block in enumerate(module_at(hf, architecture.blocks)):
+        module = module_at(block, experts.paths[layer] or experts.dense[layer])
+        if hasattr(module, ADDED):
+            continue
+        for name in (TAP, ROUTES, ADDED) if experts.has(layer) else (ADDED,):
+            module.add_module(name, Tap())
+        if not experts.has(layer):
+            module.register_forward_hook(_hand_out)
+
+
+def _hand_out(module: Any, _: Any, added: torch.Tensor) -> torch.Tensor | None:
+    tap: Tap = getattr(module, ADDED)
+    return tap(added) if tap.added else None
 
 
 def run_float64(hf: Any) -> None:
@@ -69,16 +79,18 @@ def run_float64(hf: Any) -> None:
 
 @contextmanager
 def shown(
-    model: LoadedModel, asked: bool = True, *, holds: bool = False, routes: bool = False
+    model: LoadedModel, sites: Collection[str], *, holds: bool = False, routes: bool = False
 ) -> Iterator[None]:
-    """Within it, the neurons of a mixture of experts are to be seen at their site, if they are ``asked`` for.
+    """Within it, what a mixture of experts has at ``sites`` is to be seen there.
 
     ``holds``: gradients do not go through the weights that routers give to experts. ``routes``: whether these
     weights are to be seen, too.
     """
-    if model.experts is None or not (asked or holds or routes):
+    asked = {"neurons": "mlp_hidden" in sites, "added": "experts" in sites, "routes": routes}
+    if model.experts is None or not (holds or any(asked.values())):
         yield
         return
+    own_taps = {**asked, "holds": holds}
     blocks = module_at(model.hf, model.architecture.blocks)
     modules = [module_at(blocks[n], path) for n, path in enumerate(model.experts.paths) if path]
     with ExitStack() as after:
@@ -86,11 +98,16 @@ def shown(
             own = config._experts_implementation_internal
             after.callback(setattr, config, "_experts_implementation_internal", own)
             config._experts_implementation_internal = _NAME
-        for module in modules:
-            tap = getattr(module, TAP)
-            after.callback(setattr, tap, "holds", tap.holds)
-            after.callback(setattr, tap, "routes", tap.routes)
-            tap.holds, tap.routes = holds, routes
+        taps = [getattr(module, TAP) for module in modules]
+        taps += [
+            getattr(module_at(blocks[n], path), ADDED)
+            for n, path in enumerate(model.experts.dense)
+            if path
+        ]
+        for tap in taps:
+            for name, value in own_taps.items():
+                after.callback(setattr, tap, name, getattr(tap, name))
+                setattr(tap, name, value)
         for n, path in enumerate(model.experts.paths):
             if path:
                 tap = getattr(module_at(blocks[n], path), TAP)
@@ -136,14 +153,21 @@ def _run(
 
     values = product(hidden_states[token], "gate_up_proj" if self.has_gate else "up_proj")
     values = self._apply_gate(values) if self.has_gate else self.act_fn(values)
-    spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
-    spread = spread.index_put((token, expert), values)
-    spread = tap(spread.reshape(*tap.rows, -1)).reshape(spread.shape)
-    values = product(spread[token, expert], "down_proj")
+    if tap.neurons:
+        spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
+        spread = spread.index_put((token, expert), values)
+        spread = tap(spread.reshape(*tap.rows, -1)).reshape(spread.shape)
+        values = spread[token, expert]
+    values = product(values, "down_proj")
     if self.has_post_expert_norm:
         values = self.post_expert_norm(values)
     weights = top_k_weights.reshape(-1)[order]
     values = values * (weights.detach() if tap.holds else weights)[:, None]
+    if tap.added:
+        spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
+        spread = spread.index_put((token, expert), values)
+        spread = getattr(self, ADDED)(spread.reshape(*tap.rows, -1)).reshape(spread.shape)
+        return spread.sum(1).to(hidden_states.dtype)
     # Back in the order of tokens, so that sums do not hang on how experts are numbered.
     back = torch.empty_like(order)
     back[order] = torch.arange(len(order), device=order.device)

@@ -108,7 +108,7 @@ class Profiles:
         return np.concatenate([np.zeros(0, dtype=int), *places]) // self.mixture.neurons
 
     def within_and_across(self, counts: np.ndarray) -> tuple[float, float]:
-        """Mean similarity of tasks of one domain, and of two. Tasks without a neuron in experts are left out."""
+        """Mean similarity of tasks of one domain, and of two, of those that have a neuron in experts."""
         flat = counts.reshape(len(counts), -1)
         length = np.linalg.norm(flat, axis=1)
         some = length > 0

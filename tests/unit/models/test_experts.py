@@ -17,6 +17,7 @@ from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
+from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
 from brodmann.models.taps import shown
@@ -59,6 +60,31 @@ def naive_units(model, row=TEXT):
 @pytest.mark.parametrize("family", IN_TURN)
 def test_baseline_attribution_and_ablation_are_as_in_plain_transformers(built, family):
     agrees(built(family), SHARED[::3], "neurons")
+
+
+@pytest.mark.parametrize("family", IN_TURN)
+def test_whole_experts_are_as_in_plain_transformers(built, family):
+    """What each adds, times its weight, is one unit: attribution, ablation, and the self-check's proof."""
+    model = built(family)
+    agrees(model, SHARED[:1], "experts")
+    outcome = self_check(model, [Need("experts", "attribution.components", {})])
+    assert outcome.widths["experts"] == model.experts.count * model.hidden_size
+    assert outcome.deviation["experts"] <= 1 and outcome.effect["experts"] > 0
+    there = model.population("experts")
+    assert [there.units_of(n) for n in range(model.n_layers)] == [
+        model.experts.count if model.experts.has(n) else 1 for n in range(model.n_layers)
+    ]
+
+
+def test_models_without_experts_refuse_them_in_one_line():
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="m")
+    with pytest.raises(UserError) as caught:
+        self_check(model, [Need("experts", "attribution.components", {"[neurons]": "mlp_hidden"})])
+    [problem] = caught.value.problems
+    assert problem.where == "models.m.units.experts" and "no mixture of experts" in problem.what
+    assert problem.fix.endswith("set attribution.components: [neurons]")
+    with pytest.raises(UserError, match="no mixture of experts"):
+        model.module("experts", 0)
 
 
 @pytest.mark.parametrize("family", ["qwen3-moe", "gpt-oss"])
@@ -106,7 +132,6 @@ def test_the_self_check_proves_them(built, family, dtype):
 
 def test_the_self_check_refutes_neurons_of_another_expert(built, monkeypatch):
     """Were experts numbered otherwise than they are stored, the edit would move the output elsewhere."""
-    from brodmann.errors import UserError
     from brodmann.models import selfcheck
 
     routed = selfcheck._routed
@@ -229,13 +254,13 @@ def test_a_model_whose_neurons_nobody_asks_for_runs_as_ever(built):
     model = built("olmoe")
     config = model.hf.config
     own = config._experts_implementation
-    with shown(model):
+    with shown(model, ("mlp_hidden",)):
         assert config._experts_implementation != own
-        with shown(model, holds=True):
+        with shown(model, (), holds=True):
             pass
         assert config._experts_implementation != own
     assert config._experts_implementation == own
-    with pytest.raises(KeyError), shown(model):
+    with pytest.raises(KeyError), shown(model, ("experts",)):
         raise KeyError
     assert config._experts_implementation == own
 

@@ -32,7 +32,7 @@ from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.runner.matched import activation_matched
 from brodmann.runner.unit_tokens import in_turn, pairs, tokens_work
-from brodmann.sites import COMPONENTS
+from brodmann.sites import COMPONENTS, OF_MIXTURES
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import Pass, Reads, Records, Work
@@ -133,6 +133,8 @@ class AblationStage:
             return
         found = {}
         for component in self.study.attribution.components:
+            if component in OF_MIXTURES:  # an expert has no direction of its own
+                continue
             own = self.circuits(folder, component, _selections(self.study)[0])
             lists = [pairs(units, own.there.width) for units in own.units.values()]
             found[COMPONENTS[component]] = in_turn(lists)[: asked.units]

@@ -30,7 +30,7 @@ _METHOD = "neurons of each layer dealt out to its experts anew, for all tasks at
 def write_profiles(
     study: Study, *, model_json: str, mask_folder: str, outputs: Sequence[str]
 ) -> None:
-    """Rule ``expert_profiles``: of every size, what each circuit has in each expert; a header without experts.
+    """Rule ``expert_profiles``: what each circuit of every size has in each expert; else a header.
 
     ``outputs``: a file for each selection, which is its name. Units of layers without experts have none.
     """
