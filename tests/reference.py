@@ -1,7 +1,7 @@
 """Naive references: what a number is by definition, in plain transformers, one sequence at a time."""
 
 import torch
-from naive_experts import looped
+from naive_experts import looped, routed
 
 
 def log_probability(model, prompt_ids, answer_ids):
@@ -29,6 +29,9 @@ def _run(model, ids, edit=None, component="neurons", through_routers=False, rout
     if component in ("neurons", "experts") and model.experts is not None:
         whole = component == "experts"
         with looped(model, edit, through_routers, routes, whole=whole) as kept:
+            return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
+    if component == "router":
+        with routed(model, edit) as kept:
             return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     kept, handles = {}, []
 

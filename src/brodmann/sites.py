@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INPUT, OUTPUT = "input", "output"
-# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side, or what all
-# experts of a mixture add, side by side.
-HIDDEN, NEURONS, HEADS, EXPERTS = "hidden", "neurons", "heads", "experts"
+# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side; in a mixture
+# what all experts add, side by side, or a number for each of them.
+HIDDEN, NEURONS, HEADS, EXPERTS, ROUTER = "hidden", "neurons", "heads", "experts", "router"
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Site:
 
     def units(self, *, hidden: int, neurons: int, heads: int, experts: int = 0) -> int:
         """The width in a model of these widths, with so many experts in a layer."""
-        widths = {HIDDEN: hidden, NEURONS: neurons, HEADS: heads, EXPERTS: experts * hidden}
-        return widths[self.width]
+        widths = {HIDDEN: hidden, NEURONS: neurons, HEADS: heads}
+        return {**widths, EXPERTS: experts * hidden, ROUTER: experts}[self.width]
 
 
 # In the order in which a block computes them: a trace must ask for them in this order.
@@ -68,18 +68,33 @@ SITES: dict[str, Site] = {
 }
 # Of mixtures of experts alone: no other model lacks it, and it is proved where a study asks for it.
 OF_MIXTURES = {
-    "experts": Site(
-        *("experts", INPUT, EXPERTS, "experts (what each adds, times the router's weight)"),
-        component="experts",
-        writes_to="mlp_output",
-        named=False,
+    site.name: site
+    for site in (
+        Site(
+            *("router", INPUT, ROUTER, "routers' logits (one for each expert)"),
+            component="router",
+            writes_to="mlp_output",
+            named=False,
+        ),
+        Site(
+            *("experts", INPUT, EXPERTS, "experts (what each adds, times the router's weight)"),
+            component="experts",
+            writes_to="mlp_output",
+            named=False,
+        ),
     )
 }
+_ORDER = (
+    "heads",
+    "attention_output",
+    "router",
+    "mlp_hidden",
+    "experts",
+    "mlp_output",
+    "block_output",
+)
 # All of them, in the order in which a block computes them.
-PLACES: dict[str, Site] = {}
-for _name, _site in SITES.items():
-    PLACES |= {own: one for own, one in OF_MIXTURES.items() if one.writes_to == _name}
-    PLACES[_name] = _site
+PLACES: dict[str, Site] = {name: {**SITES, **OF_MIXTURES}[name] for name in _ORDER}
 # What circuits are made of -> its site; the usual one first.
 COMPONENTS = {
     site.component: name

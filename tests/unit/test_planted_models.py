@@ -26,7 +26,7 @@ def test_neurons_of_other_worlds_change_nothing(train):
 
 
 def test_experts_of_other_worlds_change_nothing(train):
-    """Every word is sent to its world's expert, from the first that tells the world; before, experts add 0."""
+    """Words are sent to their world's expert, from the first that tells the world; before, experts add 0."""
     model = train.load(train.MODELS / "experts")
     for number, (name, told) in enumerate(train.effects(model).items()):
         assert told["accuracy"] > 0.95 and told["without_foreign"] == told["accuracy"]

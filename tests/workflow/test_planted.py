@@ -168,7 +168,9 @@ def test_circuits_lie_in_their_worlds_expert(of_experts, recall):
 
 
 def test_modules_live_in_experts_of_the_planted_mixture_alone(of_experts):
-    table = pd.read_csv(of_experts / "statistics/experts.csv").set_index(["model", "sel", "measure"])
+    table = pd.read_csv(of_experts / "statistics/experts.csv").set_index(
+        ["model", "sel", "measure"]
+    )
     planted = table.loc["experts", MAIN, "similarity"]
     # What two tasks of a world do not share is in how many layers their circuits lie.
     assert planted["within"] > 0.5 and planted["across"] == 0 and planted["q"] < 0.001

@@ -18,7 +18,7 @@ _CHOSEN = (
 _SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
 _LINEAR = "linear_attention"
 # Families whose code says itself how experts are computed, or that multiply what these write.
-_HIDDEN = ("llama4", "gemma4", "dbrx", "jetmoe", "longcat")
+_HIDDEN = ("gemma4", "dbrx", "jetmoe", "longcat")
 
 
 @dataclass(frozen=True)

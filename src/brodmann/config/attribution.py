@@ -84,7 +84,7 @@ class AttributionSettings(Section):
 
     components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
     """neurons (MLP hidden units; in a mixture of experts, those of all experts), attention heads, and, of
-    mixtures, whole experts (what each adds)."""
+    mixtures, whole experts (what each adds) and their routers' logits."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"
     """both_answers, or correct_answer (published)."""
@@ -117,13 +117,11 @@ class AttributionSettings(Section):
         path = ("attribution", "agreement", "tasks")
         tasks = here.matching(self.agreement.tasks, selected or None, path)
         if set(OF_MIXTURES).intersection(self.components):
-            what = "scores whole experts by patching alone"
+            what = "whole experts and routers are scored by patching alone"
             if self.estimator != "patching":
-                here.problem(
-                    ("attribution", "estimator"), what, "set patching, or leave experts out"
-                )
+                here.problem(("attribution", "estimator"), what, "set patching, or leave them out")
             if self.agreement.tasks:
-                here.problem(path, what, "compare estimators in a study without experts")
+                here.problem(path, what, "compare estimators in a study without them")
         if self.stability.items and not estimator(self).has_replicates:
             what = f"{self.estimator} has no circuits of resampled items"
             here.problem(("attribution", "stability", "items"), what, "choose another estimator")

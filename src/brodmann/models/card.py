@@ -11,7 +11,7 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import ALL_LEVELS, COMPONENTS, PLACES
+from brodmann.sites import ALL_LEVELS, COMPONENTS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
@@ -77,6 +77,7 @@ class ModelCard:
             "neurons": self.neurons_per_layer,
             "heads": self.heads_per_layer,
             "experts": self._n_experts,
+            "router": self._n_experts,
         }
         return sum(part.count(own[part.component]) for part in ALL_LEVELS[component].parts)
 
@@ -98,7 +99,7 @@ class ModelCard:
     def experts_at(self, site: str) -> ExpertOf | None:
         """Which expert a unit of a site is of, or is; None where there are no experts."""
         own = self.experts
-        if own is None or site not in (COMPONENTS["neurons"], COMPONENTS["experts"]):
+        if own is None or site not in (COMPONENTS["neurons"], *OF_MIXTURES):
             return None
         size = int(own["neurons"]) if site == COMPONENTS["neurons"] else 1
 
@@ -111,7 +112,7 @@ class ModelCard:
         """The units of a site that each layer has; None where all have as many."""
         own = self.experts
         if own is None or site not in (COMPONENTS["neurons"], COMPONENTS["experts"]):
-            return None
+            return None  # models with routers in some layers alone are refused
         if site == COMPONENTS["neurons"]:
             return own.get("widths")
         # The one MLP of a layer without experts counts as one.

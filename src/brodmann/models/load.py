@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.models import llama4
 from brodmann.models.architecture import (
     AUTO,
     BATCH_FIRST,
@@ -209,7 +210,8 @@ class LoadedModel:
         """The path of the module that has the site of a layer."""
         block = f"{self.architecture.blocks}.{layer}"
         if site in OF_MIXTURES and self.experts is not None:
-            return f"{block}.{self.experts.adds(layer)}"
+            own = self.experts.weighs(layer) if site == "router" else self.experts.adds(layer)
+            return f"{block}.{own}"
         if not PLACES[site].named:
             return block
         if site == "mlp_hidden" and self.experts is not None:
@@ -349,6 +351,7 @@ def wrap_model(
     torch.backends.cuda.enable_cudnn_sdp(False)
     widen_head(hf)
     run_float64(hf)
+    llama4.adapt(hf)
     # What the user names is meant to be there.
     sites = Sites(frozenset(wanted) | set(units or ()))
     architecture = architecture_for(hf, units, name=name, sites=sites)

@@ -96,6 +96,9 @@ class _Observation:
     edited: torch.Tensor | None = None  # where the edit must show
     intact: torch.Tensor | None = None  # the same in the unedited row
     addends: torch.Tensor | None = None  # magnitudes of the sum's terms: they bound rounding
+    sent: dict[int, float] | None = (
+        None  # of a router: the experts that are chosen, and their weights
+    )
     before: float = 0.0  # largest change of a logit before the edited position
     after: float = 0.0  # ... at it or later
 
@@ -159,6 +162,7 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     ids = _tokens(model)
     # What units write to is read for their sake, too.
     targets = {_WRITES[site] for site in sites if site in _WRITES} - set(model.missing)
+    targets |= {"mlp_hidden"} if "router" in sites else set()  # where tokens are sent shows there
     read = tuple(site for site in PLACES if site in {*sites, *targets})
     clean = _run(model, ids, read, lambda: _clean_run(model, ids, layers, read))
     _raise(_shape_problems(model, clean, read))
@@ -166,13 +170,7 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     edits = _plan(model, layers, clean, sites)
     seen = _run(model, ids, read, lambda: _edited_run(model, ids, edits, read))
     # How far a change is from the predicted one, in units of what rounding may cause: below 1 is a pass.
-    # Edits of the block output predict nothing here.
-    deviations = {
-        edit: 0.0
-        if edit.site == "block_output"
-        else _distance(model, seen[edit.row], *_prediction(model, edit, seen[edit.row], clean))
-        for edit in edits
-    }
+    deviations = {edit: _deviation(model, edit, seen[edit.row], clean) for edit in edits}
     problems: dict[str, Problem] = {}
     for edit in edits:
         problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit], clean)
@@ -264,11 +262,11 @@ def _experts_at(model: LoadedModel, layer: int) -> Any | None:
     return envoy_at(model.nn, path)
 
 
-def _routed(inputs: Any) -> dict[int, float]:
-    """Expert -> weight at the edited position, by what a module of experts is given: tokens, which experts
+def _routed(inputs: Any, place: int = POSITION) -> dict[int, float]:
+    """Expert -> weight of the token at a place, by what a module of experts is given: tokens, which experts
     each is sent to, and with which weights, in this order."""
     _, chosen, weights = (*inputs[0], *inputs[1].values())
-    return dict(zip(chosen[POSITION].tolist(), weights[POSITION].tolist(), strict=True))
+    return dict(zip(chosen[place].tolist(), weights[place].tolist(), strict=True))
 
 
 def _edited_run(
@@ -282,6 +280,9 @@ def _edited_run(
             added = 0.0
             for site in read:
                 here = model.module(site, layer)
+                if site == "mlp_hidden" and (weighed := planned.get(("router", layer))) is not None:
+                    inputs, row = _experts_at(model, layer).inputs, weighed.row
+                    seen[row].sent = _routed(inputs, row * ids.shape[1] + POSITION)
                 written = _written_before_norm(model, here)
                 value = here.get().clone()
                 for units, target in _WRITES.items():
@@ -344,6 +345,11 @@ def _plan(
         size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
         for site in sites:
             values = clean.sites[site, layer].values
+            if site == "router":  # no token goes where the logit is as low as this
+                routed = clean.routed[layer]
+                unit = max(routed, key=lambda expert: abs(routed[expert]))
+                edits.append(_Edit(1 + len(edits), site, layer, unit, -1e4))
+                continue
             if site in _WRITES:
                 unit, strength = _strongest_writer(model, site, layer, clean)
                 delta = size / strength if strength else 1.0
@@ -406,12 +412,26 @@ def _project_experts(
         for expert, weight in routed.items():
             down = _host(module.down_proj[expert])
             down = down if module.is_transposed else down.T
+            weight = 1.0 if getattr(module, "scales_input", False) else weight
             neurons = inputs[:, expert * own.neurons :][:, : own.neurons].double()
             written += weight * (neurons @ down)
     return written
 
 
 # -- judging --
+
+
+def _deviation(model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean) -> float:
+    """How far a change is from the predicted one, in units of what rounding may cause: below 1 is a pass.
+
+    Edits of the block output predict nothing here. An expert whose logit is as low as can be has no weight.
+    """
+    if edit.site == "block_output":
+        return 0.0
+    if edit.site == "router":
+        assert seen.sent is not None
+        return abs(seen.sent.get(edit.unit, 0.0)) / 1e-3
+    return _distance(model, seen, *_prediction(model, edit, seen, clean))
 
 
 def _prediction(
@@ -546,8 +566,11 @@ def _deviation_problem(
         return None
     key, paths = _key(model, edit.site), model.architecture
     if edit.site in OF_MIXTURES:
-        what = f"in layer {edit.layer} what an expert adds does not move the output of the MLP"
-        return Unsupported(key, what)
+        what = {
+            "experts": "what an expert adds does not move the output of the MLP",
+            "router": "a logit of the router does not decide whether a token is sent to its expert",
+        }[edit.site]
+        return Unsupported(key, f"in layer {edit.layer} {what}")
     site = getattr(paths, edit.site)
     if edit.site in WRITES_TO:
         target = WRITES_TO[edit.site]

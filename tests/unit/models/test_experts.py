@@ -29,12 +29,14 @@ from brodmann.runner.writing import written_share
 
 FAMILIES = (
     *("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"),
-    *("glm4-moe", "granite-moe", "qwen3-next-moe"),
+    *("glm4-moe", "granite-moe", "qwen3-next-moe", "llama4"),
 )
 # What they have in common is tried on some, and on all by make test-all.
 SOME = ("qwen3-moe", "gpt-oss", "deepseek-v3")
 IN_TURN = [pytest.param(one, marks=() if one in SOME else pytest.mark.slow) for one in FAMILIES]
 TEXT = SHARED[0].clean[:14]
+# Those with a router in every block.
+ROUTED = ("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "granite-moe", "qwen3-next-moe")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,37 @@ def test_whole_experts_are_as_in_plain_transformers(built, family):
     assert [there.units_of(n) for n in range(model.n_layers)] == [
         model.experts.count if model.experts.has(n) else 1 for n in range(model.n_layers)
     ]
+
+
+@pytest.mark.parametrize("family", [one for one in IN_TURN if one.values[0] in ROUTED])
+def test_logits_of_routers_are_as_in_plain_transformers(built, family):
+    """Attribution and ablation; and the self-check sees that no token goes where a logit is very low."""
+    model = built(family)
+    agrees(model, SHARED[:1], "router")
+    outcome = self_check(model, [Need("router", "attribution.components", {})])
+    assert outcome.widths["router"] == model.experts.count
+    assert outcome.deviation["router"] <= 1 and outcome.effect["router"] > 0
+
+
+def test_the_self_check_refutes_logits_of_another_expert(built, monkeypatch):
+    """Were logits in another order than experts, the token would still be sent to the expert."""
+    from brodmann.models import selfcheck
+
+    seen = selfcheck._routed
+
+    def shifted(inputs, *place):
+        return {(expert + 1) % 4: weight for expert, weight in seen(inputs, *place).items()}
+
+    monkeypatch.setattr(selfcheck, "_routed", shifted)
+    with pytest.raises(UserError, match="a logit of the router does not decide"):
+        self_check(built("qwen3-moe"), [Need("router", "attribution.components", {})])
+
+
+def test_routers_that_some_blocks_lack_are_refused_in_one_line(built):
+    needs = [Need("router", "attribution.components", {"[experts]": "experts"})]
+    with pytest.raises(UserError, match="block 0 has no router") as caught:
+        self_check(built("deepseek-v3"), needs)
+    assert len(caught.value.problems) == 1
 
 
 def test_models_without_experts_refuse_them_in_one_line():
@@ -175,6 +208,27 @@ def test_edits_are_those_of_loops(built, family):
     with torch.no_grad():
         expected, _ = _run(model, TEXT, edit)
         with edited(model, UNITS, site="mlp_hidden"):
+            found = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+        plain = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (plain - expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "deepseek-v3"])
+def test_edits_of_whole_experts_are_those_of_loops(built, family):
+    """A layer without experts has one; edits of others there change nothing."""
+    model, size = built(family), built(family).hidden_size
+
+    def edit(layer, units):
+        units = units.clone()
+        for at, unit in UNITS:
+            if at == layer:
+                units[..., unit * size : (unit + 1) * size] = 0
+        return units
+
+    with torch.no_grad():
+        expected, _ = _run(model, TEXT, edit, "experts")
+        with edited(model, UNITS, site="experts"):
             found = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
         plain = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()

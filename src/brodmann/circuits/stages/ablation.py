@@ -185,13 +185,12 @@ class AblationStage:
             return Lesion.of(units, width)
 
         keys = {units: self.key(target, component, kind, units) for units in lesions}
-        held = self.routes_held
+        held = self.routes_held(component)
         return lesion_work(target, component, kind, keys, lesion_of, routes_held=held)
 
-    @property
-    def routes_held(self) -> bool:
-        """Whether a mixture's tokens keep their experts under a lesion."""
-        held = self.study.ablation.routing == HELD
+    def routes_held(self, component: str) -> bool:
+        """Whether a mixture's tokens keep their experts under a lesion: not where routers are lesioned."""
+        held = self.study.ablation.routing == HELD and component != "router"
         return held and self.stage.card.experts is not None
 
     def key(self, target: EffectTarget, component: str, kind: str, units: Sequence[int]) -> str:
@@ -207,7 +206,7 @@ class AblationStage:
                 # Without units nothing is replaced, whatever the kind.
                 "kind": kind if units else "intact",
                 "units": sorted(units),
-                **({"routing": HELD} if units and self.routes_held else {}),
+                **({"routing": HELD} if units and self.routes_held(component) else {}),
             }
         )
 

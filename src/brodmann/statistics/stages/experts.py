@@ -36,7 +36,7 @@ def write_profiles(
     """
     card = ModelCard.read(model_json)
     for output in outputs:
-        rows = []
+        rows: list[dict[str, object]] = []
         if card.experts is not None:
             for task, mask in _circuits(study, card, Path(mask_folder, Path(output).stem)):
                 rows += _shares(card, task, mask)
