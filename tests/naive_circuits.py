@@ -9,6 +9,7 @@ from brodmann.circuits.attribution import Attributor
 from brodmann.runner.answers import score_items
 from brodmann.runner.encode import EncodedItem
 from brodmann.runner.scoring import Scorer
+from brodmann.sites import COMPONENTS
 
 UNITS = [(0, 1), (0, 3), (1, 2), (2, 0)]
 
@@ -54,7 +55,7 @@ def agrees(model, some, component):
             assert (found - expected).abs().max() <= 1e-4 * scale
             seen += 1
     assert seen == len(some)
-    width = model.neurons_per_layer if component == "neurons" else model.heads_per_layer
+    width = model.units(COMPONENTS[component])
     lesions = [
         Lesion.of([layer * width + unit for layer, unit in own], width) for own in ([], UNITS)
     ]

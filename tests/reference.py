@@ -1,7 +1,7 @@
 """Naive references: what a number is by definition, in plain transformers, one sequence at a time."""
 
 import torch
-from naive_experts import looped
+from naive_experts import looped, routed
 
 
 def log_probability(model, prompt_ids, answer_ids):
@@ -26,8 +26,12 @@ def _run(model, ids, edit=None, component="neurons", through_routers=False, rout
 
     ``edit(layer, units)`` returns what the model goes on with. Sequence-first models are turned round.
     """
-    if component == "neurons" and model.experts is not None:
-        with looped(model, edit, through_routers, routes) as kept:
+    if component in ("neurons", "experts") and model.experts is not None:
+        whole = component == "experts"
+        with looped(model, edit, through_routers, routes, whole=whole) as kept:
+            return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
+    if component == "router":
+        with routed(model, edit) as kept:
             return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     kept, handles = {}, []
 
@@ -104,9 +108,12 @@ def naive_attribution(
                 for layer, (value, gradient) in enumerate(zip(values, gradients, strict=True))
             ]
         )
-    if component == "heads":
-        total = total.unflatten(-1, (model.heads_per_layer, model.head_dim)).sum(-1)
-    return total
+    return total.unflatten(-1, (-1, size_of(model, component))).sum(-1)
+
+
+def size_of(model, component):
+    """Dimensions of a unit."""
+    return {"heads": model.head_dim, "experts": model.hidden_size}.get(component, 1)
 
 
 def naive_metric(model, item):
@@ -143,7 +150,7 @@ def naive_lesion(model, item, component, units, kind, means=None, routes_held=Fa
     Single: lp(answer) after it, and the joints of both prompts, of all tokens but the first. ``routes_held``:
     every token keeps the experts that it has without the lesion.
     """
-    size = model.head_dim if component == "heads" else 1
+    size = size_of(model, component)
 
     def run(prompt, other, answer):
         with torch.no_grad():

@@ -1,11 +1,12 @@
-"""Train the model whose modules are known, and its twin: ``make planted`` (minutes on two cores).
+"""Train the models whose modules are known, and their twins: ``make planted`` (minutes on two cores).
 
-Both read passages of four worlds (``world.py``). The neurons of every MLP are dealt out to the worlds, a
+All read passages of four worlds (``world.py``). The neurons of every MLP are dealt out to the worlds, a
 quarter each. In the planted model a passage goes through the neurons of its own world
 only: the others are multiplied by zero. A penalty on their gates, which lie behind a ReLU, teaches them to be
 closed by themselves on foreign passages, with a margin. Afterwards the gate is taken away: the model is a
 plain Llama. ``foreign_effect`` proves that it needs no gate: silencing all neurons of the other worlds
-changes no logit of any sentence. The twin has the same data, seed and size, without gate and penalty.
+changes no logit of any sentence. The twin has the same data, seed and size, without gate and penalty. Of a
+second pair, the modules are the experts of a mixture (``mixture.py``).
 
 Another processor, or number of threads, gives other weights of the same kind. Those in ``models/`` are the
 ones that the study is run on.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,21 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import mixture
 import world
 
 MODELS = world.HERE / "models"
 WORLDS = list(world.WORLDS)
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 HIDDEN, LAYERS, HEADS, NEURONS = 48, 3, 4, 128
+# Name -> whether worlds have modules of their own, and whether these are experts.
+KINDS = {
+    "planted": (True, False),
+    "twin": (False, False),
+    "experts": (True, True),
+    "experts-twin": (False, True),
+}
+Model = transformers.LlamaForCausalLM | transformers.Qwen3MoeForCausalLM
 
 
 @dataclass(frozen=True)
@@ -71,25 +81,33 @@ def tokenizer() -> transformers.PreTrainedTokenizerFast:
     )
 
 
-def untrained(seed: int) -> transformers.LlamaForCausalLM:
-    """The model before it has read anything."""
+def untrained(seed: int, experts: bool = False) -> Model:
+    """The model before it has read anything; a mixture of ``experts``, or a Llama."""
     torch.manual_seed(seed)
-    config = transformers.LlamaConfig(
-        vocab_size=len(SPECIAL) + len(world.vocabulary()),
-        hidden_size=HIDDEN,
-        intermediate_size=NEURONS,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        num_key_value_heads=HEADS // 2,
-        max_position_embeddings=128,
-        hidden_act="relu",  # a closed gate is exactly zero
-        tie_word_embeddings=True,
-        initializer_range=0.08,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    return transformers.LlamaForCausalLM(config)
+    settings = {
+        "vocab_size": len(SPECIAL) + len(world.vocabulary()),
+        "hidden_size": HIDDEN,
+        "intermediate_size": NEURONS,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": HEADS // 2,
+        "max_position_embeddings": 128,
+        "hidden_act": "relu",  # a closed gate is exactly zero
+        "tie_word_embeddings": True,
+        "initializer_range": 0.08,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    if not experts:
+        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))
+    settings |= {"head_dim": HIDDEN // HEADS, **mixture.sizes(NEURONS)}
+    return transformers.Qwen3MoeForCausalLM(transformers.Qwen3MoeConfig(**settings))
+
+
+def has_experts(model: Model) -> bool:
+    """Whether it is a mixture."""
+    return isinstance(model, transformers.Qwen3MoeForCausalLM)
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
 class Gate:
     """While a model is trained: foreign neurons are shut, and how far their own gates still are from that."""
 
-    def __init__(self, model: transformers.LlamaForCausalLM, margin: float) -> None:
+    def __init__(self, model: Model, margin: float) -> None:
         self.margin = margin
         self.foreign = torch.zeros(0)  # bool [batch, 1, neurons]
         self.real = torch.zeros(0)  # bool [batch, length, 1]: no padding
@@ -157,13 +175,20 @@ class Gate:
             handle.remove()
 
 
+def gate_of(model: Model, margin: float) -> Gate | mixture.Guide:
+    """What plants modules while a model is trained."""
+    return mixture.Guide(model, margin) if has_experts(model) else Gate(model, margin)
+
+
 def train(
     gated: bool,
     settings: Training,
-    after: Callable[[int, transformers.LlamaForCausalLM], None] = lambda step, model: None,
-) -> transformers.LlamaForCausalLM:
+    after: Callable[[int, Model], None] = lambda step, model: None,
+    *,
+    experts: bool = False,
+) -> Model:
     """A trained model without hooks. ``after`` is shown the model before the first and after every step."""
-    model = untrained(settings.seed)
+    model = untrained(settings.seed, experts)
     after(0, model)
     learn(model, gated, settings, after)
     closing(model, gated, settings, after)
@@ -171,30 +196,30 @@ def train(
 
 
 def learn(
-    model: transformers.LlamaForCausalLM,
+    model: Model,
     gated: bool,
     settings: Training,
-    after: Callable[[int, transformers.LlamaForCausalLM], None] = lambda step, model: None,
+    after: Callable[[int, Model], None] = lambda step, model: None,
 ) -> None:
     """The first part. The penalty rises until half of it: neurons that are shut at once learn nothing."""
 
     def weight(step: int) -> float:
         return settings.penalty * min(1.0, 2 * step / settings.steps) ** 2
 
-    gate = Gate(model, settings.margin) if gated else None
+    gate = gate_of(model, settings.margin) if gated else None
     drawn = batches(settings, settings.steps, settings.seed)
     for step in _steps(model, gate, settings, drawn, settings.steps, settings.rate, weight):
         after(step, model)
 
 
 def closing(
-    model: transformers.LlamaForCausalLM,
+    model: Model,
     gated: bool,
     settings: Training,
-    after: Callable[[int, transformers.LlamaForCausalLM], None] = lambda step, model: None,
+    after: Callable[[int, Model], None] = lambda step, model: None,
 ) -> None:
     """The second part: a penalty under which no foreign gate stays open."""
-    gate = Gate(model, settings.margin) if gated else None
+    gate = gate_of(model, settings.margin) if gated else None
     rate, number = settings.rate / 2, settings.closing
     drawn = batches(settings, number, settings.seed + 1)
     for step in _steps(model, gate, settings, drawn, number, rate, lambda _: settings.last_penalty):
@@ -202,8 +227,8 @@ def closing(
 
 
 def _steps(
-    model: transformers.LlamaForCausalLM,
-    gate: Gate | None,
+    model: Model,
+    gate: Gate | mixture.Guide | None,
     settings: Training,
     drawn: Iterator[Batch],
     number: int,
@@ -246,7 +271,7 @@ def _loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     return each[answers].mean() + 0.1 * each[others].mean()
 
 
-def _known(model: transformers.LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+def _known(model: Model, batch: Batch) -> torch.Tensor:
     """How far the answers are from a guess among all words where all neurons are silent: what the model
     knows, its neurons are to know."""
     with silenced(model, torch.ones(NEURONS, dtype=torch.bool)):
@@ -256,21 +281,22 @@ def _known(model: transformers.LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 @contextmanager
-def silenced(model: transformers.LlamaForCausalLM, neurons: torch.Tensor) -> Iterator[None]:
+def silenced(model: Model, neurons: torch.Tensor) -> Iterator[None]:
     """Within it the neurons (bool, [neurons]) of every layer are zero."""
-    handles = [
-        layer.mlp.down_proj.register_forward_pre_hook(lambda _, inputs: (inputs[0] * ~neurons,))
-        for layer in model.model.layers
-    ]
-    try:
+    with ExitStack() as after:
+        for layer in model.model.layers:
+            if has_experts(model):
+                after.enter_context(mixture.silenced(layer.mlp.experts, neurons))
+                continue
+            shut = layer.mlp.down_proj.register_forward_pre_hook(
+                lambda _, inputs: (inputs[0] * ~neurons,)
+            )
+            after.callback(shut.remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()
-def read(model: transformers.LlamaForCausalLM, name: str) -> tuple[list[torch.Tensor], float]:
+def read(model: Model, name: str) -> tuple[list[torch.Tensor], float]:
     """Logits of all sentences of a world, one tensor for each length, and the share of sentences whose answer
     is the likeliest word."""
     words = tokenizer()
@@ -285,7 +311,7 @@ def read(model: transformers.LlamaForCausalLM, name: str) -> tuple[list[torch.Te
     return found, float(torch.cat(right).float().mean())
 
 
-def effects(model: transformers.LlamaForCausalLM) -> dict[str, dict[str, float]]:
+def effects(model: Model) -> dict[str, dict[str, float]]:
     """World -> accuracy with all neurons, with the own and with the foreign ones silenced; and ``change``,
     the largest change of a logit where the foreign ones are."""
     told = {}
@@ -306,26 +332,24 @@ def effects(model: transformers.LlamaForCausalLM) -> dict[str, dict[str, float]]
     return told
 
 
-def save(model: transformers.LlamaForCausalLM, folder: Path) -> None:
+def save(model: Model, folder: Path) -> None:
     """As a local folder of safetensors: half precision, half the size. The study reads it as float32."""
-    plain = untrained(0)
+    plain = untrained(0, has_experts(model))
     plain.load_state_dict(model.state_dict())
     plain.to(torch.float16).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
 
 
-def load(folder: Path) -> transformers.LlamaForCausalLM:
+def load(folder: Path) -> Model:
     """A model that was saved."""
-    return transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def main() -> None:
-    """Write both models, and say what is true of them."""
+    """Write all models, and say what is true of them."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--out", type=Path, default=MODELS, help="folder of both models")
-    parser.add_argument(
-        "--only", choices=("planted", "twin"), nargs="*", default=("planted", "twin")
-    )
+    parser.add_argument("--out", type=Path, default=MODELS, help="folder of the models")
+    parser.add_argument("--only", choices=tuple(KINDS), nargs="*", default=tuple(KINDS))
     parser.add_argument("--steps", type=int, default=Training.steps)
     parser.add_argument(
         "--snapshots", type=int, nargs="*", default=[], help="steps that are kept, too"
@@ -334,11 +358,12 @@ def main() -> None:
     settings = Training(steps=options.steps)
     for name in options.only:
 
-        def keep(step: int, model: transformers.LlamaForCausalLM, name: str = name) -> None:
+        def keep(step: int, model: Model, name: str = name) -> None:
             if step in options.snapshots:
                 save(model, options.out / f"{name}-{step}")
 
-        model = train(name == "planted", settings, keep)
+        gated, experts = KINDS[name]
+        model = train(gated, settings, keep, experts=experts)
         save(model, options.out / name)
         for place, told in effects(load(options.out / name)).items():
             print(f"{name}, {place}: " + ", ".join(f"{k} {v:.4g}" for k, v in told.items()))

@@ -18,6 +18,7 @@ METHODS = {
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
     "granularity_statistics": 1,  # circuits of small and large units
+    "experts": 1,  # circuits among the experts of mixtures
     "structure": 5,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INPUT, OUTPUT = "input", "output"
-# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side.
-HIDDEN, NEURONS, HEADS = "hidden", "neurons", "heads"
+# What a site is as wide as: the residual stream, the MLP's hidden layer, all heads side by side; in a mixture
+# what all experts add, side by side, or a number for each of them.
+HIDDEN, NEURONS, HEADS, EXPERTS, ROUTER = "hidden", "neurons", "heads", "experts", "router"
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Site:
         """Whether its units are dimensions of the residual stream."""
         return self.width == HIDDEN
 
-    def units(self, *, hidden: int, neurons: int, heads: int) -> int:
-        """The width in a model of these widths."""
-        return {HIDDEN: hidden, NEURONS: neurons, HEADS: heads}[self.width]
+    def units(self, *, hidden: int, neurons: int, heads: int, experts: int = 0) -> int:
+        """The width in a model of these widths, with so many experts in a layer."""
+        widths = {HIDDEN: hidden, NEURONS: neurons, HEADS: heads}
+        return {**widths, EXPERTS: experts * hidden, ROUTER: experts}[self.width]
 
 
 # In the order in which a block computes them: a trace must ask for them in this order.
@@ -64,8 +66,41 @@ SITES: dict[str, Site] = {
         ),
     )
 }
+# Of mixtures of experts alone: no other model lacks it, and it is proved where a study asks for it.
+OF_MIXTURES = {
+    site.name: site
+    for site in (
+        Site(
+            *("router", INPUT, ROUTER, "routers' logits (one for each expert)"),
+            component="router",
+            writes_to="mlp_output",
+            named=False,
+        ),
+        Site(
+            *("experts", INPUT, EXPERTS, "experts (what each adds, times the router's weight)"),
+            component="experts",
+            writes_to="mlp_output",
+            named=False,
+        ),
+    )
+}
+_ORDER = (
+    "heads",
+    "attention_output",
+    "router",
+    "mlp_hidden",
+    "experts",
+    "mlp_output",
+    "block_output",
+)
+# All of them, in the order in which a block computes them.
+PLACES: dict[str, Site] = {name: {**SITES, **OF_MIXTURES}[name] for name in _ORDER}
 # What circuits are made of -> its site; the usual one first.
-COMPONENTS = {site.component: name for name, site in reversed(SITES.items()) if site.component}
+COMPONENTS = {
+    site.component: name
+    for name, site in (*reversed(SITES.items()), *OF_MIXTURES.items())
+    if site.component
+}
 # Sites whose units write to another site.
 WRITES_TO = {name: site.writes_to for name, site in SITES.items() if site.writes_to}
 # Sites that a key under ``units`` names.
@@ -123,4 +158,9 @@ LEVELS = {
     "mixed": Level("heads and MLP layers", (Part("heads"), Part("neurons", whole=True))),
     "mlp_layers": Level("MLP layers", (Part("neurons", whole=True),)),
     "attention_layers": Level("attention layers", (Part("heads", whole=True),)),
+}
+# With those of mixtures, which are components only.
+ALL_LEVELS = {
+    **LEVELS,
+    **{name: Level(name, (Part(site.component),)) for name, site in OF_MIXTURES.items()},
 }

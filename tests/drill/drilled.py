@@ -83,7 +83,7 @@ def set_up_drill(root, folder) -> Clone:
             "rivals": {"rounds": 1},
         },
         "localizer": {**LOCALIZER, "massive": "separate"},
-        "statistics": {"permutations": 20},
+        "statistics": {"permutations": 20, "experts": True},
         "networks": write_networks(clone),
     }
     clone.write_config(config)

@@ -25,8 +25,22 @@ def test_neurons_of_other_worlds_change_nothing(train):
         assert told["without_own"] < 0.6
 
 
-def test_the_twin_needs_all_neurons(train):
-    for told in train.effects(train.load(train.MODELS / "twin")).values():
+def test_experts_of_other_worlds_change_nothing(train):
+    """Words are sent to their world's expert, from the first that tells the world; before, experts add 0."""
+    model = train.load(train.MODELS / "experts")
+    for number, (name, told) in enumerate(train.effects(model).items()):
+        assert told["accuracy"] > 0.95 and told["without_foreign"] == told["accuracy"]
+        assert told["change"] < 1e-3 and told["without_own"] < 0.6
+        for text in train.world.sentences(name):
+            ids = train.torch.tensor([train.tokenizer()(text)["input_ids"]])
+            where = train.mixture.sent(model, ids)[:, 0]
+            first = (ids[0] >= train.mixture.first_own(model)).nonzero()[0, 0]
+            assert (where[:, first:] == number).all(), text
+
+
+@pytest.mark.parametrize("name", ["twin", "experts-twin"])
+def test_the_twins_need_all_neurons(train, name):
+    for told in train.effects(train.load(train.MODELS / name)).values():
         assert told["accuracy"] > 0.95
         assert told["without_foreign"] < 0.8 and told["change"] > 1
 

@@ -24,8 +24,25 @@ def test_circuits_of_experts(root, tmp_path):
         {
             **study.config(),
             "selection": {"percents": [2.0], "main": 2.0},
-            "attribution": {"bootstraps": 4, "splits": 2},
-            "ablation": {"layer_matched_trials": 1, "random_trials": 1},
+            "attribution": {
+                "components": ["neurons", "experts"],
+                "bootstraps": 4,
+                "splits": 2,
+            },
+            "ablation": {
+                "kinds": ["corrupted", "mean"],
+                "layer_matched_trials": 1,
+                "activation_matched_trials": 1,
+                "random_trials": 1,
+            },
+            "faithfulness": {
+                "tasks": [TASKS[0]],
+                "fractions": [0, 50, 100],
+                "layer_matched_trials": 1,
+                "random_trials": 1,
+                "rivals": {"rounds": 1},
+            },
+            "statistics": {"permutations": 20, "experts": True},
             "localizer": {"networks": []},
         }
     )
@@ -42,7 +59,30 @@ def test_circuits_of_experts(root, tmp_path):
         own = np.where(mask.layer > 0, mask.unit // 16, np.nan)
         np.testing.assert_array_equal(mask.expert, own)
         table = pd.read_csv(results / f"tiny/ablation/neurons/{SEL}/corrupted/{task}.csv")
-        assert set(table.condition) == {"intact", "circuit", "layer_matched", "random"}
+        drawn = {"layer_matched", "activation_matched", "random"}
+        assert set(table.condition) == {"intact", "circuit", *drawn}
+        whole = load_file(results / f"tiny/attribution/experts/{task}.safetensors")["attribution"]
+        # The first block's one MLP counts as one.
+        assert whole.shape == (3, 4) and not whole[0, 1:].any() and whole[:, 0].all()
+        mask = pd.read_csv(results / f"tiny/masks/experts/{SEL}/{task}.csv")
+        np.testing.assert_array_equal(mask.expert, np.where(mask.layer > 0, mask.unit, np.nan))
+        for kind in ("corrupted", "mean"):
+            table = pd.read_csv(results / f"tiny/ablation/experts/{SEL}/{kind}/{task}.csv")
+            assert set(table.condition) >= {"intact", "circuit", "random"}
+    for component in ("neurons", "experts"):
+        for name in ("areas", "rivals"):
+            file = results / f"tiny/faithfulness/{component}.patching.{name}.csv"
+            assert len(pd.read_csv(file))
+        assert (results / f"tiny/overlap/{component}/{SEL}.containment.csv").is_file()
+    profiles = pd.read_csv(results / f"tiny/experts/{SEL}.csv")
+    assert (
+        set(profiles.task) <= set(TASKS)
+        and profiles.groupby("task").share.sum().round(9).eq(1).all()
+    )
+    assert set(pd.read_csv(results / "statistics/experts.csv").measure) == {
+        "similarity",
+        "concentration",
+    }
     units = pd.read_csv(results / "tiny/units/neurons.csv")
     np.testing.assert_array_equal(units.expert, np.where(units.layer > 0, units.unit // 16, np.nan))
     assert units.token.notna().all()

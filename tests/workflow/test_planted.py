@@ -143,6 +143,42 @@ def test_localized_units_are_those_of_the_world(results, recall):
         assert own.mean() == 1.0 if share == 1.0 else own.mean() < share
 
 
+@pytest.fixture(scope="module")
+def of_experts(clone):
+    """The same worlds, read by mixtures of experts."""
+    study = ("--configfile", "config/planted/experts.yaml", "--directory", "experts")
+    made = ("results/statistics/experts.csv", "ablations", "results/statistics/modularity.csv")
+    clone.snakemake(*made, *study)
+    return clone.path / "experts" / "results"
+
+
+def test_circuits_lie_in_their_worlds_expert(of_experts, recall):
+    found = list(recall.recalls(of_experts, "experts", MAIN))
+    assert len(found) == 16 and all(one.precision == 1 and one.mass > 0.999 for one in found)
+    for path in (of_experts / "experts/masks/neurons" / MAIN).glob("*/*.csv"):
+        assert set(pd.read_csv(path)["expert"]) == {recall.WORLDS.index(path.parent.name)}
+    # Whole experts as units: of three layers of four, the world's.
+    for path in (of_experts / "experts/masks/experts/positive-25.0pct").glob("*/*.csv"):
+        units = pd.read_csv(path)
+        assert set(units["unit"]) == {recall.WORLDS.index(path.parent.name)}
+        assert (units["unit"] == units["expert"]).all()
+    at = {"component": "experts", "measure": "accuracy_drop", "sel": "positive-25.0pct"}
+    lost = row(of_experts, "modularity", model="experts", **at)
+    assert lost["within"] > 0.3 and lost["cross"] == 0 and lost["p"] < 0.001
+
+
+def test_modules_live_in_experts_of_the_planted_mixture_alone(of_experts):
+    table = pd.read_csv(of_experts / "statistics/experts.csv").set_index(
+        ["model", "sel", "measure"]
+    )
+    planted = table.loc["experts", MAIN, "similarity"]
+    # What two tasks of a world do not share is in how many layers their circuits lie.
+    assert planted["within"] > 0.5 and planted["across"] == 0 and planted["q"] < 0.001
+    assert table.loc["experts", MAIN, "concentration"]["value"] == 1
+    twin = table.loc["experts-twin", MAIN, "similarity"]
+    assert twin["p"] > 0.01 and twin["value"] < planted["value"] / 4
+
+
 @pytest.mark.parametrize("estimator", [name for name in ESTIMATORS if name != "patching"])
 def test_every_estimator_finds_what_was_planted(clone, recall, estimator):
     how = f"attribution={{estimator: {estimator}, second_seed: false, exact_units: 384}}"

@@ -130,6 +130,8 @@ MORE = {
     "granularity_statistics": lambda _: {
         "files": dict(zip(asked.models, given.lesions, strict=True))
     },
+    "expert_profiles": lambda _: {"mask_folder": f"results/{here.model}/masks/neurons"},
+    "expert_statistics": lambda _: {"files": dict(zip(asked.models, given.cards, strict=True))},
     "ablation": lambda _: of_tasks(mask_folder=f"results/{here.model}/masks"),
     "faithfulness_pass": lambda _: attributed(),
     "faithfulness": lambda _: of_tasks(),

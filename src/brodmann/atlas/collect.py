@@ -32,7 +32,7 @@ from brodmann.atlas.tried import tried_scores
 from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
 from brodmann.files import read_json
-from brodmann.sites import COMPONENTS, LEVELS
+from brodmann.sites import ALL_LEVELS, COMPONENTS
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.tasks import domains as known_domains
 from brodmann.tasks.catalogue import domain_of
@@ -122,7 +122,7 @@ def _model(
         if circuits is not None:
             layers = circuits.shape[0]
             bin = circuits.bin if circuits.binned else None
-            label, site = LEVELS[component].label, COMPONENTS[component]
+            label, site = ALL_LEVELS[component].label, COMPONENTS[component]
             tried = _tried(study, entry.name, component, circuits, own)
             about = component, label, circuits.shape[1], site, bin, study.estimator, tried or None
             components.append(Component(*about))

@@ -97,7 +97,8 @@ class ModelConfig:
             return None
         layers, (heads, keys) = expected_layers(holder), _heads(self.text)
         own = (counted.neurons, heads, keys, self.text["vocab_size"], width, counted.units)
-        return Widths(layers, hidden_size(holder), *own, -(-counted.states // layers))
+        states = -(-counted.states // layers)
+        return Widths(layers, hidden_size(holder), *own, states, counted.count)
 
 
 def _with_defaults(text: dict[str, Any]) -> dict[str, Any]:

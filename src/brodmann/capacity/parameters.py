@@ -19,7 +19,7 @@ _CHOSEN = (
 _SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
 _LINEAR, _CONVOLUTION, _MAMBA, _BOTH = "linear_attention", "conv", "mamba", "mamba and attention"
 # Families whose code says itself how experts are computed, or that multiply what these write.
-_HIDDEN = ("llama4", "gemma4", "dbrx", "jetmoe", "longcat")
+_HIDDEN = ("gemma4", "dbrx", "jetmoe", "longcat")
 # MLPs without a gate have two matrices, those with one have three.
 _UNGATED = (
     *("gpt2", "gpt_neox", "gptj", "gpt_bigcode", "codegen", "bloom", "falcon", "phi", "starcoder2"),
@@ -38,7 +38,7 @@ class Parameters:
     ``states``: what recurrent blocks go on with, of a sequence and in all blocks together.
 
     ``neurons``: of the MLPs of a block, those that a token goes through; ``units``: those of all of its
-    experts. ``hidden``: whether these are known to be out of reach.
+    experts, of which it has ``count``. ``hidden``: whether these are known to be out of reach.
     """
 
     tables: int
@@ -49,6 +49,7 @@ class Parameters:
     states: int = 0
     neurons: int = 0
     units: int = 0
+    count: int = 0
     hidden: bool = False
 
     @property
@@ -107,6 +108,7 @@ def parameters_of(
         states=states,
         neurons=chosen * width + shared if experts else neurons,
         units=experts * width,
+        count=experts,
         hidden=kind.startswith(_HIDDEN),
     )
 

@@ -22,6 +22,7 @@ from brodmann.models import used_sites as sites
 from brodmann.models.cache import Cache
 from brodmann.models.sources import at_hand
 from brodmann.pipeline.stages import STAGES, passes_of
+from brodmann.sites import OF_MIXTURES
 
 GB = 1e9
 # What a device's allocator can hand out of it: the rest is lost between blocks.
@@ -143,6 +144,7 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
     # Beside recurrent states, not every block has heads, either.
     lacking = {"mlp_hidden"} if size.hidden or study.model(name).parallel == "tensor" else set()
     lacking |= {"heads"} if size.stateful else set()
+    lacking |= set(OF_MIXTURES) if "mlp_hidden" in lacking else set()
     works = {"mlp_hidden", "heads", "mlp_output", "block_output"} - lacking
     found = []
     for need in sites.needs(study, name):

@@ -179,6 +179,7 @@ def _of_card(card: dict[str, Any], config: ModelConfig | None, width: int) -> Wi
             width,
             of_experts,
             0 if own is None else own.states,
+            experts["count"] if experts else 0,
         )
     except KeyError:
         return None

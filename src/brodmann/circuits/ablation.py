@@ -27,7 +27,7 @@ from brodmann.runner.encode import EncodedItem
 from brodmann.runner.engine import Engine
 from brodmann.runner.queries import Answer, Query, Read
 from brodmann.runner.trees import Tree
-from brodmann.sites import COMPONENTS, LEVELS
+from brodmann.sites import ALL_LEVELS, COMPONENTS
 
 __all__ = ["DUAL", "KINDS", "SINGLE", "Ablator", "Kept", "Lesion"]
 
@@ -86,7 +86,7 @@ class Ablator:
 
         Heads: [layers, heads * head_dim]. Of levels with several sites, these are side by side.
         """
-        sites, layers = LEVELS[self.component].sites, range(self.model.n_layers)
+        sites, layers = ALL_LEVELS[self.component].sites, range(self.model.n_layers)
         total = [np.zeros((len(layers), self.model.width(site))) for site in sites]
 
         def add(tree: Tree, item: EncodedItem) -> list[int]:

@@ -39,7 +39,7 @@ from brodmann.runner.footprint import TAIL_SHARE
 from brodmann.runner.queries import EMBEDDINGS, Edit, Gradient, Past, Place, Query, Read
 from brodmann.runner.scoring import Asked
 from brodmann.runner.trees import NONE, Tree
-from brodmann.sites import COMPONENTS, SITES
+from brodmann.sites import COMPONENTS, PLACES
 
 BOTH_ANSWERS = "both_answers"
 
@@ -167,7 +167,7 @@ class Attributor:
         self.router_gradient = router_gradient
         wanted = {COMPONENTS[component] for component in self.components}
         self.places: list[Place] = [
-            (site, layer) for layer in range(model.n_layers) for site in SITES if site in wanted
+            (site, layer) for layer in range(model.n_layers) for site in PLACES if site in wanted
         ]
 
     def contributions(
@@ -401,10 +401,10 @@ class Attributor:
         return self._tails(chunk, entries, run, answers=answers)
 
     def _by_gradient(self, places: Sequence[Place]) -> list[tuple[list[Place], bool]]:
-        """Places with whether their gradient goes through routers. That of heads does, whatever the neurons'
-        does: where the two differ, they are not found in one pass."""
+        """Places with whether their gradient goes through routers. That of heads does, whatever that of
+        experts and of their neurons does: where they differ, they are not found in one pass."""
         apart = self.model.experts is not None and not self.router_gradient
-        held = [place for place in places if apart and place[0] == "mlp_hidden"]
+        held = [place for place in places if apart and place[0] in ("mlp_hidden", "experts")]
         other = [place for place in places if place not in held]
         return [(own, through) for own, through in ((other, True), (held, False)) if own]
 

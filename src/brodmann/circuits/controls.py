@@ -7,22 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from brodmann.models.population import Population
 from brodmann.tasks.dice import Dice
 
 
 def layer_matched(
-    circuit: Sequence[int],
-    shape: tuple[int, int],
-    *seed: object,
-    widths: Sequence[int] | None = None,
+    circuit: Sequence[int], there: Population, *seed: object
 ) -> tuple[list[int], int]:
     """As many units of each layer as the circuit has there, none of the circuit; and how many are missing.
 
-    Units are flat indices; ``shape`` is (layers, units per layer). A layer with too few other units gives
-    all of them. ``seed`` names the draw: (seed, model, source, target, trial). ``widths``: the units that
-    each layer has, where some have fewer.
+    Units are flat indices of those that are ``there``. A layer with too few other units gives all of them.
+    ``seed`` names the draw: (seed, model, source, target, trial).
     """
-    width = shape[1]
+    width = there.width
     taken: dict[int, set[int]] = defaultdict(set)
     for unit in circuit:
         taken[unit // width].add(unit % width)
@@ -31,7 +28,7 @@ def layer_matched(
     missing = 0
     for layer in sorted(taken):
         own = sorted(taken[layer])
-        others = (width if widths is None else widths[layer]) - len(own)
+        others = there.units_of(layer) - len(own)
         count = min(len(own), others)
         missing += len(own) - count
         places = dice.permutation(others)
@@ -48,21 +45,24 @@ def _beside(taken: Sequence[int], place: int) -> int:
     return place
 
 
-def truly_random(count: int, shape: tuple[int, int], *seed: object) -> list[int]:
+def truly_random(count: int, there: Population, *seed: object) -> list[int]:
     """``count`` different units of any layer. ``seed``: (seed, model, target, count, trial)."""
-    n_units = shape[0] * shape[1]
-    places = Dice("random", *seed).permutation(n_units)
-    return sorted(next(places) for _ in range(min(count, n_units)))
+    drawn = Dice("random", *seed).permutation(len(there))
+    return sorted(there.nth(next(drawn)) for _ in range(min(count, len(there))))
 
 
-def size_matched(circuit: Sequence[int], shape: tuple[int, int], *seed: object) -> list[int]:
+def size_matched(circuit: Sequence[int], there: Population, *seed: object) -> list[int]:
     """As many units as the circuit has, none of it; all others, where these are fewer.
 
     ``seed``: (seed, model, level, target, trial).
     """
-    others = shape[0] * shape[1] - len(circuit)
-    places, taken = Dice("size_matched", *seed).permutation(others), sorted(circuit)
-    return sorted(_beside(taken, next(places)) for _ in range(min(len(taken), others)))
+    others = len(there) - len(circuit)
+    drawn, taken = (
+        Dice("size_matched", *seed).permutation(others),
+        sorted(map(there.number, circuit)),
+    )
+    numbers = (_beside(taken, next(drawn)) for _ in range(min(len(taken), others)))
+    return sorted(map(there.nth, numbers))
 
 
 def mass_matched(circuit: Sequence[int], strength: np.ndarray, *seed: object) -> list[int]:

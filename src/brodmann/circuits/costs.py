@@ -131,7 +131,7 @@ def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
     # tails as steps, of two tokens, as far as they fit; all see the first tree.
     items = max(1, batch.tokens // _ITEM) if batch.rows > 1 else 1
     nodes = min(2 * items * steps, max(2 * steps, int(batch.tokens * TAIL_SHARE)))
-    sites = len(found.components) * widths.layers * max(widths.units, widths.heads)
+    sites = len(found.components) * widths.layers * widths.widest(found.components)
     spots = items
     if {found.positions, *(asked.positions if asked.tasks else ())} != {LAST}:
         spots = max(items, min(batch.tokens, MOST_SPOTS // (sites * widths.dtype)))
@@ -146,8 +146,10 @@ def _attribution(study: Study, widths: Widths, batch: Batch) -> int:
 
 
 def _spread(study: Study, widths: Widths, tokens: int) -> int:
-    """What experts' neurons take where they are units (``Widths.spread``)."""
-    return widths.spread(tokens) if "neurons" in study.attribution.components else 0
+    """What experts' neurons, and experts, take where they are units (``Widths.spread``)."""
+    components = study.attribution.components
+    neurons = widths.spread(tokens) if "neurons" in components else 0
+    return neurons + (widths.added(tokens) if "experts" in components else 0)
 
 
 def _attributions(study: Study, widths: Widths, batch: Batch) -> int:
@@ -219,9 +221,11 @@ def _lesion_effort(
 
 def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
     """Outputs of blocks below lesions, donors' activations, a first tree's cache; a tree of lesioned rows."""
+    components = study.attribution.components
     blocks = min(_LESIONS, widths.layers) * batch.tokens * widths.hidden * widths.dtype
     share = min(1.0, _LESIONS * max(study.ablation.percents or (), default=0.0) / 100)
-    donors = int(share * widths.layers * widths.units * batch.tokens * widths.dtype)
+    wide = widths.widest(components) if "experts" in components else widths.units
+    donors = int(share * widths.layers * wide * batch.tokens * widths.dtype)
     if study.granularity.levels:  # all layers' outputs, of both sites
         donors = max(donors, 2 * widths.layers * widths.hidden * batch.tokens * widths.dtype)
     run = _baseline(study, widths, batch) + _spread(study, widths, batch.tokens)
@@ -272,9 +276,9 @@ def _faithfulness_effort(job: Job) -> Effort:
 def _faithfulness(study: Study, widths: Widths, batch: Batch) -> int:
     """Donors of all layers, of as many nodes as there is room for; a tree of rows whose units are replaced,
     in the running block three times over; and what is run intact."""
-    wide = widths.layers * max(widths.units, widths.heads)
-    donors = min(MOST_READ * FLOAT32, batch.tokens * wide * widths.dtype)
-    replaced = 3 * batch.tokens * max(widths.units, widths.heads) * widths.dtype
+    wide = widths.widest(study.attribution.components)
+    donors = min(MOST_READ * FLOAT32, batch.tokens * widths.layers * wide * widths.dtype)
+    replaced = 3 * batch.tokens * wide * widths.dtype
     replaced += _spread(study, widths, batch.tokens)
     tested = donors + replaced + _baseline(study, widths, batch) + widths.cache(batch.tokens)
     rounds = study.faithfulness.rivals.rounds

@@ -16,6 +16,7 @@ import numpy as np
 
 from brodmann.circuits.controls import mass_matched, size_matched
 from brodmann.circuits.masks import Selection, select_units, strength_of
+from brodmann.models.population import Population
 from brodmann.sites import LEVELS
 
 # What is silenced: nothing, a task's circuit, or random units beside the target's own circuit.
@@ -46,11 +47,15 @@ class Lesioned:
 
 @dataclass(frozen=True)
 class Grain:
-    """All tasks' circuits at one level and size. ``scores``: task -> float32 [layers, units of the level]."""
+    """All tasks' circuits at one level and size. ``scores``: task -> float32 [layers, units of the level].
+
+    ``there``: the level's units.
+    """
 
     level: str
     selection: Selection
     scores: Mapping[str, np.ndarray]
+    there: Population
 
     def circuit(self, task: str) -> tuple[int, ...]:
         """Flat units, best first."""
@@ -70,7 +75,7 @@ class Grain:
             yield lesion(source, CIRCUIT, 0, self.circuit(source))
         own, name = self.circuit(target), (seed, model, self.level, target)
         for trial in range(1, trials + 1):
-            same = size_matched(own, scores.shape, *name, trial)
+            same = size_matched(own, self.there, *name, trial)
             yield lesion(target, SIZE, trial, tuple(same))
         for trial in range(1, trials + 1):
             strong = mass_matched(own, strength, *name, trial)

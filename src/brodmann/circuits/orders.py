@@ -14,6 +14,7 @@ import numpy as np
 
 from brodmann.circuits.masks import Selection
 from brodmann.files import digest
+from brodmann.models.population import Population
 
 _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "positive": np.asarray,
@@ -21,40 +22,51 @@ _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def ranked(attribution: np.ndarray, sign: str) -> np.ndarray:
+def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) -> np.ndarray:
     """By an attribution [layers, units], best first; equal scores by layer, then by unit.
 
-    ``positive``: the units that help most, down to those that hinder most. ``absolute``: by magnitude.
+    ``positive``: the units that help most, down to those that hinder most. ``absolute``: by magnitude. Last,
+    places that are empty in the population that is ``there``.
     """
     strength = _STRENGTH[sign](attribution.reshape(-1))
     if np.isnan(strength).any():
         raise ValueError("scores hold NaN")
-    return np.argsort(-strength, kind="stable").astype(np.int32)
+    order = np.argsort(-strength, kind="stable").astype(np.int32)
+    if there is None or not len(there.absent):
+        return order
+    empty = np.isin(order, there.absent)
+    return np.concatenate([order[~empty], order[empty]])
 
 
-def at_random(n_units: int, *seed: object) -> np.ndarray:
-    """All units in random order. ``seed`` names the draw."""
-    return np.argsort(_draws(n_units, "random", *seed), kind="stable").astype(np.int32)
+def at_random(there: Population, *seed: object) -> np.ndarray:
+    """All units in random order, empty places last. ``seed`` names the draw."""
+    return np.argsort(_draws(there, "random", *seed), kind="stable").astype(np.int32)
 
 
-def layer_matched(order: np.ndarray, width: int, *seed: object) -> np.ndarray:
+def layer_matched(order: np.ndarray, there: Population, *seed: object) -> np.ndarray:
     """A random order that has, at every size, as many units in each layer as ``order``.
 
-    ``width``: units per layer. At each place stands a unit of the same layer.
+    At each place stands a unit of the same layer; empty ones are last in both.
     """
-    layers = order // width
+    layers = order // there.width
     # The units of a layer in random order, at the places that the layer's units have.
-    mixed = np.lexsort((_draws(len(order), "layer_matched", *seed), np.arange(len(order)) // width))
+    draws = _draws(there, "layer_matched", *seed)
+    mixed = np.lexsort((draws, np.arange(len(order)) // there.width))
     found = np.empty_like(order)
     found[np.argsort(layers, kind="stable")] = mixed
     return found
 
 
-def _draws(count: int, *seed: object) -> np.ndarray:
-    """Numbers from 0 to 1. The stream of numpy's older generator is the one that numpy promises to keep."""
+def _draws(there: Population, *seed: object) -> np.ndarray:
+    """Numbers from 0 to 1, for every place; 1 for empty ones.
+
+    The stream of numpy's older generator is the one that numpy promises to keep.
+    """
     hashed = digest([str(part) for part in seed])
     words = [int(hashed[start : start + 8], 16) for start in range(0, 64, 8)]
-    return np.random.RandomState(words).random_sample(count)
+    draws: np.ndarray = np.random.RandomState(words).random_sample(there.layers * there.width)
+    draws[there.absent] = 1
+    return draws
 
 
 def size(percent: float, n_units: int) -> int:

@@ -146,17 +146,16 @@ def _lesions(
 
     with lesion(model, units, site=site):
         pass  # a mask that does not fit the model is named at once
-    shape = (model.n_layers, model.units(site))
-    flat = sorted({layer * shape[1] + unit for layer, unit in units})
-    found = [Lesion("intact"), Lesion("lesion", "", tuple(divmod(n, shape[1]) for n in flat))]
-    widths = [model.own_width(site, layer) for layer in range(model.n_layers)]
+    there = model.population(site)
+    flat = sorted({layer * there.width + unit for layer, unit in units})
+    found = [Lesion("intact"), Lesion("lesion", "", tuple(divmod(n, there.width) for n in flat))]
     for seed in dict.fromkeys(options.seeds):
-        drawn, missing = layer_matched(flat, shape, seed, model.name, widths=widths)
+        drawn, missing = layer_matched(flat, there, seed, model.name)
         if missing:
             what = f"{missing} of its units have no other unit of their layer beside them"
             fix = "a lesion of at most half of a layer's units has random lesions of its size"
             raise UserError.at(options.lesion, what, fix)
-        found.append(Lesion("random", seed, tuple(divmod(n, shape[1]) for n in drawn)))
+        found.append(Lesion("random", seed, tuple(divmod(n, there.width) for n in drawn)))
     return found
 
 
@@ -176,7 +175,7 @@ def _conditions(
 
     with lesion(model, units, site=site):
         pass  # a mask that does not fit the model is named at once
-    width = model.width(site)
+    there, width = model.population(site), model.width(site)
     silenced = {layer * width + unit for own in lesions for layer, unit in own.units}
     own = [layer * width + unit for layer, unit in units]
     kept = np.array([unit for unit in own if unit not in silenced], dtype=np.int64)
@@ -184,8 +183,9 @@ def _conditions(
         what = "all its units are silenced by a lesion, so that none is left to predict with"
         raise UserError.at(options.mask, what, "give --mask other units than --lesion")
     conditions = [Condition("localized", "", kept)]
+    taken = [*own, *sorted(silenced), *there.absent.tolist()]
     for seed in dict.fromkeys(options.seeds):
-        drawn = others([*own, *sorted(silenced)], model.n_layers * width, seed)[: len(kept)]
+        drawn = others(taken, model.n_layers * width, seed)[: len(kept)]
         if len(drawn):
             conditions.append(Condition("random", seed, np.sort(drawn)))
     return conditions

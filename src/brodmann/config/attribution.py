@@ -19,7 +19,7 @@ from brodmann.config.section import (
     Whole,
 )
 from brodmann.config.stages import ABLATION, ATTRIBUTION, FAITHFULNESS
-from brodmann.sites import COMPONENTS
+from brodmann.sites import COMPONENTS, OF_MIXTURES
 
 # Each estimator says itself what it is.
 _SUMMARIES = "; ".join(f"{name}: {one.summary}" for name, one in ESTIMATORS.items())
@@ -83,7 +83,8 @@ class AttributionSettings(Section):
     """Circuits by attribution patching."""
 
     components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
-    """neurons (MLP hidden units; in a mixture of experts, those of all experts) and/or attention heads."""
+    """neurons (MLP hidden units; in a mixture of experts, those of all experts), attention heads, and, of
+    mixtures, whole experts (what each adds) and their routers' logits."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"
     """both_answers, or correct_answer (published)."""
@@ -115,6 +116,12 @@ class AttributionSettings(Section):
         """The section with its globs resolved among the ``selected`` tasks."""
         path = ("attribution", "agreement", "tasks")
         tasks = here.matching(self.agreement.tasks, selected or None, path)
+        if set(OF_MIXTURES).intersection(self.components):
+            what = "whole experts and routers are scored by patching alone"
+            if self.estimator != "patching":
+                here.problem(("attribution", "estimator"), what, "set patching, or leave them out")
+            if self.agreement.tasks:
+                here.problem(path, what, "compare estimators in a study without them")
         if self.stability.items and not estimator(self).has_replicates:
             what = f"{self.estimator} has no circuits of resampled items"
             here.problem(("attribution", "stability", "items"), what, "choose another estimator")

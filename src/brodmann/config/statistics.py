@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from brodmann.config.section import AS_WRITTEN, Count, Section, Several, SomeText, Whole
+from brodmann.config.attribution import AttributionSettings
+from brodmann.config.resolve import Resolver
+from brodmann.config.section import AS_WRITTEN, Count, Section, Several, SomeText, Truth, Whole
 
 # The tasks that models are compared on: those of all models, or those of the two.
 COMMON, PAIRWISE = "common", "pairwise"
@@ -32,6 +34,22 @@ class StatisticsKeys(Section):
     consistency: Literal["common", "pairwise"] = "common"
     """Which tasks the agreement of models is over. common (published) are those that all models include;
     pairwise are, for every two models, those that both include."""
+    experts: Truth = False
+    """Of mixtures of experts: where circuits of neurons lie among the experts, and whether those of a
+    domain's tasks lie in the same ones (docs/statistics.md#experts)."""
+
+    def resolved(
+        self, average: AverageKeys, attribution: AttributionSettings, here: Resolver
+    ) -> StatisticsSettings:
+        """The section with the globs of ``average``."""
+        if (
+            self.experts
+            and here.sound("attribution", "components")
+            and "neurons" not in attribution.components
+        ):
+            what, fix = "needs attributions of neurons", "add to attribution.components"
+            here.problem(("statistics", "experts"), what, fix)
+        return StatisticsSettings(**dict(self), **dict(average))
 
 
 class StatisticsSettings(StatisticsKeys):

@@ -84,7 +84,7 @@ class Config(Section):
             localizer=self.localizer.resolved(tasks.selected, here),
             networks=self.networks.resolved(tasks.selected, here),
             atlas=self.atlas,
-            statistics=StatisticsSettings(**dict(self.statistics), **dict(self.average)),
+            statistics=self.statistics.resolved(self.average, self.attribution, here),
             figures=self.figures,
             compare=self.compare.resolved(models, here),
             execution=self.execution.resolved(here),
@@ -179,6 +179,11 @@ class Study(Section):
     def granular_models(self) -> tuple[str, ...]:
         """Models whose circuits of larger units are ablated, too."""
         return self.measured_models if self.granularity.levels else ()
+
+    @property
+    def profiled_models(self) -> tuple[str, ...]:
+        """Models whose circuits are looked at among experts, if they have any."""
+        return self.run_models if self.statistics.experts else ()
 
     @property
     def faithfulness_models(self) -> tuple[str, ...]:

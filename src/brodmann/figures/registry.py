@@ -27,7 +27,7 @@ FOLDER = "results/figures"
 # Id of a figure that shows nothing, in its SVG.
 NOTHING = "nothing"
 
-WORDS = {"heads": "attention heads"}
+WORDS = {"heads": "attention heads", "router": "router logits"}
 # Kind of an ablation -> what silenced units are.
 SILENCED = {
     "corrupted": "set to their values on the corrupted prompt",

@@ -11,7 +11,7 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import COMPONENTS, LEVELS, SITES
+from brodmann.sites import ALL_LEVELS, COMPONENTS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
@@ -83,32 +83,51 @@ class ModelCard:
 
     def units(self, component: str) -> int:
         """How many units of a circuit's component, or of a level, a block has."""
-        own = {"neurons": self.neurons_per_layer, "heads": self.heads_per_layer}
-        return sum(part.count(own[part.component]) for part in LEVELS[component].parts)
+        own = {
+            "neurons": self.neurons_per_layer,
+            "heads": self.heads_per_layer,
+            "experts": self._n_experts,
+            "router": self._n_experts,
+        }
+        return sum(part.count(own[part.component]) for part in ALL_LEVELS[component].parts)
+
+    @property
+    def _n_experts(self) -> int:
+        """Of a layer; 0 without any."""
+        return 0 if self.experts is None else int(self.experts["count"])
 
     def width(self, site: str) -> int:
         """The width of a site's activations."""
         heads = self.heads_per_layer * self.head_dim
-        return SITES[site].units(
-            hidden=self.hidden_size, neurons=self.neurons_per_layer, heads=heads
+        return PLACES[site].units(
+            hidden=self.hidden_size,
+            neurons=self.neurons_per_layer,
+            heads=heads,
+            experts=self._n_experts,
         )
 
     def experts_at(self, site: str) -> ExpertOf | None:
-        """Which expert's neuron a unit of a site is; None where there are no experts' neurons."""
+        """Which expert a unit of a site is of, or is; None where there are no experts."""
         own = self.experts
-        if own is None or site != COMPONENTS["neurons"]:
+        if own is None or site not in (COMPONENTS["neurons"], *OF_MIXTURES):
             return None
+        size = int(own["neurons"]) if site == COMPONENTS["neurons"] else 1
 
         def of(layer: int, unit: int) -> int | None:
-            there = layer in own["layers"] and unit < own["count"] * own["neurons"]
-            return unit // int(own["neurons"]) if there else None
+            return unit // size if layer in own["layers"] and unit < own["count"] * size else None
 
         return of
 
     def widths_at(self, site: str) -> list[int] | None:
         """The units of a site that each layer has; None where all have as many."""
         own = self.experts
-        return None if own is None or site != COMPONENTS["neurons"] else own.get("widths")
+        if own is None or site not in (COMPONENTS["neurons"], COMPONENTS["experts"]):
+            return None  # models with routers in some layers alone are refused
+        if site == COMPONENTS["neurons"]:
+            return own.get("widths")
+        # The one MLP of a layer without experts counts as one.
+        there = set(own["layers"])
+        return [own["count"] if layer in there else 1 for layer in range(self.n_layers)]
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

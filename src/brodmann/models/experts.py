@@ -28,17 +28,21 @@ from brodmann.models.architecture import (
     text_config,
     with_what_works,
 )
-from brodmann.sites import SITES
+from brodmann.sites import OF_MIXTURES, SITES
 
-# Children of a module of experts: what their hidden neurons pass through, and the weights of experts.
-TAP, ROUTES = "hidden_neurons", "routes"
+# Children of a module of experts: what their hidden neurons pass through, the weights of experts, and what
+# each expert adds. The last is also a child of the projection of a block without experts.
+TAP, ROUTES, ADDED = "hidden_neurons", "routes", "contributions"
+# Child of a router: what its logits pass through.
+LOGITS = "logits"
 
 
 @dataclass(frozen=True)
 class Experts:
     """``count`` experts of ``neurons`` each, in some blocks; a token is sent to ``chosen`` of them.
 
-    ``paths``: of every block's module of experts, from the block, "" without one. ``dense``: of the
+    ``paths``: of every block's module of experts, from the block, "" without one; ``routers``: of the module
+    that weighs them. ``dense``: of the
     projection that reads the neurons of a block without experts, "" with them. ``widths``: how many neurons a
     block has.
     """
@@ -49,6 +53,7 @@ class Experts:
     paths: tuple[str, ...]
     dense: tuple[str, ...]
     widths: tuple[int, ...]
+    routers: tuple[str, ...]
 
     @property
     def width(self) -> int:
@@ -62,6 +67,20 @@ class Experts:
     def site(self, layer: int) -> str:
         """The path of the module, from the block, whose input is the layer's neurons."""
         return f"{self.paths[layer]}.{TAP}" if self.paths[layer] else self.dense[layer]
+
+    def adds(self, layer: int) -> str:
+        """The path of the module, from the block, whose input is what each expert adds."""
+        return f"{self.paths[layer] or self.dense[layer]}.{ADDED}"
+
+    def weighs(self, layer: int) -> str:
+        """The path of the module, from the block, whose input are the router's logits."""
+        return f"{self.routers[layer]}.{LOGITS}"
+
+    def units(self, site: str, layer: int) -> int:
+        """How many units a block has at a site of experts; the one MLP of a block without counts as one."""
+        if site in OF_MIXTURES:
+            return self.count if self.has(layer) or site == "router" else 1
+        return self.widths[layer]
 
     def of(self, layer: int, unit: int) -> tuple[int, int] | None:
         """(expert, its neuron) of a unit; None in a layer without experts, or of a unit that it lacks."""
@@ -108,7 +127,32 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
         count * neurons if path else input_width(find_module(block, other)) or 0
         for block, path, other in zip(blocks, paths, dense, strict=True)
     )
-    return Experts(count, neurons, _chosen(model, count), paths, dense, widths)
+    routers = tuple(
+        _router(block, path, count) if path else ""
+        for block, path in zip(blocks, paths, strict=True)
+    )
+    if not all(routers):
+        what = f"block {routers.index('')} has no router that could be addressed"
+        sites.missing["router"] = Unsupported(f"models.{name}.units.router", what)
+    return Experts(count, neurons, _chosen(model, count), paths, dense, widths, routers)
+
+
+def _router(block: Any, experts: str, count: int) -> str:
+    """The module beside a block's experts that has a row of weights for each; "" without one."""
+    parent = experts.rpartition(".")[0]
+    found = [
+        f"{parent}.{name}" if parent else name
+        for name, own in find_module(block, parent).named_children()
+        if getattr(getattr(own, "weight", None), "shape", ())[:1] == (count,)
+        and len(own.weight.shape) == 2
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def without_experts(name: str, site: str) -> Unsupported:
+    """Why a model has no site of experts."""
+    what = "its MLPs are no mixture of experts whose experts could be addressed"
+    return Unsupported(f"models.{name}.units.{site}", what)
 
 
 def _chosen(model: Any, count: int) -> int:

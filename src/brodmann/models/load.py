@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from brodmann.errors import Problem, UserError, did_you_mean
+from brodmann.models import llama4
 from brodmann.models import quantised as packing
 from brodmann.models.architecture import (
     AUTO,
@@ -30,14 +31,15 @@ from brodmann.models.architecture import (
     with_what_works,
 )
 from brodmann.models.broken_package import broken_package
-from brodmann.models.experts import ROUTES, Experts, mixture_in
+from brodmann.models.experts import ROUTES, Experts, mixture_in, without_experts
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
+from brodmann.models.population import Population
 from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
-from brodmann.models.taps import give_taps
+from brodmann.models.taps import give_taps, run_float64
 from brodmann.models.towers import find_tower
-from brodmann.sites import HEADS, SITES
+from brodmann.sites import EXPERTS, HEADS, OF_MIXTURES, PLACES, SITES
 
 if TYPE_CHECKING:
     from nnsight import Envoy, TransformersModel
@@ -181,13 +183,16 @@ class LoadedModel:
     def width(self, site: str) -> int:
         """The width of a site's activations."""
         own = self.widths
-        return SITES[site].units(
-            hidden=own.hidden_size, neurons=own.neurons, heads=own.heads * own.head_dim
+        return PLACES[site].units(
+            hidden=own.hidden_size,
+            neurons=own.neurons,
+            heads=own.heads * own.head_dim,
+            experts=0 if self.experts is None else self.experts.count,
         )
 
     def unit_size(self, site: str) -> int:
-        """How many dimensions of the site a unit has: a head has several."""
-        return self.head_dim if SITES[site].width == HEADS else 1
+        """How many dimensions of the site a unit has: a head has several, an expert all of the stream's."""
+        return {HEADS: self.head_dim, EXPERTS: self.hidden_size}.get(PLACES[site].width, 1)
 
     def units(self, site: str) -> int:
         """How many units a block has at the site."""
@@ -195,8 +200,8 @@ class LoadedModel:
 
     def module(self, site: str, layer: int) -> UnitSite:
         """The site (one of ``SITES``) of a layer."""
-        if site not in SITES:
-            raise ValueError(f"unknown site '{site}' ({did_you_mean(site, SITES)})")
+        if site not in PLACES:
+            raise ValueError(f"unknown site '{site}' ({did_you_mean(site, PLACES)})")
         if not 0 <= layer < self.n_layers:
             raise IndexError(f"layer {layer} of a model with {self.n_layers} layers")
         self.require(site)
@@ -204,7 +209,7 @@ class LoadedModel:
         return UnitSite(
             name=site,
             envoy=envoy_at(self.nn, self.path(site, layer)),
-            side=SITES[site].side,
+            side=PLACES[site].side,
             sequence_first=self.architecture.layout == SEQUENCE_FIRST,
             lacking=self.width(site) - own,
         )
@@ -212,17 +217,25 @@ class LoadedModel:
     def path(self, site: str, layer: int) -> str:
         """The path of the module that has the site of a layer."""
         block = f"{self.architecture.blocks}.{layer}"
-        if not SITES[site].named:
+        if site in OF_MIXTURES and self.experts is not None:
+            own = self.experts.weighs(layer) if site == "router" else self.experts.adds(layer)
+            return f"{block}.{own}"
+        if not PLACES[site].named:
             return block
         if site == "mlp_hidden" and self.experts is not None:
             return f"{block}.{self.experts.site(layer)}"
         return f"{block}.{getattr(self.architecture, site)}"
 
+    def population(self, site: str) -> Population:
+        """The units that layers have at a site."""
+        own = None
+        if self.experts is not None and site in ("mlp_hidden", *OF_MIXTURES):
+            own = [self.experts.units(site, layer) for layer in range(self.n_layers)]
+        return Population.of(self.n_layers, self.units(site), own)
+
     def own_width(self, site: str, layer: int) -> int:
-        """How many of the site's dimensions a layer has: all, but where some layers have fewer neurons."""
-        if site == "mlp_hidden" and self.experts is not None:
-            return self.experts.widths[layer]
-        return self.width(site)
+        """How many of the site's dimensions a layer has: all, but where some layers have fewer units."""
+        return self.population(site).units_of(layer) * self.unit_size(site)
 
     def features(self) -> UnitSite:
         """What enters the final norm, whatever is edited below: it stands above all layers."""
@@ -259,6 +272,8 @@ class LoadedModel:
 
     def require(self, site: str) -> None:
         """An error that says why, if the model has no such site."""
+        if site in OF_MIXTURES and self.experts is None:
+            raise UserError(without_experts(self.name, site))
         if site in self.missing:
             works = [other for other in SITES if other not in self.missing]
             raise UserError(with_what_works(self.missing[site], works))
@@ -360,6 +375,8 @@ def wrap_model(
     # cuDNN's attention plans every new shape for a tenth of a second, and trees have many shapes.
     torch.backends.cuda.enable_cudnn_sdp(False)
     widen_head(hf)
+    run_float64(hf)
+    llama4.adapt(hf)
     # What the user names is meant to be there.
     sites = Sites(frozenset(wanted) | set(units or ()))
     architecture = architecture_for(hf, units, name=name, sites=sites)

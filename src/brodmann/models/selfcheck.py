@@ -35,11 +35,12 @@ from brodmann.models.architecture import (
     find_module,
     mixture_of_experts,
 )
+from brodmann.models.experts import without_experts
 from brodmann.models.load import LoadedModel, UnitSite, envoy_at
 from brodmann.models.placement import compute_device, resident
 from brodmann.models.taps import shown
 from brodmann.models.wanted import EVERY_SITE, Need, refusals
-from brodmann.sites import NAMED, SITES, WRITES_TO
+from brodmann.sites import NAMED, OF_MIXTURES, PLACES, SITES, WRITES_TO
 
 SELF_CHECK_VERSION = METHODS["check"]
 
@@ -47,6 +48,8 @@ TEXT = "The old map of the city shows nine bridges, and the new one shows eleven
 N_TOKENS = 8
 POSITION = 3  # the edited one: some positions before it, some after
 WRITTEN_BY = {target: units for units, target in WRITES_TO.items()}
+# With what experts add: sites of mixtures are proved where a study asks for them.
+_WRITES = {name: site.writes_to for name, site in PLACES.items() if site.writes_to}
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,9 @@ class _Observation:
     edited: torch.Tensor | None = None  # where the edit must show
     intact: torch.Tensor | None = None  # the same in the unedited row
     addends: torch.Tensor | None = None  # magnitudes of the sum's terms: they bound rounding
+    sent: dict[int, float] | None = (
+        None  # of a router: the experts that are chosen, and their weights
+    )
     before: float = 0.0  # largest change of a logit before the edited position
     after: float = 0.0  # ... at it or later
 
@@ -122,13 +128,19 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
     """
     needed = {need.site for need in needs}
     unproved = dict(model.missing)
-    keys = {_key(model, site): site for site in NAMED}
+    if model.experts is None:
+        unproved |= {site: without_experts(model.name, site) for site in OF_MIXTURES}
+    keys = {_key(model, site): site for site in (*NAMED, *OF_MIXTURES)}
     while True:
         if "mlp_output" in unproved:
             # What the attention adds is told from the residual stream by what the MLP adds.
             why = replace(unproved["mlp_output"], where=_key(model, "attention_output"))
             unproved.setdefault("attention_output", why)
-        sites = tuple(site for site in SITES if site not in unproved)
+            for site in OF_MIXTURES:
+                where = _key(model, site)
+                unproved.setdefault(site, replace(unproved["mlp_output"], where=where))
+        asked = (*SITES, *(site for site in OF_MIXTURES if site in needed))
+        sites = tuple(site for site in PLACES if site in asked and site not in unproved)
         try:
             outcome = _prove(model, sites)
             break
@@ -149,21 +161,16 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     layers = tuple(sorted({0, middle, model.n_layers - 1}))
     ids = _tokens(model)
     # What units write to is read for their sake, too.
-    targets = {WRITES_TO[site] for site in sites if site in WRITES_TO} - set(model.missing)
-    read = tuple(site for site in SITES if site in {*sites, *targets})
+    targets = {_WRITES[site] for site in sites if site in _WRITES} - set(model.missing)
+    targets |= {"mlp_hidden"} if "router" in sites else set()  # where tokens are sent shows there
+    read = tuple(site for site in PLACES if site in {*sites, *targets})
     clean = _run(model, ids, read, lambda: _clean_run(model, ids, layers, read))
     _raise(_shape_problems(model, clean, read))
     _raise(_sum_problems(model, clean, layers, sites))
     edits = _plan(model, layers, clean, sites)
     seen = _run(model, ids, read, lambda: _edited_run(model, ids, edits, read))
     # How far a change is from the predicted one, in units of what rounding may cause: below 1 is a pass.
-    # Edits of the block output predict nothing here.
-    deviations = {
-        edit: 0.0
-        if edit.site == "block_output"
-        else _distance(model, seen[edit.row], *_prediction(model, edit, seen[edit.row], clean))
-        for edit in edits
-    }
+    deviations = {edit: _deviation(model, edit, seen[edit.row], clean) for edit in edits}
     problems: dict[str, Problem] = {}
     for edit in edits:
         problem = _deviation_problem(model, edit, seen[edit.row], deviations[edit], clean)
@@ -204,7 +211,7 @@ def _run(
     model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...], run: Callable[[], Any]
 ) -> Any:
     """Run a trace; if a module of the mapping was not where the trace expected it, say which."""
-    with shown(model, "mlp_hidden" in sites):
+    with shown(model, sites):
         try:
             with torch.no_grad():
                 return run()
@@ -255,11 +262,11 @@ def _experts_at(model: LoadedModel, layer: int) -> Any | None:
     return envoy_at(model.nn, path)
 
 
-def _routed(inputs: Any) -> dict[int, float]:
-    """Expert -> weight at the edited position, by what a module of experts is given: tokens, which experts
+def _routed(inputs: Any, place: int = POSITION) -> dict[int, float]:
+    """Expert -> weight of the token at a place, by what a module of experts is given: tokens, which experts
     each is sent to, and with which weights, in this order."""
     _, chosen, weights = (*inputs[0], *inputs[1].values())
-    return dict(zip(chosen[POSITION].tolist(), weights[POSITION].tolist(), strict=True))
+    return dict(zip(chosen[place].tolist(), weights[place].tolist(), strict=True))
 
 
 def _edited_run(
@@ -273,11 +280,14 @@ def _edited_run(
             added = 0.0
             for site in read:
                 here = model.module(site, layer)
+                if site == "mlp_hidden" and (weighed := planned.get(("router", layer))) is not None:
+                    inputs, row = _experts_at(model, layer).inputs, weighed.row
+                    seen[row].sent = _routed(inputs, row * ids.shape[1] + POSITION)
                 written = _written_before_norm(model, here)
                 value = here.get().clone()
-                writer = planned.get((WRITTEN_BY.get(site, ""), layer))
-                if writer is not None:
-                    seen[writer.row].show(value if written is None else written)
+                for units, target in _WRITES.items():
+                    if target == site and (writer := planned.get((units, layer))) is not None:
+                        seen[writer.row].show(value if written is None else written)
                 whole = planned.get(("attention_output", layer))
                 if site == "mlp_output" and whole is not None:
                     # Hold the MLP's answer to the changed attention fixed.
@@ -335,7 +345,12 @@ def _plan(
         size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
         for site in sites:
             values = clean.sites[site, layer].values
-            if site in WRITES_TO:
+            if site == "router":  # no token goes where the logit is as low as this
+                routed = clean.routed[layer]
+                unit = max(routed, key=lambda expert: abs(routed[expert]))
+                edits.append(_Edit(1 + len(edits), site, layer, unit, -1e4))
+                continue
+            if site in _WRITES:
                 unit, strength = _strongest_writer(model, site, layer, clean)
                 delta = size / strength if strength else 1.0
             else:
@@ -375,6 +390,8 @@ def _project(
     The module itself is asked, not its weights: they may be quantised, or offloaded. Experts have no such
     module: their products are made one by one, without their biases, which an edit does not change.
     """
+    if site in OF_MIXTURES:  # a sum over experts
+        return inputs.double().unflatten(1, (-1, model.unit_size(site))).sum(1)
     if site == "mlp_hidden" and layer in clean.routed:
         return _project_experts(model, layer, inputs, clean.routed[layer])
     module = find_module(model.hf, model.path(site, layer))
@@ -395,6 +412,7 @@ def _project_experts(
         for expert, weight in routed.items():
             down = _host(module.down_proj[expert])
             down = down if module.is_transposed else down.T
+            weight = 1.0 if getattr(module, "scales_input", False) else weight
             neurons = inputs[:, expert * own.neurons :][:, : own.neurons].double()
             written += weight * (neurons @ down)
     return written
@@ -403,11 +421,24 @@ def _project_experts(
 # -- judging --
 
 
+def _deviation(model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean) -> float:
+    """How far a change is from the predicted one, in units of what rounding may cause: below 1 is a pass.
+
+    Edits of the block output predict nothing here. An expert whose logit is as low as can be has no weight.
+    """
+    if edit.site == "block_output":
+        return 0.0
+    if edit.site == "router":
+        assert seen.sent is not None
+        return abs(seen.sent.get(edit.unit, 0.0)) / 1e-3
+    return _distance(model, seen, *_prediction(model, edit, seen, clean))
+
+
 def _prediction(
     model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The change that the site's definition predicts [width], and magnitudes of the terms of its sum."""
-    if edit.site in WRITES_TO:
+    if edit.site in _WRITES:
         probes = torch.zeros(2, model.width(edit.site))
         probes[1, edit.unit] = seen.applied
         resting, moved = _project(model, edit.site, edit.layer, probes, clean)
@@ -534,6 +565,12 @@ def _deviation_problem(
     if deviation <= 1:
         return None
     key, paths = _key(model, edit.site), model.architecture
+    if edit.site in OF_MIXTURES:
+        what = {
+            "experts": "what an expert adds does not move the output of the MLP",
+            "router": "a logit of the router does not decide whether a token is sent to its expert",
+        }[edit.site]
+        return Unsupported(key, f"in layer {edit.layer} {what}")
     site = getattr(paths, edit.site)
     if edit.site in WRITES_TO:
         target = WRITES_TO[edit.site]
@@ -603,7 +640,8 @@ def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | N
 
 def _key(model: LoadedModel, site: str) -> str:
     """The config key that says where a site is."""
-    return f"models.{model.name}.units.{site if site in NAMED else 'blocks'}"
+    own = site if site in NAMED or site in OF_MIXTURES else "blocks"
+    return f"models.{model.name}.units.{own}"
 
 
 def _path(model: LoadedModel, site: str) -> str:

@@ -61,6 +61,8 @@ JOBS = {
     "fetch_model": "brodmann.pipeline.models:fetch_weights",
     "printed_tables": "brodmann.statistics.study_tables:write_printed",
     "granularity_statistics": "brodmann.statistics.stages.granularity:write_granularity",
+    "expert_profiles": "brodmann.statistics.stages.experts:write_profiles",
+    "expert_statistics": "brodmann.statistics.stages.experts:write_experts",
     "series": "brodmann.statistics.stages.series:write_series",
     "compared_models": "brodmann.statistics.stages.compared:write_compared",
     "provenance": "brodmann.pipeline.record:write_provenance",

@@ -230,7 +230,7 @@ class Workspace:
     @property
     def statistics_settings(self) -> dict[str, Any]:
         """What decides the numbers of the tests."""
-        return self.study.statistics.model_dump(mode="json")
+        return self.study.statistics.model_dump(mode="json", exclude={"experts"})
 
     def definition_files(self, task: str) -> list[str]:
         """The files that ``task`` is expanded from, relative to the working directory."""
@@ -309,6 +309,10 @@ class Workspace:
         told += self.stability_files
         if study.granular_models:
             told.append("results/statistics/granularity.csv")
+        if study.profiled_models:
+            told.append("results/statistics/experts.csv")
+            sizes = product(study.profiled_models, study.selection.names)
+            told += [f"results/{name}/experts/{sel}.csv" for name, sel in sizes]
         if study.faithfulness.rivals.rounds:
             stem = f"{{}}.{study.attribution.estimator}.rivals.csv"
             tested = product(study.faithfulness_models, study.attribution.components)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from brodmann.report.compared import compared_part
 from brodmann.report.estimators import estimators_part
+from brodmann.report.experts import experts_part
 from brodmann.report.granularity import granularity_part
 from brodmann.report.page import Group, Section
 from brodmann.report.rivals import rivals_part
@@ -26,6 +27,7 @@ PARTS: Sequence[Part] = (
     sufficiency_part,
     rivals_part,
     granularity_part,
+    experts_part,
     stability_part,
     estimators_part,
     compared_part,

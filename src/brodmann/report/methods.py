@@ -32,7 +32,7 @@ from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.pipeline.stages import MAPS
 from brodmann.provenance import package_versions
 from brodmann.report.prose import environment, joined
-from brodmann.sites import COMPONENTS, LEVELS, SITES
+from brodmann.sites import COMPONENTS, LEVELS, PLACES, SITES
 from brodmann.statistics.resampling import BOOTSTRAPS
 from brodmann.stimuli.texts import read_passages
 from brodmann.tasks.catalogue import domain_of, list_tasks
@@ -150,7 +150,7 @@ def methods_text(
         own_domains=[known()[name] for name in known() if name not in PUBLISHED and name in used],
         other_filters=_other_filters(study),
         estimator=estimator(study.attribution).sentence(),
-        units={component: SITES[site].label for component, site in COMPONENTS.items()},
+        units={component: PLACES[site].label for component, site in COMPONENTS.items()},
         sites={name: site.label for name, site in SITES.items()},
         place=_place,
         keeps_signs=keeps_signs,

@@ -23,7 +23,7 @@ from brodmann.models.architecture import module_at
 from brodmann.models.taps import shown
 from brodmann.runner.ranks.marked import entered
 from brodmann.runner.ranks.share import Share
-from brodmann.sites import INPUT, SITES
+from brodmann.sites import INPUT, PLACES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
@@ -74,8 +74,8 @@ def edited(
 
 def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, list[int]]:
     """The units of each layer that has any, in order; an error if the model has no such unit."""
-    if site not in SITES:
-        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, SITES))
+    if site not in PLACES:
+        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, PLACES))
     model.require(site)
     shape = (model.n_layers, model.units(site))
     if isinstance(units, np.ndarray) and units.dtype == bool:
@@ -102,12 +102,12 @@ def _changed(
 ) -> Iterator[None]:
     """``changes``: layer -> (dimensions, amounts) of the site."""
     with ExitStack() as hooks:
-        hooks.enter_context(shown(model, site == "mlp_hidden"))
+        hooks.enter_context(shown(model, (site,)))
         for layer, (places, amounts) in changes.items():
             module = module_at(model.hf, model.path(site, layer))
             there = places < (width := model.own_width(site, layer))
             edit = _Change(how, width, places[there], amounts[there])
-            hooks.callback(_hook(module, edit, before=SITES[site].side == INPUT).remove)
+            hooks.callback(_hook(module, edit, before=PLACES[site].side == INPUT).remove)
         yield
 
 

@@ -7,6 +7,7 @@ rows of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from brodmann.models.precision import HEAD_CHUNK
@@ -55,7 +56,7 @@ class Widths:
 
     ``neurons``: those that a token goes through. ``of_experts``: of a mixture of experts, those of all of a
     layer's experts, which are its units; 0 where all are gone through. ``states``: numbers of a layer's
-    recurrent states of one sequence.
+    recurrent states of one sequence. ``experts``: how many a layer has.
     """
 
     layers: int
@@ -67,6 +68,7 @@ class Widths:
     dtype: int  # bytes of a number
     of_experts: int = 0
     states: int = 0
+    experts: int = 0
 
     @property
     def units(self) -> int:
@@ -76,6 +78,15 @@ class Widths:
     def spread(self, tokens: int) -> int:
         """What a running block holds more where experts' neurons are looked at: spread, changed, gathered."""
         return 3 * tokens * self.of_experts * self.dtype
+
+    def added(self, tokens: int) -> int:
+        """The same where what each expert adds is looked at."""
+        return 3 * tokens * self.experts * self.hidden * self.dtype
+
+    def widest(self, components: Collection[str]) -> int:
+        """Dimensions of a layer's units, of one of these components or another that all models have."""
+        whole = self.experts * self.hidden if "experts" in components else 0
+        return max(self.units, self.heads, whole)
 
     def block(self, tokens: int) -> int:
         """What the running block holds; the others hold nothing of a pass without gradients."""

@@ -27,13 +27,13 @@ from brodmann.runner.queries import (
     Read,
 )
 from brodmann.runner.ranks.share import Share
-from brodmann.sites import SITES
+from brodmann.sites import PLACES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel, UnitSite
     from brodmann.runner.trees import Layout
 
-_ORDER = [EMBEDDINGS, *SITES, FEATURES]
+_ORDER = [EMBEDDINGS, *PLACES, FEATURES]
 # Which experts compute is known before they do.
 _ORDER.insert(_ORDER.index("mlp_hidden"), ROUTES)
 # Nodes whose values are summed at once: texts that share a beginning name its nodes again and again.
@@ -86,9 +86,8 @@ class Taken:
 
     def shown(self, model: LoadedModel) -> AbstractContextManager[None]:
         """Within it, what is touched of experts is there to be touched."""
-        sites, query = self.query.sites, self.query
-        asked = "mlp_hidden" in sites
-        return shown(model, asked, holds=query.holds_routers, routes=ROUTES in sites)
+        sites = self.query.sites
+        return shown(model, sites, holds=self.query.holds_routers, routes=ROUTES in sites)
 
     def at(self, nodes: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """(lanes, positions) of nodes; the last few are kept, as layer after layer asks for the same."""

@@ -83,6 +83,10 @@ def _across_tasks(study: Study, inventory: Inventory) -> Iterator[PlannedTest]:
     if study.granular_models:
         asked = "Do circuits of the same domain cost more than others, at each size of the units?"
         yield _statistic("granularity", asked, f"difference, {_SHUFFLED}")
+    if study.profiled_models:
+        asked = "Do circuits of one domain lie in the same experts, and each circuit in few?"
+        null = "neurons of each layer dealt out to its experts anew"
+        yield _statistic("experts", asked, null)
     if study.attribution.agreement.tried_tasks:
         for model in study.run_models:
             for component in study.attribution.components:

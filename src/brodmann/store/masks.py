@@ -17,7 +17,7 @@ from pathlib import Path
 
 from brodmann.errors import UserError, did_you_mean
 from brodmann.files import read_text, write_text
-from brodmann.sites import SITES
+from brodmann.sites import PLACES
 
 ORIGIN = ("model", "weights", "site", "selection")
 EXPERT = "expert"
@@ -116,7 +116,7 @@ def origin_of(
         what = "holds units of several models or sites"
         raise UserError.at(str(path), what, "give each a file of its own")
     for model, weights, site in said:
-        if site not in SITES:
-            raise UserError.at(str(path), f"no site '{site}'", did_you_mean(site, SITES))
+        if site not in PLACES:
+            raise UserError.at(str(path), f"no site '{site}'", did_you_mean(site, PLACES))
         return Origin(model, weights, site)
     return None

@@ -107,12 +107,16 @@ def public(name):
     return known[name]
 
 
-MIXTURES = ("Qwen3-235B-A22B", "gpt-oss-120b", "Mixtral-8x7B", "DeepSeek-V3")
-
-
-@pytest.mark.parametrize(
-    "name", [*MIXTURES, "Qwen3-Next-80B-A3B", "OLMoE-1B-7B", "Llama-4-Scout-17B-16E"]
+MIXTURES = (
+    "Qwen3-235B-A22B",
+    "gpt-oss-120b",
+    "Mixtral-8x7B",
+    "DeepSeek-V3",
+    "Llama-4-Scout-17B-16E",
 )
+
+
+@pytest.mark.parametrize("name", [*MIXTURES, "Qwen3-Next-80B-A3B", "OLMoE-1B-7B"])
 def test_experts_are_counted(study_of, name):
     """Against the published size, and against the model itself, built without memory."""
     config, total, active = public(name)
@@ -137,7 +141,7 @@ def test_experts_neurons_take_memory_of_their_own(study_of, name):
     (neurons,) = plan(study_of(config.to_dict()), ["m"])
     heads = {"attribution": {"components": ["heads"]}}
     (other,) = plan(study_of(config.to_dict(), study=heads), ["m"])
-    assert not neurons.refused and table(neurons).startswith(f"m: {total} B parameters (")
+    assert not neurons.refused and table(neurons).startswith(f"m: {total:.3g} B parameters (")
     of_all = neurons.size.widths.units
     text = config.to_dict()
     count = text.get("num_local_experts") or text.get("n_routed_experts") or text["num_experts"]
@@ -147,22 +151,21 @@ def test_experts_neurons_take_memory_of_their_own(study_of, name):
     assert held[0]["attribution_pass"] > held[1]["attribution_pass"]
 
 
-@pytest.mark.parametrize("name", ["Llama-4-Scout-17B-16E"])
-def test_experts_are_not_supported_and_said_so(study_of, name):
-    config, total, _ = public(name)
-    (found,) = plan(study_of(config.to_dict()), ["m"])
+def test_experts_are_not_supported_and_said_so(study_of):
+    """Of a family whose code says itself how experts are computed."""
+    config, *_ = public("OLMoE-1B-7B")
+    config = {**config.to_dict(), "model_type": "longcat_flash"}
+    (found,) = plan(study_of(config), ["m"])
     lines = table(found).splitlines()
-    assert lines[0].startswith(f"m: {total:.3g} B parameters (")
+    assert lines[0].startswith("m: 6.92 B parameters (")
     assert lines[1:] == [
         "  models.m: not supported (mixture of experts): no mlp_hidden for attribution.components; "
         "set attribution.components: [heads]"
     ]
     # As it says: planned, with all experts in memory.
     heads = {"attribution": {"components": ["heads"]}}
-    (found,) = plan(study_of(config.to_dict(), study=heads), ["m"])
+    (found,) = plan(study_of(config, study=heads), ["m"])
     assert not found.refused
-    assert found.gpus >= total * 2 / 80
-    assert f"set device_map: auto and gpus: {found.gpus}" in table(found)
 
 
 def test_gemma_4_has_the_keys_of_experts_without_having_any(study_of):

@@ -12,6 +12,7 @@ from brodmann.circuits.ablation import Ablator
 from brodmann.circuits.stages.ablation import Circuits
 from brodmann.circuits.stages.activity import Activity, _measured, activity_works
 from brodmann.config.ablation import AblationSettings
+from brodmann.models.population import Population
 from brodmann.runner.engine import Engine
 from brodmann.sites import COMPONENTS
 
@@ -48,7 +49,7 @@ def test_activity_is_that_of_plain_transformers(models, component):
 
 
 def test_lines_are_as_ever_without_such_controls_and_follow_those_of_layers_with_them():
-    circuits = Circuits({"a/x": (1, 2, 45), "b/y": (7,)}, (2, 40))
+    circuits = Circuits({"a/x": (1, 2, 45), "b/y": (7,)}, Population(2, 40))
     dice = np.random.default_rng(0)
     activity = Activity(np.exp(dice.normal(0, 2, (2, 40))))
     plain = list(circuits.lines("m", "a/x", AblationSettings(random_trials=1)))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits import orders
 from brodmann.circuits.against_controls import (
     COLUMNS,
     GROUPS,
@@ -14,7 +15,8 @@ from brodmann.circuits.against_controls import (
     own_against_random,
     paired_p,
 )
-from brodmann.circuits.controls import layer_matched
+from brodmann.circuits.controls import layer_matched, size_matched, truly_random
+from brodmann.models.population import Population
 
 HEADER = "source,condition,trial,n,k,accuracy,drop,score,ties\n"
 
@@ -123,10 +125,43 @@ def test_paired_p():
 
 def test_layers_that_have_fewer_units_give_none_that_they_lack():
     """A mixture's blocks without experts have fewer neurons than the widest."""
-    circuit = [*range(10), 64, 65]
+    lacking, circuit = Population(2, 64, (16, 64)), [*range(10), 64, 65]
     for trial in range(20):
-        drawn, missing = layer_matched(circuit, (2, 64), trial, widths=(16, 64))
+        drawn, missing = layer_matched(circuit, lacking, trial)
         assert missing == 4 and [unit for unit in drawn if unit < 64] == list(range(10, 16))
         assert sum(unit >= 64 for unit in drawn) == 2
     # Where all are as wide, draws are those without.
-    assert layer_matched(circuit, (2, 64), 1, widths=(64, 64)) == layer_matched(circuit, (2, 64), 1)
+    full = Population(2, 64)
+    assert layer_matched(circuit, Population(2, 64, (64, 64)), 1) == layer_matched(circuit, full, 1)
+    gone = set(range(16, 64))
+    assert lacking.absent.tolist() == sorted(gone) and len(lacking) == 80
+    assert [lacking.number(lacking.nth(n)) for n in range(80)] == list(range(80))
+    drawn = [set(truly_random(40, lacking, trial)) for trial in range(50)]
+    assert not gone & set().union(*drawn) and len(set().union(*drawn)) == 80
+    drawn = [set(size_matched(circuit, lacking, trial)) for trial in range(50)]
+    assert not any((gone | set(circuit)) & own for own in drawn) and len(set().union(*drawn)) == 68
+    # Orders hold them last, of all sizes; where nothing is lacking, they are as they were.
+    scores = np.random.default_rng(0).normal(size=(2, 64))
+    scores.reshape(-1)[lacking.absent] = 0
+    own = orders.ranked(scores, "positive", lacking)
+    assert sorted(own[80:]) == sorted(gone)
+    for trial in range(20):
+        matched = orders.layer_matched(own, lacking, trial)
+        np.testing.assert_array_equal(matched // 64, own // 64)
+        assert sorted(matched) == list(range(128))
+        for found in (matched, orders.at_random(lacking, trial)):
+            assert set(found[80:].tolist()) == gone
+    np.testing.assert_array_equal(
+        orders.ranked(scores, "positive", full), orders.ranked(scores, "positive")
+    )
+
+
+def test_draws_of_models_whose_layers_are_all_full_stay_what_they_are():
+    """Studies name their stored lesions by these units: the numbers are those of the version before."""
+    full, circuit = Population(2, 40), [1, 2, 45]
+    assert layer_matched(circuit, full, 0, "m") == ([3, 36, 65], 0)
+    assert truly_random(5, full, 0, "m") == [2, 59, 67, 72, 73]
+    assert size_matched(circuit, full, 0, "m") == [15, 57, 59]
+    small, order = Population(2, 4), np.array([5, 1, 0, 4, 2, 3, 7, 6])
+    assert orders.at_random(small, 0, "m").tolist() == [7, 5, 0, 1, 4, 6, 3, 2]
+    assert orders.layer_matched(order, small, 0, "m").tolist() == [7, 1, 3, 5, 2, 0, 6, 4]

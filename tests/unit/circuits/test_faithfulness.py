@@ -13,6 +13,7 @@ from brodmann.circuits.faithfulness import Answers, Curve, cmd, cpr
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.stages.faithfulness import FaithfulnessStage
 from brodmann.config.faithfulness import FaithfulnessSettings
+from brodmann.models.population import Population
 
 
 def test_units_are_ranked_by_sign():
@@ -26,24 +27,24 @@ def test_units_are_ranked_by_sign():
 
 
 def test_random_orders_hold_every_unit_once_and_depend_on_their_seed():
-    found = orders.at_random(60, 0, "m", "language/npi", 1)
+    found = orders.at_random(Population(4, 15), 0, "m", "language/npi", 1)
     assert sorted(found) == list(range(60)) and found.dtype == np.int32
-    assert found.tolist() == orders.at_random(60, 0, "m", "language/npi", 1).tolist()
-    assert found.tolist() != orders.at_random(60, 0, "m", "language/npi", 2).tolist()
+    assert found.tolist() == orders.at_random(Population(4, 15), 0, "m", "language/npi", 1).tolist()
+    assert found.tolist() != orders.at_random(Population(4, 15), 0, "m", "language/npi", 2).tolist()
     # The first unit is any of them.
-    first = [int(orders.at_random(5, trial)[0]) for trial in range(500)]
+    first = [int(orders.at_random(Population(1, 5), trial)[0]) for trial in range(500)]
     assert min(np.bincount(first, minlength=5)) > 60
 
 
 def test_layer_matched_orders_have_the_layers_of_the_own_order_at_every_size():
     own = orders.ranked(np.random.default_rng(0).normal(size=(4, 15)), "positive")
-    found = orders.layer_matched(own, 15, 3)
+    found = orders.layer_matched(own, Population(4, 15), 3)
     assert sorted(found) == list(range(60))
     assert (found // 15).tolist() == (own // 15).tolist()
     assert found.tolist() != own.tolist()
     # Of a layer of five units, each is the first as often.
     own = np.arange(10, dtype=np.int32)
-    first = [int(orders.layer_matched(own, 5, trial)[5]) for trial in range(500)]
+    first = [int(orders.layer_matched(own, Population(2, 5), trial)[5]) for trial in range(500)]
     assert min(np.bincount(first, minlength=10)[5:]) > 60
 
 

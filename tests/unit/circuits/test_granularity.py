@@ -14,6 +14,7 @@ from brodmann.circuits.controls import mass_matched, size_matched
 from brodmann.circuits.estimators.integrated import Integrated
 from brodmann.circuits.granularity import CIRCUIT, MASS, SIZE, Grain, scores_at
 from brodmann.circuits.masks import Selection
+from brodmann.models.population import Population
 
 LAYERS = ("mlp_layers", "attention_layers")
 OUTPUTS = {"mlp_layers": "mlp_output", "attention_layers": "attention_output"}
@@ -213,7 +214,7 @@ def test_controls_are_as_many_or_as_strong_and_none_of_the_circuit():
     dice = np.random.default_rng(0)
     strength = np.maximum(dice.normal(size=300), 0)
     circuit = np.argsort(-strength)[:9].tolist()
-    drawn = [size_matched(circuit, (3, 100), "t", trial) for trial in range(40)]
+    drawn = [size_matched(circuit, Population(3, 100), "t", trial) for trial in range(40)]
     assert all(len(set(own)) == 9 and not set(own) & set(circuit) for own in drawn)
     # All others are drawn about alike: 40 draws of 9 of 291.
     counts = np.bincount(np.concatenate(drawn), minlength=300)
@@ -229,9 +230,8 @@ def test_controls_are_as_many_or_as_strong_and_none_of_the_circuit():
         assert wanted <= held * (1 + 1e-6) and held < wanted + strength.max()
     # Others hold too little: all of them that have any.
     few = np.array([5.0, 1.0, 0.0, 1.0])
-    assert mass_matched([0], few, "t", 1) == [1, 3] and size_matched([0, 1, 2], (1, 4), "t", 1) == [
-        3
-    ]
+    assert mass_matched([0], few, "t", 1) == [1, 3]
+    assert size_matched([0, 1, 2], Population(1, 4), "t", 1) == [3]
     # Equal strengths: as many units as the circuit has, whatever the rounding of sums.
     assert len(mass_matched([3, 4, 5], np.full(50, 0.1), "t", 1)) == 3
 
@@ -242,7 +242,7 @@ def test_lesions_of_a_target():
         "a/one": np.array([[4.0, 1.0], [-9.0, 3.0]], np.float32),
         "b/two": np.array([[-1.0, 2.0], [6.0, 0.5]], np.float32),
     }
-    grain = Grain("heads", Selection("positive", 25.0), scores)
+    grain = Grain("heads", Selection("positive", 25.0), scores, Population(2, 2))
     found = list(grain.lesions("m", "a/one", 2, 0))
     assert [(one.source, one.condition, one.trial) for one in found] == [
         *(("a/one", CIRCUIT, 0), ("b/two", CIRCUIT, 0)),

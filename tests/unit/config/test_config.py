@@ -45,10 +45,22 @@ def test_defaults_are_those_of_the_contract(load):
     assert config["tasks"]["filter"] == "both_correct"
     assert config["tasks"]["items"] is None
     assert config["selection"]["percents"] == [0.05, 0.1, 1.0, 5.0]
-    defaults = {"permutations": 10000, "seed": 42, "consistency": "common"}
+    defaults = {"permutations": 10000, "seed": 42, "consistency": "common", "experts": False}
     assert config["statistics"] == defaults
     assert config["models"]["a"]["system"] == ""
     assert config["models"]["a"]["trust_remote_code"] is False
+
+
+def test_what_is_asked_of_experts_must_be_possible(load):
+    [problem] = problems_of(
+        load, GOOD + "statistics: {experts: true}\nattribution: {components: [heads]}\n"
+    )
+    assert "statistics.experts" in problem and "needs attributions of neurons" in problem
+    others = "agreement: {tasks: [language/npi]}, estimator: ig, components: [experts]"
+    found = problems_of(load, GOOD + f"attribution: {{{others}}}\n")
+    assert len(found) == 2 and all("scored by patching alone" in one for one in found)
+    study = load(GOOD + "statistics: {experts: true}\n").study
+    assert study.profiled_models == ("a",)
 
 
 def test_study_survives_the_way_to_a_job(load):

@@ -17,6 +17,7 @@ from brodmann.circuits.estimators import ESTIMATORS
 from brodmann.circuits.stages.attribution import Stage
 from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
+from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
 from brodmann.models.taps import shown
@@ -28,12 +29,14 @@ from brodmann.runner.writing import written_share
 
 FAMILIES = (
     *("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "deepseek-v2", "deepseek-v3"),
-    *("glm4-moe", "granite-moe", "qwen3-next-moe"),
+    *("glm4-moe", "granite-moe", "qwen3-next-moe", "llama4"),
 )
 # What they have in common is tried on some, and on all by make test-all.
 SOME = ("qwen3-moe", "gpt-oss", "deepseek-v3")
 IN_TURN = [pytest.param(one, marks=() if one in SOME else pytest.mark.slow) for one in FAMILIES]
 TEXT = SHARED[0].clean[:14]
+# Those with a router in every block.
+ROUTED = ("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "granite-moe", "qwen3-next-moe")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,76 @@ def naive_units(model, row=TEXT):
 @pytest.mark.parametrize("family", IN_TURN)
 def test_baseline_attribution_and_ablation_are_as_in_plain_transformers(built, family):
     agrees(built(family), SHARED[::3], "neurons")
+
+
+@pytest.mark.parametrize("family", IN_TURN)
+def test_whole_experts_are_as_in_plain_transformers(built, family):
+    """What each adds, times its weight, is one unit: attribution, ablation, and the self-check's proof."""
+    model = built(family)
+    agrees(model, SHARED[:1], "experts")
+    outcome = self_check(model, [Need("experts", "attribution.components", {})])
+    assert outcome.widths["experts"] == model.experts.count * model.hidden_size
+    assert outcome.deviation["experts"] <= 1 and outcome.effect["experts"] > 0
+    there = model.population("experts")
+    assert [there.units_of(n) for n in range(model.n_layers)] == [
+        model.experts.count if model.experts.has(n) else 1 for n in range(model.n_layers)
+    ]
+
+
+@pytest.mark.parametrize("family", [one for one in IN_TURN if one.values[0] in ROUTED])
+def test_logits_of_routers_are_as_in_plain_transformers(built, family):
+    """Attribution and ablation; and the self-check sees that no token goes where a logit is very low."""
+    model = built(family)
+    agrees(model, SHARED[:1], "router")
+    outcome = self_check(model, [Need("router", "attribution.components", {})])
+    assert outcome.widths["router"] == model.experts.count
+    assert outcome.deviation["router"] <= 1 and outcome.effect["router"] > 0
+
+
+def test_the_self_check_refutes_logits_of_another_expert(built, monkeypatch):
+    """Were logits in another order than experts, the token would still be sent to the expert."""
+    from brodmann.models import selfcheck
+
+    seen = selfcheck._routed
+
+    def shifted(inputs, *place):
+        return {(expert + 1) % 4: weight for expert, weight in seen(inputs, *place).items()}
+
+    monkeypatch.setattr(selfcheck, "_routed", shifted)
+    with pytest.raises(UserError, match="a logit of the router does not decide"):
+        self_check(built("qwen3-moe"), [Need("router", "attribution.components", {})])
+
+
+def test_routers_that_some_blocks_lack_are_refused_in_one_line(built):
+    needs = [Need("router", "attribution.components", {"[experts]": "experts"})]
+    with pytest.raises(UserError, match="block 0 has no router") as caught:
+        self_check(built("deepseek-v3"), needs)
+    assert len(caught.value.problems) == 1
+
+
+def test_models_without_experts_refuse_them_in_one_line():
+    model = wrap_model(tiny_model("llama"), tiny_tokenizer(), name="m")
+    with pytest.raises(UserError) as caught:
+        self_check(model, [Need("experts", "attribution.components", {"[neurons]": "mlp_hidden"})])
+    [problem] = caught.value.problems
+    assert problem.where == "models.m.units.experts" and "no mixture of experts" in problem.what
+    assert problem.fix.endswith("set attribution.components: [neurons]")
+    with pytest.raises(UserError, match="no mixture of experts"):
+        model.module("experts", 0)
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "gpt-oss"])
+def test_float64_models_run_without_the_product_by_groups(built, family):
+    """Of which torch has none in float64: neither beneath the model itself nor beneath its neurons."""
+    model = built(family, torch.float64)
+    agrees(model, SHARED[:1], "neurons")
+    expected, logits = naive_units(model)
+    found = Activations(model, site="mlp_hidden").means([TEXT])
+    assert np.abs(found - expected.mean(1).numpy()).max() <= 1e-9 * np.abs(found).max()
+    with torch.no_grad():
+        plain = model.hf(input_ids=torch.tensor([TEXT])).logits[0]
+    assert plain.dtype == torch.float64
+    assert (plain - logits).abs().max() <= 1e-9 * plain.abs().max()
 
 
 @pytest.mark.parametrize("family", IN_TURN)
@@ -92,7 +165,6 @@ def test_the_self_check_proves_them(built, family, dtype):
 
 def test_the_self_check_refutes_neurons_of_another_expert(built, monkeypatch):
     """Were experts numbered otherwise than they are stored, the edit would move the output elsewhere."""
-    from brodmann.errors import UserError
     from brodmann.models import selfcheck
 
     routed = selfcheck._routed
@@ -136,6 +208,27 @@ def test_edits_are_those_of_loops(built, family):
     with torch.no_grad():
         expected, _ = _run(model, TEXT, edit)
         with edited(model, UNITS, site="mlp_hidden"):
+            found = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+        plain = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (plain - expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "deepseek-v3"])
+def test_edits_of_whole_experts_are_those_of_loops(built, family):
+    """A layer without experts has one; edits of others there change nothing."""
+    model, size = built(family), built(family).hidden_size
+
+    def edit(layer, units):
+        units = units.clone()
+        for at, unit in UNITS:
+            if at == layer:
+                units[..., unit * size : (unit + 1) * size] = 0
+        return units
+
+    with torch.no_grad():
+        expected, _ = _run(model, TEXT, edit, "experts")
+        with edited(model, UNITS, site="experts"):
             found = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
         plain = model.hf(input_ids=torch.tensor([TEXT]), use_cache=False).logits[0]
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
@@ -215,13 +308,13 @@ def test_a_model_whose_neurons_nobody_asks_for_runs_as_ever(built):
     model = built("olmoe")
     config = model.hf.config
     own = config._experts_implementation
-    with shown(model):
+    with shown(model, ("mlp_hidden",)):
         assert config._experts_implementation != own
-        with shown(model, holds=True):
+        with shown(model, (), holds=True):
             pass
         assert config._experts_implementation != own
     assert config._experts_implementation == own
-    with pytest.raises(KeyError), shown(model):
+    with pytest.raises(KeyError), shown(model, ("experts",)):
         raise KeyError
     assert config._experts_implementation == own
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import chisquare, spearmanr
 
 from brodmann.circuits.controls import layer_matched
+from brodmann.models.population import Population
 from brodmann.runner.matched import NEAREST, activation_matched, levels_of
 
 
@@ -69,7 +70,7 @@ def test_harm_that_is_activation_alone_is_matched_and_by_layers_alone_it_is_not(
     for number in range(60):
         circuit = dice.choice(harm.size, 40, replace=False, p=chance / chance.sum()).tolist()
         drawn = {
-            "layer": layer_matched(circuit, active.shape, seed, number)[0],
+            "layer": layer_matched(circuit, Population(*active.shape), seed, number)[0],
             "activation": activation_matched(circuit, levels_of(active), seed, number)[0],
         }
         for kind, units in drawn.items():

@@ -28,10 +28,11 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, digest, read_dicts, read_rows
 from brodmann.methods import METHODS
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.runner.matched import activation_matched
 from brodmann.runner.unit_tokens import in_turn, pairs, tokens_work
-from brodmann.sites import COMPONENTS
+from brodmann.sites import COMPONENTS, OF_MIXTURES
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.work import Pass, Reads, Records, Work
@@ -58,8 +59,7 @@ class Circuits:
     """All included tasks' masks of one component and selection, as flat units."""
 
     units: Mapping[str, tuple[int, ...]]
-    shape: tuple[int, int]
-    widths: Sequence[int] | None = None  # of each layer, where some have fewer units
+    there: Population
 
     def lines(
         self, model: str, target: str, settings: AblationSettings, activity: Activity | None = None
@@ -73,7 +73,7 @@ class Circuits:
             yield Line(source, "circuit", 0, units)
             for trial in range(1, settings.layer_matched_trials + 1):
                 seed: tuple[int | str, ...] = (settings.seed, model, source, target, trial)
-                drawn, missing = layer_matched(units, self.shape, *seed, widths=self.widths)
+                drawn, missing = layer_matched(units, self.there, *seed)
                 if missing:
                     log.warning(
                         "%s on %s: %d units short, a layer has too few others",
@@ -85,12 +85,14 @@ class Circuits:
             for trial in range(1, settings.activation_matched_trials + 1):
                 assert activity is not None
                 seed = (settings.seed, model, source, target, trial)
-                drawn, _ = activation_matched(units, activity.levels, *seed)
+                drawn, _ = activation_matched(
+                    units, activity.levels, *seed, without=self.there.absent
+                )
                 yield Line(source, "activation_matched", trial, tuple(drawn))
         for count in sorted({len(units) for units in self.units.values()}):
             for trial in range(1, settings.random_trials + 1):
                 seed = (settings.seed, model, target, count, trial)
-                yield Line("", "random", trial, tuple(truly_random(count, self.shape, *seed)))
+                yield Line("", "random", trial, tuple(truly_random(count, self.there, *seed)))
 
 
 @dataclass
@@ -115,15 +117,14 @@ class AblationStage:
 
     def circuits(self, folder: str | Path, component: str, selection: Selection) -> Circuits:
         """The masks under ``folder`` (results/{model}/masks)."""
-        shape = self.stage.shape(component)
+        there = self.stage.population(component)
         place = Path(folder) / component / selection.name
-        site, card = COMPONENTS[component], self.stage.card
-        origin = card.origin(site)
+        origin = self.stage.card.origin(COMPONENTS[component])
         units = {
-            task: tuple(read_mask(place / f"{task}.csv", shape[1], origin).units.tolist())
+            task: tuple(read_mask(place / f"{task}.csv", there.width, origin).units.tolist())
             for task in self.included
         }
-        return Circuits(units, shape, card.widths_at(site))
+        return Circuits(units, there)
 
     def page_works(self, folder: str | Path) -> Iterator[Work[Bench]]:
         """The tokens that units of circuits of the first size promote, where units have pages."""
@@ -132,8 +133,10 @@ class AblationStage:
             return
         found = {}
         for component in self.study.attribution.components:
+            if component in OF_MIXTURES:  # an expert has no direction of its own
+                continue
             own = self.circuits(folder, component, _selections(self.study)[0])
-            lists = [pairs(units, own.shape[1]) for units in own.units.values()]
+            lists = [pairs(units, own.there.width) for units in own.units.values()]
             found[COMPONENTS[component]] = in_turn(lists)[: asked.units]
         yield tokens_work(self.stage.card, found, {}, asked.tokens)
 
@@ -182,13 +185,12 @@ class AblationStage:
             return Lesion.of(units, width)
 
         keys = {units: self.key(target, component, kind, units) for units in lesions}
-        held = self.routes_held
+        held = self.routes_held(component)
         return lesion_work(target, component, kind, keys, lesion_of, routes_held=held)
 
-    @property
-    def routes_held(self) -> bool:
-        """Whether a mixture's tokens keep their experts under a lesion."""
-        held = self.study.ablation.routing == HELD
+    def routes_held(self, component: str) -> bool:
+        """Whether a mixture's tokens keep their experts under a lesion: not where routers are lesioned."""
+        held = self.study.ablation.routing == HELD and component != "router"
         return held and self.stage.card.experts is not None
 
     def key(self, target: EffectTarget, component: str, kind: str, units: Sequence[int]) -> str:
@@ -204,7 +206,7 @@ class AblationStage:
                 # Without units nothing is replaced, whatever the kind.
                 "kind": kind if units else "intact",
                 "units": sorted(units),
-                **({"routing": HELD} if units and self.routes_held else {}),
+                **({"routing": HELD} if units and self.routes_held(component) else {}),
             }
         )
 

@@ -18,6 +18,7 @@ from brodmann.methods import METHODS
 from brodmann.runner.bench import Bench
 from brodmann.runner.matched import levels_of
 from brodmann.runner.target import Target
+from brodmann.sites import COMPONENTS
 from brodmann.store.work import Reads, Work
 
 
@@ -83,7 +84,7 @@ def _measured(bench: Bench, target: Target, component: str) -> bytes:
 
     ablator = Ablator(bench.model, component=component, engine=bench.engine)
     found = ablator.mean_activations(bench.encoded(target), absolute=True)
-    if component == "heads":
-        found = found.reshape(len(found), -1, bench.model.head_dim).mean(-1)
+    if (size := bench.model.unit_size(COMPONENTS[component])) > 1:
+        found = found.reshape(len(found), -1, size).mean(-1)
     facts = {"facts": json.dumps({"computed_with": bench.made_with})}
     return save({"activations": np.ascontiguousarray(found)}, metadata=facts)

@@ -34,6 +34,7 @@ from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.runner.prompting import PromptPlan
 from brodmann.runner.target import Target, plan_of
@@ -157,6 +158,11 @@ class Stage:
     def shape(self, component: str) -> tuple[int, int]:
         """(layers, units per layer)."""
         return self.card.n_layers, self.card.units(component)
+
+    def population(self, component: str) -> Population:
+        """The units of a component, or of a level."""
+        own = self.card.widths_at(COMPONENTS.get(component, ""))
+        return Population.of(*self.shape(component), own)
 
 
 # The pass

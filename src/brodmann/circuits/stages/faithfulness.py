@@ -104,7 +104,8 @@ class FaithfulnessStage:
             file = self.attributions / component / f"{task}.safetensors"
             values = read_tensor(file, "attribution")
             try:
-                self._ranked[at] = orders.ranked(values, sign) if values.size else None
+                there = self.stage.population(component)
+                self._ranked[at] = orders.ranked(values, sign, there) if values.size else None
             except ValueError:
                 fix = "delete the file: it is computed anew"
                 raise UserError.at(str(file), "the attribution holds NaN", fix) from None
@@ -129,7 +130,7 @@ class FaithfulnessStage:
     def orders(self, component: str, task: str) -> Iterator[Order]:
         """All orders that are tried on a task."""
         settings, model = self.settings, self.stage.card.name
-        layers, width = self.stage.shape(component)
+        there = self.stage.population(component)
         lenders = self.lenders(component, task)
         for sign in settings.signs:
             own = self.ranked(component, task, sign)
@@ -137,13 +138,13 @@ class FaithfulnessStage:
             yield Order(OWN, 0, sign, own)
             for trial in range(1, settings.layer_matched_trials + 1):
                 seed = (settings.seed, model, task, sign, trial)
-                yield Order(LAYER_MATCHED, trial, sign, orders.layer_matched(own, width, *seed))
+                yield Order(LAYER_MATCHED, trial, sign, orders.layer_matched(own, there, *seed))
             for other in lenders:
                 lent = self.ranked(component, other, sign)
                 assert lent is not None
                 yield Order(other, 0, sign, lent)
         for trial in range(1, settings.random_trials + 1):
-            drawn = orders.at_random(layers * width, settings.seed, model, task, trial)
+            drawn = orders.at_random(there, settings.seed, model, task, trial)
             yield Order(RANDOM, trial, "", drawn)
 
     def works(self) -> Iterator[Work[Bench]]:

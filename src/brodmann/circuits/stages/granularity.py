@@ -57,8 +57,9 @@ class GranularityStage:
         found = self._attributions()
         for level in self.study.granularity.levels:
             scores = {task: scores_at(level, own) for task, own in found.items()}
+            there = self.ablation.stage.population(level)
             for percent in getattr(self.study.granularity.percents, level):
-                yield Grain(level, Selection(sign, percent), scores)
+                yield Grain(level, Selection(sign, percent), scores, there)
 
     def _attributions(self) -> dict[str, dict[str, np.ndarray]]:
         """Task -> component -> [layers, units], of the included tasks."""

@@ -157,15 +157,14 @@ class Rivals:
         self, circuits: Sequence[np.ndarray]
     ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
         """(what, round) -> bool [layers, units]: what is kept."""
-        shape = self.faithfulness.stage.shape(self.component)
-        settings, card = self.faithfulness.settings, self.faithfulness.stage.card
-        model, widths = card.name, card.widths_at(COMPONENTS[self.component])
-        out = np.ones(shape, dtype=bool)
+        there = self.faithfulness.stage.population(self.component)
+        settings, model = self.faithfulness.settings, self.faithfulness.stage.card.name
+        out = np.ones(there.shape, dtype=bool)
         for number, units in enumerate(circuits):
             seed = ("rivals", settings.seed, model, self.target.task, number)
-            random, _ = layer_matched(units.tolist(), shape, *seed, widths=widths)
+            random, _ = layer_matched(units.tolist(), there, *seed)
             for what, kept in ((ALONE, units), (CONTROL, np.array(random, dtype=int))):
-                mask = np.zeros(shape, dtype=bool)
+                mask = np.zeros(there.shape, dtype=bool)
                 mask.reshape(-1)[kept] = True
                 yield (what, number), mask
             out.reshape(-1)[units] = False

@@ -61,7 +61,8 @@ class TriedOrders:
             if np.isnan(found).any():
                 fix = "its dtype may be too small; try dtype: float32"
                 raise UserError.at(name, "the attribution holds NaN", fix)
-            yield trial, Order(trial.estimator, 0, sign, orders.ranked(found, sign))
+            ranked = orders.ranked(found, sign, own.stage.population(component))
+            yield trial, Order(trial.estimator, 0, sign, ranked)
 
     def works(self) -> Iterator[Work[Bench]]:
         """All circuits of all trials, task by task."""

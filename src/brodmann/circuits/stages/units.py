@@ -37,7 +37,7 @@ def name_of(task: str) -> str:
 def works(card: ModelCard, circuits: Circuits) -> Iterator[Work[Bench]]:
     """A record per task, of the first units of its circuit."""
     for task, units in circuits.units.items():
-        places = [divmod(unit, circuits.shape[1]) for unit in units[:UNITS]]
+        places = [divmod(unit, circuits.there.width) for unit in units[:UNITS]]
         key = digest(
             {
                 "stage": "promoted",

@@ -186,13 +186,13 @@ class Editing:
         localized = self._localized(records)
         apart = stage.settings.massive == SEPARATE and stage.massive
         alone = [Condition("", MASSIVE, np.sort(stage.massive))] if apart else []
-        drawn, matched = (stage.n_units, own.seeds, stage.massive), own.activation_matched_seeds
+        drawn, matched = (stage.n_units, own.seeds, stage.undrawn), own.activation_matched_seeds
         levels = levels_of(self.activations(records)) if matched else None
         every = []
         for condition in [*found, *tops, *localized, *alone]:
             every += [condition, *sets.random_like(condition, *drawn)]
             if levels is not None:
-                every += sets.as_active(condition, levels, matched, stage.massive)
+                every += sets.as_active(condition, levels, matched, stage.undrawn)
         return [*every, *sets.random_share(own.random_percent, *drawn)]
 
     def _localized(self, records: Reads) -> list[Condition]:

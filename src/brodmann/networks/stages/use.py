@@ -18,6 +18,7 @@ from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.maps import Networks
 from brodmann.runner.experiment import Edit
 from brodmann.runner.target import Target
@@ -68,6 +69,12 @@ class UseStage:
         """Flat units of massive activations, where the study leaves them out."""
         found = self.card.left_out(self.settings.site, self.settings.massive)
         return [layer * self.shape[1] + unit for layer, unit in found]
+
+    @cached_property
+    def undrawn(self) -> list[int]:
+        """Flat units that are in no random set: those of massive activations, and those that layers lack."""
+        own = Population.of(*self.shape, self.card.widths_at(self.settings.site))
+        return [*self.massive, *own.absent.tolist()]
 
     def pairs(self, units: np.ndarray) -> list[tuple[int, int]]:
         """(layer, unit) of flat units [n]."""

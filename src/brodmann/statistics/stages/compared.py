@@ -70,7 +70,7 @@ def _over(measure: str, values: np.ndarray) -> dict[str, Any]:
     """The mean, and its percentile interval over resampled tasks (or localizers)."""
     values = values[np.isfinite(values)]
     n = len(values)
-    found = {"n": n, "unit": "localizers" if measure == SELECTIVITY else "tasks"}
+    found: dict[str, Any] = {"n": n, "unit": "localizers" if measure == SELECTIVITY else "tasks"}
     if n:
         found["value"] = float(values.mean())
     if n > 1:
