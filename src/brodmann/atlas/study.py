@@ -20,7 +20,7 @@ from brodmann.files import digest, read_json
 from brodmann.tasks import domains
 from brodmann.tasks.catalogue import sort_key, task_titles
 
-_PROVENANCE = "provenance.json"
+PROVENANCE = "provenance.json"
 _PROMPTING = ("format", "chat_template", "system", "bos")
 
 
@@ -43,9 +43,9 @@ class StudyFolder:
         self.results = Path(results)
         if not self.results.is_dir():
             raise UserError.at(str(results), "there is no such folder of results")
-        path = self.results / _PROVENANCE
+        path = self.results / PROVENANCE
         if not path.is_file():
-            what = f"the study is not finished: there is no {_PROVENANCE}"
+            what = f"the study is not finished: there is no {PROVENANCE}"
             fix = "run snakemake to its end (brodmann where says how far it is)"
             raise UserError.at(str(results), what, fix)
         found = read_json(path)
@@ -54,7 +54,8 @@ class StudyFolder:
             self.version: str = str(found["brodmann"])
             self.written: str = str(found.get("written", ""))
             self.models = _models(self.config["models"])
-            self._made_of = [str(task) for task in found.get("tasks", ())]
+            # Those that models were run on.
+            self.run_tasks = [str(task) for task in found.get("tasks", ())]
         except (KeyError, TypeError, AttributeError, ValueError):
             what = "does not say what the study was"
             raise UserError.at(
@@ -109,7 +110,7 @@ class StudyFolder:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that the study has items or matrices of, in the standard order."""
-        found = set(self._made_of)
+        found = set(self.run_tasks)
         for model in self.models:
             for file in self.results.glob(f"{model.name}/overlap/*/*.containment.csv"):
                 with open(file, encoding="utf-8") as handle:
