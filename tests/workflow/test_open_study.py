@@ -1,23 +1,20 @@
 """A finished study from Python: its figures are those of the workflow, its model has the study's weights."""
 
-import pandas as pd
 import pytest
-from pandas.testing import assert_frame_equal
+from drawn_again import assert_shows
 
 import brodmann
 from brodmann.errors import UserError
 
 
-def test_figures_show_what_the_workflow_drew(finished):
+def test_figures_show_what_the_workflow_drew(finished, tmp_path):
     """Of every kind that reads its files in a way of its own; tests/drill draws all."""
     results = finished.path / "results"
     study = brodmann.open_study(results)
     drawn = {file.stem for file in (results / "figures").glob("*.csv")}
     assert set(study.figures) == drawn
     for name in ("structure_function.neurons", "accuracy_heatmap", "composition.neurons"):
-        kept, found = pd.read_csv(results / "figures" / f"{name}.csv"), study.figure_data(name)
-        text = found.to_csv(index=found.index.dtype.kind not in "iu")
-        assert_frame_equal(pd.read_csv(pd.io.common.StringIO(text)), kept, rtol=1e-6)
+        assert_shows(study.figure_data(name), results / "figures" / f"{name}.csv", tmp_path)
 
 
 def test_its_model_is_the_one_of_the_study(study):
