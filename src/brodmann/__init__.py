@@ -1,10 +1,18 @@
 """brodmann: functional maps of language models, from circuits to localizers to networks.
 
 docs/architecture.md shows the package. Importing ``brodmann`` itself imports nothing heavy, so that light
-jobs start at once.
+jobs start at once. ``brodmann.open_study("results")`` opens a finished study (docs/python.md).
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from brodmann.api import Study
 
 __version__ = "0.1.0"
 
@@ -14,3 +22,13 @@ __version__ = "0.1.0"
 # variable is read when torch is imported.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
+
+
+def open_study(results: str | Path = "results") -> Study:
+    """A finished study, by its folder of results: its tables, figures, maps and models.
+
+    A folder that is not there, or a study that is not finished, is a ``UserError`` of one line.
+    """
+    from brodmann.api import Study
+
+    return Study(results)

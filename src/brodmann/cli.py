@@ -32,6 +32,10 @@ COMMANDS = {
     "prereg": "Write down what the study will do and test, with a hash, before it is run.",
     "generate": "Continue a prompt: intact, lesioned, randomly lesioned.",
     "align": "Export units' activations, and predict recordings by them.",
+    "export": "Write circuits in formats of other tools: masks as safetensors, graphs of EAP-IG and MIB.",
+    "pack": "Write a finished study into one archive, for publication.",
+    "verify": "Compare an archive with what was packed: every file, by its SHA-256.",
+    "publish": "Upload a finished study to the Hugging Face hub, as a data set with a card.",
     "prune": "Save a model without the neurons that belong to no network.",
 }
 

@@ -21,7 +21,7 @@ from brodmann.store.tables import read_matrix
 from brodmann.tasks import domains
 from brodmann.tasks.catalogue import sort_key, task_titles
 
-_PROVENANCE = "provenance.json"
+PROVENANCE = "provenance.json"
 _PROMPTING = ("format", "chat_template", "system", "bos")
 
 
@@ -44,9 +44,9 @@ class StudyFolder:
         self.results = Path(results)
         if not self.results.is_dir():
             raise UserError.at(str(results), "there is no such folder of results")
-        path = self.results / _PROVENANCE
+        path = self.results / PROVENANCE
         if not path.is_file():
-            what = f"the study is not finished: there is no {_PROVENANCE}"
+            what = f"the study is not finished: there is no {PROVENANCE}"
             fix = "run snakemake to its end (brodmann where says how far it is)"
             raise UserError.at(str(results), what, fix)
         found = read_json(path)
@@ -55,7 +55,8 @@ class StudyFolder:
             self.version: str = str(found["brodmann"])
             self.written: str = str(found.get("written", ""))
             self.models = _models(self.config["models"])
-            self._made_of = [str(task) for task in found.get("tasks", ())]
+            # Those that models were run on.
+            self.run_tasks = [str(task) for task in found.get("tasks", ())]
             # What the pages ask of the config: one that was edited by hand may lack anything.
             _ = self.components, self.estimator, self.tried, self.selections, self.main_selection
             _ = [
@@ -128,7 +129,7 @@ class StudyFolder:
     @cached_property
     def tasks(self) -> list[str]:
         """Every task that the study has items or matrices of, in the standard order."""
-        found = set(self._made_of)
+        found = set(self.run_tasks)
         for model in self.models:
             for file in self.results.glob(f"{model.name}/overlap/*/*.containment.csv"):
                 found.update(read_matrix(file).columns)

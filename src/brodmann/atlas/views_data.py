@@ -18,7 +18,6 @@ import pandas as pd
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.enough import group_of
 from brodmann.config.attribution import MODERATE, RELIABLE, STABLE
-from brodmann.figures.localized import dose_table
 from brodmann.store.tables import read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -156,6 +155,9 @@ def localizer_doses(lesions: pd.DataFrame, name: str) -> list[Row]:
     if len(kinds):
         kept = kept[kept["kind"].isna() | (kept["kind"] == kinds.iloc[0])]
     tasks = kept[kept["measure"] == "accuracy"]
+    # Imported here: it sets matplotlib's look, and who opens an atlas from Python has one of their own.
+    from brodmann.figures.localized import dose_table
+
     pooled = dose_table(lesions, "", name).assign(task=None)
     columns = ["what", "task", "measure", "condition", "percentage", "seed", "n", "value"]
     both = [pooled, tasks.assign(what=tasks["task"])]

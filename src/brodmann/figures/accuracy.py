@@ -34,7 +34,7 @@ PRINTED = 0.19
 
 def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Of all models of the study; shares with all their digits."""
-    run = accuracy_table("results", asked["models"], asked["tasks"])
+    run = accuracy_table(files["baselines"], asked["models"], asked["tasks"])
     imported = dict(zip(asked["imported"], files["imported"], strict=True))
     included = {model: [] for model in asked["imported"]}
     for model, path in zip(asked["matrix_models"], files["matrices"], strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ def of_cells(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Overlap against accuracy lost, of every model that has both."""
     statistics = long_table(files, asked, "structure_function")
     inventory = Inventory.from_params(asked["matrices"])
-    cells = _cells(inventory, statistics, asked["component"], asked["drop_sel"], asked["kind"])
+    places = dict(zip(inventory.files, files["matrices"], strict=True))
+    shown = asked["component"], asked["drop_sel"], asked["kind"]
+    cells = _cells(inventory, statistics, places, *shown)
     return draw_structure_function(cells, title=""), cells
 
 
@@ -69,13 +72,21 @@ def _tau(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(
-    inventory: Inventory, statistics: pd.DataFrame, component: str, sel: str, kind: str
+    inventory: Inventory,
+    statistics: pd.DataFrame,
+    places: Mapping[str, str],
+    component: str,
+    sel: str,
+    kind: str,
 ) -> pd.DataFrame:
-    """source, target, overlap and drop of every model, with its correlation as text."""
+    """source, target, overlap and drop of every model, with its correlation as text.
+
+    ``places``: where the matrices of the study are.
+    """
     parts = []
     for one in inventory.drops:
         if one.group == (component, sel, kind) and one.overlap in inventory.overlaps:
-            cells = pair_table(read_matrix(one.overlap.path()), read_matrix(one.path()))
+            cells = pair_table(*(read_matrix(places[m.path()]) for m in (one.overlap, one)))
             parts.append(cells.assign(model=one.model, rho=_rho(statistics, one)))
     columns = ["model", "source", "target", "overlap", "drop", "rho"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

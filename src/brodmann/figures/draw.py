@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib import figure as matplotlib_figure
+from matplotlib import pyplot
 
 from brodmann.figures.registry import FOLDER, Figure, Files, family_of
 from brodmann.figures.style import named, save_figure
@@ -31,11 +32,21 @@ def draw_family(
 
     ``settings``: those of the family, and ``names``, what tasks are called.
     """
+    for one in family_of(rule).figures:
+        picture, table = drawn(one, files, settings)
+        name = one.name.format(model=model, shown=model, component=component)
+        save(picture, f"{folder}/{name}", table)
+
+
+def drawn(figure: Figure, files: Files, settings: Mapping[str, Any]) -> Drawn:
+    """One figure of a family, and what it shows."""
     with named(settings.get("names", {})):
-        for one in family_of(rule).figures:
-            picture, table = drawing(one)(files, {**settings, **one.options})
-            name = one.name.format(model=model, shown=model, component=component)
-            save(picture, f"{folder}/{name}", table)
+        return drawing(figure)(files, {**settings, **figure.options})
+
+
+def forget(figure: matplotlib_figure.Figure) -> None:
+    """Let pyplot know no more of a figure, which is shown or saved by itself."""
+    pyplot.close(figure)
 
 
 def drawing(figure: Figure) -> Callable[[Files, Mapping[str, Any]], Drawn]:

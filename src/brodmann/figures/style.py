@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -57,31 +58,30 @@ OTHER_HATCH = "-----"
 MOST_MARKS = 2000
 NEUTRAL = "#8C8C8C"
 
-plt.rcParams.update(
-    {
-        "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
-        "font.size": TYPE,
-        "axes.titlesize": TYPE,
-        "axes.labelsize": TYPE,
-        "figure.titlesize": TYPE,
-        "figure.titleweight": "bold",
-        "legend.fontsize": TYPE,
-        "legend.title_fontsize": TYPE,
-        "xtick.labelsize": TYPE,
-        "ytick.labelsize": TYPE,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-        # Text stays text: editable in a vector editor, searchable in a PDF.
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "hatch.linewidth": 0.4,
-        # The points of an SVG, so that what is placed for one lies right in all.
-        "figure.dpi": 72,
-        "savefig.dpi": 300,
-    }
-)
+LOOK: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": TYPE,
+    "axes.titlesize": TYPE,
+    "axes.labelsize": TYPE,
+    "figure.titlesize": TYPE,
+    "figure.titleweight": "bold",
+    "legend.fontsize": TYPE,
+    "legend.title_fontsize": TYPE,
+    "xtick.labelsize": TYPE,
+    "ytick.labelsize": TYPE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    # Text stays text: editable in a vector editor, searchable in a PDF.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "hatch.linewidth": 0.4,
+    # The points of an SVG, so that what is placed for one lies right in all.
+    "figure.dpi": 72,
+    "savefig.dpi": 300,
+}
+plt.rcParams.update(LOOK)
 
 _NAMES: ContextVar[Mapping[str, str]] = ContextVar("names of tasks")
 

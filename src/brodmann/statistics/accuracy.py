@@ -22,12 +22,11 @@ COLUMNS = ("model", "domain", "task", *_MEASURED)
 
 
 def accuracy_table(
-    results: str | Path, models: Sequence[str], tasks: Sequence[str]
+    baselines: Sequence[str | Path], models: Sequence[str], tasks: Sequence[str]
 ) -> pd.DataFrame:
-    """Read the baselines under ``results``."""
+    """Read the ``baselines``: all tasks of the first model, then those of the next."""
     rows = []
-    for model, task in product(models, tasks):
-        path = Path(results) / model / "baseline" / f"{task}.json"
+    for (model, task), path in zip(product(models, tasks), baselines, strict=True):
         record = read_json(path)
         try:
             rows.append(_row(model, task, **{name: record[name] for name in _MEASURED}))

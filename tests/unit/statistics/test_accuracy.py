@@ -39,7 +39,9 @@ def results(tmp_path):
 
 @pytest.fixture
 def table(results):
-    return accuracy_table(results, ["big", "small"], TASKS)
+    models = ["big", "small"]
+    files = [results / model / "baseline" / f"{task}.json" for model in models for task in TASKS]
+    return accuracy_table(files, models, TASKS)
 
 
 def test_csv_holds_every_cell(table, tmp_path):
