@@ -21,18 +21,19 @@ def gated(module, both):
 
 def of_token(module, token, expert):
     """An expert's hidden neurons for one token [hidden]."""
-    weight = module.gate_up_proj[expert]
-    if module.is_transposed:
-        return gated(module, token @ weight + module.gate_up_proj_bias[expert])
-    return gated(module, weight @ token)
+    return gated(module, product(module, "gate_up_proj", token, expert))
 
 
 def written(module, neurons, expert):
     """[hidden]: what an expert makes of its hidden neurons."""
-    weight = module.down_proj[expert]
-    if module.is_transposed:
-        return neurons @ weight + module.down_proj_bias[expert]
-    return weight @ neurons
+    return product(module, "down_proj", neurons, expert)
+
+
+def product(module, name, values, expert):
+    """What a projection makes of values, with its bias if it has one; some keep their weights transposed."""
+    weight, bias = getattr(module, name)[expert], getattr(module, f"{name}_bias", None)
+    found = values @ weight if module.is_transposed else weight @ values
+    return found if bias is None else found + bias[expert]
 
 
 def run(module, hidden, chosen, weights, *, layer, width, edit, kept, routes, through_routers):
