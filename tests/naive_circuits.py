@@ -38,13 +38,18 @@ LONG = "of all the things that could be said here about it, "
 SHARED = items(LONG) + items(LONG[:30]) + items()
 
 
-def agrees(model, some, component):
-    """Baseline, attribution and ablation of ``some`` items against the naive reference, to 1e-4."""
+def scores_agree(model, some):
+    """The baseline of ``some`` items against the naive reference, to 1e-4."""
     whole = Scorer(model)
     scores = score_items("t", some, whole).log_probs
     for name, answer in (("clean_correct", "correct"), ("clean_incorrect", "incorrect")):
         expected = [log_probability(model.hf, it.clean, getattr(it, answer)) for it in some]
         assert scores[name] == pytest.approx(expected, abs=1e-4)
+
+
+def agrees(model, some, component):
+    """Baseline, attribution and ablation of ``some`` items against the naive reference, to 1e-4."""
+    scores_agree(model, some)
     attributor = Attributor(model, components=(component,))
     seen = 0
     for part in attributor.contributions("t", some):

@@ -20,26 +20,21 @@ def gated(module, both):
     return module.act_fn(both[:half]) * both[half:]
 
 
-def bias(module, name, expert):
-    """Of one of an expert's projections; Llama 4 has none."""
-    found = getattr(module, f"{name}_bias", None)
-    return 0 if found is None else found[expert]
-
-
 def of_token(module, token, expert):
     """An expert's hidden neurons for one token [hidden]."""
-    weight = module.gate_up_proj[expert]
-    if module.is_transposed:
-        return gated(module, token @ weight + bias(module, "gate_up_proj", expert))
-    return gated(module, weight @ token)
+    return gated(module, product(module, "gate_up_proj", token, expert))
 
 
 def written(module, neurons, expert):
     """[hidden]: what an expert makes of its hidden neurons."""
-    weight = module.down_proj[expert]
-    if module.is_transposed:
-        return neurons @ weight + bias(module, "down_proj", expert)
-    return weight @ neurons
+    return product(module, "down_proj", neurons, expert)
+
+
+def product(module, name, values, expert):
+    """What a projection makes of values, with its bias if it has one; some keep their weights transposed."""
+    weight, bias = getattr(module, name)[expert], getattr(module, f"{name}_bias", None)
+    found = values @ weight if module.is_transposed else weight @ values
+    return found if bias is None else found + bias[expert]
 
 
 def run(

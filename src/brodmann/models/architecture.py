@@ -141,6 +141,10 @@ OVERRIDES = tuple(one.name for one in fields(Architecture)[2:])
 _PREFIXES = (("model.", "model.language_model."), ("model.", "language_model.model."))
 
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+# What reads the residual stream, though it may be as wide as it: queries, keys, values, and gates.
+_READS = re.compile(r"(^|[._])(q|k|v|g|gate|query|key|value)(_[ab])?(_?(proj|lin|linear))?$")
+# What attends to an encoder, which a decoder by itself does not run.
+_OF_ENCODER = re.compile(r"(^|\.)(encoder_attn|crossattention)(\.|$)")
 _NORM = re.compile(r"norm|(^|_)ln(_|\d|$)", re.IGNORECASE)
 _TOWER = re.compile(r"vision|visual|image|audio|speech", re.IGNORECASE)
 _POSITIONS = re.compile(r"(^|[._])(wpe|embed_positions|position_embeddings?)$")
@@ -292,6 +296,9 @@ def _require_modules(
     for key in NAMED:
         if key in sites.missing:
             continue
+        if not getattr(architecture, key) and key in WRITES_TO.values():
+            problems.add(key, "no module found that puts out what its units write", "name it")
+            continue
         path = getattr(architecture, key)
         without = [n for n, block in enumerate(blocks) if find_module(block, path) is None]
         if not without:
@@ -379,13 +386,20 @@ def _projections(blocks: Any, width: int) -> tuple[list[str], list[str]]:
         [
             path
             for path, module in block.named_modules()
-            if path and output_width(module) == width and input_width(module) is not None
+            if path and output_width(module) == width and _writes(path, input_width(module), width)
         ]
         for block in blocks
     ]
     anywhere = list(dict.fromkeys(path for paths in found for path in paths))
     common = set(found[0]).intersection(*found)
     return anywhere, [path for path in found[0] if path in common]
+
+
+def _writes(path: str, reads: int | None, width: int) -> bool:
+    """Whether a module that puts out ``width`` numbers may project units to the residual stream."""
+    if reads is None or _OF_ENCODER.search(path):
+        return False
+    return reads != width or _READS.search(path) is None
 
 
 def _experts_path(block: Any) -> str:
@@ -501,13 +515,16 @@ def _contributions(block: Any, mlp_hidden: str, heads: str) -> tuple[str, str]:
 
 
 def _final_norm_path(model: Any, blocks_path: str) -> str:
-    """The last norm beside the list of blocks."""
+    """The last norm beside the list of blocks; without one, what has the head, and reads the last block."""
     parent_path = blocks_path.rpartition(".")[0]
     parent = find_module(model, parent_path)
     names = [name for name, _ in parent.named_children() if _NORM.search(name)]
-    # Gemma 4 normalises an input of every layer, too.
-    norms = [name for name in names if "per_layer" not in name]
-    return ".".join(part for part in (parent_path, norms[-1] if norms else "") if part)
+    # Gemma 4 normalises an input of every layer, too; BART normalises embeddings.
+    others = ("_embedding", "_emb")
+    norms = [name for name in names if "per_layer" not in name and not name.endswith(others)]
+    if not norms:
+        return _head_path(model).partition(".")[0]
+    return ".".join(part for part in (parent_path, norms[-1]) if part)
 
 
 def _head_path(model: Any) -> str:

@@ -85,7 +85,11 @@ class UnitSite:
             self.envoy.input = value
             return
         current = self.envoy.output
-        self.envoy.output = (value, *current[1:]) if isinstance(current, tuple | list) else value
+        if isinstance(current, list):
+            value = [value, *current[1:]]
+        elif isinstance(current, tuple):
+            value = (value, *current[1:])
+        self.envoy.output = value
 
     def skip(self, value: torch.Tensor, *, returns_tuple: bool) -> None:
         """Within a trace: do not run the module, go on with ``value`` as its output."""

@@ -72,13 +72,17 @@ def _strongest(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """As ``Raised``, of directions [n, hidden] whose root mean square is 1: no norm's epsilon counts."""
     with torch.no_grad():
-        norm = module_at(model.hf, model.architecture.final_norm)
+        paths = model.architecture
+        norm = module_at(model.hf, paths.final_norm)
+        # A model without a final norm has its head there, or what the head stands in.
+        is_head = f"{paths.head}.".startswith(f"{paths.final_norm}.")
         with resident(norm):
             place = next(norm.parameters(), rows)
             rows = torch.cat([rows, torch.zeros_like(rows[:1])]).to(place.device, place.dtype)
             # Its bias, if it has one, is what it makes of nothing.
             scaled = norm(rows).float()
-        logits = head_product(model.hf, scaled[:-1] - scaled[-1])
+        scaled = scaled[:-1] - scaled[-1]
+        logits = scaled if is_head else head_product(model.hf, scaled)
         if logits is None:
             return None
         # A head may be padded beyond the vocabulary.

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, replace
 
 import pytest
+from families.build import tiny
 from tiny_mixtures import MIXTURES
 from tiny_models import (
     FAMILIES,
@@ -84,6 +85,30 @@ def test_an_unknown_type_is_inspected():
     assert architecture.name == "mystery (by inspection)"
     assert architecture.mlp_hidden == "mlp.c_proj"
     assert architecture.layout == "auto"
+
+
+@pytest.mark.parametrize(
+    ("family", "heads", "mlp_hidden", "final_norm"),
+    [
+        # A gate stands behind the output projection, and is as wide.
+        ("afmoe", "self_attn.o_proj", "", "model.norm"),
+        # An attention to an encoder, which a decoder alone does not run; no final norm, but of embeddings.
+        ("bart", "self_attn.out_proj", "fc2", "lm_head"),
+        ("openai-gpt", "attn.c_proj", "mlp.c_proj", "lm_head"),
+        ("bert", "attention.output.dense", "output.dense", "cls"),
+    ],
+)
+def test_inspection_of_uncommon_blocks(family, heads, mlp_hidden, final_norm):
+    model = tiny(family)
+    found = inspect_architecture(model)
+    assert (found.heads, found.mlp_hidden, found.final_norm) == (heads, mlp_hidden, final_norm)
+
+
+def test_a_contribution_that_no_module_puts_out_is_one_line():
+    line = "models.m.units.mlp_output: no module found that puts out what its units write (name it)"
+    assert problems_of(architecture_for, tiny_model("llama"), {"mlp_output": ""}, name="m") == [
+        line
+    ]
 
 
 def test_inspection_keeps_to_what_the_user_gives():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from families.build import tiny
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -58,6 +59,20 @@ def test_a_head_s_direction_is_the_first_of_its_output_weights(models, family):
         given = rng.normal(size=model.head_dim)
         written = np.linalg.norm(given @ own)
         assert (given @ grams[row].numpy() @ given) ** 0.5 == pytest.approx(written, rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["openai-gpt", "bert"])
+def test_without_a_final_norm_the_head_reads_a_direction_as_it_is(family):
+    """Also where the head is more than a matrix."""
+    model = wrap_model(tiny(family), tiny_tokenizer(), name="m", wanted=())
+    rows = torch.randn(3, model.hidden_size, generator=torch.Generator().manual_seed(1))
+    found = lens(model, rows.numpy(), 4)
+    head = model.hf.lm_head if family == "openai-gpt" else model.hf.cls
+    with torch.no_grad():
+        logits = head(rows / rows.square().mean(1, keepdim=True).sqrt()) - head(0 * rows)
+    assert found.raised.tolist() == logits.topk(4).indices.tolist()
+    assert found.lowered.tolist() == (-logits).topk(4).indices.tolist()
+    assert found.raised_by == pytest.approx(logits.topk(4).values.numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
