@@ -3,8 +3,8 @@
     python tests/atlas/generated.py OUT [--models 7] [--tasks 46] [--layers 80] [--width 28672]
 
 writes a large one: OUT/index.html and OUT/data as ``brodmann atlas`` would of a study of such models. Only
-the first ``--own`` models have files of units, which the others share; of ``--whole`` layers every unit is there,
-and of ``--exact`` tasks every score. The whole would be a hundred times as large.
+the first ``--own`` models have files of units, which the others share; of ``--whole`` layers every unit is
+there, and of ``--exact`` tasks every score. The whole would be a hundred times as large.
 """
 
 from __future__ import annotations
