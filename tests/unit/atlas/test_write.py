@@ -87,9 +87,11 @@ def test_the_manifest_says_what_the_study_is(results):
         "n_items": 2,
     }
     assert manifest["comparisons"] == [{"one": toy.MODEL, "other": toy.CONTROL, "kind": "control"}]
+    # An atlas is shown to others, whom the folders of its maker do not concern.
+    assert manifest["made"]["command"] == "brodmann atlas results"
     (networks,) = own["networks"]
     first, second = networks["networks"]
-    assert first["label"] == "\u201cthe\u201d (4 of 4)" and first["n_units"] == 2
+    assert first["label"] == "high on \u201cthe\u201d (4 of 4)" and first["n_units"] == 2
     assert (first["harm"], first["control"]) == (3.0, pytest.approx(1.2))
     assert "harm" not in second and second["n_units"] == 1
 
