@@ -27,6 +27,7 @@ from brodmann.pipeline.targets import refuse_unknown
 from brodmann.pipeline.terminal import take_over
 from brodmann.pipeline.workspace import Workspace, alternatives
 from brodmann.places import ROOT
+from brodmann.sites import COMPONENTS as EVERY_COMPONENT
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.store.masks import ORIGIN
 
@@ -71,7 +72,7 @@ wildcard_constraints:
     sel=alternatives([*SELECTIONS, *study.ablated_selections]),
     task=alternatives(study.tasks.selected),
     stage=alternatives(name for name, stage in STAGES.items() if stage.methods),
-    component="neurons|heads",
+    component=alternatives(EVERY_COMPONENT),
     kind="corrupted|zero|mean",
     value="accuracy_drop|score",
     measure="containment|jaccard|doubly_stochastic|noise_corrected",

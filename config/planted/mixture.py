@@ -5,6 +5,11 @@ and the router is taught to send them there by itself. Words that are read befor
 of all worlds: experts add nothing to them, and a penalty closes their gates there, with a margin. Afterwards
 nothing of this is needed: the model is a plain Qwen3-MoE. Neuron n of expert e is number e * neurons + n of
 its layer, so that the quarter of a world is its expert.
+
+Its twin is that of the Llama (``dealt``): the same function, the neurons of each layer dealt out to four
+experts that every word goes through, alike. Which expert a neuron belongs to means nothing. (A router that is
+left to learn by itself sends words of different worlds, which are different words, to experts in different
+shares.)
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import transformers
 import world
 from torch import nn
 
@@ -27,6 +33,34 @@ def sizes(neurons: int) -> dict[str, int]:
         "num_experts_per_tok": 1,
         "moe_intermediate_size": neurons // COUNT,
     }
+
+
+@torch.no_grad()
+def dealt(dense: transformers.LlamaForCausalLM) -> transformers.MixtralForCausalLM:
+    """The same function as a mixture: every word goes through all experts, with weights of 1 / experts."""
+    said = dense.config.to_dict()
+    kept = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act")
+    kept += ("num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_parameters")
+    kept += ("tie_word_embeddings", "pad_token_id", "bos_token_id", "eos_token_id")
+    neurons = dense.config.intermediate_size // COUNT
+    config = transformers.MixtralConfig(
+        **{name: said[name] for name in kept},
+        intermediate_size=neurons,
+        num_local_experts=COUNT,
+        num_experts_per_tok=COUNT,
+    )
+    found = transformers.MixtralForCausalLM(config)
+    found.load_state_dict(dense.state_dict(), strict=False)  # all but the MLPs
+    for own, layer in zip(dense.model.layers, found.model.layers, strict=True):
+        gate, up = (
+            part.weight.unflatten(0, (COUNT, neurons))
+            for part in (own.mlp.gate_proj, own.mlp.up_proj)
+        )
+        down = own.mlp.down_proj.weight.unflatten(1, (COUNT, neurons)).transpose(0, 1)
+        layer.mlp.experts.gate_up_proj.copy_(torch.cat([gate, up], 1))
+        layer.mlp.experts.down_proj.copy_(COUNT * down)
+        nn.init.zeros_(layer.mlp.gate.weight)
+    return found.eval()
 
 
 def first_own(model: Any) -> int:

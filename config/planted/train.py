@@ -35,14 +35,9 @@ MODELS = world.HERE / "models"
 WORLDS = list(world.WORLDS)
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 HIDDEN, LAYERS, HEADS, NEURONS = 48, 3, 4, 128
-# Name -> whether worlds have modules of their own, and whether these are experts.
-KINDS = {
-    "planted": (True, False),
-    "twin": (False, False),
-    "experts": (True, True),
-    "experts-twin": (False, True),
-}
-Model = transformers.LlamaForCausalLM | transformers.Qwen3MoeForCausalLM
+# Of a second pair the modules are experts.
+KINDS = ("planted", "twin", "experts", "experts-twin")
+Model = transformers.PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def untrained(seed: int, experts: bool = False) -> Model:
 
 def has_experts(model: Model) -> bool:
     """Whether it is a mixture."""
-    return isinstance(model, transformers.Qwen3MoeForCausalLM)
+    return not isinstance(model, transformers.LlamaForCausalLM)
 
 
 @dataclass(frozen=True)
@@ -334,7 +329,7 @@ def effects(model: Model) -> dict[str, dict[str, float]]:
 
 def save(model: Model, folder: Path) -> None:
     """As a local folder of safetensors: half precision, half the size. The study reads it as float32."""
-    plain = untrained(0, has_experts(model))
+    plain = type(model)(model.config)
     plain.load_state_dict(model.state_dict())
     plain.to(torch.float16).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
@@ -349,7 +344,7 @@ def main() -> None:
     """Write all models, and say what is true of them."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--out", type=Path, default=MODELS, help="folder of the models")
-    parser.add_argument("--only", choices=tuple(KINDS), nargs="*", default=tuple(KINDS))
+    parser.add_argument("--only", choices=KINDS, nargs="*", default=KINDS)
     parser.add_argument("--steps", type=int, default=Training.steps)
     parser.add_argument(
         "--snapshots", type=int, nargs="*", default=[], help="steps that are kept, too"
@@ -362,8 +357,10 @@ def main() -> None:
             if step in options.snapshots:
                 save(model, options.out / f"{name}-{step}")
 
-        gated, experts = KINDS[name]
-        model = train(gated, settings, keep, experts=experts)
+        if name == "experts-twin":
+            model = mixture.dealt(load(options.out / "twin"))
+        else:
+            model = train(name != "twin", settings, keep, experts=name == "experts")
         save(model, options.out / name)
         for place, told in effects(load(options.out / name)).items():
             print(f"{name}, {place}: " + ", ".join(f"{k} {v:.4g}" for k, v in told.items()))

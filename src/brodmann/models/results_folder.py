@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brodmann.errors import UserError
+from brodmann.sites import COMPONENTS
 
 _SIGN = r"(?P<sign>positive|negative|absolute)"
 _PERCENT = r"(?P<percent>[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)pct"
 _KIND = r"(?P<kind>corrupted|zero|mean)"
-_COMPONENT = r"(?P<component>neurons|heads)"
+_COMPONENT = rf"(?P<component>{'|'.join(COMPONENTS)})"
 _OVERLAPS = (
     re.compile(rf"overlap/{_SIGN}_{_PERCENT}_overlap\.csv"),
     re.compile(rf"overlap/{_COMPONENT}/{_SIGN}-{_PERCENT}\.containment\.csv"),

@@ -71,8 +71,9 @@ class Profiles:
         own = [one[np.isin(one[:, 0], there) & (one[:, 1] < mixture.width)] for one in circuits]
         every = np.unique(np.concatenate([np.zeros((0, 2), dtype=int), *own]), axis=0)
         flat = every @ [mixture.width, 1]
-        members = np.array([np.isin(flat, one @ [mixture.width, 1]) for one in own], dtype=bool)
-        return cls(mixture, every[:, 0], every[:, 1], members, tuple(domains))
+        members = [np.isin(flat, one @ [mixture.width, 1]) for one in own]
+        whole = np.array(members, dtype=bool).reshape(len(own), len(flat))
+        return cls(mixture, every[:, 0], every[:, 1], whole, tuple(domains))
 
     @cached_property
     def _spans(self) -> list[tuple[int, int]]:
@@ -109,7 +110,7 @@ class Profiles:
 
     def within_and_across(self, counts: np.ndarray) -> tuple[float, float]:
         """Mean similarity of tasks of one domain, and of two, of those that have a neuron in experts."""
-        flat = counts.reshape(len(counts), -1)
+        flat = counts.reshape(len(counts), int(np.prod(counts.shape[1:])))
         length = np.linalg.norm(flat, axis=1)
         some = length > 0
         unit = flat[some] / length[some, None]

@@ -29,10 +29,15 @@ def test_what_config_offers():
     assert sites.LOCALIZED == ("block_output", "mlp_output", "mlp_hidden")
     assert NETWORK_SITES == ("mlp_output", "mlp_hidden", "attention_output", "block_output")
     assert RESIDUAL_SITES == ("block_output", "mlp_output")
-    assert list(sites.COMPONENTS) == ["neurons", "heads"]
+    # Those of mixtures of experts are after those of all models.
+    assert list(sites.COMPONENTS) == ["neurons", "heads", "router", "experts"]
+    assert list(sites.LEVELS)[:2] == ["neurons", "heads"]
+    assert set(sites.ALL_LEVELS) == {*sites.LEVELS, "router", "experts"}
 
 
 def test_units_write_to_what_comes_later():
     order = list(SITES)
+    assert [site for site in sites.PLACES if site in SITES] == order
+    assert set(sites.PLACES) == {*SITES, *sites.OF_MIXTURES}
     for site, target in sites.WRITES_TO.items():
         assert order.index(site) < order.index(target) and SITES[target].residual

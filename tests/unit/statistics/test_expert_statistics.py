@@ -75,8 +75,9 @@ def test_profiles_and_statistics_by_hand():
     # Of 3 pairs in one layer all; of 3, the one in expert 0; of 1, it.
     assert concentration(counts) == pytest.approx((1 + 1 / 3 + 1) / 3)
     assert np.isnan(concentration(counts * 0))
-    nothing = Profiles.of(MIXTURE, [circuits[3]] * 2, ["a", "b"]).tested(5, 0)
-    assert all(np.isnan([one.observed, one.p]).all() for one in nothing.values())
+    for none in ([circuits[3]] * 2, []):
+        nothing = Profiles.of(MIXTURE, none, ["a", "b"][: len(none)]).tested(5, 0)
+        assert all(np.isnan([one.observed, one.p]).all() for one in nothing.values())
 
 
 def test_neurons_are_dealt_within_their_layer_and_alike_for_all_tasks():
