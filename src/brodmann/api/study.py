@@ -219,7 +219,7 @@ class Study:
             [
                 {"name": name, "row": one.row, "by": ", ".join(one.places), "page": one.page}
                 for name, one in TABLES.items()
-                if next(self._files(name, one, {}), None)
+                if next(self._files(one, {}), None)
             ],
             columns=["name", "row", "by", "page"],
         )
@@ -233,7 +233,7 @@ class Study:
         for place in which:
             self._one_of(place, table.places, f"column of '{name}' to choose by")
         frames = []
-        for path, where in self._files(name, table, which):
+        for path, where in self._files(table, which):
             frame = table.read(path)
             own = frame.drop(columns=[place for place in where if place in frame])
             frames.append(pd.DataFrame(where, index=frame.index).join(own))
@@ -286,7 +286,7 @@ class Study:
         return Figures(self._folder)
 
     def _files(
-        self, name: str, table: Table, which: dict[str, Which]
+        self, table: Table, which: dict[str, Which]
     ) -> Iterator[tuple[Path, dict[str, str]]]:
         """The files of a table that are there, each with what it is of."""
         chosen = [self._chosen(table, place, which.get(place)) for place in table.places]
@@ -335,10 +335,16 @@ class Study:
         return table.only[place]
 
     def _of_any(self, listed: Callable[[Path], list[str]], *setting: str) -> list[str]:
-        """What the folders of models have, in the order of the config."""
+        """What the folders of models have and the config names, in its order; all, if it names none.
+
+        Others are an earlier study's. The config may spell localizers with hyphens.
+        """
         found = {one for model in self.models for one in listed(self._folder.results / model)}
-        asked = self._folder.setting(*setting, default=[])
-        return [*(one for one in asked if one in found), *sorted(found.difference(asked))]
+        asked = self._folder.setting(*setting)
+        if asked is None:
+            return sorted(found)
+        names = dict.fromkeys(name for one in asked for name in (one, one.replace("-", "_")))
+        return [name for name in names if name in found]
 
     def _one_of(self, name: str, every: Sequence[str], what: str) -> str:
         if name not in every:

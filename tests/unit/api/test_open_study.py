@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 
@@ -43,6 +44,18 @@ def test_what_it_is_of(study):
     assert study.main_selection == "positive-10.0pct" and study.components == ["neurons"]
     assert study.localizers == ["language"] and study.datasets == ["sea"]
     assert "one, one-untrained; 3 tasks" in repr(study)
+
+
+def test_files_of_an_earlier_study_are_passed_over(tmp_path):
+    """As published names have it, with hyphens in the config and none in paths."""
+    results = toy.study(tmp_path)
+    own = results / toy.MODEL / "localizer"
+    (own / "language").rename(own / "theory_of_mind")
+    shutil.copytree(own / "theory_of_mind", own / "multiple_demand")
+    toy.provenance(results, localizer={"networks": ["theory-of-mind"]}, networks={"datasets": {}})
+    study = brodmann.open_study(results)
+    assert study.localizers == ["theory_of_mind"] and study.datasets == []
+    assert {*study.localizer()["localizer"]} == {"theory_of_mind"}
 
 
 def test_attributions_are_a_row_per_unit(study):
