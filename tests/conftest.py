@@ -27,3 +27,11 @@ def reference() -> Path:
     if not (folder / "published").is_dir():
         pytest.skip(f"the published matrices are not there ({folder}); set BRODMANN_REFERENCE")
     return folder / "published"
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays():
+    """Those that a test draws are closed after it: matplotlib warns the next one of what others left."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
