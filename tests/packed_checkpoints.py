@@ -108,7 +108,7 @@ def packed_by_transformers(
         )
         model.save_pretrained(folder)
         tiny_tokenizer().save_pretrained(folder)
-        unpacked = copy.deepcopy(model).dequantize().state_dict()
+        unpacked = copy.deepcopy(model).dequantize(dtype=torch.float32).state_dict()
         plain.load_state_dict({name: value.float().cpu() for name, value in unpacked.items()})
         return plain
 

@@ -25,6 +25,13 @@ USUAL_WIDTH = 2
 _INCOMPLETE = (AttributeError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
 # Where a multimodal model's configuration has its language model.
 _TEXTS = ("text_config", "llm_config")
+# What checkpoints of a family leave out, where it is as transformers has it by default.
+DEFAULTS = {
+    "gemma3_text": {
+        **{"vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "head_dim": 256},
+        **{"num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4},
+    }
+}
 # A setting of models without attention and MLPs (Mamba).
 _PURE = "state_size"
 # Settings of models of which each block is one of many kinds.
@@ -42,11 +49,12 @@ class ModelConfig:
 
     @classmethod
     def of(cls, folder: Path) -> ModelConfig | None:
-        """Of a folder; with the values that its family has by default, where it leaves out needed ones."""
+        """Of a folder; with the values that its family has by default, where it leaves these out."""
         if (whole := read_json(folder / "config.json")) is None:
             return None
-        own = cls(whole, next((whole[key] for key in _TEXTS if key in whole), whole))
-        return own if own.parameters is not None else cls(whole, _with_defaults(own.text))
+        text = next((whole[key] for key in _TEXTS if key in whole), whole)
+        left_out = DEFAULTS.get(str(text.get("model_type")))
+        return cls(whole, {**left_out, **text} if left_out else text)
 
     @property
     def stateful(self) -> bool:
@@ -56,7 +64,7 @@ class ModelConfig:
     @property
     def multimodal(self) -> bool:
         """Whether its language model is a part of it."""
-        return self.text is not self.whole
+        return any(key in self.whole for key in _TEXTS)
 
     @property
     def counted(self) -> bool:
@@ -99,16 +107,6 @@ class ModelConfig:
         own = (counted.neurons, heads, keys, self.text["vocab_size"], width, counted.units)
         states = -(-counted.states // layers)
         return Widths(layers, hidden_size(holder), *own, states, counted.count)
-
-
-def _with_defaults(text: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with its family's default values, if transformers knows the family."""
-    from transformers import CONFIG_MAPPING
-
-    try:
-        return CONFIG_MAPPING[text["model_type"]](**text).to_dict()
-    except Exception:  # whatever a family's own code makes of values that it does not expect
-        return text
 
 
 def _neurons(text: dict[str, Any], hidden: int) -> int:

@@ -332,10 +332,10 @@ def load_model(
     config = packing.configuration(directory, trust_remote_code)
     tower = find_tower(config, where)
     config = tower.config if tower else config
-    method = packing.method_of(config)
+    format_ = packing.format_of(config)
     if dequantize:
         packing.ask_unpacked(config, name)
-    if method and not chosen:
+    if format_ and not chosen:
         # Weights that are packed are not moved once they are there.
         chosen = {"device_map": {"": find_device(device)}}
     hf = _load_weights(
@@ -358,7 +358,7 @@ def load_model(
         packing.unpack(hf)
     model = wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
     text_of = tower.family if tower else ""
-    return replace(model, text_of=text_of, quantised=packing.found(hf, method))
+    return replace(model, text_of=text_of, quantised=packing.found(hf, format_))
 
 
 def wrap_model(

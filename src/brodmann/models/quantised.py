@@ -7,6 +7,7 @@ Where they stay packed their modules compute with them, by kernels that may have
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,30 +61,36 @@ def configuration(directory: str | Path, trust_remote_code: bool) -> Any:
         return None
 
 
-def method_of(config: Any) -> str:
-    """How a configuration says that weights are packed; "" where it says nothing."""
+def _told(config: Any) -> dict[str, Any]:
+    """What a configuration says of how weights are packed."""
     own = getattr(config, "quantization_config", None)
-    own = own if isinstance(own, dict) or own is None else own.to_dict()
-    return str(own.get("quant_method")) if own else ""
+    return dict(own) if isinstance(own, dict) else own.to_dict() if own is not None else {}
+
+
+def format_of(config: Any) -> str:
+    """What the format of a checkpoint is called; "" where its configuration says nothing of any."""
+    own = _told(config)
+    method = str(getattr(own.get("quant_method"), "value", own.get("quant_method") or ""))
+    packing = packing_of({"quantization_config": {**own, "quant_method": method}})
+    return packing.name if packing else method
 
 
 def ask_unpacked(config: Any, name: str) -> None:
     """Let a configuration say that weights are to be unpacked; an error if they cannot be."""
-    method, where = method_of(config), f"models.{name}.dequantize"
-    if not method:
+    own, where = _told(config), f"models.{name}.dequantize"
+    if not own:
         raise UserError.at(where, "its weights are not quantised", "remove it")
+    method = str(own.get("quant_method"))
     if method not in (*_AS_READ, *_AFTERWARDS):
         raise UserError.at(where, f"transformers does not unpack {method} weights", "remove it")
     if method in _AS_READ:
-        own = config.quantization_config
-        own = dict(own) if isinstance(own, dict) else own.to_dict()
         config.quantization_config = {**own, "dequantize": True}
 
 
 def unpack(hf: Any) -> None:
     """Unpack a loaded model's weights, if that was not done as they were read."""
     if is_packed(hf):
-        hf.dequantize()
+        hf.dequantize(dtype=hf.dtype)
 
 
 def is_packed(hf: Any) -> bool:
@@ -92,39 +99,50 @@ def is_packed(hf: Any) -> bool:
     return any(own.dtype in _PACKED or type(own.data) is not torch.Tensor for own in tensors)
 
 
-def found(hf: Any, method: str) -> Quantised | None:
-    """What a loaded model's weights are; None where its checkpoint is not quantised."""
-    if not method:
+def found(hf: Any, format_: str) -> Quantised | None:
+    """What a loaded model's weights are; None where its checkpoint is of no format."""
+    if not format_:
         return None
-    packing = packing_of({"quantization_config": {**_config_of(hf), "quant_method": method}})
-    named, packed = packing.name if packing else method, is_packed(hf)
-    return Quantised(named, packed, not packed or has_gradients(hf))
-
-
-def _config_of(hf: Any) -> dict[str, Any]:
-    own = getattr(hf.config, "quantization_config", None)
-    return dict(own) if isinstance(own, dict) else own.to_dict() if own is not None else {}
+    packed = is_packed(hf)
+    return Quantised(format_, packed, not packed or has_gradients(hf))
 
 
 def has_gradients(hf: Any) -> bool:
-    """Whether the logits of a few tokens have gradients at their embeddings."""
+    """Whether gradients of the logits of a few tokens come to their embeddings through every module.
+
+    Kernels may have no backward pass, or none once they have run without gradients; then they fail, warn, or
+    put out what has no history. Residual streams would have gradients all the same, and wrong ones.
+    """
     seen: list[torch.Tensor] = []
+    cut: list[nn.Module] = []
 
     def watch(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
         seen.append(output.detach().requires_grad_(True))
         return seen[0]
 
+    def follow(module: nn.Module, inputs: Any, output: Any) -> None:
+        tensors = [one for one in inputs if torch.is_tensor(one)]
+        if any(one.requires_grad for one in tensors) and torch.is_tensor(output):
+            cut.extend([] if output.requires_grad else [module])
+
     embedding = hf.get_input_embeddings()
-    handle = embedding.register_forward_hook(watch)
+    ids = torch.arange(4, device=embedding.weight.device)[None]
+    with torch.no_grad():
+        hf(input_ids=ids)
+    leaves = [module for module in hf.modules() if not list(module.children())]
+    handles = [module.register_forward_hook(follow) for module in leaves if module is not embedding]
+    handles.append(embedding.register_forward_hook(watch))
     try:
-        with torch.enable_grad():
-            logits = hf(input_ids=torch.arange(4, device=embedding.weight.device)[None]).logits
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*autograd kernel was not registered")
+            logits = hf(input_ids=ids).logits
             (gradient,) = torch.autograd.grad(logits.float().square().sum(), seen)
-    except (RuntimeError, NotImplementedError):  # kernels without a backward pass
+    except (RuntimeError, NotImplementedError, UserWarning):
         return False
     finally:
-        handle.remove()
-    return bool(torch.isfinite(gradient).all() and gradient.abs().max() > 0)
+        for handle in handles:
+            handle.remove()
+    return not cut and bool(torch.isfinite(gradient).all() and gradient.abs().max() > 0)
 
 
 def count(hf: Any) -> int:

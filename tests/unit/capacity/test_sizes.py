@@ -10,7 +10,7 @@ import torch
 import transformers
 from safetensors.numpy import save_file
 
-from brodmann.capacity.model_config import ModelConfig
+from brodmann.capacity.model_config import DEFAULTS, ModelConfig
 from brodmann.capacity.sizes import size_of_folder
 from brodmann.models.packing import packing_of
 
@@ -52,6 +52,12 @@ def test_public_models_are_as_large_as_their_files(tmp_path, name):
     )
     assert found.active == pytest.approx(true - share * stacked, rel=1e-6)
     assert found.active == pytest.approx(known["active"], rel=0.01)
+
+
+@pytest.mark.parametrize("family", DEFAULTS)
+def test_what_is_left_out_is_as_transformers_has_it(family):
+    own = transformers.CONFIG_MAPPING[family]().to_dict()
+    assert DEFAULTS[family] == {name: own[name] for name in DEFAULTS[family]}
 
 
 BLOCKS = {

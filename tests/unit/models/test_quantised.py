@@ -51,25 +51,34 @@ def test_unpacked_weights_are_plain_ones(tmp_path, make, named):
 
 
 def test_nf4_stays_packed(tmp_path):
+    """On the CPU its kernel computes in bf16, and has no gradients; unpacked weights have."""
     pytest.importorskip("bitsandbytes")
-    plain, folder = packed_by_transformers(nf4)(tmp_path), tmp_path
+    plain, folder = packed_by_transformers(nf4)(tmp_path, 64), tmp_path
     model = load_model(folder, name="m", device="cpu")
-    assert model.quantised == quantised.Quantised("nf4", packed=True, gradients=True)
+    assert model.quantised == quantised.Quantised("nf4", packed=True, gradients=False)
     assert model.n_parameters == sum(p.numel() for p in plain.parameters())
-    assert_is(model, plain, ("neurons", "heads"))
+    queries = [query for item in ITEMS for query in queries_of(item)]
+    expected = torch.tensor([log_probability(plain, q.context, q.target) for q in queries])
+    found = torch.tensor(Scorer(model).log_probabilities(queries))
+    assert (found - expected).abs().max() < 1e-2 * expected.abs().max()
+    with pytest.raises(UserError, match="no gradients go through its weights"):
+        Attributor(model)
     unpacked = load_model(folder, name="m", device="cpu", dequantize=True)
     assert unpacked.quantised == quantised.Quantised("nf4", packed=False, gradients=True)
     assert_is(unpacked, plain, ("neurons", "heads"))
 
 
 def test_int8_stays_packed(tmp_path):
-    """Its products round the activations, too: gradients and numbers are nearly those of the plain model."""
+    """Its products round the activations, too: numbers are nearly those of the plain model."""
     pytest.importorskip("bitsandbytes")
-    plain, folder = packed_by_transformers(int8)(tmp_path), tmp_path
+    plain, folder = packed_by_transformers(int8)(tmp_path, 64), tmp_path
     model = load_model(folder, name="m", device="cpu")
     assert model.quantised == quantised.Quantised("int8", packed=True, gradients=True)
     assert model.n_parameters == sum(p.numel() for p in plain.parameters())
-    assert_is(model, plain, ("neurons",), limit=0.1)
+    assert_is(model, plain, ("neurons",), limit=0.3)
+    unpacked = load_model(folder, name="m", device="cpu", dequantize=True)
+    assert unpacked.quantised == quantised.Quantised("int8", packed=False, gradients=True)
+    assert_is(unpacked, plain, ("neurons",))
 
 
 class Kernel(torch.autograd.Function):
@@ -85,13 +94,21 @@ class Packed(torch.nn.Linear):
         return Kernel.apply(values, self.weight)
 
 
+class Cut(torch.nn.Linear):
+    """One that puts out what has no history: the residual stream has gradients all the same."""
+
+    def forward(self, values):
+        return (values @ self.weight.T).detach()
+
+
 def test_without_gradients_attribution_is_refused_in_a_line(tmp_path):
     from brodmann.models.load import replace, wrap_model
 
     hf = tiny_model("llama")
     assert quantised.has_gradients(hf)
-    hf.model.layers[1].mlp.down_proj.__class__ = Packed
-    assert not quantised.has_gradients(hf)
+    for kind in (Cut, Packed):
+        hf.model.layers[1].mlp.down_proj.__class__ = kind
+        assert not quantised.has_gradients(hf)
     model = wrap_model(hf, tiny_tokenizer(), name="m")
     model = replace(
         model, quantised=quantised.Quantised("gptq 4 bits", packed=True, gradients=False)
@@ -126,4 +143,4 @@ def test_a_package_that_is_not_there_is_named_in_a_line(tmp_path):
     with pytest.raises(UserError) as caught:
         load_model(tmp_path, name="m", device="cpu")
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("models.m.source: ") and "pip install optimum" in line
+    assert line.startswith("models.m.source: ") and "optimum" in line
