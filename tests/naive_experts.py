@@ -82,7 +82,8 @@ def looped(model, edit, through_routers, routes=None):
             if getattr(one, "num_experts", 0) and hasattr(one, "down_proj")
         ]
         if not experts:
-            hook = block.mlp.down_proj.register_forward_pre_hook(partial(dense, layer))
+            down = block.get_submodule(model.experts.dense[layer])
+            hook = down.register_forward_pre_hook(partial(dense, layer))
             undo.append(hook.remove)
             continue
         [module] = experts
