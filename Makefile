@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench atlas atlas-dev atlas-test site lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench families atlas atlas-dev atlas-test site lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -130,6 +130,9 @@ bench: setup-dev ## Time our code against the published way of running it
 	@$(BIN)/python tests/bench/bench_ablation.py
 	@$(BIN)/python tests/bench/bench_localizer.py language multiple_demand theory_of_mind
 	@$(BIN)/python tests/bench/bench_networks.py
+
+families: setup-dev ## Try every family of transformers, tiny, and write docs/families.md (minutes)
+	@$(BIN)/python tests/families/matrix.py
 
 # The page's sources are TypeScript (atlas/); its bundle is kept in src, so that only who changes the page needs Node.
 atlas/node_modules/.ready: atlas/package.json atlas/package-lock.json

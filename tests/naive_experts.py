@@ -166,7 +166,7 @@ def looped(model, edit, through_routers, routes=None, *, whole=False):
             if getattr(one, "num_experts", 0) and hasattr(one, "down_proj")
         ]
         if not experts:
-            down = (getattr(block, "mlp", None) or block.feed_forward).down_proj
+            down = block.get_submodule(model.experts.dense[layer])
             if whole:
                 hook = down.register_forward_hook(partial(dense_whole, layer))
             else:

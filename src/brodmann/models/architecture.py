@@ -447,7 +447,7 @@ def _blocks_path(model: Any) -> str | None:
     lists = [
         (sum(parameter.numel() for parameter in module.parameters()), path)
         for path, module in model.named_modules()
-        if _is_list(module) and len(module) == expected
+        if _is_list(module) and len(module) == expected and not _TOWER.search(path)
     ]
     return max(lists)[1] if lists else None
 

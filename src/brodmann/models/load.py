@@ -85,11 +85,11 @@ class UnitSite:
             self.envoy.input = value
             return
         current = self.envoy.output
-        if isinstance(current, list):
-            value = [value, *current[1:]]
-        elif isinstance(current, tuple):
-            value = (value, *current[1:])
-        self.envoy.output = value
+        more = current[1:] if isinstance(current, tuple | list) else None
+        if more is None:
+            self.envoy.output = value
+        else:
+            self.envoy.output = [value, *more] if isinstance(more, list) else (value, *more)
 
     def skip(self, value: torch.Tensor, *, returns_tuple: bool) -> None:
         """Within a trace: do not run the module, go on with ``value`` as its output."""
@@ -529,13 +529,17 @@ def _without_log(logger: str, text: str) -> Iterator[None]:
 def _layout_by_running(model: LoadedModel) -> str:
     """Whether the blocks put the batch or the sequence first: a row of three tokens tells."""
     ids = torch.arange(3)[None]
-    block = model.module("block_output", 0).envoy
-    with torch.no_grad(), model.nn.trace({"input_ids": ids}):
-        hidden = _first(block.output).save()
+    block, where = model.module("block_output", 0).envoy, f"models.{model.name}.units.blocks"
+    try:
+        with torch.no_grad(), model.nn.trace({"input_ids": ids}):
+            hidden = _first(block.output).save()
+    except Exception as error:  # of modules that a text does not run, or of the model's own code
+        what = f"'{model.architecture.blocks}' cannot be read while the model runs: {type(error).__name__}"
+        raise UserError.at(where, what, "name the list of all decoder blocks") from error
     layouts = {(1, 3): BATCH_FIRST, (3, 1): SEQUENCE_FIRST}
     found = layouts.get(tuple(hidden.shape[:2]))
     if found is None or hidden.ndim != 3:
         what = f"the blocks put out {list(hidden.shape)} for one row of 3 tokens"
         fix = "expected is [batch, length, width] or [length, batch, width]"
-        raise UserError.at(f"models.{model.name}.units.blocks", what, fix)
+        raise UserError.at(where, what, fix)
     return found

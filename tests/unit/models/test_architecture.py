@@ -104,6 +104,15 @@ def test_inspection_of_uncommon_blocks(family, heads, mlp_hidden, final_norm):
     assert (found.heads, found.mlp_hidden, found.final_norm) == (heads, mlp_hidden, final_norm)
 
 
+def test_blocks_of_a_tower_are_not_the_decoder_s():
+    """Its image encoder has as many layers, and more weights; a text does not run it."""
+    model = tiny("git")
+    assert inspect_architecture(model, sites=Sites(frozenset())).blocks == "git.encoder.layer"
+    units = {"blocks": "git.image_encoder.vision_model.encoder.layers"}
+    [line] = problems_of(wrap_model, model, tiny_tokenizer(), name="m", units=units, wanted=())
+    assert line.startswith(f"models.m.units.blocks: '{units['blocks']}' cannot be read while")
+
+
 def test_a_contribution_that_no_module_puts_out_is_one_line():
     line = "models.m.units.mlp_output: no module found that puts out what its units write (name it)"
     assert problems_of(architecture_for, tiny_model("llama"), {"mlp_output": ""}, name="m") == [
