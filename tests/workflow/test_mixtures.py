@@ -62,7 +62,10 @@ def test_circuits_of_experts(root, tmp_path):
         assert set(table.condition) == {"intact", "circuit", *drawn}
         whole = load_file(results / f"tiny/attribution/experts/{task}.safetensors")["attribution"]
         # The first block's one MLP counts as one.
-        assert whole.shape == (3, 4) and not whole[0, 1:].any() and whole[:, 0].all()
+        assert whole.shape == (3, 4) and not whole[0, 1:].any()
+        # A patched expert is patched neurons and weights; in a block without routers, the neurons alone.
+        assert whole[0, 0] != 0 and whole[1:].any()
+        assert abs(whole[0, 0] - scores[0].sum()) <= 1e-3 * abs(scores[0]).sum()
         mask = pd.read_csv(results / f"tiny/masks/experts/{SEL}/{task}.csv")
         np.testing.assert_array_equal(mask.expert, np.where(mask.layer > 0, mask.unit, np.nan))
         for kind in ("corrupted", "mean"):
