@@ -49,7 +49,8 @@ def test_circuits_of_experts(root, tmp_path):
     study.snakemake()
     results = study.path / "results"
     card = json.loads((results / "tiny/model.json").read_text())
-    assert card["experts"] == {"count": 4, "neurons": 16, "chosen": 2, "layers": [1, 2]}
+    sizes = {"count": 4, "neurons": 16, "chosen": 2}
+    assert card["experts"] == {**sizes, "layers": [1, 2], "widths": [48, 64, 64]}
     assert card["neurons_per_layer"] == 64 and card["architecture"]["mlp_hidden"] == ""
     for task in TASKS:
         scores = load_file(results / f"tiny/attribution/neurons/{task}.safetensors")["attribution"]
