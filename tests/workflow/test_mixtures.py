@@ -49,8 +49,8 @@ def test_circuits_of_experts(root, tmp_path):
     study.snakemake()
     results = study.path / "results"
     card = json.loads((results / "tiny/model.json").read_text())
-    experts = {"count": 4, "neurons": 16, "chosen": 2, "layers": [1, 2], "widths": [48, 64, 64]}
-    assert card["experts"] == experts
+    sizes = {"count": 4, "neurons": 16, "chosen": 2}
+    assert card["experts"] == {**sizes, "layers": [1, 2], "widths": [48, 64, 64]}
     assert card["neurons_per_layer"] == 64 and card["architecture"]["mlp_hidden"] == ""
     for task in TASKS:
         scores = load_file(results / f"tiny/attribution/neurons/{task}.safetensors")["attribution"]
@@ -63,7 +63,10 @@ def test_circuits_of_experts(root, tmp_path):
         assert set(table.condition) == {"intact", "circuit", *drawn}
         whole = load_file(results / f"tiny/attribution/experts/{task}.safetensors")["attribution"]
         # The first block's one MLP counts as one.
-        assert whole.shape == (3, 4) and not whole[0, 1:].any() and whole[:, 0].all()
+        assert whole.shape == (3, 4) and not whole[0, 1:].any()
+        # A patched expert is patched neurons and weights; in a block without routers, the neurons alone.
+        assert whole[0, 0] != 0 and whole[1:].any()
+        assert abs(whole[0, 0] - scores[0].sum()) <= 1e-3 * abs(scores[0]).sum()
         mask = pd.read_csv(results / f"tiny/masks/experts/{SEL}/{task}.csv")
         np.testing.assert_array_equal(mask.expert, np.where(mask.layer > 0, mask.unit, np.nan))
         for kind in ("corrupted", "mean"):
