@@ -11,14 +11,14 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import COMPONENTS, LEVELS, SITES
+from brodmann.sites import COMPONENTS, HEADS, LEVELS, SITES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
 _MISREAD = frozenset({"falcon_h1"})
 # Fields that cards had not from the first.
-_LATER = ("packs", "massive", "experts")
+_LATER = ("packs", "massive", "experts", "absent")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class ModelCard:
     # "chosen": experts of a token, "layers": those that have experts, "widths": neurons of every layer}.
     # Follows from the weights.
     experts: dict[str, Any] | None = None
+    # Site -> the layers that do not have it, where others do (hybrids). Follows from the weights.
+    absent: dict[str, list[int]] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
@@ -97,8 +99,12 @@ class ModelCard:
 
     def widths_at(self, site: str) -> list[int] | None:
         """The units of a site that each layer has; None where all have as many."""
-        own = self.experts
-        return None if own is None or site != COMPONENTS["neurons"] else own.get("widths")
+        if self.experts is not None and site == COMPONENTS["neurons"]:
+            return self.experts.get("widths")
+        if site not in (self.absent or {}):
+            return None
+        units = self.width(site) // (self.head_dim if SITES[site].width == HEADS else 1)
+        return [0 if layer in self.absent[site] else units for layer in range(self.n_layers)]
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

@@ -120,6 +120,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "self_check": asdict(outcome),
         "packs": {"taken": not reason, "reason": reason},
         **_experts(model, outcome.widths),
+        **_absent(model, outcome.widths),
         "massive": massive_of(model, [site for site in looked_at if site in outcome.widths]),
         "metadata": {**software(), "device": str(model.device)},
     }
@@ -129,6 +130,12 @@ def _experts(model: LoadedModel, proved: Collection[str]) -> dict[str, Any]:
     """Whose the neurons are; nothing of a model whose neurons are not experts'."""
     own = model.experts
     return {} if own is None or "mlp_hidden" not in proved else {"experts": own.facts()}
+
+
+def _absent(model: LoadedModel, proved: Collection[str]) -> dict[str, Any]:
+    """Which layers do not have a site that others have; nothing where all blocks are alike."""
+    found = {site: list(own) for site, own in model.absent.items() if site in proved}
+    return {"absent": found} if found else {}
 
 
 def _card(entry: ModelEntry, record: WeightsRecord, facts: dict[str, Any]) -> ModelCard:

@@ -47,7 +47,9 @@ class Unrolled:
         whole = _Whole(query)
         asks = query.scores.nodes or query.reads or query.gradient
         for batch in _batches(query.tree, batch_tokens) if asks else ():
-            context = self.reader.read(batch.before)
+            single = query.gradient is not None and batch.nodes.shape[1] == 1
+            kept = not (single and self.reader.steps_in_place)
+            context = self.reader.read(batch.before, keep=kept)
             part = _Part(whole, batch, at=context.again)
             taken = Taken(part.query, part.layout)
             sites = taken.sites(self.model)
