@@ -81,7 +81,12 @@ def looped(model, edit, through_routers, routes=None):
             if getattr(one, "num_experts", 0) and hasattr(one, "down_proj")
         ]
         if not experts:
-            hook = block.mlp.down_proj.register_forward_pre_hook(partial(dense, layer))
+            [down] = [
+                module
+                for name, module in block.named_modules()
+                if name.endswith(("mlp.down_proj", "feed_forward.down_proj", "feed_forward.w2"))
+            ]
+            hook = down.register_forward_pre_hook(partial(dense, layer))
             undo.append(hook.remove)
             continue
         [module] = experts

@@ -53,12 +53,7 @@ class Reader:
         # What pure recurrences call it.
         own = _accepts(model.hf, "cache_params")
         self._cache_option = "cache_params" if own else "past_key_values"
-        # A recurrence that goes on by one token changes its state in place, which no gradient survives.
-        self.steps_in_place = self.caches and cache_trial.has_states(model)
-
-    def without(self) -> Reader:
-        """One of the same model that keeps no caches."""
-        return Reader(self.model, caches=False)
+        self.states = self.caches and cache_trial.has_states(model)
 
     def tensor(self, rows: Sequence[Ids]) -> torch.Tensor:
         """Rows of equal length on the model's device: int64 [rows, length]."""
@@ -73,7 +68,7 @@ class Reader:
         places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
         self._run(self.tensor(list(places)), cache, keep=1)
         if len(places) < len(rows):
-            cache.select(torch.tensor([places[row] for row in rows]))
+            _select(cache, torch.tensor([places[row] for row in rows]))
         return Context(ids, cache)
 
     def logits(self, context: Context, ids: torch.Tensor, keep: int = 1) -> torch.Tensor:
@@ -108,6 +103,17 @@ class Reader:
         elif self._may_cache or self.caches:
             options["use_cache"] = False
         return options
+
+
+def _select(cache: Any, rows: torch.Tensor) -> None:
+    """Keep these rows of a cache; one that is named twice goes on twice."""
+    from transformers.cache_utils import LinearAttentionCacheLayerMixin
+
+    for layer in cache.layers:
+        if isinstance(layer, LinearAttentionCacheLayerMixin):
+            LinearAttentionCacheLayerMixin.reorder_cache(layer, rows)
+        if getattr(layer, "keys", None) is not None:
+            layer.batch_select_indices(rows.to(layer.keys.device))
 
 
 @on_all_ranks

@@ -24,7 +24,6 @@ from brodmann.runner import cache_trial, generation
 from brodmann.runner.context import Reader
 from brodmann.runner.engine import Engine
 from brodmann.runner.generation import continuation
-from brodmann.runner.kept import Kept
 from brodmann.runner.queries import Gradient, Query, Scores
 from brodmann.runner.trees import Tree
 
@@ -52,10 +51,9 @@ def test_a_recurrent_state_is_followed_in_generation(falcon_h1, monkeypatch):
     assert continuation(Reader(falcon_h1), "the cat sat", tokens=6) == expected
 
 
-@pytest.mark.parametrize("wrong", ["rows", "memory", "beginning"])
+@pytest.mark.parametrize("wrong", ["rows", "beginning"])
 def test_the_trial_alone_finds_out_a_state_that_cannot_be_gone_on_from(monkeypatch, wrong):
-    """Rows that are repeated in another order; a state that is changed in place, which gradients do not
-    survive; a recurrence that begins anew."""
+    """Rows that are repeated in another order; a recurrence that begins anew."""
     hf = tiny_model(HYBRIDS["qwen3-next"])
     reader = Reader(wrap_model(hf, tiny_tokenizer(), name="qwen3-next"))
     assert reader.caches and not cache_trial.all_attention(reader.model)
@@ -65,8 +63,6 @@ def test_the_trial_alone_finds_out_a_state_that_cannot_be_gone_on_from(monkeypat
             *(LinearAttentionCacheLayerMixin, "reorder_cache"),
             lambda layer, rows: select(layer, rows.flip(0).roll(1)),
         )
-    elif wrong == "memory":
-        monkeypatch.delattr(Kept, "update_recurrent_state")
     else:
         monkeypatch.setattr(
             Cache, "get_recurrent_state", lambda *args, **more: 0 * state(*args, **more)
@@ -75,7 +71,7 @@ def test_the_trial_alone_finds_out_a_state_that_cannot_be_gone_on_from(monkeypat
 
 
 def test_the_gradient_of_one_token_after_a_state(falcon_h1):
-    """A recurrence that goes on by one token changes its state in place: such a row is read whole."""
+    """A recurrence goes on by one token by changing its state: for gradients rows are read whole."""
     model, row = falcon_h1, (5, 6, 7, 8, 9, 10, 11)
     engine, past = Engine(model), Tree()
     nodes = past.add(row[:-1])
