@@ -595,6 +595,8 @@ def _deviation_problem(
         return Unsupported(key, f"{what}, {more}")
     if (factor := _factor(model, edit, seen, clean)) is not None:
         return Unsupported(key, f"{what}, but by {factor:.3g} times it, as the model multiplies it")
+    if model.absent:  # OLMo's hybrids normalise after an attention, and before a recurrence
+        return Unsupported(key, f"{what}, as blocks of different kinds add different things")
     fix = "name the module whose output is added to the residual stream (a norm after it, perhaps)"
     return Problem(key, what, fix)
 

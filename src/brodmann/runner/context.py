@@ -111,7 +111,7 @@ def _select(cache: Any, rows: torch.Tensor) -> None:
 
     for layer in cache.layers:
         if isinstance(layer, LinearAttentionCacheLayerMixin):
-            LinearAttentionCacheLayerMixin.reorder_cache(layer, rows)
+            LinearAttentionCacheLayerMixin.reorder_cache(layer, rows)  # type: ignore[arg-type]
         if getattr(layer, "keys", None) is not None:
             layer.batch_select_indices(rows.to(layer.keys.device))
 
