@@ -63,13 +63,20 @@ rule all:
         rules.models.input,
         rules.items.input,
         [getattr(rules, name).input for name in MAPS],
-        rules.pages_of_units.input,
-        rules.averages.input,
-        rules.statistics.input,
         rules.figures.input,
-        rules.report.input,
-        rules.atlas.input,
         "results/provenance.json",
+        # They are about circuits first of all.
+        (
+            [
+                rules.pages_of_units.input,
+                rules.averages.input,
+                rules.statistics.input,
+                rules.report.input,
+                rules.atlas.input,
+            ]
+            if COMPONENTS
+            else []
+        ),
 
 
 refuse_unknown(workflow)

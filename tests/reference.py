@@ -14,11 +14,12 @@ def log_probability(model, prompt_ids, answer_ids):
 
 
 def _unit_module(model, component, layer):
-    """The transformers module whose input holds the units, found by its dotted path."""
+    """The transformers module whose input holds the units, found by its dotted path; None in a block that has
+    no such module."""
     architecture = model.architecture
     path = architecture.mlp_hidden if component == "neurons" else architecture.heads
-    module = model.hf.get_submodule(f"{architecture.blocks}.{layer}")
-    return module.get_submodule(path)
+    block = f"{architecture.blocks}.{layer}"
+    return dict(model.hf.named_modules()).get(f"{block}.{path}")
 
 
 def _run(model, ids, edit=None, component="neurons", through_routers=False, routes=None):
@@ -48,7 +49,11 @@ def _run(model, ids, edit=None, component="neurons", through_routers=False, rout
 
     for layer in range(model.n_layers):
         module = _unit_module(model, component, layer)
-        handles.append(module.register_forward_pre_hook(hook(layer)))
+        if module is None:
+            width = model.width("heads" if component == "heads" else "mlp_hidden")
+            kept[layer] = torch.zeros(1, len(ids), width)
+        else:
+            handles.append(module.register_forward_pre_hook(hook(layer)))
     try:
         logits = model.hf(input_ids=torch.tensor([ids])).logits[0]
     finally:
@@ -101,7 +106,9 @@ def naive_attribution(
             logits, units = _run(model, item.corrupted + answer, leaf, component, through_routers)
             metric = sign * _lp(logits, item.corrupted, answer)
             values = [units[layer] for layer in range(model.n_layers)]
-            gradients = torch.autograd.grad(metric, values)
+            there = [value for value in values if value.requires_grad]
+            found = iter(torch.autograd.grad(metric, there))
+            gradients = [next(found) if value.requires_grad else value for value in values]
         total = total + torch.stack(
             [
                 ((clean[layer][0, at] - value[0, at].detach()) * gradient[0, at]).sum(0)

@@ -59,6 +59,8 @@ class Collected:
 
 def collect(study: StudyFolder, write: Write) -> Manifest:
     """Write every data file but the manifest, which is returned."""
+    if not study.components:
+        raise UserError.at("attribution.components", "a study without circuits has no atlas")
     tasks, names = study.tasks, Names()
     domains = list(dict.fromkeys(map(domain_of, tasks)))
     models = [_model(study, entry, domains, write, names) for entry in study.models]

@@ -141,9 +141,7 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
     """Why a mixture of experts would not get past its check in this study; nothing if it would."""
     if size.active is None:
         return ()
-    # Beside recurrent states, not every block has heads, either.
     lacking = {"mlp_hidden"} if size.hidden or study.model(name).parallel == "tensor" else set()
-    lacking |= {"heads"} if size.stateful else set()
     lacking |= set(OF_MIXTURES) if "mlp_hidden" in lacking else set()
     works = {"mlp_hidden", "heads", "mlp_output", "block_output"} - lacking
     found = []

@@ -11,7 +11,6 @@ from brodmann.config.resolve import Resolver
 from brodmann.config.section import (
     Count,
     Distinct,
-    DistinctSome,
     Section,
     Several,
     SomeText,
@@ -82,9 +81,10 @@ class Stability(Section):
 class AttributionSettings(Section):
     """Circuits by attribution patching."""
 
-    components: DistinctSome[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
+    components: Distinct[Literal[tuple(COMPONENTS)]] = ("neurons",)  # type: ignore[valid-type]
     """neurons (MLP hidden units; in a mixture of experts, those of all experts), attention heads, and, of
-    mixtures, whole experts (what each adds) and their routers' logits."""
+    mixtures, whole experts (what each adds) and their routers' logits; [] for no circuits: baselines,
+    localizers and networks, also of models that have no such units (docs/models.md)."""
     estimator: Annotated[Literal[NAMES], Field(description=_KNOWN)] = "patching"  # type: ignore[valid-type]
     gradient: Literal["both_answers", "correct_answer"] = "both_answers"
     """both_answers, or correct_answer (published)."""
@@ -156,7 +156,8 @@ class AttributionSettings(Section):
     def more_sites(self) -> dict[str, str]:
         """Sites that estimators need beside those of the components -> the key that asks for them."""
         asked = {name: "attribution.agreement.estimators" for name, _ in self.agreement.grid}
-        asked[self.estimator] = "attribution.estimator"
+        if self.components:
+            asked[self.estimator] = "attribution.estimator"
         return {site: key for name, key in asked.items() for site in ESTIMATORS[name].sites}
 
     @property

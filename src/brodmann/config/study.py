@@ -171,7 +171,7 @@ class Study(Section):
     @property
     def measured_models(self) -> tuple[str, ...]:
         """Models whose circuits are ablated."""
-        if self.ablation.forecast_only:
+        if self.ablation.forecast_only or not self.attribution.components:
             return ()
         return tuple(name for name in self.run_models if self.models[name].ablation)
 
@@ -188,7 +188,7 @@ class Study(Section):
     @property
     def faithfulness_models(self) -> tuple[str, ...]:
         """Models whose circuits are tested for being enough."""
-        if not self.faithfulness.tasks:
+        if not self.faithfulness.tasks or not self.attribution.components:
             return ()
         return tuple(name for name in self.run_models if self.models[name].ablation)
 

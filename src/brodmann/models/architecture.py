@@ -151,6 +151,9 @@ _POSITIONS = re.compile(r"(^|[._])(wpe|embed_positions|position_embeddings?)$")
 _EXPERT = re.compile(r"(^|[._])(experts?|routed_experts|moe)([._\d]|$)", re.IGNORECASE)
 _POST_MLP_NORM = re.compile(r"^post_(mlp|ffn?|feed_?forward)_\w*norm$")
 _POST_ATTENTION_NORM = re.compile(r"^post_(self_)?(attn|attention)_\w*norm$")
+# What configurations call blocks without attention; the last two have nothing but an MLP.
+_ONLY_MLP = frozenset({"mlp", "moe"})
+_NO_ATTENTION = frozenset({"linear_attention", "conv", "mamba", "recurrent"}) | _ONLY_MLP
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,18 @@ class _Problems:
 class Sites:
     """Which sites a model must have, and what stands in the way of those that it does without.
 
-    ``missing`` is filled while the model is looked at: site -> why it cannot be addressed.
+    Filled while the model is looked at: ``missing``, site -> why it cannot be addressed; ``absent``,
+    site -> layers that do not have it, where others do.
     """
 
     wanted: frozenset[str] = frozenset(SITES)
     missing: dict[str, Problem] = field(default_factory=dict)
+    absent: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def having(self, site: str, blocks: Any) -> list[Any]:
+        """Those of a model's blocks that have a site."""
+        absent = self.absent.get(site, ())
+        return [block for number, block in enumerate(blocks) if number not in absent]
 
     def settle(self, problems: _Problems) -> None:
         """Note the problems of sites that nobody wants, and raise all others."""
@@ -222,6 +232,7 @@ def architecture_for(
     if known is None:
         known = inspect_architecture(model, given=overrides, name=name, sites=sites)
     found = replace(known, **overrides)
+    sites.absent = _absent(model, found)
     _require_modules(model, found, problems, sites)
     return _without(found, sites)
 
@@ -299,12 +310,13 @@ def _require_modules(
         if not getattr(architecture, key) and key in WRITES_TO.values():
             problems.add(key, "no module found that puts out what its units write", "name it")
             continue
-        path = getattr(architecture, key)
+        path, absent = getattr(architecture, key), sites.absent.get(key, ())
         without = [n for n, block in enumerate(blocks) if find_module(block, path) is None]
+        without = [n for n in without if n not in absent]
         if not without:
             continue
         what = f"block {without[0]} has no module '{path}'"
-        if len(without) < len(blocks):
+        if len(without) < len(blocks) - len(absent):
             # What one block has instead is not in the others, either.
             has = next(n for n in range(len(blocks)) if n not in without)
             what += f", as block {has} has: the site is not the same module in every block"
@@ -342,21 +354,23 @@ def inspect_architecture(
         what = f"no list of decoder blocks found in a model of type '{type_}'"
         problems.add("blocks", what, "give the path of the list, e.g. model.layers")
         raise UserError(*problems.found)
-    anywhere, everywhere = _projections(blocks, hidden_size(model))
+    width = hidden_size(model)
+    with_attention, with_mlp = _with_attention(model, blocks), _with_mlp(model, blocks)
     experts = next((path for block in blocks if (path := hidden_experts(block))), "")
     experts = experts or next((path for block in blocks if (path := _experts_path(block))), "")
     heads = given.get("heads")
     if heads is None:
-        # Query, key and value projections come first, the output projection last.
-        heads = next((path for path in reversed(everywhere) if _ATTENTION.search(path)), "")
+        heads = _output_projection(blocks, with_attention, width)
         if not heads:
-            _no_heads(anywhere, everywhere, problems, type_)
+            _no_heads(blocks, with_attention, width, problems, type_)
     mlp_hidden = given.get("mlp_hidden")
+    everywhere = _projections(with_mlp, width)[1] if with_mlp else []
     if mlp_hidden is None:
         mlp = [path for path in everywhere if not _ATTENTION.search(path)]
-        mlp_hidden = _down_projection(model, blocks, mlp, experts, problems)
-    inside = mlp_hidden or _sum_of_experts(blocks[0], experts, everywhere)
-    mlp_output, attention_output = _contributions(blocks[0], inside, heads)
+        mlp_hidden = _down_projection(model, with_mlp, mlp, experts, problems)
+    inside = mlp_hidden or _sum_of_experts((with_mlp or blocks)[0], experts)
+    mlp_output = _mlp_output(with_mlp, inside)
+    attention_output = _attention_output(with_attention, heads) if heads else ""
     outputs = {"mlp_output": mlp_output, "attention_output": attention_output}
     for problem in list(problems.found):
         # Without the units there is no telling which module puts out what they write.
@@ -431,8 +445,80 @@ def experts_of(model: Any, architecture: Architecture) -> str:
     return next((path for block in blocks if (path := _experts_path(block))), "")
 
 
-def _no_heads(anywhere: list[str], everywhere: list[str], problems: _Problems, type_: str) -> None:
-    """Why there are no heads: blocks of different kinds, or none that looks like an attention."""
+def _kinds(model: Any, count: int) -> list[str]:
+    """What each of ``count`` blocks is by the model's configuration; none where it does not say.
+
+    Nor where some are called hybrids: all of Falcon-H1's are alike, and Zamba's share a part that stands in
+    none of them.
+    """
+    for name in ("layer_types", "layers_block_type"):
+        kinds = _setting(text_config(model), name)
+        if isinstance(kinds, list | tuple) and len(kinds) == count:
+            return [] if "hybrid" in kinds else list(kinds)
+    return []
+
+
+def _with_attention(model: Any, blocks: Any) -> list[Any]:
+    """The blocks that have attention; all, where the configuration does not tell."""
+    kinds = _kinds(model, len(blocks)) or [""] * len(blocks)
+    return [block for block, kind in zip(blocks, kinds, strict=True) if kind not in _NO_ATTENTION]
+
+
+def _with_mlp(model: Any, blocks: Any) -> list[Any]:
+    """The blocks that have an MLP: beside what mixes positions, or in its place."""
+    kinds = _kinds(model, len(blocks))
+    if not _NO_ATTENTION.intersection(kinds):
+        return list(blocks)
+    width = hidden_size(model)
+
+    def has(block: Any, kind: str) -> bool:
+        paths = _projections([block], width)[0]
+        several = len({path.partition(".")[0] for path in paths}) > 1
+        return kind in _ONLY_MLP or several or bool(_experts_path(block))
+
+    return [block for block, kind in zip(blocks, kinds, strict=True) if has(block, kind)]
+
+
+def _absent(model: Any, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Site -> layers that do not have it, where others do. What units write to is where they are."""
+    blocks = find_module(model, architecture.blocks)
+    if blocks is None or not _is_list(blocks):
+        return {}
+    found = {}
+    having = {"heads": _with_attention(model, blocks), "mlp_hidden": _with_mlp(model, blocks)}
+    for site, some in having.items():
+        path, own = getattr(architecture, site), {id(block) for block in some}
+        absent = tuple(
+            number
+            for number, block in enumerate(blocks)
+            if id(block) not in own and (not path or find_module(block, path) is None)
+        )
+        if absent and len(absent) < len(blocks):
+            found |= {site: absent, WRITES_TO[site]: absent}
+    return found
+
+
+def _output_projection(blocks: Any, with_attention: list[Any], width: int) -> str:
+    """The path of what the heads' outputs enter, in every block or in every one with attention."""
+    for some in (blocks, with_attention):
+        # Query, key and value projections come first, the output projection last.
+        paths = _projections(some, width)[1][::-1] if len(some) else []
+        named = [path for path in paths if _ATTENTION.search(path)]
+        if len(some) < len(blocks):
+            named += [path for path in paths if path.endswith("o_proj")]
+        if named:
+            return named[0]
+    return ""
+
+
+def _no_heads(
+    blocks: Any, with_attention: list[Any], width: int, problems: _Problems, type_: str
+) -> None:
+    """Why there are no heads: no attention, blocks of different kinds, or none that looks like one."""
+    if not with_attention:
+        what = f"no block of type '{type_}' has attention: there are no heads"
+        return problems.add("heads", what, kind=Unsupported)
+    anywhere, everywhere = _projections(blocks, width)
     if any(_ATTENTION.search(path) for path in anywhere) or (anywhere and not everywhere):
         what = "not every block has attention of the same kind: its heads are not supported"
         return problems.add("heads", what, kind=Unsupported)
@@ -457,10 +543,14 @@ def _down_projection(
 ) -> str:
     """The MLP's one projection from its hidden neurons back to the residual stream; "" and a problem without.
 
-    ``candidates`` are projections of every block outside the attention, ``experts`` the path of experts:
-    these have no such module, and "" stands for theirs (``models.experts``).
+    ``blocks``: those with an MLP. ``candidates`` are projections of each of them outside the attention,
+    ``experts`` the path of experts: these have no such module, and "" stands for theirs (``models.experts``).
     """
     width, neurons, key = hidden_size(model), expected_neurons(model), "mlp_hidden"
+    if not blocks:
+        what = "no block has an MLP beside what mixes positions: there are no neurons"
+        problems.add(key, what, kind=Unsupported)
+        return ""
     if experts:
         if not any(map(hidden_experts, blocks)):
             problems.found.append(mixture_of_experts(f"{problems.where}.{key}", experts))
@@ -489,29 +579,47 @@ def mixture_of_experts(where: str, experts: str) -> Unsupported:
     )
 
 
-def _sum_of_experts(block: Any, experts: str, projections: list[str]) -> str:
+def _sum_of_experts(block: Any, experts: str) -> str:
     """A path in the module that puts out the sum of all experts; "" where that is not one module."""
-    top = experts.partition(".")[0]
-    beside = {path.split(".")[0] for path in projections if not _ATTENTION.search(path)} - {top}
     normalised = any(_POST_MLP_NORM.match(name) for name, _ in block.named_children())
-    return experts if ("." in experts and not beside) or (normalised and experts) else ""
+    return experts if "." in experts or normalised else ""
 
 
-def _contributions(block: Any, mlp_hidden: str, heads: str) -> tuple[str, str]:
-    """The modules whose outputs are added to the residual stream: (MLP's, attention's)."""
-    children = [name for name, _ in block.named_children()]
-    mlp_output, attention_output = mlp_hidden.split(".")[0], heads.split(".")[0]
-    if not mlp_output:
-        return "", attention_output
-    after_mlp = [name for name in children if _POST_MLP_NORM.match(name)]
-    after_attention = [name for name in children if _POST_ATTENTION_NORM.match(name)]
+def beside_experts(model: Any, architecture: Architecture) -> str:
+    """The module whose output a block adds to the sum of its experts (Granite's hybrids); "" if none."""
+    top = experts_of(model, architecture).partition(".")[0]
+    if architecture.mlp_hidden or not top or architecture.mlp_output != top:
+        return ""
+    everywhere = _projections(find_module(model, architecture.blocks), hidden_size(model))[1]
+    found = (path.partition(".")[0] for path in everywhere if not _ATTENTION.search(path))
+    return next((name for name in found if name != top), "")
+
+
+def _mlp_output(blocks: list[Any], inside: str) -> str:
+    """The module of these blocks whose output is what their MLPs add to the residual stream; ``inside``: a
+    path in it."""
+    after = [name for name in _children(blocks) if _POST_MLP_NORM.match(name)] if inside else []
+    return after[-1] if after else inside.split(".")[0]
+
+
+def _attention_output(blocks: list[Any], heads: str) -> str:
+    """The same of the attention of these blocks."""
+    children = _children(blocks)
+    after = [name for name in children if _POST_ATTENTION_NORM.match(name)]
     # "post_attention_layernorm" is, in most families, the norm *before* the MLP. Only beside a norm
     # after the MLP can it be the attention's; if there are two, "self" marks the attention's.
-    if after_mlp:
-        mlp_output = after_mlp[-1]
-        if after_attention and heads:
-            attention_output = max(after_attention, key=lambda name: ("self" in name, name))
-    return mlp_output, attention_output
+    if after and any(map(_POST_MLP_NORM.match, children)):
+        return max(after, key=lambda name: ("self" in name, name))
+    return heads.split(".")[0]
+
+
+def _children(blocks: list[Any]) -> list[str]:
+    """Names that each of these blocks has, in the order of the first."""
+    return [
+        name
+        for name, _ in blocks[0].named_children()
+        if all(name in block._modules for block in blocks)
+    ]
 
 
 def _final_norm_path(model: Any, blocks_path: str) -> str:
@@ -542,7 +650,7 @@ def _head_path(model: Any) -> str:
 
 @dataclass(frozen=True)
 class UnitWidths:
-    """How many units of each kind a block has; the same in every block."""
+    """How many units of each kind a block has; the same in every block that has any."""
 
     n_layers: int
     hidden_size: int
@@ -572,7 +680,7 @@ def unit_widths(
         path = getattr(architecture, key)
         if key in sites.missing or not path:
             continue
-        into = {output_width(find_module(block, path)) for block in blocks}
+        into = {output_width(find_module(block, path)) for block in sites.having(key, blocks)}
         if into != {width}:
             what = f"the output of '{path}' is {_listed(into)} wide"
             what += f", expected is the residual stream's width, {width}"
@@ -583,14 +691,19 @@ def unit_widths(
         neurons = of_experts
     elif "mlp_hidden" not in sites.missing:
         before, expected = len(problems.found), expected_neurons(model)
-        neurons = _common_width(blocks, architecture, "mlp_hidden", expected, "neurons", problems)
+        some = sites.having("mlp_hidden", blocks)
+        neurons = _common_width(some, architecture, "mlp_hidden", expected, "neurons", problems)
         if problems.found[before:] and (experts := experts_of(model, architecture)):
             problems.found[before:] = [mixture_of_experts(f"{problems.where}.mlp_hidden", experts)]
     if "heads" not in sites.missing:
         before, expected = len(problems.found), n_heads * head_dim if n_heads and head_dim else None
         what = "heads x head dimension"
-        concatenated = _common_width(blocks, architecture, "heads", expected, what, problems)
-        if len(problems.found) == before and (not n_heads or concatenated % n_heads):
+        some = sites.having("heads", blocks)
+        concatenated = _common_width(some, architecture, "heads", expected, what, problems)
+        if not n_heads:
+            what = "the model's configuration knows no attention heads"
+            problems.found[before:] = [Unsupported(f"{problems.where}.heads", what)]
+        elif len(problems.found) == before and concatenated % n_heads:
             what = (
                 f"the input of '{architecture.heads}' is {concatenated} wide, which is no multiple "
             )
@@ -683,7 +796,10 @@ def expected_neurons(model: Any) -> int | None:
     # Granite's hybrids without experts have the one MLP that the experts would share.
     if _first_number(config, ("num_local_experts",)) == 0:
         names = ("shared_intermediate_size", *names)
-    return _first_number(config, names)
+    found = _first_number(config, names)
+    # RecurrentGemma counts both halves of the gate.
+    both = found is not None and config.model_type == "recurrent_gemma"
+    return found // 2 if both else found  # type: ignore[operator]
 
 
 def heads_of(model: Any) -> tuple[int | None, int | None]:

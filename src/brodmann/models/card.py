@@ -11,14 +11,14 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import ALL_LEVELS, COMPONENTS, OF_MIXTURES, PLACES
+from brodmann.sites import ALL_LEVELS, COMPONENTS, HEADS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
 # to attention: numbers of that time are wrong, and not to be found again.
 _MISREAD = frozenset({"falcon_h1"})
 # Fields that cards had not from the first.
-_LATER = ("packs", "massive", "experts", "text_of", "quantised")
+_LATER = ("packs", "massive", "experts", "text_of", "quantised", "absent")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ class ModelCard:
     # Of a quantised checkpoint: {"format", "packed": whether its weights are so in memory, "gradients":
     # whether these go through them}.
     quantised: dict[str, Any] | None = None
+    # Site -> the layers that do not have it, where others do (hybrids). Follows from the weights.
+    absent: dict[str, list[int]] | None = None
 
     def write(self, path: str | Path, metadata: dict[str, Any]) -> None:
         """Write the card, with what measured it as ``metadata``."""
@@ -121,13 +123,16 @@ class ModelCard:
     def widths_at(self, site: str) -> list[int] | None:
         """The units of a site that each layer has; None where all have as many."""
         own = self.experts
-        if own is None or site not in (COMPONENTS["neurons"], COMPONENTS["experts"]):
-            return None  # models with routers in some layers alone are refused
-        if site == COMPONENTS["neurons"]:
+        if own is not None and site == COMPONENTS["neurons"]:
             return own.get("widths")
-        # The one MLP of a layer without experts counts as one.
-        there = set(own["layers"])
-        return [own["count"] if layer in there else 1 for layer in range(self.n_layers)]
+        if own is not None and site == COMPONENTS["experts"]:
+            # The one MLP of a layer without experts counts as one.
+            there = set(own["layers"])
+            return [own["count"] if layer in there else 1 for layer in range(self.n_layers)]
+        if site not in (self.absent or {}):
+            return None
+        units = self.width(site) // (self.head_dim if PLACES[site].width == HEADS else 1)
+        return [0 if layer in self.absent[site] else units for layer in range(self.n_layers)]
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

@@ -106,7 +106,10 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
     dense = tuple(
         "" if path else _dense(model, block) for block, path in zip(blocks, paths, strict=True)
     )
+    absent = sites.absent.get("mlp_hidden", ())
+    dense = tuple("" if n in absent else path for n, path in enumerate(dense))
     lost = [n for n, pair in enumerate(zip(paths, dense, strict=True)) if not any(pair)]
+    lost = [n for n in lost if n not in absent]
     why = ""
     if len(shapes) != 1:
         why = "differ between blocks" if shapes else "are kept in a way that is not known"
@@ -124,7 +127,7 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
         return None
     [(count, neurons)] = shapes
     widths = tuple(
-        count * neurons if path else input_width(find_module(block, other)) or 0
+        count * neurons if path else input_width(find_module(block, other)) or 0 if other else 0
         for block, path, other in zip(blocks, paths, dense, strict=True)
     )
     routers = tuple(

@@ -107,11 +107,11 @@ class LoadedModel:
     """A model ready to be measured: evaluation mode, no gradients for its parameters.
 
     ``nn`` is nnsight's view of ``hf``, the transformers model; both are the same weights. ``missing``: sites
-    that this model has not, and why; nobody wanted them when it was loaded. ``experts``: whose the neurons
-    are in a mixture of experts. ``text_of``: the multimodal family whose language model it is, if it is one.
-    ``quantised``: what its weights are, if its checkpoint is quantised.
-    ``ranks``: the processes that it is shared with, where this one leads them
-    (``runner.ranks``).
+    that this model has not, and why; nobody wanted them when it was loaded. ``absent``: site -> layers that
+    do not have it, where others do: what is read there is 0, and what is edited there changes nothing.
+    ``experts``: whose the neurons are in a mixture of experts. ``text_of``: the multimodal family whose
+    language model it is, if it is one. ``quantised``: what its weights are, if its checkpoint is quantised.
+    ``ranks``: the processes that it is shared with, where this one leads them (``runner.ranks``).
     """
 
     name: str
@@ -124,6 +124,7 @@ class LoadedModel:
     experts: Experts | None = None
     text_of: str = ""
     quantised: packing.Quantised | None = None
+    absent: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ranks: Any = None
 
     @property
@@ -202,8 +203,12 @@ class LoadedModel:
         """How many units a block has at the site."""
         return self.width(site) // self.unit_size(site)
 
+    def has(self, site: str, layer: int) -> bool:
+        """Whether a layer has a site; blocks of a hybrid differ in that."""
+        return layer not in self.absent.get(site, ())
+
     def module(self, site: str, layer: int) -> UnitSite:
-        """The site (one of ``SITES``) of a layer."""
+        """The site (one of ``PLACES``) of a layer that has it."""
         if site not in PLACES:
             raise ValueError(f"unknown site '{site}' ({did_you_mean(site, PLACES)})")
         if not 0 <= layer < self.n_layers:
@@ -232,13 +237,15 @@ class LoadedModel:
 
     def population(self, site: str) -> Population:
         """The units that layers have at a site."""
-        own = None
+        layers, own = range(self.n_layers), None
         if self.experts is not None and site in ("mlp_hidden", *OF_MIXTURES):
-            own = [self.experts.units(site, layer) for layer in range(self.n_layers)]
+            own = [self.experts.units(site, layer) for layer in layers]
+        elif site in self.absent:
+            own = [self.units(site) if self.has(site, layer) else 0 for layer in layers]
         return Population.of(self.n_layers, self.units(site), own)
 
     def own_width(self, site: str, layer: int) -> int:
-        """How many of the site's dimensions a layer has: all, but where some layers have fewer units."""
+        """How many of the site's dimensions a layer has: all, but where some layers have fewer, or none."""
         return self.population(site).units_of(layer) * self.unit_size(site)
 
     def features(self) -> UnitSite:
@@ -376,6 +383,10 @@ def wrap_model(
     """
     hf.eval()
     hf.requires_grad_(False)
+    if getattr(hf.config, "rescale_every", 0):
+        # RWKV halves the residual stream every few blocks, for float16: what one block puts out would not be
+        # what the next reads.
+        hf.config.rescale_every = 0
     # cuDNN's attention plans every new shape for a tenth of a second, and trees have many shapes.
     torch.backends.cuda.enable_cudnn_sdp(False)
     widen_head(hf)
@@ -396,7 +407,9 @@ def wrap_model(
     with _without_log("transformers.pipelines.base", "is not supported for"):
         nn = view_of(hf, tokenizer)
     keep_shares(nn)
-    model = LoadedModel(name, nn, hf, tokenizer, architecture, widths, sites.missing, experts)
+    absent = {site: own for site, own in sites.absent.items() if site not in sites.missing}
+    known = architecture, widths, sites.missing, experts, absent
+    model = LoadedModel(name, nn, hf, tokenizer, *known)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
         model = replace(model, architecture=replace(architecture, layout=layout))

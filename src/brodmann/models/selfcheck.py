@@ -31,6 +31,7 @@ from brodmann.models.architecture import (
     BATCH_FIRST,
     SEQUENCE_FIRST,
     Unsupported,
+    beside_experts,
     experts_of,
     find_module,
     mixture_of_experts,
@@ -130,6 +131,10 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
     unproved = dict(model.missing)
     if model.experts is None:
         unproved |= {site: without_experts(model.name, site) for site in OF_MIXTURES}
+    if beside := beside_experts(model.hf, model.architecture):
+        # The experts' neurons are proved by what these add.
+        what = f"the MLPs are the sum of '{model.architecture.mlp_output}' and '{beside}', not one module"
+        unproved["mlp_output"] = Unsupported(_key(model, "mlp_output"), what)
     keys = {_key(model, site): site for site in (*NAMED, *OF_MIXTURES)}
     while True:
         if "mlp_output" in unproved:
@@ -157,8 +162,7 @@ def self_check(model: LoadedModel, needs: Sequence[Need] = EVERY_SITE) -> SelfCh
 
 def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
     """The check of ``sites``; a ``UserError`` names those that fail."""
-    middle = model.n_layers // 2
-    layers = tuple(sorted({0, middle, model.n_layers - 1}))
+    layers = _layers(model, sites)
     ids = _tokens(model)
     # What units write to is read for their sake, too.
     targets = {_WRITES[site] for site in sites if site in _WRITES} - set(model.missing)
@@ -194,6 +198,22 @@ def _prove(model: LoadedModel, sites: tuple[str, ...]) -> SelfCheck:
         deviation=by_site(lambda edit: deviations[edit], max),
         forward_passes=2,
     )
+
+
+def _layers(model: LoadedModel, sites: tuple[str, ...]) -> tuple[int, ...]:
+    """The first, a middle and the last layer that has a site, of all sites."""
+    found: set[int] = set()
+    for site in {*sites, "block_output"}:
+        having = _having(model, site)
+        found |= {having[0], having[len(having) // 2], having[-1]}
+    return tuple(sorted(found))
+
+
+def _having(model: LoadedModel, *sites: str) -> list[int]:
+    """The layers that have all of these sites."""
+    return [
+        layer for layer in range(model.n_layers) if all(model.has(site, layer) for site in sites)
+    ]
 
 
 # -- running --
@@ -233,7 +253,8 @@ def _clean_run(
         for layer in layers:
             block = model.module("block_output", layer)
             places = {"block_input": replace(block, side="input")}
-            places |= {site: model.module(site, layer) for site in read}
+            there = [site for site in read if model.has(site, layer)]
+            places |= {site: model.module(site, layer) for site in there}
             for site, here in places.items():
                 if site == "mlp_hidden" and (experts := _experts_at(model, layer)) is not None:
                     routed[layer] = _routed(experts.inputs)
@@ -279,6 +300,8 @@ def _edited_run(
         for layer in sorted({edit.layer for edit in edits}):
             added = 0.0
             for site in read:
+                if not model.has(site, layer):
+                    continue
                 here = model.module(site, layer)
                 if site == "mlp_hidden" and (weighed := planned.get(("router", layer))) is not None:
                     inputs, row = _experts_at(model, layer).inputs, weighed.row
@@ -323,7 +346,8 @@ def _written_before_norm(model: LoadedModel, site: UnitSite) -> torch.Tensor | N
 
 def _normalised(model: LoadedModel, contribution: str) -> bool:
     """Whether the contribution's module comes after that of its units, instead of around it."""
-    around, units = (model.path(site, 0) for site in (contribution, WRITTEN_BY[contribution]))
+    layer = _having(model, contribution)[0]
+    around, units = (model.path(site, layer) for site in (contribution, WRITTEN_BY[contribution]))
     return not f"{units}.".startswith(f"{around}.")
 
 
@@ -344,6 +368,8 @@ def _plan(
         # The median: some dimensions of a residual stream are a thousand times the others.
         size = 1.5 * float(stream.abs().median()) or float(stream.abs().max()) or 1.0
         for site in sites:
+            if not model.has(site, layer):
+                continue
             values = clean.sites[site, layer].values
             if site == "router":  # no token goes where the logit is as low as this
                 routed = clean.routed[layer]
@@ -466,6 +492,14 @@ def _factor(model: LoadedModel, edit: _Edit, seen: _Observation, clean: _Clean) 
     return factor if near and factor else None
 
 
+def _gated(predicted: torch.Tensor, seen: _Observation) -> bool:
+    """Whether every dimension moves by some share of what is predicted, of the same sign (RWKV)."""
+    change = seen.edited - seen.intact
+    near = predicted.abs() > 1e-2 * predicted.abs().max()
+    share = change[near] / predicted[near]
+    return bool(((share > 0) & (share < 1)).all())
+
+
 def _rounding(model: LoadedModel) -> float:
     """A relative error that a handful of operations in the model's dtype stays below."""
     # Norms and rotations of transformers compute in float32, in wider models, too.
@@ -521,11 +555,13 @@ def _sum_problems(
     if "mlp_output" not in sites:
         return []
     for layer in layers:
+        if not model.has("mlp_output", layer):
+            continue
         stream, mlp, out = (
             clean.sites[site, layer].values
             for site in ("block_input", "mlp_output", "block_output")
         )
-        known = "attention_output" in sites
+        known = "attention_output" in sites and model.has("attention_output", layer)
         attention = clean.sites["attention_output", layer].values if known else 0 * mlp
         allowed = _rounding(model) * (stream.abs() + attention.abs() + mlp.abs() + out.abs())
 
@@ -583,6 +619,8 @@ def _deviation_problem(
         if (factor := _factor(model, edit, seen, clean)) is not None:
             more = f"but by {factor:.3g} times it, as the model multiplies what it writes"
             return Unsupported(key, f"{what}, {more}")
+        if _gated(*_prediction(model, edit, seen, clean)[:1], seen):
+            return Unsupported(key, f"{what}, but by what a gate lets through of it")
         fix = f"name the last projection before the residual stream, or set units.{target}"
         return Problem(key, what, fix)
     what = f"in layer {edit.layer} an edit of the output of '{site}' does not move the block's output by"
@@ -594,6 +632,8 @@ def _deviation_problem(
         return Unsupported(key, f"{what}, {more}")
     if (factor := _factor(model, edit, seen, clean)) is not None:
         return Unsupported(key, f"{what}, but by {factor:.3g} times it, as the model multiplies it")
+    if model.absent:  # OLMo's hybrids normalise after an attention, and before a recurrence
+        return Unsupported(key, f"{what}, as blocks of different kinds add different things")
     fix = "name the module whose output is added to the residual stream (a norm after it, perhaps)"
     return Problem(key, what, fix)
 
@@ -609,7 +649,7 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...
         what, fix = "does not run when the model does", "name another module"
         return [Problem(_key(model, s), f"'{_path(model, s)}' {what}", fix) for s in silent]
     for first, second in pairwise(sites):
-        if not _runs(model, ids, first, second):
+        if _having(model, first, second) and not _runs(model, ids, first, second):
             what = f"runs before '{_path(model, first)}' (units.{first})"
             fix = "one of the two is not what its key says"
             return [Problem(_key(model, second), f"'{_path(model, second)}' {what}", fix)]
@@ -626,11 +666,13 @@ def _order_problems(model: LoadedModel, ids: torch.Tensor, sites: tuple[str, ...
 
 
 def _runs(model: LoadedModel, ids: torch.Tensor, *sites: str, then: UnitSite | None = None) -> bool:
-    """Whether the modules of these sites run in the first block, in this order, and ``then`` after them."""
+    """Whether the modules of these sites run in the first block that has them, in this order, and ``then``
+    after them."""
+    layer = _having(model, *sites)[0]
     try:
         with torch.no_grad(), model.nn.trace({"input_ids": ids}):
             for site in sites:
-                model.module(site, 0).get()
+                model.module(site, layer).get()
             if then is not None:
                 then.get()
     except Exception:

@@ -45,6 +45,8 @@ def refusals(
         advice = need.advice(works)
         if isinstance(problem, Unsupported):
             nothing = f"no value of {need.key} does: leave the model out" if need.key else ""
+            if need.key == "attribution.components" and works:
+                nothing += ", or set it to [] (no circuits)"
             problem = with_what_works(problem, works, advice or nothing)
         elif advice:
             problem = replace(problem, fix=f"{problem.fix}; or {advice}".removeprefix("; or "))

@@ -122,6 +122,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         **_experts(model, outcome.widths),
         **({"text_of": model.text_of} if model.text_of else {}),
         **({"quantised": model.quantised.facts()} if model.quantised else {}),
+        **_absent(model, outcome.widths),
         "massive": massive_of(model, [site for site in looked_at if site in outcome.widths]),
         "metadata": {**software(), "device": str(model.device)},
     }
@@ -131,6 +132,12 @@ def _experts(model: LoadedModel, proved: Collection[str]) -> dict[str, Any]:
     """Whose the neurons are; nothing of a model whose neurons are not experts'."""
     own = model.experts
     return {} if own is None or "mlp_hidden" not in proved else {"experts": own.facts()}
+
+
+def _absent(model: LoadedModel, proved: Collection[str]) -> dict[str, Any]:
+    """Which layers do not have a site that others have; nothing where all blocks are alike."""
+    found = {site: list(own) for site, own in model.absent.items() if site in proved}
+    return {"absent": found} if found else {}
 
 
 def _card(entry: ModelEntry, record: WeightsRecord, facts: dict[str, Any]) -> ModelCard:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.errors import UserError
 from brodmann.statistics.inventory import ALL, AVERAGE
 from brodmann.statistics.printed import without_lonely_average
 from brodmann.statistics.registry import STATISTICS
@@ -19,6 +20,9 @@ from brodmann.statistics.untrained import EVERY
 
 def read_findings(study: Study, results: Path) -> list[Findings]:
     """The findings about each kind of unit."""
+    if not study.attribution.components:
+        what = "a study without circuits has no report: localizers and networks are in files and figures"
+        raise UserError.at("attribution.components", what)
     tables = {
         name: read_statistics(results / "statistics" / f"{name}.csv")
         for name, one in STATISTICS.items()

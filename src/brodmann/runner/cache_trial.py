@@ -1,11 +1,11 @@
-"""Whether a model's KV cache may be used: by what its layers are, then by trying all that is done with it.
+"""Whether a model's cache may be used: by what its layers are, then by trying all that is done with it.
 
-Keys and values of attention are repeated for rows that begin alike. Recurrent states and convolutions hold
-a sum of what was read, and models differ in how they go on from it: a model with such a layer (Falcon-H1,
-Jamba, Qwen3-Next, ...) reads every sequence whole.
+Keys and values of attention are repeated for rows that begin alike, and so are the states of recurrences and
+convolutions. Models differ in how they go on from a state: some begin anew, or take one token at a time.
 
 The trial compares logits with those of whole sequences in one pass each: of rows that are read once and go on
-differently, several tokens at a time and then one; and the same beyond the shortest sliding window.
+differently, several tokens at a time and then one; and the same beyond the shortest sliding window. Where
+there are states, also of a beginning that is shorter than most convolutions.
 """
 
 from __future__ import annotations
@@ -42,21 +42,54 @@ def new_cache(model: LoadedModel) -> Any:
     return DynamicCache(config=model.hf.config.get_text_config())
 
 
-def may_be_kept(model: LoadedModel) -> bool:
+def all_attention(model: LoadedModel) -> bool:
     """Whether every layer of the model's cache holds keys and values of attention, and nothing else."""
-    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+    return not _layers(model) - _of_attention()
 
-    try:
-        layers = new_cache(model).layers
-    except Exception as error:  # a configuration of foreign code may be anything
-        log.info("%s: no KV cache (%s)", model.name, error)
-        return False
-    # By the class itself: those of other layers are derived from these.
-    other = {type(x) for x in layers} - {DynamicLayer, DynamicSlidingWindowLayer}
+
+def has_states(model: LoadedModel) -> bool:
+    """Whether a layer of the model's cache holds the state of a recurrence or a convolution."""
+    return bool(_layers(model) & _of_states())
+
+
+def may_be_kept(model: LoadedModel) -> bool:
+    """Whether every layer of the model's cache holds what can be repeated, row by row."""
+    from transformers.cache_utils import DummyLayer
+
+    known = _of_attention()
+    if has_states(model):
+        # Beside states, a layer that holds nothing has nothing but an MLP. Elsewhere it uses another's keys.
+        known |= _of_states() | {DummyLayer}
+    other = _layers(model) - known
     if other:
         names = ", ".join(sorted(kind.__name__ for kind in other))
-        log.info("%s: no KV cache, as it would have layers of %s", model.name, names)
+        log.info("%s: no cache, as it would have layers of %s", model.name, names)
     return not other
+
+
+def _layers(model: LoadedModel) -> set[type]:
+    """Classes of the cache's layers; by the class itself, as those of other layers are derived from these."""
+    try:
+        return {type(layer) for layer in new_cache(model).layers}
+    except Exception as error:  # a configuration of foreign code may be anything
+        log.info("%s: no cache (%s)", model.name, error)
+        return {type(None)}
+
+
+def _of_attention() -> set[type]:
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    return {DynamicLayer, DynamicSlidingWindowLayer}
+
+
+def _of_states() -> set[type]:
+    from transformers import cache_utils as known
+
+    return {
+        known.LinearAttentionLayer,
+        known.LinearAttentionAndFullAttentionLayer,
+        known.LinearAttentionAndSlidingWindowAttentionLayer,
+    }
 
 
 def passes(reader: Reader) -> bool:
@@ -64,7 +97,7 @@ def passes(reader: Reader) -> bool:
     model = reader.model
     # A context within the windows of all layers, and one beyond some of them.
     beyond = [window + 1 for window in windows(model) if window <= LONGEST]
-    lengths = [SHARED, *beyond[:1]]
+    lengths = [SHARED, *beyond[:1], *([2] if has_states(model) else [])]
     before = reader.forward_passes
     try:
         works = all(
@@ -73,12 +106,12 @@ def passes(reader: Reader) -> bool:
             for found, expected in _comparisons(reader, shared)
         )
     except Exception as error:  # a model's own code may fail in any way
-        log.info("%s: no KV cache (%s)", model.name, error)
+        log.info("%s: no cache (%s)", model.name, error)
         return False
     finally:
         reader.forward_passes = before
     if not works:
-        log.info("%s: its KV cache changes its logits and is not used", model.name)
+        log.info("%s: its cache changes its logits and is not used", model.name)
     return works
 
 

@@ -104,6 +104,8 @@ def _changed(
     with ExitStack() as hooks:
         hooks.enter_context(shown(model, (site,)))
         for layer, (places, amounts) in changes.items():
+            if not model.has(site, layer):
+                continue
             module = module_at(model.hf, model.path(site, layer))
             there = places < (width := model.own_width(site, layer))
             edit = _Change(how, width, places[there], amounts[there])

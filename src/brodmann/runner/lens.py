@@ -135,6 +135,8 @@ def head_grams(model: LoadedModel, units: Sequence[tuple[int, int]]) -> torch.Te
     size = model.head_dim
     found = torch.full((len(units), size, size), torch.nan)
     for layer, numbers in _by_layer(units).items():
+        if not model.has("heads", layer):
+            continue
         with output_projections(model, "heads", layer) as weights:
             if not weights:
                 return None
@@ -154,7 +156,7 @@ def output_projections(
     One, or one of each expert; none where they are no such matrix, or the model has no such site. Offloaded
     weights are there while the block lasts.
     """
-    if site in model.missing:
+    if site in model.missing or not model.has(site, layer):
         yield []
         return
     experts = model.experts if site == "mlp_hidden" else None

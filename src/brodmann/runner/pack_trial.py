@@ -101,7 +101,7 @@ def _before_running(model: LoadedModel) -> str:
     needed = ("attention_mask", "position_ids", "past_key_values")
     if missing := [name for name in needed if name not in accepted]:
         return f"its code takes no {' and no '.join(missing)}"
-    if not cache_trial.may_be_kept(model):
+    if not cache_trial.all_attention(model):
         return "its layers are not all attention with a cache of its own"
     types = set(getattr(config, "layer_types", None) or ())
     if other := types - {"full_attention", "sliding_attention"}:

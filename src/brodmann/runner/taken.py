@@ -58,6 +58,7 @@ class Taken:
         self._watches = set(() if query.gradient is None else query.gradient.places)
         self._watched: dict[Place, torch.Tensor] = {}
         self._shares: dict[Place, Share] = {}
+        self._absent: set[Place] = set()
         self._widths: dict[str, int] = {}
         self._metric: torch.Tensor | None = None
         self._found: deque[tuple[Any, torch.device, tuple[torch.Tensor, torch.Tensor]]] = deque(
@@ -68,7 +69,9 @@ class Taken:
     def sites(self, model: LoadedModel) -> list[tuple[Place, UnitSite]]:
         """All sites that are touched, in the order in which the model runs them."""
         places = self._edits.keys() | self._reads.keys() | self._watches
-        order = sorted(places, key=lambda place: (place[1], _ORDER.index(place[0])))
+        self._absent = {place for place in places if not model.has(*place)}
+        self._fill_absent(model)
+        order = sorted(places - self._absent, key=lambda place: (place[1], _ORDER.index(place[0])))
         more = {FEATURES: model.features, EMBEDDINGS: model.embeddings}
         known = {name: model.hidden_size for name in more}
         if model.experts is not None:
@@ -83,6 +86,21 @@ class Taken:
             return more[site]() if site in more else model.module(site, layer)
 
         return [(place, found(*place)) for place in order]
+
+    def _fill_absent(self, model: LoadedModel) -> None:
+        """What is read and watched where a layer does not have the site: 0."""
+        for place in self._absent:
+            site, layer = place
+            for number in self._reads.get(place, ()):
+                read = self.query.reads[number]
+                width = model.width(site) if read.units is None else len(read.units[layer])
+                dtype = model.dtype if read.rows is None else torch.float64
+                size = len(read.nodes) if read.rows is None else read.n_rows
+                self.answer.reads[number][layer] = torch.zeros(size, width, dtype=dtype)
+            if place in self._watches:
+                assert self.query.gradient is not None
+                none = torch.zeros(len(self.query.gradient.nodes), model.width(site))
+                self.answer.values[place], self.answer.gradients[place] = none, none.clone()
 
     def shown(self, model: LoadedModel) -> AbstractContextManager[None]:
         """Within it, what is touched of experts is there to be touched."""
@@ -142,6 +160,8 @@ class Taken:
         """After the run: what each rank of a shared model has found of its own units."""
         for read, found in zip(self.query.reads, self.answer.reads, strict=True):
             for layer, value in found.items():
+                if (read.site, layer) in self._absent:
+                    continue
                 share = self._shares[read.site, layer]
                 if share.all:
                     continue
@@ -151,6 +171,8 @@ class Taken:
                     found[layer] = whole[:, units]
         for kept in (self.answer.values, self.answer.gradients):
             for place, value in kept.items():
+                if place in self._absent:
+                    continue
                 kept[place] = self._shares[place].whole(value)
 
     def _read(self, value: torch.Tensor, read: Read, layer: int) -> torch.Tensor:
@@ -196,8 +218,11 @@ class Taken:
         asked = self.query.gradient
         if asked is None or self._metric is None:
             return
-        found = torch.autograd.grad(self._metric, [self._watched[p] for p in asked.places])
-        for place, gradient in zip(asked.places, found, strict=True):
+        places = [place for place in asked.places if place not in self._absent]
+        if not places:
+            return
+        found = torch.autograd.grad(self._metric, [self._watched[place] for place in places])
+        for place, gradient in zip(places, found, strict=True):
             at = self.at(asked.nodes, gradient.device)
             self.answer.values[place] = self._watched[place].detach()[at].float()
             self.answer.gradients[place] = gradient[at].float()

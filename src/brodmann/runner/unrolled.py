@@ -47,7 +47,10 @@ class Unrolled:
         whole = _Whole(query)
         asks = query.scores.nodes or query.reads or query.gradient
         for batch in _batches(query.tree, batch_tokens) if asks else ():
-            context = self.reader.read(batch.before)
+            # A recurrence changes its state in place, which gradients do not survive, and some lose digits
+            # where they are split.
+            whole_rows = query.gradient is not None and self.reader.states
+            context = self.reader.read(batch.before, keep=not whole_rows)
             part = _Part(whole, batch, at=context.again)
             taken = Taken(part.query, part.layout)
             sites = taken.sites(self.model)

@@ -141,7 +141,8 @@ def test_experts_neurons_take_memory_of_their_own(study_of, name):
     (neurons,) = plan(study_of(config.to_dict()), ["m"])
     heads = {"attribution": {"components": ["heads"]}}
     (other,) = plan(study_of(config.to_dict(), study=heads), ["m"])
-    assert not neurons.refused and table(neurons).startswith(f"m: {total:.3g} B parameters (")
+    assert not neurons.refused and not other.refused
+    assert table(neurons).startswith(f"m: {total:.3g} B parameters (")
     of_all = neurons.size.widths.units
     text = config.to_dict()
     count = text.get("num_local_experts") or text.get("n_routed_experts") or text["num_experts"]

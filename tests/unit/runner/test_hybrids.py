@@ -10,13 +10,22 @@ from naive_circuits import LONG, SHARED, agrees, items
 from rounding import assert_same
 from tiny_hybrids import HYBRIDS
 from tiny_models import tiny_model, tiny_tokenizer, with_window
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import (
+    Cache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionCacheLayerMixin,
+    LinearAttentionLayer,
+)
 
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
 from brodmann.runner import cache_trial, generation
 from brodmann.runner.context import Reader
+from brodmann.runner.engine import Engine
 from brodmann.runner.generation import continuation
+from brodmann.runner.queries import Gradient, Query, Scores
+from brodmann.runner.trees import Tree
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +51,50 @@ def test_a_recurrent_state_is_followed_in_generation(falcon_h1, monkeypatch):
     assert continuation(Reader(falcon_h1), "the cat sat", tokens=6) == expected
 
 
-def test_the_trial_alone_finds_out_a_shared_state(falcon_h1, monkeypatch):
-    """Even where the kinds of layers told nothing: rows are repeated and read on."""
-    assert not cache_trial.may_be_kept(falcon_h1)
-    reader = Reader(falcon_h1)
-    assert not reader.caches
-    monkeypatch.setattr(cache_trial, "may_be_kept", lambda _: True)
-    reader.caches = True
+@pytest.mark.parametrize("wrong", ["rows", "beginning"])
+def test_the_trial_alone_finds_out_a_state_that_cannot_be_gone_on_from(monkeypatch, wrong):
+    """Rows that are repeated in another order; a recurrence that begins anew."""
+    hf = tiny_model(HYBRIDS["qwen3-next"])
+    reader = Reader(wrap_model(hf, tiny_tokenizer(), name="qwen3-next"))
+    assert reader.caches and not cache_trial.all_attention(reader.model)
+    select, state = LinearAttentionLayer.reorder_cache, Cache.get_recurrent_state
+    if wrong == "rows":
+        monkeypatch.setattr(
+            *(LinearAttentionCacheLayerMixin, "reorder_cache"),
+            lambda layer, rows: select(layer, rows.flip(0).roll(1)),
+        )
+    else:
+        monkeypatch.setattr(
+            Cache, "get_recurrent_state", lambda *args, **more: 0 * state(*args, **more)
+        )
     assert not cache_trial.passes(reader)
+
+
+def test_the_gradient_of_one_token_after_a_state(falcon_h1):
+    """A recurrence goes on by one token by changing its state: for gradients rows are read whole."""
+    model, row = falcon_h1, (5, 6, 7, 8, 9, 10, 11)
+    engine, past = Engine(model), Tree()
+    nodes = past.add(row[:-1])
+    before = engine.run(Query(past, keep=True)).past
+    tree = Tree(past=past)
+    [node] = tree.add(row[-1:], hangs=nodes[-1])
+    gradient = Gradient([1.0], [("mlp_hidden", 1)], [node])
+    query = Query(tree, past=before, scores=Scores([node], [12]), gradient=gradient)
+    found = engine.run(query).gradients["mlp_hidden", 1]
+    seen = []
+
+    def keep(_, args):
+        seen.append(args[0].detach().requires_grad_(True))
+        return (seen[0], *args[1:])
+
+    path = model.path("mlp_hidden", 1)
+    handle = model.hf.get_submodule(path).register_forward_pre_hook(keep)
+    try:
+        score = model.hf(torch.tensor([row])).logits[0, -1].log_softmax(-1)[12]
+    finally:
+        handle.remove()
+    [expected] = torch.autograd.grad(score, seen)
+    assert_same(found[0], expected[0, -1])
 
 
 @pytest.mark.parametrize("wrong", ["repeated", "read on"])
@@ -76,7 +121,7 @@ def test_the_trial_finds_out_whatever_goes_wrong_with_a_cache(models, monkeypatc
         monkeypatch.setattr(DynamicLayer, "update", without_the_last)
     with caplog.at_level("INFO"):
         assert not cache_trial.passes(reader)
-    assert "its KV cache changes its logits" in caplog.text
+    assert "its cache changes its logits" in caplog.text
 
 
 def test_equal_rows_are_read_once(models):
@@ -131,4 +176,4 @@ def test_a_window_that_a_cache_does_not_keep_is_found_out(monkeypatch, caplog):
     monkeypatch.setattr(DynamicSlidingWindowLayer, "update", forgetful)
     with caplog.at_level("INFO"):
         assert not cache_trial.passes(reader)
-    assert "its KV cache changes its logits" in caplog.text
+    assert "its cache changes its logits" in caplog.text

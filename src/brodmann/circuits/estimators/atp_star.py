@@ -79,7 +79,9 @@ class AtpStar(Patching):
 
         layers = run.model.n_layers
         if layers < 2:
-            raise _refused(run.model.name)
+            raise _refused(f"{run.model.name} has a single one")
+        if run.model.absent:
+            raise _refused(f"in {run.model.name} some add what is neither attention nor MLP")
         for site in _CONTRIBUTIONS:
             run.model.require(site)
         plain = self._of_units(run, chunk, run.places)
@@ -124,8 +126,8 @@ def _constant(_: Any, __: Any, output: Any) -> Any:
     return output.detach()
 
 
-def _refused(model: str) -> Exception:
+def _refused(why: str) -> Exception:
     from brodmann.errors import UserError
 
-    what = f"atp_star leaves out one layer after another, and {model} has a single one"
+    what = f"atp_star leaves out one layer after another, and {why}"
     return UserError.at("attribution.estimator", what, "use estimator: patching or ig")

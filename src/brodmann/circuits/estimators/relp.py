@@ -135,6 +135,8 @@ def constant_attention(model: LoadedModel) -> Iterator[None]:
     paths = model.architecture
     with ExitStack() as hooks:
         for number, block in enumerate(module_at(model.hf, paths.blocks)):
+            if not model.has("heads", number):
+                continue
             # What holds the projection that the heads' outputs enter.
             attention = module_at(block, paths.heads.rpartition(".")[0])
             constant = _Constant(model.name, number)
@@ -271,7 +273,8 @@ def _mlps(model: LoadedModel) -> Iterator[_MLP]:
     if "mlp_hidden" in model.missing:
         raise _refused(model.name, model.missing["mlp_hidden"].what)
     for number, block in enumerate(module_at(model.hf, paths.blocks)):
-        yield _MLP.of(model, number, block)
+        if model.has("mlp_hidden", number):
+            yield _MLP.of(model, number, block)
 
 
 @dataclass

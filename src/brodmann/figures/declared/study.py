@@ -21,11 +21,11 @@ def _several(scene: Scene) -> bool:
 
 def _imported_overlaps(scene: Scene) -> dict[str, str]:
     """Model -> overlaps that were taken over, of the main size: they say which tasks the model has."""
-    main = scene.study.attribution.components[0], scene.selection
+    main = scene.study.attribution.components[:1], scene.selection
     return {
         one.model: one.path()
         for one in scene.inventory.overlaps
-        if one.model in scene.study.imported_models and (one.component, one.sel) == main
+        if one.model in scene.study.imported_models and ((one.component,), one.sel) == main
     }
 
 
