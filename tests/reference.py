@@ -120,7 +120,8 @@ def naive_attribution(
 
 def size_of(model, component):
     """Dimensions of a unit."""
-    return {"heads": model.head_dim, "experts": model.hidden_size}.get(component, 1)
+    sizes = {"heads": "head_dim", "experts": "hidden_size"}
+    return getattr(model, sizes[component]) if component in sizes else 1
 
 
 def naive_metric(model, item):

@@ -798,7 +798,7 @@ def expected_neurons(model: Any) -> int | None:
         names = ("shared_intermediate_size", *names)
     found = _first_number(config, names)
     # RecurrentGemma counts both halves of the gate.
-    both = found is not None and config.model_type == "recurrent_gemma"
+    both = found is not None and getattr(config, "model_type", "") == "recurrent_gemma"
     return found // 2 if both else found  # type: ignore[operator]
 
 

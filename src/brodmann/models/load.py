@@ -408,8 +408,8 @@ def wrap_model(
         nn = view_of(hf, tokenizer)
     keep_shares(nn)
     absent = {site: own for site, own in sites.absent.items() if site not in sites.missing}
-    known = architecture, widths, sites.missing, experts, absent
-    model = LoadedModel(name, nn, hf, tokenizer, *known)
+    known = architecture, widths, sites.missing, experts
+    model = LoadedModel(name, nn, hf, tokenizer, *known, absent=absent)
     if architecture.layout == AUTO:
         layout = _layout_by_running(model)
         model = replace(model, architecture=replace(architecture, layout=layout))
