@@ -35,6 +35,7 @@ def editing_of(model, **more):
         n_units=maps[0].size,
         shape=maps[0].shape,
         massive=MASSIVE,
+        undrawn=MASSIVE,
         settings=SimpleNamespace(massive="exclude", site=SITE),
         use=SimpleNamespace(editing=editing.settings),
         key=lambda *_, **__: "key",

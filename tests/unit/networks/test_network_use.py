@@ -99,7 +99,7 @@ def test_massive_activations_are_a_set_of_their_own_where_they_are_set_apart():
     def conditions(massive, units):
         settings = SimpleNamespace(massive=massive)
         editing.stage = SimpleNamespace(
-            networks=two_datasets(), n_units=20, massive=units, settings=settings
+            networks=two_datasets(), n_units=20, massive=units, undrawn=units, settings=settings
         )
         return editing.conditions(None)
 
