@@ -22,6 +22,8 @@ def gated(module, both):
 
 def of_token(module, token, expert):
     """An expert's hidden neurons for one token [hidden]."""
+    if not hasattr(module, "gate_up_proj"):  # Nemotron-H
+        return module.act_fn(product(module, "up_proj", token, expert))
     return gated(module, product(module, "gate_up_proj", token, expert))
 
 
@@ -159,22 +161,28 @@ def looped(model, edit, through_routers, routes=None, *, whole=False):
         kept[layer] = units if edit is None else edit(layer, units)
         return (kept[layer][..., :own], *args[1:])
 
+    def nothing(layer, _, args):
+        kept[layer] = args[0].new_zeros(*args[0].shape[:-1], width)
+
     for layer, block in enumerate(model.hf.get_submodule(model.architecture.blocks)):
         experts = [
             one
             for one in block.modules()
-            if getattr(one, "num_experts", 0) and hasattr(one, "down_proj")
+            if getattr(one, "num_experts", 0)
+            and isinstance(getattr(one, "down_proj", 0), torch.nn.Parameter)
         ]
         if not experts:
             down = block.get_submodule(model.experts.dense[layer])
-            if whole:
+            if down is block:  # it has no MLP
+                hook = block.register_forward_pre_hook(partial(nothing, layer))
+            elif whole:
                 hook = down.register_forward_hook(partial(dense_whole, layer))
             else:
                 hook = down.register_forward_pre_hook(partial(dense, layer))
             undo.append(hook.remove)
             continue
         [module] = experts
-        llama4 = hasattr(block, "feed_forward")
+        llama4 = type(getattr(block, "feed_forward", None)).__name__.startswith("Llama4")
         mixture = block.feed_forward if llama4 else module
         # nnsight has put its own there.
         undo.append(partial(setattr, mixture, "forward", mixture.forward))

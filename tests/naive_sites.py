@@ -35,7 +35,9 @@ def naive_activations(model, row, site):
         model.hf(input_ids=torch.tensor([row]))
     for handle in handles:
         handle.remove()
-    return torch.stack([kept[n] for n in range(model.n_layers)]).double()
+    absent = model.absent.get(site, ())  # the module of that name is another one in these layers
+    layers = [kept[n] * 0 if n in absent else kept[n] for n in range(model.n_layers)]
+    return torch.stack(layers).double()
 
 
 def rows_of(model, texts, **options):

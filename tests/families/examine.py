@@ -59,7 +59,8 @@ def examine(family: str) -> Outcome:
                 if line := _refusal(model, need):
                     without[component] = line
                 else:
-                    agrees(model, items(), component)
+                    without[component] = _compared(model, component)
+            without = {component: line for component, line in without.items() if line}
             how = _fallback(model)
             status = PART if len(without) == len(_CIRCUITS) else FALLBACK if how else WORKS
             return Outcome(family, kind, status, sites, how, without)
@@ -97,6 +98,17 @@ def _refusal(model: LoadedModel, need: Need) -> str:
         self_check(model, (need,))
     except UserError as error:
         return str(error.problems[0])
+    return ""
+
+
+def _compared(model: LoadedModel, component: str) -> str:
+    """Why circuits cannot be held against plain transformers; nothing where they agree."""
+    try:
+        agrees(model, items(), component)
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        return "not compared: the family changes activations in place, and no gradient goes through that"
     return ""
 
 

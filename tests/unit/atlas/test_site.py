@@ -18,6 +18,7 @@ def site(root, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_two_studies_and_their_page(site, tmp_path):
     toy.study(tmp_path / "here" / "results")
     toy.provenance(tmp_path / "published", models={"there": {"source": "results:x"}})

@@ -72,7 +72,13 @@ def toy(act=nn.functional.silu):
         hf.norm.bias.normal_()
     paths = SimpleNamespace(blocks="blocks", mlp_hidden="mlp.down", heads="attention.out")
     return SimpleNamespace(
-        experts=None, name="toy", hf=hf, architecture=paths, missing={}, neurons_per_layer=NEURONS
+        experts=None,
+        name="toy",
+        hf=hf,
+        architecture=paths,
+        missing={},
+        neurons_per_layer=NEURONS,
+        has=lambda *_: True,
     )
 
 
