@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from brodmann.circuits.against_controls import GROUPS, paired_p
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import of_mean
 from brodmann.tasks.catalogue import domain_of, sort_key
-
-_RESAMPLES = 1000
 
 
 def group_of(task: str, order: str) -> str:
@@ -63,7 +60,6 @@ class Beside:
         n = len(both)
         if not n:
             return cls(0, *[float("nan")] * 5)
-        drawn = np.random.default_rng(seed).integers(n, size=(_RESAMPLES, n))
-        low, high = interval((own - other)[drawn].mean(1)) if n > 1 else (np.nan, np.nan)
+        low, high = of_mean(own - other, seed)
         p = paired_p(both["own"], both[group]) if group != "own" else float("nan")
         return cls(n, float(own.mean()), float(other.mean()), low, high, p)

@@ -16,7 +16,7 @@ from brodmann.figures import hover, style
 from brodmann.figures.faithfulness import HIGHEST, LOWEST
 from brodmann.figures.panels import distinct, grid, legend_below
 from brodmann.figures.registry import Asked, Files
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import of_mean
 from brodmann.store.tables import read_table
 
 # Measures of each panel, as the legend has them: words, colour, marker, line.
@@ -29,7 +29,6 @@ SHARED = {
     "same_layers": ("in layers of the own circuit", "#0072B2", "^", "-"),
     "next_best": ("ranked right behind by the own order", "#009E73", "v", "--"),
 }
-_RESAMPLES = 1000
 
 
 def of_rivals(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -59,10 +58,8 @@ def rounds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(values: np.ndarray) -> dict[str, float]:
-    n = len(values)
-    drawn = np.random.default_rng(0).integers(n, size=(_RESAMPLES, n))
-    low, high = interval(values[drawn].mean(1)) if n > 1 else (np.nan, np.nan)
-    return {"n": n, "value": float(values.mean()), "low": low, "high": high}
+    low, high = of_mean(values)
+    return {"n": len(values), "value": float(values.mean()), "low": low, "high": high}
 
 
 def draw_rivals(table: pd.DataFrame, *, title: str) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LEVEL = 0.95
+_RESAMPLES = 1000
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:
@@ -14,3 +15,11 @@ def interval(replicates: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def of_mean(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """The interval of the mean of independent values (tasks), drawn with replacement."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    drawn = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
+    return interval(values[drawn].mean(axis=1))

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_record
-from brodmann.significance.intervals import interval
+from brodmann.networks.courses import correlations, spearman
+from brodmann.significance.intervals import of_mean
 from brodmann.store import masks
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
@@ -35,7 +35,6 @@ EACH = (*_PAIR, "of", "value")
 RANKS, SHARED, ACCURACY, SELECTIVITY = (
     *("rank_correlation", "jaccard", "accuracy_difference", "localizer_correlation"),
 )
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ def _over(measure: str, values: np.ndarray) -> dict[str, Any]:
     if n:
         found["value"] = float(values.mean())
     if n > 1:
-        drawn = np.random.default_rng(0).integers(n, size=(_RESAMPLES, n))
-        found["low"], found["high"] = interval(values[drawn].mean(axis=1))
+        found["low"], found["high"] = of_mean(values)
     return found
 
 
@@ -92,7 +90,8 @@ def _measured(study: Study, results: Path, one: str, other: str) -> Iterator[dic
     for component in study.attribution.components:
         for task in both:
             place = Path("attribution", component, f"{task}.safetensors")
-            yield _row(component, RANKS, task, _spearman(*_pair(folders, place, "attribution")))
+            ranks = spearman(*_pair(folders, place, "attribution"))
+            yield _row(component, RANKS, task, float(ranks[0, 0]))
         for task in both:
             place = Path("masks", component, study.selection.main_name, f"{task}.csv")
             first, second = (set(masks.read(folder / place).units) for folder in folders)
@@ -100,9 +99,8 @@ def _measured(study: Study, results: Path, one: str, other: str) -> Iterator[dic
                 yield _row(component, SHARED, task, len(first & second) / len(first | second))
     for network in study.localizer.networks:
         place = Path("localizer", network, "selectivity.safetensors")
-        yield _row(
-            study.localizer.site, SELECTIVITY, network, _pearson(*_pair(folders, place, "t"))
-        )
+        r = correlations(*_pair(folders, place, "t"))
+        yield _row(study.localizer.site, SELECTIVITY, network, float(r[0, 0]))
 
 
 def _row(component: str, measure: str, of: str, value: float) -> dict[str, Any]:
@@ -110,22 +108,11 @@ def _row(component: str, measure: str, of: str, value: float) -> dict[str, Any]:
 
 
 def _pair(folders: list[Path], place: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The same values of both models, flat; those that are finite in both."""
+    """The same values of both models, those that are finite in both; each as a column [values, 1]."""
     first, second = (read_tensor(folder / place, name).astype(float) for folder in folders)
     if first.shape != second.shape:
         shapes = " and ".join(" x ".join(map(str, own.shape)) for own in (first, second))
         what = f"{folders[0].name} and {folders[1].name} have {shapes} units"
         raise UserError.at("compare.pairs", what, "compare models of the same shape")
     known = np.isfinite(first) & np.isfinite(second)
-    return first[known], second[known]
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return _pearson(rankdata(first), rankdata(second))
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    """NaN where one of them does not vary."""
-    first, second = first - first.mean(), second - second.mean()
-    length = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / length if length > 0 else float("nan")
+    return first[known][:, None], second[known][:, None]
