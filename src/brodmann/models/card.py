@@ -122,17 +122,18 @@ class ModelCard:
 
     def widths_at(self, site: str) -> list[int] | None:
         """The units of a site that each layer has; None where all have as many."""
-        own = self.experts
+        own, absent = self.experts, (self.absent or {}).get(site, ())
         if own is not None and site == COMPONENTS["neurons"]:
             return own.get("widths")
         if own is not None and site == COMPONENTS["experts"]:
             # The one MLP of a layer without experts counts as one.
-            there = set(own["layers"])
-            return [own["count"] if layer in there else 1 for layer in range(self.n_layers)]
-        if site not in (self.absent or {}):
+            units = [own["count"] if n in own["layers"] else 1 for n in range(self.n_layers)]
+        elif absent:
+            size = self.head_dim if PLACES[site].width == HEADS else 1
+            units = [self.width(site) // size] * self.n_layers
+        else:
             return None
-        units = self.width(site) // (self.head_dim if PLACES[site].width == HEADS else 1)
-        return [0 if layer in self.absent[site] else units for layer in range(self.n_layers)]
+        return [0 if layer in absent else count for layer, count in enumerate(units)]
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

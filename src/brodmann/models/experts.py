@@ -42,9 +42,8 @@ class Experts:
     """``count`` experts of ``neurons`` each, in some blocks; a token is sent to ``chosen`` of them.
 
     ``paths``: of every block's module of experts, from the block, "" without one; ``routers``: of the module
-    that weighs them. ``dense``: of the
-    projection that reads the neurons of a block without experts, "" with them. ``widths``: how many neurons a
-    block has.
+    that weighs them. ``dense``: of the projection that reads the neurons of a block without experts, "" with
+    them, and in a block that has no MLP at all. ``widths``: how many neurons a block has.
     """
 
     count: int
@@ -68,9 +67,13 @@ class Experts:
         """The path of the module, from the block, whose input is the layer's neurons."""
         return f"{self.paths[layer]}.{TAP}" if self.paths[layer] else self.dense[layer]
 
+    def tapped(self, layer: int) -> str:
+        """The path of the module, from the block, that hands out what each expert adds; "" without an MLP."""
+        return self.paths[layer] or self.dense[layer]
+
     def adds(self, layer: int) -> str:
         """The path of the module, from the block, whose input is what each expert adds."""
-        return f"{self.paths[layer] or self.dense[layer]}.{ADDED}"
+        return f"{self.tapped(layer)}.{ADDED}"
 
     def weighs(self, layer: int) -> str:
         """The path of the module, from the block, whose input are the router's logits."""
@@ -106,7 +109,8 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
     dense = tuple(
         "" if path else _dense(model, block) for block, path in zip(blocks, paths, strict=True)
     )
-    absent = sites.absent.get("mlp_hidden", ())
+    if absent := sites.absent.get("mlp_hidden", ()):
+        sites.absent["experts"] = absent
     dense = tuple("" if n in absent else path for n, path in enumerate(dense))
     lost = [n for n, pair in enumerate(zip(paths, dense, strict=True)) if not any(pair)]
     lost = [n for n in lost if n not in absent]

@@ -237,16 +237,20 @@ class LoadedModel:
 
     def population(self, site: str) -> Population:
         """The units that layers have at a site."""
-        layers, own = range(self.n_layers), None
-        if self.experts is not None and site in ("mlp_hidden", *OF_MIXTURES):
-            own = [self.experts.units(site, layer) for layer in layers]
-        elif site in self.absent:
-            own = [self.units(site) if self.has(site, layer) else 0 for layer in layers]
-        return Population.of(self.n_layers, self.units(site), own)
+        own = [self._own_units(site, layer) for layer in range(self.n_layers)]
+        alike = all(count == self.units(site) for count in own)
+        return Population.of(self.n_layers, self.units(site), None if alike else own)
 
     def own_width(self, site: str, layer: int) -> int:
         """How many of the site's dimensions a layer has: all, but where some layers have fewer, or none."""
-        return self.population(site).units_of(layer) * self.unit_size(site)
+        return self._own_units(site, layer) * self.unit_size(site)
+
+    def _own_units(self, site: str, layer: int) -> int:
+        if not self.has(site, layer):
+            return 0
+        if self.experts is not None and site in ("mlp_hidden", *OF_MIXTURES):
+            return self.experts.units(site, layer)
+        return self.units(site)
 
     def features(self) -> UnitSite:
         """What enters the final norm, whatever is edited below: it stands above all layers."""

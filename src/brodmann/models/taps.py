@@ -65,7 +65,9 @@ def give_taps(hf: nn.Module, architecture: Architecture, experts: Experts) -> No
 
     ALL_EXPERTS_FUNCTIONS.register(_NAME, run)
     for layer, block in enumerate(module_at(hf, architecture.blocks)):
-        module = module_at(block, experts.paths[layer] or experts.dense[layer])
+        if not (path := experts.tapped(layer)):
+            continue
+        module = module_at(block, path)
         if hasattr(module, ADDED):
             continue
         for name in (TAP, ROUTES, ADDED) if experts.has(layer) else (ADDED,):
@@ -154,7 +156,8 @@ def _taps(experts: Experts, blocks: Any) -> Iterator[list[Tap]]:
     """Of every block those that are told what is asked for."""
     for layer, block in enumerate(blocks):
         if not experts.has(layer):
-            yield [getattr(module_at(block, experts.dense[layer]), ADDED)]
+            dense = experts.dense[layer]
+            yield [getattr(module_at(block, dense), ADDED)] if dense else []
             continue
         router = experts.routers[layer]
         found = [getattr(module_at(block, experts.paths[layer]), TAP)]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from families.build import tiny
 from naive_circuits import SHARED, UNITS, agrees
 from reference import _run, naive_attribution, naive_lesion
 from test_card import CARD
@@ -76,6 +77,14 @@ def test_whole_experts_are_as_in_plain_transformers(built, family):
     assert [there.units_of(n) for n in range(model.n_layers)] == [
         model.experts.count if model.experts.has(n) else 1 for n in range(model.n_layers)
     ]
+
+
+def test_a_block_without_any_mlp_has_no_experts():
+    """Nemotron-H: of four blocks one has experts, one an MLP, and two neither; these hand out nothing."""
+    model = wrap_model(tiny("nemotron_h"), tiny_tokenizer(), name="m", wanted=())
+    assert "experts" in self_check(model, (Need("experts", "", {}),)).widths
+    assert model.population("experts").widths == (0, 4, 0, 1)
+    agrees(model, SHARED[:1], "experts")
 
 
 @pytest.mark.parametrize("family", [one for one in IN_TURN if one.values[0] in ROUTED])
