@@ -80,6 +80,8 @@ def _whole(run: Run, columns: int) -> str:
     said = [] if left is None else [f"about {spoken(left)} left"]
     said += [f"{len(run.failed)} failed"] if run.failed else []
     said += [f"{spoken(run.seconds)} so far"]
+    if not any(stage.running for stage in run.stages.values()):
+        said += [job.words for job in run.on_the_way[:1]]
     return _line(f"[{run.done:{width}} of {run.total}]", "", said, 0, columns)
 
 

@@ -91,6 +91,11 @@ class Run:
         return None if self.failed or self.ending else self.left.seconds()
 
     @property
+    def on_the_way(self) -> list[Job]:
+        """Jobs that run and belong to no stage."""
+        return list(self._planned[""].running.values())
+
+    @property
     def width(self) -> int:
         """Of the longest words of a stage."""
         return max(map(len, self._planned))

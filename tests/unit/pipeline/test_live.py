@@ -68,9 +68,12 @@ def test_a_line_for_each_stage_that_runs_and_what_stays_of_it(run, now):
     assert run.finish("asked") is None  # its stage has another
     stage = run.stages["Drawing the figures"]
     assert settled(run, stage, 100) == "Drawing the figures              1 of 1   in 40 s"
-    # No job runs for a while: the time of a stage is that of its jobs.
+    # No job of a stage runs for a while: the time of a stage is that of its jobs.
+    run.plan("settings", "settings", "", None)
+    run.start("settings", Job("settings", "tiny: noting settings"))
     now[0] += 100.0
-    assert len(drawn(run, 100)) == 1
+    [line] = drawn(run, 100)
+    assert line.startswith("[3 of 6]   about ") and line.endswith("so far   tiny: noting settings")
     run.start("after", Job("baseline", "tiny: choosing", (), "tiny"))
     now[0] += 10.0
     stage = run.finish("after")

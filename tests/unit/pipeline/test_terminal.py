@@ -1,6 +1,8 @@
 """What a user reads while Snakemake runs: of a toy workflow, in Snakemake itself."""
 
 import fcntl
+import io
+import logging
 import os
 import pty
 import re
@@ -11,12 +13,15 @@ import sys
 import termios
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 from terminal_model import TerminalModel
 
 from brodmann.pipeline.dry_run import Planned, summary
-from brodmann.pipeline.terminal import STAGES, _last_lines
+from brodmann.pipeline.terminal import STAGES, Terminal, _last_lines
+from brodmann.pipeline.time_left import UNKNOWN
 
 SNAKEFILE = """
 from brodmann.pipeline.terminal import take_over
@@ -181,6 +186,54 @@ def test_on_a_terminal_finished_stages_stay_and_nothing_below_them(toy):
     # While it ran, the lines below said more.
     assert re.search(r"Writing the items of the tasks +[012] of 3   .*: writing the items", text)
     assert re.search(r"\[[0-3] of 4\]   (about \d+ s left   )?\d+ s so far", text)
+
+
+def test_the_time_is_said_when_the_models_are_known(tmp_path):
+    """Reports of a run: its models are fetched first, and until then nobody knows how long passes take."""
+    sizes = []
+    files = {"expand_items": "items", "fetch_model": "models", "attribution_pass": "attribution"}
+    rules = [*["expand_items"] * 3, "fetch_model", "attribution_pass"]
+    jobs = [
+        SimpleNamespace(rule=SimpleNamespace(name=rule), output=["made"], shellcmd=None)
+        for rule in rules
+    ]
+    workflow = SimpleNamespace(
+        dag=SimpleNamespace(needrun_jobs=lambda: jobs, jobid=jobs.index),
+        get_rule=lambda rule: SimpleNamespace(
+            snakefile=tmp_path / "rules/circuits" / f"{files[rule]}.smk"
+        ),
+        local_exec=True,
+    )
+
+    def expected(job):
+        known = 600.0 if sizes else UNKNOWN
+        return known if job.rule.name == "attribution_pass" else None
+
+    stream = io.StringIO()
+    terminal = Terminal(stream, workflow, expected, print)
+
+    def report(event, **about):
+        terminal.handle(logging.makeLogRecord({"event": event, **about}))
+
+    def run(number):
+        about = {"rule_name": rules[number], "rule_msg": "words", "output": ["made"], "log": []}
+        report(LogEvent.JOB_INFO, jobid=number, wildcards={}, local=True, **about)
+        report(LogEvent.JOB_FINISHED, job_id=number)
+        report(LogEvent.PROGRESS, done=number + 1, total=len(jobs))
+
+    report(LogEvent.RUN_INFO, stats={"total": len(jobs)})
+    run(0)
+    run(1)
+    run(2)
+    assert "left" not in terminal._so_far("now")
+    sizes.append("known")
+    run(3)
+    assert terminal._so_far("now") == "[4 of 5] now, about 10 min left"
+    run(4)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[0 of 5] Writing the items of the tasks"
+    assert lines[1] == "[3 of 5] Finding and checking the models"
+    assert lines[2] == "[4 of 5] Finding the circuits, about 10 min left"
 
 
 def test_after_ctrl_c_no_job_is_said_to_have_failed(toy):
