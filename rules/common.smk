@@ -92,14 +92,13 @@ def shards_of(job):
 
 def tell_what_was_found():
     """On the terminal, when nothing is left to do."""
-    from brodmann.report.found import at_the_end
+    from brodmann.report.found import tell
 
-    asked = list(map(str, workflow.dag_settings.targets))
-    print(*at_the_end(workspace, asked), sep="\n", flush=True)
+    tell(workspace, list(map(str, workflow.dag_settings.targets)))
 
 
 def expected_seconds(job):
-    """Of a job that loads a model, how long it may take."""
+    """Of a job that loads a model, how long it may take, as far as that is known."""
     return SHARES.expected_seconds(job.rule.name, job.wildcards, submitted=not workflow.local_exec)
 
 

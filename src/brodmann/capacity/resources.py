@@ -22,6 +22,7 @@ from brodmann.config.study import Study
 from brodmann.models.cache import Cache
 from brodmann.pipeline.slurm import LONGEST
 from brodmann.pipeline.stages import PASSES, STAGES
+from brodmann.pipeline.time_left import UNKNOWN
 from brodmann.runner.asked import attributions_are_asked
 from brodmann.runner.costs import Effort, Job
 
@@ -56,7 +57,8 @@ def runtime_minutes(time: Time, *, attempt: int = 1, limit: float = LONGEST) -> 
 def expected_seconds(
     study: Study, rule: str, model: str, *, submitted: bool, data: str | Path | None = None
 ) -> float | None:
-    """How long a job may take: as long as last time, else as its tokens; None if it loads no model.
+    """How long a job may take: as long as last time, else as its tokens; None if it loads no model, UNKNOWN
+    as long as its model's size is.
 
     ``submitted``: to a cluster, which has the GPUs that it asks for.
     """
@@ -68,7 +70,7 @@ def expected_seconds(
     try:
         size = model_size(study.model(model), folder / "model.json", folder / ".source.json")
     except FileNotFoundError:
-        return 60.0
+        return UNKNOWN
     together = attributions_are_asked() or None
     time = time_here(study, rule, model, size, data, submitted=submitted, together=together)
     return 60 * time.minutes

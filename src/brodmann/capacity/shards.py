@@ -25,14 +25,13 @@ from brodmann.errors import UserError
 from brodmann.models.cache import Cache
 from brodmann.pipeline.driver import part_from_groups
 from brodmann.pipeline.stages import SHARDS, STAGES, passes_of
+from brodmann.pipeline.time_left import UNKNOWN
 from brodmann.runner.stage import Stage
 from brodmann.store.shares import Marker
 
 _TOLD = "BRODMANN_SHARDS"
 # Of a job, at most this share until its model is loaded.
 STARTING = 0.1
-# Seconds of a job on a model of unknown size.
-_UNKNOWN = 60.0
 
 
 # Model -> pass -> how many jobs share it; 1 where there is none.
@@ -116,7 +115,7 @@ class Shards:
             return None
         size = _known_size(self.study, model)
         if size is None:
-            return _UNKNOWN
+            return UNKNOWN
         time = resources.time_here(self.study, job, model, size, self.data, submitted=submitted)
         return 60 * time.of(of).minutes
 

@@ -17,12 +17,11 @@ from typing import Any, NoReturn, TextIO
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError
 from brodmann.pipeline.stages import SHARDS, STAGES
+from brodmann.store.progress import LOGS_ARE_SHOWN
 from brodmann.store.shares import Marker, Share
 
 log = logging.getLogger("brodmann")
 
-# Set by a driver that shows the ends of failed jobs' logs (``terminal``).
-LOGS_ARE_SHOWN = "BRODMANN_LOGS_ARE_SHOWN"
 _ROOM = "make room, then run the same command again: what is finished is kept"
 _RIGHTS = "give yourself the right to write there, or use --directory"
 _ADVICE = {

@@ -1,4 +1,4 @@
-"""What a run says: its stages in words, how far it is, and what failed.
+"""What a run says: its stages in words, how far it is (``live``, ``under_way``), and what failed.
 
 Snakemake's own account goes to its log file (``.snakemake/log``). It keeps the terminal where it is asked to
 say more (``--verbose``, ``--printshellcmds``, ``--debug-dag``) or less (``--quiet``).
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import time
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from brodmann.pipeline.dry_run import Changed, DryRun
-from brodmann.pipeline.job import LOGS_ARE_SHOWN
+from brodmann.pipeline.live import Screen, drawn, settled
 from brodmann.pipeline.stages import SHARDS
-from brodmann.pipeline.time_left import TimeLeft, spoken
+from brodmann.pipeline.time_left import UNKNOWN, spoken
+from brodmann.pipeline.under_way import Job, Run
+from brodmann.store.progress import LOGS_ARE_SHOWN
 
 # File of rules, or folder of such files -> the stage; nothing where it is done on the way.
 STAGES = {
@@ -56,22 +56,21 @@ _WITHOUT_A_MODEL = {"baseline": "Choosing the tasks that the models can do"}
 _SILENT = ("settings", "Snakefile", "provenance", "methods")
 # Lines of a log that are shown when its job has failed.
 _SHOWN_LINES = 12
+# Seconds until lines below are written anew.
+_BEAT = 1.0
+# Rules after which more is known of how long a model's jobs take.
+_TELLING = ("fetch_model", "check_model")
 # What Snakemake says in passing that its user should hear.
 _PASSED_ON = (
-    *("Unlocked", "Terminating processes", "Will exit after", "Cancelling", "Write-protecting"),
-    *("archived", "Creating conda environment", "Downloading and installing", "Congratulations"),
+    *("Unlocked", "Cancelling", "Write-protecting", "archived", "Congratulations"),
+    *("Creating conda environment", "Downloading and installing"),
 )
+# After these, no further job begins; after the first, jobs are ended.
+_STOPPED = "Terminating processes"
+_ENDING = (_STOPPED, "Will exit after")
+_GOES_ON = "The same command goes on from here."
 # What it says of failed jobs, of which this module says more.
 _SAID_BETTER = ("Exiting because a job", "At least one job", "CalledProcessError in file")
-
-
-@dataclass(frozen=True)
-class Started:
-    """A job on its way: its rule, what it does, and its logs."""
-
-    rule: str
-    words: str
-    logs: tuple[str, ...]
 
 
 def take_over(
@@ -105,7 +104,8 @@ def take_over(
 
 
 class Terminal(logging.Handler):
-    """Prints a line when a stage begins; on a terminal, a last line, written anew, says what is done now."""
+    """Prints a line when a stage begins; on a terminal, one when it is through, and below these a line for
+    each stage that runs, written anew."""
 
     def __init__(
         self,
@@ -115,17 +115,14 @@ class Terminal(logging.Handler):
         at_end: Callable[[], None],
     ) -> None:
         super().__init__()
-        self._stream, self._workflow, self._expected = stream, workflow, expected
-        self._at_end = at_end
-        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._done = self._total = 0
+        self._workflow, self._expected, self._at_end = workflow, expected, at_end
+        self._screen = Screen(stream)
+        self._run = Run()
         self._targets = 0  # names for files: Snakemake counts them as steps
-        self._left = TimeLeft()
-        self._jobs: dict[Any, Started] = {}
-        self._stages: set[str] = set()
-        self._failed: dict[Any, Started] = {}
+        self._unknown: dict[Any, Any] = {}  # jobs whose model nobody knows yet
         self._said: set[str] = set()
-        self._began = time.monotonic()
+        self._stopped = False  # by Ctrl-C
+        self._over = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         """What Snakemake reports, in our words; no run ends because something could not be said."""
@@ -135,6 +132,17 @@ class Terminal(logging.Handler):
             raise
         except Exception:
             self.handleError(record)
+
+    def close(self) -> None:
+        """Nothing is drawn any more."""
+        self._stop()
+        super().close()
+
+    def finished(self) -> None:
+        """All is done: say so, and what was found."""
+        self._stop()
+        self._say(f"All {self._run.total} steps are done ({spoken(self._run.seconds)}).")
+        self._at_end()
 
     def _hear(self, record: logging.LogRecord) -> None:
         heard = {
@@ -151,42 +159,47 @@ class Terminal(logging.Handler):
         elif event in (None, LogEvent.ERROR):
             self._pass_on(record)
 
-    def finished(self) -> None:
-        """All is done: say so, and what was found."""
-        took = spoken(time.monotonic() - self._began)
-        self._say(f"All {self._total} steps are done ({took}).")
-        self._at_end()
-
     def _plan(self, record: Any) -> None:
         dag = self._workflow.dag
-        self._targets = sum(not (job.output or job.shellcmd) for job in dag.needrun_jobs())
-        self._total = record.stats.get("total", 0) - self._targets
-        for job in dag.needrun_jobs():
-            self._left.expect(dag.jobid(job), job.rule.name, self._expected(job))
+        jobs = list(dag.needrun_jobs())
+        rules = {job.rule.name for job in jobs}
+        self._targets = 0
+        for job in jobs:
+            if not (job.output or job.shellcmd):
+                self._targets += 1
+                continue
+            number, rule, expected = dag.jobid(job), job.rule.name, self._expected(job)
+            self._run.plan(number, rule, self._stage_of(rule, rules), expected)
+            if expected == UNKNOWN:
+                self._unknown[number] = job
+        self._run.total = record.stats.get("total", 0) - self._targets
         shared = Counter(
             (job.wildcards.model, SHARDS[job.rule.name].removesuffix("_pass"))
-            for job in dag.needrun_jobs()
+            for job in jobs
             if job.rule.name in SHARDS and int(job.wildcards.shard)
         )
         if shared:
             words = (f"{model} {stage} ({count})" for (model, stage), count in shared.items())
             self._say(f"Shared by several jobs: {', '.join(words)}")
+        if self._screen.live:
+            threading.Thread(target=self._beat, daemon=True).start()
 
     def _start(self, record: Any) -> None:
         words = record.rule_msg or record.rule_name.replace("_", " ")
-        self._jobs[record.jobid] = Started(record.rule_name, words, tuple(record.log or ()))
-        self._left.start(record.jobid)
         if record.rule_msg and not (record.output or record.shellcmd):  # a target
             self._say(record.rule_msg)
             return
-        stage = self._stage_of(record.rule_name)
-        if stage and stage not in self._stages:
-            self._stages.add(stage)
-            self._say(self._so_far(stage))
-        self._show(words)
+        # Whether a cluster has begun with it is seen when its log is looked at.
+        queued = self._screen.live and not (record.local or self._workflow.local_exec)
+        model = (record.wildcards or {}).get("model", "")
+        job = Job(record.rule_name, words, tuple(map(str, record.log or ())), model, queued)
+        stage = self._run.start(record.jobid, job)
+        if stage is not None and not self._screen.live:
+            self._say(self._so_far(stage.words))
 
-    def _stage_of(self, rule: str) -> str:
-        """The stage that a rule belongs to, in words; nothing for what is of no interest."""
+    def _stage_of(self, rule: str, rules: Collection[str]) -> str:
+        """The stage that a rule belongs to, in words; nothing for what is of no interest. ``rules``: of all
+        jobs that will be run."""
         rule = SHARDS.get(rule, rule)
         file = Path(str(self._workflow.get_rule(rule).snakefile))
         if {file.stem, rule} & set(_SILENT):
@@ -194,28 +207,29 @@ class Terminal(logging.Handler):
         folder = file.parent.name
         for name in (f"{folder}/{file.stem}", folder, file.stem):
             if name in STAGES:
-                words = STAGES[name]
-                return words if words in self._stages else _WITHOUT_A_MODEL.get(rule, words)
+                alone = f"{rule}_pass" not in rules
+                return _WITHOUT_A_MODEL.get(rule, STAGES[name]) if alone else STAGES[name]
         return f"Working on {folder}"
 
     def _finish(self, record: Any) -> None:
-        self._left.finish(record.job_id)
-        self._failed.pop(record.job_id, None)
+        stage = self._run.finish(record.job_id)
+        if self._run.rule_of(record.job_id) in _TELLING:
+            for number, job in list(self._unknown.items()):
+                if (expected := self._expected(job)) != UNKNOWN:
+                    del self._unknown[number]
+                    self._run.expect(number, expected)
+        if stage is not None and self._screen.live:
+            self._say(settled(self._run, stage, *self._screen.size()[:1]))
 
     def _progress(self, record: Any) -> None:
-        self._total = record.total - self._targets
-        self._done = min(record.done, self._total)
-        running = [
-            self._jobs[number].words for number in self._left.running if number in self._jobs
-        ]
-        if running:
-            self._show(running[0])
+        self._run.total = record.total - self._targets
+        self._run.done = min(record.done, self._run.total)
 
     def _fail(self, record: Any) -> None:
-        jobid = record.jobid
-        job = self._jobs.get(jobid) or Started(record.rule_name, record.rule_name, ())
-        self._failed[jobid] = job
-        self._left.give_up(jobid)
+        job = self._run.fail(record.jobid, record.rule_name)
+        if self._stopped:  # it was ended, and will be run again by the next command
+            self._run.again(record.jobid)
+            return
         self._say(f"Failed: {job.words} (rule {record.rule_name})")
         if record.rule_msg:  # what the cluster says of it
             self._say(*_indented([str(record.rule_msg)]))
@@ -233,29 +247,39 @@ class Terminal(logging.Handler):
         text = record.getMessage() if record.msg else ""
         if text.startswith("Trying to restart job"):
             name = text.removesuffix(".").rpartition(" ")[2]  # a number, or that of jobs together
-            job = self._failed.pop(int(name), None) if name.isdecimal() else None
+            job = self._run.again(int(name)) if name.isdecimal() else None
             self._say(f"Trying it again{f': {job.words}' if job else ''}")
         elif text.startswith("Nothing to be done"):
             self._say(text)
             self._at_end()
         elif text.startswith("Complete log(s):"):
-            self._close(text.partition(": ")[2])
+            self._end(text.partition(": ")[2])
         elif any(words in text for words in _SAID_BETTER):
             return
         elif text not in self._said and (
-            record.levelno >= logging.WARNING or text.startswith(_PASSED_ON)
+            record.levelno >= logging.WARNING or text.startswith((*_PASSED_ON, *_ENDING))
         ):
             self._said.add(text)
+            self._run.ending |= text.startswith(_ENDING)
+            self._stopped |= text.startswith(_STOPPED)
             self._say(text)
 
-    def _close(self, log: str) -> None:
+    def _end(self, log: str) -> None:
         """The last line of all: what is wrong, and where Snakemake tells it at length."""
-        if self._failed:
-            rest = self._total - self._done - len(self._failed)
+        self._stop()
+        run = self._run
+        if self._screen.live and run.done < run.total:
+            columns, _ = self._screen.size()
+            cut_short = [one for one in run.stages.values() if not one.through]
+            self._say(*(settled(run, one, columns) for one in cut_short))
+        if self._stopped:
+            self._say(f"Stopped: {run.done} of {run.total} steps are done. {_GOES_ON}")
+        elif run.failed:
+            rest = run.total - run.done - len(run.failed)
             waiting = f"; steps not begun because of that: {rest}" if rest > 0 else ""
-            count = len(self._failed)
+            count = len(run.failed)
             steps = "1 step" if count == 1 else f"{count} steps"
-            self._say(f"{steps} failed{waiting}. The same command goes on from here.")
+            self._say(f"{steps} failed{waiting}. {_GOES_ON}")
         self._say(f"Snakemake's own log: {self._from_user(log)}")
 
     def _from_user(self, path: str) -> str:
@@ -264,23 +288,39 @@ class Terminal(logging.Handler):
 
     def _so_far(self, words: str) -> str:
         """With how much is done, and how long the rest may take."""
-        width = len(str(self._total))
-        left = self._left.seconds()
+        run = self._run
+        width, left = len(str(run.total)), run.left.seconds()
         soon = "" if left is None else f", about {spoken(left)} left"
-        return f"[{self._done:{width}} of {self._total}] {words}{soon}"
+        return f"[{run.done:{width}} of {run.total}] {words}{soon}"
 
     def _say(self, *lines: str) -> None:
         """Lines that stay."""
-        clear = "\r\033[K" if self._live else ""
-        self._stream.write(clear + "".join(f"{line}\n" for line in lines))
-        self._stream.flush()
+        self._screen.say(*lines)
+        self._draw()
 
-    def _show(self, words: str) -> None:
-        """The line that is written anew; nothing where lines cannot be."""
-        if self._live:
-            room = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\033[K{self._so_far(words)[:room]}\r")
-            self._stream.flush()
+    def _beat(self) -> None:
+        """Write the lines below anew, until the end."""
+        while not self._over.wait(_BEAT):
+            self.acquire()
+            try:
+                self._run.look()
+                self._draw()
+            except OSError:  # the terminal is gone
+                return
+            finally:
+                self.release()
+
+    def _draw(self) -> None:
+        if self._screen.live and self._run.stages and not self._over.is_set():
+            self._screen.draw(drawn(self._run, *self._screen.size()))
+
+    def _stop(self) -> None:
+        self._over.set()
+        self.acquire()
+        try:
+            self._screen.clear()
+        finally:
+            self.release()
 
 
 def _last_lines(path: str) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,17 +15,30 @@ from brodmann.pipeline.workspace import Workspace
 from brodmann.tasks.domains import label
 
 
+def tell(workspace: Workspace, targets: Sequence[str]) -> None:
+    """Print it; prose as wide as the terminal, if it is one."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(*at_the_end(workspace, targets, columns=columns), sep="\n", flush=True)
+
+
 def at_the_end(
-    workspace: Workspace, targets: Sequence[str], results: Path = Path("results")
+    workspace: Workspace,
+    targets: Sequence[str],
+    results: Path = Path("results"),
+    columns: int | None = None,
 ) -> list[str]:
-    """Of a whole study or its report what was found, of ``baselines`` the accuracies, of others nothing."""
+    """Of a whole study or its report what was found, of ``baselines`` the accuracies, of others nothing.
+
+    ``columns``: of lines of prose; without it none is broken.
+    """
     if not targets or {"all", "report", "results/report.html"} & set(targets):
         pages = {
             "The report": results / "report.html",
             "The atlas": results / "atlas" / "index.html",
         }
         there = [f"{what}: {path.resolve()}" for what, path in pages.items() if path.is_file()]
-        return [*found(workspace, results), *there]
+        said = found(workspace, results)
+        return [*(said if columns is None else _wrapped(said, columns)), *there]
     return accuracies(workspace.study, results) if "baselines" in targets else []
 
 
@@ -44,6 +60,13 @@ def found(workspace: Workspace, results: Path) -> list[str]:
     effects = [one.effect.partition(";")[0] for one in answers]
     pairs = zip(answers, effects, strict=True)
     return [f"{one.question} {one.verdict} ({one.model}: {effect})." for one, effect in pairs]
+
+
+def _wrapped(lines: Sequence[str], columns: int) -> list[str]:
+    shaped = textwrap.TextWrapper(
+        max(columns, 20), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return [part for line in lines for part in shaped.wrap(line)]
 
 
 def accuracies(study: Study, results: Path) -> list[str]:

@@ -14,6 +14,7 @@ from brodmann.capacity.sizes import ModelSize
 from brodmann.cli import main
 from brodmann.config.load import load_config
 from brodmann.models.cache import Cache
+from brodmann.pipeline.time_left import UNKNOWN
 from brodmann.runner.costs import Effort
 from brodmann.runner.footprint import Widths
 
@@ -136,7 +137,8 @@ def test_a_pass_may_take_as_long_as_last_time_else_as_its_work(root, tmp_path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BRODMANN_CACHE", str(tmp_path / "cache"))
     folder = save_tiny(tmp_path / "weights", "llama", 0)
-    config = {"models": {"m": {"source": f"path:{folder}"}}, "tasks": {"include": ["language/npi"]}}
+    models = {"m": {"source": f"path:{folder}"}, "far": {"source": "hf:org/name"}}
+    config = {"models": models, "tasks": {"include": ["language/npi"]}}
     (tmp_path / "config.yaml").write_text(
         json.dumps({**config, "localizer": {"lesion": {"tasks": []}}})
     )
@@ -146,6 +148,9 @@ def test_a_pass_may_take_as_long_as_last_time_else_as_its_work(root, tmp_path, m
         return resources.expected_seconds(study, rule, "m", submitted=False, data=root / "data")
 
     assert expected("overlap") is None
+    # A model that is still to be fetched may be of any size.
+    far = resources.expected_seconds(study, "baseline_pass", "far", submitted=False)
+    assert far == UNKNOWN
     # Of twice the speed, half the time.
     times = []
     monkeypatch.setattr(resources, "gpu_here", lambda: False)

@@ -11,6 +11,7 @@ from brodmann.errors import UserError
 from brodmann.files import read_json
 from brodmann.pipeline import job
 from brodmann.pipeline.workspace import Workspace
+from brodmann.store.progress import LOGS_ARE_SHOWN
 
 WRITE = {"settings": "brodmann.files:write_json"}
 
@@ -61,7 +62,7 @@ def test_where_the_log_is_shown_an_error_is_said_in_it_alone(called, capsys, mon
 
     for shown in (False, True):
         if shown:
-            monkeypatch.setenv(job.LOGS_ARE_SHOWN, "1")
+            monkeypatch.setenv(LOGS_ARE_SHOWN, "1")
         with pytest.raises(SystemExit):
             job.run(called, WRITE, {"settings": refuse})
         assert Path(called.log[0]).read_text() == "ERROR: here: no luck\n"

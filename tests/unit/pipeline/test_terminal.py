@@ -1,17 +1,27 @@
 """What a user reads while Snakemake runs: of a toy workflow, in Snakemake itself."""
 
+import fcntl
+import io
+import logging
 import os
 import pty
 import re
+import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+from terminal_model import TerminalModel
 
 from brodmann.pipeline.dry_run import Planned, summary
-from brodmann.pipeline.terminal import STAGES, _last_lines
-from brodmann.pipeline.time_left import TimeLeft, spoken
+from brodmann.pipeline.terminal import STAGES, Terminal, _last_lines
+from brodmann.pipeline.time_left import UNKNOWN
 
 SNAKEFILE = """
 from brodmann.pipeline.terminal import take_over
@@ -59,7 +69,20 @@ def toy(tmp_path):
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
         return subprocess.run(command, cwd=tmp_path, text=True, **options)
 
-    run.path = tmp_path
+    def start():
+        command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            text=True,
+            start_new_session=True,
+            # Tests may run in the background, where a shell has Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            **streams,
+        )
+
+    run.path, run.start = tmp_path, start
     return run
 
 
@@ -138,8 +161,12 @@ def test_of_a_progress_bar_the_last_state_is_shown(tmp_path):
     assert _last_lines(str(log)) == ["loaded", "99 %", "ERROR: no luck"]
 
 
-def test_on_a_terminal_a_line_is_written_anew(toy):
+def test_on_a_terminal_finished_stages_stay_and_nothing_below_them(toy):
+    """At the end of a run of two stages; the first takes a while, so that its line is drawn."""
+    path = toy.path / "rules/items.smk"
+    path.write_text(ITEMS.replace("echo", "sleep 0.7; echo"))
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     done = toy(stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
     text = b""
@@ -148,15 +175,93 @@ def test_on_a_terminal_a_line_is_written_anew(toy):
     os.close(ours)
     text = text.decode()
     assert done.returncode == 0, text
-    # What stays when each line that is written anew is wiped out.
-    stays = re.sub(r"[^\n]*\033\[K", "", text.replace("\r\n", "\n"))
-    assert "[3 of 4] Drawing the figures" in stays and "All 4 steps are done" in stays
-    assert "writing the items" in text and "writing the items" not in stays
+    shown = TerminalModel(30, 100)
+    shown.write(text)
+    lines = [line for line in shown.lines() if not line.startswith("Assuming unrestr")]
+    assert re.fullmatch(r"Writing the items of the tasks +3 of 3   in \d+ s", lines[0]), lines
+    assert re.fullmatch(r"Drawing the figures +1 of 1   in 1 s", lines[1])
+    assert re.fullmatch(r"All 4 steps are done \(\d+ s\)\.", lines[2])
+    assert lines[3] == "What was found" and lines[4].startswith("Snakemake's own log: ")
+    assert len(lines) == 5
+    # While it ran, the lines below said more.
+    assert re.search(r"Writing the items of the tasks +[012] of 3   .*: writing the items", text)
+    assert re.search(r"\[[0-3] of 4\]   (about \d+ s left   )?\d+ s so far", text)
+
+
+def test_the_time_is_said_when_the_models_are_known(tmp_path):
+    """Reports of a run: its models are fetched first, and until then nobody knows how long passes take."""
+    sizes = []
+    files = {"expand_items": "items", "fetch_model": "models", "attribution_pass": "attribution"}
+    rules = [*["expand_items"] * 3, "fetch_model", "attribution_pass"]
+    jobs = [
+        SimpleNamespace(rule=SimpleNamespace(name=rule), output=["made"], shellcmd=None)
+        for rule in rules
+    ]
+    workflow = SimpleNamespace(
+        dag=SimpleNamespace(needrun_jobs=lambda: jobs, jobid=jobs.index),
+        get_rule=lambda rule: SimpleNamespace(
+            snakefile=tmp_path / "rules/circuits" / f"{files[rule]}.smk"
+        ),
+        local_exec=True,
+    )
+
+    def expected(job):
+        known = 600.0 if sizes else UNKNOWN
+        return known if job.rule.name == "attribution_pass" else None
+
+    stream = io.StringIO()
+    terminal = Terminal(stream, workflow, expected, print)
+
+    def report(event, **about):
+        terminal.handle(logging.makeLogRecord({"event": event, **about}))
+
+    def run(number):
+        about = {"rule_name": rules[number], "rule_msg": "words", "output": ["made"], "log": []}
+        report(LogEvent.JOB_INFO, jobid=number, wildcards={}, local=True, **about)
+        report(LogEvent.JOB_FINISHED, job_id=number)
+        report(LogEvent.PROGRESS, done=number + 1, total=len(jobs))
+
+    report(LogEvent.RUN_INFO, stats={"total": len(jobs)})
+    run(0)
+    run(1)
+    run(2)
+    assert "left" not in terminal._so_far("now")
+    sizes.append("known")
+    run(3)
+    assert terminal._so_far("now") == "[4 of 5] now, about 10 min left"
+    run(4)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[0 of 5] Writing the items of the tasks"
+    assert lines[1] == "[3 of 5] Finding and checking the models"
+    assert lines[2] == "[4 of 5] Finding the circuits, about 10 min left"
+
+
+def test_after_ctrl_c_no_job_is_said_to_have_failed(toy):
+    path = toy.path / "rules/items.smk"
+    path.write_text(ITEMS.replace("echo", "touch begun; sleep 60; echo"))
+    run = toy.start()
+    while not (toy.path / "begun").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    text, _ = run.communicate(timeout=120)
+    assert run.returncode != 0 and "ailed" not in text
+    assert "Terminating processes on user request" in text
+    assert "Stopped: 0 of 4 steps are done. The same command goes on from here." in text
+
+
+def test_a_dumb_terminal_gets_plain_lines(toy):
+    ours, theirs = pty.openpty()
+    toy(stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "dumb"})
+    os.close(theirs)
+    text = _read(ours).decode()
+    os.close(ours)
+    assert "[0 of 4] Writing the items of the tasks" in text and "\033" not in text
 
 
 def _read(number):
     try:
-        return os.read(number, 4096)
+        return os.read(number, 65536)
     except OSError:  # nobody writes any more
         return b""
 
@@ -165,37 +270,3 @@ def test_every_file_of_rules_has_a_stage(root):
     for path in (root / "rules").rglob("*.smk"):
         names = {f"{path.parent.name}/{path.stem}", path.parent.name, path.stem}
         assert names & set(STAGES) or path.stem in ("common", "settings", "shards"), path
-
-
-def test_the_time_that_is_left():
-    now = [0.0]
-    left = TimeLeft(lambda: now[0])
-    for number in range(4):
-        left.expect(number, "light", None)
-    left.expect("first", "pass", 100.0)
-    left.expect("second", "pass", 300.0)
-    for number in range(3):
-        left.start(number)
-        assert left.seconds() is None  # too few have finished
-        now[0] += 2.0
-        left.finish(number)
-    # One light job of 2 s as its rule's others, and the passes as expected, one at a time.
-    assert left.seconds() == pytest.approx(2 + 100 + 300)
-    left.start("first")
-    now[0] += 50.0
-    left.finish("first")
-    # It took half of what was expected: so will the second.
-    assert left.seconds() == pytest.approx(2 + 150)
-    left.start("second")
-    left.start(3)
-    now[0] += 10.0
-    # Two have run at once for 10 s of 66: of the second 140 s are left, of the light job nothing.
-    assert left.seconds() == pytest.approx(140 / ((56 + 20) / 66))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (7199, "2.0 h"), (3 * 86400, "3.0 days")],
-)
-def test_durations_in_words(seconds, words):
-    assert spoken(seconds) == words

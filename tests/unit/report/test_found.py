@@ -8,7 +8,7 @@ import pytest
 
 from brodmann.config.load import load_config
 from brodmann.pipeline.workspace import Workspace
-from brodmann.report.found import accuracies, at_the_end
+from brodmann.report.found import _wrapped, accuracies, at_the_end
 
 TASKS = ("language/npi", "language/hypernymy", "physical/speed")
 CONFIG = {
@@ -58,6 +58,20 @@ def test_what_was_not_asked_for_is_not_spoken_of(workspace, results):
         (results / page).write_text("")
     pages = [f"The report: {results}/report.html", f"The atlas: {results}/atlas/index.html"]
     assert at_the_end(workspace, [], results) == pages
+
+
+def test_prose_is_as_wide_as_the_terminal():
+    line = (
+        "Does a task need its own circuit? " + "suggestive: more than a-random-circuit would. " * 5
+    )
+    short = "The model needs no network."
+    lines = _wrapped([line, short], 60)
+    assert len(lines) > 3 and max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines[:-1]).split()) == line.strip() and lines[-1] == short
+    assert all(part.startswith("    ") for part in lines[1:-1])
+    # What fits stays as it is, and no word is broken.
+    assert _wrapped([line.strip()], 1000) == [line.strip()]
+    assert max(map(len, _wrapped(["x" * 50], 20))) == 50
 
 
 def test_what_a_run_ends_with_is_there_at_once():
