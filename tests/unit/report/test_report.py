@@ -288,8 +288,8 @@ def test_methods_say_how_items_and_tasks_were_chosen(written):
 
 def test_methods_do_not_test_circuits_on_their_own_items(written):
     [_, whole, _], [_, halved, _] = (written(CONFIGS[name]) for name in ("default", "split"))
-    assert "is reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
-    assert "was compared by Wilcoxon's signed ranks over tasks" in halved
+    assert "are reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
+    assert "were compared by Wilcoxon's signed ranks over tasks" in halved
 
 
 def test_methods_say_whose_items_an_untrained_model_has(written):
@@ -428,7 +428,10 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     [text] = say("structure.over_ceilings", "one", {0.1: few, 5.0: over}, 0.1, ["social"])
     assert "9 of 66 pairs of tasks count" in text
     assert "(pairs within a domain: 6 language; none of formal, social)." in text
-    assert "accounts for the excess, as there are no pairs of social, which are apart." in text
+    assert (
+        "accounts for the excess remains open, as there are no pairs of social, which are apart."
+        in text
+    )
     assert "Of circuits of 5 % all 66 pairs count: the differences are 40.0 and 38.0" in text
     more = replace(over, other=0.1, low=0.1)
     [text] = say("structure.over_ceilings", "one", {0.1: more}, 0.1, ["social"])
@@ -735,7 +738,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
     cells = {"one": Cells.of(drops)}
     notes = {
         np.nan: "2.0 [1.0, 3.0] percentage points",
-        "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
+        "two left out: too few pairs (2); b": "Notes on the fit: two left out: too few pairs (2). b.",
         "the search did not converge": "take no number from it",
     }
     for note, said in notes.items():
