@@ -135,7 +135,7 @@ def test_what_could_not_be_compared_is_not_counted(say):
     )
     [said] = say("networks.agreement", compared, "one")
     assert "in 1 of 2 comparisons by the common part of their distributions over layers." in said
-    assert "one by one and all together" in said and "not that of dimensions" in said
+    assert "one by one and all together" in said and "not the number of dimensions" in said
     [none] = say("networks.agreement", compared.iloc[2:], "one")
     assert "no two of the three maps" in none
 
@@ -206,7 +206,7 @@ def test_networks_on_massive_activations_are_named_and_do_not_count(say):
     held = {("news", "network-0"): pd.DataFrame({"layer": [3], "unit": [7]})}
     text = told(say, found, {**held, ("news", "network-1"): none}, draws=30)
     assert "1 of 2 networks have units in a dimension of massive activations" in text
-    assert "(the costliest is one of these); the verdict is on the other 1" in text
+    assert "(the costliest is one of these). The verdict is on the other 1" in text
     assert "1 of 1 other networks cost more than their one draw" in text
     assert text.endswith(
         "shown: 1 of 1 networks cost more than random units, 0.0323 would by chance (p = 0.032); "

@@ -288,8 +288,8 @@ def test_methods_say_how_items_and_tasks_were_chosen(written):
 
 def test_methods_do_not_test_circuits_on_their_own_items(written):
     [_, whole, _], [_, halved, _] = (written(CONFIGS[name]) for name in ("default", "split"))
-    assert "is reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
-    assert "was compared by Wilcoxon's signed ranks over tasks" in halved
+    assert "are reported, not tested" in whole and "Wilcoxon's signed ranks over tasks" not in whole
+    assert "were compared by Wilcoxon's signed ranks over tasks" in halved
 
 
 def test_methods_say_whose_items_an_untrained_model_has(written):
@@ -418,17 +418,21 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
     assert text.endswith("Verdict: shown: more than in the untrained model.")
     [text] = say("structure.over_ceilings", "one", {0.1: over}, 0.1, ["social"])
     assert (
-        "is 40.0 percentage points in the trained model and 38.0 in the untrained one, "
-        "2.0 [−10.0, 20.0] more; of the overlaps themselves it is 40.0 and 10.0 there. "
+        "share 40.0 percentage points more within than across domains in the trained model and "
+        "38.0 in the untrained one; the trained model has 2.0 [−10.0, 20.0] more. Not divided by "
+        "the ceilings, their overlaps differ by 40.0 and 10.0 points. "
         "The reliability of circuits may account for most"
     ) in text
     # Where domains that are apart have no pairs, nothing can be said of them.
     few = replace(over, within=within | {"social": 0, "formal": 0}, pairs=9)
     [text] = say("structure.over_ceilings", "one", {0.1: few, 5.0: over}, 0.1, ["social"])
     assert "9 of 66 pairs of tasks count" in text
-    assert "they are 6 language; none of formal, social." in text
-    assert "excess cannot be told: there are no pairs of social, which are apart." in text
-    assert "Of circuits of 5 % all 66 pairs count: the difference is 40.0 and 38.0" in text
+    assert "(pairs within a domain: 6 language; none of formal, social)." in text
+    assert (
+        "accounts for the excess remains open, as there are no pairs of social, which are apart."
+        in text
+    )
+    assert "Of circuits of 5 % all 66 pairs count: the differences are 40.0 and 38.0" in text
     more = replace(over, other=0.1, low=0.1)
     [text] = say("structure.over_ceilings", "one", {0.1: more}, 0.1, ["social"])
     assert text.endswith("does not account for all of the excess.")
@@ -648,7 +652,8 @@ def test_tasks_are_called_by_their_titles(root, tmp_path, say):
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "said"), [(0.037, "3.7 %, less than the 25 %"), (0.4, "40.0 %.")]
+    ("accuracy", "said"),
+    [(0.037, "in 3.7 % of the items, less than the 25 %"), (0.4, "in 40.0 % of the items.")],
 )
 def test_how_an_untrained_model_answers_is_what_was_measured(say, accuracy, said):
     [text] = say("overview.included", [("plain", 2, 2, "one", accuracy), ("one", 2, 2, "", 0.9)])
@@ -733,7 +738,7 @@ def test_a_fit_that_did_not_converge_has_no_interval(say):
     cells = {"one": Cells.of(drops)}
     notes = {
         np.nan: "2.0 [1.0, 3.0] percentage points",
-        "two left out: too few pairs (2); b": "Of the fit: two left out: too few pairs (2). b.",
+        "two left out: too few pairs (2); b": "Notes on the fit: two left out: too few pairs (2). b.",
         "the search did not converge": "take no number from it",
     }
     for note, said in notes.items():
@@ -809,7 +814,7 @@ def test_a_p_that_could_not_be_smaller_is_said_to_be_so(say):
     assert "from 30.0 to 3 × 10⁷" in text and "as many random units to 40.0 (1 draw)" in text
     assert "the smallest that 6 passages can give" in text and "massive" not in text
     # log 30, log 3e7, log 50,000.
-    assert "perplexity of 50,000: above it, the model is broken" in text
+    assert "perplexity of 50,000. Above it the model is broken" in text
     assert "from 3.40 to 17.22 (a uniform guess: 10.82)" in text
     assert "Verdict: suggestive: more than the only draw" in text
     assert "the smallest" not in told(lesioned(p=0.0625))
@@ -824,7 +829,7 @@ def test_massive_activations_are_named_beside_a_lesion(say):
     assert "2 of the units are massive activations" in text
     assert "(2: dimension 507 (layers 11 to 12); median activation 23,800)" in text
     assert "Of the random draws, 1 of 20 holds one, too (1: dimension 507 (layer 20);" in text
-    assert "so that this is no finding about language" in text
+    assert "so this is no finding about language" in text
     assert "Verdict: not tested: any lesion of massive activations may break the model." in text
     own = found.holds("top-1.0pct")
     assert massive_text(own) == "2: dimension 507 (layers 11 to 12)"
@@ -847,8 +852,8 @@ def test_the_dimensions_of_units_and_of_random_ones_are_told(say):
     above = [("plain (control)", 57_879.0)]
     [text] = say("localizers.finding", found, lesion, str(found.verdict(lesion)), above)
     assert "(in 57 dimensions of the residual stream," in text
-    assert "Random units lie in 143 to 150 dimensions: they are not matched" in text
-    assert "plain (control) lies above it with all its units (57,879)" in text
+    assert "Random units lie in 143 to 150 dimensions: they are matched neither" in text
+    assert "plain (control) lies above it even with all its units (57,879)" in text
 
 
 def test_circuits_of_an_untrained_model_write_on_its_units(say):
