@@ -10,6 +10,7 @@ from brodmann.circuits.enough import Beside, by_group, chosen
 from brodmann.circuits.stages.faithfulness import AREAS
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
+from brodmann.significance.intervals import of_mean
 from brodmann.statistics.printed import between, decimals, show_p
 from brodmann.store.tables import read_table
 
@@ -25,13 +26,16 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Sufficiency:
-    """One model's circuits of one kind of unit: the first sign and kind. ``rows``: of the table of areas."""
+    """One model's circuits of one kind of unit: the first sign and kind. ``rows``: of the table of areas, of
+    tasks that have a contrast; ``split``: whether orders come from other items than those they are tested on.
+    """
 
     name: str
     called: str  # controls marked
     component: str
     source: str  # the table, below results
     rows: pd.DataFrame
+    split: bool
 
     @property
     def beside(self) -> dict[str, Beside]:
@@ -46,8 +50,13 @@ class Sufficiency:
 
     @property
     def reached(self) -> pd.DataFrame:
-        """Those that reach the faithfulness that is called enough."""
-        return self.own.dropna(subset=["enough_percent"])
+        """Those that reach the faithfulness that is called enough before all units are kept."""
+        return self.own[self.own["enough_percent"] < 100]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the mean CPR of own orders, over resampled tasks."""
+        return of_mean(by_group(self.rows, "cpr")["own"].dropna().to_numpy())
 
     @property
     def floor(self) -> float:
@@ -66,8 +75,7 @@ def sufficiency_part(sources: Sources) -> Section | None:
         one
         for component in study.attribution.components
         for name in study.faithfulness_models
-        # Control models without a contrast have no areas.
-        if (one := _read(sources, name, component)).rows["cpr"].notna().any()
+        if len((one := _read(sources, name, component)).rows)
     ]
     if not found:
         return None
@@ -84,8 +92,10 @@ def _read(sources: Sources, model: str, component: str) -> Sufficiency:
     asked = sources.study.faithfulness
     stem = f"{model}/faithfulness/{component}.{sources.study.attribution.estimator}.areas.csv"
     table = read_table(sources.results / stem, AREAS)
-    rows = chosen(table, asked.signs[0], asked.kinds[0])
-    return Sufficiency(model, sources.called(model), component, stem, rows)
+    # Tasks of control models without a contrast have no areas.
+    rows = chosen(table, asked.signs[0], asked.kinds[0]).dropna(subset=["cpr"])
+    split = bool(sources.study.tasks.split)
+    return Sufficiency(model, sources.called(model), component, stem, rows, split)
 
 
 def _table(one: Sufficiency) -> Table:
@@ -98,13 +108,15 @@ def _table(one: Sufficiency) -> Table:
             number(one.mean(group, "cmd")),
             "–" if group == "own" else number(beside.difference),
             "–" if group == "own" else bracket(beside.low, beside.high),
-            show_p(beside.p),
+            # On the items that chose it, a task's own order is ahead by construction.
+            show_p(beside.p) if one.split else "–",
         ]
         for group, beside in one.beside.items()
     ]
     heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
     caption = (
         f"{one.called}, {one.component}: areas of faithfulness over all sizes of circuits, mean over tasks. "
-        "CPR: under the curve; CMD: between the curve and 1."
+        "CPR: under the curve; CMD: between the curve and 1. p: Wilcoxon's signed ranks over tasks, "
+        "two-sided, uncorrected; none where orders are tested on the items that they were found on."
     )
     return Table(caption, heads, rows, source=one.source)
