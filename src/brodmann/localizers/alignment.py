@@ -81,7 +81,7 @@ def resampled(
     Draws of one seed are of the same stimuli, so that two predictions can be compared draw by draw. NaN where
     a fold holds a single group: it would be the same in every draw.
     """
-    if any(len({groups[n] for n in np.flatnonzero(fold == one)}) < 2 for one in np.unique(fold)):
+    if any(len(np.unique(np.array(groups)[fold == one])) < 2 for one in np.unique(fold)):
         return np.full(draws, np.nan)
     times = drawn_stimuli(fold, groups, seed, draws)
     means = []

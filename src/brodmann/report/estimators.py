@@ -76,7 +76,12 @@ def _kept(found: pd.DataFrame, tasks: pd.DataFrame, best: Mapping[str, Any]) -> 
     )
     more = (own - base).dropna().to_numpy()
     low, high = of_mean(more)
+    # CPR rewards curves that rise above 1; CMD does not.
+    near = known.loc[known["cmd"].idxmin()] if known["cmd"].notna().any() else None
+    closest = {} if near is None else {f"near_{key}": value for key, value in near.items()}
+    closest |= {} if near is None else {"near_name": label(near["estimator"], near["positions"])}
     return {
+        **closest,
         "kept_name": label(most["estimator"], most["positions"]),
         "kept_n": len(own),
         **{f"kept_{name}": most[name] for name in ("cpr", "cpr_low", "cpr_high")},

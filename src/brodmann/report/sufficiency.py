@@ -37,10 +37,9 @@ class Sufficiency:
     rows: pd.DataFrame
     split: bool
 
-    @property
-    def beside(self) -> dict[str, Beside]:
-        """Group of orders -> own orders beside it (CPR), for the groups that were tried."""
-        tasks = by_group(self.rows, "cpr")
+    def beside(self, area: str = "cpr") -> dict[str, Beside]:
+        """Group of orders -> own orders beside it (by ``cpr`` or ``cmd``), for the groups that were tried."""
+        tasks = by_group(self.rows, area)
         return {group: Beside.of(tasks, group) for group in WORDS if tasks[group].notna().any()}
 
     @property
@@ -48,15 +47,24 @@ class Sufficiency:
         """Rows of the tasks' own orders."""
         return self.rows[self.rows["group"] == "own"]
 
-    @property
-    def reached(self) -> pd.DataFrame:
-        """Those that reach the faithfulness that is called enough before all units are kept."""
-        return self.own[self.own["enough_percent"] < 100]
+    def reached(self, group: str = "own") -> pd.DataFrame:
+        """Orders of a group that reach the faithfulness that is called enough before all units are kept."""
+        rows = self.rows[self.rows["group"] == group]
+        return rows[rows["enough_percent"] < 100]
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Of the mean CPR of own orders, over resampled tasks."""
-        return of_mean(by_group(self.rows, "cpr")["own"].dropna().to_numpy())
+    def at_random(self) -> dict[str, tuple[int, int]]:
+        """Group of random orders -> how many of them reach it, and how many there are."""
+        sizes = self.rows["group"].value_counts()
+        return {
+            group: (len(self.reached(group)), int(sizes[group]))
+            for group in ("layer_matched", "random")
+            if group in sizes
+        }
+
+    def interval(self, area: str = "cpr") -> tuple[float, float]:
+        """Of the mean area of own orders, over resampled tasks."""
+        return of_mean(by_group(self.rows, area)["own"].dropna().to_numpy())
 
     @property
     def floor(self) -> float:
@@ -111,7 +119,7 @@ def _table(one: Sufficiency) -> Table:
             # On the items that chose it, a task's own order is ahead by construction.
             show_p(beside.p) if one.split else "–",
         ]
-        for group, beside in one.beside.items()
+        for group, beside in one.beside().items()
     ]
     heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
     caption = (

@@ -99,6 +99,12 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
             "highest of those tried)."
         )
     )
+    # A curve that overshoots has a large area below it, and another one between it and 1.
+    areas["cmd"] = [0.3, 0.5, np.nan, 0.8, 0.6, np.nan]
+    write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
+    said = estimators_part(sources).lead[0]
+    assert "those by relevance patching, all tokens keep most" in said
+    assert said.endswith("is smallest for attribution patching, last token (0.40 [0.30, 0.50]).")
     assert estimators_part(SimpleNamespace(study=plain(root, tmp_path))) is None
 
 

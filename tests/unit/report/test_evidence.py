@@ -61,9 +61,11 @@ def test_own_orders_beside_others(asked, tmp_path):
     rows = [
         {**own, "task": "language/npi", "cpr": 0.9, "enough_percent": 5.0, "enough_units": 7},
         {**own, "task": "language/hypernymy", "cpr": 0.5},
-        {**line, "task": "language/npi", "order": "formal/code_list", "cpr": 0.6},
-        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 1, "cpr": 0.2},
-        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 2, "cpr": 0.4},
+        {**line, "task": "language/npi", "order": "formal/code_list", "cpr": 0.6, "cmd": 0.6},
+        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 1, "cpr": 0.2}
+        | {"enough_percent": 100.0},
+        {**line, "task": "language/npi", "order": "random", "sign": "", "trial": 2, "cpr": 0.4}
+        | {"enough_percent": 50.0},
         {**own, "task": "language/npi", "sign": "absolute", "cpr": 0.0},
     ]
     write_table(tmp_path / "a/faithfulness/neurons.patching.areas.csv", rows, AREAS)
@@ -73,11 +75,13 @@ def test_own_orders_beside_others(asked, tmp_path):
     assert "0.60 in orders of tasks of other domains (own more by 0.30, 1 task)" in said
     assert "0.30 in random orders (own more by 0.60, 1 task)" in said
     assert "reached with fewer than all units in 1 of 2 tasks" in said
-    assert "in the median of these with 5 % of the units (7)" in said
+    assert "the median of these with 5 % of the units (7 neurons); random orders: 1 of 2." in said
+    assert "(CMD; 0 is best) is 0.20 [0.20, 0.20] in own orders; 0.60 in orders of tasks of" in said
+    assert "(own less by 0.40)" in said
     assert "Without any of them 0.10 is kept" in said
     [table] = part.tables
     assert [row[0] for row in table.rows] == ["own", "tasks of other domains", "random"]
-    assert table.rows[1][1:5] == ["1", "0.60", "0.20", "0.30"]
+    assert table.rows[1][1:5] == ["1", "0.60", "0.60", "0.30"]
     # Orders were found on the items that they are tested on: they win by construction.
     assert {row[-1] for row in table.rows} == {"–"}
 
@@ -101,7 +105,8 @@ def test_all_units_are_enough_by_definition_and_tasks_without_a_contrast_do_not_
     part = sufficiency_part(asked(text))
     [said] = [one for one in part.lead if one.startswith("a, neurons")]
     assert "mean over 2 tasks; 0.15 in random orders" in said
-    assert "No task reaches a faithfulness of 0.9 with fewer than all units" in said
+    assert "No task reaches a faithfulness of 0.9 with fewer than all units; random orders" in said
+    assert "random orders: 0 of 2. The smallest circuits" in said
     assert said.endswith("The smallest circuits (1 % of the units) keep 0.10.")
     # Two pairs, both larger: p of one in two.
     assert part.tables[0].rows[1][-1] == "0.5000"
