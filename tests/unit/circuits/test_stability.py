@@ -82,15 +82,23 @@ def test_a_single_item_is_not_stable_for_being_drawn_alone(root, tmp_path):
         facts = {"n_items": 4, "n_units": items}
         tensors = Strongest.of(scores).tensors("bootstraps")
         write_tensors(tmp_path / f"{task}.safetensors", tensors, facts)
-    write_stability(
-        SimpleNamespace(selection=SimpleNamespace(signs=("positive",), main=5.0)),
-        model_json=str(json),
-        component="neurons",
-        tasks=list(files),
-        replicate_files=[f"{tmp_path}/{task}.safetensors" for task in files],
-        manifest=str(tmp_path / "none.json"),
-        table=str(tmp_path / "stability.csv"),
-    )
+
+    def write(*tasks, **more):
+        write_stability(
+            SimpleNamespace(selection=SimpleNamespace(signs=("positive",), main=5.0)),
+            model_json=str(json),
+            component="neurons",
+            tasks=tasks,
+            replicate_files=[f"{tmp_path}/{task}.safetensors" for task in tasks],
+            manifest=str(tmp_path / "none.json"),
+            table=str(tmp_path / "stability.csv"),
+            **more,
+        )
+
+    # Neither does its curve say anything, which would be stable with one item.
+    write("language/one", curves=str(tmp_path / "curve.csv"))
+    assert pd.read_csv(tmp_path / "curve.csv").empty
+    write(*files)
     table = pd.read_csv(tmp_path / "stability.csv").set_index("task")
     assert table["jaccard"].isna().tolist() == table["stable"].isna().tolist() == [True, False]
     assert table.loc["language/two", ["jaccard", "stable"]].tolist() == [1, 1]

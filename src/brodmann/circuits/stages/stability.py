@@ -54,9 +54,10 @@ def write_stability(
             continue
         facts, alike, curve = metadata_of(path), Alike(), {}
         # Of a single independent unit there is no other draw.
-        if int(facts["n_units"]) > 1:
+        several = int(facts["n_units"]) > 1
+        if several:
             alike = Alike.of(Strongest.stored(tensors, "bootstraps", n_units), selection)
-        if curves is not None:
+        if several and curves is not None:
             name = curve_name(task, component)
             record = records.get(name, f"circuits of few items of {task}")
             curve = _curve(unpack(record), selection, n_units)
