@@ -18,6 +18,7 @@ rule provenance:
         item_files=collect("results/items/{task}.json", task=TASKS),
         baselines=rules.baselines.input,
         imported=workspace.imported_files,
+        texts=workspace.text_files,
     output:
         output="results/provenance.json",
     log:

@@ -17,7 +17,7 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "granularity_statistics": 1,  # circuits of small and large units
+    "granularity_statistics": 2,  # circuits of small and large units
     "experts": 1,  # circuits among the experts of mixtures
     "structure": 5,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation
@@ -27,7 +27,7 @@ METHODS = {
     "compared": 1,  # maps of pairs of models
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
-    "report": 6,  # the report page and the methods section
+    "report": 7,  # the report page and the methods section
     "atlas": 2,  # the page of the maps, and its data
     "accuracy": 3,  # the accuracy table and heatmap
 }

@@ -54,7 +54,9 @@ class Answers:
 
     def resampled(self, metric: np.ndarray) -> np.ndarray:
         """The same over resampled items [resamples]: of metric and contrast alike, so that what items have in
-        common cancels. NaN where a list has no contrast."""
+        common cancels. NaN where a list has no contrast, and of a single item, which cannot vary."""
+        if len(metric) < 2:
+            return np.full(len(self.weights), np.nan)
         found = self.weights @ metric
         if self.unnormalised:
             return np.asarray(found)

@@ -71,8 +71,8 @@ def align(study: Study, name: str, options: argparse.Namespace) -> Iterator[str]
     """
     stimuli, recordings = _given(options)
     n_groups = len(set(stimuli.groups))
-    if recordings is not None and n_groups < max(2, options.folds):
-        what = f"{n_groups} stimuli (or groups) cannot make {options.folds} folds"
+    if recordings is not None and not 2 <= options.folds <= n_groups:
+        what = f"{n_groups} stimuli (or groups) in {options.folds} folds cannot be predicted"
         raise UserError.at(options.stimuli, what, "at least two folds, each with one of its own")
     by = _ceiling(options, recordings)
     units, origin = masked(options)

@@ -58,4 +58,5 @@ def plan_of_workspace(workspace: Workspace) -> dict[str, Any]:
         config=workspace.recorded_config,
         items={one.task: {name: one.digest(name) for name in one.wordings} for one in tasks},
         imported={path: file_digest(path) for path in workspace.imported_files},
+        texts={path: file_digest(path) for path in workspace.text_files},
     )

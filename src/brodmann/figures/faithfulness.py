@@ -33,7 +33,11 @@ LOWEST, HIGHEST = -0.5, 1.5
 
 def of_curves(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     """Curves of one model, of the first sign and kind."""
-    table = curves(read_table(files["curves"], COLUMNS), asked["sign"], asked["kind"])
+    areas = read_table(files["areas"], AREAS).dropna(subset=["cpr"])
+    # Metrics of control models without a contrast are no shares.
+    points = read_table(files["curves"], COLUMNS)
+    points = points[points["task"].isin(areas["task"])]
+    table = curves(points, asked["sign"], asked["kind"])
     return draw_curves(table, title=asked["title"]), table
 
 

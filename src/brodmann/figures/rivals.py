@@ -65,8 +65,8 @@ def _mean(values: np.ndarray) -> dict[str, float]:
 def draw_rivals(table: pd.DataFrame, *, title: str) -> Figure:
     """Above, what is kept of the task by each round; below, the share of its units that it has in common with
     what was there before. Means with intervals; pale lines: each task. ``table``: see ``rounds``."""
-    if table.empty:
-        return style.empty_figure(title, "no task has a circuit")
+    if not table["measure"].isin(KEPT).any():
+        return style.empty_figure(title, "no task has a circuit that could be tested")
     figure, panels = grid(2, per_row=1, height=1.6, around=1.1, sharex=True)
     numbers = sorted(set(table["round"]))
     for axes, measures in zip(panels, (KEPT, SHARED), strict=True):

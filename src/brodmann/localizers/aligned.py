@@ -118,6 +118,8 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
 
 
 def _between(low: float, high: float) -> str:
+    if math.isnan(low):
+        return "(no interval: a fold holds a single stimulus or group; fewer --folds hold more)"
     return f"[{low:.3f}, {high:.3f}]"
 
 

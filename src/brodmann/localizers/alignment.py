@@ -78,8 +78,11 @@ def resampled(
 ) -> np.ndarray:
     """The mean of r over voxels, of draws of as many groups of each fold with replacement: float64 [draws].
 
-    Draws of one seed are of the same stimuli, so that two predictions can be compared draw by draw.
+    Draws of one seed are of the same stimuli, so that two predictions can be compared draw by draw. NaN where
+    a fold holds a single group: it would be the same in every draw.
     """
+    if any(len(np.unique(np.array(groups)[fold == one])) < 2 for one in np.unique(fold)):
+        return np.full(draws, np.nan)
     times = drawn_stimuli(fold, groups, seed, draws)
     means = []
     for at in range(0, draws, _AT_ONCE):

@@ -24,6 +24,7 @@ def write_provenance(
     models: Sequence[str],
     items: Sequence[str],
     imported: Sequence[str] = (),
+    texts: Sequence[str] = (),
 ) -> None:
     """Rule ``provenance``: everything needed to say, and repeat, what made the results."""
     import brodmann
@@ -57,6 +58,8 @@ def write_provenance(
         },
         # Results that were taken over, by the content of their files.
         "imported": {path: file_digest(path) for path in imported},
+        # What localizers and networks read.
+        "texts": {path: file_digest(path) for path in texts},
         "tasks": {
             items.task: {
                 "n_items": len(items),

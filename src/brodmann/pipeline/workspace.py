@@ -370,6 +370,15 @@ class Workspace:
         return [str(path) for path in dict.fromkeys(found)]
 
     @property
+    def text_files(self) -> list[str]:
+        """Every file that texts of localizers and networks are read from; items of tasks are none of them."""
+        if not self.study.run_models:
+            return []
+        found = [*self.stimulus_files, *self.network_inputs, *self.network_use_files]
+        found += [self.corpus_file] if self.study.localizer.networks else []
+        return [one for one in dict.fromkeys(found) if not one.startswith("results/items/")]
+
+    @property
     def recorded_config(self) -> dict[str, Any]:
         """The effective config without what only says how it runs: goes into provenance.json."""
         recorded = {key: value for key, value in self.config.items() if key != "execution"}

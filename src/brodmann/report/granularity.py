@@ -43,7 +43,8 @@ def granularity_part(sources: Sources) -> Section | None:
     if not study.granular_models:
         return None
     table = read_table(sources.results / SOURCE, COLUMNS)
-    shown = table[table["measure"] == SHOWN]
+    # Control models without a contrast lose no share of it.
+    shown = table[(table["measure"] == SHOWN) & (table["n"] > 0)]
     models = [
         Grained(
             sources.called(name),
@@ -86,6 +87,7 @@ def _table(models: list[Grained]) -> Table:
             *(estimate(row, group) for group in groups),
             estimate(row, "ratio"),
             show_p(row["p"]),
+            show_p(row["q"]),
         ]
         for one in models
         for row in one.rows
@@ -97,9 +99,10 @@ def _table(models: list[Grained]) -> Table:
         "as many random",
         "equal attribution, or all others",
     )
-    heads += ("within / across", "p")
+    heads += ("within / across", "p", "q")
     caption = (
         "Share of the metric that a task loses when units are silenced, mean over tasks, with 95 % intervals "
-        "over resampled tasks. p: domain labels shuffled, within less across."
+        "over resampled tasks. p: domain labels shuffled, within less across, one-sided; q: over all rows of "
+        f"{SOURCE}."
     )
     return Table(caption, heads, rows, frozenset({0, 1}), SOURCE)

@@ -1,10 +1,10 @@
 """A preregistration: what a study will do, written before it is done; and whether a run matches it.
 
 ``results/preregistration.json`` holds a readable summary, the effective config, every test with its sides and
-correction, the rules of verdicts, the versions of methods and software, hashes of the items and of results
-that are taken over, and what results there were when it was written. Its last value is the SHA-256 of all
-others as canonical JSON: a change by hand is found. (Whoever wants to show that the file was not written anew
-keeps the SHA-256 elsewhere.)
+correction, the rules of verdicts, the versions of methods and software, hashes of the items, of the texts and
+of results that are taken over, and what results there were when it was written. Its last value is the SHA-256
+of all others as canonical JSON: a change by hand is found. (Whoever wants to show that the file was not
+written anew keeps the SHA-256 elsewhere.)
 
 No job reads it but that which writes the report.
 """
@@ -37,6 +37,8 @@ _BACK = "put the file back as it was, or take it away"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 # What belongs to a plan: a run is compared with it by these.
 _PLAN = ("config", "methods", "verdicts", "tests", "items", "imported")
+# What registrations and runs of earlier versions do not say; it is compared where both do.
+_LATER = "texts"
 
 
 def plan_of(
@@ -46,9 +48,10 @@ def plan_of(
     config: Mapping[str, Any],
     items: Mapping[str, Mapping[str, str]],
     imported: Mapping[str, str],
+    texts: Mapping[str, str] | None = None,
     methods: Mapping[str, int] = METHODS,
 ) -> dict[str, Any]:
-    """What a study does. ``items``: task -> wording -> hash; ``imported``: file -> hash."""
+    """What a study does. ``items``: task -> wording -> hash; ``imported``, ``texts``: file -> hash."""
     return {
         "config": config,
         "methods": dict(methods),
@@ -61,6 +64,7 @@ def plan_of(
         "tests": {one.name: asdict(one) for one in planned_tests(study, inventory)},
         "items": items,
         "imported": imported,
+        **({} if texts is None else {_LATER: texts}),
     }
 
 
@@ -120,6 +124,8 @@ class Registration:
         tests = list(_changed_tests(old["tests"], now["tests"]))
         inputs = [f"items of {task}" for task in _others(old["items"], now["items"])]
         inputs += _others(old["imported"], now["imported"])
+        if _LATER in old and _LATER in plan:
+            inputs += [f"texts of {path}" for path in _others(old[_LATER], plan[_LATER])]
         return Deviations(settings, tests, inputs)
 
     def when(self, results: Path) -> str:
@@ -207,6 +213,8 @@ def _summary(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"Tasks ({len(body['items'])}): {', '.join(body['items'])}."
     if body["imported"]:
         yield f"Results that are taken over: {len(body['imported'])} files."
+    if body.get(_LATER):
+        yield f"Texts of localizers and networks: {len(body[_LATER])} files."
     yield f"Alpha {body['verdicts']['alpha']}; rules of verdicts version {body['verdicts']['version']}."
     yield f"Tests ({len(tests)}):"
     for name, one in tests.items():
@@ -257,6 +265,7 @@ def _as_run(sources: Sources, then: Mapping[str, Any]) -> tuple[dict[str, Any], 
             "config": record["config"],
             "items": {task: one["items_sha256"] for task, one in record["tasks"].items()},
             "imported": record["imported"],
+            "texts": record.get("texts"),
             "methods": record["methods"],
         }
         now = {name: record[name] for name in ("brodmann", "git_commit", "python")}

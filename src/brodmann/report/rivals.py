@@ -11,6 +11,7 @@ from brodmann.circuits.stages.rivals import COLUMNS
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.report.wording import share
+from brodmann.significance.intervals import of_mean
 from brodmann.statistics.printed import between, decimals
 from brodmann.store.tables import read_table
 
@@ -19,7 +20,7 @@ TITLE = "Is it the only circuit?"
 
 @dataclass(frozen=True)
 class Found:
-    """One model's rivals of one kind of unit. ``rows``: of the table."""
+    """One model's rivals of one kind of unit. ``rows``: of the table, of tasks that have a contrast."""
 
     name: str
     called: str  # controls marked
@@ -50,6 +51,10 @@ class Found:
         """Of a round, over tasks."""
         return float(self.of(number)[column].mean())
 
+    def interval(self, number: int, column: str) -> tuple[float, float]:
+        """Of this mean, over resampled tasks."""
+        return of_mean(self.of(number)[column].dropna().to_numpy(dtype=float))
+
     def less(self, number: int) -> Beside:
         """Faithfulness of the tasks' own circuits beside that of a round's rivals."""
         pair = {"own": self.of(0)["faithfulness"], "rival": self.of(number)["faithfulness"]}
@@ -78,7 +83,7 @@ def rivals_part(sources: Sources) -> Section | None:
 
 def _read(sources: Sources, model: str, component: str) -> Found:
     stem = f"{model}/faithfulness/{component}.{sources.study.attribution.estimator}.rivals.csv"
-    rows = read_table(sources.results / stem, COLUMNS)
+    rows = read_table(sources.results / stem, COLUMNS).dropna(subset=["faithfulness"])
     return Found(model, sources.called(model), component, stem, rows)
 
 

@@ -10,6 +10,7 @@ from brodmann.circuits.enough import Beside, by_group, chosen
 from brodmann.circuits.stages.faithfulness import AREAS
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
+from brodmann.significance.intervals import of_mean
 from brodmann.statistics.printed import between, decimals, show_p
 from brodmann.store.tables import read_table
 
@@ -25,18 +26,20 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Sufficiency:
-    """One model's circuits of one kind of unit: the first sign and kind. ``rows``: of the table of areas."""
+    """One model's circuits of one kind of unit: the first sign and kind. ``rows``: of the table of areas, of
+    tasks that have a contrast; ``split``: whether orders come from other items than those they are tested on.
+    """
 
     name: str
     called: str  # controls marked
     component: str
     source: str  # the table, below results
     rows: pd.DataFrame
+    split: bool
 
-    @property
-    def beside(self) -> dict[str, Beside]:
-        """Group of orders -> own orders beside it (CPR), for the groups that were tried."""
-        tasks = by_group(self.rows, "cpr")
+    def beside(self, area: str = "cpr") -> dict[str, Beside]:
+        """Group of orders -> own orders beside it (by ``cpr`` or ``cmd``), for the groups that were tried."""
+        tasks = by_group(self.rows, area)
         return {group: Beside.of(tasks, group) for group in WORDS if tasks[group].notna().any()}
 
     @property
@@ -44,10 +47,24 @@ class Sufficiency:
         """Rows of the tasks' own orders."""
         return self.rows[self.rows["group"] == "own"]
 
+    def reached(self, group: str = "own") -> pd.DataFrame:
+        """Orders of a group that reach the faithfulness that is called enough before all units are kept."""
+        rows = self.rows[self.rows["group"] == group]
+        return rows[rows["enough_percent"] < 100]
+
     @property
-    def reached(self) -> pd.DataFrame:
-        """Those that reach the faithfulness that is called enough."""
-        return self.own.dropna(subset=["enough_percent"])
+    def at_random(self) -> dict[str, tuple[int, int]]:
+        """Group of random orders -> how many of them reach it, and how many there are."""
+        sizes = self.rows["group"].value_counts()
+        return {
+            group: (len(self.reached(group)), int(sizes[group]))
+            for group in ("layer_matched", "random")
+            if group in sizes
+        }
+
+    def interval(self, area: str = "cpr") -> tuple[float, float]:
+        """Of the mean area of own orders, over resampled tasks."""
+        return of_mean(by_group(self.rows, area)["own"].dropna().to_numpy())
 
     @property
     def floor(self) -> float:
@@ -66,8 +83,7 @@ def sufficiency_part(sources: Sources) -> Section | None:
         one
         for component in study.attribution.components
         for name in study.faithfulness_models
-        # Control models without a contrast have no areas.
-        if (one := _read(sources, name, component)).rows["cpr"].notna().any()
+        if len((one := _read(sources, name, component)).rows)
     ]
     if not found:
         return None
@@ -84,8 +100,10 @@ def _read(sources: Sources, model: str, component: str) -> Sufficiency:
     asked = sources.study.faithfulness
     stem = f"{model}/faithfulness/{component}.{sources.study.attribution.estimator}.areas.csv"
     table = read_table(sources.results / stem, AREAS)
-    rows = chosen(table, asked.signs[0], asked.kinds[0])
-    return Sufficiency(model, sources.called(model), component, stem, rows)
+    # Tasks of control models without a contrast have no areas.
+    rows = chosen(table, asked.signs[0], asked.kinds[0]).dropna(subset=["cpr"])
+    split = bool(sources.study.tasks.split)
+    return Sufficiency(model, sources.called(model), component, stem, rows, split)
 
 
 def _table(one: Sufficiency) -> Table:
@@ -98,13 +116,15 @@ def _table(one: Sufficiency) -> Table:
             number(one.mean(group, "cmd")),
             "–" if group == "own" else number(beside.difference),
             "–" if group == "own" else bracket(beside.low, beside.high),
-            show_p(beside.p),
+            # On the items that chose it, a task's own order is ahead by construction.
+            show_p(beside.p) if one.split else "–",
         ]
-        for group, beside in one.beside.items()
+        for group, beside in one.beside().items()
     ]
     heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
     caption = (
         f"{one.called}, {one.component}: areas of faithfulness over all sizes of circuits, mean over tasks. "
-        "CPR: under the curve; CMD: between the curve and 1."
+        "CPR: under the curve; CMD: between the curve and 1. p: Wilcoxon's signed ranks over tasks, "
+        "two-sided, uncorrected; none where orders are tested on the items that they were found on."
     )
     return Table(caption, heads, rows, source=one.source)

@@ -49,8 +49,7 @@ def share(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares, in percentage points."""
-    shown = percent(value)
-    return "0.0" if shown == "−0.0" else shown
+    return percent(value)
 
 
 def points_between(row: Row, column: str) -> str:

@@ -3,7 +3,8 @@
 Attention rests on the first token, and some models keep a very large activation there in a few units. What
 holds one of them, a lesion or a random control, may break the model whatever its other units do. A unit is
 massive if the median of its absolute activation at first tokens is more than ``TIMES`` the median over all
-units of its layer.
+units of its layer. A layer whose median unit is silent (of ReLU neurons, say) has none: nothing can be told
+from it.
 """
 
 from __future__ import annotations
@@ -36,14 +37,12 @@ def massive(activations: np.ndarray) -> list[dict[str, Any]]:
             "layer_median": float(middle[layer]),
         }
         for layer, unit in np.argwhere(typical > TIMES * middle[:, None])
+        if middle[layer] > 0
     ]
 
 
 def massive_of(model: LoadedModel, sites: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Site -> its massive units, at the first tokens of openings of sentences.
-
-    A layer whose median unit is silent (of ReLU neurons, say) has none: nothing can be told from it.
-    """
+    """Site -> its massive units, at the first tokens of openings of sentences."""
     from brodmann.runner.activations import Activations
     from brodmann.runner.engine import Engine
     from brodmann.runner.texts import encode_texts
@@ -52,6 +51,5 @@ def massive_of(model: LoadedModel, sites: Iterable[str]) -> dict[str, list[dict[
     engine, found = Engine(model), {}
     for site in sites:
         parts = Activations(model, site=site, engine=engine).pooled(rows, "last-token")
-        units = massive(np.concatenate([values for _, values in parts]))
-        found[site] = [one for one in units if one["layer_median"] > 0]
+        found[site] = massive(np.concatenate([values for _, values in parts]))
     return found

@@ -18,7 +18,10 @@ def interval(replicates: np.ndarray) -> tuple[float, float]:
 
 
 def of_mean(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean of independent values (tasks), drawn with replacement."""
+    """The interval of the mean of independent values (tasks), drawn with replacement.
+
+    A percentile interval: of few values it is too short (docs/conclusions.md says by how much).
+    """
     if len(values) < 2:
         return float("nan"), float("nan")
     drawn = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))

@@ -3,8 +3,8 @@
 Groups of lesions: a task's own circuit; those of other tasks of its domain (*within*) and of other domains
 (*across*); random units, as many as the own circuit has (*size_matched*) or as strong (*mass_matched*).
 Intervals are percentiles over tasks drawn with replacement; the same draws for all levels of a model, so that
-two levels are compared on the same tasks. A ratio has an interval where nearly all draws have a cost across
-domains above 0: else it could be anything.
+two levels are compared on the same tasks. Of a draw without any cost across domains a ratio is infinite;
+where the upper end would be one of these, there is no interval.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ import numpy as np
 import pandas as pd
 
 from brodmann.circuits.granularity import CIRCUIT, MASS, SIZE
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import LEVEL, interval
 from brodmann.tasks.catalogue import domain_of
 
 OWN, WITHIN, ACROSS = "own", "within", "across"
 GROUPS = (OWN, WITHIN, ACROSS, SIZE, MASS)
-# Share of the draws in which a ratio must be defined.
-_DEFINED = 0.95
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,11 @@ class Costs:
             own = lesions[lesions["condition"] == name].groupby("target")[column].mean()
             controls[name] = own.reindex(tasks).to_numpy(dtype=float)
         return cls(tasks, matrix, controls)
+
+    @property
+    def n(self) -> int:
+        """Tasks whose costs are known."""
+        return int(np.isfinite(np.diag(self.matrix)).sum())
 
     @property
     def domains(self) -> list[str]:
@@ -94,12 +97,20 @@ class Estimate:
     high: float = float("nan")
 
     @classmethod
-    def of(cls, values: np.ndarray, *, mostly: bool = False) -> Estimate:
-        """``values``: the estimate, then replicates. ``mostly``: only if nearly all of these are defined."""
-        replicates = values[1:]
-        if mostly and np.isfinite(replicates).mean() < _DEFINED:
-            return cls(float(values[0]))
-        return cls(float(values[0]), *interval(replicates))
+    def of(cls, values: np.ndarray) -> Estimate:
+        """``values``: the estimate, then replicates."""
+        return cls(float(values[0]), *interval(values[1:]))
+
+    @classmethod
+    def of_ratio(cls, values: np.ndarray) -> Estimate:
+        """The same of ratios, as ``_ratio`` gives them; what is not known may be as large as any."""
+        value = float(values[0]) if np.isfinite(values[0]) else float("nan")
+        known = np.sort(np.where(np.isnan(values[1:]), np.inf, values[1:]))
+        # The upper end lies between two places; this is the higher one.
+        place = int(np.ceil((1 + LEVEL) / 2 * (len(known) - 1)))
+        if not len(known) or not np.isfinite(known[place]):
+            return cls(value)
+        return cls(value, *interval(np.minimum(known, known[place])))
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ class Specificity:
 
     def over(self, other: Specificity) -> Estimate:
         """How many times as large its ratio is as another level's, on the same draws."""
-        return Estimate.of(_ratio(self.ratios, other.ratios), mostly=True)
+        return Estimate.of_ratio(_ratio(self.ratios, other.ratios))
 
 
 def specificity(costs: Costs, drawn: np.ndarray) -> Specificity:
@@ -124,15 +135,18 @@ def specificity(costs: Costs, drawn: np.ndarray) -> Specificity:
     return Specificity(
         {name: Estimate.of(means[name]) for name in GROUPS},
         Estimate.of(means[WITHIN] - means[ACROSS]),
-        Estimate.of(ratios, mostly=True),
-        Estimate.of(_ratio(means[OWN], means[ACROSS]), mostly=True),
+        Estimate.of_ratio(ratios),
+        Estimate.of_ratio(_ratio(means[OWN], means[ACROSS])),
         ratios,
     )
 
 
 def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """NaN where there is nothing to divide by."""
-    ratio: np.ndarray = np.divide(first, second, out=np.full(len(first), np.nan), where=second > 0)
+    """Infinite where there is nothing to divide by; two infinite ones have no ratio (NaN)."""
+    with np.errstate(invalid="ignore"):
+        ratio: np.ndarray = np.divide(
+            first, second, out=np.full(len(first), np.inf), where=second > 0
+        )
     return ratio
 
 

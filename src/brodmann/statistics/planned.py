@@ -20,6 +20,10 @@ ONE, TWO = "one-sided", "two-sided"
 UNCORRECTED = "none"
 _SHUFFLED = "domain labels shuffled"
 _SIGNED = "Wilcoxon's signed ranks over passages; exact sign test over items"
+_OVER_TASKS = "Wilcoxon's signed ranks over tasks"
+_OVER_COLUMN = "Benjamini-Hochberg over the column {} of the table"
+# Of a p that stands in no table, but in the report alone.
+_IN_REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def planned_tests(study: Study, inventory: Inventory) -> list[PlannedTest]:
 def _statistic(
     table: str, question: str, null: str, sides: str = ONE, column: str = "p"
 ) -> PlannedTest:
-    correction = f"Benjamini-Hochberg over the column {column} of the table"
+    correction = _OVER_COLUMN.format(column)
     return PlannedTest(f"{FOLDER}/{table}.csv", column, question, null, sides, correction)
 
 
@@ -94,20 +98,37 @@ def _across_tasks(study: Study, inventory: Inventory) -> Iterator[PlannedTest]:
                     f"results/{model}/attribution/{component}.estimators.summary.csv",
                     "gain_p",
                     "Does an estimator agree better with true patching than the first?",
-                    "Wilcoxon's signed ranks over tasks",
+                    _OVER_TASKS,
                     TWO,
-                    UNCORRECTED,
+                    _OVER_COLUMN.format("gain_p"),
                 )
-    for model in study.measured_models:
-        for component in study.attribution.components:
-            yield PlannedTest(
-                f"results/{model}/ablation/{component}",
-                "report",
-                "Does a task need its own circuit more than random units?",
-                "Wilcoxon's signed ranks over tasks",
-                TWO,
-                UNCORRECTED,
-            )
+    if study.tasks.split:
+        yield from _own_circuits(study)
+
+
+def _own_circuits(study: Study) -> Iterator[PlannedTest]:
+    """On other items than they were found on: on the same ones they win by construction, and have no p."""
+    asked, made = "Does a task need its own circuit more than random units", study.ablation
+    for component in study.attribution.components:
+        for model in study.measured_models:
+            table = f"results/{model}/ablation/{component}"
+            if made.layer_matched_trials or made.random_trials:
+                yield _in_report(table, f"{asked}?", _OVER_TASKS)
+            if made.activation_matched_trials:
+                more = f"{asked} that are as active?"
+                yield _in_report(table, more, _OVER_TASKS, what="activation_matched")
+        for model in study.faithfulness_models:
+            stem = f"results/{model}/faithfulness/{component}.{study.attribution.estimator}"
+            kept = "Do tasks' own orders of units keep more (CPR) than each other kind of order?"
+            yield _in_report(f"{stem}.areas.csv", kept, _OVER_TASKS)
+
+
+def _in_report(
+    table: str, question: str, null: str, sides: str = TWO, *, what: str = ""
+) -> PlannedTest:
+    """One that the report makes of a table (of ``what`` in it), uncorrected."""
+    column = f"{_IN_REPORT}, {what}" if what else _IN_REPORT
+    return PlannedTest(table, column, question, null, sides, UNCORRECTED)
 
 
 def _localizers(study: Study, model: str) -> Iterator[PlannedTest]:
@@ -132,11 +153,21 @@ def _localizers(study: Study, model: str) -> Iterator[PlannedTest]:
                 ONE,
                 "Benjamini-Hochberg over the table",
             )
+            if model in study.trained_twins.values():
+                asked = (
+                    "Do circuits write more on localized units than those of the untrained model?"
+                )
+                yield _in_report(f"{folder}/circuits.csv", asked, _OVER_TASKS)
 
 
 def _networks(study: Study, model: str) -> Iterator[PlannedTest]:
     folder = f"results/{model}/networks"
-    yield from _edits(f"{folder}/editing.csv", "the edit", study.networks.use.editing)
+    editing = study.networks.use.editing
+    yield from _edits(f"{folder}/editing.csv", "the edit", editing)
+    if editing.seeds:
+        asked = "Do more networks than by chance cost more than each of their random draws?"
+        null = "binomial, as if networks were independent"
+        yield _in_report(f"{folder}/editing.csv", asked, null, ONE)
     yield PlannedTest(
         f"{folder}/agreement.csv",
         "p",
@@ -149,9 +180,8 @@ def _networks(study: Study, model: str) -> Iterator[PlannedTest]:
 
 def _edits(table: str, what: str, made: LesionSettings | EditingSettings) -> Iterator[PlannedTest]:
     """Against the intact model, and against random units of both kinds where there are any."""
-    correction = "Benjamini-Hochberg over the column {} of the table"
     asked = f"Does {what} change the model?"
-    yield PlannedTest(table, "p", asked, _SIGNED, TWO, correction.format("p"))
+    yield PlannedTest(table, "p", asked, _SIGNED, TWO, _OVER_COLUMN.format("p"))
     controls = {
         "p_random": (made.seeds, "random units"),
         "p_matched": (made.activation_matched_seeds, "units as active"),
@@ -159,4 +189,4 @@ def _edits(table: str, what: str, made: LesionSettings | EditingSettings) -> Ite
     for column, (seeds, beside) in controls.items():
         if seeds:
             asked = f"Does {what} change the model more or less than {beside}?"
-            yield PlannedTest(table, column, asked, _SIGNED, TWO, correction.format(column))
+            yield PlannedTest(table, column, asked, _SIGNED, TWO, _OVER_COLUMN.format(column))

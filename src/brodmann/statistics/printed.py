@@ -80,7 +80,7 @@ def show_p(p: float) -> str:
 
 def decimals(digits: int) -> Callable[[float], str]:
     """Shows a value with so many decimals, or a dash."""
-    return lambda value: "–" if pd.isna(value) else minus(f"{value:.{digits}f}")
+    return lambda value: "–" if pd.isna(value) else minus(f"{value:z.{digits}f}")
 
 
 def percent(value: float) -> str:
@@ -93,7 +93,7 @@ def between(digits: int) -> Callable[[float, float], str]:
 
     def show(low: float, high: float) -> str:
         missing = pd.isna(low) or pd.isna(high)
-        return "–" if missing else minus(f"[{low:.{digits}f}, {high:.{digits}f}]")
+        return "–" if missing else minus(f"[{low:z.{digits}f}, {high:z.{digits}f}]")
 
     return show
 

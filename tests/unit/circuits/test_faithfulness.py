@@ -114,6 +114,17 @@ def test_lists_without_a_contrast_have_no_faithfulness():
     assert np.isnan(answers.resampled(clean)[0]) and answers.resampled(clean)[1] == 1
 
 
+def test_a_single_item_has_no_interval():
+    """Every list that is drawn of it is the same, which says nothing of other items."""
+    one = np.array([2.0])
+    answers = Answers(one, -one, np.ones((20, 1)), unnormalised=False)
+    curve = Curve.of((0, 100), (0, 9), [np.array([1.0]), one], answers)
+    assert curve.faithfulness.tolist() == [0.75, 1.0]
+    assert np.isnan(curve.intervals).all()
+    found = curve.areas()
+    assert found["cpr"] == pytest.approx(0.875) and np.isnan(found["cpr_low"])
+
+
 def areas(**more):
     """Two tasks of a domain, one of another; each with its own order, random ones, and some of others."""
     lines = [

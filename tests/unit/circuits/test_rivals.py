@@ -8,8 +8,9 @@ import torch
 from example_items import ITEMS
 from reference import naive_attribution, naive_means
 
+from brodmann.circuits.faithfulness import Answers
 from brodmann.circuits.stages.attribution import ItemList
-from brodmann.circuits.stages.rivals import Rivals, shared
+from brodmann.circuits.stages.rivals import ALONE, CONTROL, WITHOUT, Rivals, kept, shared
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.faithfulness import FaithfulnessSettings, RivalSettings
 from brodmann.runner.engine import Engine
@@ -69,3 +70,13 @@ def test_what_rivals_share():
     found = shared(rival, first, order, before=3, width=4)
     assert found == {"next_best": pytest.approx(2 / 3), "same_layers": pytest.approx(1 / 3)}
     assert shared(np.array([], int), first, order, before=3, width=4) == {}
+
+
+def test_without_a_contrast_nothing_is_a_share_of_it():
+    clean, corrupted = np.array([3.0, 5.0, 4.0]), np.array([-1.0, 1.0, 0.0])
+    weights = np.array([[2, 1, 0], [0, 1, 2], [1, 1, 1]]) / 3
+    metrics = {ALONE: clean / 2, CONTROL: corrupted, WITHOUT: clean}
+    found = kept(metrics, Answers(clean, corrupted, weights, unnormalised=False))
+    assert found["faithfulness"] == pytest.approx((2 - 0) / (4 - 0)) and found["control"] == 0
+    assert found["without"] == found["without_low"] == found["without_high"] == 1
+    assert kept(metrics, Answers(clean, corrupted, weights, unnormalised=True)) == {}

@@ -1,13 +1,18 @@
 """How alike circuits of resampled items are: against sets, and the drawing of lists of any length."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from brodmann.circuits.masks import Selection
 from brodmann.circuits.replicates import Strongest, bootstrap_weights
 from brodmann.circuits.stability import Alike, counts_of, curve_weights, needed
+from brodmann.circuits.stages.stability import write_stability
+from brodmann.models.card import ModelCard
+from brodmann.store.tensors import write_tensors
 
 
 def test_jaccard_of_all_pairs():
@@ -64,3 +69,36 @@ def test_lists_of_fewer_items():
 )
 def test_the_count_at_which_circuits_become_stable(curve, count):
     assert needed({n: Alike(value) for n, value in curve.items()}) == count
+
+
+def test_a_single_item_is_not_stable_for_being_drawn_alone(root, tmp_path):
+    """All lists that are drawn of it hold it: their circuits are the same whatever the task is."""
+    json = root / "tests/golden/kept/tiny/model.json"
+    card = ModelCard.read(json)
+    wide = card.n_layers * card.units("neurons")
+    scores = np.tile(np.arange(wide, dtype=np.float32), (3, 1))
+    files = {"language/one": 1, "language/two": 2}
+    for task, items in files.items():
+        facts = {"n_items": 4, "n_units": items}
+        tensors = Strongest.of(scores).tensors("bootstraps")
+        write_tensors(tmp_path / f"{task}.safetensors", tensors, facts)
+
+    def write(*tasks, **more):
+        write_stability(
+            SimpleNamespace(selection=SimpleNamespace(signs=("positive",), main=5.0)),
+            model_json=str(json),
+            component="neurons",
+            tasks=tasks,
+            replicate_files=[f"{tmp_path}/{task}.safetensors" for task in tasks],
+            manifest=str(tmp_path / "none.json"),
+            table=str(tmp_path / "stability.csv"),
+            **more,
+        )
+
+    # Neither does its curve say anything, which would be stable with one item.
+    write("language/one", curves=str(tmp_path / "curve.csv"))
+    assert pd.read_csv(tmp_path / "curve.csv").empty
+    write(*files)
+    table = pd.read_csv(tmp_path / "stability.csv").set_index("task")
+    assert table["jaccard"].isna().tolist() == table["stable"].isna().tolist() == [True, False]
+    assert table.loc["language/two", ["jaccard", "stable"]].tolist() == [1, 1]

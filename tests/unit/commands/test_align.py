@@ -188,6 +188,11 @@ def test_a_stimulus_set_with_subjects_and_todays_tables_without(study, tmp_path,
         (["--lesion", "far.csv"], "has no unit 48 in layer 0"),
         (["--lesion", "other.csv"], "those of the model 'other', not of 'tiny'"),
         (["--voxels", "one.csv", "two.csv"], "two.csv: its voxels are not those of"),
+        (
+            ["--voxels", "one.csv", "--folds", "1"],
+            "27 stimuli (or groups) in 1 folds cannot be pre",
+        ),
+        (["--voxels", "one.csv", "--folds", "28"], "27 stimuli (or groups) in 28 folds cannot be"),
     ],
 )
 def test_what_cannot_be_aligned_is_said_in_a_line(study, tmp_path, capsys, more, message):

@@ -87,6 +87,33 @@ def test_a_changed_setting_test_or_item_is_named(place, capsys):
     assert prereg(place, "--check", config={**CONFIG, "execution": {"device": "cpu"}}) == 0
 
 
+def test_texts_that_are_not_what_was_registered_are_named(place, reported, tmp_path):
+    """Of localizers and networks: a path in the config is the same, whatever the file says."""
+    own = tmp_path / "prose"
+    own.mkdir()
+    (own / "a.txt").write_text("It was a dark night.\n" * 20)
+    config = {**CONFIG, "networks": {"datasets": {"mine": str(own)}}}
+    assert prereg(place, config=config) == 0
+    texts = written(place)["texts"]
+    path = os.path.relpath(own / "a.txt", place)
+    assert texts[path] == hashlib.sha256((own / "a.txt").read_bytes()).hexdigest()
+    assert any("stimuli/language/" in one for one in texts) and not any(
+        "items" in one for one in texts
+    )
+    assert prereg(place, "--check", config=config) == 0
+    [said], _ = registered(reported(config, texts=texts))
+    assert "matches the registration" in said
+    # A run of an earlier version does not say which texts it read.
+    assert "matches the registration" in registered(reported(config))[0][0]
+    (own / "a.txt").write_text("It was a bright day.\n" * 20)
+    (own / "b.txt").write_text("It rained.\n" * 20)
+    assert prereg(place, "--check", config=config) == 1
+    now = {**texts, path: "other", os.path.relpath(own / "b.txt", place): "new"}
+    [said], group = registered(reported(config, texts=now))
+    assert f"differs from the registration in 2 points: input: texts of {path}" in said
+    assert len(group.tables[0].rows) == 2
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "message"),
     [

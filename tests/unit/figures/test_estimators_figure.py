@@ -74,6 +74,9 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
     best = dict(zip(shown.heads, shown.rows[1], strict=True))
     assert best["gain"].startswith("0.27 [") and best["s per item"] == "0.500"
     assert "alone" not in said
+    # One estimator is held against the base: there is nothing to correct.
+    assert best["q of the gain"] == best["p of the gain"] == "0.2500"
+    assert "p = 0.2500, q = 0.2500 over all that were tried)" in said
     areas = table().assign(cpr=[0.6, 0.8, np.nan, 0.2, 0.4, np.nan])
     write_frame(folder / "neurons.estimators.csv", areas)
     write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
@@ -83,16 +86,25 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
         "those by attribution patching, last token keep most (CPR 0.70 [0.60, 0.80], 2 tasks)."
     )
     assert part.tables[0].rows[0][part.tables[0].heads.index("CPR")] == "0.70 [0.60, 0.80]"
+    assert "means over 3 tasks, CPR and CMD over 2 (95 %" in part.tables[0].caption
     areas["cpr"] = 1 - areas["cpr"]
+    write_frame(folder / "neurons.estimators.csv", areas)
     write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
     assert (
         estimators_part(sources)
         .lead[0]
         .endswith(
             "those by relevance patching, all tokens keep most (CPR 0.70 [0.60, 0.80], 2 tasks; "
-            "attribution patching, last token 0.30 [0.20, 0.40])."
+            "attribution patching, last token 0.30 [0.20, 0.40]; more by 0.40 [0.40, 0.40], chosen as the "
+            "highest of those tried)."
         )
     )
+    # A curve that overshoots has a large area below it, and another one between it and 1.
+    areas["cmd"] = [0.3, 0.5, np.nan, 0.8, 0.6, np.nan]
+    write_frame(folder / "neurons.estimators.summary.csv", summarised(areas, 0))
+    said = estimators_part(sources).lead[0]
+    assert "those by relevance patching, all tokens keep most" in said
+    assert said.endswith("is smallest for attribution patching, last token (0.40 [0.30, 0.50]).")
     assert estimators_part(SimpleNamespace(study=plain(root, tmp_path))) is None
 
 

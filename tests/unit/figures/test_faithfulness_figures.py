@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brodmann.circuits.stages.faithfulness import AREAS, COLUMNS
 from brodmann.circuits.stages.rivals import COLUMNS as RIVALS
-from brodmann.figures.faithfulness import curves, draw_areas, draw_curves, matrix
+from brodmann.figures.faithfulness import curves, draw_areas, draw_curves, matrix, of_curves
 from brodmann.figures.rivals import KEPT, draw_rivals, rounds
 from brodmann.figures.style import plt
+from brodmann.store.tables import write_frame
 
 LINES = [
     ("language/a", "own", 0, "positive"),
@@ -53,6 +55,28 @@ def test_areas_stand_by_whose_order_and_which_task():
     assert np.isnan(found.loc["language/a", "formal/c"])
     for table in (found, found * 3 - 1, found.iloc[:1, :1], found * np.nan):
         plt.close(draw_areas(table, title="t"))
+
+
+def test_tasks_without_a_contrast_have_no_curve(tmp_path):
+    """Their metric is not divided: one of 7 log units would be drawn, and averaged, as 700 %."""
+    points = pd.concat(
+        lines().assign(fraction=percent, faithfulness=np.where(task == "language/b", 7.0, 0.5))
+        for percent in (0.0, 100.0)
+        for task in [lines()["task"].to_numpy()]
+    )
+    areas = lines().assign(cpr=np.where(lines()["task"] == "language/b", np.nan, 0.5))
+    files = {"curves": tmp_path / "curves.csv", "areas": tmp_path / "areas.csv"}
+    write_frame(files["curves"], points.reindex(columns=list(COLUMNS)))
+    write_frame(files["areas"], areas.reindex(columns=list(AREAS)))
+    asked = {"sign": "positive", "kind": "corrupted", "title": "t"}
+    figure, table = of_curves(files, asked)
+    assert set(table["task"]) == {"language/a", "formal/c"}
+    assert table["faithfulness"].unique().tolist() == [0.5]
+    plt.close(figure)
+    write_frame(files["areas"], areas.assign(cpr=np.nan).reindex(columns=list(AREAS)))
+    figure, table = of_curves(files, asked)
+    assert table.empty
+    plt.close(figure)
 
 
 def rivals():

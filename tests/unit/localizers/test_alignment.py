@@ -8,7 +8,7 @@ import pytest
 from brodmann.errors import UserError
 from brodmann.localizers.aligned import COLUMNS, Aligned, Condition, Lesion
 from brodmann.localizers.alignment import PENALTIES, drawn_stimuli, folds, predict, resampled
-from brodmann.localizers.recordings import read_recordings, read_stimuli
+from brodmann.localizers.recordings import Stimuli, read_recordings, read_stimuli
 
 
 def naive(features, voxels, fold):
@@ -100,6 +100,28 @@ def test_resampled_groups_are_those_of_a_plain_loop():
     alone = [str(n) for n in range(48)]
     spread = resampled(found, fold, alone, seed=0)
     assert spread.mean() == pytest.approx(found.r.mean(), abs=0.03) and spread.std() < 0.15
+
+
+def test_a_fold_of_one_group_has_no_interval(tmp_path):
+    """Groups take each other's place within a fold: one alone would be the same in every draw."""
+    rng = np.random.default_rng(0)
+    groups = [f"story{n // 6}" for n in range(24)]
+    features = rng.normal(size=(24, 3))
+    voxels = features + rng.normal(size=(24, 3))
+    for n_folds, known in ((2, True), (3, False), (4, False)):
+        fold = folds(groups, n_folds, seed=0)
+        drawn = resampled(predict(features, voxels, fold), fold, groups, seed=0, draws=30)
+        assert np.isfinite(drawn).all() == known and np.isnan(drawn).all() != known
+    (tmp_path / "v.csv").write_text("a\n" + "".join(f"{value}\n" for value in voxels[:, 0]))
+    recordings = read_recordings(tmp_path / "v.csv", 24)
+    stimuli = Stimuli(tuple(f"text {n}" for n in range(24)), tuple(groups))
+    table = Aligned(tmp_path / "out", stimuli, recordings, folds(groups, 4, 0))
+    [said] = [*table.add(Lesion(), [Condition("localized", "", np.arange(3))], features, 3)]
+    assert "(no interval: a fold holds a single stimulus or group" in said and "nan" not in said
+    assert not [*table.write()]
+    with open(tmp_path / "out" / "alignment_summary.csv", newline="") as handle:
+        [row] = csv.DictReader(handle)
+    assert float(row["r"]) > 0 and row["low"] == row["high"] == ""
 
 
 def test_stimuli_are_read(tmp_path):

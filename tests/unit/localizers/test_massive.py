@@ -27,6 +27,7 @@ from brodmann.report.massive import massive_groups
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
 from brodmann.report.wording import big
+from brodmann.runner.massive import massive as massive_units
 from brodmann.store import masks
 
 SINK = 7
@@ -34,6 +35,18 @@ SINK = 7
 SENTENCES = [f"cat {n} b c d e f g h i j a" for n in range(12)]
 NONWORDS = [f"dog {n} b c d e f g h i j z" for n in range(12)]
 PASSAGES = ["the cat sat on it", "no dog is up there", "rain fell all day"]
+
+
+def test_a_layer_whose_median_unit_is_silent_has_none():
+    """Most ReLU neurons are silent on any text: every other one would be more than 100 times their median."""
+    dice = np.random.default_rng(0)
+    found = np.abs(dice.normal(size=(9, 2, 40))) + 0.5
+    found[:, 0, 7] = -300
+    found[:, 1, :30] = 0
+    assert [(one["layer"], one["unit"]) for one in massive_units(found)] == [(0, 7)]
+    assert massive_units(found)[0]["layer_median"] == pytest.approx(
+        np.median(np.median(np.abs(found[:, 0]), 0))
+    )
 
 
 class Study:

@@ -1,5 +1,6 @@
 """How specific lesions are, by size of the units: means and intervals against loops over drawn tasks."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,8 @@ from brodmann.figures.style import plt
 from brodmann.report.granularity import granularity_part
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
-from brodmann.statistics.granularity import GROUPS, Costs, specificity
+from brodmann.statistics.granularity import GROUPS, Costs, Estimate, specificity
+from brodmann.statistics.printed import show_p
 from brodmann.statistics.resampling import BOOTSTRAPS, times_drawn
 from brodmann.statistics.stages.granularity import COLUMNS, write_granularity
 from brodmann.store.tables import read_table, write_table
@@ -79,6 +81,69 @@ def test_a_ratio_of_nothing_has_no_interval():
     assert np.isnan(about.ratio.low) and np.isfinite(about.difference.low)
 
 
+@pytest.mark.parametrize("undefined", [0, 20, 24, 25, 40, 1000])
+def test_draws_without_a_ratio_lie_above_all_others(undefined):
+    """They lose nothing across domains: to leave them out would make the interval too short."""
+    values = np.random.default_rng(2).lognormal(1, 1, size=1000)
+    values[:undefined] = np.nan
+    found = Estimate.of_ratio(np.array([2.5, *values]))
+    if undefined > 24:  # the upper end is among them
+        assert found.value == 2.5 and np.isnan(found.low) and np.isnan(found.high)
+    else:
+        everything = np.where(np.isnan(values), 1e9, values)
+        assert (found.low, found.high) == pytest.approx(
+            tuple(np.quantile(everything, [0.025, 0.975]))
+        )
+
+
+def test_a_level_beside_one_whose_ratio_is_infinite_or_0():
+    """Twice as specific; infinitely less specific in ten draws, infinitely more in as many."""
+    drawn = times_drawn(len(TASKS), 0)
+    one, other = specificity(costs(0.9, 0.6, 0.2), drawn), specificity(costs(0.9, 0.3, 0.2), drawn)
+    assert one.over(other).high == pytest.approx(2)
+    ratios = other.ratios.copy()
+    ratios[1:11], ratios[11:21] = np.inf, 0.0
+    found = one.over(replace(other, ratios=ratios))
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
+    ratios[1:41], ratios[41:61] = np.inf, 0.0
+    found = one.over(replace(other, ratios=ratios))
+    assert (found.low, found.high) == pytest.approx((0, 2))
+    ratios[1:41] = -0.1
+    assert np.isnan(one.over(replace(other, ratios=ratios)).high)
+
+
+def test_tasks_without_a_contrast_lose_no_share_of_it(tmp_path, root):
+    """Of a control model: accuracy is lost by all, the metric by those that have one."""
+    one = costs(0.9, 0.6, 0.2, noise=0.02)
+    rows = [*lesions(one, "neurons", 0.1)]
+    for row in rows:
+        if row["target"] in TASKS[:3]:
+            row["score_drop"] = np.nan
+    write_table(tmp_path / "lesions.csv", rows, LESIONS)
+    found = read_table(summed(tmp_path, controls=("tiny",)), COLUMNS).set_index("measure")
+    assert found["n"].to_dict() == {"accuracy_drop": 12, "score_drop": 9}
+    rest = Costs(TASKS, np.where(np.isin(TASKS, TASKS[:3]), np.nan, one.matrix), {})
+    expected = np.nanmean(np.where(SAME & ~np.eye(12, dtype=bool), rest.matrix, np.nan))
+    assert found.loc["score_drop", "within"] == pytest.approx(expected)
+    write_table(tmp_path / "lesions.csv", [{**row, "score_drop": np.nan} for row in rows], LESIONS)
+    place = summed(tmp_path, controls=("tiny",))
+    study = SimpleNamespace(granular_models=("tiny",), controls=("tiny",))
+    say = Prose(root / "workflow" / "report")
+    assert granularity_part(Sources(study, None, place.parents[1], frozenset(), say)) is None
+
+
+def summed(folder, controls=()):
+    """The statistics of the lesions in a folder."""
+    study = SimpleNamespace(
+        statistics=StatisticsSettings(permutations=200, exclude=()),
+        controls=controls,
+        ablation=SimpleNamespace(kinds=("corrupted",), random_trials=2),
+    )
+    output = folder / "statistics" / "granularity.csv"
+    write_granularity(study, files={"tiny": str(folder / "lesions.csv")}, output=str(output))
+    return output
+
+
 def lesions(one, level, percent):
     """As the light job writes them."""
     shared = {"level": level, "percent": percent, "n": 8, "k": 3, "mass": 0.2, "ties": 0}
@@ -103,14 +168,7 @@ def table(tmp_path_factory):
     small, large = costs(0.9, 0.6, 0.2, noise=0.02), costs(0.9, 0.5, 0.5, noise=0.02, seed=3)
     rows = [*lesions(small, "neurons", 0.1), *lesions(large, "mlp_layers", 10.0)]
     write_table(folder / "lesions.csv", rows, LESIONS)
-    study = SimpleNamespace(
-        statistics=StatisticsSettings(permutations=200, exclude=()),
-        controls=(),
-        ablation=SimpleNamespace(kinds=("corrupted",), random_trials=2),
-    )
-    output = folder / "statistics" / "granularity.csv"
-    write_granularity(study, files={"tiny": str(folder / "lesions.csv")}, output=str(output))
-    return output
+    return summed(folder)
 
 
 def test_the_table(table):
@@ -153,6 +211,8 @@ def test_the_figure_and_the_report_say_it(table, root):
     assert "tiny, mean over 12 tasks" in text and "flatters a task's own circuit" in text
     assert "Against neurons, on the same tasks, the ratio is 0.3" in text
     [printed] = part.tables
+    shown = dict(zip(printed.heads, printed.rows[0], strict=True))
+    assert shown["q"] == show_p(small["q"]) != shown["p"]
     assert len(printed.rows) == 2 and printed.rows[1][1] == "MLP layers"
     study.granular_models = ()
     assert granularity_part(Sources(study, None, table.parents[1], frozenset(), say)) is None

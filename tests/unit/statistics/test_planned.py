@@ -82,5 +82,18 @@ def test_what_a_study_does_not_ask_is_not_planned(root, tmp_path):
     source = {"source": "hf:org/one"}
     alone = names(models={"one": source}, localizer={"networks": []})
     assert not any("untrained" in name for name in alone)
+    # On the items that found them circuits win by construction: no p is given, and none is planned.
+    faithful = {"localizer": {"networks": []}, "faithfulness": {"tasks": ["*"]}}
+    own, kept = "results/one/ablation/neurons: report", "results/one/faithfulness/neurons.patching"
+    split = {"tasks": {"include": ["language/npi"], "items": 5, "min_items": 1, "split": "half"}}
+    assert not {own, f"{kept}.areas.csv: report"} & names(**faithful)
+    assert {own, f"{kept}.areas.csv: report"} <= names(**faithful, **split)
+    active = {"ablation": {"activation_matched_trials": 1}}
+    assert f"{own}, activation_matched" in names(**faithful, **split, **active)
+    assert "results/one/networks/editing.csv: report" in names(networks=networks)
+    # Beside the untrained model, by the report alone.
+    circuits = "results/one/localizer/language/circuits.csv"
+    assert {f"{circuits}: p", f"{circuits}: report"} <= names(localizer={"lesion": tasks})
+    assert f"{circuits}: report" not in names(models={"one": source}, localizer={"lesion": tasks})
     kept = names(models={"one": {**source, "ablation": False}}, localizer={"networks": []})
     assert not any("structure_function" in name or "ablation" in name for name in kept)

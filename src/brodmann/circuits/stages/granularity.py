@@ -144,7 +144,8 @@ def _lesions(
             "mass": lesion.mass,
             **found,
             "drop": intact["accuracy"] - found["accuracy"],
-            "score_drop": intact["score"] - found["score"],
+            # Undivided metrics are no shares, and must not be averaged with any.
+            "score_drop": np.nan if target.unnormalised else intact["score"] - found["score"],
         }
 
 

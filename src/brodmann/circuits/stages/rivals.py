@@ -205,9 +205,6 @@ def _rows(
     scores: Mapping[str, Sequence[object]] = record["scores"]  # type: ignore[assignment]
     width, before = one.faithfulness.stage.shape(one.component)[1], 0
     for number, units in enumerate(circuits):
-        metrics = {what: metric_of(np.array(own[number])) for what, own in scores.items()}
-        low, high = interval(answers.resampled(metrics[ALONE]))
-        without = interval(answers.resampled(metrics[WITHOUT]))
         yield {
             "task": one.target.task,
             "round": number,
@@ -215,16 +212,28 @@ def _rows(
             "kind": one.kind,
             "n_units": len(units),
             "n": len(one.target.used),
-            "faithfulness": answers.normalised(metrics[ALONE]),
-            "low": low,
-            "high": high,
-            "control": answers.normalised(metrics[CONTROL]),
-            "without": answers.normalised(metrics[WITHOUT]),
-            "without_low": without[0],
-            "without_high": without[1],
+            **kept(
+                {what: metric_of(np.array(own[number])) for what, own in scores.items()}, answers
+            ),
             **({} if number == 0 else shared(units, circuits[0], one.order, before, width)),
         }
         before += len(units)
+
+
+def kept(metrics: Mapping[str, np.ndarray], answers: Answers) -> dict[str, float]:
+    """Faithfulness of what is measured of a round, by its metric [items]; none without a contrast, where a
+    metric is no share of anything."""
+    if answers.unnormalised:
+        return {}
+    alone, control, without = (
+        answers.normalised(metrics[what]) for what in (ALONE, CONTROL, WITHOUT)
+    )
+    low, high = interval(answers.resampled(metrics[ALONE]))
+    without_low, without_high = interval(answers.resampled(metrics[WITHOUT]))
+    return {
+        **{"faithfulness": alone, "low": low, "high": high, "control": control},
+        **{"without": without, "without_low": without_low, "without_high": without_high},
+    }
 
 
 def shared(

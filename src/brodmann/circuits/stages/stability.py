@@ -52,13 +52,15 @@ def write_stability(
         tensors = read_tensors(path)
         if not tensors:  # excluded
             continue
-        alike = Alike.of(Strongest.stored(tensors, "bootstraps", n_units), selection)
-        curve = {}
-        if curves is not None:
+        facts, alike, curve = metadata_of(path), Alike(), {}
+        # Of a single independent unit there is no other draw.
+        several = int(facts["n_units"]) > 1
+        if several:
+            alike = Alike.of(Strongest.stored(tensors, "bootstraps", n_units), selection)
+        if several and curves is not None:
             name = curve_name(task, component)
             record = records.get(name, f"circuits of few items of {task}")
             curve = _curve(unpack(record), selection, n_units)
-        facts = metadata_of(path)
         rows.append(
             {
                 "task": task,

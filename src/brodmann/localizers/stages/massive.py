@@ -66,7 +66,8 @@ def write_massive(
     card = ModelCard.read(model_json)
     if study.localizer.massive == KEEP:
         record = Records(manifest, "lesion").get(NAME, f"the stored {NAME}")
-        units = json.loads(record)["units"]
+        # Earlier records have the active units of layers whose median unit is silent, too.
+        units = [one for one in json.loads(record)["units"] if one["layer_median"] > 0]
     else:
         units = card.massive_at(study.localizer.site)
     rows = [_row("", "", one) for one in units]
@@ -80,6 +81,5 @@ def write_massive(
 
 
 def _row(network: str, selection: str, unit: dict[str, Any]) -> dict[str, Any]:
-    middle = unit["layer_median"]
-    ratio = unit["activation"] / middle if middle else float("inf")
+    ratio = unit["activation"] / unit["layer_median"]
     return {"network": network, "selection": selection, **unit, "ratio": ratio}
