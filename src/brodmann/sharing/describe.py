@@ -217,12 +217,31 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _description(study: StudyFolder) -> str:
     domains = ", ".join(dict.fromkeys(task.partition("/")[0] for task in study.tasks))
+    models, tasks = len(study.models), len(study.tasks)
     return (
-        f"Results of a study by brodmann {study.version}: circuits, localizers and functional networks of "
-        f"{len(study.models)} language models, {len(study.tasks)} tasks ({domains}), with what silencing "
-        f"them does, tests, figures, a report and an atlas. Config {study.config_hash[:12]}, "
-        f"written {study.written}."
+        f"Results of a study by brodmann {study.version}: {_parts(study)} of {models} language "
+        f"model{'s' if models > 1 else ''}, {tasks} task{'s' if tasks > 1 else ''} ({domains}). "
+        f"Config {study.config_hash[:12]}, written {study.written}."
     )
+
+
+def _parts(study: StudyFolder) -> str:
+    """What it has, in words."""
+    there = {
+        "baselines": "*/baseline/*/*.json",
+        "circuits": "*/masks/*/*/*/*.csv",
+        "localizers": "*/localizer/*/selectivity.safetensors",
+        "functional networks": "*/networks/*/templates.safetensors",
+        "lesions": "*/ablation/*/*.csv",
+        "tests": "statistics/*.csv",
+        "figures": "figures/*.svg",
+        "a report": "report.html",
+        "an atlas": "atlas/index.html",
+    }
+    *first, last = [name for name, files in there.items() if any(study.results.glob(files))] or [
+        "its record"
+    ]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _json(value: Any) -> bytes:

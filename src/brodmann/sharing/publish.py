@@ -10,25 +10,32 @@ from importlib import import_module
 from typing import Any
 
 from brodmann.errors import UserError
-from brodmann.sharing.parcel import Parcel
+from brodmann.sharing.parcel import MANIFEST, Parcel
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-# What the hub keeps for itself.
-_OF_HUB = ".gitattributes"
+# What the hub keeps for itself, and what it begins a repository with.
+_OF_HUB, _CARD = ".gitattributes", "README.md"
 
 
 def repository(target: str) -> str:
     """``ORG/NAME`` of ``hf:ORG/NAME``."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
     kind, _, name = target.partition(":")
     if kind != "hf" or not _NAME.fullmatch(name):
         raise UserError.at(target, "is no place to publish at", "write hf:ORG/NAME")
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise UserError.at(target, f"is no name on the hub: {error}") from None
     return name
 
 
 def publish(parcel: Parcel, name: str, *, private: bool = False) -> str:
     """Make the repository hold what the parcel holds, and nothing else; returns the commit's address.
 
-    What it has already is not sent again.
+    What it has already is not sent again. A repository that holds something else than a study is refused,
+    and so is a public one, if it is to be ``private``.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 
@@ -39,9 +46,16 @@ def publish(parcel: Parcel, name: str, *, private: bool = False) -> str:
     hub = HfApi(token=token)
     where: dict[str, Any] = {"repo_id": name, "repo_type": "dataset"}
     sent: dict[str, Any] = {**parcel.texts, **parcel.files}
+    another = "choose another name"
     try:
         hub.create_repo(**where, private=private, exist_ok=True)
+        if private and not hub.dataset_info(name).private:
+            what = "is there already, and everybody can read it"
+            raise UserError.at(f"hf:{name}", what, f"make it private at the hub, or {another}")
         there = set(hub.list_repo_files(**where)) - {_OF_HUB}
+        if MANIFEST not in there and (others := sorted(there - {_CARD})):
+            what = f"holds something else than a study ({others[0]}), which would be deleted"
+            raise UserError.at(f"hf:{name}", what, another)
         operations: list[Any] = [CommitOperationAdd(path, file) for path, file in sent.items()]
         operations += [CommitOperationDelete(path) for path in sorted(there.difference(sent))]
         message = f"Results, fingerprint {parcel.fingerprint[:12]}"
@@ -62,5 +76,6 @@ def _of_hub(error: Exception) -> bool:
 
     # Versions of the hub's package differ in the library by which they ask.
     client = import_module(type(get_session()).__module__.partition(".")[0])
-    kinds = (HfHubHTTPError, OfflineModeIsEnabled, client.HTTPError, ConnectionError)
+    # RuntimeError: of the library that sends large files in pieces.
+    kinds = (HfHubHTTPError, OfflineModeIsEnabled, client.HTTPError, ConnectionError, RuntimeError)
     return isinstance(error, kinds)
