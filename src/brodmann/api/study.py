@@ -54,6 +54,11 @@ class Study:
         return [one.name for one in self._folder.models]
 
     @property
+    def run_models(self) -> list[str]:
+        """Those of them that were run: their circuits, units and weights are known."""
+        return [one.name for one in self._folder.models if not one.imported]
+
+    @property
     def controls(self) -> list[str]:
         """Those of them that are controls."""
         return [one.name for one in self._folder.models if one.control]
@@ -268,14 +273,15 @@ class Study:
         return Atlas(self._folder.results)
 
     def load_model(self, model: str | None = None, *, site: str | None = None) -> LoadedModel:
-        """A model of the study (the first, if none is named), ready to be run, read and edited.
+        """A model of the study (the first that was run, if none is named), ready to be run, read and edited.
 
         Its weights are those of the study, or this is an error. ``site``: a site that must be there, else
         those that the study uses. Weights that are not here are fetched.
         """
         from brodmann.api.weights import load
 
-        return load(self._folder, self._one_of(model or self.models[0], self.models, "model"), site)
+        name = model or next(iter(self.run_models or self.models))
+        return load(self._folder, self._one_of(name, self.models, "model"), site)
 
     # How names are found
 

@@ -41,7 +41,8 @@ def about(options: argparse.Namespace) -> About:
 def tell(found: Parcel) -> None:
     """What readers would look for, and how it is made; what is not as it lies here."""
     if found.cleaned:
-        print(f"Without paths of this machine: {', '.join(found.cleaned)}")
+        first, more = ", ".join(found.cleaned[:3]), len(found.cleaned) - 3
+        print(f"Without paths of this machine: {first}{f' and {more} more' if more > 0 else ''}")
     for name in found.missing:
         print(f"Not in it: {name} ({WANTED[name]} makes it)")
 

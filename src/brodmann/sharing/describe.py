@@ -96,18 +96,20 @@ def crate(study: StudyFolder, about: About, files: Iterable[File]) -> bytes:
         "datePublished": study.written,
         "license": {"@id": licence},
         "keywords": ", ".join(KEYWORDS),
-        "author": _ids(authors),
+        **({"author": _ids(authors)} if authors else {}),
         "hasPart": [{"@id": one.name} for one in files],
-        "mentions": [{"@id": "#run"}],
+        "mentions": {"@id": "#run"},
     }
     run = {
         "@id": "#run",
         "@type": "CreateAction",
         "name": "The run that made these results",
-        "endTime": study.written,
+        "description": f"A run of the workflow of brodmann {study.version} to its end.",
+        "endTime": study.written.replace("Z", "+00:00"),
         "instrument": {"@id": software["@id"]},
         "object": _ids(models),
-        "result": [{"@id": "./"}],
+        "result": {"@id": "./"},
+        **({"agent": _ids(authors)} if authors else {}),
     }
     about_itself = {
         "@id": CRATE,
@@ -139,8 +141,10 @@ def _entity(file: File) -> dict[str, Any]:
     }
 
 
-def _ids(entities: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [{"@id": one["@id"]} for one in entities]
+def _ids(entities: Iterable[Mapping[str, Any]]) -> dict[str, str] | list[dict[str, str]]:
+    """References; RO-Crate 1.1 wants a single one without a list."""
+    found = [{"@id": one["@id"]} for one in entities]
+    return found[0] if len(found) == 1 else found
 
 
 def zenodo(study: StudyFolder, about: About) -> bytes:

@@ -12,22 +12,17 @@ from typing import Any
 from brodmann.errors import UserError
 from brodmann.sharing.parcel import MANIFEST, Parcel
 
-_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+# As the hub has it: without -- and .., and with a letter or digit at either end.
+_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))[^\W_][\w.-]*(?<![.-])/\w([\w.-]*\w)?", re.ASCII)
 # What the hub keeps for itself, and what it begins a repository with.
 _OF_HUB, _CARD = ".gitattributes", "README.md"
 
 
 def repository(target: str) -> str:
     """``ORG/NAME`` of ``hf:ORG/NAME``."""
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
     kind, _, name = target.partition(":")
     if kind != "hf" or not _NAME.fullmatch(name):
         raise UserError.at(target, "is no place to publish at", "write hf:ORG/NAME")
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise UserError.at(target, f"is no name on the hub: {error}") from None
     return name
 
 
@@ -72,10 +67,10 @@ def publish(parcel: Parcel, name: str, *, private: bool = False) -> str:
 def _of_hub(error: Exception) -> bool:
     """Whether the hub, or the way to it, is at fault."""
     from huggingface_hub import get_session
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     # Versions of the hub's package differ in the library by which they ask.
     client = import_module(type(get_session()).__module__.partition(".")[0])
     # RuntimeError: of the library that sends large files in pieces.
-    kinds = (HfHubHTTPError, OfflineModeIsEnabled, client.HTTPError, ConnectionError, RuntimeError)
-    return isinstance(error, kinds)
+    ways = (OfflineModeIsEnabled, client.HTTPError, ConnectionError, RuntimeError)
+    return isinstance(error, (HfHubHTTPError, HFValidationError, *ways))

@@ -179,7 +179,8 @@ def test_it_takes_a_place_and_a_token(results, monkeypatch, capsys):
     for target, says in (
         ("hf:org/maps", "nobody is logged in to the hub (run 'hf auth login', or set HF_TOKEN)"),
         ("org/maps", "is no place to publish at (write hf:ORG/NAME)"),
-        ("hf:org/my--maps", "hf:org/my--maps: is no name on the hub"),
+        ("hf:org/my--maps", "is no place to publish at (write hf:ORG/NAME)"),
+        ("hf:org/maps-", "is no place to publish at (write hf:ORG/NAME)"),
     ):
         assert main(["publish", target, str(results)]) == 1
         assert says in capsys.readouterr().err
