@@ -51,7 +51,7 @@ class Figures:
             draw.forget(picture)
             # Names of tasks reach beyond the canvas: all that is drawn is saved, as in the workflow.
             whole = {"bbox_inches": "tight", "pad_inches": _margin()}
-            picture.savefig = partial(picture.savefig, **whole)  # type: ignore[method-assign]
+            picture.savefig = partial(picture.savefig, **whole)
         return picture, table
 
     def _read(self, family: Family, scene: Scene) -> Files:

@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError.at(str(out), f"cannot be written: {error.strerror}") from None
     tell(found)
+    if not options.author:
+        print("No author is named, and Zenodo asks for one (--author 'Family, Given')")
     size, packed = found.size / 1e6, out.stat().st_size / 1e6
     print(f"{out}: {len(found.files)} files of results, {size:.0f} MB, packed {packed:.0f} MB")
     print(f"Fingerprint (SHA-256 of its manifest): {found.fingerprint}")

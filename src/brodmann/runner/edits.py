@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Sited(Protocol):
 
 
 if TYPE_CHECKING:
-    Units = Iterable[tuple[int, int]] | np.ndarray | torch.Tensor | pd.DataFrame | Sited
+    Units: TypeAlias = Iterable[tuple[int, int]] | np.ndarray | torch.Tensor | pd.DataFrame | Sited
 
 # inhibit: set to 0; multiply, add: amplify by a factor, by a value; hold: set to a value.
 HOWS = ("inhibit", "multiply", "add", "hold")

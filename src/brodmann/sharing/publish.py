@@ -60,8 +60,13 @@ def publish(parcel: Parcel, name: str, *, private: bool = False) -> str:
     except Exception as error:
         if not _of_hub(error):
             raise
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        # Of a file that did not arrive, the reason stands in what the error came from.
+        said = ": ".join(map(_first_line, filter(None, (error, error.__cause__))))
         raise UserError.at(f"hf:{name}", f"the hub refused: {said.replace(token, '***')}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _of_hub(error: Exception) -> bool:

@@ -243,9 +243,9 @@ def test_paths_of_the_machine_stay_there(own, tmp_path, monkeypatch, capsys):
     (own / "report.html").write_text(text)
     out = tmp_path / "made.zip"
     assert main(["pack", str(own), "--out", str(out)]) == 0
-    assert "Without paths of this machine: results/provenance.json, results/report.html" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "Without paths of this machine: results/provenance.json, results/report.html" in said
+    assert "No author is named, and Zenodo asks for one" in said
     verify(out)
     shutil.unpack_archive(out, tmp_path / "un")
     for path in (tmp_path / "un").rglob("*"):
@@ -326,6 +326,7 @@ def test_the_commands(results, tmp_path, capsys):
     assert main(["pack", str(results), "--out", str(out), "--author", "Doe, Jo"]) == 0
     said = capsys.readouterr().out
     assert "Not in it: atlas/index.html (brodmann atlas RESULTS makes it)" in said
+    assert "No author" not in said
     assert main(["verify", str(out)]) == 0
     again = capsys.readouterr().out
     assert "all as packed" in again and said.splitlines()[-1] in again

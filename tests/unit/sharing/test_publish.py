@@ -174,6 +174,16 @@ def test_what_the_hub_refuses_is_one_line_without_the_token(results):
         assert "Traceback" not in done.stderr
 
 
+def test_an_upload_that_is_cut_is_one_line_and_leaves_the_hub_as_it_was(results):
+    with hub() as (place, server):
+        server.do_PUT = lambda self: (self._body(), self._answer({"error": "full"}, 403))
+        done = publish(results, place)
+        assert done.returncode == 1 and not server.files
+    [line] = [one for one in done.stderr.splitlines() if one.startswith("ERROR")]
+    assert "the hub refused: Error while uploading" in line and "403" in line
+    assert "Traceback" not in done.stderr
+
+
 def test_it_takes_a_place_and_a_token(results, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     for target, says in (
