@@ -167,6 +167,8 @@ def test_every_table_that_is_listed_can_be_read(study):
         (lambda s: s.overlap("average"), "there is no table 'overlap' of model average"),
         (lambda s: s.figure("concentrat.one.neurons"), "did you mean 'concentration.one.neurons'?"),
         (lambda s: s.baseline("one"), "is incomplete"),
+        (lambda s: s.load_model("won"), "has no model 'won' (did you mean 'one'?)"),
+        (lambda s: s.load_model(site="mlp_hiden"), "no site 'mlp_hiden' (did you mean 'mlp_hidden'?)"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said_in_one_line(study, ask, says):
