@@ -14,7 +14,6 @@ from brodmann.api.tables import TABLES, Table
 from brodmann.atlas.maps import localizers, network_datasets
 from brodmann.atlas.study import StudyFolder
 from brodmann.atlas.view import Atlas
-from brodmann.config.selection import selection_name
 from brodmann.errors import UserError, did_you_mean
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.store.tables import read_table
@@ -320,10 +319,7 @@ class Study:
             case "component":
                 return self.components
             case "sel":
-                signs = folder.setting("selection", "signs", default=["positive"])
-                percents = folder.setting("ablation", "percents", default=[])
-                silenced = [selection_name(sign, percent) for sign in signs for percent in percents]
-                return list(dict.fromkeys([*self.selections, *silenced]))
+                return folder.mask_selections
             case "kind":
                 return list(folder.setting("ablation", "kinds", default=["corrupted"]))
             case "estimator":

@@ -58,7 +58,7 @@ def _circuits(
 ) -> Iterator[tuple[str, np.ndarray]]:
     for component in study.components:
         shape = card.n_layers, card.units(component)
-        for sel in study.selections:
+        for sel in study.mask_selections:
             for task in study.tasks:
                 path = folder / "masks" / component / sel / f"{task}.csv"
                 if path.is_file():

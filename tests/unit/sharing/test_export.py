@@ -61,6 +61,9 @@ def write_heads(results):
 
 
 def test_masks_are_tensors_of_truth_values(results, tmp_path, capsys):
+    """Those of a size that is silenced alone, too."""
+    sizes = {"selection": {"percents": [10.0], "main": 10.0}, "ablation": {"percents": [20.0]}}
+    toy.provenance(results, attribution={"components": ["neurons", "heads"]}, **sizes)
     out = tmp_path / "masks.safetensors"
     assert main(["export", str(results), "--masks", str(out)]) == 0
     with safe_open(out, "numpy") as file:
