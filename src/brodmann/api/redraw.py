@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,9 @@ class Figures:
             # Ticks that are made later would look as the user's own figures do.
             picture.draw_without_rendering()
             draw.forget(picture)
+            # Names of tasks reach beyond the canvas: all that is drawn is saved, as in the workflow.
+            whole = {"bbox_inches": "tight", "pad_inches": _margin()}
+            picture.savefig = partial(picture.savefig, **whole)
         return picture, table
 
     def _read(self, family: Family, scene: Scene) -> Files:
@@ -87,7 +90,8 @@ def _own_look() -> Iterator[Any]:
     """Within it brodmann's figures look as in the workflow; then matplotlib is as the user had it."""
     import matplotlib
 
-    before = matplotlib.get_backend(auto_select=False)
+    # That which their first figure would choose, if they have chosen none: ours would stay.
+    before = matplotlib.get_backend()
     try:
         with matplotlib.rc_context():
             from brodmann.figures import draw, style
@@ -95,7 +99,12 @@ def _own_look() -> Iterator[Any]:
             matplotlib.rcParams.update(style.LOOK)
             yield draw
     finally:
-        if before is not None:
-            from matplotlib import pyplot
+        from matplotlib import pyplot
 
-            pyplot.switch_backend(before)
+        pyplot.switch_backend(before)
+
+
+def _margin() -> float:
+    from brodmann.figures.style import MARGIN
+
+    return MARGIN

@@ -14,7 +14,6 @@ from brodmann.api.tables import TABLES, Table
 from brodmann.atlas.maps import localizers, network_datasets
 from brodmann.atlas.study import StudyFolder
 from brodmann.atlas.view import Atlas
-from brodmann.config.selection import selection_name
 from brodmann.errors import UserError, did_you_mean
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.store.tables import read_table
@@ -52,6 +51,11 @@ class Study:
     def models(self) -> list[str]:
         """The models, in the order of the config; of some only results may be at hand."""
         return [one.name for one in self._folder.models]
+
+    @property
+    def run_models(self) -> list[str]:
+        """Those of them that were run: their circuits, units and weights are known."""
+        return [one.name for one in self._folder.models if not one.imported]
 
     @property
     def controls(self) -> list[str]:
@@ -268,14 +272,15 @@ class Study:
         return Atlas(self._folder.results)
 
     def load_model(self, model: str | None = None, *, site: str | None = None) -> LoadedModel:
-        """A model of the study (the first, if none is named), ready to be run, read and edited.
+        """A model of the study (the first that was run, if none is named), ready to be run, read and edited.
 
         Its weights are those of the study, or this is an error. ``site``: a site that must be there, else
         those that the study uses. Weights that are not here are fetched.
         """
         from brodmann.api.weights import load
 
-        return load(self._folder, self._one_of(model or self.models[0], self.models, "model"), site)
+        name = model or next(iter(self.run_models or self.models))
+        return load(self._folder, self._one_of(name, self.models, "model"), site)
 
     # How names are found
 
@@ -314,10 +319,7 @@ class Study:
             case "component":
                 return self.components
             case "sel":
-                signs = folder.setting("selection", "signs", default=["positive"])
-                percents = folder.setting("ablation", "percents", default=[])
-                silenced = [selection_name(sign, percent) for sign in signs for percent in percents]
-                return list(dict.fromkeys([*self.selections, *silenced]))
+                return folder.mask_selections
             case "kind":
                 return list(folder.setting("ablation", "kinds", default=["corrupted"]))
             case "estimator":

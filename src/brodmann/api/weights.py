@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from brodmann.api.recorded import recorded_study
 from brodmann.atlas.study import StudyFolder
-from brodmann.errors import UserError
+from brodmann.errors import UserError, did_you_mean
 from brodmann.models.cache import Cache
 from brodmann.models.card import ModelCard
 from brodmann.models.sources import fetch
 from brodmann.runner import loading
+from brodmann.sites import PLACES
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def load(folder: StudyFolder, name: str, site: str | None) -> LoadedModel:
     """The model, on all cores or a GPU; an error if its source has other weights now."""
+    if site is not None and site not in PLACES:
+        raise UserError.at("site", f"no site '{site}'", did_you_mean(site, PLACES))
     study = recorded_study(folder)
     entry = study.model(name)
     if entry.results_only:

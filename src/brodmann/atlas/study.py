@@ -115,6 +115,14 @@ class StudyFolder:
         return [selection_name(sign, percent) for sign in signs for percent in percents]
 
     @property
+    def mask_selections(self) -> list[str]:
+        """The same, and those that are silenced: masks may be there of either."""
+        signs = self.setting("selection", "signs", default=["positive"])
+        percents = self.setting("ablation", "percents", default=[])
+        silenced = [selection_name(sign, percent) for sign in signs for percent in percents]
+        return list(dict.fromkeys([*self.selections, *silenced]))
+
+    @property
     def main_percent(self) -> float:
         """The size that figures show."""
         return float(self.setting("selection", "main", default=0.1))

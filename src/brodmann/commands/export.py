@@ -20,6 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--masks", metavar="SAFETENSORS", help=says)
     says = "write a graph of heads and MLPs for each task, as EAP-IG and MIB read it (JSON)"
     add("--graphs", metavar="FOLDER", help=says)
+    says = "of --graphs: the attention and the MLP of a block read the same stream (GPT-J, Pythia)"
+    parser.add_argument("--parallel", action="store_true", help=says)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
         if options.masks:
             print(f"{Path(place).resolve()}: {write_masks(study, name, place)} masks")
         else:
-            print(f"{Path(place).resolve()}: {len(write_graphs(study, name, place))} graphs")
+            graphs = write_graphs(study, name, place, parallel=options.parallel)
+            print(f"{Path(place).resolve()}: {len(graphs)} graphs")
     except OSError as error:
         raise UserError.at(str(place), f"cannot be written: {error.strerror}") from None
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from brodmann.errors import UserError
@@ -31,11 +32,17 @@ def about_arguments(parser: argparse.ArgumentParser) -> None:
 
 def about(options: argparse.Namespace) -> About:
     """The same, as it was typed."""
+    if not re.fullmatch(r"[A-Za-z0-9.+-]+", options.licence):
+        what = f"'{options.licence}' is no SPDX identifier"
+        raise UserError.at("--licence", what, "e.g. CC-BY-4.0, CC0-1.0 or MIT")
     return About(options.title, tuple(options.author), options.licence)
 
 
-def tell_missing(found: Parcel) -> None:
-    """What readers would look for, and how it is made."""
+def tell(found: Parcel) -> None:
+    """What readers would look for, and how it is made; what is not as it lies here."""
+    if found.cleaned:
+        first, more = ", ".join(found.cleaned[:3]), len(found.cleaned) - 3
+        print(f"Without paths of this machine: {first}{f' and {more} more' if more > 0 else ''}")
     for name in found.missing:
         print(f"Not in it: {name} ({WANTED[name]} makes it)")
 
@@ -52,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
         write_archive(out, found)
     except OSError as error:
         raise UserError.at(str(out), f"cannot be written: {error.strerror}") from None
-    tell_missing(found)
+    tell(found)
+    if not options.author:
+        print("No author is named, and Zenodo asks for one (--author 'Family, Given')")
     size, packed = found.size / 1e6, out.stat().st_size / 1e6
     print(f"{out}: {len(found.files)} files of results, {size:.0f} MB, packed {packed:.0f} MB")
     print(f"Fingerprint (SHA-256 of its manifest): {found.fingerprint}")

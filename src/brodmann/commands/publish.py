@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from brodmann.commands.pack import about, about_arguments, tell_missing
+from brodmann.commands.pack import about, about_arguments, tell
 from brodmann.sharing.parcel import parcel
 from brodmann.sharing.publish import publish, repository
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Upload what is not there yet, and say where it is."""
     name = repository(options.target)
     found = parcel(options.results, about(options))
-    tell_missing(found)
+    tell(found)
     print(publish(found, name, private=options.private))
     print(f"Fingerprint (SHA-256 of its manifest): {found.fingerprint}")
     return 0

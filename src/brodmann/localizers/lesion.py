@@ -8,8 +8,9 @@ The hooks are those of every edit (``brodmann.runner.edits``). Lesions may be ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +18,16 @@ from brodmann.errors import UserError, did_you_mean
 from brodmann.models.load import LoadedModel
 from brodmann.runner.edits import edited
 
+if TYPE_CHECKING:
+    from brodmann.runner.edits import Units
+
 KINDS = ("zero", "mean")
 
 
 @contextmanager
 def lesion(
     model: LoadedModel,
-    units: Iterable[tuple[int, int]] | np.ndarray,
+    units: Units,
     *,
     site: str = "block_output",
     kind: str = "zero",
@@ -31,7 +35,8 @@ def lesion(
 ) -> Iterator[None]:
     """Hold ``units`` at zero (or, with kind mean, at ``means`` [layers, units]) within the block.
 
-    ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values.
+    ``units``: (layer, unit) pairs; a mask [layers, units] of truth values; a table of a study's masks, or a
+    selection of its atlas, whose own site must be ``site``.
     """
     if kind not in KINDS:
         raise UserError.at("kind", f"no kind of lesion '{kind}'", did_you_mean(kind, KINDS))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -26,9 +26,23 @@ from brodmann.runner.ranks.share import Share
 from brodmann.sites import INPUT, PLACES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from brodmann.models.load import LoadedModel
 
-    Units = Iterable[tuple[int, int]] | np.ndarray
+
+class Sited(Protocol):
+    """Units that say at which site they are, as those of an atlas do."""
+
+    site: str
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(layer, unit) of each."""
+
+
+if TYPE_CHECKING:
+    Units: TypeAlias = Iterable[tuple[int, int]] | np.ndarray | torch.Tensor | pd.DataFrame | Sited
 
 # inhibit: set to 0; multiply, add: amplify by a factor, by a value; hold: set to a value.
 HOWS = ("inhibit", "multiply", "add", "hold")
@@ -45,7 +59,8 @@ def edited(
 ) -> Iterator[None]:
     """Edit ``units`` of ``site`` within the block.
 
-    ``units``: (layer, unit) pairs, or a mask [layers, units] of truth values; heads are edited in all their
+    ``units``: (layer, unit) pairs; a mask [layers, units] of truth values; a table of a study's masks, or a
+    selection of its atlas, whose own site must be this one. Heads are edited in all their
     dimensions. ``amount``: one number for all of them, or an array [layers, units] or [layers, dimensions] of
     which the edited units' values are taken; none for inhibition.
     """
@@ -78,22 +93,44 @@ def units_by_layer(model: LoadedModel, units: Units, site: str) -> dict[int, lis
         raise UserError.at("site", f"no site '{site}'", did_you_mean(site, PLACES))
     model.require(site)
     shape = (model.n_layers, model.units(site))
-    if isinstance(units, np.ndarray) and units.dtype == bool:
-        if units.shape != shape:
-            raise UserError.at(
-                "units", f"the mask is {list(units.shape)}, {model.name} has {list(shape)} units"
-            )
-        units = np.argwhere(units)
     layers: dict[int, set[int]] = defaultdict(set)
-    for layer, unit in units:
+    for layer, unit in _pairs(model, units, site, shape):
         if not (0 <= layer < shape[0] and 0 <= unit < shape[1]):
             raise UserError.at(
                 "units",
                 f"{model.name} has no unit {unit} in layer {layer}",
                 f"it has {shape[0]} layers of {shape[1]} units; is the mask of another model?",
             )
-        layers[int(layer)].add(int(unit))
+        layers[layer].add(unit)
     return {layer: sorted(own) for layer, own in sorted(layers.items())}
+
+
+def _pairs(
+    model: LoadedModel, units: Units, site: str, shape: tuple[int, int]
+) -> Iterable[tuple[int, int]]:
+    """(layer, unit) of each, whatever says so. Numbers of units mean other units at another site."""
+    given: Any = units.numpy(force=True) if isinstance(units, torch.Tensor) else units
+    if (said := getattr(given, "site", None)) is not None:
+        sites = sorted({said} if isinstance(said, str) else {*said})
+        if sites and sites != [site]:
+            what = f"are of the site {', '.join(sites)}, not of {site}"
+            raise UserError.at("units", what, f"give site='{sites[0]}'")
+    if isinstance(given, np.ndarray) and given.dtype == bool:
+        if given.shape != shape:
+            what = f"the mask is {list(given.shape)}, {model.name} has {list(shape)} units"
+            raise UserError.at("units", what)
+        given = np.argwhere(given)
+    elif hasattr(given, "columns"):
+        if "model" in given and given["model"].nunique() > 1:
+            raise UserError.at("units", "are of several models", "choose the rows of one")
+        given = zip(given["layer"], given["unit"], strict=True)
+    elif hasattr(given, "pairs"):
+        given = given.pairs
+    try:
+        return [(int(layer), int(unit)) for layer, unit in given]
+    except (TypeError, ValueError):
+        what = "are neither (layer, unit) pairs nor a mask of truth values"
+        raise UserError.at("units", what) from None
 
 
 @contextmanager

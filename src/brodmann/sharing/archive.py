@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Protocol
 
 from brodmann.atlas.study import PROVENANCE
 from brodmann.errors import Problem, UserError
 from brodmann.files import atomic_path
 from brodmann.sharing.describe import CRATE
-from brodmann.sharing.parcel import MANIFEST, RESULTS, Parcel
+from brodmann.sharing.parcel import MANIFEST, RESULTS, Parcel, stays
 
 # Zip has a time for every file: one for all, so that the same study is the same archive.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 2**20
-# What reading a damaged archive ends in.
-_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
+# What reading a damaged archive ends in; RuntimeError: it is encrypted, or packed in an unknown way.
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+# No manifest and no record is larger; a small archive can hold a text that fills the memory.
+_LARGEST = 2**27
+_ASTRAY = "is no plain file in the archive's own folder: do not unpack it"
 # Problems that are told one by one.
 _MOST = 20
 
@@ -33,15 +37,21 @@ def write_archive(path: str | Path, parcel: Parcel) -> None:
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
     ):
-        for name, text in parcel.texts.items():
-            archive.writestr(_entry(name), text)
-        for name, file in parcel.files.items():
+        for name, content in {**parcel.texts, **parcel.files}.items():
+            if isinstance(content, bytes):
+                archive.writestr(_entry(name), content)
+                continue
+            packed = hashlib.sha256()
             with (
-                open(file, "rb") as source,
+                open(content, "rb") as source,
                 archive.open(_entry(name), "w", force_zip64=True) as to,
             ):
                 while block := source.read(_BLOCK):
+                    packed.update(block)
                     to.write(block)
+            if packed.hexdigest() != parcel.hashes[name]:
+                what = "was changed while it was packed"
+                raise UserError.at(str(content), what, "pack when no run writes here")
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -71,6 +81,8 @@ def verify(place: str | Path) -> Verified:
     place = Path(place)
     with _opened(place) as content:
         names = content.names()
+        if astray := [Problem(name, _ASTRAY) for name in names if not stays(name)]:
+            _refuse(place, astray)
         if MANIFEST not in names:
             raise UserError.at(str(place), f"has no {MANIFEST}: brodmann pack did not make it")
         manifest = content.read(MANIFEST)
@@ -103,10 +115,9 @@ def _listed(place: Path, manifest: bytes) -> dict[str, str]:
     """Name -> SHA-256, as the manifest says."""
     found = {}
     try:
-        for line in manifest.decode().splitlines():
+        for line in manifest.decode().removesuffix("\n").split("\n"):
             sha, _, name = line.partition("  ")
-            parts = PurePosixPath(name).parts
-            if len(sha) != 64 or not name or ".." in parts or name.startswith("/") or name in found:
+            if len(sha) != 64 or not name or not stays(name) or name in found:
                 raise ValueError(line)
             found[name] = sha
     except ValueError:
@@ -130,11 +141,17 @@ class _Files:
     def __init__(self, content: _Content) -> None:
         self._content = content
         self.names = content.names
+        self.size = 0  # bytes that were compared
 
     def read(self, name: str) -> bytes:
-        """All of one file."""
+        """All of one file, of those that are never large."""
         with self._content.open(name) as handle:
-            return handle.read()
+            found = handle.read(_LARGEST + 1)
+        if len(found) > _LARGEST:
+            raise UserError.at(
+                name, f"is larger than {_LARGEST // 2**20} MiB: not of brodmann pack"
+            )
+        return found
 
     def differs(self, name: str, sha: str) -> str:
         """What is wrong with a file, if something is."""
@@ -143,6 +160,7 @@ class _Files:
                 found = hashlib.sha256()
                 while block := handle.read(_BLOCK):
                     found.update(block)
+                    self.size += len(block)
         except _DAMAGED as error:
             return f"cannot be read: {error}"
         return "" if found.hexdigest() == sha else "is not what was packed"
@@ -155,7 +173,10 @@ class _Zip:
     def names(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for entry in self._archive.infolist():
-            if not entry.is_dir():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):  # a link leads out of the folder
+                raise UserError.at(entry.filename, _ASTRAY)
+            if not entry.is_dir() or not stays(entry.filename):
                 found[entry.filename] = found.get(entry.filename, 0) + 1
         return found
 
@@ -183,10 +204,10 @@ class _Folder:
 
 @contextmanager
 def _opened(place: Path) -> Iterator[_Files]:
-    if place.is_dir():
-        yield _Files(_Folder(place))
-        return
     try:
+        if place.is_dir():
+            yield _Files(_Folder(place))
+            return
         with zipfile.ZipFile(place) as archive:
             yield _Files(_Zip(archive))
     except FileNotFoundError:
@@ -200,7 +221,7 @@ def _check_crate(content: _Files, listed: dict[str, str]) -> None:
     try:
         graph = {one["@id"]: one for one in json.loads(content.read(CRATE))["@graph"]}
         said = {part["@id"]: graph[part["@id"]]["sha256"] for part in graph["./"]["hasPart"]}
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise UserError.at(CRATE, "is no record of an RO-Crate") from None
     if said != {name: sha for name, sha in listed.items() if name != CRATE}:
         raise UserError.at(CRATE, "lists other files than the manifest")
@@ -212,9 +233,7 @@ def _verified(place: Path, content: _Files, listed: dict[str, str], manifest: by
         said = json.loads(content.read(name))
         models = tuple(map(str, said["config"]["models"]))
         version, written = str(said["brodmann"]), str(said.get("written", ""))
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         raise UserError.at(f"{place}: {name}", "does not say what the study was") from None
-    size = sum(int(one.get("contentSize", 0)) for one in json.loads(content.read(CRATE))["@graph"])
-    return Verified(
-        len(listed), size, hashlib.sha256(manifest).hexdigest(), version, written, models
-    )
+    fingerprint = hashlib.sha256(manifest).hexdigest()
+    return Verified(len(listed), content.size, fingerprint, version, written, models)

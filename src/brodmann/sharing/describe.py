@@ -96,18 +96,20 @@ def crate(study: StudyFolder, about: About, files: Iterable[File]) -> bytes:
         "datePublished": study.written,
         "license": {"@id": licence},
         "keywords": ", ".join(KEYWORDS),
-        "author": _ids(authors),
+        **({"author": _ids(authors)} if authors else {}),
         "hasPart": [{"@id": one.name} for one in files],
-        "mentions": [{"@id": "#run"}],
+        "mentions": {"@id": "#run"},
     }
     run = {
         "@id": "#run",
         "@type": "CreateAction",
         "name": "The run that made these results",
-        "endTime": study.written,
+        "description": f"A run of the workflow of brodmann {study.version} to its end.",
+        "endTime": study.written.replace("Z", "+00:00"),
         "instrument": {"@id": software["@id"]},
         "object": _ids(models),
-        "result": [{"@id": "./"}],
+        "result": {"@id": "./"},
+        **({"agent": _ids(authors)} if authors else {}),
     }
     about_itself = {
         "@id": CRATE,
@@ -139,8 +141,10 @@ def _entity(file: File) -> dict[str, Any]:
     }
 
 
-def _ids(entities: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [{"@id": one["@id"]} for one in entities]
+def _ids(entities: Iterable[Mapping[str, Any]]) -> dict[str, str] | list[dict[str, str]]:
+    """References; RO-Crate 1.1 wants a single one without a list."""
+    found = [{"@id": one["@id"]} for one in entities]
+    return found[0] if len(found) == 1 else found
 
 
 def zenodo(study: StudyFolder, about: About) -> bytes:
@@ -217,12 +221,31 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _description(study: StudyFolder) -> str:
     domains = ", ".join(dict.fromkeys(task.partition("/")[0] for task in study.tasks))
+    models, tasks = len(study.models), len(study.tasks)
     return (
-        f"Results of a study by brodmann {study.version}: circuits, localizers and functional networks of "
-        f"{len(study.models)} language models, {len(study.tasks)} tasks ({domains}), with what silencing "
-        f"them does, tests, figures, a report and an atlas. Config {study.config_hash[:12]}, "
-        f"written {study.written}."
+        f"Results of a study by brodmann {study.version}: {_parts(study)} of {models} language "
+        f"model{'s' if models > 1 else ''}, {tasks} task{'s' if tasks > 1 else ''} ({domains}). "
+        f"Config {study.config_hash[:12]}, written {study.written}."
     )
+
+
+def _parts(study: StudyFolder) -> str:
+    """What it has, in words."""
+    there = {
+        "baselines": "*/baseline/*/*.json",
+        "circuits": "*/masks/*/*/*/*.csv",
+        "localizers": "*/localizer/*/selectivity.safetensors",
+        "functional networks": "*/networks/*/templates.safetensors",
+        "lesions": "*/ablation/*/*.csv",
+        "tests": "statistics/*.csv",
+        "figures": "figures/*.svg",
+        "a report": "report.html",
+        "an atlas": "atlas/index.html",
+    }
+    *first, last = [name for name, files in there.items() if any(study.results.glob(files))] or [
+        "its record"
+    ]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _json(value: Any) -> bytes:

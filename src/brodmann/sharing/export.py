@@ -3,12 +3,12 @@
 A graph of EAP-IG (Hanna et al., 2024; the circuit track of MIB reads the same files) has a node for each
 attention head (``a3.h5``) and each MLP (``m3``). Its scores here are attributions: of a head its own, of an
 MLP the sum over its neurons, which is the first-order effect of patching the whole MLP. Edges have no scores
-in brodmann.
+in brodmann. A circuit has all edges between its nodes: these tools take a node without edges out of a graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from brodmann.store.tables import read_table
 from brodmann.store.tensors import write_tensors
 
 NEURONS, HEADS, MIXED = "neurons", "heads", "mixed"
+_READS = ("<q>", "<k>", "<v>")
 
 
 def write_masks(study: StudyFolder, model: str, path: str | Path) -> int:
@@ -57,7 +58,7 @@ def _circuits(
 ) -> Iterator[tuple[str, np.ndarray]]:
     for component in study.components:
         shape = card.n_layers, card.units(component)
-        for sel in study.selections:
+        for sel in study.mask_selections:
             for task in study.tasks:
                 path = folder / "masks" / component / sel / f"{task}.csv"
                 if path.is_file():
@@ -73,45 +74,69 @@ def _mask(shape: tuple[int, ...], units: np.ndarray) -> np.ndarray:
     return found
 
 
-def write_graphs(study: StudyFolder, model: str, folder: str | Path) -> list[Path]:
+def write_graphs(
+    study: StudyFolder, model: str, folder: str | Path, *, parallel: bool = False
+) -> list[Path]:
     """A graph for each task that the model was included with: ``{folder}/{model}/{task}.json``.
 
     ``in_graph`` are the nodes of the task's circuit of heads and MLPs, if the study has these
-    (``granularity.levels: [mixed]``, the first size); else all are.
+    (``granularity.levels: [mixed]``, the first size), and all edges between them; else none are.
+    ``parallel``: the attention and the MLP of a block read the same stream.
     """
     own = study.results / model
     card = ModelCard.read(own / "model.json")
-    scores = {one: read_scores(own, one, study.tasks) for one in (HEADS, NEURONS)}
-    if not all(tasks for tasks, _ in scores.values()):
+    scores = {
+        one: dict(zip(*read_scores(own, one, study.tasks), strict=True)) for one in (HEADS, NEURONS)
+    }
+    tasks = [task for task in scores[HEADS] if task in scores[NEURONS]]
+    if not tasks:
         what = "a graph needs attributions of heads and of neurons"
         fix = "set attribution.components: [neurons, heads] and run the study again"
         raise UserError.at(str(own), what, fix)
-    (tasks, heads), (_, neurons) = scores[HEADS], scores[NEURONS]
-    # The model's own width of a residual stream; edges that it does not have are none of ours.
     cfg = {
         "n_layers": card.n_layers,
         "n_heads": card.heads_per_layer,
-        "parallel_attn_mlp": False,
+        "parallel_attn_mlp": parallel,
         "d_model": card.hidden_size,
     }
     circuits = _mixed(own)
     written = []
-    for row, task in enumerate(tasks):
-        values = {f"a{at}.h{head}": score for (at, head), score in np.ndenumerate(heads[row])}
-        values |= {f"m{at}": score for at, score in enumerate(neurons[row].astype(float).sum(1))}
-        inside = circuits.get(task, set(values))
-        nodes: dict[str, Any] = {"input": {"in_graph": True}}
-        for layer in range(card.n_layers):
-            for name in (
-                *(f"a{layer}.h{head}" for head in range(card.heads_per_layer)),
-                f"m{layer}",
-            ):
-                nodes[name] = {"in_graph": name in inside, "score": float(values[name])}
-        nodes["logits"] = {"in_graph": True}
+    for task in tasks:
+        inside = circuits.get(task, set())
+        ends = {"in_graph": bool(inside)}
+        nodes: dict[str, Any] = {"input": ends}
+        mlps = scores[NEURONS][task].astype(float).sum(1)
+        for layer, heads in enumerate(scores[HEADS][task]):
+            own_scores = {f"a{layer}.h{head}": score for head, score in enumerate(heads)}
+            for name, score in {**own_scores, f"m{layer}": mlps[layer]}.items():
+                nodes[name] = {"in_graph": name in inside, "score": float(score)}
+        nodes["logits"] = ends
+        kept = [name for name in nodes if name in inside]
+        edges = {name: {"score": 0.0, "in_graph": True} for name in _edges(kept, parallel)}
         path = Path(folder, model, f"{task}.json")
-        write_json(path, {"cfg": cfg, "nodes": nodes, "edges": {}}, indent=None)
+        write_json(path, {"cfg": cfg, "nodes": nodes, "edges": edges}, indent=None)
         written.append(path)
     return written
+
+
+def _edges(nodes: Sequence[str], parallel: bool) -> Iterator[str]:
+    """Names of all edges between these heads and MLPs, the input and the logits; none of no nodes.
+
+    ``nodes``: in the model's order. A head reads by its queries, keys and values.
+    """
+    if not nodes:
+        return
+    layers = [int(name[1:].partition(".")[0]) for name in nodes]
+    for number, child in enumerate(nodes):
+        is_head = "." in child
+        before = [
+            name
+            for name, layer in zip(nodes[:number], layers[:number], strict=True)
+            if layer < layers[number] or not (is_head or parallel)
+        ]
+        for parent in ("input", *before):
+            yield from (f"{parent}->{child}{read}" for read in (_READS if is_head else ("",)))
+    yield from (f"{parent}->logits" for parent in ("input", *nodes))
 
 
 def _mixed(folder: Path) -> dict[str, set[str]]:

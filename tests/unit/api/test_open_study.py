@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import shutil
 import subprocess
 import sys
@@ -44,6 +46,17 @@ def test_what_it_is_of(study):
     assert study.main_selection == "positive-10.0pct" and study.components == ["neurons"]
     assert study.localizers == ["language"] and study.datasets == ["sea"]
     assert "one, one-untrained; 3 tasks" in repr(study)
+
+
+def test_the_model_that_is_loaded_is_one_that_was_run(tmp_path):
+    """A model of which only results are at hand may come first; it has no weights."""
+    results = toy.study(tmp_path)
+    own = {toy.MODEL: {"source": "wheel:no-such-model"}}
+    toy.provenance(results, models={"theirs": {"source": "results:theirs"}, **own})
+    study = brodmann.open_study(results)
+    assert study.models == ["theirs", toy.MODEL] and study.run_models == [toy.MODEL]
+    with pytest.raises(UserError, match="no-such-model"):
+        study.load_model()
 
 
 def test_files_of_an_earlier_study_are_passed_over(tmp_path):
@@ -154,6 +167,8 @@ def test_every_table_that_is_listed_can_be_read(study):
         (lambda s: s.overlap("average"), "there is no table 'overlap' of model average"),
         (lambda s: s.figure("concentrat.one.neurons"), "did you mean 'concentration.one.neurons'?"),
         (lambda s: s.baseline("one"), "is incomplete"),
+        (lambda s: s.load_model("won"), "has no model 'won' (did you mean 'one'?)"),
+        (lambda s: s.load_model(site="mlp_hiden"), "no site 'mlp_hiden' (did you mean 'mlp_hidden'?)"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said_in_one_line(study, ask, says):
@@ -183,6 +198,12 @@ def test_a_figure_leaves_the_results_as_they_were(study, results):
     # In brodmann's own look, and whole: it can be shown or saved by itself.
     sizes = {label.get_fontsize() for axes in picture.axes for label in axes.get_xticklabels()}
     assert sizes == {style.TYPE}
+    # Nothing is cut off, not even names that reach beyond the canvas.
+    picture.text(-0.5, 0.5, "a name")
+    box, saved = picture.get_tightbbox().padded(style.MARGIN), io.BytesIO()
+    picture.savefig(saved, format="png", dpi=100)
+    height, width, _ = pyplot.imread(io.BytesIO(saved.getvalue())).shape
+    assert abs(width - 100 * box.width) < 2 and abs(height - 100 * box.height) < 2
 
 
 def test_matplotlib_stays_as_the_user_had_it(results):
@@ -199,6 +220,26 @@ study.atlas.cortex()
 assert dict(matplotlib.rcParams) == before
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_backend_that_nobody_chose_is_still_matplotlibs_choice(results):
+    """Windows can be shown afterwards. Stands for one: a backend that matplotlib tries first."""
+    script = f"""
+import sys, types
+from matplotlib import cbook
+from matplotlib.backends import backend_agg
+cbook._get_running_interactive_framework = lambda: None  # as if there were a display
+first = types.ModuleType("matplotlib.backends.backend_macosx")
+first.FigureCanvas = backend_agg.FigureCanvasAgg
+sys.modules[first.__name__] = first
+import brodmann
+brodmann.open_study({str(results)!r}).figure("concentration.one.neurons")
+import matplotlib
+assert matplotlib.get_backend() == "macosx", matplotlib.get_backend()
+"""
+    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
 
 

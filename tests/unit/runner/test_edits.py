@@ -1,12 +1,14 @@
 """Edits of a running model against plain hooks that multiply and add whole vectors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from naive_sites import site_module
 from rounding import assert_same, deviation, rounding
 from tiny_models import FAMILIES
 
+from brodmann.atlas.chosen import Units
 from brodmann.errors import UserError
 from brodmann.runner.edits import HOWS, edited
 from brodmann.runner.scoring import Query, Scorer
@@ -134,9 +136,36 @@ def test_a_factor_is_not_rounded_to_half_precision(models):
     assert not torch.equal(after, before * torch.tensor(1.02, dtype=torch.bfloat16))
 
 
+def test_units_are_told_in_any_way(models):
+    """Of a mask as a tensor, of a study's table, of its atlas: the edit is that of the pairs."""
+    model, pairs = models("llama"), [(0, 3), (2, 1)]
+    mask = torch.zeros(3, model.units("mlp_hidden"), dtype=torch.bool)
+    mask[[0, 2], [3, 1]] = True
+    table = pd.DataFrame(pairs, columns=["layer", "unit"]).assign(model="a", site="mlp_hidden")
+    chosen = Units(
+        "a", "", "mlp_hidden", mask.shape[1], "x", np.array([3, 2 * mask.shape[1] + 1]), np.ones(2)
+    )
+    found = []
+    for units in (pairs, mask, mask.numpy(), table, chosen, np.array(pairs), torch.tensor(pairs)):
+        with edited(model, units, site="mlp_hidden"):
+            found.append(logits(model))
+    assert all(torch.equal(one, found[0]) for one in found)
+    for units in (table, chosen):
+        with (
+            pytest.raises(
+                UserError,
+                match=r"of the site mlp_hidden, not of mlp_output \(give site='mlp_hidden'",
+            ),
+            edited(model, units),
+        ):
+            pass
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((np.ones((3, 32)),), "neither .* pairs nor a mask of truth values"),
+        ((pd.DataFrame({"model": ["a", "b"], "layer": 0, "unit": 0}),), "are of several models"),
         (([(0, 0)], "inhibits"), "did you mean 'inhibit'"),
         (([(0, 0)], "add"), "'add' needs an amount"),
         (([(0, 0)], "inhibit", 1.0), "takes no amount"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 import subprocess
 import zipfile
 
@@ -162,6 +164,138 @@ def test_what_was_done_to_it_is_found(unpacked, tmp_path, harm, as_folder):
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
+def sealed(path, entries):
+    """An archive of somebody who knows how ours are made: its manifest has all of ``entries``, which are
+    names, or what zip says of one, with contents."""
+    sums = {}
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, content in entries:
+            archive.writestr(entry, content)
+            name = entry if isinstance(entry, str) else entry.filename
+            sums[name] = hashlib.sha256(content).hexdigest()
+        archive.writestr(MANIFEST, "".join(f"{sha}  {name}\n" for name, sha in sums.items()))
+    return path
+
+
+def link(name):
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("../outside", "is no plain file in the archive's own folder"),
+        ("..\\outside", "is no plain file in the archive's own folder"),
+        ("C:/outside", "is no plain file in the archive's own folder"),
+        ("../folder/", "is no plain file in the archive's own folder"),
+        (link("results"), "is no plain file in the archive's own folder"),
+        ("ro-crate-metadata.json", "is no record of an RO-Crate"),
+    ],
+)
+def test_an_archive_that_is_no_study_is_refused(tmp_path, entry, says):
+    """Whatever its manifest says."""
+    with pytest.raises(UserError, match=says):
+        verify(sealed(tmp_path / "a.zip", [(entry, b"[" * 100_000)]))
+
+
+def test_an_encrypted_archive_is_no_archive(packed, tmp_path):
+    """Of every file's header, in front of it and in the list at the end, the first flag."""
+    content = bytearray(packed.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    (tmp_path / "secret.zip").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged, or no archive"):
+        verify(tmp_path / "secret.zip")
+
+
+def test_a_small_archive_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("brodmann.sharing.archive._LARGEST", 10_000)
+    with pytest.raises(UserError, match=rf"{MANIFEST}: is larger than"):
+        verify(sealed(tmp_path / "a.zip", [(f"{n:0100}", b"") for n in range(100)]))
+
+
+@pytest.fixture
+def own(results, tmp_path):
+    """A copy to be changed."""
+    return shutil.copytree(results, tmp_path / "study" / "results")
+
+
+def test_paths_of_the_machine_stay_there(own, tmp_path, monkeypatch, capsys):
+    """In no file, and the study is as before: its folder, a home, and a folder elsewhere."""
+    home = tmp_path / "home" / "jo.muster"
+    monkeypatch.setenv("HOME", str(home))
+    folder = own.parent
+    models = {
+        toy.MODEL: {"source": f"path:{folder}/tuned"},
+        toy.CONTROL: {
+            "source": "path:/scratch/muster.jo/w",
+            "control": True,
+            "system": "/no_think",
+        },
+    }
+    toy.provenance(own, models=models, tasks={"folder": f"{home}/tasks"})
+    text = f"<a href='file://{folder}/report'>{home}er/x https://a.org{home}/x</a> /no_think"
+    (own / "report.html").write_text(text)
+    out = tmp_path / "made.zip"
+    assert main(["pack", str(own), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "Without paths of this machine: results/provenance.json, results/report.html" in said
+    assert "No author is named, and Zenodo asks for one" in said
+    verify(out)
+    shutil.unpack_archive(out, tmp_path / "un")
+    for path in (tmp_path / "un").rglob("*"):
+        if path.is_file() and path.name != "report.html":
+            content = path.read_bytes()
+            assert b"muster" not in content and str(tmp_path).encode() not in content, path
+    shown = (tmp_path / "un/results/report.html").read_text()
+    assert shown == text.replace(f"file://{folder}", "file://.")
+    said = json.loads((tmp_path / "un/results/provenance.json").read_text())["config"]
+    assert said["models"][toy.MODEL]["source"] == "path:./tuned"
+    assert said["models"][toy.CONTROL] == {**models[toy.CONTROL], "source": "path:w"}
+    assert said["tasks"]["folder"] == "~/tasks"
+
+
+def test_a_folder_that_is_a_link_is_part_of_it(own, packed, tmp_path):
+    (own / toy.MODEL).rename(tmp_path / "elsewhere")
+    (own / toy.MODEL).symlink_to(tmp_path / "elsewhere")
+    assert set(parcel(own, ABOUT).files) == set(parcel(packed_from(packed, tmp_path), ABOUT).files)
+
+
+def packed_from(packed, tmp_path):
+    shutil.unpack_archive(packed, tmp_path / "whole")
+    return tmp_path / "whole/results"
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda path: path.symlink_to(path.with_name("none")), "is no file, or a link to none"),
+        (lambda path: path.symlink_to(path.parents[1]), "is a link to a folder that holds it"),
+        (lambda path: os.mkfifo(path), "is no file, or a link to none"),
+        (lambda path: path.with_name("a\u2028b").write_text(""), "not every system can have"),
+        (lambda path: path.with_name("a\\b").write_text(""), "not every system can have"),
+    ],
+)
+def test_what_cannot_be_packed_is_one_line(own, made, says):
+    made(own / toy.MODEL / "more")
+    with pytest.raises(UserError, match=says) as error:
+        parcel(own, ABOUT)
+    assert "\n" not in str(error.value)
+
+
+def test_a_study_that_changes_is_not_packed(own, tmp_path):
+    found = parcel(own, ABOUT)
+    (own / "statistics/modularity.csv").write_text("model,p\n")
+    with pytest.raises(UserError, match=r"modularity.csv: was changed while it was packed"):
+        write_archive(tmp_path / "a.zip", found)
+    assert not (tmp_path / "a.zip").exists()
+
+
 @pytest.mark.parametrize("size", [0, 10, 0.5, 0.99])
 def test_a_cut_archive_is_no_archive(packed, tmp_path, size):
     whole = packed.read_bytes()
@@ -192,6 +326,7 @@ def test_the_commands(results, tmp_path, capsys):
     assert main(["pack", str(results), "--out", str(out), "--author", "Doe, Jo"]) == 0
     said = capsys.readouterr().out
     assert "Not in it: atlas/index.html (brodmann atlas RESULTS makes it)" in said
+    assert "No author" not in said
     assert main(["verify", str(out)]) == 0
     again = capsys.readouterr().out
     assert "all as packed" in again and said.splitlines()[-1] in again
@@ -202,6 +337,7 @@ def test_the_commands(results, tmp_path, capsys):
         ),
         (["pack", str(results), "--out", str(tmp_path / "a.tar")], "does not end in .zip"),
         (["pack", str(tmp_path / "none"), "--out", str(out)], "no such folder of results"),
+        (["pack", str(results), "--out", str(out), "--licence", "CC BY"], "is no SPDX identifier"),
         (["verify", str(tmp_path / "none.zip")], "the file does not exist"),
     ):
         assert main(arguments) == 1

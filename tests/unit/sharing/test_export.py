@@ -61,6 +61,9 @@ def write_heads(results):
 
 
 def test_masks_are_tensors_of_truth_values(results, tmp_path, capsys):
+    """Those of a size that is silenced alone, too."""
+    sizes = {"selection": {"percents": [10.0], "main": 10.0}, "ablation": {"percents": [20.0]}}
+    toy.provenance(results, attribution={"components": ["neurons", "heads"]}, **sizes)
     out = tmp_path / "masks.safetensors"
     assert main(["export", str(results), "--masks", str(out)]) == 0
     with safe_open(out, "numpy") as file:
@@ -82,17 +85,42 @@ def test_masks_are_tensors_of_truth_values(results, tmp_path, capsys):
     )
 
 
+def of_model(cfg):
+    """Nodes and edges as ``Graph.from_model`` of EAP-IG makes them: name -> (parent, child)."""
+    nodes, edges = ["input"], {}
+
+    def read(children, kinds):
+        for parent in tuple(nodes):
+            for child in children:
+                for kind in kinds:
+                    edges[f"{parent}->{child}{kind}"] = parent, child
+
+    for layer in range(cfg["n_layers"]):
+        heads = [f"a{layer}.h{head}" for head in range(cfg["n_heads"])]
+        read(heads, ("<q>", "<k>", "<v>"))
+        if cfg["parallel_attn_mlp"]:
+            read([f"m{layer}"], ("",))
+        nodes += heads
+        if not cfg["parallel_attn_mlp"]:
+            read([f"m{layer}"], ("",))
+        nodes.append(f"m{layer}")
+    read(["logits"], ("",))
+    return [*nodes, "logits"], edges
+
+
 def read_graph(path):
-    """As ``Graph.from_json`` of EAP-IG does: nodes are those of the config, each with ``in_graph``."""
+    """As ``Graph.from_json`` does: nodes are those of the config, edges some of them, with their scores."""
     said = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
     assert said.keys() == {"cfg", "nodes", "edges"}
     cfg = said["cfg"]
     assert cfg.keys() == {"n_layers", "n_heads", "parallel_attn_mlp", "d_model"}
-    names = ["input"]
-    for layer in range(cfg["n_layers"]):
-        names += [f"a{layer}.h{head}" for head in range(cfg["n_heads"])] + [f"m{layer}"]
-    assert list(said["nodes"]) == [*names, "logits"] and said["edges"] == {}
+    names, edges = of_model(cfg)
+    assert list(said["nodes"]) == names
     assert all(isinstance(node["in_graph"], bool) for node in said["nodes"].values())
+    inside = {name for name, node in said["nodes"].items() if node["in_graph"]}
+    # These tools take a node out of the graph that no edge of it leads to, or from: all edges must be there.
+    assert set(said["edges"]) == {name for name, ends in edges.items() if inside.issuperset(ends)}
+    assert all(one == {"score": 0.0, "in_graph": True} for one in said["edges"].values())
     return said["nodes"]
 
 
@@ -107,24 +135,28 @@ def test_graphs_have_heads_and_mlps(results, tmp_path):
             for head in range(HEADS):
                 score = nodes[f"a{layer}.h{head}"]["score"]
                 assert score == pytest.approx(float(heads[task][layer, head]))
-        assert all(node["in_graph"] for node in nodes.values())
+        assert not any(node["in_graph"] for node in nodes.values())
 
 
-def test_the_circuit_of_heads_and_mlps_is_the_graph(results, tmp_path):
+@pytest.mark.parametrize("parallel", [False, True])
+def test_the_circuit_of_heads_and_mlps_is_the_graph(results, tmp_path, parallel):
     write_heads(results)
     columns = ("level", "percent", "task", "layer", "unit", "part", "score")
     rows = [
         ("mixed", 5.0, toy.TASKS[0], 1, 0, "heads", 2.0),
         ("mixed", 5.0, toy.TASKS[0], 2, "", "mlp_output", 1.0),
+        ("mixed", 5.0, toy.TASKS[0], 2, 1, "heads", 0.7),
         ("mixed", 20.0, toy.TASKS[0], 0, 1, "heads", 0.5),
         ("neurons", 1.0, toy.TASKS[0], 0, 3, "mlp_hidden", 2.0),
     ]
     path = results / toy.MODEL / "granularity/circuits.csv"
     write_table(path, [dict(zip(columns, row, strict=True)) for row in rows], columns)
-    assert main(["export", str(results), "--graphs", str(tmp_path / "graphs")]) == 0
-    nodes = read_graph(tmp_path / "graphs" / toy.MODEL / f"{toy.TASKS[0]}.json")
-    inside = {name for name, node in nodes.items() if node["in_graph"]}
-    assert inside == {"input", "a1.h0", "m2", "logits"}
+    more = ["--parallel"] if parallel else []
+    assert main(["export", str(results), "--graphs", str(tmp_path / "graphs"), *more]) == 0
+    path = tmp_path / "graphs" / toy.MODEL / f"{toy.TASKS[0]}.json"
+    inside = {name for name, node in read_graph(path).items() if node["in_graph"]}
+    assert inside == {"input", "a1.h0", "a2.h1", "m2", "logits"}
+    assert ("a2.h1->m2" in path.read_text()) != parallel
 
 
 def test_what_cannot_be_exported_is_one_line(results, tmp_path, capsys):

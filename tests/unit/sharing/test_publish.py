@@ -20,6 +20,7 @@ import toy_results as toy
 
 from brodmann.cli import main
 from brodmann.sharing.archive import verify
+from brodmann.sharing.parcel import MANIFEST
 
 TOKEN = "hf_secretsecretsecret"
 
@@ -58,6 +59,8 @@ class Hub(BaseHTTPRequestHandler):
                 for name, text in self.files.items()
             ]
             return self._answer(rows)
+        if self.path.startswith("/api/datasets/org/maps"):
+            return self._answer({"id": "org/maps", "private": False, "tags": [], "sha": "1" * 40})
         return self._answer({"error": "not found"}, 404)
 
     def do_PUT(self) -> None:
@@ -114,12 +117,12 @@ def hub(**files: bytes) -> Iterator[tuple[str, type[Hub]]]:
         server.shutdown()
 
 
-def publish(results: Path, place: str, token: str = TOKEN):
+def publish(results: Path, place: str, token: str = TOKEN, *more: str):
     """In a process of its own: the hub's package reads its settings when it is imported."""
     settings = {"HF_ENDPOINT": place, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     settings |= {"HF_HOME": str(results.parent / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
     env = {**os.environ, **settings, "HF_TOKEN": token}
-    command = [sys.executable, "-m", "brodmann.cli", "publish", "hf:org/maps", str(results)]
+    command = [sys.executable, "-m", "brodmann.cli", "publish", "hf:org/maps", str(results), *more]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert token not in done.stdout + done.stderr
     return done
@@ -131,10 +134,8 @@ def results(tmp_path):
 
 
 def test_the_hub_has_the_archive(results, tmp_path):
-    with hub(**{".gitattributes": b"*", "results/old.csv": b"of an earlier version"}) as (
-        place,
-        server,
-    ):
+    earlier = {".gitattributes": b"*", MANIFEST: b"", "results/old.csv": b"of an earlier version"}
+    with hub(**earlier) as (place, server):
         done = publish(results, place)
         assert done.returncode == 0, done.stderr
         assert "/datasets/org/maps/commit/1" in done.stdout
@@ -148,6 +149,22 @@ def test_the_hub_has_the_archive(results, tmp_path):
     assert server.large and ".gitattributes" in server.files
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([], "holds something else than a study (data/train.csv), which would be deleted"),
+        (["--private"], "is there already, and everybody can read it"),
+    ],
+)
+def test_what_others_have_or_would_read_is_left_alone(results, more, says):
+    there = {".gitattributes": b"*", "README.md": b"mine", "data/train.csv": b"mine, too"}
+    with hub(**there) as (place, server):
+        done = publish(results, place, TOKEN, *more)
+    assert done.returncode == 1 and server.files == there
+    [line] = [one for one in done.stderr.splitlines() if one.startswith("ERROR")]
+    assert says in line
+
+
 def test_what_the_hub_refuses_is_one_line_without_the_token(results):
     with hub() as (place, server):
         done = publish(results, place, "hf_wrongwrongwrong")
@@ -157,11 +174,23 @@ def test_what_the_hub_refuses_is_one_line_without_the_token(results):
         assert "Traceback" not in done.stderr
 
 
+def test_an_upload_that_is_cut_is_one_line_and_leaves_the_hub_as_it_was(results):
+    with hub() as (place, server):
+        server.do_PUT = lambda self: (self._body(), self._answer({"error": "full"}, 403))
+        done = publish(results, place)
+        assert done.returncode == 1 and not server.files
+    [line] = [one for one in done.stderr.splitlines() if one.startswith("ERROR")]
+    assert "the hub refused: Error while uploading" in line and "403" in line
+    assert "Traceback" not in done.stderr
+
+
 def test_it_takes_a_place_and_a_token(results, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     for target, says in (
         ("hf:org/maps", "nobody is logged in to the hub (run 'hf auth login', or set HF_TOKEN)"),
         ("org/maps", "is no place to publish at (write hf:ORG/NAME)"),
+        ("hf:org/my--maps", "is no place to publish at (write hf:ORG/NAME)"),
+        ("hf:org/maps-", "is no place to publish at (write hf:ORG/NAME)"),
     ):
         assert main(["publish", target, str(results)]) == 1
         assert says in capsys.readouterr().err
