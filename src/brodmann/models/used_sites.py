@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from brodmann.config.massive import KEEP
 from brodmann.config.networks import NETWORK_SITES
@@ -38,6 +39,18 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
     # What the entry of the model names itself is meant to be there.
     own = [site for site in study.model(model).units if site in NAMED and site not in named]
     return (*found, *(Need(site, "", {}) for site in own))
+
+
+def refuse_layers_of_experts(study: Study, model: str, experts: Any) -> None:
+    """An error where a mixture's MLP layers are to be units: their scores would be sums over neurons, but
+    routers and shared experts have a part in what the layers write.
+
+    ``experts``: what the model's card says of them; None without any.
+    """
+    sums = [name for name in study.granularity.levels if LEVELS[name].sums_neurons]
+    if experts is not None and sums and model in study.measured_models:
+        what = f"{sums[0]}: in {model}, a mixture of experts, neurons' effects do not add up to a layer's"
+        raise UserError.at("granularity.levels", what, "leave it out")
 
 
 def _needed(site: str, key: str, sites: tuple[str, ...]) -> Need:
