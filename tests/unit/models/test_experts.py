@@ -5,12 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from families.build import tiny
+from families.build import tiny, tiny_config
 from naive_circuits import SHARED, UNITS, agrees
-from reference import _run, naive_attribution, naive_lesion
+from reference import (
+    _run,
+    naive_attribution,
+    naive_lesion,
+    naive_metric,
+    naive_patched_metric,
+)
 from test_card import CARD
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM
 
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
@@ -127,6 +134,22 @@ def test_models_without_experts_refuse_them_in_one_line():
     assert problem.fix.endswith("set attribution.components: [neurons]")
     with pytest.raises(UserError, match="no mixture of experts"):
         model.module("experts", 0)
+
+
+def test_experts_that_do_not_write_to_the_residual_stream_are_refused_in_one_line():
+    """Nemotron-H with latents: one projection after the sum widens what its experts add."""
+    config = tiny_config("nemotron_h")
+    config.moe_latent_size = 24
+    hf = tiny_model(lambda: AutoModelForCausalLM.from_config(config))
+    model = wrap_model(hf, tiny_tokenizer(), name="m", wanted=())
+    assert set(self_check(model, [Need("heads", "", {})]).widths) >= {"heads", "block_output"}
+    for site in ("mlp_hidden", "experts"):
+        with pytest.raises(UserError) as caught:
+            self_check(model, [Need(site, "attribution.components", {"[heads]": "heads"})])
+        [problem] = caught.value.problems
+        assert problem.where == f"models.m.units.{site}"
+        assert problem.fix.endswith("set attribution.components: [heads]")
+    assert "write to a space of their own" in model.missing["mlp_hidden"].what
 
 
 @pytest.mark.parametrize("family", ["qwen3-moe", "gpt-oss"])
@@ -311,6 +334,15 @@ def test_estimators_take_experts(built, name):
     for layer in range(model.n_layers):
         same = clean[layer][0, -1] == corrupted[layer][0, -1]
         assert not found[layer][same].any()
+    if name == "ig":  # what patching all of a layer does, with all that routers above it answer
+        chosen = ESTIMATORS[name].of(SimpleNamespace(ig_steps=30))
+        attributor = Attributor(model, estimator=chosen, router_gradient=True)
+        [part] = attributor.contributions("t", [item])
+        found, there = part.values["neurons"][0].sum(1), model.population("mlp_hidden")
+        for layer, total in enumerate(found.tolist()):
+            units = [(layer, unit) for unit in range(there.units_of(layer))]
+            effect = naive_patched_metric(model, item, "neurons", units) - naive_metric(model, item)
+            assert total == pytest.approx(effect, rel=1e-2, abs=1e-3)
 
 
 def test_a_model_whose_neurons_nobody_asks_for_runs_as_ever(built):
