@@ -121,6 +121,8 @@ def has_gradients(hf: Any) -> bool:
         return seen[0]
 
     def follow(module: nn.Module, inputs: Any, output: Any) -> None:
+        if not torch.is_grad_enabled():  # the model's own choice of what is attended to has none
+            return
         tensors = [one for one in inputs if torch.is_tensor(one)]
         if any(one.requires_grad for one in tensors) and torch.is_tensor(output):
             cut.extend([] if output.requires_grad else [module])

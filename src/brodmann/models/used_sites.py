@@ -41,15 +41,20 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
     return (*found, *(Need(site, "", {}) for site in own))
 
 
-def refuse_layers_of_experts(study: Study, model: str, experts: Any) -> None:
-    """An error where a mixture's MLP layers are to be units: their scores would be sums over neurons, but
-    routers and shared experts have a part in what the layers write.
+def layers_of_neurons(study: Study, model: str) -> str:
+    """A level at which MLP layers are units of the model's circuits; "" if none is.
 
-    ``experts``: what the model's card says of them; None without any.
+    Their scores are sums over neurons. In a mixture of experts these do not add up to a layer's: routers and
+    shared experts have a part in what it writes.
     """
-    sums = [name for name in study.granularity.levels if LEVELS[name].sums_neurons]
-    if experts is not None and sums and model in study.measured_models:
-        what = f"{sums[0]}: in {model}, a mixture of experts, neurons' effects do not add up to a layer's"
+    levels = study.granularity.levels if model in study.measured_models else ()
+    return next((name for name in levels if LEVELS[name].sums_neurons), "")
+
+
+def refuse_layers_of_experts(study: Study, model: str, experts: Any) -> None:
+    """An error where there is such a level. ``experts``: of the model's card; None without any."""
+    if experts is not None and (level := layers_of_neurons(study, model)):
+        what = f"{level}: in {model}, a mixture of experts, neurons' effects do not add up to a layer's"
         raise UserError.at("granularity.levels", what, "leave it out")
 
 

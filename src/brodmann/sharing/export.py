@@ -82,7 +82,7 @@ def write_graphs(study: StudyFolder, model: str, folder: str | Path) -> list[Pat
     own = study.results / model
     card = ModelCard.read(own / "model.json")
     if card.experts is not None:
-        what = "a graph needs scores of MLPs, and those of neurons do not add up to them in a mixture of experts"
+        what = "a graph needs scores of MLPs; in a mixture of experts those of neurons do not add up to them"
         raise UserError.at(str(own), what, "export its masks")
     scores = {one: read_scores(own, one, study.tasks) for one in (HEADS, NEURONS)}
     if not all(tasks for tasks, _ in scores.values()):

@@ -225,6 +225,30 @@ def test_neurons_of_experts_that_are_not_chosen_are_0_and_write_nothing(built):
     assert (found - plain).abs().max() > 1e-2
 
 
+def test_neurons_of_a_token_that_is_sent_to_no_expert_are_0():
+    """ZAYA's routers may let a token skip all experts: it is then said to go to the first, with a weight of 0."""
+    model = wrap_model(tiny("zaya"), tiny_tokenizer(), name="m", wanted=())
+    ids, sent, found = torch.tensor([TEXT]), {}, {}
+    for layer, block in enumerate(model.hf.model.layers):
+        experts = block.mlp.experts
+        block.mlp.gate.balancing_biases[-1] = 0.0
+        experts.register_forward_pre_hook(
+            lambda _, given, layer=layer: sent.update({layer: given[2][:, 0] != 0})
+        )
+        experts.hidden_neurons.register_forward_hook(
+            lambda _, __, out, layer=layer: found.update({layer: out[0].abs().amax(-1)})
+        )
+    with torch.no_grad(), shown(model, ("mlp_hidden",)):
+        logits = model.hf(input_ids=ids, use_cache=False).logits
+    with torch.no_grad():
+        plain = model.hf(input_ids=ids, use_cache=False).logits
+    assert (logits - plain).abs().max() <= 1e-5 * plain.abs().max()
+    there = torch.stack([sent[layer] for layer in sorted(sent)])
+    assert there.any() and not there.all()
+    seen = torch.stack([found[layer] for layer in sorted(found)])
+    assert not seen[~there].any() and bool((seen[there] > 0).all())
+
+
 @pytest.mark.parametrize("family", ["qwen3-moe", "deepseek-v3"])
 def test_edits_are_those_of_loops(built, family):
     """Also in the block without experts, which has fewer units than the others."""

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from example_items import ITEMS
+from families.build import tiny
 from packed_checkpoints import fp8, int8, mxfp4, nf4, packed_by_transformers, written
 from reference import log_probability, naive_attribution
 from rounding import assert_same
@@ -131,6 +132,8 @@ def test_without_gradients_attribution_is_refused_in_a_line(tmp_path):
     # Their angles are a tensor of a module that is given activations, and takes nothing of them.
     for family in ("llama4", "deepseek-v2"):
         assert quantised.has_gradients(tiny_model(MIXTURES[family]))
+    # An indexer of DeepSeek-V3.2 chooses what is attended to.
+    assert quantised.has_gradients(tiny("deepseek_v32"))
     # Experts that are computed together, by a kernel without history.
     mixture = tiny_model(MIXTURES["deepseek-v2"])
     experts = mixture.model.layers[2].mlp.experts

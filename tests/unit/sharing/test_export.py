@@ -147,5 +147,7 @@ def test_mlps_of_a_mixture_have_no_scores(results, tmp_path, capsys):
     path.write_text(json.dumps({**read_json(path), "experts": experts}))
     assert main(["export", str(results), "--graphs", str(tmp_path / "graphs")]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert "do not add up to them in a mixture of experts (export its masks)" in line
+    assert (
+        "in a mixture of experts those of neurons do not add up to them (export its masks)" in line
+    )
     assert not (tmp_path / "graphs").exists()
