@@ -226,7 +226,7 @@ def test_neurons_of_experts_that_are_not_chosen_are_0_and_write_nothing(built):
 
 
 def test_neurons_of_a_token_that_is_sent_to_no_expert_are_0():
-    """ZAYA's routers may let a token skip all experts: it is then said to go to the first, with a weight of 0."""
+    """ZAYA: a token that skips all experts is said to go to the first, with a weight of 0."""
     model = wrap_model(tiny("zaya"), tiny_tokenizer(), name="m", wanted=())
     ids, sent, found = torch.tensor([TEXT]), {}, {}
     for layer, block in enumerate(model.hf.model.layers):
