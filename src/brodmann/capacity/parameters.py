@@ -135,6 +135,8 @@ def _has_experts(config: Mapping[str, Any], layer: int) -> bool:
     """Whether a block has experts, or a dense MLP."""
     if kinds := config.get("mlp_layer_types"):
         return bool(kinds[layer] != "dense")
+    if isinstance(often := config.get("moe_layer_freq"), list):  # MiMo, on the hub
+        return bool(often[layer])
     dense = _number(config, ("first_k_dense_replace", "num_dense_layers"))
     if layer in (config.get("mlp_only_layers") or ()) or layer < dense:
         return False

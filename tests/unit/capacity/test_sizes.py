@@ -158,6 +158,11 @@ def test_numbers_by_block_and_more_experts_than_there_are(tmp_path):
     plain = {**BLOCKS, "num_experts": 4, "num_experts_per_tok": 2}
     listed = {**plain, "num_experts_per_tok": [2] * 6}
     assert told(tmp_path, listed).parameters == told(tmp_path, plain).parameters
+    kinds = ["dense", *["sparse"] * 5]
+    some = told(tmp_path, {**plain, "mlp_layer_types": kinds}).parameters
+    said = {**plain, "moe_layer_freq": [int(kind == "sparse") for kind in kinds]}
+    assert told(tmp_path, said).parameters == some
+    assert some.experts < told(tmp_path, plain).parameters.experts
     every = told(tmp_path, {**plain, "num_experts_per_tok": 10}).parameters
     assert every.active == every.total
 
