@@ -150,6 +150,11 @@ class Level:
         """Whether a unit's score is a sum over finer units."""
         return any(part.whole for part in self.parts)
 
+    @property
+    def sums_neurons(self) -> bool:
+        """Whether it is one over all neurons of a layer."""
+        return any(part.whole and part.component == "neurons" for part in self.parts)
+
 
 # From the finest to the coarsest; components are levels, too.
 LEVELS = {

@@ -99,8 +99,12 @@ def parameters_of(
         else:
             linear += matrix * dense
     tied = config.get("tie_word_embeddings", not experts)
+    # Gemma 4: every block has an embedding of the tokens of its own.
+    beside = layers * _number(config, ("hidden_size_per_layer_input",))
+    linear += 3 * hidden * beside
     return Parameters(
-        tables=(1 if tied else 2) * int(config["vocab_size"]) * hidden,
+        tables=(1 if tied else 2) * int(config["vocab_size"]) * hidden
+        + beside * _number(config, ("vocab_size_per_layer_input",)),
         linear=linear,
         small=small,
         experts=in_experts,
@@ -129,6 +133,10 @@ def _shared(config: Mapping[str, Any], width: int) -> int:
 
 def _has_experts(config: Mapping[str, Any], layer: int) -> bool:
     """Whether a block has experts, or a dense MLP."""
+    if kinds := config.get("mlp_layer_types"):
+        return bool(kinds[layer] != "dense")
+    if isinstance(often := config.get("moe_layer_freq"), list):  # MiMo, on the hub
+        return bool(often[layer])
     dense = _number(config, ("first_k_dense_replace", "num_dense_layers"))
     if layer in (config.get("mlp_only_layers") or ()) or layer < dense:
         return False

@@ -150,6 +150,10 @@ def _refused(study: Study, name: str, size: ModelSize) -> tuple[str, ...]:
             other = need.advice(works) or "leave the model out"
             what = f"not supported (mixture of experts): no {need.site} for {need.key}"
             found.append(f"{what}; {other}")
+    if level := sites.layers_of_neurons(study, name):
+        found.append(
+            f"not supported (mixture of experts): granularity.levels: {level}; leave it out"
+        )
     return tuple(found)
 
 

@@ -92,7 +92,7 @@ def model_size(
     if (card := read_json(card_file)) is not None:
         width = _loaded_width(entry, WIDTHS[card["dtype"]])
         chat, known = card.get("has_chat_template"), _of_card(card, own, width)
-        found = _sized(own, card["n_parameters"], width, known, stored, unpacked=entry.dequantize)
+        found = _sized(own, card["n_parameters"], width, known, stored, unpacked=_unpacked(entry))
         if own is None and (card.get("quantised") or {}).get("packed"):
             packing = Packing(card["quantised"]["format"], 0.0, 0.0)
             found = replace(found, packing=packing, packed=stored)
@@ -108,7 +108,9 @@ def model_size(
     stored_width = WIDTHS["float32"] if converted else USUAL_WIDTH
     width = _loaded_width(entry, stored_width)
     known = None if own is None else own.widths(width)
-    return _sized(own, record["bytes"] // stored_width, width, known, stored)
+    return _sized(
+        *(own, record["bytes"] // stored_width, width, known, stored), unpacked=_unpacked(entry)
+    )
 
 
 def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
@@ -120,7 +122,7 @@ def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
         if own is None or counted is None or _pickles(folder):
             return None
         width = _loaded_width(entry, WIDTHS["float32"] if entry.untrained else own.width)
-        return _sized(own, counted.total, width, own.widths(width), unpacked=entry.dequantize)
+        return _sized(own, counted.total, width, own.widths(width), unpacked=_unpacked(entry))
     parameters, total = headers
     stored_width = math.ceil(total / parameters)
     if own is not None and own.quantised:
@@ -129,7 +131,7 @@ def size_of_folder(folder: Path, entry: ModelEntry) -> ModelSize | None:
         parameters = parameters if counted is None else counted.total
     width = _loaded_width(entry, stored_width)
     known = None if own is None else own.widths(width)
-    return _sized(own, parameters, width, known, total, unpacked=entry.dequantize)
+    return _sized(own, parameters, width, known, total, unpacked=_unpacked(entry))
 
 
 def _sized(
@@ -193,6 +195,11 @@ def _usual(parameters: int, width: int) -> Widths:
 
 def _loaded_width(entry: ModelEntry, own: int) -> int:
     return own if entry.dtype == "auto" else WIDTHS[entry.dtype]
+
+
+def _unpacked(entry: ModelEntry) -> bool:
+    """Whether its weights are plain ones, even if its configuration says how they are packed."""
+    return entry.dequantize or entry.untrained
 
 
 def _pickles(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from brodmann.config.models import ModelEntry
 from brodmann.config.resolve import Resolver
-from brodmann.config.section import DistinctSome, Section, SomeText
+from brodmann.config.section import Distinct, DistinctSome, Section, SomeText
 from brodmann.errors import did_you_mean
 
 
@@ -14,7 +14,7 @@ class CompareSettings(Section):
     """How far the maps of a model are from those of another one of the same shape, e.g. of a quantised from
     the full one (docs/compared.md). Nothing more is run for it."""
 
-    pairs: tuple[DistinctSome[SomeText], ...] = ()
+    pairs: Distinct[DistinctSome[SomeText]] = ()
     """Two models each, e.g. [[full, quantised]]; differences are of the second less the first."""
 
     def resolved(self, models: Mapping[str, ModelEntry], here: Resolver) -> CompareSettings:

@@ -52,6 +52,9 @@ def initialise_untrained(trained: Path, folder: Path, seed: int, trust_remote_co
     if type(config) not in AutoModelForCausalLM._model_mapping:
         tower = find_tower(config, "models")
         config = tower.config if tower else config
+    # What is drawn is plain, however the weights of ``trained`` are packed.
+    for own in (config, config.get_text_config()):
+        vars(own).pop("quantization_config", None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)

@@ -119,6 +119,8 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
         why = "differ between blocks" if shapes else "are kept in a way that is not known"
     elif lost:
         why = f"stand beside a block whose neurons are not known (block {lost[0]})"
+    elif any(_written(module) != hidden_size(model) for module in modules):
+        why = "write to a space of their own, not to the residual stream"
     elif any(hasattr(module.down_proj, "full_tensor") for module in modules):
         why = "are split between processes (parallel: tensor)"
     if why:
@@ -173,6 +175,11 @@ def _chosen(model: Any, count: int) -> int:
 def _neurons(module: Any) -> int:
     """Hidden neurons of one expert, by its down projections [experts, hidden, neurons], or transposed."""
     return int(module.down_proj.shape[-2 if module.is_transposed else -1])
+
+
+def _written(module: Any) -> int:
+    """The width of what one expert adds, likewise."""
+    return int(module.down_proj.shape[-1 if module.is_transposed else -2])
 
 
 def _dense(model: Any, block: Any) -> str:

@@ -121,6 +121,8 @@ def has_gradients(hf: Any) -> bool:
         return seen[0]
 
     def follow(module: nn.Module, inputs: Any, output: Any) -> None:
+        if not torch.is_grad_enabled():  # the model's own choice of what is attended to has none
+            return
         tensors = [one for one in inputs if torch.is_tensor(one)]
         if any(one.requires_grad for one in tensors) and torch.is_tensor(output):
             cut.extend([] if output.requires_grad else [module])
@@ -129,8 +131,9 @@ def has_gradients(hf: Any) -> bool:
     ids = torch.arange(4, device=embedding.weight.device)[None]
     with torch.no_grad():
         hf(input_ids=ids)
-    leaves = [module for module in hf.modules() if not list(module.children())]
-    handles = [module.register_forward_hook(follow) for module in leaves if module is not embedding]
+    # What turns positions into angles is given activations, too, for their dtype: it has no weights.
+    weighted = [one for one in hf.modules() if one is not embedding and _has_weights(one)]
+    handles = [module.register_forward_hook(follow) for module in weighted]
     handles.append(embedding.register_forward_hook(watch))
     try:
         with torch.enable_grad(), warnings.catch_warnings():
@@ -143,6 +146,12 @@ def has_gradients(hf: Any) -> bool:
         for handle in handles:
             handle.remove()
     return not cut and bool(torch.isfinite(gradient).all() and gradient.abs().max() > 0)
+
+
+def _has_weights(module: nn.Module) -> bool:
+    """Whether a module has some itself, plain or packed."""
+    packed = (own.dtype in _PACKED for own in module.buffers(recurse=False))
+    return any(True for _ in module.parameters(recurse=False)) or any(packed)
 
 
 def count(hf: Any) -> int:

@@ -207,7 +207,8 @@ def run(
     values = self._apply_gate(values) if self.has_gate else self.act_fn(values)
     if tap.neurons:
         spread = values.new_zeros(tokens, self.num_experts, values.shape[-1])
-        spread = spread.index_put((token, expert), values)
+        # A token that is sent to no expert at all is said to go to the first, with a weight of 0 (ZAYA).
+        spread = spread.index_put((token, expert), values.where(weights != 0, 0))
         spread = tap(spread.reshape(*tap.rows, -1)).reshape(spread.shape)
         values = spread[token, expert]
     values = product(values, "down_proj")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from brodmann.config.massive import KEEP
 from brodmann.config.networks import NETWORK_SITES
@@ -38,6 +39,23 @@ def needs(study: Study, model: str) -> tuple[Need, ...]:
     # What the entry of the model names itself is meant to be there.
     own = [site for site in study.model(model).units if site in NAMED and site not in named]
     return (*found, *(Need(site, "", {}) for site in own))
+
+
+def layers_of_neurons(study: Study, model: str) -> str:
+    """A level at which MLP layers are units of the model's circuits; "" if none is.
+
+    Their scores are sums over neurons. In a mixture of experts these do not add up to a layer's: routers and
+    shared experts have a part in what it writes.
+    """
+    levels = study.granularity.levels if model in study.measured_models else ()
+    return next((name for name in levels if LEVELS[name].sums_neurons), "")
+
+
+def refuse_layers_of_experts(study: Study, model: str, experts: Any) -> None:
+    """An error where there is such a level. ``experts``: of the model's card; None without any."""
+    if experts is not None and (level := layers_of_neurons(study, model)):
+        what = f"{level}: in {model}, a mixture of experts, neurons' effects do not add up to a layer's"
+        raise UserError.at("granularity.levels", what, "leave it out")
 
 
 def _needed(site: str, key: str, sites: tuple[str, ...]) -> Need:

@@ -67,6 +67,7 @@ def check_model(
         checks.consolidate()
     # Read back in both cases: a card is the same, byte for byte, whether the check was found or made.
     facts = json.loads(payload)
+    sites.refuse_layers_of_experts(study, name, facts.get("experts"))
     _card(entry, record, facts).write(output, facts["metadata"])
 
 

@@ -79,14 +79,16 @@ class Counts:
     passages: int | None = None  # of the corpus that lesions are measured on
     edited: int | None = None  # of the one that networks are edited on
     tasks: int = 0  # that the study's were chosen from; of a published folder it is not told
+    mixtures: tuple[str, ...] = ()  # models whose neurons are experts'
 
     @classmethod
     def read(
         cls, study: Study, item_files: Sequence[str], cards: Sequence[str], data: str | Path
     ) -> Counts:
         """From the files of items and models, the localizers' texts, and the folder of all tasks."""
-        units = {}
+        units, mixtures = {}, []
         for card in map(ModelCard.read, cards):
+            mixtures += [card.name] if card.experts is not None else []
             for component in study.attribution.components:
                 in_layer = card.units(component)
                 units[card.name, component] = card.n_layers * in_layer
@@ -101,7 +103,8 @@ class Counts:
         if study.network_models and study.networks.names and editing.corpus:
             edited = len(read_passages(editing.corpus)[: editing.passages])
         tasks = 0 if study.tasks.published is not None else len(list_tasks(data))
-        return cls(dict(map(_counted, item_files)), units, texts, passages, edited, tasks)
+        items = dict(map(_counted, item_files))
+        return cls(items, units, texts, passages, edited, tasks, tuple(mixtures))
 
     @property
     def items_each(self) -> str:

@@ -85,6 +85,9 @@ def write_graphs(
     """
     own = study.results / model
     card = ModelCard.read(own / "model.json")
+    if card.experts is not None:
+        what = "a graph needs scores of MLPs; in a mixture of experts those of neurons do not add up to them"
+        raise UserError.at(str(own), what, "export its masks")
     scores = {
         one: dict(zip(*read_scores(own, one, study.tasks), strict=True)) for one in (HEADS, NEURONS)
     }

@@ -142,6 +142,14 @@ def test_experts_neurons_take_memory_of_their_own(study_of, name):
     heads = {"attribution": {"components": ["heads"]}}
     (other,) = plan(study_of(config.to_dict(), study=heads), ["m"])
     assert not neurons.refused and not other.refused
+    layers = {
+        "attribution": {"components": ["neurons", "heads"]},
+        "granularity": {"levels": ["mixed"]},
+    }
+    (refused,) = plan(study_of(config.to_dict(), study=layers), ["m"])
+    assert refused.refused == (
+        "not supported (mixture of experts): granularity.levels: mixed; leave it out",
+    )
     assert table(neurons).startswith(f"m: {total:.3g} B parameters (")
     of_all = neurons.size.widths.units
     text = config.to_dict()

@@ -76,6 +76,16 @@ ODD = {
         "layer_types": ["conv", "full_attention"] * 3,
     },
     "MiniMax": {"head_dim": 32, "num_local_experts": 4},
+    "Glm4MoeLite": {
+        **{"kv_lora_rank": 32, "q_lora_rank": 48, "qk_nope_head_dim": 16, "qk_rope_head_dim": 16},
+        **{"v_head_dim": 32, "num_key_value_heads": 8, "moe_intermediate_size": 64},
+        **{"n_routed_experts": 8, "num_experts_per_tok": 2},
+        "mlp_layer_types": ["dense"] * 4 + ["sparse"] * 2,
+    },
+    "Gemma4Text": {
+        **{"head_dim": 32, "global_head_dim": 32},
+        **{"hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 1000},
+    },
     "Lfm2": {"layer_types": ["conv", "full_attention"] * 3},
     "Bamba": {**STATES, "attn_layer_indices": [2, 5]},
     "GraniteMoeHybrid": {
@@ -108,7 +118,7 @@ def test_blocks_of_many_kinds_are_as_large_as_transformers_makes_them(tmp_path, 
     # Some norms and biases are left out.
     assert found.parameters.total == pytest.approx(true, rel=5e-3)
     assert size_of_folder(tmp_path, ENTRY).stateful == (
-        family not in ("Ernie4_5_Moe", "HunYuanMoEV1", "MiniMax")
+        family not in ("Ernie4_5_Moe", "Glm4MoeLite", "Gemma4Text", "HunYuanMoEV1", "MiniMax")
     )
 
 
@@ -148,6 +158,11 @@ def test_numbers_by_block_and_more_experts_than_there_are(tmp_path):
     plain = {**BLOCKS, "num_experts": 4, "num_experts_per_tok": 2}
     listed = {**plain, "num_experts_per_tok": [2] * 6}
     assert told(tmp_path, listed).parameters == told(tmp_path, plain).parameters
+    kinds = ["dense", *["sparse"] * 5]
+    some = told(tmp_path, {**plain, "mlp_layer_types": kinds}).parameters
+    said = {**plain, "moe_layer_freq": [int(kind == "sparse") for kind in kinds]}
+    assert told(tmp_path, said).parameters == some
+    assert some.experts < told(tmp_path, plain).parameters.experts
     every = told(tmp_path, {**plain, "num_experts_per_tok": 10}).parameters
     assert every.active == every.total
 

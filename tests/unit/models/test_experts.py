@@ -5,12 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from families.build import tiny
+from families.build import tiny, tiny_config
 from naive_circuits import SHARED, UNITS, agrees
-from reference import _run, naive_attribution, naive_lesion
+from reference import (
+    _run,
+    naive_attribution,
+    naive_lesion,
+    naive_metric,
+    naive_patched_metric,
+)
 from test_card import CARD
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
+from transformers import AutoModelForCausalLM
 
 from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.circuits.attribution import Attributor
@@ -129,6 +136,22 @@ def test_models_without_experts_refuse_them_in_one_line():
         model.module("experts", 0)
 
 
+def test_experts_that_do_not_write_to_the_residual_stream_are_refused_in_one_line():
+    """Nemotron-H with latents: one projection after the sum widens what its experts add."""
+    config = tiny_config("nemotron_h")
+    config.moe_latent_size = 24
+    hf = tiny_model(lambda: AutoModelForCausalLM.from_config(config))
+    model = wrap_model(hf, tiny_tokenizer(), name="m", wanted=())
+    assert set(self_check(model, [Need("heads", "", {})]).widths) >= {"heads", "block_output"}
+    for site in ("mlp_hidden", "experts"):
+        with pytest.raises(UserError) as caught:
+            self_check(model, [Need(site, "attribution.components", {"[heads]": "heads"})])
+        [problem] = caught.value.problems
+        assert problem.where == f"models.m.units.{site}"
+        assert problem.fix.endswith("set attribution.components: [heads]")
+    assert "write to a space of their own" in model.missing["mlp_hidden"].what
+
+
 @pytest.mark.parametrize("family", ["qwen3-moe", "gpt-oss"])
 def test_float64_models_run_without_the_product_by_groups(built, family):
     """Of which torch has none in float64: neither beneath the model itself nor beneath its neurons."""
@@ -200,6 +223,30 @@ def test_neurons_of_experts_that_are_not_chosen_are_0_and_write_nothing(built):
             found = model.hf(input_ids=ids, use_cache=False).logits[0]
     assert (found[-1] - plain[-1]).abs().max() <= 1e-5
     assert (found - plain).abs().max() > 1e-2
+
+
+def test_neurons_of_a_token_that_is_sent_to_no_expert_are_0():
+    """ZAYA: a token that skips all experts is said to go to the first, with a weight of 0."""
+    model = wrap_model(tiny("zaya"), tiny_tokenizer(), name="m", wanted=())
+    ids, sent, found = torch.tensor([TEXT]), {}, {}
+    for layer, block in enumerate(model.hf.model.layers):
+        experts = block.mlp.experts
+        block.mlp.gate.balancing_biases[-1] = 0.0
+        experts.register_forward_pre_hook(
+            lambda _, given, layer=layer: sent.update({layer: given[2][:, 0] != 0})
+        )
+        experts.hidden_neurons.register_forward_hook(
+            lambda _, __, out, layer=layer: found.update({layer: out[0].abs().amax(-1)})
+        )
+    with torch.no_grad(), shown(model, ("mlp_hidden",)):
+        logits = model.hf(input_ids=ids, use_cache=False).logits
+    with torch.no_grad():
+        plain = model.hf(input_ids=ids, use_cache=False).logits
+    assert (logits - plain).abs().max() <= 1e-5 * plain.abs().max()
+    there = torch.stack([sent[layer] for layer in sorted(sent)])
+    assert there.any() and not there.all()
+    seen = torch.stack([found[layer] for layer in sorted(found)])
+    assert not seen[~there].any() and bool((seen[there] > 0).all())
 
 
 @pytest.mark.parametrize("family", ["qwen3-moe", "deepseek-v3"])
@@ -311,6 +358,15 @@ def test_estimators_take_experts(built, name):
     for layer in range(model.n_layers):
         same = clean[layer][0, -1] == corrupted[layer][0, -1]
         assert not found[layer][same].any()
+    if name == "ig":  # what patching all of a layer does, with all that routers above it answer
+        chosen = ESTIMATORS[name].of(SimpleNamespace(ig_steps=30))
+        attributor = Attributor(model, estimator=chosen, router_gradient=True)
+        [part] = attributor.contributions("t", [item])
+        found, there = part.values["neurons"][0].sum(1), model.population("mlp_hidden")
+        for layer, total in enumerate(found.tolist()):
+            units = [(layer, unit) for unit in range(there.units_of(layer))]
+            effect = naive_patched_metric(model, item, "neurons", units) - naive_metric(model, item)
+            assert total == pytest.approx(effect, rel=1e-2, abs=1e-3)
 
 
 def test_a_model_whose_neurons_nobody_asks_for_runs_as_ever(built):

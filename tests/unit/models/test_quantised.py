@@ -1,18 +1,23 @@
 """Quantised checkpoints against plain models of the values that their formats hold."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from example_items import ITEMS
+from families.build import tiny
 from packed_checkpoints import fp8, int8, mxfp4, nf4, packed_by_transformers, written
 from reference import log_probability, naive_attribution
 from rounding import assert_same
+from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
 
+from brodmann.capacity.sizes import size_of_folder
 from brodmann.circuits.attribution import Attributor
 from brodmann.errors import UserError
 from brodmann.models import quantised
+from brodmann.models.convert import initialise_untrained
 from brodmann.models.load import load_model
 from brodmann.runner.answers import queries_of
 from brodmann.runner.scoring import Scorer
@@ -48,6 +53,24 @@ def test_unpacked_weights_are_plain_ones(tmp_path, make, named):
     ids = torch.arange(5, 20)[None]
     with torch.no_grad():
         assert_same(again.hf(ids).logits, model.hf(ids).logits)
+
+
+def test_an_untrained_twin_of_packed_weights_is_plain(tmp_path):
+    """Its weights are drawn anew: nothing says that they are packed, and no plan counts on it."""
+    trained, twin = tmp_path / "trained", tmp_path / "twin"
+    trained.mkdir()
+    twin.mkdir()
+    fp8(trained)
+    initialise_untrained(trained, twin, 0, False)
+    assert load_model(twin, name="m", device="cpu").quantised is None
+    found = [
+        size_of_folder(
+            trained, SimpleNamespace(dtype="auto", untrained=untrained, dequantize=False)
+        )
+        for untrained in (False, True)
+    ]
+    assert found[0].packed is not None and found[1].packed is None
+    assert found[1].bytes == found[1].parameters * found[1].width
 
 
 def test_nf4_stays_packed(tmp_path):
@@ -106,6 +129,19 @@ def test_without_gradients_attribution_is_refused_in_a_line(tmp_path):
 
     hf = tiny_model("llama")
     assert quantised.has_gradients(hf)
+    # Their angles are a tensor of a module that is given activations, and takes nothing of them.
+    for family in ("llama4", "deepseek-v2"):
+        assert quantised.has_gradients(tiny_model(MIXTURES[family]))
+    # An indexer of DeepSeek-V3.2 chooses what is attended to.
+    assert quantised.has_gradients(tiny("deepseek_v32"))
+    # Experts that are computed together, by a kernel without history.
+    mixture = tiny_model(MIXTURES["deepseek-v2"])
+    experts = mixture.model.layers[2].mlp.experts
+    plain = type(experts)
+    experts.__class__ = type(
+        "Cut", (plain,), {"forward": lambda self, *given: plain.forward(self, *given).detach()}
+    )
+    assert not quantised.has_gradients(mixture)
     for kind in (Cut, Packed):
         hf.model.layers[1].mlp.down_proj.__class__ = kind
         assert not quantised.has_gradients(hf)

@@ -1,12 +1,13 @@
 """Models that lack some sites: what is checked is what the study uses, and every refusal can be followed."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from naive_circuits import SHARED, agrees
-from reference import log_probability
+from reference import log_probability, naive_attribution
 from tiny_hybrids import HYBRIDS
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
@@ -316,3 +317,54 @@ def test_a_stored_check_without_a_site_is_not_enough_for_a_study_that_uses_it(
     with pytest.raises(UserError, match=r"set attribution.components: \[heads\]"):
         checked("neurons")
     assert checked("heads")[0] == first
+
+
+def test_mlp_layers_of_a_mixture_are_no_units_of_circuits(study_of, built, tmp_path):
+    """A layer's score would be the sum over its neurons, which is not the first-order effect of patching it:
+    routers and a shared expert have a part in what it writes."""
+    model, item = built("qwen2-moe"), SHARED[0]
+    kept = {}
+
+    def run(row):
+        def keep(layer, _, __, out):
+            kept[layer] = out if out.requires_grad else out.detach().requires_grad_(True)
+            return kept[layer]
+
+        layers = model.hf.model.layers
+        hooks = [
+            own.mlp.register_forward_hook(partial(keep, layer)) for layer, own in enumerate(layers)
+        ]
+        logits = model.hf(input_ids=torch.tensor([row]), use_cache=False).logits[0, -1]
+        for hook in hooks:
+            hook.remove()
+        return logits.log_softmax(-1), [kept[layer][0, -1] for layer in range(len(layers))]
+
+    _, clean = run(item.clean)
+    log_probs, corrupted = run(item.corrupted)
+    gradients = torch.autograd.grad(
+        log_probs[item.correct[0]] - log_probs[item.incorrect[0]], list(kept.values())
+    )
+    whole = [
+        float((one - other).detach() @ gradient[0, -1])
+        for one, other, gradient in zip(clean, corrupted, gradients, strict=True)
+    ]
+    sums = naive_attribution(model, item, "neurons").sum(1)
+    assert np.abs(sums.numpy() - whole).max() > 0.1 * np.abs(whole).max()
+
+    model.hf.save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    study = study_of(
+        granularity={"levels": ["neurons", "mlp_layers"]},
+        entry={"source": f"path:{tmp_path / 'model'}"},
+        execution={"device": "cpu"},
+    )
+    fetch_weights(study, "m", str(tmp_path / ".source.json"))
+    files = {"record_file": str(tmp_path / ".source.json"), "store": str(tmp_path / "store")}
+    with pytest.raises(UserError) as caught:
+        check_model(study, "m", **files, output=str(tmp_path / "model.json"), threads=1)
+    assert str(caught.value) == (
+        "granularity.levels: mlp_layers: in m, a mixture of experts, neurons' effects do not add up to a "
+        "layer's (leave it out)"
+    )
+    assert not (tmp_path / "model.json").exists()
+    sites.refuse_layers_of_experts(study, "m", None)

@@ -249,6 +249,30 @@ def test_the_study_that_the_design_is_from_is_always_cited(written, bib, root):
     assert "follows [@han2026modular]" in text and "han2026modular" in bibliography(text, bib)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", ("were constants to the gradient at experts", "were sent to experts anew")),
+        (
+            "attribution: {components: [neurons, router], router_gradient: true}\nablation: {routing: held}",
+            ("were part of the gradient", "their weights, but under lesions of routers."),
+        ),
+        ("attribution: {components: [heads]}", ("", "were sent to experts anew")),
+    ],
+)
+def test_methods_say_what_routers_did(root, tmp_path, more, said):
+    """Of mixtures of experts; others have none."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"models: {{a: {{source: 'hf:org/name'}}}}\n{more}", encoding="utf-8")
+    study = load_config([path], root=root).study
+    templates = root / "workflow" / "report" / "methods"
+    text = methods_text(study, [], {}, Counts({}, mixtures=("a",)), templates)
+    assert all(part in text for part in said)
+    assert ("The MLPs of a are mixtures of experts" in text) == bool(said[0])
+    plain = methods_text(study, [], {}, Counts({}), templates)
+    assert "mixtures of experts" not in plain and not any(part in plain for part in said if part)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_templates_leave_no_gaps(written, name):
     """A paragraph is one line; no word, full stop or bracket stands where a template's condition was."""

@@ -169,3 +169,17 @@ def test_what_cannot_be_exported_is_one_line(results, tmp_path, capsys):
         assert says in error and len(error.splitlines()) == 1
     assert not (tmp_path / "g").exists() and not (tmp_path / "m").exists()
     assert read_json(results / toy.MODEL / "model.json")["n_layers"] == toy.LAYERS
+
+
+def test_mlps_of_a_mixture_have_no_scores(results, tmp_path, capsys):
+    """Routers and shared experts have a part in what an MLP writes."""
+    write_heads(results)
+    path = results / toy.MODEL / "model.json"
+    experts = {"count": 2, "neurons": 3, "chosen": 1, "layers": [0], "widths": [toy.WIDTH] * 3}
+    path.write_text(json.dumps({**read_json(path), "experts": experts}))
+    assert main(["export", str(results), "--graphs", str(tmp_path / "graphs")]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert (
+        "in a mixture of experts those of neurons do not add up to them (export its masks)" in line
+    )
+    assert not (tmp_path / "graphs").exists()

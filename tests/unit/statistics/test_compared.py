@@ -128,6 +128,7 @@ def test_models_of_different_shapes(study_of, values, tmp_path):
     [
         ([["full", "paked"]], "compare.pairs: no model 'paked' (did you mean 'packed'?)"),
         ([["full"]], "compare.pairs: 'full' is no pair of models (e.g. [full, quantised])"),
+        ([["full", "packed"]] * 2, "compare.pairs: holds the same entry twice"),
     ],
 )
 def test_pairs_that_are_none(study_of, pairs, why):

@@ -80,7 +80,7 @@ class AtpStar(Patching):
         layers = run.model.n_layers
         if layers < 2:
             raise _refused(f"{run.model.name} has a single one")
-        if run.model.absent:
+        if any(site in run.model.absent for site in _CONTRIBUTIONS):
             raise _refused(f"in {run.model.name} some add what is neither attention nor MLP")
         for site in _CONTRIBUTIONS:
             run.model.require(site)

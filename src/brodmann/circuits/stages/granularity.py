@@ -19,6 +19,7 @@ from brodmann.circuits.stages.ablation import AblationStage
 from brodmann.circuits.stages.effects import EffectTarget
 from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.study import Study
+from brodmann.models.used_sites import refuse_layers_of_experts
 from brodmann.sites import LEVELS
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
@@ -53,7 +54,8 @@ class GranularityStage:
 
     def grains(self) -> Iterator[Grain]:
         """Level by level, size by size."""
-        sign = self.study.selection.signs[0]
+        sign, card = self.study.selection.signs[0], self.ablation.stage.card
+        refuse_layers_of_experts(self.study, card.name, card.experts)
         found = self._attributions()
         for level in self.study.granularity.levels:
             scores = {task: scores_at(level, own) for task, own in found.items()}
