@@ -17,6 +17,7 @@ from brodmann.config.load import LoadedConfig, examine
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, did_you_mean, together
 from brodmann.models.cache import Cache
+from brodmann.models.population import Population
 from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.pipeline.workspace import config_files
 from brodmann.places import ROOT
@@ -175,11 +176,11 @@ def masked(
     return found.units, found.origin
 
 
-def others(units: Sequence[int], n_units: int, seed: int) -> Any:
+def others(units: Sequence[int], there: Population, seed: int) -> Any:
     """As many of a model's other units, drawn at random; or all of them, if there are not so many."""
     import numpy as np
 
-    rest = np.setdiff1d(np.arange(n_units), units)
+    rest = np.setdiff1d(there.units, units)
     return np.random.default_rng(seed).choice(rest, size=min(len(units), len(rest)), replace=False)
 
 

@@ -10,8 +10,9 @@ from brodmann.config.massive import KEEP
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
+from brodmann.models.population import Population
 from brodmann.models.precision import NARROW
-from brodmann.sites import ALL_LEVELS, COMPONENTS, HEADS, OF_MIXTURES, PLACES
+from brodmann.sites import ALL_LEVELS, COMPONENTS, EXPERTS, HEADS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
@@ -84,14 +85,8 @@ class ModelCard:
         return self.quantised is None or bool(self.quantised["gradients"])
 
     def units(self, component: str) -> int:
-        """How many units of a circuit's component, or of a level, a block has."""
-        own = {
-            "neurons": self.neurons_per_layer,
-            "heads": self.heads_per_layer,
-            "experts": self._n_experts,
-            "router": self._n_experts,
-        }
-        return sum(part.count(own[part.component]) for part in ALL_LEVELS[component].parts)
+        """How many units of a circuit's component, or of a level, the widest block has: places in masks."""
+        return self.population(component).width
 
     @property
     def _n_experts(self) -> int:
@@ -129,11 +124,31 @@ class ModelCard:
             # The one MLP of a layer without experts counts as one.
             units = [own["count"] if n in own["layers"] else 1 for n in range(self.n_layers)]
         elif absent:
-            size = self.head_dim if PLACES[site].width == HEADS else 1
-            units = [self.width(site) // size] * self.n_layers
+            units = [self.width(site) // self._unit_size(site)] * self.n_layers
         else:
             return None
         return [0 if layer in absent else count for layer, count in enumerate(units)]
+
+    def population_at(self, site: str) -> Population:
+        """The units of a site."""
+        places = self.width(site) // self._unit_size(site)
+        return Population.of(self.n_layers, places, self.widths_at(site))
+
+    def _unit_size(self, site: str) -> int:
+        """Dimensions of a unit: a head has several, an expert all of the stream's."""
+        own = {HEADS: max(1, self.head_dim), EXPERTS: self.hidden_size}
+        return own.get(PLACES[site].width, 1)
+
+    def population(self, level: str) -> Population:
+        """The units of a circuit's component, or of a level: of a whole layer where it has any."""
+        parts = []
+        for part in ALL_LEVELS[level].parts:
+            own = self.population_at(COMPONENTS[part.component])
+            counts = [own.units_of(layer) for layer in range(self.n_layers)]
+            if part.whole:
+                counts = [min(1, count) for count in counts]
+            parts.append((part.count(own.width), counts))
+        return Population.joined(parts, self.n_layers)
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

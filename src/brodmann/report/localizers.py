@@ -230,7 +230,9 @@ def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
             ratio = tested["ratio"].median()
             writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
         shown = localizer_name(one.network)
-        rows.append([one.shown, shown, f"{passed:,} of {tensors['t'].size:,}", *writing])
+        card = ModelCard.read(sources.results / one.name / "model.json")
+        there = card.population_at(sources.study.localizer.site)
+        rows.append([one.shown, shown, f"{passed:,} of {len(there):,}", *writing])
     heads = (
         "model",
         "localizer",

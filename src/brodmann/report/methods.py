@@ -88,8 +88,7 @@ class Counts:
         units = {}
         for card in map(ModelCard.read, cards):
             for component in study.attribution.components:
-                in_layer = card.units(component)
-                units[card.name, component] = card.n_layers * in_layer
+                units[card.name, component] = len(card.population(component))
         texts, passages = {}, None
         if study.run_models and study.localizer.networks:
             asked = study.localizer

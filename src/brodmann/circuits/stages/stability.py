@@ -43,7 +43,7 @@ def write_stability(
 ) -> None:
     """Rule ``stability``: a row per included task; in ``curves`` one for each of its numbers of items."""
     card = ModelCard.read(model_json)
-    n_units = card.n_layers * card.units(component)
+    n_units = len(card.population(component))
     selection = Selection(study.selection.signs[0], study.selection.main)
     records = Records(manifest, "attribution")
     rows: list[dict[str, Any]] = []

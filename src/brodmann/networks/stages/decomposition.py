@@ -52,6 +52,9 @@ class Keys:
         }
         if without := left_out(study, card):
             self._basis["without"] = without
+        # Maps are standardised over the units that exist.
+        there = card.population_at(self.settings.site)
+        self._basis |= {} if there.spans is None else {"units that exist": len(there)}
 
     def group(self, texts: Texts) -> str:
         """Key of a dataset's templates."""
@@ -282,7 +285,8 @@ def write_networks(
     from brodmann.store.tables import write_frame
 
     datasets = [read_dataset(study, name, manifest) for name in study.networks.names]
-    origin = ModelCard.read(model_json).origin(study.networks.site)
+    card, site = ModelCard.read(model_json), study.networks.site
+    origin = card.origin(site)
     for dataset, path in zip(datasets, templates, strict=True):
         dataset.templates.facts.update(asdict(origin))
         dataset.templates.save(path)
@@ -290,7 +294,7 @@ def write_networks(
     threshold = study.networks.iou_threshold
     write_frame(tables["consistency"], consistency.consistency_table(datasets, threshold))
     write_frame(tables["template_iou"], consistency.template_iou_table(datasets, threshold))
-    write_frame(tables["sizes"], consistency.sizes_table(datasets))
+    write_frame(tables["sizes"], consistency.sizes_table(datasets, len(card.population_at(site))))
     write_frame(tables["layers"], consistency.layers_table(datasets))
 
 
