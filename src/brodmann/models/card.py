@@ -10,7 +10,6 @@ from brodmann.config.massive import KEEP
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
-from brodmann.models.population import Population
 from brodmann.models.precision import NARROW
 from brodmann.sites import ALL_LEVELS, COMPONENTS, EXPERTS, HEADS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
@@ -86,7 +85,8 @@ class ModelCard:
 
     def units(self, component: str) -> int:
         """How many units of a circuit's component, or of a level, the widest block has: places in masks."""
-        return self.population(component).width
+        parts = ALL_LEVELS[component].parts
+        return sum(part.count(self.units_at(COMPONENTS[part.component])) for part in parts)
 
     @property
     def _n_experts(self) -> int:
@@ -124,31 +124,15 @@ class ModelCard:
             # The one MLP of a layer without experts counts as one.
             units = [own["count"] if n in own["layers"] else 1 for n in range(self.n_layers)]
         elif absent:
-            units = [self.width(site) // self._unit_size(site)] * self.n_layers
+            units = [self.units_at(site)] * self.n_layers
         else:
             return None
         return [0 if layer in absent else count for layer, count in enumerate(units)]
 
-    def population_at(self, site: str) -> Population:
-        """The units of a site."""
-        places = self.width(site) // self._unit_size(site)
-        return Population.of(self.n_layers, places, self.widths_at(site))
-
-    def _unit_size(self, site: str) -> int:
-        """Dimensions of a unit: a head has several, an expert all of the stream's."""
-        own = {HEADS: max(1, self.head_dim), EXPERTS: self.hidden_size}
-        return own.get(PLACES[site].width, 1)
-
-    def population(self, level: str) -> Population:
-        """The units of a circuit's component, or of a level: of a whole layer where it has any."""
-        parts = []
-        for part in ALL_LEVELS[level].parts:
-            own = self.population_at(COMPONENTS[part.component])
-            counts = [own.units_of(layer) for layer in range(self.n_layers)]
-            if part.whole:
-                counts = [min(1, count) for count in counts]
-            parts.append((part.count(own.width), counts))
-        return Population.joined(parts, self.n_layers)
+    def units_at(self, site: str) -> int:
+        """How many units of a site the widest block has: heads, experts, else all its dimensions."""
+        own = {HEADS: self.heads_per_layer, EXPERTS: self._n_experts}
+        return own.get(PLACES[site].width, self.width(site))
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

@@ -12,8 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from brodmann.sites import ALL_LEVELS, COMPONENTS
+
+if TYPE_CHECKING:
+    from brodmann.models.card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,23 @@ class Population:
                     spans.append((first, count))
                 first += own
         return cls(layers, width, tuple(spans))
+
+    @classmethod
+    def at(cls, card: ModelCard, site: str) -> Population:
+        """Of a model's site."""
+        return cls.of(card.n_layers, card.units_at(site), card.widths_at(site))
+
+    @classmethod
+    def of_level(cls, card: ModelCard, level: str) -> Population:
+        """Of a circuit's component in a model, or of a level: of a whole layer one where it has any."""
+        parts = []
+        for part in ALL_LEVELS[level].parts:
+            own = cls.at(card, COMPONENTS[part.component])
+            counts = [own.units_of(layer) for layer in range(own.layers)]
+            if part.whole:
+                counts = [min(1, count) for count in counts]
+            parts.append((part.count(own.width), counts))
+        return cls.joined(parts, card.n_layers)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from brodmann.localizers import localizer_name
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.report import verdicts
 from brodmann.report.massive import massive_groups
 from brodmann.report.page import Cell, Group, Section, Table
@@ -231,7 +232,7 @@ def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
             writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
         shown = localizer_name(one.network)
         card = ModelCard.read(sources.results / one.name / "model.json")
-        there = card.population_at(sources.study.localizer.site)
+        there = Population.at(card, sources.study.localizer.site)
         rows.append([one.shown, shown, f"{passed:,} of {len(there):,}", *writing])
     heads = (
         "model",

@@ -27,6 +27,7 @@ from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.localizers.stages.massive import TEXTS, TIMES
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.pipeline.stages import MAPS
@@ -88,7 +89,7 @@ class Counts:
         units = {}
         for card in map(ModelCard.read, cards):
             for component in study.attribution.components:
-                units[card.name, component] = len(card.population(component))
+                units[card.name, component] = len(Population.of_level(card, component))
         texts, passages = {}, None
         if study.run_models and study.localizer.networks:
             asked = study.localizer

@@ -67,9 +67,9 @@ def test_the_units_of_a_model_are_those_of_its_modules(family, request):
     }
     assert 0 < queries < model.n_layers
     card = card_of(model)
-    assert {level: len(card.population(level)) for level in LEVELS} == expected
+    assert {level: len(Population.of_level(card, level)) for level in LEVELS} == expected
     for site in ("heads", "mlp_hidden"):
-        own, said = model.population(site), card.population_at(site)
+        own, said = model.population(site), Population.at(card, site)
         assert own == said and own.width == model.units(site)
 
 
@@ -96,7 +96,7 @@ def test_circuits_of_every_level_are_shares_of_what_there_is(hybrid):
     own["heads"][[0, 2]] = own["neurons"][[0, 1]] = 0
     sizes = {}
     for level in LEVELS:
-        there = card.population(level)
+        there = Population.of_level(card, level)
         grain = Grain(level, Selection("positive", 50.0), {"a/x": scores_at(level, own)}, there)
         sizes[level] = len(grain.circuit("a/x"))
         assert set(grain.circuit("a/x")) <= set(there.units.tolist())
@@ -106,7 +106,7 @@ def test_circuits_of_every_level_are_shares_of_what_there_is(hybrid):
 
 
 def test_curves_end_with_the_units_that_exist(hybrid):
-    there = card_of(hybrid).population("heads")
+    there = Population.of_level(card_of(hybrid), "heads")
     scores = np.zeros((3, HEADS))
     scores[1] = [0.1, 0.4, -0.2, 0.3]
     own = orders.ranked(scores, "positive", there)

@@ -161,7 +161,7 @@ class Stage:
 
     def population(self, component: str) -> Population:
         """The units of a component, or of a level."""
-        return self.card.population(component)
+        return Population.of_level(self.card, component)
 
 
 # The pass
@@ -478,7 +478,8 @@ def write_masks(
     """Rule ``circuit_masks``, for each task: a mask of every selection; an excluded one has a header only."""
     card = ModelCard.read(model_json)
     origin = card.origin(COMPONENTS[component])
-    values, n_units = read_tensor(attribution, "attribution"), len(card.population(component))
+    values = read_tensor(attribution, "attribution")
+    n_units = len(Population.of_level(card, component))
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):
         if values.size:

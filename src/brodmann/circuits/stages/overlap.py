@@ -15,6 +15,7 @@ from brodmann.circuits.masks import Selection, read_mask, select_units, selectio
 from brodmann.circuits.replicates import Strongest
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.tensors import read_tensors
@@ -36,7 +37,7 @@ def write_overlaps(
 ) -> None:
     """Rule ``overlap``: every selection's matrices, reliability and summary into ``folder``."""
     card = ModelCard.read(model_json)
-    there, origin = card.population(component), card.origin(COMPONENTS[component])
+    there, origin = Population.of_level(card, component), card.origin(COMPONENTS[component])
     baselines = dict(zip(tasks, map(Baseline.read, baseline_files), strict=True))
     files = dict(zip(tasks, replicate_files, strict=True))
     replicates = {task: read_tensors(files[task]) for task in tasks}

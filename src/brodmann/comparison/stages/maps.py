@@ -130,7 +130,7 @@ def _circuits(stage: UseStage, mask_files: Mapping[str, str]) -> list[Map]:
     """The circuits of each domain's tasks, together."""
     from brodmann.circuits.masks import read_mask
 
-    there, origin = stage.card.population_at(NEURONS), stage.card.origin(NEURONS)
+    there, origin = Population.at(stage.card, NEURONS), stage.card.origin(NEURONS)
     found: dict[str, list[np.ndarray]] = {}
     for task, path in mask_files.items():
         found.setdefault(domain_of(task), []).append(read_mask(path, there.width, origin).units)
@@ -147,7 +147,7 @@ def _localized(stage: UseStage, manifest: str | None) -> list[Map]:
     if manifest is None:
         return []
     settings = stage.study.localizer
-    there, found = stage.card.population_at(settings.site), []
+    there, found = Population.at(stage.card, settings.site), []
     for network in settings.networks:
         own = Localized(stage.study, stage.card, network, manifest).main
         found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), there))

@@ -18,6 +18,7 @@ from brodmann.files import digest
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.stimuli.reader import Contrast
 from brodmann.store.progress import progress
@@ -148,7 +149,7 @@ class Localized:
         record = self._records.get(network, f"the stored selectivity for {network}")
         self.facts = facts_of(record)  # what was noted with it
         self.found = Selectivity(**unpack(record))
-        there = card.population_at(study.localizer.site)
+        there = Population.at(card, study.localizer.site)
         self.n_units = self.found.t.size
         if there.spans is not None:  # else every place has a unit
             self.n_units, self.found = len(there), self.found.among(there.units)

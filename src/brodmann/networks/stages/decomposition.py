@@ -19,6 +19,7 @@ from brodmann.config.study import Study
 from brodmann.files import digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.dataset_texts import Texts, dataset_texts
 from brodmann.runner.bench import Bench
 from brodmann.store.progress import Stopwatch, progress
@@ -53,7 +54,7 @@ class Keys:
         if without := left_out(study, card):
             self._basis["without"] = without
         # Maps are standardised over the units that exist.
-        there = card.population_at(self.settings.site)
+        there = Population.at(card, self.settings.site)
         self._basis |= {} if there.spans is None else {"units that exist": len(there)}
 
     def group(self, texts: Texts) -> str:
@@ -294,7 +295,7 @@ def write_networks(
     threshold = study.networks.iou_threshold
     write_frame(tables["consistency"], consistency.consistency_table(datasets, threshold))
     write_frame(tables["template_iou"], consistency.template_iou_table(datasets, threshold))
-    write_frame(tables["sizes"], consistency.sizes_table(datasets, len(card.population_at(site))))
+    write_frame(tables["sizes"], consistency.sizes_table(datasets, len(Population.at(card, site))))
     write_frame(tables["layers"], consistency.layers_table(datasets))
 
 

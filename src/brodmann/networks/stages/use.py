@@ -57,7 +57,7 @@ class UseStage:
     @cached_property
     def there(self) -> Population:
         """The units of the networks' site."""
-        return self.card.population_at(self.settings.site)
+        return Population.at(self.card, self.settings.site)
 
     @property
     def shape(self) -> tuple[int, int]:

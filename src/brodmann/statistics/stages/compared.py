@@ -23,6 +23,7 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_record
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.courses import correlations, spearman
 from brodmann.significance.intervals import of_mean
 from brodmann.sites import COMPONENTS
@@ -121,6 +122,6 @@ def _pair(folders: list[Path], place: Path, name: str, site: str) -> tuple[np.nd
         raise UserError.at("compare.pairs", what, "compare models of the same shape")
     known = np.isfinite(first) & np.isfinite(second)
     for folder in folders:
-        there = ModelCard.read(folder / "model.json").population_at(site)
+        there = Population.at(ModelCard.read(folder / "model.json"), site)
         known &= there.exists.reshape(known.shape)
     return first[known][:, None], second[known][:, None]
