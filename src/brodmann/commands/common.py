@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -17,7 +17,6 @@ from brodmann.config.load import LoadedConfig, examine
 from brodmann.config.study import Study
 from brodmann.errors import Problem, UserError, did_you_mean, together
 from brodmann.models.cache import Cache
-from brodmann.models.population import Population
 from brodmann.models.sources import WeightsRecord, fetch
 from brodmann.pipeline.workspace import config_files
 from brodmann.places import ROOT
@@ -28,6 +27,9 @@ from brodmann.tasks import catalogue, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import TaskItems
+
+if TYPE_CHECKING:
+    from brodmann.models.population import Population
 
 
 def number(what: str, within: Callable[[float], bool]) -> Callable[[str], float]:
