@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cards import card_of
 from families.build import tiny
 from naive_circuits import SHARED, UNITS, agrees
 from reference import _run, naive_attribution, naive_lesion
@@ -20,6 +21,7 @@ from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
+from brodmann.models.population import Population
 from brodmann.models.selfcheck import self_check
 from brodmann.models.taps import shown
 from brodmann.models.wanted import Need
@@ -84,6 +86,7 @@ def test_a_block_without_any_mlp_has_no_experts():
     there = {site: model.population(site) for site in ("experts", "router")}
     assert [there["experts"].units_of(n) for n in range(4)] == [0, 4, 0, 1]
     assert [there["router"].units_of(n) for n in range(4)] == [0, 4, 0, 0]
+    assert all(Population.at(card_of(model), site) == own for site, own in there.items())
     agrees(model, SHARED[:1], "experts")
     agrees(model, SHARED[:1], "router")
 
