@@ -97,27 +97,42 @@ def run_whole(module, hidden, chosen, weights, layer, edit, kept, scales_input):
 def weighed(router, logits):
     """(logits, weights, experts) by a family's own rule; logits [tokens, experts]."""
     kind = type(router).__name__
+    if kind.startswith("Llama4"):  # weights of all, those that are not chosen have none
+        best = logits.topk(router.top_k)
+        return torch.zeros_like(logits).scatter(1, best.indices, best.values.sigmoid()), logits
+    if hasattr(router, "e_score_correction_bias"):  # DeepSeek-V3; one group of experts
+        scores = logits.sigmoid()
+        best = (scores + router.e_score_correction_bias).topk(router.top_k)
+        weights = scores.gather(1, best.indices)
+        total = weights.sum(-1, keepdim=True) if router.norm_topk_prob else 1
+        return logits, router.routed_scaling_factor * weights / total, best.indices
     if kind.startswith(("GptOss", "GraniteMoe")):  # the chosen ones' logits alone
         best = logits.topk(router.top_k)
         return logits, best.values.softmax(-1), best.indices
     best = logits.softmax(-1).topk(router.top_k)
-    scale = kind.startswith("Mixtral") or router.norm_topk_prob
+    scale = kind.startswith("Mixtral") or getattr(router, "norm_topk_prob", False)
     total = best.values.sum(-1, keepdim=True) if scale else 1
-    return logits, best.values / total, best.indices
+    weights = best.values * getattr(router, "routed_scaling_factor", 1)
+    return logits, weights / total, best.indices
 
 
 @contextmanager
-def routed(model, edit):
-    """Within it, layer -> logits [1, length, experts] of the routers of whatever the model is run on."""
+def routed(model, edit, length):
+    """Within it, layer -> logits [1, ``length``, experts] of the routers of what the model is run on, 0 where
+    a block has none."""
     kept, undo = {}, []
 
     def run_router(router, layer, hidden):
         hidden = hidden.reshape(-1, hidden.shape[-1])
-        units = (hidden @ router.weight.T + getattr(router, "bias", 0))[None]
+        bias = getattr(router, "bias", None)
+        units = (hidden @ router.weight.T + (0 if bias is None else bias))[None]
         kept[layer] = units if edit is None else edit(layer, units)
         return weighed(router, kept[layer][0])
 
     for layer, path in enumerate(model.experts.routers):
+        if not path:
+            kept[layer] = torch.zeros(1, length, model.experts.count)
+            continue
         block = model.hf.get_submodule(model.architecture.blocks)[layer]
         router = block.get_submodule(path)
         undo.append(partial(setattr, router, "forward", router.forward))

@@ -18,6 +18,19 @@ from tiny_models import tiny_tokenizer
 from torch import nn
 
 FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
+INT4 = {
+    **{"quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"]},
+    "quantization_status": "compressed",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {
+                **{"num_bits": 4, "type": "int", "symmetric": True},
+                **{"strategy": "group", "group_size": 32},
+            },
+        }
+    },
+}
 MXFP4 = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head", "model.embed_tokens"]}
 _BLOCK = 128
 _LARGEST_FP8 = 448
@@ -67,6 +80,49 @@ def fp8(folder: Path, width: int = 32) -> nn.Module:
         weights[name], weights[f"{name}_scale_inv"] = narrow, scales
     written(folder, model, weights, FP8)
     return model
+
+
+def int4(folder: Path, width: int = 64) -> nn.Module:
+    """Projections of a Llama as compressed-tensors has them: eight numbers in 32 bits, a scale for 32."""
+    model, weights = llama(width), {}
+    for name, value in model.state_dict().items():
+        if not name.endswith("_proj.weight"):
+            weights[name] = value.clone()
+            continue
+        rows, columns = value.shape
+        groups = value.view(rows, columns // 32, 32)
+        scales = groups.abs().amax(-1) / 7
+        held = (groups / scales[..., None]).round().clamp(-8, 7)
+        value.copy_((held * scales[..., None]).view(rows, columns))
+        eights = (held.view(rows, columns // 8, 8) + 8).long() << (4 * torch.arange(8))
+        stem = name.removesuffix("weight")
+        # The highest of the 32 bits is a sign.
+        weights[f"{stem}weight_packed"] = eights.sum(-1).numpy().astype("uint32").view("int32")
+        weights[f"{stem}weight_packed"] = torch.from_numpy(weights[f"{stem}weight_packed"])
+        weights[f"{stem}weight_scale"] = scales
+        weights[f"{stem}weight_shape"] = torch.tensor([rows, columns])
+    written(folder, model, weights, INT4)
+    return model
+
+
+def torchao(folder: Path, width: int = 64) -> nn.Module:
+    """A Llama in eight bits that torchao packs; its tensors say themselves what they hold."""
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    plain = llama(width)
+    plain.save_pretrained(folder / "plain")
+    config = transformers.TorchAoConfig(Int8WeightOnlyConfig())
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder / "plain", quantization_config=config, device_map={"": "cpu"}, dtype=torch.float32
+    )
+    model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    held = {
+        name: value if type(value) is torch.Tensor else value.dequantize()
+        for name, value in model.state_dict().items()
+    }
+    plain.load_state_dict(held)
+    return plain
 
 
 def mxfp4(folder: Path, width: int = 32) -> nn.Module:

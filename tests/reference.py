@@ -32,7 +32,7 @@ def _run(model, ids, edit=None, component="neurons", through_routers=False, rout
         with looped(model, edit, through_routers, routes, whole=whole) as kept:
             return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     if component == "router":
-        with routed(model, edit) as kept:
+        with routed(model, edit, len(ids)) as kept:
             return model.hf(input_ids=torch.tensor([ids])).logits[0], kept
     kept, handles = {}, []
 

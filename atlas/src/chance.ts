@@ -15,7 +15,7 @@ export const byChance = (one: number, other: number, all: number): number => (al
 
 /**
  * Of as many units in each layer as the sets have: the hypergeometric mean of every layer, summed. Circuits crowd in
- * some layers, so that sets in these share more than anywhere.
+ * some layers, so that sets in these share more than anywhere. `widths`: units of each layer; one without any adds nothing.
  */
-export const byChanceInLayers = (one: readonly number[], other: readonly number[], width: number): number =>
-  one.reduce((sum, count, layer) => sum + byChance(count, other[layer] ?? 0, width), 0);
+export const byChanceInLayers = (one: readonly number[], other: readonly number[], widths: readonly number[]): number =>
+  one.reduce((sum, count, layer) => sum + (widths[layer] ? byChance(count, other[layer] ?? 0, widths[layer]!) : 0), 0);

@@ -42,8 +42,10 @@ export interface Task {
 export interface Component {
   name: string;
   label: string;
-  /** Units per layer. */
+  /** Units per layer: of the widest, where layers differ. */
   width: number;
+  /** Units of each layer, where they differ: hybrids, mixtures whose first blocks have no experts. */
+  widths?: number[];
   /** Where its units are read; a localizer or network of the same site speaks of the same units. */
   site: string;
   /** Units per cell where they are binned. */
@@ -67,6 +69,8 @@ export interface LocalizerInfo {
   label: string;
   site: string;
   width: number;
+  /** As of a component. */
+  widths?: number[];
   selections: string[];
 }
 
@@ -85,6 +89,8 @@ export interface NetworkSet {
   dataset: string;
   site: string;
   width: number;
+  /** As of a component. */
+  widths?: number[];
   method: string;
   networks: NetworkInfo[];
 }

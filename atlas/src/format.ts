@@ -31,9 +31,10 @@ export function ratio(value: number | null | undefined): string {
 /** Two digits, for narrow tables. */
 export const short = (value: number): string => (Number.isFinite(value) ? format(Math.abs(value) < 1e-4 && value !== 0 ? ".1~e" : ".2~r")(value).replaceAll("-", "−") : "–");
 
-const LETTERS: Record<string, string> = { neurons: "N", heads: "H" };
+/** Of the components of circuits. */
+export const LETTERS: Record<string, string> = { neurons: "N", heads: "H", experts: "E", router: "R" };
 
-/** `L21 N4711`, `L3 H7`; dimensions of other sites are called D. */
+/** `L21 N4711`, `L3 H7`, of a mixture `L3 E12` and a router's logit `L3 R12`; dimensions of other sites are called D. */
 export const unitName = (site: string, layer: number, unit: number): string => `L${layer} ${LETTERS[site] ?? "D"}${unit}`;
 
 /** `positive-0.1pct` -> `best 0.1 %`. */

@@ -89,6 +89,7 @@ describe("numbers and names", () => {
 
   it("name units and sizes", () => {
     expect([unitName("neurons", 21, 4711), unitName("heads", 3, 7), unitName("block_output", 0, 5)]).toEqual(["L21 N4711", "L3 H7", "L0 D5"]);
+    expect([unitName("experts", 2, 12), unitName("router", 0, 3)]).toEqual(["L2 E12", "L0 R3"]);
     expect([selName("positive-0.1pct"), selName("negative-5.0pct"), selName("other")]).toEqual(["highest 0.1 %", "lowest 5 %", "other"]);
   });
 });

@@ -85,8 +85,10 @@ describe("chance within layers", () => {
         sum += [...first, ...last.map((unit) => 2 * width + unit)].filter((flat) => held.has(flat)).length;
       }
     }
-    const found = byChanceInLayers(perLayer(chosen, layers, width), perLayer(circuit, layers, width), width);
+    const found = byChanceInLayers(perLayer(chosen, layers, width), perLayer(circuit, layers, width), [width, width, width]);
     expect(found).toBeCloseTo(sum / sets, 12);
+    // What a layer that lacks such units could hold is not counted; a narrow one is more crowded.
+    expect(byChanceInLayers([0, 2, 1], [0, 3, 1], [0, 4, 2])).toBeCloseTo((2 * 3) / 4 + 1 / 2, 12);
     // Anywhere in the model as many units would share fewer.
     expect(found).toBeGreaterThan((1.2 * circuit.length * chosen.length) / (layers * width));
   });
@@ -95,7 +97,7 @@ describe("chance within layers", () => {
     const a = floats([2, 4], 9, 1, 2, 3, 0, 8, 7, 1);
     const b = floats([2, 4], 5, 0, 0, 6, 0, 9, 1, 1);
     // The three highest: 0, 5, 6 and 0, 3, 5.
-    expect(bothHighest(a, b, 3)).toEqual({ shared: 2, chance: (1 * 2) / 4 + (2 * 1) / 4 });
+    expect(bothHighest(a, b, 3, [4, 4])).toEqual({ shared: 2, chance: (1 * 2) / 4 + (2 * 1) / 4 });
   });
 });
 
@@ -124,6 +126,20 @@ describe("search", () => {
     expect(find("L2 N0")).toEqual([]);
     expect(find("L1 N3")).toEqual([]);
     expect(find("L1")).toEqual(["layer:1"]);
+  });
+
+  it("finds experts and routers' logits by letters of their own, where a layer has them", () => {
+    const parts = [["neurons", "neurons", 8], ["experts", "experts", 4], ["router", "routers' logits", 4]] as const;
+    // As DeepSeek: the first block has an MLP and no router.
+    const widths: Record<string, number[]> = { neurons: [6, 8], experts: [1, 4], router: [0, 4] };
+    const components = parts.map(([name, label, width]) => ({ name, label, width, widths: widths[name], site: name }));
+    const mixture = { ...model, components } as unknown as Model;
+    const own = (query: string) => search(query, study, mixture, "neurons", undefined);
+    for (const query of ["L1 E3", "l1e3", "layer 1 expert 3"]) expect(own(query).map((hit) => [hit.id, hit.label])).toEqual([["unit:experts/1/3", "L1 E3"]]);
+    for (const query of ["L1 R3", "layer 1 router 3"]) expect(own(query).map((hit) => [hit.id, hit.label])).toEqual([["unit:router/1/3", "L1 R3"]]);
+    expect(own("L0 E0").map((hit) => hit.id)).toEqual(["unit:experts/0/0"]);
+    for (const query of ["L0 E1", "L0 R0", "L0 N6", "L1 E4", "L1 H0"]) expect(own(query)).toEqual([]);
+    expect(own("L0 D8").map((hit) => hit.id)).toEqual(["unit:block_output/0/8", "unit:mlp_output/0/8"]);
   });
 
   it("finds tasks by name and label, localizers, networks", () => {

@@ -10,6 +10,7 @@ PAIRED = list(dict.fromkeys(model for pair in study.compare.pairs for model in p
 
 rule compared_models:
     input:
+        collect("results/{model}/model.json", model=PAIRED),
         collect("results/{model}/baseline/{task}.json", model=PAIRED, task=TASKS),
         collect(
             "results/{model}/attribution/{component}/{task}.safetensors",

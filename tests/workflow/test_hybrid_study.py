@@ -26,7 +26,8 @@ def test_circuits_of_a_hybrid(root, tmp_path):
     study.write_config(
         {
             **study.config(),
-            "selection": {"percents": [5.0], "main": 5.0},
+            "selection": {"percents": [5.0, 50.0], "main": 5.0},
+            "granularity": {"levels": ["attention_layers", "mixed"]},
             "attribution": {"components": ["neurons", "heads"], "bootstraps": 4, "splits": 2},
             "ablation": {"layer_matched_trials": 1, "random_trials": 1},
             "localizer": {"networks": []},
@@ -42,6 +43,16 @@ def test_circuits_of_a_hybrid(root, tmp_path):
         assert scores.shape == (3, 4) and not scores[[0, 2]].any() and scores[1].all()
         mask = pd.read_csv(results / f"tiny/masks/heads/{SEL}/{task}.csv")
         assert set(mask.layer) == {1}
+        # Half of the four heads that there are, not of the twelve places.
+        half = pd.read_csv(results / f"tiny/masks/heads/positive-50.0pct/{task}.csv")
+        assert 0 < len(half) <= 2
+    circuits = pd.read_csv(results / "tiny/granularity/circuits.csv")
+    layers = circuits[circuits.part == "attention_output"]
+    assert set(layers.layer) <= {1}
+    lesions = pd.read_csv(results / "tiny/granularity/lesions.csv")
+    alone = lesions[(lesions.level == "attention_layers") & (lesions.condition == "size_matched")]
+    # There is no other layer with attention to be drawn.
+    assert set(alone.k) == {0}
     assert (results / "report.html").is_file()
 
 

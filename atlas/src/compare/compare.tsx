@@ -14,6 +14,7 @@ import { modelLabel, taskLabel } from "../names";
 import {
   component, estimatorsOf, otherOf, otherSource, otherText, selectCompare, selectModel, source, state, type Colour, type Source,
 } from "../state";
+import { unitsOf, widthOf, widthsOf } from "../units";
 import { bothHighest } from "./agreement";
 
 const HEIGHT = 190;
@@ -228,7 +229,7 @@ function Difference({ name, task }: { name: string; task: string }) {
 function Highest({ own, other, task, site }: { own: Source; other: Source; task: string; site: string }) {
   const [a, b] = [own, other].map((from) => scoresOf(from, site, task)?.scores);
   const n = ready<Masks>(own.model, `${site}.masks`)?.[own.model.main_sel]?.[task]?.units.values.length ?? 0;
-  const found = useMemo(() => (a && b && n ? bothHighest(a, b, n) : undefined), [a, b, n]);
+  const found = useMemo(() => (a && b && n ? bothHighest(a, b, n, widthsOf(own.model, site)) : undefined), [a, b, n, own.model, site]);
   if (!found) return null;
   const { shared, chance } = found;
   return (
@@ -247,11 +248,10 @@ function Agreement({ own, other, site }: { own: Model; other: Model; site: strin
       const mine = new Set(a[task]!.units.values);
       return { shared: b[task]!.units.values.filter((unit) => mine.has(unit)).length, of: mine.size };
     });
-  const width = (one: Model): number | undefined => one.components.find((part) => part.name === site)?.width;
-  if (!rows.length || own.layers !== other.layers || width(own) !== width(other)) return null;
+  if (!rows.length || own.layers !== other.layers || widthOf(own, site) !== widthOf(other, site)) return null;
   const shared = rows.reduce((sum, row) => sum + row.shared, 0);
   const all = rows.reduce((sum, row) => sum + row.of, 0);
-  const chance = rows[0]!.of / (own.layers * width(own)!);
+  const chance = rows[0]!.of / unitsOf(own, site);
   return (
     <p class="caption">
       Of the units of one model's circuits the other has {percent(shared / all)} in its own of the same task ({rows.length} tasks that both do); by chance {percent(chance)}, that is {number(chance * rows[0]!.of)} of {rows[0]!.of} units.

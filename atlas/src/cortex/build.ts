@@ -5,6 +5,7 @@ import type {
 import { fileOf, scoresName, type Loaded } from "../data";
 import { count, number, percent, selName, signed } from "../format";
 import type { Colour, OrderName, Source } from "../state";
+import { unitsOf } from "../units";
 import {
   cellsOf, coloured, domainColours, endOf, ground, mixingColours, NONE, ownersOf, packed, placeOf, rankIn,
   scoresAt, unitAt, type Field, type Places, type Scale,
@@ -144,7 +145,7 @@ class Builder {
   }
 
   private get total(): string {
-    return count(this.w.model.layers * this.component.width);
+    return count(unitsOf(this.w.model, this.component.name));
   }
 
   private get whose(): string {

@@ -6,6 +6,7 @@ import { count, number, ratio, unitName } from "../format";
 import { modelLabel } from "../names";
 import { model, runsOfUnits, selectLasso, selectNetwork, selectUnit, state, type NetworkPlace } from "../state";
 import { TakeAway } from "../take-away";
+import { unitsOf } from "../units";
 import { Absent, Loading, Part } from "./part";
 import { Places, Tokens } from "./tokens";
 import { driversOf, harm, sideOf, type Net, type Nets } from "../views/networks";
@@ -49,7 +50,7 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
       {value && (
         <>
           <p>
-            {count(members.length)} of {count(size)} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {info.method} over texts of {place.dataset}.
+            {count(members.length)} of {count(unitsOf(own, site))} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {info.method} over texts of {place.dataset}.
           </p>
           <Effects row={row} />
           <Block title={`What drives it: its course is ${side} here`}>

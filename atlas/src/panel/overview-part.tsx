@@ -5,6 +5,7 @@ import { count, number, percent, ratio, selName, short } from "../format";
 import { domainColour, domainIndex, domainLabel, modelLabel, taskLabel } from "../names";
 import { markOf } from "../palette";
 import { component, includedTasks, model, selectColour, selectCompare, selectDomain, selectModel, selectNetwork, selectTasks, state } from "../state";
+import { unitsOf } from "../units";
 import { together } from "../views/domains";
 import { chance } from "../views/words";
 import { separations, sharingPairs, twinOf } from "./overview";
@@ -24,7 +25,7 @@ export function Overview() {
         {own.matrices_only
           ? "Published results: matrices of tasks, no units."
           : units
-            ? `${count(own.layers * units.width)} ${units.label} in ${own.layers} layers, mapped on ${tasks} tasks of ${new Set(includedTasks.value.map((task) => task.split("/")[0])).size} domains.`
+            ? `${count(unitsOf(own, units.name))} ${units.label} in ${own.layers} layers, mapped on ${tasks} tasks of ${new Set(includedTasks.value.map((task) => task.split("/")[0])).size} domains.`
             : "It is mapped on no task."}
       </p>
       <Domains own={own} twin={twin} site={units?.name ?? "neurons"} />

@@ -8,6 +8,7 @@ import { saveCsv } from "../export";
 import { count, number, selName, unitName } from "../format";
 import { siteLabel, taskLabel } from "../names";
 import { countOfRuns, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state, unitsOfRuns, type Lasso } from "../state";
+import { unitsOf, widthOf, widthsOf } from "../units";
 import { command, maskCsv, maskName } from "./mask";
 import { Absent, Part } from "./part";
 
@@ -18,9 +19,6 @@ export function SelectionPanel() {
   return <Selection lasso={lasso} own={own} />;
 }
 
-const widthOf = (own: Model, site: string): number =>
-  own.components.find((one) => one.name === site)?.width ?? [...own.localizers, ...own.networks].find((one) => one.site === site)?.width ?? 1;
-
 /** Lists longer than this are counted. */
 const LISTED = 24;
 /** Circuits that are named. */
@@ -28,7 +26,7 @@ const LISTED_CIRCUITS = 10;
 
 function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   const width = widthOf(own, lasso.site);
-  const all = own.layers * width;
+  const all = unitsOf(own, lasso.site);
   const n = countOfRuns(lasso.runs);
   const units = useMemo(() => unitsOfRuns(lasso.runs), [lasso]);
   const sel = state.sel.value;
@@ -40,7 +38,7 @@ function Selection({ lasso, own }: { lasso: Lasso; own: Model }) {
   const rows = Object.entries(circuits)
     .map(([task, circuit]) => {
       const held = circuit.units.values.filter((flat) => inside.has(flat)).length;
-      const chance = byChanceInLayers(here, perLayer(circuit.units.values, own.layers, width), width);
+      const chance = byChanceInLayers(here, perLayer(circuit.units.values, own.layers, width), widthsOf(own, lasso.site));
       return { task, held, size: circuit.units.values.length, chance };
     })
     .filter((row) => row.held > 0)

@@ -6,6 +6,7 @@ import { count, number, selName, signed, unitName } from "../format";
 import { domainLabel, modelOf, taskLabel, taskOf } from "../names";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state, toggleTask } from "../state";
 import { TakeAway } from "../take-away";
+import { unitsOf } from "../units";
 import { sharedUnits } from "../views/shared";
 import { Absent, Loading, Part } from "./part";
 
@@ -31,7 +32,7 @@ function Chosen({ own, tasks, site, width }: { own: Model; tasks: string[]; site
   const twin = own.control ? modelOf(own.of ?? "") : undefined;
   const sel = state.sel.value;
   const title = tasks.length === 1 ? taskLabel(tasks[0]!) : tasks.length === 2 ? `${taskLabel(tasks[0]!)} and ${taskLabel(tasks[1]!)}` : `${tasks.length} tasks`;
-  const all = own.layers * width;
+  const all = unitsOf(own, site);
   const chosen = tasks.map((task) => (Object.hasOwn(circuits, task) ? circuits[task] : undefined));
   const rows = sharedUnits(chosen, width);
   const sizes = chosen.map((circuit) => circuit?.units.values.length ?? 0);

@@ -8,6 +8,7 @@ import { count, number, selName, signed, unitName } from "../format";
 import { domainLabel, modelLabel, siteLabel, taskLabel } from "../names";
 import { model, selectColour, selectLayer, selectNetwork, selectUnit, state, type UnitPlace } from "../state";
 import { TakeAway } from "../take-away";
+import { unitsOf } from "../units";
 import { Dots } from "./dots";
 import { Absent, Loading, Part } from "./part";
 import { localizerRow, networkRows, taskRows } from "./rows";
@@ -36,7 +37,7 @@ function Page({ unit, own }: { unit: UnitPlace; own: Model }) {
   return (
     <Part title={name} sub={`${siteLabel(own, unit.site)} · ${modelLabel(own)}`} onClose={() => selectUnit(undefined)}>
       {circuitUnits ? (
-        <Circuits unit={unit} own={own} name={name} width={circuitUnits.width} />
+        <Circuits unit={unit} own={own} name={name} />
       ) : (
         <Absent>Circuits are made of {own.components.map((one) => one.label).join(" and ") || "no units here"}; this is a unit of another site.</Absent>
       )}
@@ -53,7 +54,7 @@ interface Of {
   own: Model;
 }
 
-function Circuits({ unit, own, name, width }: Of & { name: string; width: number }) {
+function Circuits({ unit, own, name }: Of & { name: string }) {
   const picture = useRef<SVGSVGElement>(null);
   const layer = useFile<LayerScores>(fileOf(own, `${unit.site}.layer.${unit.layer}`));
   // Masks of all sizes: the main one is here already, the others are asked for with the page.
@@ -81,8 +82,8 @@ function Circuits({ unit, own, name, width }: Of & { name: string; width: number
           : `In ${held.length} of ${rows.length} circuits (${selName(sel)}), of ${domains.join(", ")}.`}
         {held.length === 0 && smallest(rows.flatMap((row) => row.masks), own)}
       </p>
-      <Dots rows={rows} of={own.layers * width} sel={sel} name={name} picture={picture} />
-      <p class="caption">Filled: in the task's circuit. Ranks are of all {count(own.layers * width)} units; attribution is in units of the normalised metric, averaged over a task's items.</p>
+      <Dots rows={rows} of={unitsOf(own, unit.site)} sel={sel} name={name} picture={picture} />
+      <p class="caption">Filled: in the task's circuit. Ranks are of all {count(unitsOf(own, unit.site))} units; attribution is in units of the normalised metric, averaged over a task's items.</p>
       <p class="links">
         <button type="button" class="link" onClick={() => selectLayer(unit.layer)}>Layer {unit.layer}</button>
       </p>

@@ -2,7 +2,8 @@
 import type { Manifest, Model, UnitsFile } from "../contract";
 import type { Loaded } from "../data";
 import { selectColour, selectDomain, selectLayer, selectNetwork, selectTasks, selectUnit } from "../state";
-import { count, unitName } from "../format";
+import { count, LETTERS, unitName } from "../format";
+import { widthsOf } from "../units";
 
 export interface Hit {
   id: string;
@@ -18,26 +19,24 @@ export interface Hit {
 export const MOST_HITS = 14;
 const MOST_OF_A_KIND = 5;
 
-const UNIT = /^\s*l(?:ayer)?\s*(\d+)\s*[,/ ]?\s*(?:(n|h|d)[a-z]*\s*|[,/ ]\s*)(\d+)\s*$/i;
+const UNIT = /^\s*l(?:ayer)?\s*(\d+)\s*[,/ ]?\s*(?:(n|h|e|r|d)[a-z]*\s*|[,/ ]\s*)(\d+)\s*$/i;
 const LAYER = /^\s*l(?:ayer)?\s*(\d+)\s*$/i;
 
-/** Units named in a query: a letter says whether a neuron, a head or a dimension is meant. */
+/** Units named in a query: a letter says whether a neuron, a head, an expert, a router's logit or a dimension is meant. */
 export function unitHits(query: string, model: Model, component: string): Hit[] {
   const match = UNIT.exec(query);
   if (!match) return [];
   const [layer, unit] = [Number(match[1]), Number(match[3])];
-  const letter = match[2]?.toLowerCase();
-  const named: Record<string, string> = { n: "neurons", h: "heads" };
-  const sites = new Map<string, [number, string]>();
-  for (const one of model.components) sites.set(one.name, [one.width, one.label]);
+  const letter = match[2]?.toUpperCase();
+  const sites = new Map<string, string>();
+  for (const one of model.components) sites.set(one.name, one.label);
   for (const one of [...model.localizers, ...model.networks]) {
-    if (!model.components.some((own) => own.site === one.site)) sites.set(one.site, [one.width, one.site.replaceAll("_", " ")]);
+    if (!model.components.some((own) => own.site === one.site)) sites.set(one.site, one.site.replaceAll("_", " "));
   }
-  const wanted = (site: string): boolean =>
-    letter === undefined ? site === component : letter === "d" ? !["neurons", "heads"].includes(site) : named[letter] === site;
+  const wanted = (site: string): boolean => (letter === undefined ? site === component : letter === (LETTERS[site] ?? "D"));
   return [...sites]
-    .filter(([site, [width]]) => wanted(site) && layer < model.layers && unit < width)
-    .map(([site, [, label]]) => ({
+    .filter(([site]) => wanted(site) && layer < model.layers && unit < widthsOf(model, site)[layer]!)
+    .map(([site, label]) => ({
       id: `unit:${site}/${layer}/${unit}`,
       kind: "unit",
       label: unitName(site, layer, unit),

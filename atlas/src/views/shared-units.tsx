@@ -5,6 +5,7 @@ import { fileOf, firstFile, ready } from "../data";
 import type { Masks, Model } from "../contract";
 import { count, number, selName, unitName } from "../format";
 import { component, includedTasks, model, runsOfUnits, selectLasso, selectTasks, selectUnit, state } from "../state";
+import { unitsOf } from "../units";
 import { Choice, Frame, Note, Waiting } from "./frame";
 import { circuitOf, sharedBetween, sharedCount, sharedUnits } from "./shared";
 import { domainOf } from "./tasks";
@@ -89,7 +90,7 @@ export function SharedUnits() {
   }
   const found = sharedUnits([first, second], part.width);
   const sizes = [first.units.values.length, second.units.values.length] as const;
-  const chance = byChance(...sizes, own.layers * part.width);
+  const chance = byChance(...sizes, unitsOf(own, part.name));
   const twins = [circuitOf(controls, sel, one), circuitOf(controls, sel, other)];
   const beside = twins[0] && twins[1] ? sharedCount(twins[0], twins[1]) : undefined;
   const shown = found.slice(0, LISTED);

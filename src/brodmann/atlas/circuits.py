@@ -14,8 +14,10 @@ from brodmann.atlas.bins import binned, cells
 from brodmann.atlas.contract import Circuit, Domains, Layer, Order, Scores
 from brodmann.atlas.domains import domains_of, whole
 from brodmann.atlas.order import domain_order
+from brodmann.circuits.orders import ranked
 from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_text
+from brodmann.models.population import Population
 from brodmann.store.tensors import read_tensor
 from brodmann.tasks.catalogue import domain_of
 
@@ -25,12 +27,14 @@ MOST_UNITS = 1_000_000
 
 @dataclass(frozen=True)
 class Circuits:
-    """Attributions of the tasks that a model does. ``scores``: f32 [tasks, layers, width]."""
+    """Attributions of the tasks that a model does. ``scores``: f32 [tasks, layers, width]. ``widths``: of
+    each layer, where they differ."""
 
     tasks: list[str]
     scores: np.ndarray
     main: dict[str, Circuit]  # of the main selection
     domains: list[str]  # of the manifest, in its order
+    widths: list[int] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -89,10 +93,12 @@ class Circuits:
 
     @cached_property
     def ranks(self) -> np.ndarray:
-        """i32 [tasks, layers, width]: 1 is the largest of the task; equal ones by layer, then unit."""
+        """i32 [tasks, layers, width]: 1 is the largest of the task; equal ones by layer, then unit. Places
+        that a layer lacks come last."""
         found = np.empty(self.scores.shape, dtype=np.int32)
+        there = Population.of(*self.shape, self.widths)
         for row, own in enumerate(self.scores):
-            order = np.argsort(-own, axis=None, kind="stable")
+            order = np.concatenate([ranked(own, "positive", there), there.absent])
             ranks = np.empty(order.size, dtype=np.int32)
             ranks[order] = np.arange(1, order.size + 1, dtype=np.int32)
             found[row] = ranks.reshape(own.shape)

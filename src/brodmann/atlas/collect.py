@@ -32,6 +32,7 @@ from brodmann.atlas.tried import tried_scores
 from brodmann.atlas.units import described, more_tables, of_units
 from brodmann.errors import UserError
 from brodmann.files import read_json
+from brodmann.models.card import ModelCard
 from brodmann.sites import ALL_LEVELS, COMPONENTS
 from brodmann.statistics.inventory import AVERAGE
 from brodmann.tasks import domains as known_domains
@@ -127,7 +128,7 @@ def _model(
             label, site = ALL_LEVELS[component].label, COMPONENTS[component]
             tried = _tried(study, entry.name, component, circuits, own)
             about = component, label, circuits.shape[1], site, bin, study.estimator, tried or None
-            components.append(Component(*about))
+            components.append(Component(*about, widths_of(folder, site)))
     found = _localizers(study, folder, own)
     networks = _networks(study, folder, own)
     own.add("matrices", read_matrices(folder, study.tasks, study.selections))
@@ -168,7 +169,8 @@ def _circuits(
         return None
     width = scores.shape[2]
     main = read_circuits(folder, component, study.main_selection, tasks, width)
-    circuits = Circuits(tasks, scores, main, domains)
+    widths = widths_of(folder, COMPONENTS[component])
+    circuits = Circuits(tasks, scores, main, domains, widths)
     for task, value in circuits.task_scores():
         own.add(f"{component}.scores.{task}", value)
     for task, value in circuits.exact():
@@ -204,7 +206,10 @@ def _localizers(study: StudyFolder, folder: Path, own: Collected) -> list[Locali
         own.add(f"localizer.{name}", value)
         label = name.replace("_", " ")
         found.append(
-            LocalizerOfModel(name, label, value.site, value.t.shape[1], list(value.selections))
+            LocalizerOfModel(
+                *(name, label, value.site, value.t.shape[1], list(value.selections)),
+                widths_of(folder, value.site),
+            )
         )
     return found
 
@@ -216,7 +221,8 @@ def _networks(study: StudyFolder, folder: Path, own: Collected) -> list[Networks
         own.add(f"networks.{dataset}", value)
         networks = described(folder, dataset, value.names, list(map(len, value.members)))
         width = value.maps.shape[2]
-        found.append(NetworksOfModel(dataset, value.site, width, method, networks))
+        own_widths = widths_of(folder, value.site)
+        found.append(NetworksOfModel(dataset, value.site, width, method, networks, own_widths))
     return found
 
 
@@ -240,10 +246,21 @@ def _tasks(study: StudyFolder, folder: Path) -> dict[str, TaskOfModel]:
     return found
 
 
+def widths_of(folder: Path, site: str) -> list[int] | None:
+    """The units of a site that each layer of a model has, where its card says that they differ."""
+    if not {"absent", "experts"} & _said(folder).keys():
+        return None
+    return ModelCard.read(folder / "model.json").widths_at(site)
+
+
 def weights_of(folder: Path) -> str | None:
     """The weights of a model, as masks have them; None where its card is not there."""
-    card: Mapping[str, Any] = {}
-    if (folder / "model.json").is_file():
-        card = read_json(folder / "model.json")
-    said = card.get("weights_hash") if isinstance(card, Mapping) else None
+    said = _said(folder).get("weights_hash")
     return f"sha256:{said[:12]}" if isinstance(said, str) and said else None
+
+
+def _said(folder: Path) -> Mapping[str, Any]:
+    """A model's card, as far as it can be read."""
+    path = folder / "model.json"
+    card = read_json(path) if path.is_file() else {}
+    return card if isinstance(card, Mapping) else {}

@@ -44,7 +44,8 @@ class Task:
 @dataclass(frozen=True)
 class Component:
     """A kind of unit that circuits consist of. ``bin``: units per cell where the model's units are binned;
-    ``tried``: other estimators whose attributions are there, each at some positions (``relp at all``)."""
+    ``tried``: other estimators whose attributions are there, each at some positions (``relp at all``);
+    ``width``: units of the widest layer, ``widths``: of each, where they differ."""
 
     name: str
     label: str
@@ -53,6 +54,7 @@ class Component:
     bin: int | None = None
     estimator: str | None = None
     tried: list[str] | None = None
+    widths: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class LocalizerOfModel:
     site: str
     width: int
     selections: list[str]
+    widths: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class NetworksOfModel:
     width: int
     method: str
     networks: list[Network]
+    widths: list[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,12 @@ DEFAULTS = {
 _PURE = "state_size"
 # Settings of models of which each block is one of many kinds.
 _MANY_KINDS = frozenset({"layers_block_type", "hybrid_override_pattern"})
+# Families whose code goes on from a state by several tokens, as a trial at load finds
+# (``runner.cache_trial``); others read every sequence whole.
+_GO_ON = (
+    *("falcon_h1", "qwen3_next", "qwen3_5", "lfm2", "granitemoehybrid", "olmo_hybrid"),
+    *("nemotron_h", "zamba2", "mamba2"),
+)
 # Parts of settings' names that only models with recurrent states or convolutions have.
 _STATES = ("mamba", "ssm_", "linear_num_key_heads", "conv_L_cache", "lru_width", _PURE)
 
@@ -60,6 +66,11 @@ class ModelConfig:
     def stateful(self) -> bool:
         """Whether the model has recurrent states or convolutions."""
         return any(part in name for name in self.text for part in _STATES)
+
+    @property
+    def shares(self) -> bool:
+        """Whether rows that begin alike go on from one state."""
+        return self.stateful and str(self.text.get("model_type", "")).startswith(_GO_ON)
 
     @property
     def multimodal(self) -> bool:

@@ -111,7 +111,7 @@ def effort(
     lengths = prompt_lengths(study, None if data is None else str(data), chat)
     device = "cuda" if on_gpu else "cpu"
     return PASSES[rule].effort(
-        Job(study, size.widths, model, size.stateful, lengths, device, together)
+        Job(study, size.widths, model, size.stateful, size.shares, lengths, device, together)
     )
 
 

@@ -24,10 +24,10 @@ class ModelSize:
 
     ``known``: its widths, where they are known. ``stored``: bytes of its files, where they are known.
     ``active``: parameters that one token goes through, where the others are experts. ``hidden``: whether the
-    neurons of experts are known to be out of reach. ``stateful``: it has
-    recurrent states, so that every sequence is read whole. ``chat``: whether it has a chat template;
-    None if that is not known. ``packing``, ``packed``: of quantised weights their format, and the bytes that
-    they take where they stay packed; ``width`` is that of what they are unpacked to.
+    neurons of experts are known to be out of reach. ``stateful``: it has recurrent states; ``shares``:
+    whether rows go on from one that they have in common. ``chat``: whether it has a chat template; None if
+    that is not known. ``packing``, ``packed``: of quantised weights their format, and the bytes that they
+    take where they stay packed; ``width`` is that of what they are unpacked to.
     """
 
     parameters: int
@@ -37,6 +37,7 @@ class ModelSize:
     active: int | None = field(default=None, compare=False)
     hidden: bool = field(default=False, compare=False)
     stateful: bool = field(default=False, compare=False)
+    shares: bool = field(default=False, compare=False)
     chat: bool | None = field(default=None, compare=False)
     packing: Packing | None = field(default=None, compare=False)
     packed: int | None = field(default=None, compare=False)
@@ -96,7 +97,8 @@ def model_size(
         if own is None and (card.get("quantised") or {}).get("packed"):
             packing = Packing(card["quantised"]["format"], 0.0, 0.0)
             found = replace(found, packing=packing, packed=stored)
-        return replace(found, chat=chat)
+        shares = (card.get("packs") or {}).get("shares", found.shares)
+        return replace(found, chat=chat, shares=bool(shares))
     if folder is not None and not entry.untrained:
         found = size_of_folder(folder, entry)
         if found is not None:
@@ -148,7 +150,7 @@ def _sized(
     if own is None:
         return found
     counted = own.parameters
-    found = replace(found, stateful=own.stateful)
+    found = replace(found, stateful=own.stateful, shares=own.shares)
     if counted is None:
         return found
     found = replace(found, active=counted.active, hidden=counted.hidden)

@@ -22,17 +22,19 @@ def layer_matched(
     width = there.width
     taken: dict[int, set[int]] = defaultdict(set)
     for unit in circuit:
-        taken[unit // width].add(unit % width)
+        layer = unit // width
+        taken[layer].add(there.number(unit) - there.number(layer * width))
     dice = Dice("layer_matched", *seed)
     drawn: list[int] = []
     missing = 0
     for layer in sorted(taken):
+        before = there.number(layer * width)
         own = sorted(taken[layer])
         others = there.units_of(layer) - len(own)
         count = min(len(own), others)
         missing += len(own) - count
         places = dice.permutation(others)
-        drawn += [layer * width + _beside(own, next(places)) for _ in range(count)]
+        drawn += [there.nth(before + _beside(own, next(places))) for _ in range(count)]
     return sorted(drawn), missing
 
 

@@ -77,8 +77,10 @@ def _attributed(
 
 
 def _prompt(own: Lengths, by: Estimator, positions: str) -> float:
-    """Nodes of a prompt that are differentiated."""
-    return own.last if positions == LAST and not by.from_first_difference else own.rest
+    """Nodes of a prompt that are differentiated; with recurrent states all of them."""
+    if positions == LAST and not by.from_first_difference:
+        return own.last
+    return max(own.last, own.rest)
 
 
 def _attribution_effort(job: Job) -> Effort:
@@ -229,7 +231,7 @@ def _ablation(study: Study, widths: Widths, batch: Batch) -> int:
     if study.granularity.levels:  # all layers' outputs, of both sites
         donors = max(donors, 2 * widths.layers * widths.hidden * batch.tokens * widths.dtype)
     run = _baseline(study, widths, batch) + _spread(study, widths, batch.tokens)
-    return blocks + donors + run + widths.cache(batch.tokens)
+    return blocks + donors + run + widths.contexts(batch.tokens)
 
 
 def _means(study: Study, widths: Widths, batch: Batch) -> int:
@@ -280,7 +282,7 @@ def _faithfulness(study: Study, widths: Widths, batch: Batch) -> int:
     donors = min(MOST_READ * FLOAT32, batch.tokens * widths.layers * wide * widths.dtype)
     replaced = 3 * batch.tokens * wide * widths.dtype
     replaced += _spread(study, widths, batch.tokens)
-    tested = donors + replaced + _baseline(study, widths, batch) + widths.cache(batch.tokens)
+    tested = donors + replaced + _baseline(study, widths, batch) + widths.contexts(batch.tokens)
     rounds = study.faithfulness.rivals.rounds
     return max(tested, _attribution(study, widths, batch)) if rounds else tested
 

@@ -59,7 +59,8 @@ class Grain:
 
     def circuit(self, task: str) -> tuple[int, ...]:
         """Flat units, best first."""
-        return tuple(select_units(self.scores[task], self.selection, task).units.tolist())
+        found = select_units(self.scores[task], self.selection, task, len(self.there))
+        return tuple(found.units.tolist())
 
     def lesions(self, model: str, target: str, trials: int, seed: int) -> Iterator[Lesioned]:
         """Every task's circuit, and random units: as many as the target's own has, and as strong ones."""

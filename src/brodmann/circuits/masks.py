@@ -1,8 +1,9 @@
 """Circuits as masks: the units with the strongest attribution, over all layers together.
 
-k = max(1, int(number of units * percent / 100)). *positive* takes only scores > 0, *negative* only scores
-< 0, most negative first, *absolute* the largest magnitudes that are not 0. So a mask may hold fewer than k
-units, but never more. Equal scores are ordered by layer, then by unit.
+k = max(1, int(number of units * percent / 100)), of the units that exist (``models.population``). *positive*
+takes only scores > 0, *negative* only scores < 0, most negative first, *absolute* the largest magnitudes that
+are not 0. So a mask may hold fewer than k units, but never more. Equal scores are ordered by layer, then by
+unit.
 """
 
 from __future__ import annotations
@@ -91,11 +92,19 @@ def strength_of(scores: np.ndarray, sign: str) -> np.ndarray:
     return strength
 
 
-def select_units(attribution: np.ndarray, selection: Selection, where: str = "attribution") -> Mask:
-    """The mask of an attribution [layers, units]; ``where`` names it if it holds NaN."""
+def select_units(
+    attribution: np.ndarray,
+    selection: Selection,
+    where: str = "attribution",
+    n_units: int | None = None,
+) -> Mask:
+    """The mask of an attribution [layers, units]; ``where`` names it if it holds NaN.
+
+    ``n_units``: how many of its places have a unit; all, if it is left out. The others are 0.
+    """
     flat = np.ascontiguousarray(attribution).reshape(-1)
     try:
-        units = strongest(flat, selection.sign, selection.size(flat.size))
+        units = strongest(flat, selection.sign, selection.size(n_units or flat.size))
     except ValueError:
         raise UserError.at(
             where, "the attribution holds NaN", "delete the file: it is computed anew"

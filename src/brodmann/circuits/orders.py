@@ -1,7 +1,7 @@
 """Orders of all units, of which a circuit is the beginning: by attribution, and random ones. Light.
 
-An order holds every unit once, as flat indices (layer * units per layer + unit), int32. Circuits of two sizes
-that begin one order are nested.
+An order holds every unit that exists once, as flat indices (layer * places per layer + unit), int32. Circuits
+of two sizes that begin one order are nested.
 """
 
 from __future__ import annotations
@@ -25,47 +25,45 @@ _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) -> np.ndarray:
     """By an attribution [layers, units], best first; equal scores by layer, then by unit.
 
-    ``positive``: the units that help most, down to those that hinder most. ``absolute``: by magnitude. Last,
-    places that are empty in the population that is ``there``.
+    ``positive``: the units that help most, down to those that hinder most. ``absolute``: by magnitude.
+    ``there``: the units that exist; all, if it is left out.
     """
     strength = _STRENGTH[sign](attribution.reshape(-1))
     if np.isnan(strength).any():
         raise ValueError("scores hold NaN")
     order = np.argsort(-strength, kind="stable").astype(np.int32)
-    if there is None or not len(there.absent):
-        return order
-    empty = np.isin(order, there.absent)
-    return np.concatenate([order[~empty], order[empty]])
+    return order if there is None else order[there.exists[order]]
 
 
 def at_random(there: Population, *seed: object) -> np.ndarray:
-    """All units in random order, empty places last. ``seed`` names the draw."""
-    return np.argsort(_draws(there, "random", *seed), kind="stable").astype(np.int32)
+    """All units in random order. ``seed`` names the draw."""
+    draws = _draws(there, "random", *seed)
+    order: np.ndarray = np.argsort(draws, kind="stable").astype(np.int32)
+    return order[there.exists[order]]
 
 
 def layer_matched(order: np.ndarray, there: Population, *seed: object) -> np.ndarray:
     """A random order that has, at every size, as many units in each layer as ``order``.
 
-    At each place stands a unit of the same layer; empty ones are last in both.
+    At each place stands a unit of the same layer.
     """
     layers = order // there.width
     # The units of a layer in random order, at the places that the layer's units have.
-    draws = _draws(there, "layer_matched", *seed)
-    mixed = np.lexsort((draws, np.arange(len(order)) // there.width))
+    draws, units = _draws(there, "layer_matched", *seed), there.units
+    mixed = units[np.lexsort((draws[units], units // there.width))]
     found = np.empty_like(order)
     found[np.argsort(layers, kind="stable")] = mixed
     return found
 
 
 def _draws(there: Population, *seed: object) -> np.ndarray:
-    """Numbers from 0 to 1, for every place; 1 for empty ones.
+    """Numbers from 0 to 1, for every place, empty ones too.
 
     The stream of numpy's older generator is the one that numpy promises to keep.
     """
     hashed = digest([str(part) for part in seed])
     words = [int(hashed[start : start + 8], 16) for start in range(0, 64, 8)]
-    draws: np.ndarray = np.random.RandomState(words).random_sample(there.layers * there.width)
-    draws[there.absent] = 1
+    draws: np.ndarray = np.random.RandomState(words).random_sample(there.places)
     return draws
 
 
@@ -76,30 +74,33 @@ def size(percent: float, n_units: int) -> int:
 
 @dataclass(frozen=True)
 class Beginning:
-    """The first ``n`` units of an order. Two are equal that hold the same units of as many.
+    """The first ``n`` units of an order. Two are equal that hold the same units of as many places.
 
-    ``units``: a hash of which units they are.
+    ``units``: a hash of which units they are. ``there``: those that exist.
     """
 
     units: str
     n: int
     order: np.ndarray = field(compare=False, repr=False)
+    there: Population = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, order: np.ndarray, n: int) -> Beginning:
+    def of(cls, order: np.ndarray, n: int, there: Population) -> Beginning:
         """See above."""
-        mask = np.zeros(len(order), dtype=bool)
-        mask[order[:n]] = True
-        bits = np.packbits(mask, bitorder="big").tobytes()
-        return cls(hashlib.sha256(len(order).to_bytes(8, "big") + bits).hexdigest(), n, order)
+        held = np.zeros(there.places, dtype=bool)
+        held[order[:n]] = True
+        bits = np.packbits(held, bitorder="big").tobytes()
+        hashed = hashlib.sha256(there.places.to_bytes(8, "big") + bits).hexdigest()
+        return cls(hashed, n, order, there)
 
     @property
     def whole(self) -> bool:
         """Whether it holds all units."""
         return self.n == len(self.order)
 
-    def mask(self, width: int) -> np.ndarray:
-        """bool [layers, ``width``]: which units it holds."""
-        found = np.zeros(len(self.order), dtype=bool)
+    @property
+    def mask(self) -> np.ndarray:
+        """bool [layers, width]: which units it holds, and empty places, of which nothing can be taken."""
+        found: np.ndarray = ~self.there.exists
         found[self.order[: self.n]] = True
-        return found.reshape(-1, width)
+        return found.reshape(self.there.shape)

@@ -136,6 +136,7 @@ class Strongest:
     replicate has no more of the sign.
 
     ``units[sign]``: int32 [replicates, kept], flat indices; ``scores[sign]``: float32, the same shape.
+    ``n_units``: how many there are in all, which sizes of masks are shares of.
     """
 
     units: dict[str, np.ndarray]
@@ -146,7 +147,7 @@ class Strongest:
     def of(
         cls, attributions: np.ndarray, percent: float = KEPT_PERCENT, threads: int = 1
     ) -> Strongest:
-        """Of attributions [replicates, all units], as many at a time as there are ``threads``."""
+        """Of attributions [replicates, all places], as many at a time as there are ``threads``."""
         n_units = attributions.shape[1]
         kept = Selection("positive", percent).size(n_units)
         units, scores = {}, {}

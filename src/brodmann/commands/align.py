@@ -183,9 +183,9 @@ def _conditions(
         what = "all its units are silenced by a lesion, so that none is left to predict with"
         raise UserError.at(options.mask, what, "give --mask other units than --lesion")
     conditions = [Condition("localized", "", kept)]
-    taken = [*own, *sorted(silenced), *there.absent.tolist()]
+    taken = [*own, *sorted(silenced)]
     for seed in dict.fromkeys(options.seeds):
-        drawn = others(taken, model.n_layers * width, seed)[: len(kept)]
+        drawn = others(taken, there, seed)[: len(kept)]
         if len(drawn):
             conditions.append(Condition("random", seed, np.sort(drawn)))
     return conditions

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -27,6 +27,9 @@ from brodmann.tasks import catalogue, published
 from brodmann.tasks.definition import load_definition
 from brodmann.tasks.expand import expand
 from brodmann.tasks.items import TaskItems
+
+if TYPE_CHECKING:
+    from brodmann.models.population import Population
 
 
 def number(what: str, within: Callable[[float], bool]) -> Callable[[str], float]:
@@ -175,11 +178,11 @@ def masked(
     return found.units, found.origin
 
 
-def others(units: Sequence[int], n_units: int, seed: int) -> Any:
+def others(units: Sequence[int], there: Population, seed: int) -> Any:
     """As many of a model's other units, drawn at random; or all of them, if there are not so many."""
     import numpy as np
 
-    rest = np.setdiff1d(np.arange(n_units), units)
+    rest = np.setdiff1d(there.units, units)
     return np.random.default_rng(seed).choice(rest, size=min(len(units), len(rest)), replace=False)
 
 

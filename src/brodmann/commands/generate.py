@@ -51,9 +51,10 @@ def continuations(study: Study, name: str, wish: argparse.Namespace) -> Iterator
     from brodmann.runner.generation import continuation
 
     reader = Reader(model)
-    width = model.units(site)
+    there = model.population(site)
+    width = there.width
     lesioned = sorted({layer * width + unit for layer, unit in units})
-    drawn = others(lesioned, model.n_layers * width, wish.seed)
+    drawn = others(lesioned, there, wish.seed)
     conditions = {
         "intact": [],
         f"lesioned ({len(lesioned)} units)": units,

@@ -5,16 +5,19 @@
 - *written*: neurons against dimensions of the residual stream, by the share of the neurons' write vectors
   that lies on them. Null: as many random neurons of the same layers (``comparison.written``).
 - *layers*: any two sets, by what their distributions over layers have in common (the sum over layers of the
-  smaller of the two shares). Null: the layers of one of them are permuted.
+  smaller of the two shares). Null: the layers of one of them are permuted, those that have such units.
 
 One-sided: p = (1 + draws that reach what was observed) / (1 + draws).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from brodmann.models.population import Population
 
 UNITS, WRITTEN, LAYERS = "units", "written", "layers"
 DRAWS = 1000
@@ -40,21 +43,22 @@ def _outcome(observed: float, null: np.ndarray) -> Outcome:
     return Outcome(observed, float(null.mean()), float(p), len(null))
 
 
-def unit_agreement(one: np.ndarray, other: np.ndarray, width: int, *, seed: int) -> Outcome | None:
-    """IoU of two sets of flat units; None if one is empty.
+def unit_agreement(
+    one: np.ndarray, other: np.ndarray, there: Population, *, seed: int
+) -> Outcome | None:
+    """IoU of two sets of flat units, of those that are ``there``; None if one is empty.
 
     Permuted within a layer, two sets of m and n of its units share a hypergeometric number.
     """
     if not len(one) or not len(other):
         return None
-    layers = int(max(one.max(), other.max())) // width + 1
-    sizes = [np.bincount(units // width, minlength=layers) for units in (one, other)]
+    sizes = [np.bincount(own // there.width, minlength=there.layers) for own in (one, other)]
     shared = len(np.intersect1d(one, other))
     dice = np.random.default_rng(seed)
     null = np.zeros(DRAWS)
-    for first, second in zip(*sizes, strict=True):
+    for layer, (first, second) in enumerate(zip(*sizes, strict=True)):
         if first and second:
-            null += dice.hypergeometric(first, width - first, second, DRAWS)
+            null += dice.hypergeometric(first, there.units_of(layer) - first, second, DRAWS)
     total = len(one) + len(other)
     return _outcome(shared / (total - shared), null / (total - null))
 
@@ -66,11 +70,18 @@ def layer_shares(units: np.ndarray, width: int, n_layers: int) -> np.ndarray:
     return shares
 
 
-def layer_agreement(one: np.ndarray, other: np.ndarray, *, seed: int) -> Outcome | None:
-    """What two distributions over layers have in common, 0 to 1; None if one is empty."""
+def layer_agreement(
+    one: np.ndarray, other: np.ndarray, layers: Sequence[int], *, seed: int
+) -> Outcome | None:
+    """What two distributions over layers have in common, 0 to 1; None if one is empty.
+
+    ``layers``: those in which the second could have units.
+    """
     if not one.any() or not other.any():
         return None
     dice = np.random.default_rng(seed)
-    shuffled = np.stack([dice.permutation(other) for _ in range(DRAWS)])
+    own = list(layers)
+    shuffled = np.zeros((DRAWS, len(other)))
+    shuffled[:, own] = [dice.permutation(other[own]) for _ in range(DRAWS)]
     null = np.minimum(one, shuffled).sum(1)
     return _outcome(float(np.minimum(one, other).sum()), null)

@@ -16,7 +16,7 @@ from brodmann.figures import hover, style
 from brodmann.figures.panels import domain_look, head
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.statistics.composition import binned, composition
-from brodmann.store.tensors import read_tensor
+from brodmann.store.tensors import metadata_of, read_tensor
 
 EMPTY_BIN = "#F0F0F0"
 PANEL_HEIGHT = 1.5  # inches
@@ -36,11 +36,13 @@ def of_models(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     files_of = iter(files["attributions"])
     tables = {}
     for model in asked["models"]:
-        tensors = {task: read_tensor(next(files_of), "attribution") for task in asked["tasks"]}
+        own = {task: next(files_of) for task in asked["tasks"]}
+        tensors = {task: read_tensor(path, "attribution") for task, path in own.items()}
         # An excluded task has an empty tensor.
         found = {task: values for task, values in tensors.items() if values.size}
         if found:
-            tables[model] = composition(found, asked["percent"])
+            n_units = metadata_of(own[next(iter(found))]).get("units")
+            tables[model] = composition(found, asked["percent"], n_units)
     own = [name for name in tables if name not in asked["controls"]]
     panels = {}
     if own:

@@ -45,15 +45,16 @@ def select(
     range: str = MOST_SELECTIVE,
     seed: int = 42,
     without: Sequence[int] = (),
+    n_units: int | None = None,
 ) -> Units:
     """The units of a range of percentiles of t; ``seed`` draws them where there is a choice.
 
     Bounds are inclusive percentiles over the units that are not constant. ``without``: flat units that are
-    not ranked; a size is a share of all units nevertheless.
+    not ranked; a size is a share of all units nevertheless, of ``n_units`` where some places have none.
     """
     low, high = parse_range(range)
     t, eligible = _flat(found, without)
-    count = size.count(t.size)
+    count = size.count(n_units or t.size)
     if low == high:
         if count > len(eligible):
             raise _too_few(count, len(eligible), "respond to anything")

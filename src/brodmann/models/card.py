@@ -11,7 +11,7 @@ from brodmann.errors import UserError
 from brodmann.files import REBUILD, read_json, read_record, write_json
 from brodmann.methods import METHODS
 from brodmann.models.precision import NARROW
-from brodmann.sites import ALL_LEVELS, COMPONENTS, HEADS, OF_MIXTURES, PLACES
+from brodmann.sites import ALL_LEVELS, COMPONENTS, EXPERTS, HEADS, OF_MIXTURES, PLACES
 from brodmann.store.masks import ExpertOf, Origin
 
 # Models whose recurrent states were shared between rows, and changed in place, before caches were confined
@@ -84,14 +84,9 @@ class ModelCard:
         return self.quantised is None or bool(self.quantised["gradients"])
 
     def units(self, component: str) -> int:
-        """How many units of a circuit's component, or of a level, a block has."""
-        own = {
-            "neurons": self.neurons_per_layer,
-            "heads": self.heads_per_layer,
-            "experts": self._n_experts,
-            "router": self._n_experts,
-        }
-        return sum(part.count(own[part.component]) for part in ALL_LEVELS[component].parts)
+        """How many units of a circuit's component, or of a level, the widest block has: places in masks."""
+        parts = ALL_LEVELS[component].parts
+        return sum(part.count(self.units_at(COMPONENTS[part.component])) for part in parts)
 
     @property
     def _n_experts(self) -> int:
@@ -129,11 +124,15 @@ class ModelCard:
             # The one MLP of a layer without experts counts as one.
             units = [own["count"] if n in own["layers"] else 1 for n in range(self.n_layers)]
         elif absent:
-            size = self.head_dim if PLACES[site].width == HEADS else 1
-            units = [self.width(site) // size] * self.n_layers
+            units = [self.units_at(site)] * self.n_layers
         else:
             return None
         return [0 if layer in absent else count for layer, count in enumerate(units)]
+
+    def units_at(self, site: str) -> int:
+        """How many units of a site the widest block has: heads, experts, else all its dimensions."""
+        own = {HEADS: self.heads_per_layer, EXPERTS: self._n_experts}
+        return own.get(PLACES[site].width, self.width(site))
 
     def massive_at(self, site: str) -> list[dict[str, Any]]:
         """The massive activations of a site."""

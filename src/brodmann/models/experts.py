@@ -82,7 +82,7 @@ class Experts:
     def units(self, site: str, layer: int) -> int:
         """How many units a block has at a site of experts; the one MLP of a block without counts as one."""
         if site in OF_MIXTURES:
-            return self.count if self.has(layer) or site == "router" else 1
+            return self.count if self.has(layer) else 1
         return self.widths[layer]
 
     def of(self, layer: int, unit: int) -> tuple[int, int] | None:
@@ -140,9 +140,14 @@ def mixture_in(model: Any, architecture: Architecture, name: str, sites: Sites) 
         _router(block, path, count) if path else ""
         for block, path in zip(blocks, paths, strict=True)
     )
-    if not all(routers):
-        what = f"block {routers.index('')} has no router that could be addressed"
+    unknown = [
+        n for n, pair in enumerate(zip(paths, routers, strict=True)) if pair[0] and not pair[1]
+    ]
+    if unknown:
+        what = f"the router of block {unknown[0]} could not be addressed"
         sites.missing["router"] = Unsupported(f"models.{name}.units.router", what)
+    elif without := tuple(n for n, path in enumerate(paths) if not path):
+        sites.absent["router"] = without
     return Experts(count, neurons, _chosen(model, count), paths, dense, widths, routers)
 
 

@@ -238,8 +238,7 @@ class LoadedModel:
     def population(self, site: str) -> Population:
         """The units that layers have at a site."""
         own = [self._own_units(site, layer) for layer in range(self.n_layers)]
-        alike = all(count == self.units(site) for count in own)
-        return Population.of(self.n_layers, self.units(site), None if alike else own)
+        return Population.of(self.n_layers, self.units(site), own)
 
     def own_width(self, site: str, layer: int) -> int:
         """How many of the site's dimensions a layer has: all, but where some layers have fewer, or none."""
@@ -344,6 +343,7 @@ def load_model(
     tower = find_tower(config, where)
     config = tower.config if tower else config
     format_ = packing.format_of(config)
+    dequantize = dequantize or packing.never_stays_packed(config)
     if dequantize:
         packing.ask_unpacked(config, name)
     if format_ and not chosen:

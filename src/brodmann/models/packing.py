@@ -79,7 +79,8 @@ def _compressed(own: Mapping[str, Any]) -> Packing | None:
         return None
     group = weights.get("group_size") or 0
     each = bits + (_FLOAT16 / group if group > 0 else 0.0)
-    return Packing(f"compressed-tensors {bits} bits", each, each)
+    # They are unpacked as they are read (``models.quantised``).
+    return Packing(f"compressed-tensors {bits} bits", each, each, ())
 
 
 def _quanto(own: Mapping[str, Any]) -> Packing:

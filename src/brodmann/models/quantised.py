@@ -21,6 +21,8 @@ from brodmann.models.packing import packing_of
 # Formats that transformers unpacks as it reads them if it is told to, and those that it unpacks afterwards.
 _AS_READ = ("fp8", "mxfp4", "compressed-tensors")
 _AFTERWARDS = ("bitsandbytes", "hqq")
+# The package would unpack them in the model's first pass, where modules are wrapped already.
+_AT_ONCE = "compressed-tensors"
 # Dtypes of weights that are packed.
 _PACKED = frozenset(
     getattr(torch, name)
@@ -85,6 +87,11 @@ def ask_unpacked(config: Any, name: str) -> None:
         raise UserError.at(where, f"transformers does not unpack {method} weights", "remove it")
     if method in _AS_READ:
         config.quantization_config = {**own, "dequantize": True}
+
+
+def never_stays_packed(config: Any) -> bool:
+    """Whether weights are unpacked in any case: then it is done as they are read."""
+    return str(_told(config).get("quant_method")) == _AT_ONCE
 
 
 def unpack(hf: Any) -> None:

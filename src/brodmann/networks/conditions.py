@@ -13,6 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
+from brodmann.models.population import Population
 from brodmann.networks.maps import Networks
 from brodmann.runner.experiment import ACTIVATION_MATCHED
 from brodmann.runner.matched import activation_matched
@@ -65,10 +66,13 @@ def network_conditions(networks: Mapping[str, Networks], *, single: bool = True)
     return found
 
 
-def top_condition(dataset: str, networks: Networks, percent: float) -> Condition:
-    """Units with the highest |z| over the networks; equal ones by place. Units at 0 were not decomposed."""
+def top_condition(dataset: str, networks: Networks, percent: float, lacking: int = 0) -> Condition:
+    """Units with the highest |z| over the networks; equal ones by place. Units at 0 were not decomposed.
+
+    ``lacking``: places without a unit, which the share does not count.
+    """
     height = np.abs(networks.maps).max(0).reshape(-1)
-    return Condition(dataset, TOP, best(height, count_of(percent, height.size)))
+    return Condition(dataset, TOP, best(height, count_of(percent, height.size - lacking)))
 
 
 def best(values: np.ndarray, count: int) -> np.ndarray:
@@ -83,13 +87,13 @@ def count_of(percent: float, n_units: int) -> int:
 
 
 def random_like(
-    condition: Condition, n_units: int, seeds: Sequence[int], without: Sequence[int] = ()
+    condition: Condition, there: Population, seeds: Sequence[int], without: Sequence[int] = ()
 ) -> Iterator[Condition]:
     """As many units, drawn from all others (as many as there are); keyed by seed and number.
 
     ``without``: units that are not drawn.
     """
-    rest = np.setdiff1d(np.arange(n_units), [*condition.units.tolist(), *without])
+    rest = np.setdiff1d(there.units, [*condition.units.tolist(), *without])
     count = min(len(condition), len(rest))
     for seed in seeds if len(condition) else ():
         yield Condition(condition.dataset, RANDOM, _drawn(rest, count, seed), seed, condition.name)
@@ -109,17 +113,16 @@ def as_active(
 
 
 def random_share(
-    percent: float, n_units: int, seeds: Sequence[int], without: Sequence[int] = ()
+    percent: float, there: Population, seeds: Sequence[int], without: Sequence[int] = ()
 ) -> Iterator[Condition]:
     """Random units of all but ``without``, a share of all."""
-    count = count_of(percent, n_units)
-    rest = np.setdiff1d(np.arange(n_units), without) if len(without) else n_units
-    count = min(count, n_units - len(without))
+    rest = np.setdiff1d(there.units, without)
+    count = min(count_of(percent, len(there)), len(rest))
     for seed in seeds:
         yield Condition("", RANDOM, _drawn(rest, count, seed), seed, f"{percent!r}pct")
 
 
-def _drawn(units: int | np.ndarray, count: int, seed: int) -> np.ndarray:
+def _drawn(units: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, count]).choice(units, size=count, replace=False))
 
 

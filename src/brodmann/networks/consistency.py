@@ -165,20 +165,29 @@ def template_iou_table(datasets: Sequence[DatasetNetworks], threshold: float) ->
 SIZES = ["dataset", "level", "sample", "network", "n_units", "percent", "explained", "stability"]
 
 
-def sizes_table(datasets: Sequence[DatasetNetworks]) -> pd.DataFrame:
-    """Size of every network; ``level``: group (templates) or individual (``sample`` is the text's number)."""
+def sizes_table(datasets: Sequence[DatasetNetworks], n_units: int) -> pd.DataFrame:
+    """Size of every network; ``level``: group (templates) or individual (``sample`` is the text's number).
+
+    ``n_units``: of the model, of the networks' site.
+    """
     rows: list[tuple[Any, ...]] = []
     for dataset in datasets:
         own = dataset.templates
-        total = own.maps[0].size if len(own) else 1
-        parts: list[tuple[Any, ...]] = [(("group", ""), own.n_units, total, own)]
+        parts: list[tuple[Any, ...]] = [(("group", ""), own.n_units, own)]
         for number, sample in enumerate(dataset.samples):
-            total = int(np.prod(sample.shape))
-            parts.append((("individual", number), sample.sizes, total, sample))
-        for level, sizes, total, found in parts:
+            parts.append((("individual", number), sample.sizes, sample))
+        for level, sizes, found in parts:
             values = zip(sizes.tolist(), found.explained, found.stability, strict=True)
             rows += [
-                (dataset.name, *level, n, size, 100 * size / total, float(share), float(stability))
+                (
+                    dataset.name,
+                    *level,
+                    n,
+                    size,
+                    100 * size / n_units,
+                    float(share),
+                    float(stability),
+                )
                 for n, (size, share, stability) in enumerate(values)
             ]
     return pd.DataFrame(rows, columns=SIZES)

@@ -25,6 +25,7 @@ from brodmann.runner.footprint import MOST_READ
 from brodmann.runner.peaks import Watch
 from brodmann.runner.queries import Query, Read
 from brodmann.runner.trees import Tree
+from brodmann.sites import SITES
 
 # What is found of a tree: its texts with their nodes, values [nodes, columns], and what else was read of it.
 _Found = tuple[list[tuple[int, list[int]]], np.ndarray, list[dict[int, torch.Tensor]]]
@@ -60,7 +61,13 @@ class Extractor:
         model.require(site)
         self.site = site
         self.engine = engine or Engine(model, batch_tokens)
-        self.layout = Layout(model.n_layers, layers, model.width(site), tuple(without))
+        left_out, there = tuple(without), model.population(site)
+        self.layout = Layout(model.n_layers, layers, model.width(site), left_out, there)
+        if not self.layout.n_columns:
+            what = f"none of these layers of {model.name} has {SITES[site].label}"
+            have = [layer for layer in range(model.n_layers) if model.has(site, layer)]
+            fix = f"layers that have: {', '.join(map(str, have))}"
+            raise UserError.at("networks.layers", what, fix)
         self.first = int(drop_first)
         self._positions = learned_positions(model.hf)
 
@@ -109,7 +116,8 @@ class Extractor:
             # [nodes, layers, units] -> columns.
             values = torch.stack([found[n].float().cpu() for n in self.layout.layers], dim=1)
             flat = values.flatten(1).numpy()
-            return held, flat[:, self.layout.kept] if self.layout.without else flat, beside
+            whole = self.layout.n_columns == flat.shape[1]
+            return held, flat if whole else flat[:, self.layout.kept], beside
 
         numbers = [number for number in self.engine.in_order(rows) if self.tokens(rows[number]) > 0]
         columns = self.layout.n_columns + (0 if watch is None else watch.columns)

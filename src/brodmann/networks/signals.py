@@ -17,6 +17,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from brodmann.models.population import Population
+
 # Values in a block: 64 MiB as they are stored, 128 MiB in float64.
 BLOCK_VALUES = 1 << 24
 # Signals up to this size are kept in memory.
@@ -27,20 +29,24 @@ IN_MEMORY = 1 << 30
 class Layout:
     """Which units the columns are: ``layers`` of a model of ``n_layers``, ``width`` units each.
 
-    ``without``: (layer, unit) of each that is left out.
+    ``without``: (layer, unit) of each that is left out. ``there``: the units that exist; None: all.
     """
 
     n_layers: int
     layers: tuple[int, ...]
     width: int
     without: tuple[tuple[int, int], ...] = ()
+    there: Population | None = None
 
     @cached_property
     def kept(self) -> np.ndarray:
         """int64 [columns]: the columns' places among all units of the chosen layers."""
         at = {layer: place * self.width for place, layer in enumerate(self.layers)}
         left_out = [at[layer] + unit for layer, unit in self.without if layer in at]
-        return np.setdiff1d(np.arange(len(self.layers) * self.width), left_out)
+        own = np.arange(len(self.layers) * self.width)
+        if self.there is not None:
+            own = own[self.there.exists.reshape(-1, self.width)[list(self.layers)].reshape(-1)]
+        return np.setdiff1d(own, left_out)
 
     @property
     def n_columns(self) -> int:
@@ -63,7 +69,8 @@ class Layout:
         step = {"all": len(self.layers), "layer": 1, "window": size}[scope]
         starts = np.arange(0, len(self.layers), step) * self.width
         ends = [*np.searchsorted(self.kept, starts).tolist(), self.n_columns]
-        return [slice(start, end) for start, end in pairwise(ends)]
+        # A layer that lacks the site has no columns.
+        return [slice(start, end) for start, end in pairwise(ends) if start < end]
 
 
 class Signals(Protocol):

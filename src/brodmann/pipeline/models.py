@@ -95,6 +95,7 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
 
     from brodmann.models.head import dtype_name
     from brodmann.models.selfcheck import self_check
+    from brodmann.runner.context import cache_works
     from brodmann.runner.massive import massive_of
     from brodmann.runner.pack_trial import refusal
 
@@ -119,7 +120,11 @@ def _inspect(study: Study, name: str, record: WeightsRecord, threads: int) -> di
         "has_chat_template": model.tokenizer.chat_template is not None,
         "architecture": asdict(model.architecture),
         "self_check": asdict(outcome),
-        "packs": {"taken": not reason, "reason": reason},
+        # Whether what rows begin with is read once, if they do not run as packs.
+        "packs": {
+            **{"taken": not reason, "reason": reason},
+            **({"shares": cache_works(model)} if reason else {}),
+        },
         **_experts(model, outcome.widths),
         **({"text_of": model.text_of} if model.text_of else {}),
         **({"quantised": model.quantised.facts()} if model.quantised else {}),

@@ -18,6 +18,7 @@ from brodmann.localizers import localizer_name
 from brodmann.localizers.stages.lesion import COLUMNS as LESIONS
 from brodmann.localizers.stages.massive import COLUMNS as MASSIVE
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.report import verdicts
 from brodmann.report.massive import massive_groups
 from brodmann.report.page import Cell, Group, Section, Table
@@ -230,7 +231,9 @@ def _responding_table(sources: Sources, every: Sequence[Localized]) -> Table:
             ratio = tested["ratio"].median()
             writing = [f"{count} of {len(tested)}", "–" if tested.empty else f"{ratio:.2f}"]
         shown = localizer_name(one.network)
-        rows.append([one.shown, shown, f"{passed:,} of {tensors['t'].size:,}", *writing])
+        card = ModelCard.read(sources.results / one.name / "model.json")
+        there = Population.at(card, sources.study.localizer.site)
+        rows.append([one.shown, shown, f"{passed:,} of {len(there):,}", *writing])
     heads = (
         "model",
         "localizer",

@@ -27,6 +27,7 @@ from brodmann.files import incomplete, read_json, write_text
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.localizers.stages.massive import TEXTS, TIMES
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.maps import IDENTIFIED
 from brodmann.networks.stages.decomposition import INDIVIDUAL_RESTARTS
 from brodmann.pipeline.stages import MAPS
@@ -90,8 +91,7 @@ class Counts:
         for card in map(ModelCard.read, cards):
             mixtures += [card.name] if card.experts is not None else []
             for component in study.attribution.components:
-                in_layer = card.units(component)
-                units[card.name, component] = card.n_layers * in_layer
+                units[card.name, component] = len(Population.of_level(card, component))
         texts, passages = {}, None
         if study.run_models and study.localizer.networks:
             asked = study.localizer

@@ -59,15 +59,17 @@ NONE = Effort(0.0)
 class Job:
     """What a job's effort is counted from.
 
-    ``stateful``: the model has recurrent states, so that every sequence is read whole. ``lengths``: of the
-    tasks' prompts. ``together``: whether baselines and attributions are asked for in one run, which makes
-    both in one reading; None where that is not known.
+    ``stateful``: the model has recurrent states, so that every row is run by itself; ``shares``: whether it
+    goes on from a state that several rows come to. ``lengths``: of the tasks' prompts. ``together``: whether
+    baselines and attributions are asked for in one run, which makes both in one reading; None where that is
+    not known.
     """
 
     study: Study
     widths: Widths
     model: str
     stateful: bool = False
+    shares: bool = False
     lengths: Mapping[str, Lengths] = field(default_factory=dict)
     device: str = "cpu"
     together: bool | None = None
@@ -83,9 +85,11 @@ class Job:
         return self.study.execution.batch_tokens or self.widths.nodes_at_once(self.device)
 
     def of(self, task: str) -> Lengths:
-        """A task's prompts; all of them is run each time where a state cannot be kept and gone on from."""
+        """A task's prompts; more of them is run with states, and all where none is gone on from."""
         found = self.lengths.get(task, USUAL)
-        return found.alone if self.stateful else found
+        if not self.stateful:
+            return found
+        return found.by_states(self.nodes) if self.shares else found.alone
 
     def in_lanes(self, own: float, header: float) -> float:
         """Nodes with the header that every lane begins with."""

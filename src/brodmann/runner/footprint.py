@@ -111,6 +111,11 @@ class Widths:
         """Keys and values of all layers."""
         return tokens * 2 * self.keys * self.layers * self.dtype
 
+    def contexts(self, tokens: int) -> int:
+        """What rows of so many tokens go on from: keys and values, and a state of all layers for each."""
+        states = -(-tokens // _CHUNK) * self.states * self.layers * _FLOAT32
+        return self.cache(tokens) + states
+
     def logits(self, positions: int) -> int:
         """Logits, in float32 too, what their normalisation takes, and a narrow head's float32 part."""
         narrow = self.dtype < _FLOAT32

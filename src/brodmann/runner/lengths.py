@@ -79,9 +79,23 @@ class Lengths:
     @property
     def alone(self) -> Lengths:
         """Where nothing can be gone on from: every row is run whole, one for each answer that goes on."""
-        rows = 2 if self.tail > 0 and not self.single else 1
-        whole = rows * self.whole
+        whole = self._rows * self.whole
         return replace(self, header=0.0, read=2 * whole, one=whole, rest=whole, last=whole)
+
+    def by_states(self, nodes: int) -> Lengths:
+        """Where the states that rows come to can be gone on from, but not by gradients.
+
+        Rows of a tree are run whole; where a tree goes on from another, only what they go on with is, and
+        once for every batch of ``nodes`` what they begin with.
+        """
+        at_once = max(1, nodes // max(1, int(self.whole + self.tail)))
+        before = self.whole - self.rest
+        return replace(self.alone, rest=self._rows * (self.rest + before / at_once))
+
+    @property
+    def _rows(self) -> int:
+        """Of a prompt, one for each answer that is of several tokens."""
+        return 2 if self.tail > 0 and not self.single else 1
 
     def asked(self, both: bool = False) -> float:
         """Nodes that an item is asked with: a prompt, or ``both``, and its answers; or two texts."""

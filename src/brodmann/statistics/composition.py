@@ -21,10 +21,13 @@ COLUMNS = ["layer", "owner", "count"]
 BINNED_COLUMNS = ["bin", "owner", "count", "layers", "per_layer", "log"]
 
 
-def composition(attributions: Mapping[str, np.ndarray], percent: float) -> pd.DataFrame:
+def composition(
+    attributions: Mapping[str, np.ndarray], percent: float, n_units: int | None = None
+) -> pd.DataFrame:
     """Units per layer and owner, of one model.
 
-    ``attributions``: task -> float [layers, units]; ``percent``: the share of a domain's units that are its
+    ``attributions``: task -> float [layers, units], 0 where a place has no unit; ``n_units``: how many have
+    one, all if it is left out; ``percent``: the share of a domain's units that are its
     own, i.e. those at or above the (100 - percent)th percentile of |mean attribution|. Units of strength
     zero are nobody's, however many there are. Columns layer, owner, count: a row for every layer and
     owner, owners being the domains present and ``shared``.
@@ -32,7 +35,7 @@ def composition(attributions: Mapping[str, np.ndarray], percent: float) -> pd.Da
     strengths = domain_strengths(attributions)
     if not strengths:
         return pd.DataFrame(columns=COLUMNS)
-    chosen = np.stack([_strongest(own, percent) for own in strengths.values()])
+    chosen = np.stack([_strongest(own, percent, n_units or own.size) for own in strengths.values()])
     alone = chosen.sum(0) == 1
     owned = [found & alone for found in chosen]
     owners = {**dict(zip(strengths, owned, strict=True)), SHARED: chosen.sum(0) > 1}
@@ -56,9 +59,10 @@ def domain_strengths(attributions: Mapping[str, np.ndarray]) -> dict[str, np.nda
     return {domain: np.abs(np.mean(tasks, axis=0)) for domain, tasks in own.items()}
 
 
-def _strongest(strength: np.ndarray, percent: float) -> np.ndarray:
-    """Bool, the shape of ``strength``."""
-    threshold = np.percentile(strength, 100 - percent)
+def _strongest(strength: np.ndarray, percent: float, n_units: int) -> np.ndarray:
+    """Bool, the shape of ``strength``; where there are fewer units than places, the others are zeros."""
+    own = np.sort(strength, axis=None)[strength.size - n_units :]
+    threshold = np.percentile(own, 100 - percent)
     # Where most units are silent the percentile is zero, and every unit would reach it.
     strongest: np.ndarray = (strength >= threshold) & (strength > 0)
     return strongest

@@ -124,14 +124,15 @@ def test_jobs_are_tried_again_as_often_as_the_profile_says(root):
 
 @pytest.fixture
 def counted(root, tmp_path, monkeypatch):
-    """(rule, lengths, stateful=, together=, **config) -> the effort for two tasks of 100 items."""
+    """(rule, lengths, stateful=, shares=, together=, **config) -> the effort for two tasks of 100 items."""
 
-    def count(rule, found=None, stateful=False, together=None, **config):
+    def count(rule, found=None, together=None, stateful=False, shares=False, **config):
         monkeypatch.setattr(resources, "prompt_lengths", lambda *_: found or {})
         models = {"m": {"source": "hf:org/name"}}
         tasks = {"include": ["language/hypernymy", "formal/number_sequence"], "items": 100}
         own = study(root, tmp_path, models=models, tasks=tasks, **config)
-        size = ModelSize(10**9, 2, Widths(4, 64, 128, 64, 64, 100, 2), stateful=stateful)
+        own_widths, states = Widths(4, 64, 128, 64, 64, 100, 2), {"stateful": stateful}
+        size = ModelSize(10**9, 2, own_widths, **states, shares=shares)
         return resources.effort(own, rule, "m", size, on_gpu=True, together=together)
 
     return count
@@ -197,6 +198,15 @@ def test_what_prompts_share_is_run_once(counted):
     assert tokens("ablation_pass") == pytest.approx(expected)
     # With recurrent states all of a prompt is run, once for each answer that goes on.
     assert tokens("ablation_pass", stateful=True) == (2 * 80 + 2 * 3 + lesions * 83) * 100
+    # Where a state is gone on from, lesions run what comes after the difference, twice; what is before it is
+    # run once for a batch, of 20 rows.
+    states = {"stateful": True, "shares": True, "execution": {"batch_tokens": 20 * 43}}
+    expected = 2 * 80 + 2 * 3 + lesions * (2 * (10 + 30 / 20) + 3)
+    assert tokens("ablation_pass", **states) == pytest.approx(100 * expected)
+    # Gradients do not go through a state that is kept.
+    both = {one: {**states, "shares": one} for one in (True, False)}
+    found = [tokens("attribution_pass", **both[one]) for one in both]
+    assert found[0] == found[1] == pytest.approx(100 * (160 + 2 * (80 + 3)))
 
 
 def test_prompts_are_measured_on_items(root, tmp_path):

@@ -125,14 +125,16 @@ def test_paired_p():
 
 def test_layers_that_have_fewer_units_give_none_that_they_lack():
     """A mixture's blocks without experts have fewer neurons than the widest."""
-    lacking, circuit = Population(2, 64, (16, 64)), [*range(10), 64, 65]
+    lacking, circuit = Population.of(2, 64, (16, 64)), [*range(10), 64, 65]
     for trial in range(20):
         drawn, missing = layer_matched(circuit, lacking, trial)
         assert missing == 4 and [unit for unit in drawn if unit < 64] == list(range(10, 16))
         assert sum(unit >= 64 for unit in drawn) == 2
     # Where all are as wide, draws are those without.
     full = Population(2, 64)
-    assert layer_matched(circuit, Population(2, 64, (64, 64)), 1) == layer_matched(circuit, full, 1)
+    assert layer_matched(circuit, Population.of(2, 64, (64, 64)), 1) == layer_matched(
+        circuit, full, 1
+    )
     gone = set(range(16, 64))
     assert lacking.absent.tolist() == sorted(gone) and len(lacking) == 80
     assert [lacking.number(lacking.nth(n)) for n in range(80)] == list(range(80))
@@ -140,17 +142,16 @@ def test_layers_that_have_fewer_units_give_none_that_they_lack():
     assert not gone & set().union(*drawn) and len(set().union(*drawn)) == 80
     drawn = [set(size_matched(circuit, lacking, trial)) for trial in range(50)]
     assert not any((gone | set(circuit)) & own for own in drawn) and len(set().union(*drawn)) == 68
-    # Orders hold them last, of all sizes; where nothing is lacking, they are as they were.
+    # Orders do not hold them; where nothing is lacking, they are as they were.
     scores = np.random.default_rng(0).normal(size=(2, 64))
     scores.reshape(-1)[lacking.absent] = 0
     own = orders.ranked(scores, "positive", lacking)
-    assert sorted(own[80:]) == sorted(gone)
+    there = sorted(set(range(128)) - gone)
+    assert sorted(own) == there and (np.diff(scores.reshape(-1)[own]) <= 0).all()
     for trial in range(20):
         matched = orders.layer_matched(own, lacking, trial)
         np.testing.assert_array_equal(matched // 64, own // 64)
-        assert sorted(matched) == list(range(128))
-        for found in (matched, orders.at_random(lacking, trial)):
-            assert set(found[80:].tolist()) == gone
+        assert sorted(matched) == sorted(orders.at_random(lacking, trial)) == there
     np.testing.assert_array_equal(
         orders.ranked(scores, "positive", full), orders.ranked(scores, "positive")
     )

@@ -58,12 +58,16 @@ def test_circuits_begin_orders():
         150,
     ]
     one, other = np.array([3, 1, 0, 2]), np.array([1, 3, 2, 0])
-    assert Beginning.of(one, 2) == Beginning.of(other, 2) != Beginning.of(one, 3)
-    assert hash(Beginning.of(one, 2)) == hash(Beginning.of(other, 2))
-    assert Beginning.of(one, 2).mask(2).tolist() == [[False, True], [False, True]]
-    assert Beginning.of(one, 4).whole and not Beginning.of(one, 0).mask(2).any()
+    there = Population(2, 2)
+    assert (
+        Beginning.of(one, 2, there) == Beginning.of(other, 2, there) != Beginning.of(one, 3, there)
+    )
+    assert hash(Beginning.of(one, 2, there)) == hash(Beginning.of(other, 2, there))
+    assert Beginning.of(one, 2, there).mask.tolist() == [[False, True], [False, True]]
+    assert Beginning.of(one, 4, there).whole and not Beginning.of(one, 0, there).mask.any()
     # Models of other sizes have other circuits, even where bits are filled up.
-    assert Beginning.of(np.arange(3), 2) != Beginning.of(np.arange(4), 2)
+    three = Beginning.of(np.arange(3), 2, Population(1, 3))
+    assert three != Beginning.of(np.arange(4), 2, Population(1, 4))
 
 
 def test_areas_by_hand():

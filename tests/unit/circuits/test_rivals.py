@@ -13,6 +13,7 @@ from brodmann.circuits.stages.attribution import ItemList
 from brodmann.circuits.stages.rivals import ALONE, CONTROL, WITHOUT, Rivals, kept, shared
 from brodmann.config.attribution import AttributionSettings
 from brodmann.config.faithfulness import FaithfulnessSettings, RivalSettings
+from brodmann.models.population import Population
 from brodmann.runner.engine import Engine
 
 SIZE = {"neurons": 6, "heads": 2}
@@ -25,7 +26,9 @@ def searched(model, component, items):
     percent = 100 * SIZE[component] / len(order) + 1e-9
     settings = FaithfulnessSettings(rivals=RivalSettings(rounds=2, percent=percent))
     stage = SimpleNamespace(
-        settings=AttributionSettings(components=(component,)), shape=lambda _: (3, wide)
+        settings=AttributionSettings(components=(component,)),
+        shape=lambda _: (3, wide),
+        population=lambda _: Population(3, wide),
     )
     whole = SimpleNamespace(stage=stage, settings=settings, ranked=lambda *_: order)
     numbers = tuple(range(len(items)))
@@ -67,9 +70,9 @@ def test_rivals_are_what_a_naive_search_finds(models, component):
 def test_what_rivals_share():
     order = np.arange(12)[::-1]
     first, rival = order[:3], np.array([8, 7, 0])  # of layers of four units: 2, 2, 2; 2, 1, 0
-    found = shared(rival, first, order, before=3, width=4)
+    found = shared(rival, first, order, before=3, there=Population(3, 4))
     assert found == {"next_best": pytest.approx(2 / 3), "same_layers": pytest.approx(1 / 3)}
-    assert shared(np.array([], int), first, order, before=3, width=4) == {}
+    assert shared(np.array([], int), first, order, before=3, there=Population(3, 4)) == {}
 
 
 def test_without_a_contrast_nothing_is_a_share_of_it():

@@ -148,7 +148,7 @@ def test_everything_is_drawn(tmp_path, shape):
     frames = {
         "consistency": consistency_table(datasets, 0.2),
         "layers": layers_table(datasets),
-        "sizes": sizes_table(datasets),
+        "sizes": sizes_table(datasets, 1000),
         "template_iou": template_iou_table(datasets, 0.2),
     }
     for name, frame in frames.items():
@@ -169,7 +169,7 @@ def test_nothing_to_draw_is_said():
     for draw, table in (
         (draw_consistency, empty),
         (draw_layers, layers_table([])),
-        (draw_sizes, sizes_table([])),
+        (draw_sizes, sizes_table([], 1000)),
         (draw_template_iou, template_iou_table([], 0.2)),
     ):
         figure = draw(table, title="tiny")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cards import card_of
 from families.build import tiny, tiny_config
 from naive_circuits import SHARED, UNITS, agrees
 from reference import (
@@ -27,6 +28,7 @@ from brodmann.config.ablation import AblationSettings
 from brodmann.config.attribution import AttributionSettings
 from brodmann.errors import UserError
 from brodmann.models.load import wrap_model
+from brodmann.models.population import Population
 from brodmann.models.selfcheck import self_check
 from brodmann.models.taps import shown
 from brodmann.models.wanted import Need
@@ -43,8 +45,6 @@ FAMILIES = (
 SOME = ("qwen3-moe", "gpt-oss", "deepseek-v3")
 IN_TURN = [pytest.param(one, marks=() if one in SOME else pytest.mark.slow) for one in FAMILIES]
 TEXT = SHARED[0].clean[:14]
-# Those with a router in every block.
-ROUTED = ("mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss", "granite-moe", "qwen3-next-moe")
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +90,21 @@ def test_a_block_without_any_mlp_has_no_experts():
     """Nemotron-H: of four blocks one has experts, one an MLP, and two neither; these hand out nothing."""
     model = wrap_model(tiny("nemotron_h"), tiny_tokenizer(), name="m", wanted=())
     assert "experts" in self_check(model, (Need("experts", "", {}),)).widths
-    assert model.population("experts").widths == (0, 4, 0, 1)
+    there = {site: model.population(site) for site in ("experts", "router")}
+    assert [there["experts"].units_of(n) for n in range(4)] == [0, 4, 0, 1]
+    assert [there["router"].units_of(n) for n in range(4)] == [0, 4, 0, 0]
+    assert all(Population.at(card_of(model), site) == own for site, own in there.items())
     agrees(model, SHARED[:1], "experts")
+    agrees(model, SHARED[:1], "router")
 
 
-@pytest.mark.parametrize("family", [one for one in IN_TURN if one.values[0] in ROUTED])
+@pytest.mark.parametrize("family", IN_TURN)
 def test_logits_of_routers_are_as_in_plain_transformers(built, family):
     """Attribution and ablation; and the self-check sees that no token goes where a logit is very low."""
     model = built(family)
+    # The first blocks of DeepSeek and GLM, and every other block of Llama 4, have none.
+    there, experts = model.population("router"), model.experts
+    assert len(there) == experts.count * sum(map(experts.has, range(model.n_layers)))
     agrees(model, SHARED[:1], "router")
     outcome = self_check(model, [Need("router", "attribution.components", {})])
     assert outcome.widths["router"] == model.experts.count
@@ -118,10 +125,12 @@ def test_the_self_check_refutes_logits_of_another_expert(built, monkeypatch):
         self_check(built("qwen3-moe"), [Need("router", "attribution.components", {})])
 
 
-def test_routers_that_some_blocks_lack_are_refused_in_one_line(built):
+def test_routers_that_are_not_known_are_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr("brodmann.models.experts._router", lambda *_: "")
+    model = wrap_model(tiny_model(MIXTURES["deepseek-v3"]), tiny_tokenizer(), name="m", wanted=())
     needs = [Need("router", "attribution.components", {"[experts]": "experts"})]
-    with pytest.raises(UserError, match="block 0 has no router") as caught:
-        self_check(built("deepseek-v3"), needs)
+    with pytest.raises(UserError, match="the router of block 1 could not be addressed") as caught:
+        self_check(model, needs)
     assert len(caught.value.problems) == 1
 
 

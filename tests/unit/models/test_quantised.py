@@ -1,13 +1,24 @@
 """Quantised checkpoints against plain models of the values that their formats hold."""
 
 import copy
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 import torch
 from example_items import ITEMS
 from families.build import tiny
-from packed_checkpoints import fp8, int8, mxfp4, nf4, packed_by_transformers, written
+from packed_checkpoints import (
+    INT4,
+    fp8,
+    int4,
+    int8,
+    mxfp4,
+    nf4,
+    packed_by_transformers,
+    torchao,
+    written,
+)
 from reference import log_probability, naive_attribution
 from rounding import assert_same
 from tiny_mixtures import MIXTURES
@@ -104,6 +115,29 @@ def test_int8_stays_packed(tmp_path):
     assert_is(unpacked, plain, ("neurons",))
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_compressed_tensors_are_unpacked_as_they_are_read(tmp_path, asked):
+    """Asked for or not: the package would do it in the first pass, when modules are wrapped."""
+    pytest.importorskip("compressed_tensors")
+    plain, folder = int4(tmp_path), tmp_path
+    model = load_model(folder, name="m", device="cpu", dtype="float32", dequantize=asked)
+    named = "compressed-tensors 4 bits"
+    assert model.quantised == quantised.Quantised(named, packed=False, gradients=True)
+    assert model.n_parameters == sum(p.numel() for p in plain.parameters())
+    assert_is(model, plain, ("neurons", "heads"))
+
+
+def test_torchao_stays_packed(tmp_path):
+    pytest.importorskip("torchao")
+    plain, folder = torchao(tmp_path), tmp_path
+    model = load_model(folder, name="m", device="cpu")
+    assert model.quantised == quantised.Quantised("torchao", packed=True, gradients=True)
+    assert model.n_parameters == sum(p.numel() for p in plain.parameters())
+    assert_is(model, plain, ("neurons", "heads"))
+    with pytest.raises(UserError, match="transformers does not unpack torchao weights"):
+        load_model(folder, name="m", device="cpu", dequantize=True)
+
+
 class Kernel(torch.autograd.Function):
     """A product by a kernel that has no backward pass."""
 
@@ -172,11 +206,29 @@ def test_what_cannot_be_unpacked(packed, why):
         quantised.ask_unpacked(config, "m")
 
 
-def test_a_package_that_is_not_there_is_named_in_a_line(tmp_path):
+_GROUPED = {"bits": 4, "group_size": 128}
+# Format -> what its checkpoints say, and the package that is named where it is not there.
+_ELSEWHERE = {
+    "gptq": ({**_GROUPED, "desc_act": False, "sym": True}, "optimum"),
+    "awq": ({**_GROUPED, "version": "gemm", "zero_point": True}, "gptqmodel"),
+    "quanto": ({"weights": "int8"}, "optimum"),
+    "compressed-tensors": (INT4, "compressed"),
+    "torchao": (
+        {"quant_type": {"default": {"_type": "Int8WeightOnlyConfig", "_data": {}}}},
+        "torchao",
+    ),
+}
+
+
+@pytest.mark.parametrize("named", _ELSEWHERE)
+def test_a_package_that_is_not_there_is_named_in_a_line(tmp_path, named):
+    own, package = _ELSEWHERE[named]
     model = tiny_model("llama")
-    packed = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}
-    written(tmp_path, model, {n: v.clone() for n, v in model.state_dict().items()}, packed)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    written(tmp_path, model, weights, {"quant_method": named, **own})
+    if find_spec(named.replace("-", "_")) is not None:
+        pytest.skip("the package is there")
     with pytest.raises(UserError) as caught:
         load_model(tmp_path, name="m", device="cpu")
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("models.m.source: ") and "optimum" in line
+    assert line.startswith("models.m.source: ") and package in line

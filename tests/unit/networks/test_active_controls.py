@@ -9,6 +9,7 @@ from safetensors.numpy import load
 from scipy.stats import wilcoxon
 
 from brodmann.config.network_use import EditingSettings
+from brodmann.models.population import Population
 from brodmann.networks import conditions as sets
 from brodmann.networks.maps import Networks
 from brodmann.networks.stages.editing import ACTIVATIONS, Editing, _with_activity
@@ -32,7 +33,7 @@ def editing_of(model, **more):
     editing.passages = PASSAGES
     editing.stage = SimpleNamespace(
         networks={"a": Networks(maps, nothing, nothing)},
-        n_units=maps[0].size,
+        there=Population(*maps[0].shape),
         shape=maps[0].shape,
         massive=MASSIVE,
         undrawn=MASSIVE,

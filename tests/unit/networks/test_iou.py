@@ -156,7 +156,7 @@ def test_templates_against_each_other(datasets):
 
 
 def test_sizes_and_layers(datasets):
-    sizes, layers = sizes_table(datasets), layers_table(datasets)
+    sizes, layers = sizes_table(datasets, 60), layers_table(datasets)
     assert len(sizes) == 2 * (3 + 4 * 5)
     members = datasets[1].templates.members
     own = sizes.query("dataset == 'code' and level == 'group'")

@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 from brodmann.comparison.map_agreement import layer_agreement, layer_shares, unit_agreement
 from brodmann.config.network_use import EditingSettings
 from brodmann.errors import UserError
+from brodmann.models.population import Population
 from brodmann.networks import conditions as sets
 from brodmann.networks import courses as tracks
 from brodmann.networks.maps import Networks
@@ -66,6 +67,8 @@ def test_the_best_units_have_the_highest_z_over_all_networks():
     height = np.abs(maps).max(0).ravel()
     found = sets.top_condition("a", networks(maps), 10.0).units
     assert set(found) == set(np.argsort(height)[-15:])
+    # A share of the units that exist: of 150 places here 50 have none.
+    assert len(sets.top_condition("a", networks(maps), 10.0, 50).units) == 10
     # What was not decomposed is never among them.
     maps[:, 1:] = 0
     assert sets.top_condition("a", networks(maps), 50.0).units.max() < 50
@@ -73,23 +76,25 @@ def test_the_best_units_have_the_highest_z_over_all_networks():
 
 def test_random_units_are_as_many_of_all_others():
     one = sets.Condition("a", "network-0", np.arange(0, 40, 2))
-    drawn = list(sets.random_like(one, 100, (0, 1)))
+    there = Population(1, 100)
+    drawn = list(sets.random_like(one, there, (0, 1)))
     assert [len(d) for d in drawn] == [20, 20]
     assert not set(drawn[0].units) & set(one.units)
     assert set(drawn[0].units) != set(drawn[1].units)
-    assert np.array_equal(next(sets.random_like(one, 100, (0,))).units, drawn[0].units)
-    assert not list(sets.random_like(sets.Condition("a", "x", np.array([], int)), 100, (0,)))
-    assert [len(d) for d in sets.random_share(15.0, 200, (0,))] == [30]
+    assert np.array_equal(next(sets.random_like(one, there, (0,))).units, drawn[0].units)
+    assert not list(sets.random_like(sets.Condition("a", "x", np.array([], int)), there, (0,)))
+    assert [len(d) for d in sets.random_share(15.0, Population(2, 100), (0,))] == [30]
 
 
 def test_units_that_are_left_out_are_never_drawn():
     one, left_out = sets.Condition("a", "network-0", np.arange(0, 40, 2)), list(range(1, 60, 2))
-    drawn = [*sets.random_like(one, 100, range(5), left_out)]
-    drawn += sets.random_share(15.0, 100, range(5), left_out)
+    there = Population(1, 100)
+    drawn = [*sets.random_like(one, there, range(5), left_out)]
+    drawn += sets.random_share(15.0, there, range(5), left_out)
     assert [len(own) for own in drawn] == [20] * 5 + [15] * 5
     assert not {unit for own in drawn for unit in own.units} & set(left_out)
     # As many as there are.
-    assert [len(own) for own in sets.random_share(90.0, 100, (0,), left_out)] == [70]
+    assert [len(own) for own in sets.random_share(90.0, there, (0,), left_out)] == [70]
 
 
 def test_massive_activations_are_a_set_of_their_own_where_they_are_set_apart():
@@ -99,7 +104,7 @@ def test_massive_activations_are_a_set_of_their_own_where_they_are_set_apart():
     def conditions(massive, units):
         settings = SimpleNamespace(massive=massive)
         editing.stage = SimpleNamespace(
-            networks=two_datasets(), n_units=20, massive=units, undrawn=units, settings=settings
+            networks=two_datasets(), there=Population(2, 10), massive=units, settings=settings
         )
         return editing.conditions(None)
 
@@ -455,7 +460,8 @@ def test_unit_agreement_against_permutations_written_out():
     width, layers = 40, 3
     one = DICE.choice(width * layers, 25, False)
     other = np.union1d(one[:15], DICE.choice(width * layers, 15, False))
-    found = unit_agreement(one, other, width, seed=0)
+    there = Population(layers, width)
+    found = unit_agreement(one, other, there, seed=0)
     assert found.observed == pytest.approx(sets.iou(one, other))
     null = []
     for _ in range(2000):
@@ -468,20 +474,20 @@ def test_unit_agreement_against_permutations_written_out():
         null.append(sets.iou(moved, other))
     assert found.chance == pytest.approx(np.mean(null), rel=0.05)
     assert found.p == pytest.approx(1 / 1001) and np.max(null) < found.observed
-    apart = unit_agreement(np.arange(5), np.arange(5, 10), width, seed=0)
+    apart = unit_agreement(np.arange(5), np.arange(5, 10), there, seed=0)
     assert apart.observed == 0 and apart.p == 1
-    assert unit_agreement(one, one[:0], width, seed=0) is None
+    assert unit_agreement(one, one[:0], there, seed=0) is None
 
 
 def test_layer_agreement():
     one = layer_shares(np.array([0, 1, 2, 21, 22, 50]), 10, 6)
     assert one.tolist() == [0.5, 0, 2 / 6, 0, 0, 1 / 6]
-    assert layer_agreement(one, one, seed=0).observed == pytest.approx(1)
-    assert layer_agreement(one, one, seed=0).p < 0.1
+    assert layer_agreement(one, one, range(6), seed=0).observed == pytest.approx(1)
+    assert layer_agreement(one, one, range(6), seed=0).p < 0.1
     other = np.array([0, 0.5, 0, 0.5, 0, 0])
-    apart = layer_agreement(one, other, seed=0)
+    apart = layer_agreement(one, other, range(6), seed=0)
     assert apart.observed == 0 and apart.p == 1
-    assert layer_agreement(one, np.zeros(6), seed=0) is None
+    assert layer_agreement(one, np.zeros(6), range(6), seed=0) is None
 
 
 # Corrections

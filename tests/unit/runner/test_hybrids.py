@@ -6,6 +6,7 @@ model either agrees with the naive reference or is refused with a clear line.
 
 import pytest
 import torch
+from example_items import item
 from naive_circuits import LONG, SHARED, agrees, items
 from rounding import assert_same
 from tiny_hybrids import HYBRIDS
@@ -18,12 +19,15 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
+from brodmann.capacity.model_config import ModelConfig
+from brodmann.circuits.ablation import Ablator, Lesion
 from brodmann.models.load import wrap_model
 from brodmann.models.selfcheck import self_check
 from brodmann.runner import cache_trial, generation
-from brodmann.runner.context import Reader
+from brodmann.runner.context import Reader, cache_works
 from brodmann.runner.engine import Engine
 from brodmann.runner.generation import continuation
+from brodmann.runner.lengths import Lengths
 from brodmann.runner.queries import Gradient, Query, Scores
 from brodmann.runner.trees import Tree
 
@@ -177,3 +181,24 @@ def test_a_window_that_a_cache_does_not_keep_is_found_out(monkeypatch, caplog):
     with caplog.at_level("INFO"):
         assert not cache_trial.passes(reader)
     assert "its cache changes its logits" in caplog.text
+
+
+@pytest.mark.parametrize("family", ["lfm2", "jamba"])
+def test_plans_count_what_lesions_run(family):
+    """Tokens that are looked up under lesions to corrupted activations; a model that does not go on from a
+    state reads every prompt whole."""
+    model = wrap_model(tiny_model(HYBRIDS[family]), tiny_tokenizer(), name=family)
+    shares = ModelConfig({}, model.hf.config.to_dict()).shares
+    assert cache_works(model) == shares == (family == "lfm2")
+    shown = [f"the old map of the city shows {n} bridges, and on the last a" for n in range(12)]
+    asked = [item(f"{text} cat", f"{text} dog", "x", "y") for text in shown]
+    lesions = [Lesion.of([unit], model.units("mlp_hidden")) for unit in range(20)]
+    seen = []
+    table = model.hf.get_input_embeddings()
+    handle = table.register_forward_hook(lambda _, given, __: seen.append(given[0].numel()))
+    Ablator(model, batch_tokens=600).scores(asked, lesions, "corrupted")
+    handle.remove()
+    own = Lengths.of(asked)
+    own = own.by_states(600) if shares else own.alone
+    planned = len(asked) * (own.asked(both=True) + len(lesions) * own.changed)
+    assert 0.9 < planned / sum(seen) < 1.4

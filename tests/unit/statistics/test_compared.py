@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from cards import card
 from safetensors.numpy import save_file
 from scipy.stats import spearmanr
 
@@ -68,6 +69,8 @@ def values(tmp_path):
             written(
                 folder, f"masks/neurons/positive-0.1pct/{task}.csv", MASK + "\n".join(rows) + "\n"
             )
+        made = card(model, n_layers=2, hidden_size=4, neurons_per_layer=6)
+        made.write(folder / "model.json", {})
         kept[model] = rng.normal(size=(2, 4)).astype(np.float32)
         for network in ("language", "theory_of_mind", "multiple_demand"):
             save(folder, f"localizer/{network}/selectivity.safetensors", t=kept[model])

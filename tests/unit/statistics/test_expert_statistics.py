@@ -1,15 +1,14 @@
 """Circuits among experts: closed forms, circuits that are whole experts, and the files."""
 
-from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from cards import card
 
 from brodmann.circuits.masks import Mask, Selection, write_mask
 from brodmann.config.statistics import StatisticsSettings
-from brodmann.models.card import ModelCard
 from brodmann.report.experts import experts_part
 from brodmann.report.prose import Prose
 from brodmann.report.sources import Sources
@@ -117,17 +116,15 @@ def study(tmp_path_factory):
     sizes = [Selection("positive", 1.0), Selection("positive", 5.0)]
     tasks = [f"{domain}/{number}" for number, domain in enumerate(DOMAINS)]
     for name, said in (("mixed", SAID), ("dense", None)):
-        facts = {field.name: "" for field in fields(ModelCard)}
-        facts |= {"name": name, "experts": said, "n_layers": 4, "neurons_per_layer": 32}
-        card = ModelCard(**facts)
-        card.write(results / name / "model.json", {})
+        own = card(name, experts=said, n_layers=4, neurons_per_layer=32)
+        own.write(results / name / "model.json", {})
         for selection in sizes:
             for task, pairs in zip(tasks, planted(1, own=True), strict=True):
                 units = pairs @ [32, 1]
                 mask = Mask(units, np.linspace(1, 0.5, len(units), dtype=np.float32), 32)
                 place = results / name / "masks/neurons" / selection.name / f"{task}.csv"
-                of = card.experts_at("mlp_hidden")
-                write_mask(place, mask, card.origin("mlp_hidden"), selection, of)
+                of = own.experts_at("mlp_hidden")
+                write_mask(place, mask, own.origin("mlp_hidden"), selection, of)
     return SimpleNamespace(
         results=results,
         tasks=SimpleNamespace(selected=tasks),

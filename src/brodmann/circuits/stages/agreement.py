@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ def comparison_key(stage: Stage, items: ItemList, component: str) -> str:
     return digest(
         {
             "of": stage.basis(items, component),
+            **counted(stage, component),
             "method": METHODS["agreement"],
             "units": settings.agreement.units,
             "items": settings.agreement.items,
@@ -48,6 +50,12 @@ def comparison_key(stage: Stage, items: ItemList, component: str) -> str:
             "seed": settings.seed,
         }
     )
+
+
+def counted(stage: Stage, component: str) -> dict[str, Any]:
+    """What sizes and draws of units add to a key: how many there are, where masks have more places."""
+    there = stage.population(component)
+    return {"units that exist": len(there)} if there.spans is not None else {}
 
 
 def comparison_work(stage: Stage, items: ItemList, store: Store) -> Work[Bench]:
@@ -70,9 +78,10 @@ def _measured(session: Session, items: ItemList, component: str, store: Store) -
     assert record is not None  # put there by this pass or an earlier one
     attribution = unpack(record)["attribution"]
     shape, selection = attribution.shape, stage.study.selection
-    strong = select_units(attribution, Selection(selection.signs[0], selection.main)).units
+    main, there = Selection(selection.signs[0], selection.main), stage.population(component)
+    strong = select_units(attribution, main, n_units=len(there)).units
     dice = np.random.default_rng([settings.seed, *canonical_json(task)])
-    rest = np.setdiff1d(np.arange(attribution.size), strong)
+    rest = np.setdiff1d(there.units, strong)
     drawn = dice.choice(rest, size=min(settings.agreement.units, len(rest)), replace=False)
     units = np.concatenate([strong, np.sort(drawn)])
     some = list(session.bench.encoded(items)[: settings.agreement.items])

@@ -161,8 +161,7 @@ class Stage:
 
     def population(self, component: str) -> Population:
         """The units of a component, or of a level."""
-        own = self.card.widths_at(COMPONENTS.get(component, ""))
-        return Population.of(*self.shape(component), own)
+        return Population.of_level(self.card, component)
 
 
 # The pass
@@ -423,6 +422,8 @@ def write_attribution(
         "method": METHODS["attribution"],
         "model": stage.card.scoring_identity(),
     }
+    if (there := stage.population(component)).spans is not None:
+        metadata["units"] = len(there)
     own = stage.list_of(items, baseline)
     if own is None:
         metadata["excluded"] = stage.excluded(items, baseline)
@@ -478,10 +479,11 @@ def write_masks(
     card = ModelCard.read(model_json)
     origin = card.origin(COMPONENTS[component])
     values = read_tensor(attribution, "attribution")
+    n_units = len(Population.of_level(card, component))
     chosen = selections(study.selection.signs, study.selection.percents)
     for selection, output in zip(chosen, outputs, strict=True):
         if values.size:
-            mask = select_units(values, selection, f"{card.name}, {task}")
+            mask = select_units(values, selection, f"{card.name}, {task}", n_units)
         else:
             mask = select_units(np.zeros((1, 1), np.float32), selection)
         write_mask(output, mask, origin, selection, card.experts_at(origin.site))

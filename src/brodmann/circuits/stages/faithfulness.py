@@ -30,6 +30,7 @@ from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import digest
 from brodmann.methods import METHODS
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.store.shares import WHOLE, Share
 from brodmann.store.tables import write_table
@@ -50,17 +51,19 @@ AREAS = (
 @dataclass(frozen=True)
 class Order:
     """All units in one order, and what it is: ``own``, ``random``, ``layer_matched``, or the task that it is
-    of. ``sign`` is empty where the order has none."""
+    of. ``sign`` is empty where the order has none. ``there``: the units that exist."""
 
     name: str
     trial: int
     sign: str
     units: np.ndarray
+    there: Population
 
     def beginnings(self, percents: Iterable[float]) -> list[Beginning]:
         """Its circuits of these sizes."""
-        count = len(self.units)
-        return [Beginning.of(self.units, orders.size(percent, count)) for percent in percents]
+        own = self.units
+        sizes = [orders.size(percent, len(own)) for percent in percents]
+        return [Beginning.of(own, size, self.there) for size in sizes]
 
 
 @dataclass
@@ -135,17 +138,18 @@ class FaithfulnessStage:
         for sign in settings.signs:
             own = self.ranked(component, task, sign)
             assert own is not None  # the task has a circuit
-            yield Order(OWN, 0, sign, own)
+            yield Order(OWN, 0, sign, own, there)
             for trial in range(1, settings.layer_matched_trials + 1):
                 seed = (settings.seed, model, task, sign, trial)
-                yield Order(LAYER_MATCHED, trial, sign, orders.layer_matched(own, there, *seed))
+                matched = orders.layer_matched(own, there, *seed)
+                yield Order(LAYER_MATCHED, trial, sign, matched, there)
             for other in lenders:
                 lent = self.ranked(component, other, sign)
                 assert lent is not None
-                yield Order(other, 0, sign, lent)
+                yield Order(other, 0, sign, lent, there)
         for trial in range(1, settings.random_trials + 1):
             drawn = orders.at_random(there, settings.seed, model, task, trial)
-            yield Order(RANDOM, trial, "", drawn)
+            yield Order(RANDOM, trial, "", drawn, there)
 
     def works(self) -> Iterator[Work[Bench]]:
         """All circuits of all orders, task by task; the intact model is run for the first kind."""
@@ -163,12 +167,11 @@ class FaithfulnessStage:
         self, target: EffectTarget, component: str, kind: str, circuits: Iterable[Beginning]
     ) -> Work[Bench]:
         """All circuits that are kept of one task's model, the others being silenced in one way."""
-        width = self.stage.shape(component)[1]
 
         def kept(circuit: Beginning) -> Any:
             from brodmann.circuits.lesions import Kept
 
-            return Kept(circuit.mask(width))
+            return Kept(circuit.mask)
 
         keys = {one: self.key(target, component, kind, one) for one in circuits}
         return lesion_work(target, component, kind, keys, kept)

@@ -15,6 +15,7 @@ from brodmann.circuits.masks import Selection, read_mask, select_units, selectio
 from brodmann.circuits.replicates import Strongest
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_matrix, write_table
 from brodmann.store.tensors import read_tensors
@@ -36,8 +37,7 @@ def write_overlaps(
 ) -> None:
     """Rule ``overlap``: every selection's matrices, reliability and summary into ``folder``."""
     card = ModelCard.read(model_json)
-    width = card.units(component)
-    n_units, origin = card.n_layers * width, card.origin(COMPONENTS[component])
+    there, origin = Population.of_level(card, component), card.origin(COMPONENTS[component])
     baselines = dict(zip(tasks, map(Baseline.read, baseline_files), strict=True))
     files = dict(zip(tasks, replicate_files, strict=True))
     replicates = {task: read_tensors(files[task]) for task in tasks}
@@ -45,7 +45,9 @@ def write_overlaps(
     included = [task for task in tasks if replicates[task]]
     for selection in selections(study.selection.signs, study.selection.percents):
         circuits = {
-            task: read_mask(Path(mask_folder, selection.name, f"{task}.csv"), width, origin).units
+            task: read_mask(
+                Path(mask_folder, selection.name, f"{task}.csv"), there.width, origin
+            ).units
             for task in included
         }
         _write_selection(
@@ -53,7 +55,7 @@ def write_overlaps(
             selection,
             circuits,
             {task: replicates[task] for task in included},
-            n_units,
+            len(there),
             baselines,
         )
 
@@ -119,7 +121,7 @@ def _reliability(
 ) -> overlap.Reliability:
     second = None
     if "second" in tensors:
-        second = select_units(tensors["second"], selection).units
+        second = select_units(tensors["second"], selection, n_units=n_units).units
     halves = Strongest.stored(tensors, "halves", n_units)
     return overlap.reliability(halves, selection, circuit, second)
 

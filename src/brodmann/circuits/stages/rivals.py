@@ -26,6 +26,7 @@ from brodmann.circuits.stages.files import TaskFiles
 from brodmann.config.study import Study
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.significance.intervals import interval
 from brodmann.sites import COMPONENTS
@@ -68,6 +69,11 @@ class Rivals:
         return found
 
     @property
+    def there(self) -> Population:
+        """The units that exist."""
+        return self.faithfulness.stage.population(self.component)
+
+    @property
     def size(self) -> int:
         """Units of a circuit."""
         percent = self.faithfulness.settings.rivals.percent
@@ -89,7 +95,7 @@ class Rivals:
                 "tested on": self.target.inputs,
                 "component": self.component,
                 "estimation": own.stage.estimation(self.component),
-                "first": Beginning.of(self.order, self.size).units,
+                "first": Beginning.of(self.order, self.size, self.there).units,
                 "sign": self.sign,
                 "kind": self.kind,
                 "rounds": settings.rivals.rounds,
@@ -157,7 +163,7 @@ class Rivals:
         self, circuits: Sequence[np.ndarray]
     ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
         """(what, round) -> bool [layers, units]: what is kept."""
-        there = self.faithfulness.stage.population(self.component)
+        there = self.there
         settings, model = self.faithfulness.settings, self.faithfulness.stage.card.name
         out = np.ones(there.shape, dtype=bool)
         for number, units in enumerate(circuits):
@@ -203,7 +209,7 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     circuits = [np.array(units, dtype=int) for units in record["circuits"]]  # type: ignore[attr-defined]
     scores: Mapping[str, Sequence[object]] = record["scores"]  # type: ignore[assignment]
-    width, before = one.faithfulness.stage.shape(one.component)[1], 0
+    there, before = one.there, 0
     for number, units in enumerate(circuits):
         yield {
             "task": one.target.task,
@@ -215,7 +221,7 @@ def _rows(
             **kept(
                 {what: metric_of(np.array(own[number])) for what, own in scores.items()}, answers
             ),
-            **({} if number == 0 else shared(units, circuits[0], one.order, before, width)),
+            **({} if number == 0 else shared(units, circuits[0], one.order, before, there)),
         }
         before += len(units)
 
@@ -237,7 +243,7 @@ def kept(metrics: Mapping[str, np.ndarray], answers: Answers) -> dict[str, float
 
 
 def shared(
-    units: np.ndarray, first: np.ndarray, order: np.ndarray, before: int, width: int
+    units: np.ndarray, first: np.ndarray, order: np.ndarray, before: int, there: Population
 ) -> dict[str, float]:
     """What a rival has in common with what the intact model shows.
 
@@ -248,7 +254,7 @@ def shared(
     if not len(units):
         return {}
     behind = order[before : before + len(units)]
-    counts = [np.bincount(own // width, minlength=len(order) // width) for own in (units, first)]
+    counts = [np.bincount(own // there.width, minlength=there.layers) for own in (units, first)]
     shares = [own / own.sum() for own in counts]
     return {
         "next_best": float(np.isin(units, behind).mean()),

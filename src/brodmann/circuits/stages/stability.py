@@ -19,6 +19,7 @@ from brodmann.circuits.stability import Alike, needed
 from brodmann.circuits.stages.curves import curve_name
 from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import metadata_of, read_tensors
 from brodmann.store.work import Records
@@ -43,7 +44,7 @@ def write_stability(
 ) -> None:
     """Rule ``stability``: a row per included task; in ``curves`` one for each of its numbers of items."""
     card = ModelCard.read(model_json)
-    n_units = card.n_layers * card.units(component)
+    n_units = len(Population.of_level(card, component))
     selection = Selection(study.selection.signs[0], study.selection.main)
     records = Records(manifest, "attribution")
     rows: list[dict[str, Any]] = []

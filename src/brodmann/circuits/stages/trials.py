@@ -22,6 +22,7 @@ from brodmann.circuits.estimators import estimator
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.overlap import reliability
 from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
+from brodmann.circuits.stages.agreement import counted
 from brodmann.circuits.stages.attribution import ItemList, Session, Stage
 from brodmann.circuits.trials import trial_name
 from brodmann.files import canonical_json, digest
@@ -88,6 +89,7 @@ class Trials:
                 "units": self.stage.settings.agreement.units,
                 "seed": self.stage.settings.seed,
                 "main": self.stage.study.selection.main_name,
+                **counted(self.stage, self.component),
             }
             found[true_name(self.items.label, self.component, at)] = digest(basis)
         return found
@@ -157,7 +159,7 @@ class Trials:
         settings, task = self.stage.settings, self.items.task
         strong = np.unique(np.concatenate([self.circuit(mean) for mean in means]))
         dice = np.random.default_rng([settings.seed, *canonical_json([task, positions])])
-        rest = np.setdiff1d(np.arange(means[0].size), strong)
+        rest = np.setdiff1d(self.stage.population(self.component).units, strong)
         drawn = dice.choice(rest, size=min(settings.agreement.units, len(rest)), replace=False)
         units = np.concatenate([strong, np.sort(drawn)])
         width = means[0].shape[1]
@@ -171,7 +173,8 @@ class Trials:
 
     def circuit(self, mean: np.ndarray) -> np.ndarray:
         """Flat units of the main circuit of an attribution [layers, units]."""
-        found: np.ndarray = select_units(mean, self.main).units
+        n_units = len(self.stage.population(self.component))
+        found: np.ndarray = select_units(mean, self.main, n_units=n_units).units
         return found
 
     # The light job
@@ -192,7 +195,8 @@ class Trials:
                 circuit, units = self.circuit(mean), true["unit"]
                 held = np.isin(units, circuit)
                 one = agreement(mean.reshape(-1)[units], true["exact"], held)
-                halves = Strongest.stored(tensors, "halves", mean.size)
+                n_units = len(self.stage.population(self.component))
+                halves = Strongest.stored(tensors, "halves", n_units)
                 rate = reliability(halves, self.main, circuit, None).split_containment
                 line |= {"estimator": trial.estimator}
                 found.append({**line, **asdict(one), "reliability": rate})

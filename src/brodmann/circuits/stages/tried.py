@@ -61,8 +61,9 @@ class TriedOrders:
             if np.isnan(found).any():
                 fix = "its dtype may be too small; try dtype: float32"
                 raise UserError.at(name, "the attribution holds NaN", fix)
-            ranked = orders.ranked(found, sign, own.stage.population(component))
-            yield trial, Order(trial.estimator, 0, sign, ranked)
+            there = own.stage.population(component)
+            ranked = orders.ranked(found, sign, there)
+            yield trial, Order(trial.estimator, 0, sign, ranked, there)
 
     def works(self) -> Iterator[Work[Bench]]:
         """All circuits of all trials, task by task."""

@@ -20,6 +20,7 @@ from brodmann.comparison.map_agreement import (
     layer_shares,
     unit_agreement,
 )
+from brodmann.models.population import Population
 from brodmann.networks import conditions as sets
 from brodmann.networks.stages.use import UseStage, stored, units_digest
 from brodmann.runner.bench import Bench
@@ -39,18 +40,23 @@ NEURONS = COMPONENTS["neurons"]
 
 @dataclass(frozen=True)
 class Map:
-    """A set of units of one method. ``site``: what the units are."""
+    """A set of units of one method. ``site``: what the units are; ``there``: all of these."""
 
     method: str
     name: str
     site: str
     units: np.ndarray
-    width: int
+    there: Population
 
     @property
     def residual(self) -> bool:
         """Whether its units are dimensions of the residual stream."""
         return SITES[self.site].residual
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Of its units, in each layer."""
+        return layer_shares(self.units, self.there.width, self.there.layers)
 
 
 class Agreement:
@@ -65,12 +71,12 @@ class Agreement:
         for one in sets.network_conditions(stage.networks):
             if one.dataset in stage.networks:
                 name = f"{one.dataset} {one.name}"
-                found.append(Map(NETWORKS, name, stage.settings.site, one.units, stage.shape[1]))
+                found.append(Map(NETWORKS, name, stage.settings.site, one.units, stage.there))
         return sorted(found, key=lambda own: not own.name.endswith(f" {sets.ALL}"))
 
     def key(self, own: Map) -> str:
         """Hash of what the written shares on a map's units depend on."""
-        return self.stage.key("written", units=units_digest(own.units), width=own.width)
+        return self.stage.key("written", units=units_digest(own.units), width=own.there.width)
 
     def works(self) -> list[Work[Bench]]:
         """One per network, where networks are of the residual stream."""
@@ -113,23 +119,23 @@ def write_agreement(
     rows: list[dict[str, Any]] = []
     for one, other in _pairs(maps):
         rows += _units(one, other, seed)
-        rows.append(_layers(stage, one, other, seed))
+        rows.append(_layers(one, other, seed))
     rows += _written_rows(agreement, circuits, networks, manifest)
     rows += _missing(circuits, localized, networks)
     write_table(output, with_q(rows), COLUMNS)
-    write_table(shares_output, _shares(stage, maps), SHARE_COLUMNS)
+    write_table(shares_output, _shares(maps), SHARE_COLUMNS)
 
 
 def _circuits(stage: UseStage, mask_files: Mapping[str, str]) -> list[Map]:
     """The circuits of each domain's tasks, together."""
     from brodmann.circuits.masks import read_mask
 
-    width, origin = stage.card.neurons_per_layer, stage.card.origin(NEURONS)
+    there, origin = Population.at(stage.card, NEURONS), stage.card.origin(NEURONS)
     found: dict[str, list[np.ndarray]] = {}
     for task, path in mask_files.items():
-        found.setdefault(domain_of(task), []).append(read_mask(path, width, origin).units)
+        found.setdefault(domain_of(task), []).append(read_mask(path, there.width, origin).units)
     return [
-        Map(CIRCUITS, domain, NEURONS, np.unique(np.concatenate(units)), width)
+        Map(CIRCUITS, domain, NEURONS, np.unique(np.concatenate(units)), there)
         for domain, units in found.items()
     ]
 
@@ -141,10 +147,10 @@ def _localized(stage: UseStage, manifest: str | None) -> list[Map]:
     if manifest is None:
         return []
     settings = stage.study.localizer
-    found = []
+    there, found = Population.at(stage.card, settings.site), []
     for network in settings.networks:
         own = Localized(stage.study, stage.card, network, manifest).main
-        found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), own.width))
+        found.append(Map(LOCALIZER, network, settings.site, np.sort(own.units), there))
     return found
 
 
@@ -173,14 +179,14 @@ def _row(space: str, one: Map, other: Map, seed: int, found: Outcome | None) -> 
 def _units(one: Map, other: Map, seed: int) -> list[dict[str, Any]]:
     if one.residual != other.residual:
         return []
-    return [
-        _row(UNITS, one, other, seed, unit_agreement(one.units, other.units, one.width, seed=seed))
-    ]
+    found = unit_agreement(one.units, other.units, one.there, seed=seed)
+    return [_row(UNITS, one, other, seed, found)]
 
 
-def _layers(stage: UseStage, one: Map, other: Map, seed: int) -> dict[str, Any]:
-    shares = [layer_shares(own.units, own.width, stage.card.n_layers) for own in (one, other)]
-    return _row(LAYERS, one, other, seed, layer_agreement(*shares, seed=seed))
+def _layers(one: Map, other: Map, seed: int) -> dict[str, Any]:
+    layers = [layer for layer in range(other.there.layers) if other.there.units_of(layer)]
+    found = layer_agreement(one.shares, other.shares, layers, seed=seed)
+    return _row(LAYERS, one, other, seed, found)
 
 
 def _written_rows(
@@ -217,7 +223,7 @@ def _missing(
     return [{"method": method, "note": note} for method, (own, note) in notes.items() if not own]
 
 
-def _shares(stage: UseStage, maps: Sequence[Map]) -> list[dict[str, Any]]:
+def _shares(maps: Sequence[Map]) -> list[dict[str, Any]]:
     return [
         {
             "method": own.method,
@@ -227,5 +233,5 @@ def _shares(stage: UseStage, maps: Sequence[Map]) -> list[dict[str, Any]]:
             "share": float(share),
         }
         for own in maps
-        for layer, share in enumerate(layer_shares(own.units, own.width, stage.card.n_layers))
+        for layer, share in enumerate(own.shares)
     ]

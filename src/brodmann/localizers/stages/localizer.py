@@ -18,6 +18,7 @@ from brodmann.files import digest
 from brodmann.localizers.contrasts import contrast_of
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.stimuli.reader import Contrast
 from brodmann.store.progress import progress
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from brodmann.localizers.selection import Units
-    from brodmann.localizers.selectivity import Selectivity
 
 
 def store_key(study: Study, card: ModelCard, contrast: Contrast) -> str:
@@ -148,7 +148,11 @@ class Localized:
         self._records = Records(manifest, "localizer")
         record = self._records.get(network, f"the stored selectivity for {network}")
         self.facts = facts_of(record)  # what was noted with it
-        self.found: Selectivity = Selectivity(**unpack(record))
+        self.found = Selectivity(**unpack(record))
+        there = Population.at(card, study.localizer.site)
+        self.n_units = self.found.t.size
+        if there.spans is not None:  # else every place has a unit
+            self.n_units, self.found = len(there), self.found.among(there.units)
         left_out = card.left_out(study.localizer.site, study.localizer.massive)
         width = self.found.t.shape[1]
         # Units of massive activations that are not ranked, as flat indices.
@@ -180,7 +184,8 @@ class Localized:
         from brodmann.localizers.selection import random_units, select, units_of
 
         settings, units = self.settings, {}
-        ranked = partial(select, self.found, range=settings.range, seed=settings.seed)
+        span, seed = settings.range, settings.seed
+        ranked = partial(select, self.found, range=span, seed=seed, n_units=self.n_units)
         for size in settings.lesioned if lesioned else settings.all_sizes:
             own = ranked(size, without=self.massive)
             units[settings.selection_name(size)] = own

@@ -19,6 +19,7 @@ from brodmann.config.study import Study
 from brodmann.files import digest, write_json
 from brodmann.methods import METHODS
 from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.dataset_texts import Texts, dataset_texts
 from brodmann.runner.bench import Bench
 from brodmann.store.progress import Stopwatch, progress
@@ -52,6 +53,9 @@ class Keys:
         }
         if without := left_out(study, card):
             self._basis["without"] = without
+        # Maps are standardised over the units that exist.
+        there = Population.at(card, self.settings.site)
+        self._basis |= {} if there.spans is None else {"units that exist": len(there)}
 
     def group(self, texts: Texts) -> str:
         """Key of a dataset's templates."""
@@ -282,7 +286,8 @@ def write_networks(
     from brodmann.store.tables import write_frame
 
     datasets = [read_dataset(study, name, manifest) for name in study.networks.names]
-    origin = ModelCard.read(model_json).origin(study.networks.site)
+    card, site = ModelCard.read(model_json), study.networks.site
+    origin = card.origin(site)
     for dataset, path in zip(datasets, templates, strict=True):
         dataset.templates.facts.update(asdict(origin))
         dataset.templates.save(path)
@@ -290,7 +295,7 @@ def write_networks(
     threshold = study.networks.iou_threshold
     write_frame(tables["consistency"], consistency.consistency_table(datasets, threshold))
     write_frame(tables["template_iou"], consistency.template_iou_table(datasets, threshold))
-    write_frame(tables["sizes"], consistency.sizes_table(datasets))
+    write_frame(tables["sizes"], consistency.sizes_table(datasets, len(Population.at(card, site))))
     write_frame(tables["layers"], consistency.layers_table(datasets))
 
 

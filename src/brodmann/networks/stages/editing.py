@@ -76,7 +76,7 @@ def edit_of(condition: Condition, how: str, amount: float | None, n_units: int) 
 def edits_of(stage: UseStage, conditions: Sequence[Condition]) -> list[Edit]:
     """Intact first, then every edit of every condition."""
     each = product(conditions, stage.use.editing.edits)
-    return [INTACT, *[edit_of(own, how, amount, stage.n_units) for own, (how, amount) in each]]
+    return [INTACT, *[edit_of(own, how, amount, len(stage.there)) for own, (how, amount) in each]]
 
 
 class Editing:
@@ -180,13 +180,13 @@ class Editing:
         own, stage = self.settings, self.stage
         found = sets.network_conditions(stage.networks, single=own.networks)
         tops = [
-            sets.top_condition(dataset, networks, own.top_percent)
+            sets.top_condition(dataset, networks, own.top_percent, len(stage.there.absent))
             for dataset, networks in stage.networks.items()
         ]
         localized = self._localized(records)
         apart = stage.settings.massive == SEPARATE and stage.massive
         alone = [Condition("", MASSIVE, np.sort(stage.massive))] if apart else []
-        drawn, matched = (stage.n_units, own.seeds, stage.undrawn), own.activation_matched_seeds
+        drawn, matched = (stage.there, own.seeds, stage.massive), own.activation_matched_seeds
         levels = levels_of(self.activations(records)) if matched else None
         every = []
         for condition in [*found, *tops, *localized, *alone]:
@@ -204,7 +204,8 @@ class Editing:
         t = load(records.get(self.localizer_name, self.localizer_name))["t"].reshape(-1)
         ranked = t.copy()
         ranked[self.stage.massive] = -np.inf
-        units = sets.best(ranked, sets.count_of(own.top_percent, t.size))
+        there = t.size - len(self.stage.there.absent)
+        units = sets.best(ranked, sets.count_of(own.top_percent, there))
         return [Condition("", f"{sets.LOCALIZER}:{own.localizer}", units)]
 
     def edits(self, conditions: Sequence[Condition]) -> list[Edit]:
@@ -260,7 +261,7 @@ def write_editing(
             rows += _task_rows(edits, task, made, seed)
     rows = [{**row, "metric": row["measure"]} for row in with_every_q(rows)]
     write_table(output, rows, (*COLUMNS, *more))
-    write_table(sets_output, set_rows(conditions, stage.n_units), SET_COLUMNS)
+    write_table(sets_output, set_rows(conditions, len(stage.there)), SET_COLUMNS)
 
 
 def _with_activity(edits: Sequence[Edit], activations: np.ndarray) -> list[Edit]:

@@ -54,15 +54,15 @@ class UseStage:
         self.card = ModelCard.read(model_json)
         self.networks = {name: Networks.load(path) for name, path in template_files.items()}
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(layers, units) of the networks' site."""
-        return self.card.n_layers, self.card.width(self.settings.site)
+    @cached_property
+    def there(self) -> Population:
+        """The units of the networks' site."""
+        return Population.at(self.card, self.settings.site)
 
     @property
-    def n_units(self) -> int:
-        """Units of all layers."""
-        return self.shape[0] * self.shape[1]
+    def shape(self) -> tuple[int, int]:
+        """(layers, places of units) of the networks' site."""
+        return self.there.shape
 
     @cached_property
     def massive(self) -> list[int]:
@@ -73,8 +73,7 @@ class UseStage:
     @cached_property
     def undrawn(self) -> list[int]:
         """Flat units that are in no random set: those of massive activations, and those that layers lack."""
-        own = Population.of(*self.shape, self.card.widths_at(self.settings.site))
-        return [*self.massive, *own.absent.tolist()]
+        return [*self.massive, *self.there.absent.tolist()]
 
     def pairs(self, units: np.ndarray) -> list[tuple[int, int]]:
         """(layer, unit) of flat units [n]."""

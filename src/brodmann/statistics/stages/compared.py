@@ -22,8 +22,11 @@ import numpy as np
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import read_record
+from brodmann.models.card import ModelCard
+from brodmann.models.population import Population
 from brodmann.networks.courses import correlations, spearman
 from brodmann.significance.intervals import of_mean
+from brodmann.sites import COMPONENTS
 from brodmann.store import masks
 from brodmann.store.tables import write_table
 from brodmann.store.tensors import read_tensor
@@ -90,7 +93,7 @@ def _measured(study: Study, results: Path, one: str, other: str) -> Iterator[dic
     for component in study.attribution.components:
         for task in both:
             place = Path("attribution", component, f"{task}.safetensors")
-            ranks = spearman(*_pair(folders, place, "attribution"))
+            ranks = spearman(*_pair(folders, place, "attribution", COMPONENTS[component]))
             yield _row(component, RANKS, task, float(ranks[0, 0]))
         for task in both:
             place = Path("masks", component, study.selection.main_name, f"{task}.csv")
@@ -99,7 +102,7 @@ def _measured(study: Study, results: Path, one: str, other: str) -> Iterator[dic
                 yield _row(component, SHARED, task, len(first & second) / len(first | second))
     for network in study.localizer.networks:
         place = Path("localizer", network, "selectivity.safetensors")
-        r = correlations(*_pair(folders, place, "t"))
+        r = correlations(*_pair(folders, place, "t", study.localizer.site))
         yield _row(study.localizer.site, SELECTIVITY, network, float(r[0, 0]))
 
 
@@ -107,12 +110,18 @@ def _row(component: str, measure: str, of: str, value: float) -> dict[str, Any]:
     return {"component": component, "measure": measure, "of": of, "value": value}
 
 
-def _pair(folders: list[Path], place: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The same values of both models, those that are finite in both; each as a column [values, 1]."""
+def _pair(folders: list[Path], place: Path, name: str, site: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same values of both models, those that are finite in both; each as a column [values, 1].
+
+    ``site``: what they are of; places that have no unit there are left out.
+    """
     first, second = (read_tensor(folder / place, name).astype(float) for folder in folders)
     if first.shape != second.shape:
         shapes = " and ".join(" x ".join(map(str, own.shape)) for own in (first, second))
         what = f"{folders[0].name} and {folders[1].name} have {shapes} units"
         raise UserError.at("compare.pairs", what, "compare models of the same shape")
     known = np.isfinite(first) & np.isfinite(second)
+    for folder in folders:
+        there = Population.at(ModelCard.read(folder / "model.json"), site)
+        known &= there.exists.reshape(known.shape)
     return first[known][:, None], second[known][:, None]
