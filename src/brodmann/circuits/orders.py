@@ -31,8 +31,10 @@ def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) 
     strength = _STRENGTH[sign](attribution.reshape(-1))
     if np.isnan(strength).any():
         raise ValueError("scores hold NaN")
-    order = np.argsort(-strength, kind="stable").astype(np.int32)
-    return order if there is None else order[there.exists[order]]
+    order: np.ndarray = np.argsort(-strength, kind="stable").astype(np.int32)
+    if there is not None:
+        order = order[there.exists[order]]
+    return order
 
 
 def at_random(there: Population, *seed: object) -> np.ndarray:
