@@ -31,17 +31,16 @@ def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) 
     strength = _STRENGTH[sign](attribution.reshape(-1))
     if np.isnan(strength).any():
         raise ValueError("scores hold NaN")
-    order: np.ndarray = np.argsort(-strength, kind="stable").astype(np.int32)
-    if there is not None:
-        order = order[there.exists[order]]
-    return order
+    order = np.argsort(-strength, kind="stable").astype(np.int32)
+    return order if there is None else order[there.exists[order]]
 
 
 def at_random(there: Population, *seed: object) -> np.ndarray:
     """All units in random order. ``seed`` names the draw."""
     draws = _draws(there, "random", *seed)
-    order: np.ndarray = np.argsort(draws, kind="stable").astype(np.int32)
-    return order[there.exists[order]]
+    order = np.argsort(draws, kind="stable").astype(np.int32)
+    found: np.ndarray = order[there.exists[order]]
+    return found
 
 
 def layer_matched(order: np.ndarray, there: Population, *seed: object) -> np.ndarray:
