@@ -37,9 +37,9 @@ def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) 
 
 def at_random(there: Population, *seed: object) -> np.ndarray:
     """All units in random order. ``seed`` names the draw."""
-    draws = _draws(there, "random", *seed)
-    order: np.ndarray = np.argsort(draws, kind="stable").astype(np.int32)
-    return order[there.exists[order]]
+    order = np.argsort(_draws(there, "random", *seed), kind="stable").astype(np.int32)
+    found: np.ndarray = order[there.exists[order]]
+    return found
 
 
 def layer_matched(order: np.ndarray, there: Population, *seed: object) -> np.ndarray:
