@@ -37,8 +37,7 @@ def ranked(attribution: np.ndarray, sign: str, there: Population | None = None) 
 
 def at_random(there: Population, *seed: object) -> np.ndarray:
     """All units in random order. ``seed`` names the draw."""
-    draws = _draws(there, "random", *seed)
-    order = np.argsort(draws, kind="stable").astype(np.int32)
+    order = np.argsort(_draws(there, "random", *seed), kind="stable").astype(np.int32)
     found: np.ndarray = order[there.exists[order]]
     return found
 
