@@ -416,6 +416,27 @@ def test_rho_is_that_of_scipy_over_the_pairs(missing):
     assert found.low < found.rho < found.high
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_interval_of_rho_is_that_of_drawn_tasks(missing):
+    overlap, drop = tables(2)
+    if missing:
+        drop.iloc[1, 2] = overlap.iloc[4, 0] = np.nan
+    order = sorted(TASKS)
+    first, second = (one.loc[order, order].to_numpy() for one in (overlap, drop))
+    dice, rhos = np.random.default_rng(4), []
+    for _ in range(1000):
+        draw = dice.integers(7, size=7).tolist()
+        cells = [(first[a, b], second[a, b]) for a in draw for b in draw if a != b]
+        x, y = np.array([cell for cell in cells if np.isfinite(cell).all()]).T
+        if len(x) > 2 and len(set(x)) > 1 and len(set(y)) > 1:
+            rhos.append(spearmanr(x, y).statistic)
+    found = correlate(overlap, drop, permutations=1, seed=4)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(rhos, [0.025, 0.975])))
+    # Four tasks are too few to be drawn from.
+    few = correlate(*tables(2, n=4), permutations=1, seed=4)
+    assert np.isfinite(few.rho) and np.isnan([few.low, few.high]).all()
+
+
 def naive_mantel(first, second, n, seed):
     """Rows and columns of the first are permuted together, ranks taken anew each time."""
     rng = np.random.default_rng(seed)
