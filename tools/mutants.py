@@ -84,7 +84,10 @@ GROUPS = {
     "store": (
         Part(("store/store.py", "store/ledger.py"), ("store/test_store.py",)),
         Part(("store/work.py", "store/shares.py"), ("store/test_work.py", "store/test_shares.py")),
-        Part(("store/tables.py", "store/tensors.py"), ("store/test_tables.py",)),
+        Part(
+            ("store/tables.py", "store/tensors.py"),
+            ("store/test_tables.py", "store/test_tensors.py"),
+        ),
     ),
 }
 

@@ -76,8 +76,10 @@ def test_q_is_benjamini_and_hochbergs_over_what_was_tested():
 
 def test_rows_get_the_q_of_their_column():
     rows = [{"task": "a", "p": 0.02, "p_random": 0.5}, {"task": "b", "p": 0.5}, {"task": "c"}]
+    rows.append({"task": "d", "p": None})
     found = with_q(rows)
     assert [row["q"] for row in found[:2]] == pytest.approx([0.04, 0.5])
-    assert np.isnan(found[2]["q"]) and [row["task"] for row in found] == ["a", "b", "c"]
+    assert np.isnan([row["q"] for row in found[2:]]).all()
+    assert [row["task"] for row in found] == ["a", "b", "c", "d"]
     other = with_q(rows, p="p_random", q="q_random")
     assert other[0]["q_random"] == 0.5 and np.isnan(other[1]["q_random"]) and "q" not in other[0]
