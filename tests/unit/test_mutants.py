@@ -103,13 +103,14 @@ def test_what_others_have_imported_is_changed(tmp_path, tool):
             def edge(self): return 4 * self.side
             @classmethod
             def of(cls, side): return cls(side + 10)
+            def __len__(self): return self.side - 2
         """)
     )
     (tmp_path / "mine/user.py").write_text(
         "from mine.made import LIMIT, Box, more, twice\n"
         "def seen():\n"
         "    box = Box()\n"
-        "    made = (Box.of(0).side, isinstance(box, Box))\n"
+        "    made = (Box.of(0).side, isinstance(box, Box), len(box))\n"
         "    return [LIMIT, twice(3), more(1), box.side, box.area, box.edge, *made]\n"
     )
     script = tmp_path / "script.py"
@@ -135,7 +136,7 @@ def test_what_others_have_imported_is_changed(tmp_path, tool):
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = dict(line.rsplit("|", 1) for line in done.stdout.splitlines())
-    whole = [5, 6, 4, 7, 49, 28, 10, True]
+    whole = [5, 6, 4, 7, 49, 28, 10, True, 5]
     assert found["|"] == str(whole)
 
     def changed(**places):
@@ -145,10 +146,11 @@ def test_what_others_have_imported_is_changed(tmp_path, tool):
     assert found["2 * x|2 / x"] == changed(n1=2 / 3)
     assert found["3|4"] == changed(n2=5)
     assert found["x + by|x - by"] == changed(n2=-2)
-    assert found["7|8"] == changed(n3=8, n4=64, n5=32)
+    assert found["7|8"] == changed(n3=8, n4=64, n5=32, n8=6)
     assert found["self.side * self.side|self.side / self.side"] == changed(n4=1.0)
     assert found["4 * self.side|4 / self.side"] == changed(n5=4 / 7)
     assert found["side + 10|side - 10"] == changed(n6=-10)
+    assert found["self.side - 2|self.side + 2"] == changed(n8=9)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 5), (97, 100), (40, 40), (3, 7)])

@@ -317,7 +317,7 @@ def test_intervals_are_about_the_estimate():
     found = bootstrap_within_cross(
         {task: Strongest.of(own) for task, own in attributions.items()}, Selection("positive", 5.0)
     )
-    assert len(found) == 30
+    assert len(found) == 30 and bootstrap_within_cross({}, Selection("positive", 5.0)) == []
     k, first = 25, {}
     for task, own in attributions.items():
         first[task] = set(own[0].argsort()[::-1][:k].tolist())

@@ -83,7 +83,7 @@ def test_junk_files_are_passed_over(tmp_path, junk):
     assert Store(tmp_path).get(key(1)) == payload(1)
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, (1 << 20) - 2, (1 << 20) + 1, (1 << 20) + 4])
+@pytest.mark.parametrize("size", [1, 2, *range((1 << 20) - 4, (1 << 20) + 3)])
 def test_records_behind_junk_of_any_size_are_found(tmp_path, size):
     """Also where the magic bytes lie in two of the blocks that are read (of 1 MiB)."""
     fill(tmp_path, range(2))
@@ -171,6 +171,8 @@ def test_consolidation_spares_what_another_process_is_writing(tmp_path):
         fill(tmp_path, [n])
     with Store(tmp_path) as writer:
         writer.put(key(7), payload(7))
+        [left] = tmp_path.glob("*.open")
+        os.utime(left, (time.time() - 7200,) * 2)  # its next record takes hours
         Store(tmp_path).consolidate(limit=1)
         writer.put(key(8), payload(8))
     assert all(Store(tmp_path).get(key(n)) == payload(n) for n in [*range(5), 7, 8])
