@@ -144,6 +144,7 @@ def test_the_strength_of_a_unit(sign, kind):
 # Overlap
 
 
+@pytest.mark.filterwarnings("error")
 def test_measures_follow_the_definitions():
     circuits = {
         "language/a": np.array([1, 2, 3, 4]),
@@ -347,3 +348,6 @@ def test_shared_units_equals_a_loop():
         for b in range(7):
             assert shared[a, b] == len(set(circuits[a].tolist()) & set(circuits[b].tolist()))
     assert containment(shared, 40).max() <= 1 and np.nanmax(jaccard(shared)) == 1
+    nothing = np.array([], dtype=np.int64)
+    assert shared_units([nothing, nothing]).tolist() == [[0, 0], [0, 0]]
+    assert shared_units([]).shape == (0, 0)
