@@ -175,6 +175,8 @@ def test_planted_blocks_are_never_reached_by_chance():
     found = modularity(matrix, list(names), permutations=99, seed=3)
     assert found.overall.p == 1 / 100
     assert found.overall.ratio == pytest.approx(5)
+    alone = np.where(names[:, None] == names[None, :], 0.5, 0.0)
+    assert np.isnan(modularity(alone, list(names), permutations=1, seed=3).overall.ratio)
     # One-sided: the opposite is no structure.
     assert modularity(-matrix, list(names), permutations=99, seed=3).overall.p == 1
 
