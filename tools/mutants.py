@@ -60,7 +60,7 @@ _STATISTICS = {
     "consistency": "consistency",
     "experts": "expert_statistics",
     "granularity": "granularity_statistics",
-    "inventory tested": "consistency planned",
+    "inventory tested": "inventory consistency planned",
     "matrices": "matrices",
     "mixed pooling structure_function": "structure_function",
     "modularity resampling": "modularity",
