@@ -8,6 +8,7 @@ import pytest
 
 from brodmann.errors import UserError
 from brodmann.statistics.printed import (
+    Printing,
     between,
     decimals,
     latex_text,
@@ -121,3 +122,24 @@ def test_a_row_of_a_control_says_so_and_a_bar_does_not_part_cells():
     assert lines[4].startswith("| a\\|b | ") and lines[3].count("---") == len(printed.heads)
     assert printed.latex().count("&") == 3 * (len(printed.heads) - 1)
     assert r"\begin{tabular}{l" + "r" * (len(printed.heads) - 1) + "}" in printed.latex()
+
+
+def test_columns_of_directions_are_printed_for_ablations_only():
+    """A table for each component, measure and kind, in the order of the rows; q is explained where it is."""
+    shown = {"within": ("within", percent), "out": ("cross", percent)}
+    printing = Printing(
+        "toy", "{what} at {selection} ({sign})", shown, "Note.", only_drops=("out",)
+    )
+    drop = {"measure": "accuracy_drop", "kind": "zero"}
+    rows = [modular(**drop), modular(), modular(model="two", **drop), modular(component="heads")]
+    rows += [modular(sel="t"), modular(measure="jaccard")]
+    found = printing(pd.DataFrame(rows), "s")
+    assert [one.caption for one in found] == [
+        "zero ablation of neurons at s (s)",
+        "overlap (containment) of neurons at s (s)",
+        "overlap (containment) of heads at s (s)",
+    ]
+    assert [one.heads for one in found] == [("model", "within", "out"), *[("model", "within")] * 2]
+    assert found[0].rows == (("one", "20.0", "10.0"), ("two", "20.0", "10.0"))
+    assert found[1].rows == (("one", "20.0"),) and {one.note for one in found} == {"Note."}
+    assert found[0].label == "toy-zero-ablation-of-neurons"
