@@ -148,6 +148,19 @@ def test_missing_pairs_do_not_upset_it():
     assert regress(pairs).se == pytest.approx(se, rel=1e-3)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_task_that_is_a_source_or_a_target_only_is_no_other_task(axis):
+    """Its column of the design is its own: the last source may be no target, and the other way round."""
+    overlap, drop = tables(8)
+    drop.iloc[(-1, slice(None)) if axis == 0 else (slice(None), -1)] = np.nan
+    pairs = pair_table(overlap, drop)
+    assert len(pairs) == 42 - 6
+    expected, se = reml(pairs)
+    found = regress(pairs)
+    assert found.coefficient == pytest.approx(expected, abs=1e-5)
+    assert found.se == pytest.approx(se, rel=1e-3)
+
+
 def test_the_slope_over_resampled_tasks_is_that_of_the_resampled_matrices():
     """Weights of pairs say the same as matrices with tasks drawn twice, whose copies are no pair."""
     both = {model: tables(seed) for model, seed in (("a", 4), ("b", 5))}
