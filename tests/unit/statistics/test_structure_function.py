@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import binom, spearmanr
 from scipy.stats import t as student
 
+from brodmann.statistics.mixed import fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
 from brodmann.statistics.resampling import resampled
 from brodmann.statistics.structure_function import (
@@ -146,6 +147,25 @@ def test_missing_pairs_do_not_upset_it():
     expected, se = reml(pairs)
     assert regress(pairs).coefficient == pytest.approx(expected, abs=1e-5)
     assert regress(pairs).se == pytest.approx(se, rel=1e-3)
+
+
+@pytest.mark.parametrize("missing", [0, 4])
+def test_the_parts_of_the_error_are_those_of_the_dense_matrices(missing):
+    """A row's weight in the slope, times what is left of it without source and target effects."""
+    pairs = named(pair_table(*tables(9))).iloc[missing:]
+    ends = {end: pairs[end].map(TASKS.index).to_numpy() for end in ("source", "target")}
+    x, y = pairs["overlap"].to_numpy() - pairs["overlap"].mean(), pairs["drop"].to_numpy()
+    fit = fit_pairs(x, y, **ends)
+    assert min(fit.ratios[:2]) > 0
+    shared = [np.equal.outer(pairs[name].to_numpy(), pairs[name].to_numpy()) for name in EFFECTS]
+    effects = [ratio * one for ratio, one in zip(fit.ratios, shared, strict=True)]
+    inverse = np.linalg.inv(np.eye(len(y)) + sum(effects))
+    design = np.column_stack([np.ones(len(y)), x])
+    weights = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)
+    assert fit.slope == pytest.approx((weights @ y)[1])
+    left = y - design @ (weights @ y)
+    left = left - (effects[0] + effects[1]) @ inverse @ left  # what tasks are predicted to add
+    np.testing.assert_allclose(fit.parts, weights[1] * left, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
