@@ -378,6 +378,29 @@ def test_slopes_of_one_precision_are_a_sample_of_their_own():
     assert pool(slopes, np.full(4, 5.0), 0.0).tau == 0
 
 
+def test_models_weigh_by_their_errors_and_by_how_far_slopes_vary():
+    """Unequal errors, nothing shared: REML summed up model by model, and Hartung and Knapp's formula."""
+    slopes, errors = np.array([0.5, -0.1, 0.3, 0.9, 0.2]), np.array([0.05, 0.2, 0.1, 0.4, 0.15])
+
+    def weighed(tau):
+        weights = [1 / (error**2 + tau**2) for error in errors]
+        mean = sum(w * y for w, y in zip(weights, slopes, strict=True)) / sum(weights)
+        return weights, mean, sum(w * (y - mean) ** 2 for w, y in zip(weights, slopes, strict=True))
+
+    def loss(tau):
+        weights, _, squares = weighed(tau)
+        return np.log(sum(weights)) - sum(map(np.log, weights)) + squares
+
+    tau = min(np.linspace(0, 1, 20_001), key=loss)
+    weights, mean, squares = weighed(tau)
+    assert 0.05 < tau < 0.9
+    found = pool(slopes, errors, 0.0)
+    assert found.tau == pytest.approx(tau, abs=1e-4)
+    assert found.mean == pytest.approx(mean, abs=1e-4)
+    assert found.se == pytest.approx(np.sqrt(squares / (4 * sum(weights))), rel=1e-3)
+    assert found.df == pytest.approx(4)
+
+
 def test_errors_are_shared_as_far_as_pairs_are():
     rng = np.random.default_rng(4)
     common, own = rng.normal(size=4000), rng.normal(size=(2, 4000))
