@@ -23,7 +23,7 @@ NEHALEM := $(PLAIN) ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETY
 FAST := "not slow and not cluster"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval gpu-bundle docs bench families atlas atlas-dev atlas-test site lint format lock clean
+.PHONY: help setup setup-dev demo demo-planted planted report test test-all test-portable test-cluster test-lm-eval coverage mutants gpu-bundle docs bench families atlas atlas-dev atlas-test site lint format lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -117,6 +117,16 @@ test-cluster: setup-dev ## Run a study on a SLURM cluster that is started here (
 
 test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluation-harness (minutes)
 	@BRODMANN_LM_EVAL_PYTHON=$(LM_EVAL)/bin/python $(BIN)/python -m pytest tests/integration/test_lm_eval.py
+
+coverage: setup-dev ## Branch coverage of src by the tests of make test (docs/quality.md)
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -n auto -m $(FAST)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
+
+MUTANTS ?= --count 100 --seed 1
+mutants: setup-dev ## Change statistics, masks and store in small ways: do their tests fail? (docs/quality.md)
+	@$(BIN)/python tools/mutants.py $(MUTANTS)
 
 gpu-bundle: setup-dev ## Collect what tests/gpu/check.py needs on a machine without internet (gpu-wheels)
 	@$(BIN)/python tests/gpu/bundle.py gpu-wheels

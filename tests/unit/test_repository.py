@@ -278,6 +278,7 @@ def test_the_workflows_run_targets_that_exist(root):
     made = {command.split()[1] for _, command in run if command.startswith("make ")}
     assert made <= set(targets)
     assert {"lint", "test", "test-all", "test-portable", "test-cluster", "docs", "demo"} <= made
+    assert {"coverage", "mutants"} <= made
     # All else belongs to the job that tries the wheel.
     assert {name for name, command in run if not command.startswith("make ")} == {"wheel"}
 

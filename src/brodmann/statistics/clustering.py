@@ -65,7 +65,7 @@ def recover(
         nmi=float(normalized_mutual_info_score(codes, labels)),
         ami=float(adjusted_mutual_info_score(codes, labels)),
         v_measure=float(v_measure_score(codes, labels)),
-        silhouette=_silhouette(weights, codes) if 1 < len(names) < len(codes) else nan,
+        silhouette=_silhouette(weights, codes),
         p=float(p_value(null, observed)),
     )
 

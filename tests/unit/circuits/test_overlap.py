@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.circuits.masks import Selection, read_mask, select_units, selections, write_mask
+from brodmann.circuits.masks import (
+    Selection,
+    read_mask,
+    select_units,
+    selections,
+    strength_of,
+    strongest,
+    write_mask,
+)
 from brodmann.circuits.overlap import (
     Reliability,
     bootstrap_within_cross,
@@ -18,6 +26,7 @@ from brodmann.circuits.overlap import (
     jaccard,
     noise_corrected,
     overlap_matrices,
+    pair_ceilings,
     reliability,
     shared_units,
     within_cross,
@@ -92,15 +101,50 @@ def test_mask_files_give_back_every_bit(tmp_path):
         ("layer,unit\n1,2\n", "not a mask"),
         # As they were before they said what they are masks of.
         ("layer,unit,score\n1,2,0.5\n", "does not say of which model .*snakemake .* masks"),
+        (of_neurons("1,2,0.5", "1,2,0.4"), "a unit stands twice or has no score"),
+        (of_neurons("1,2,inf"), "a unit stands twice or has no score"),
+        *((of_neurons(f"{place},0.5"), "is not layer,unit,score") for place in STRANGE_PLACES),
+        (of_neurons("1,2,high"), "is not layer,unit,score"),
     ):
         (tmp_path / "m.csv").write_text(text)
         with pytest.raises(UserError, match=what):
             read_mask(tmp_path / "m.csv", 40, NEURONS)
+    (tmp_path / "m.csv").write_text(of_neurons("0,39,0.5", "2,0,0.25"))
+    assert read_mask(tmp_path / "m.csv", 40, NEURONS).units.tolist() == [39, 80]
+
+
+STRANGE_PLACES = ("-1,2", "1,-1", "1,40", "100001,2", "1.5,2", "one,2")
+
+
+def of_neurons(*rows):
+    """A mask file with these rows."""
+    last = ",".join((NEURONS.model, NEURONS.weights, NEURONS.site, "positive-5.0pct"))
+    head = "layer,unit,score,model,weights,site,selection"
+    return "\n".join([head, *(f"{row},{last}" for row in rows)]) + "\n"
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "absolute"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_strength_of_a_unit(sign, kind):
+    """0 for what the sign does not take; and the strongest are those of the definition, in any precision."""
+    scores = np.array([[0.5, -2.0, 0.0], [1.5, -0.25, 0.5]], dtype=kind)
+    expected = {
+        "positive": [[0.5, 0, 0], [1.5, 0, 0.5]],
+        "negative": [[0, 2, 0], [0, 0.25, 0]],
+        "absolute": [[0.5, 2, 0], [1.5, 0.25, 0.5]],
+    }[sign]
+    assert strength_of(scores, sign).tolist() == expected
+    for count in (1, 2, 3, 6):
+        found = strongest(scores.reshape(-1), sign, count).tolist()
+        flat = np.array(expected).reshape(-1)
+        order = sorted(range(6), key=lambda unit: (-flat[unit], unit))
+        assert found == [unit for unit in order[:count] if flat[unit] > 0]
 
 
 # Overlap
 
 
+@pytest.mark.filterwarnings("error")
 def test_measures_follow_the_definitions():
     circuits = {
         "language/a": np.array([1, 2, 3, 4]),
@@ -152,6 +196,7 @@ def test_within_and_cross_are_off_diagonal_means(reference):
         )
         found = within_cross(table.to_numpy(), [label.split("/")[0] for label in table.index])
         assert (round(100 * found.within, 1), round(100 * found.cross, 1)) == (within, cross)
+    assert np.isnan(within_cross(np.zeros((2, 2)), ["x", "y"]).ratio)  # nothing across
     toy = np.array([[9, 1, 2], [1, 9, 3], [2, np.nan, 9]], dtype=float)
     found = within_cross(toy, ["x", "x", "y"])
     assert (found.within, found.cross, found.ratio) == (1, 7 / 3, 3 / 7)
@@ -180,6 +225,7 @@ def test_ceilings_are_of_one_kind():
     both, split = Reliability(0.4, 0.3, 0.5, 0.4), Reliability(0.6, 0.5, np.nan, np.nan)
     assert ceilings({"a": both, "b": both}) == ("seed", {"a": 0.5, "b": 0.5})
     assert ceilings({"a": both, "b": split}) == ("split", {"a": 0.4, "b": 0.6})
+    assert ceilings({}) == ("split", {})
 
 
 @pytest.mark.parametrize("percent", [5.0, 20.0, 50.0])
@@ -229,11 +275,40 @@ def test_reliability_is_one_for_sure_circuits_and_low_for_noise():
     assert np.isnan(found.seed_containment)
 
 
+def test_reliability_is_the_mean_overlap_of_the_two_halves_of_each_split():
+    """Halves of one split have much in common, and those of two splits little."""
+    dice = np.random.default_rng(2)
+    rows = []
+    for _ in range(4):
+        common = dice.normal(size=300)
+        rows += [common + dice.normal(0, 0.4, 300), common + dice.normal(0, 0.4, 300)]
+    rows = np.array(rows, dtype=np.float32)
+    selection, k = Selection("positive", 5.0), 15
+    units = [set(row.argsort()[::-1][:k].tolist()) for row in rows]
+    pairs = [(units[n], units[n + 1]) for n in (0, 2, 4, 6)]
+    full = np.array(sorted(units[0]))
+    second = np.array([*full[:6], *(unit for unit in range(300) if unit not in units[0])][:11])
+    found = reliability(Strongest.of(rows), selection, full, second)
+    assert found.split_containment == pytest.approx(np.mean([len(a & b) / k for a, b in pairs]))
+    jaccards = [len(a & b) / len(a | b) for a, b in pairs]
+    assert found.split_jaccard == pytest.approx(np.mean(jaccards))
+    # The second seed's circuit is smaller: of k = 15 they share 6, of 20 units that either has.
+    assert (found.seed_containment, found.seed_jaccard) == pytest.approx((6 / 15, 6 / 20))
+    # A last replicate without its other half is of no split; without any there is no reliability.
+    odd = reliability(Strongest.of(rows[:7]), selection, full, None)
+    first = np.mean([len(a & b) / k for a, b in pairs[:3]])
+    assert odd.split_containment == pytest.approx(first)
+    assert np.isnan(reliability(Strongest.of(rows[:1]), selection, full, None).split_jaccard)
+
+
 def test_noise_correction_divides_by_the_ceiling():
     raw = pd.DataFrame([[1, 0.2], [0.2, 1]], ["a", "b"], ["a", "b"])
     found = noise_corrected(raw, {"a": 0.5, "b": 0.8})
     assert found.loc["a", "b"] == pytest.approx(0.2 / np.sqrt(0.4))
     assert found.loc["a", "a"] == 0.5 and noise_corrected(raw, {"a": 0.5}).isna().loc["a", "b"]
+    assert np.isnan(noise_corrected(raw, {"a": 0.0, "b": 0.8}).loc["a", "b"])
+    expected = np.array([[0.5, np.nan, 0.2], [np.nan, np.nan, np.nan], [0.2, np.nan, 0.08]])
+    np.testing.assert_allclose(pair_ceilings("axb", {"a": 0.5, "b": 0.08}), expected)
 
 
 def test_intervals_are_about_the_estimate():
@@ -243,7 +318,7 @@ def test_intervals_are_about_the_estimate():
     found = bootstrap_within_cross(
         {task: Strongest.of(own) for task, own in attributions.items()}, Selection("positive", 5.0)
     )
-    assert len(found) == 30
+    assert len(found) == 30 and bootstrap_within_cross({}, Selection("positive", 5.0)) == []
     k, first = 25, {}
     for task, own in attributions.items():
         first[task] = set(own[0].argsort()[::-1][:k].tolist())
@@ -255,6 +330,17 @@ def test_intervals_are_about_the_estimate():
     assert np.isnan(interval(0.7, [0.5])).all()
 
 
+def test_an_interval_has_the_spread_of_the_replicates_and_the_place_of_the_estimate():
+    """201 replicates, evenly from 0 to 2 about 1: 95 % of them are within 0.95 of their mean."""
+    replicates = [*np.random.default_rng(0).permutation(201) / 100, np.nan]
+    assert interval(5.0, replicates) == pytest.approx((4.05, 5.95))
+    assert interval(5.0, replicates, level=0.5) == pytest.approx((4.5, 5.5))
+    assert interval(5.0, [0.5, 0.5]) == (5, 5)
+    # A spread that leans: what lies far above the mean of the replicates reaches as far above the estimate.
+    low, high = interval(5.0, [0.0] * 10 + [1.1])
+    assert (low, high) == pytest.approx((4.9, 5.0 + 0.825 - 0.1))
+
+
 def test_shared_units_equals_a_loop():
     circuits = [np.unique(RNG.integers(0, 300, size=40)) for _ in range(7)]
     shared = shared_units(circuits)
@@ -262,3 +348,6 @@ def test_shared_units_equals_a_loop():
         for b in range(7):
             assert shared[a, b] == len(set(circuits[a].tolist()) & set(circuits[b].tolist()))
     assert containment(shared, 40).max() <= 1 and np.nanmax(jaccard(shared)) == 1
+    nothing = np.array([], dtype=np.int64)
+    assert shared_units([nothing, nothing]).tolist() == [[0, 0], [0, 0]]
+    assert shared_units([]).shape == (0, 0)

@@ -8,12 +8,15 @@ from scipy.stats import binomtest, wilcoxon
 
 from brodmann.significance import effects
 
+pytestmark = pytest.mark.filterwarnings("error")
+
 
 def test_accuracy_has_wilsons_interval():
     found = effects.accuracy(np.array([1, 1, 0, 1], dtype=float))
     assert (found.n, found.value) == (4, 0.75)
     assert (found.low, found.high) == pytest.approx((0.3006, 0.9544), abs=1e-4)
-    assert np.isnan(effects.accuracy(np.array([])).value)
+    nothing = effects.accuracy(np.array([]))
+    assert nothing.n == 0 and np.isnan([nothing.value, nothing.low, nothing.high]).all()
 
 
 def test_perplexity_lies_in_its_interval():
@@ -65,6 +68,10 @@ def test_rank_test_is_wilcoxons():
     differences = np.random.default_rng(0).normal(1, 1, 20)
     nothing = np.zeros(20)
     assert effects.rank_test(differences, [nothing]) == pytest.approx(wilcoxon(differences).pvalue)
+    # What both have in common is no difference.
+    common = np.random.default_rng(1).normal(5, 2, 20)
+    found = effects.rank_test(common + differences, [common])
+    assert found == pytest.approx(wilcoxon(differences).pvalue)
     others = [differences, nothing]
     assert effects.rank_test(nothing, others) == pytest.approx(wilcoxon(-differences / 2).pvalue)
     assert effects.rank_test(nothing, [nothing]) == 1

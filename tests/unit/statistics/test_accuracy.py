@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from brodmann.errors import UserError
 from brodmann.figures.accuracy import draw_accuracy
 from brodmann.figures.style import domain_colour, save_figure
-from brodmann.statistics.accuracy import accuracy_table
+from brodmann.statistics.accuracy import accuracy_table, imported_accuracies, joined
 from brodmann.store.tables import write_frame
 
 TASKS = ["language/npi", "language/wug", "formal/logic", "social/agent"]
@@ -84,3 +85,46 @@ def test_figures_are_reproducible_and_keep_their_text(table, tmp_path):
     assert contents[0] == contents[1]
     # Type 42: TrueType text, not outlines.
     assert b"/Type42" in contents[0][1] or b"/CIDFontType2" in contents[0][1]
+
+
+def test_a_baseline_that_lacks_something_is_named(results):
+    path = results / "big" / "baseline" / "language/npi.json"
+    for text in ("{}", "[]", json.dumps({"both_correct_accuracy": 0.5})):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"npi\.json: is incomplete"):
+            accuracy_table([path], ["big"], ["language/npi"])
+
+
+def test_accuracies_that_were_taken_over_stand_beside_our_own(table, tmp_path):
+    """Of these only the share is known; a cell that no table has was not run."""
+    files = {name: str(tmp_path / f"{name}.csv") for name in ("a", "b")}
+    (tmp_path / "a.csv").write_text(
+        "task,both_correct_accuracy\nsocial/agent,0.5\nlanguage/npi,\nformal/logic,0.75\n"
+    )
+    (tmp_path / "b.csv").write_text("task,both_correct_accuracy\nlanguage/npi,0.125\n")
+    taken = imported_accuracies(
+        files, {"a": ["social/agent", "language/npi"], "b": ["formal/logic"]}
+    )
+    shown = taken[["model", "task", "both_correct_accuracy", "included", "reason"]]
+    elsewhere = "not in the matrices that were taken over"
+    assert shown.to_numpy().tolist() == [
+        ["a", "language/npi", None, True, "taken over"],
+        ["a", "formal/logic", 0.75, False, elsewhere],
+        ["a", "social/agent", 0.5, True, "taken over"],
+        ["b", "language/npi", 0.125, False, elsewhere],
+        ["b", "formal/logic", None, True, "not known"],
+        ["b", "social/agent", None, False, elsewhere],
+    ]
+    assert taken["clean_accuracy"].isna().all() and taken["domain"].tolist()[1] == "formal"
+    both = joined([table, taken], ["b", "big"])
+    assert both["model"].tolist() == ["b"] * 4 + ["big"] * 4
+    assert both["task"].tolist() == TASKS * 2
+    ours = both.set_index(["model", "task"])
+    assert ours.loc[("big", "language/npi"), "both_correct_accuracy"] == 0.995
+    assert ours.loc[("b", "language/npi"), "both_correct_accuracy"] == 0.125
+    missing = ours.loc[("b", "language/wug")]
+    assert (missing["included"], missing["reason"]) == (False, "not run")
+    assert missing["domain"] == "language" and missing["both_correct_accuracy"] is None
+    (tmp_path / "b.csv").write_text("task,both_correct_accuracy\nlanguage/npi,half\n")
+    with pytest.raises(UserError, match=r"b\.csv: 'half' is not a share"):
+        imported_accuracies(files, {})

@@ -61,7 +61,7 @@ def test_nothing_and_nan():
     assert list(composition({}, 1).columns) == COLUMNS
     assert list(binned([]).columns) == BINNED_COLUMNS and binned([]).empty
     with pytest.raises(UserError, match="formal/a: the attribution holds NaN"):
-        composition({"formal/a": np.array([[np.nan]])}, 1)
+        composition({"formal/a": np.array([[1.0, np.nan]])}, 1)
 
 
 def layers(values, owner="formal"):

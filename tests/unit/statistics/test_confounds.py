@@ -56,6 +56,36 @@ def test_coefficients_are_those_of_statsmodels(directed, missing):
         assert term.low < term.coefficient < term.high
 
 
+def full_rank(columns):
+    return np.linalg.matrix_rank(columns) == columns.shape[1]
+
+
+def naive_interval(values, predictors, directed, seed):
+    """Of every coefficient: refits on tasks drawn anew, pair by pair; copies of a task are no pair."""
+    n, dice, found = len(values), np.random.default_rng(seed), []
+    for _ in range(1000):
+        draw = dice.integers(n, size=n).tolist()
+        rows = [
+            (values[draw[i], draw[j]], 1.0, *(x[draw[i], draw[j]] for x in predictors))
+            for i in range(n)
+            for j in range(n)
+            if draw[i] != draw[j] and (i != j if directed else i < j)
+        ]
+        rows = np.array([row for row in rows if np.isfinite(row).all()])
+        if len(rows) > len(predictors) + 1 and full_rank(rows[:, 1:]):
+            found.append(np.linalg.lstsq(rows[:, 1:], rows[:, 0], rcond=None)[0][1:])
+    return np.quantile(found, [0.025, 0.975], axis=0).T
+
+
+@pytest.mark.parametrize(("directed", "missing"), [(False, 3), (True, 0)])
+def test_intervals_are_those_of_plain_refits_on_drawn_tasks(directed, missing):
+    values, predictors = study(5, missing=missing, directed=directed)
+    found = regress_pairs(values, predictors, directed=directed, permutations=1, seed=7)
+    expected = naive_interval(values, list(predictors.values()), directed, 7)
+    for term, ends in zip(found.values(), expected, strict=True):
+        assert (term.low, term.high) == pytest.approx(tuple(ends), rel=1e-6, abs=1e-9)
+
+
 def naive_mrqap(values, predictors, name, directed, n, seed):
     """Double semi-partialing: refit with the permuted residual in the predictor's place, compare t."""
     where = cells(values, directed)

@@ -101,6 +101,9 @@ def test_circuits_that_are_whole_experts_are_told_from_those_that_are_not():
     assert found[SIMILARITY].observed == pytest.approx(1)
     assert found[CONCENTRATION].observed == 1
     assert max(one.p for one in found.values()) == pytest.approx(1 / 401)
+    # Expected of a deal: two of a layer's 32 neurons lie in one expert by 7 / 31, whosever they are.
+    assert found[CONCENTRATION].null == pytest.approx(7 / 31, abs=0.02)
+    assert abs(found[SIMILARITY].null) < 0.03
     p = []
     for seed in range(40):
         drawn = Profiles.of(MIXTURE, planted(seed, own=False), DOMAINS).tested(99, seed)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brodmann.statistics.matrices import read_foreign_matrix
-from brodmann.statistics.modularity import Cells, label_codes, modularity, shuffles
+from brodmann.statistics.modularity import Cells, gap, label_codes, modularity, shuffles
 from brodmann.tasks.catalogue import domain_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -79,6 +79,7 @@ def test_means_and_p_are_those_of_plain_loops(missing):
         matrix = random_matrix(rng, len(labels), missing)
         found = modularity(matrix, labels, permutations=60, seed=seed)
         check(found, matrix, labels, 60, seed)
+        assert gap(matrix, labels) == pytest.approx(found.overall.difference, nan_ok=True)
         assert found.n_tasks == len(labels)
 
 
@@ -175,6 +176,8 @@ def test_planted_blocks_are_never_reached_by_chance():
     found = modularity(matrix, list(names), permutations=99, seed=3)
     assert found.overall.p == 1 / 100
     assert found.overall.ratio == pytest.approx(5)
+    alone = np.where(names[:, None] == names[None, :], 0.5, 0.0)
+    assert np.isnan(modularity(alone, list(names), permutations=1, seed=3).overall.ratio)
     # One-sided: the opposite is no structure.
     assert modularity(-matrix, list(names), permutations=99, seed=3).overall.p == 1
 

@@ -7,6 +7,15 @@ import pandas as pd
 import pytest
 
 from brodmann.errors import UserError
+from brodmann.statistics.printed import (
+    Printing,
+    between,
+    decimals,
+    latex_text,
+    percent,
+    show_p,
+    without_lonely_average,
+)
 from brodmann.statistics.stages.modularity import MODULARITY, modularity_table
 from brodmann.statistics.stages.structure_function import structure_function_table
 from brodmann.statistics.study_tables import write_printed
@@ -81,3 +90,56 @@ def test_another_table_in_its_place_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"modularity\.csv: no column 'model'"):
         write_printed([str(source)], [str(output)], "s", "t")
     assert not output.exists()
+
+
+def test_numbers_as_papers_print_them():
+    assert [show_p(p) for p in (0.04996, 1e-4, 0.99e-4, 0, 1, np.nan)] == [
+        *("0.0500", "0.0001", "<0.0001", "<0.0001", "1.0000", "–"),
+    ]
+    assert [decimals(2)(value) for value in (1.238, -0.5, np.nan)] == ["1.24", "−0.50", "–"]
+    assert [percent(share) for share in (0.1234, -0.005, 1)] == ["12.3", "−0.5", "100.0"]
+    assert between(1)(-0.26, 1.04) == "[−0.3, 1.0]"
+    assert between(1)(np.nan, 1) == between(1)(0, np.nan) == "–"
+    assert latex_text("a_b & 5 % < ~^{x}\\") == (
+        r"a\_b \& 5 \% \textless{} \textasciitilde{}\textasciicircum{}\{x\}\textbackslash{}"
+    )
+
+
+def test_the_average_of_one_model_is_not_printed_beside_it():
+    """Controls are in no average."""
+    rows = [modular(), modular(model="average"), modular(model="untrained", control=True)]
+    alone = without_lonely_average(pd.DataFrame(rows))
+    assert alone["model"].tolist() == ["one", "untrained"]
+    several = without_lonely_average(pd.DataFrame([*rows, modular(model="two")]))
+    assert several["model"].tolist() == ["one", "average", "untrained", "two"]
+
+
+def test_a_row_of_a_control_says_so_and_a_bar_does_not_part_cells():
+    table = pd.DataFrame([modular(model="a|b"), modular(model="untrained", control=True)])
+    [printed] = modularity_table(table, "s")
+    assert [row[0] for row in printed.rows] == ["a|b", "untrained (control)"]
+    lines = printed.markdown().splitlines()
+    assert lines[4].startswith("| a\\|b | ") and lines[3].count("---") == len(printed.heads)
+    assert printed.latex().count("&") == 3 * (len(printed.heads) - 1)
+    assert r"\begin{tabular}{l" + "r" * (len(printed.heads) - 1) + "}" in printed.latex()
+
+
+def test_columns_of_directions_are_printed_for_ablations_only():
+    """A table for each component, measure and kind, in the order of the rows; q is explained where it is."""
+    shown = {"within": ("within", percent), "out": ("cross", percent)}
+    printing = Printing(
+        "toy", "{what} at {selection} ({sign})", shown, "Note.", only_drops=("out",)
+    )
+    drop = {"measure": "accuracy_drop", "kind": "zero"}
+    rows = [modular(**drop), modular(), modular(model="two", **drop), modular(component="heads")]
+    rows += [modular(sel="t"), modular(measure="jaccard")]
+    found = printing(pd.DataFrame(rows), "s")
+    assert [one.caption for one in found] == [
+        "zero ablation of neurons at s (s)",
+        "overlap (containment) of neurons at s (s)",
+        "overlap (containment) of heads at s (s)",
+    ]
+    assert [one.heads for one in found] == [("model", "within", "out"), *[("model", "within")] * 2]
+    assert found[0].rows == (("one", "20.0", "10.0"), ("two", "20.0", "10.0"))
+    assert found[1].rows == (("one", "20.0"),) and {one.note for one in found} == {"Note."}
+    assert found[0].label == "toy-zero-ablation-of-neurons"

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import binom, spearmanr
 from scipy.stats import t as student
 
+from brodmann.statistics.mixed import fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
 from brodmann.statistics.resampling import resampled
 from brodmann.statistics.structure_function import (
@@ -146,6 +147,38 @@ def test_missing_pairs_do_not_upset_it():
     expected, se = reml(pairs)
     assert regress(pairs).coefficient == pytest.approx(expected, abs=1e-5)
     assert regress(pairs).se == pytest.approx(se, rel=1e-3)
+
+
+@pytest.mark.parametrize("missing", [0, 4])
+def test_the_parts_of_the_error_are_those_of_the_dense_matrices(missing):
+    """A row's weight in the slope, times what is left of it without source and target effects."""
+    pairs = named(pair_table(*tables(9))).iloc[missing:]
+    ends = {end: pairs[end].map(TASKS.index).to_numpy() for end in ("source", "target")}
+    x, y = pairs["overlap"].to_numpy() - pairs["overlap"].mean(), pairs["drop"].to_numpy()
+    fit = fit_pairs(x, y, **ends)
+    assert min(fit.ratios[:2]) > 0
+    shared = [np.equal.outer(pairs[name].to_numpy(), pairs[name].to_numpy()) for name in EFFECTS]
+    effects = [ratio * one for ratio, one in zip(fit.ratios, shared, strict=True)]
+    inverse = np.linalg.inv(np.eye(len(y)) + sum(effects))
+    design = np.column_stack([np.ones(len(y)), x])
+    weights = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)
+    assert fit.slope == pytest.approx((weights @ y)[1])
+    left = y - design @ (weights @ y)
+    left = left - (effects[0] + effects[1]) @ inverse @ left  # what tasks are predicted to add
+    np.testing.assert_allclose(fit.parts, weights[1] * left, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_task_that_is_a_source_or_a_target_only_is_no_other_task(axis):
+    """Its column of the design is its own: the last source may be no target, and the other way round."""
+    overlap, drop = tables(8)
+    drop.iloc[(-1, slice(None)) if axis == 0 else (slice(None), -1)] = np.nan
+    pairs = pair_table(overlap, drop)
+    assert len(pairs) == 42 - 6
+    expected, se = reml(pairs)
+    found = regress(pairs)
+    assert found.coefficient == pytest.approx(expected, abs=1e-5)
+    assert found.se == pytest.approx(se, rel=1e-3)
 
 
 def test_the_slope_over_resampled_tasks_is_that_of_the_resampled_matrices():
@@ -345,6 +378,29 @@ def test_slopes_of_one_precision_are_a_sample_of_their_own():
     assert pool(slopes, np.full(4, 5.0), 0.0).tau == 0
 
 
+def test_models_weigh_by_their_errors_and_by_how_far_slopes_vary():
+    """Unequal errors, nothing shared: REML summed up model by model, and Hartung and Knapp's formula."""
+    slopes, errors = np.array([0.5, -0.1, 0.3, 0.9, 0.2]), np.array([0.05, 0.2, 0.1, 0.4, 0.15])
+
+    def weighed(tau):
+        weights = [1 / (error**2 + tau**2) for error in errors]
+        mean = sum(w * y for w, y in zip(weights, slopes, strict=True)) / sum(weights)
+        return weights, mean, sum(w * (y - mean) ** 2 for w, y in zip(weights, slopes, strict=True))
+
+    def loss(tau):
+        weights, _, squares = weighed(tau)
+        return np.log(sum(weights)) - sum(map(np.log, weights)) + squares
+
+    tau = min(np.linspace(0, 1, 20_001), key=loss)
+    weights, mean, squares = weighed(tau)
+    assert 0.05 < tau < 0.9
+    found = pool(slopes, errors, 0.0)
+    assert found.tau == pytest.approx(tau, abs=1e-4)
+    assert found.mean == pytest.approx(mean, abs=1e-4)
+    assert found.se == pytest.approx(np.sqrt(squares / (4 * sum(weights))), rel=1e-3)
+    assert found.df == pytest.approx(4)
+
+
 def test_errors_are_shared_as_far_as_pairs_are():
     rng = np.random.default_rng(4)
     common, own = rng.normal(size=4000), rng.normal(size=(2, 4000))
@@ -414,6 +470,27 @@ def test_rho_is_that_of_scipy_over_the_pairs(missing):
         spearmanr([pair[2] for pair in pairs], [pair[3] for pair in pairs]).statistic
     )
     assert found.low < found.rho < found.high
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_interval_of_rho_is_that_of_drawn_tasks(missing):
+    overlap, drop = tables(2)
+    if missing:
+        drop.iloc[1, 2] = overlap.iloc[4, 0] = np.nan
+    order = sorted(TASKS)
+    first, second = (one.loc[order, order].to_numpy() for one in (overlap, drop))
+    dice, rhos = np.random.default_rng(4), []
+    for _ in range(1000):
+        draw = dice.integers(7, size=7).tolist()
+        cells = [(first[a, b], second[a, b]) for a in draw for b in draw if a != b]
+        x, y = np.array([cell for cell in cells if np.isfinite(cell).all()]).T
+        if len(x) > 2 and len(set(x)) > 1 and len(set(y)) > 1:
+            rhos.append(spearmanr(x, y).statistic)
+    found = correlate(overlap, drop, permutations=1, seed=4)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(rhos, [0.025, 0.975])))
+    # Four tasks are too few to be drawn from.
+    few = correlate(*tables(2, n=4), permutations=1, seed=4)
+    assert np.isfinite(few.rho) and np.isnan([few.low, few.high]).all()
 
 
 def naive_mantel(first, second, n, seed):

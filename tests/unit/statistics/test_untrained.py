@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brodmann.statistics.untrained import EVERY, beside
+from brodmann.statistics.untrained import EVERY, beside, excess_interval
 
 DOMAINS = ["language"] * 4 + ["formal"] * 5 + ["social"] * 3
 TASKS = [f"{domain}/{number}" for number, domain in enumerate(DOMAINS)]
@@ -53,6 +53,32 @@ def test_the_excess_is_that_of_the_common_tasks(domain):
     null = [naive_gap(own - other, rng.permutation(names), domain) for _ in range(200)]
     reached = sum(value >= one.excess - 1e-12 for value in null)
     assert one.p == pytest.approx((1 + reached) / 201)
+
+
+def test_the_interval_of_the_excess_is_that_of_drawn_tasks():
+    """A task never meets itself, also where it is drawn twice."""
+    own, other = (one.to_numpy() for one in (matrix(1, 0.3), matrix(2, 0.1)))
+    apart, dice, found = own - other, np.random.default_rng(6), {EVERY: [], "formal": []}
+    for _ in range(1000):
+        draw = dice.integers(12, size=12)
+        cells = apart[np.ix_(draw, draw)]
+        names = np.array(DOMAINS)[draw]
+        pairs = draw[:, None] != draw[None, :]
+        same = names[:, None] == names[None, :]
+        formal = np.add.outer(names == "formal", 1 * (names == "formal"))
+        for domain, within, cross in (
+            (EVERY, pairs & same, pairs & ~same),
+            ("formal", pairs & (formal == 2), pairs & (formal == 1)),
+        ):
+            if within.any() and cross.any():
+                found[domain].append(cells[within].mean() - cells[cross].mean())
+    _, compared = beside(matrix(1, 0.3), matrix(2, 0.1), permutations=1, seed=6)
+    for domain, values in found.items():
+        expected = tuple(np.quantile(values, [0.025, 0.975]))
+        assert (compared[domain].low, compared[domain].high) == pytest.approx(expected)
+    expected = tuple(np.quantile(found[EVERY], [0.025, 0.975]))
+    assert excess_interval(apart, DOMAINS, 6) == pytest.approx(expected)
+    assert np.isnan(excess_interval(np.zeros((0, 0)), [], 0)).all()
 
 
 def test_a_copy_has_no_excess():

@@ -189,6 +189,9 @@ def test_what_all_shards_need_is_made_before_them(tmp_path, works):
 
     begun(0)
     assert made == [f"m{n}" for n in range(20)]
+    # It has left a marker, and no manifest, which would say that the pass is through.
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["toy.0-of-2.json"]
+    assert not (tmp_path / "toy.json").exists()
     for number in (1, 2):
         begun(number)
     assert len(made) == len(set(made)) == 30

@@ -83,6 +83,37 @@ def test_junk_files_are_passed_over(tmp_path, junk):
     assert Store(tmp_path).get(key(1)) == payload(1)
 
 
+@pytest.mark.parametrize("size", [1, 2, *range((1 << 20) - 4, (1 << 20) + 3)])
+def test_records_behind_junk_of_any_size_are_found(tmp_path, size):
+    """Also where the magic bytes lie in two of the blocks that are read (of 1 MiB)."""
+    fill(tmp_path, range(2))
+    [shard] = shards(tmp_path)
+    sound = shard.read_bytes()
+    shard.write_bytes(b"B" * size + sound)
+    store = Store(tmp_path)
+    assert [store.get(key(n)) for n in range(2)] == [payload(0), payload(1)]
+
+
+def test_a_payload_that_is_whole_counts_without_its_last_newline(tmp_path):
+    fill(tmp_path, range(2))
+    [shard] = shards(tmp_path)
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert Store(tmp_path).get(key(1)) == payload(1)
+
+
+def test_a_damaged_copy_does_not_hide_a_sound_one(tmp_path):
+    """Two passes at once have both stored the record."""
+    fill(tmp_path, [3])
+    fill(tmp_path, [3])
+    first, second = shards(tmp_path)
+    for damaged, sound in ((first, second), (second, first)):
+        kept = damaged.read_bytes()
+        damaged.write_bytes(kept[:-2] + b"?\n")
+        assert Store(tmp_path).get(key(3)) == payload(3)
+        damaged.write_bytes(kept)
+        assert sound.exists()
+
+
 def _write_forever(folder):
     with Store(folder) as store:
         for n in range(10**6):
@@ -121,11 +152,27 @@ def test_consolidation_bounds_the_files_and_keeps_every_record(tmp_path):
     assert all(reader.get(key(n)) == payload(n) for n in range(20))
 
 
+def test_consolidation_waits_for_more_than_the_limit_and_drops_what_is_damaged(tmp_path):
+    for n in range(3):
+        fill(tmp_path, [n])
+    Store(tmp_path).consolidate(limit=3)
+    assert len(shards(tmp_path)) == 3
+    damaged = shards(tmp_path)[1]
+    damaged.write_bytes(damaged.read_bytes()[:-2] + b"?\n")
+    store = Store(tmp_path)
+    store.consolidate(limit=2)
+    [merged] = shards(tmp_path)
+    assert merged.stat().st_size == sum(HEADER_SIZE + len(payload(n)) + 1 for n in (0, 2))
+    assert [store.get(key(n)) for n in range(3)] == [payload(0), None, payload(2)]
+
+
 def test_consolidation_spares_what_another_process_is_writing(tmp_path):
     for n in range(5):
         fill(tmp_path, [n])
     with Store(tmp_path) as writer:
         writer.put(key(7), payload(7))
+        [left] = tmp_path.glob("*.open")
+        os.utime(left, (time.time() - 7200,) * 2)  # its next record takes hours
         Store(tmp_path).consolidate(limit=1)
         writer.put(key(8), payload(8))
     assert all(Store(tmp_path).get(key(n)) == payload(n) for n in [*range(5), 7, 8])

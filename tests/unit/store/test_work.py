@@ -66,6 +66,16 @@ def test_what_is_missing_is_computed_once_and_what_is_there_loads_nothing(tmp_pa
     assert manifest(tmp_path)["keys"] == {"c": digest("c")}
 
 
+def test_a_pass_tidies_up_after_many_others(tmp_path):
+    """Each leaves a shard: there are 16 at most beside its own, and every record is found."""
+    for n in range(20):
+        with opened(tmp_path, Loader()) as this:
+            this.make([one(str(n))])
+        assert len(list((tmp_path / "toy").iterdir())) <= 17
+    store = Store(tmp_path / "toy")
+    assert [store.get(digest(str(n))) for n in range(20)] == [str(n).encode() for n in range(20)]
+
+
 def test_equal_keys_are_computed_once_and_found_under_both_names(tmp_path):
     load = Loader()
     with opened(tmp_path, load) as this:
