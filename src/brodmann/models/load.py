@@ -545,11 +545,13 @@ def _without_log(logger: str, text: str) -> Iterator[None]:
 
 def _layout_by_running(model: LoadedModel) -> str:
     """Whether the blocks put the batch or the sequence first: a row of three tokens tells."""
+    from nnsight import save
+
     ids = torch.arange(3)[None]
     block, where = model.module("block_output", 0).envoy, f"models.{model.name}.units.blocks"
     try:
         with torch.no_grad(), model.nn.trace({"input_ids": ids}):
-            hidden = _first(block.output).save()
+            hidden = save(_first(block.output))
     except Exception as error:  # of modules that a text does not run, or of the model's own code
         what = f"'{model.architecture.blocks}' cannot be read while the model runs: {type(error).__name__}"
         raise UserError.at(where, what, "name the list of all decoder blocks") from error
