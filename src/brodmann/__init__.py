@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from brodmann.api import Study
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Threads of torch that wait for each other do so in a loop before they sleep. By default that takes
 # milliseconds: where another process runs on the same cores, it waits for them meanwhile, and a pass takes
