@@ -2,7 +2,7 @@
 
     python tools/mutants.py                       # every group: GROUPS below
     python tools/mutants.py masks store --count 50 --seed 2
-    python tools/mutants.py --again mutants.csv   # those that survived, after tests were written
+    python tools/mutants.py --again mutants.csv   # what survived, and what reads the same
 
 A *mutant* is a module with one change: another comparison or operation, a constant one off, a condition
 turned round, a result that is None, an argument or a statement left out. Tests that fail *kill* it. The score
