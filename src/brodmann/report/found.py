@@ -7,12 +7,17 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.pipeline.workspace import Workspace
 from brodmann.tasks.domains import label
+
+if TYPE_CHECKING:
+    from brodmann.report.summary import Answer
 
 
 def tell(workspace: Workspace, targets: Sequence[str]) -> None:
@@ -56,10 +61,14 @@ def found(workspace: Workspace, results: Path) -> list[str]:
         answers = list(headlines(Sources(study, *whole), read_findings(study, results)[0]))
     except UserError:
         return []
-    # What is said after a semicolon is for the page.
-    effects = [one.effect.partition(";")[0] for one in answers]
-    pairs = zip(answers, effects, strict=True)
-    return [f"{one.question} {one.verdict} ({one.model}: {effect})." for one, effect in pairs]
+    return [_sentence(one) for one in answers]
+
+
+def _sentence(answer: Answer) -> str:
+    """What is said of an effect after a semicolon is for the page; one that is undefined is not said."""
+    effect = answer.effect.partition(";")[0]
+    about = answer.model if isnan(answer.size) else f"{answer.model}: {effect}"
+    return f"{answer.question} {answer.verdict} ({about})."
 
 
 def _wrapped(lines: Sequence[str], columns: int) -> list[str]:

@@ -8,7 +8,9 @@ import pytest
 
 from brodmann.config.load import load_config
 from brodmann.pipeline.workspace import Workspace
-from brodmann.report.found import _wrapped, accuracies, at_the_end
+from brodmann.report.found import _sentence, _wrapped, accuracies, at_the_end
+from brodmann.report.summary import Answer
+from brodmann.report.verdicts import UNTESTED, Verdict
 
 TASKS = ("language/npi", "language/hypernymy", "physical/speed")
 CONFIG = {
@@ -58,6 +60,16 @@ def test_what_was_not_asked_for_is_not_spoken_of(workspace, results):
         (results / page).write_text("")
     pages = [f"The report: {results}/report.html", f"The atlas: {results}/atlas/index.html"]
     assert at_the_end(workspace, [], results) == pages
+
+
+def test_an_effect_that_is_undefined_is_not_said():
+    def said(size):
+        verdict = Verdict(UNTESTED, "no pairs")
+        effect = "4 % more; 2 % less"
+        return _sentence(Answer("Is it so?", "so", "one", "none", "2 tasks", effect, verdict, size))
+
+    assert said(0.04) == "Is it so? not tested: no pairs (one: 4 % more)."
+    assert said(float("nan")) == "Is it so? not tested: no pairs (one)."
 
 
 def test_prose_is_as_wide_as_the_terminal():
