@@ -27,7 +27,7 @@ def test_every_figure_shows_what_the_workflow_drew(drilled, tmp_path):
 def test_every_table_can_be_read(drilled):
     study = brodmann.open_study(drilled.path / "results")
     names = {*study.tables["name"]}
-    assert {"rivals", "granularity_lesions", "agreement_units", "stability_curve"} <= names
+    assert {"rivals", "granularity_lesions", "estimators", "stability_curve"} <= names
     for name in names:
         assert len(study.table(name).columns) > 2, name
     # Of a model of which only matrices are there, these are read; averages have to be asked for.

@@ -68,7 +68,7 @@ def test_the_report_names_the_best_with_its_gain(root, tmp_path):
     part = estimators_part(sources)
     [said] = part.lead
     assert said.startswith("m, neurons: relevance patching, all tokens agrees best")
-    assert "0.67 over 3 tasks" in said and "by 0.27 less (95 % interval 0.20 to 0.30" in said
+    assert "0.67 over 3 tasks" in said and "is 0.27 lower (95 % interval 0.20 to 0.30" in said
     [shown] = part.tables
     assert shown.heads[0] == "estimator" and "CPR" not in shown.heads
     best = dict(zip(shown.heads, shown.rows[1], strict=True))
