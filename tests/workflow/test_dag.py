@@ -710,7 +710,8 @@ def test_a_run_says_what_it_does_and_what_was_found(finished):
         assert re.match(r"\[ *\d+ of \d+\] ", line)
     assert len(lines) < 30 and "\033" not in finished.said
     rows = first_table(finished.path / "results/report.html")
-    said = {f"{row[0]} {row[5]} ({row[1]}: {row[4].partition(';')[0]})." for row in rows}
+    effects = [f": {row[4].partition(';')[0]}" if row[4] != "–" else "" for row in rows]
+    said = {f"{row[0]} {row[5]} ({row[1]}{of})." for row, of in zip(rows, effects, strict=True)}
     told = [line for line in lines if line in said]
     # Overlap, own circuits, a localizer: a study of no network.
     assert len(told) == 3 and all(line in said for line in lines if "? " in line)
