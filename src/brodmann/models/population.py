@@ -114,6 +114,10 @@ class Population:
         first, count = self._spans[span]
         return self._starts[span] + min(unit - first, count)
 
+    def in_keys(self) -> dict[str, int]:
+        """What sizes and draws add to a key: how many there are, where there are more places."""
+        return {} if self.spans is None else {"units that exist": len(self)}
+
     @cached_property
     def exists(self) -> np.ndarray:
         """bool [places]: which have a unit."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +40,7 @@ def comparison_key(stage: Stage, items: ItemList, component: str) -> str:
     return digest(
         {
             "of": stage.basis(items, component),
-            **counted(stage, component),
+            **stage.population(component).in_keys(),
             "method": METHODS["agreement"],
             "units": settings.agreement.units,
             "items": settings.agreement.items,
@@ -50,12 +49,6 @@ def comparison_key(stage: Stage, items: ItemList, component: str) -> str:
             "seed": settings.seed,
         }
     )
-
-
-def counted(stage: Stage, component: str) -> dict[str, Any]:
-    """What sizes and draws of units add to a key: how many there are, where masks have more places."""
-    there = stage.population(component)
-    return {"units that exist": len(there)} if there.spans is not None else {}
 
 
 def comparison_work(stage: Stage, items: ItemList, store: Store) -> Work[Bench]:

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ from brodmann.circuits.estimators import estimator
 from brodmann.circuits.masks import Selection, select_units
 from brodmann.circuits.overlap import reliability
 from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
-from brodmann.circuits.stages.agreement import counted
 from brodmann.circuits.stages.attribution import ItemList, Session, Stage
 from brodmann.circuits.trials import trial_name
 from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
+from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
 from brodmann.store.store import Store
 from brodmann.store.tensors import facts_of
@@ -74,6 +75,11 @@ class Trials:
         selection = self.stage.study.selection
         return Selection(selection.signs[0], selection.main)
 
+    @cached_property
+    def there(self) -> Population:
+        """The units that exist."""
+        return self.stage.population(self.component)
+
     @property
     def count(self) -> int:
         """How many of the used items are tried."""
@@ -89,7 +95,7 @@ class Trials:
                 "units": self.stage.settings.agreement.units,
                 "seed": self.stage.settings.seed,
                 "main": self.stage.study.selection.main_name,
-                **counted(self.stage, self.component),
+                **self.there.in_keys(),
             }
             found[true_name(self.items.label, self.component, at)] = digest(basis)
         return found
@@ -159,7 +165,7 @@ class Trials:
         settings, task = self.stage.settings, self.items.task
         strong = np.unique(np.concatenate([self.circuit(mean) for mean in means]))
         dice = np.random.default_rng([settings.seed, *canonical_json([task, positions])])
-        rest = np.setdiff1d(self.stage.population(self.component).units, strong)
+        rest = np.setdiff1d(self.there.units, strong)
         drawn = dice.choice(rest, size=min(settings.agreement.units, len(rest)), replace=False)
         units = np.concatenate([strong, np.sort(drawn)])
         width = means[0].shape[1]
@@ -173,8 +179,7 @@ class Trials:
 
     def circuit(self, mean: np.ndarray) -> np.ndarray:
         """Flat units of the main circuit of an attribution [layers, units]."""
-        n_units = len(self.stage.population(self.component))
-        found: np.ndarray = select_units(mean, self.main, n_units=n_units).units
+        found: np.ndarray = select_units(mean, self.main, n_units=len(self.there)).units
         return found
 
     # The light job
@@ -195,8 +200,7 @@ class Trials:
                 circuit, units = self.circuit(mean), true["unit"]
                 held = np.isin(units, circuit)
                 one = agreement(mean.reshape(-1)[units], true["exact"], held)
-                n_units = len(self.stage.population(self.component))
-                halves = Strongest.stored(tensors, "halves", n_units)
+                halves = Strongest.stored(tensors, "halves", len(self.there))
                 rate = reliability(halves, self.main, circuit, None).split_containment
                 line |= {"estimator": trial.estimator}
                 found.append({**line, **asdict(one), "reliability": rate})

@@ -54,8 +54,7 @@ class Keys:
         if without := left_out(study, card):
             self._basis["without"] = without
         # Maps are standardised over the units that exist.
-        there = Population.at(card, self.settings.site)
-        self._basis |= {} if there.spans is None else {"units that exist": len(there)}
+        self._basis |= Population.at(card, self.settings.site).in_keys()
 
     def group(self, texts: Texts) -> str:
         """Key of a dataset's templates."""
