@@ -2,9 +2,10 @@
 
     make gpu-bundle        (or: python tests/gpu/bundle.py gpu-wheels)
 
-``gpu-wheels/*.whl`` are what such an image (Python 3.12, torch, transformers, numpy, scipy, scikit-learn,
-pandas) lacks, in the versions of ``locks/``. ``gpu-wheels/tokenizer`` is the embedded model's tokenizer with
-its chat template: the check's large models have random weights, but read real prompts.
+``gpu-wheels/*.whl`` are what such an image (Python 3.12, torch, an older transformers, numpy, scipy,
+scikit-learn, pandas) lacks, in the versions of ``locks/``; of bitsandbytes, the library for one toolkit only.
+``gpu-wheels/tokenizer`` is the embedded model's tokenizer with its chat template: the check's large models
+have random weights, but read real prompts.
 """
 
 from __future__ import annotations
@@ -14,16 +15,29 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_MIB = 60
-# What the passes import and the image lacks; then what they are timed against.
+# What the passes import and the image lacks; packages of packed weights; then what they are timed against.
 RUNTIME = (
-    *("nnsight", "greenlet", "cloudpickle", "websocket-client", "zstandard"),
+    *(
+        "transformers",
+        "tokenizers",
+        "nnsight",
+        "greenlet",
+        "cloudpickle",
+        "websocket-client",
+        "zstandard",
+    ),
     *("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions"),
 )
+PACKED = ("bitsandbytes", "compressed-tensors", "loguru")
 COMPARED = ("nilearn", "nibabel")
+# bitsandbytes brings a library for each toolkit, 130 MB in all.
+TOOLKIT = "cuda130"
+_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(?:cuda|rocm|xpu)\w+\.so")
 PLATFORMS = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 OLD_PLATFORMS = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
 TOKENIZER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -44,7 +58,29 @@ def download(folder: Path) -> None:
     command += ["--python-version", "3.12", "--implementation", "cp"]
     for platform in platforms:
         command += ["--platform", platform]
-    subprocess.run([*command, *pinned(RUNTIME + COMPARED)], check=True)
+    subprocess.run([*command, *pinned(RUNTIME + PACKED + COMPARED)], check=True)
+
+
+def trim(wheel: Path) -> None:
+    """Leave a wheel's libraries of other toolkits out, also in its list of files."""
+    kept = f"bitsandbytes/libbitsandbytes_{TOOLKIT}.so"
+    whole = wheel.rename(wheel.with_suffix(".whole"))
+    with (
+        zipfile.ZipFile(whole) as old,
+        zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            if name != kept and _LIBRARY.fullmatch(name):
+                continue
+            content = old.read(name)
+            if name.endswith(".dist-info/RECORD"):
+                lines = content.decode().splitlines(keepends=True)
+                gone = [_LIBRARY.match(line) and not line.startswith(kept) for line in lines]
+                content = "".join(
+                    line for line, out in zip(lines, gone, strict=True) if not out
+                ).encode()
+            new.writestr(old.getinfo(name), content)
+    whole.unlink()
 
 
 def copy_tokenizer(folder: Path) -> None:
@@ -68,6 +104,8 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     download(folder)
+    for wheel in folder.glob("bitsandbytes-*.whl"):
+        trim(wheel)
     copy_tokenizer(folder / "tokenizer")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
     print(f"{folder}: {size:.1f} MiB")

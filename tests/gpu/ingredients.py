@@ -46,7 +46,7 @@ def _profiles(report: Report, subject: Subject, tasks: list[str], setting: Any) 
     few = {"max_items": 2 if setting.small else 8, "layer_matched_trials": 0, "random_trials": 1}
     sources = tasks[: 2 if setting.small else 12]
     runs: dict[str, Callable[[], object]] = {
-        "attribution": lambda: subject.attribution([target], store="-profile"),
+        "attribution": lambda: subject.attribution(sources, store="-profile"),
         "ablation": lambda: subject.ablation(target, sources, few, store="-profile"),
     }
     cuda = setting.device.type == "cuda"
@@ -184,8 +184,8 @@ def _apart(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def _sums(report: Report, setting: Any) -> None:
-    """Replicates that are summed on the device, batch by batch, against float64."""
-    from brodmann.circuits.replicates import Accumulator
+    """Replicates that are summed on the device, batch by batch, against float64; the strongest of each."""
+    from brodmann.circuits.replicates import Accumulator, Strongest
 
     shape, items, batch = (4, 1000), 64, 16
     weights = torch.rand(REPLICATES, items)
@@ -197,8 +197,12 @@ def _sums(report: Report, setting: Any) -> None:
     flat = values.cpu().double().flatten(1)
     found = {
         "mean": (sums.mean.reshape(-1), flat.mean(0)),
-        "replicates": (sums.replicates, weights.double() @ flat),
+        "replicates": (sums.replicates.cpu(), weights.double() @ flat),
     }
     for what, (own, expected) in found.items():
         error = _apart(torch.as_tensor(own), expected)
         report.add("ingredients", f"sums of items against float64: {what}", error, most=1e-5)
+    there = Strongest.of(sums.replicates).tensors("there").values()
+    here = Strongest.of(sums.replicates.cpu().numpy()).tensors("here").values()
+    other = sum(int((a != b).sum()) for a, b in zip(there, here, strict=True))
+    report.add("ingredients", "strongest of replicates that the host has not", other, most=0)

@@ -21,6 +21,7 @@ FORMATS = {
     "mxfp4": lambda device: made.mxfp4,
     "nf4": lambda device: made.packed_by_transformers(made.nf4, device),
     "int8": lambda device: made.packed_by_transformers(made.int8, device),
+    "compressed-tensors int4": lambda device: made.int4,
 }
 # Products of FP8 and int8 round their activations, too; all run in float32 or bf16.
 LEAST_CORRELATION = 0.9

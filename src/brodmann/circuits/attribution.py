@@ -48,7 +48,8 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Contributions:
-    """Per item and unit: ``values[component]`` is float32 [items, layers, units], on the host.
+    """Per item and unit: ``values[component]`` is float32 [items, layers, units], on the model's device, or
+    on the host if the model is on several.
 
     ``scores``: the items' log-probabilities, float64 [items, 4] in the order of ``queries_of``, where they
     were asked for.
@@ -62,6 +63,10 @@ class Contributions:
     def is_finite(self) -> bool:
         """Whether all values are finite."""
         return all(bool(torch.isfinite(values).all()) for values in self.values.values())
+
+    def on_host(self) -> Contributions:
+        """The same there, to be held for long."""
+        return replace(self, values={name: own.cpu() for name, own in self.values.items()})
 
 
 @dataclass
@@ -209,11 +214,11 @@ class Attributor:
     ) -> Iterator[Contributions]:
         """The same with the items' baseline scores, which cost next to nothing beside it.
 
-        Only of an estimator that ``scores_answers``, at the last token. Values that are not finite are given,
-        too: which items are used is not known yet.
+        Only of an estimator that ``scores_answers``, at the last token. Values are on the host, as which
+        items are used is not known yet; those that are not finite are given, too.
         """
         for part in self._chunks(items, self._attributed, scored=True):
-            yield part
+            yield part.on_host()
             if on_items is not None:
                 on_items(len(part.numbers))
 
@@ -465,15 +470,13 @@ class Attributor:
         return Contributions(chunk.numbers, values, chunk.scores)
 
     def _by_layer(self, chunk: Chunk, totals: SiteValues, component: str) -> torch.Tensor:
-        """[items, layers, units] on the host."""
+        """[items, layers, units], where the model is."""
         site = COMPONENTS[component]
         layers = [totals[site, layer] for layer in range(self.model.n_layers)]
         if len({values.device for values in layers}) > 1:
             layers = [values.cpu() for values in layers]
         found = torch.stack(layers, dim=1)
-        if self.estimator.sums_units:
-            return found.cpu()
-        return self.of_units(chunk, component, found).cpu()
+        return found if self.estimator.sums_units else self.of_units(chunk, component, found)
 
     def of_units(self, chunk: Chunk, component: str, values: torch.Tensor) -> torch.Tensor:
         """[items, ..., units] of products at spots [spots, ..., width]: sums over an item's spots and over

@@ -26,7 +26,7 @@ _STRENGTH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "negative": np.negative,
     "absolute": np.abs,
 }
-_LAST_PLACE = (1 << 31) - 1
+LAST_PLACE = (1 << 31) - 1
 HEADER = ("layer", "unit", "score")
 # No model has as many: a larger number is damage.
 MOST_LAYERS = 100_000
@@ -78,11 +78,11 @@ def strongest(scores: np.ndarray, sign: str, count: int) -> np.ndarray:
         return chosen
     # Strength and place in one integer, the larger the better: positive floats and their bits are in the same
     # order. No two are equal, so ties are cut by place, and many of them do not slow the partition down.
-    keys = strength.view(np.int32).astype(np.int64) << 32 | (_LAST_PLACE - places)
+    keys = strength.view(np.int32).astype(np.int64) << 32 | (LAST_PLACE - places)
     if count < len(keys):
         keys = np.partition(keys, len(keys) - count)[len(keys) - count :]
     keys.sort()
-    chosen = _LAST_PLACE - (keys[::-1] & _LAST_PLACE)
+    chosen = LAST_PLACE - (keys[::-1] & LAST_PLACE)
     return chosen
 
 

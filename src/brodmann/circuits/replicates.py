@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brodmann.circuits.masks import Mask, Selection, strongest
+from brodmann.circuits.masks import LAST_PLACE, Mask, Selection, strongest
 from brodmann.config.selection import KEPT_PERCENT
 
 if TYPE_CHECKING:
     import torch
+
+# Scores that a device ranks at once, by integers of eight bytes.
+_MOST_AT_ONCE = 1 << 24
 
 
 def half_weights(groups: Sequence[str], splits: int, seed: object) -> np.ndarray:
@@ -124,10 +127,9 @@ class Accumulator:
         return mean.reshape(self.shape)
 
     @property
-    def replicates(self) -> np.ndarray:
-        """Attributions float32 [replicates, layers * units]; a copy where they were summed elsewhere."""
-        replicates: np.ndarray = self._replicates.cpu().numpy()
-        return replicates
+    def replicates(self) -> torch.Tensor:
+        """Attributions float32 [replicates, layers * units], where they were summed."""
+        return self._replicates
 
 
 @dataclass(frozen=True)
@@ -145,12 +147,21 @@ class Strongest:
 
     @classmethod
     def of(
-        cls, attributions: np.ndarray, percent: float = KEPT_PERCENT, threads: int = 1
+        cls,
+        attributions: np.ndarray | torch.Tensor,
+        percent: float = KEPT_PERCENT,
+        threads: int = 1,
     ) -> Strongest:
-        """Of attributions [replicates, all places], as many at a time as there are ``threads``."""
+        """Of attributions [replicates, all places]: on the host as many at a time as there are ``threads``,
+        elsewhere where they are, if there is room."""
         n_units = attributions.shape[1]
         kept = Selection("positive", percent).size(n_units)
-        units, scores = {}, {}
+        if not isinstance(attributions, np.ndarray):
+            if attributions.device.type != "cpu" and (there := strongest_there(attributions, kept)):
+                return cls(*there, n_units)
+            attributions = attributions.cpu().numpy()
+        units: dict[str, np.ndarray] = {}
+        scores: dict[str, np.ndarray] = {}
         with ThreadPoolExecutor(threads) as pool:
             for sign in ("positive", "negative"):
                 units[sign] = np.full((len(attributions), kept), -1, dtype=np.int32)
@@ -194,3 +205,43 @@ class Strongest:
             order = np.lexsort((units, -np.abs(scores)))[:k]
             units, scores = units[order], scores[order]
         return Mask(units, scores, self.n_units)
+
+
+def strongest_of_rows(scores: torch.Tensor, sign: str, count: int) -> torch.Tensor:
+    """``masks.strongest`` of each row of float32 [rows, units] by one sign: int64 [rows, count], -1 where a
+    row has no more of the sign. Computed where the scores are."""
+    import torch
+
+    if bool(scores.isnan().any()):
+        raise ValueError("scores hold NaN")
+    strength = scores if sign == "positive" else -scores
+    places = torch.arange(scores.shape[1], device=scores.device)
+    # As there: strength and place in one integer, so that equal scores are cut by place.
+    keys = strength.contiguous().view(torch.int32).long() << 32 | (LAST_PLACE - places)
+    keys = torch.where(strength > 0, keys, -1)
+    best = keys.topk(min(count, scores.shape[1]), dim=1).values
+    return torch.where(best < 0, -1, LAST_PLACE - (best & LAST_PLACE))
+
+
+def strongest_there(
+    attributions: torch.Tensor, count: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
+    """``units`` and ``scores`` of ``Strongest``, found on the device of the attributions; None if it has not
+    enough memory."""
+    from brodmann.runner.memory import out_of_memory
+
+    units: dict[str, list[np.ndarray]] = {"positive": [], "negative": []}
+    scores: dict[str, list[np.ndarray]] = {"positive": [], "negative": []}
+    try:
+        for some in attributions.split(max(1, _MOST_AT_ONCE // attributions.shape[1])):
+            for sign in units:
+                found = strongest_of_rows(some, sign, count)
+                own = some.gather(1, found.clamp(min=0)).masked_fill(found < 0, 0)
+                units[sign].append(found.int().cpu().numpy())
+                scores[sign].append(own.cpu().numpy())
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return None
+    joined = ({sign: np.concatenate(own[sign]) for sign in own} for own in (units, scores))
+    return next(joined), next(joined)

@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", nargs="+", metavar="NAME", help="of the config (default: all)")
     add("--cpu", action="store_true", help="as if there were no GPU")
     add("--gpu-memory", type=size, metavar="GB", help=f"of one GPU (default {USUAL:g})")
-    add("--gpu", metavar="KIND", help="times as on this kind of GPU (H100)")
+    add("--gpu", metavar="KIND", help="times as on this kind of GPU (H100, H200)")
     says = "how long a job may take, e.g. in a partition (default: a day)"
     minutes = number("a number of at least 1", lambda value: 1 <= value < math.inf)
     add("--job-minutes", type=minutes, default=resources.LONGEST, metavar="N", help=says)

@@ -178,7 +178,8 @@ class Store:
             for key, payload in records.items():
                 header = _header(key, payload)
                 offset = self._handle.tell() + len(header)
-                self._handle.write(header + payload + b"\n")
+                for part in (header, payload, b"\n"):  # payloads are large: no copy
+                    self._handle.write(part)
                 located[key] = Location(self._shard, offset, len(payload), header[87:151].decode())
             self._handle.flush()
             os.fsync(self._handle.fileno())

@@ -1,6 +1,7 @@
 """Predicted against measured times, stage by stage: ``pytest -s`` prints the table of docs/large-models.md.
 
-Measured: ``make demo`` on two idle cores (docs/performance.md), and the GPU check (docs/measured-h100.txt).
+Measured: ``make demo`` on two idle cores (docs/performance.md), and the GPU check (docs/measured-h100.txt,
+docs/measured-h200.txt).
 """
 
 import json
@@ -59,16 +60,26 @@ def test_of_the_demo(root):
     assert one == twin != apart
 
 
+# The memory of each card, in bytes / 1e9.
+CARDS = {"H100": 85.1, "H200": 150.1}
+
+
+@pytest.fixture(params=CARDS)
+def card(request):
+    """A kind of GPU that was measured."""
+    return request.param
+
+
 @pytest.fixture
-def h100(root):
-    """What is measured in a line of the file."""
-    text = (root / "docs" / "measured-h100.txt").read_text()
+def measured(root, card):
+    """What is measured in a line of its file."""
+    text = (root / "docs" / f"measured-{card.lower()}.txt").read_text()
     return lambda what: float(
         re.search(rf"{re.escape(what)} +([0-9.,]+)", text)[1].replace(",", "")
     )
 
 
-def test_on_an_h100(root, tmp_path, monkeypatch, h100):
+def test_on_a_gpu(root, tmp_path, monkeypatch, card, measured):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "config.json").write_text(json.dumps(LLAMA.config))
     config = {
@@ -87,28 +98,28 @@ def test_on_an_h100(root, tmp_path, monkeypatch, h100):
     tasks = len(study.tasks.selected)
 
     def working(stage, together=None):
-        how = {"on_gpu": True, "here": rates("H100"), "together": together}
+        how = {"on_gpu": True, "here": rates(card), "together": together}
         time = resources.time_of(study, f"{stage}_pass", "m", size, root / "data", **how)
         return 60 * time.working
 
-    check("baseline", working("baseline", False) / tasks, h100("baseline: a task"))
+    check("baseline", working("baseline", False) / tasks, measured("baseline: a task"))
     check(
         "attribution",
         working("attribution") / tasks,
-        h100("a task with halves and bootstraps (defaults)"),
+        measured("a task with halves and bootstraps (defaults)"),
     )
-    check("localizer", working("localizer"), h100("localizer pass"))
-    check("networks", working("networks"), h100("networks pass"))
+    check("localizer", working("localizer"), measured("localizer pass"))
+    check("networks", working("networks"), measured("networks pass"))
     # The circuits of all tasks, on four of them alone.
     every = resources.prompt_lengths(study, str(root / "data"), True)
     nothing = Lengths(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     some = {task: own if task in TARGETS else nothing for task, own in every.items()}
     monkeypatch.setattr(resources, "prompt_lengths", lambda *_: some)
     rows = len(TARGETS) * ITEMS * (1 + 4 * tasks + 3)
-    check("ablation", working("ablation"), rows / h100("rows (lesion, item)"))
+    check("ablation", working("ablation"), rows / measured("rows (lesion, item)"))
 
 
-def test_memory_of_a_32b_shape_on_an_h100(root, tmp_path, monkeypatch, h100):
+def test_memory_of_a_32b_shape_on_a_gpu(root, tmp_path, monkeypatch, card, measured):
     """What the check measured there (weights and a batch), never above the plan and at most 25 % below it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
@@ -116,10 +127,10 @@ def test_memory_of_a_32b_shape_on_an_h100(root, tmp_path, monkeypatch, h100):
     config = {"models": {"m": {"source": "path:weights"}}, "tasks": {"items": 200}}
     (tmp_path / "study.json").write_text(json.dumps(config))
     study = load_config([tmp_path / "study.json"], root=root).study
-    [found] = plan(study, ["m"], gpu_gb=85.1)  # the card's, in bytes
+    [found] = plan(study, ["m"], gpu_gb=CARDS[card])
     for stage in found.stages:
         if stage.stage in ("attribution", "ablation"):
             planned = (stage.memory.weights + batch_taken(stage, found.gpu_bytes)) / 1e9
-            measured = h100(f"{stage.stage}: peak memory")
-            print(f"\n| 32 B: {stage.stage} | {planned:.1f} GB | {measured:.1f} GB |")
-            assert 0.75 * planned <= measured <= planned
+            peak = measured(f"{stage.stage}: peak memory")
+            print(f"\n| 32 B on {card}: {stage.stage} | {planned:.1f} GB | {peak:.1f} GB |")
+            assert 0.75 * planned <= peak <= planned

@@ -67,23 +67,25 @@ def test_an_estimate_has_no_limit_and_says_how_many_jobs_it_takes():
     assert Time(30.0, 100.0).jobs(20) is None
 
 
-def test_the_file_says_what_was_measured(root):
-    """Its H100 is that of docs/measured-h100.txt, its CPU that of docs/performance.md."""
-    text = (root / "docs" / "measured-h100.txt").read_text()
+@pytest.mark.parametrize("kind", ["H100", "H200"])
+def test_the_file_says_what_was_measured(root, kind):
+    """Its GPUs are those of docs/measured-KIND.txt, its CPU that of docs/performance.md."""
+    text = (root / "docs" / f"measured-{kind.lower()}.txt").read_text()
 
     def line(what):
         return float(re.search(rf"{re.escape(what)} +([0-9.,]+)", text)[1].replace(",", ""))
 
-    own = kinds()["H100"]
+    own = kinds()[kind]
     assert own.matmul["bfloat16"] == 1e12 * line("bf16 matrix product")
-    # The check then counted the head at all nodes of the 8 B shape.
     blocks, head = LLAMA.layers * LLAMA.block_parameters, LLAMA.head_parameters
+    # On the H100, the check counted the head at all nodes of the 8 B shape.
+    counted = blocks / (blocks + head) if kind == "H100" else 1.0
     for stage, what in (
         ("baseline", "baseline: share of the matmul rate"),
         ("attribution", "attribution  share of the matmul rate"),
         ("ablation", "ablation     share of the matmul rate"),
     ):
-        assert own.share[stage] == pytest.approx(line(what) * blocks / (blocks + head), rel=0.01)
+        assert own.share[stage] == pytest.approx(line(what) * counted, rel=0.01)
     assert own.start == line("start-up to the first product")
     assert own.loading == 1e9 * line("loaded from disk (caches asked to let go)")
     assert own.block == pytest.approx(line("1024 tokens, traced") / 1000 / 32, rel=0.05)

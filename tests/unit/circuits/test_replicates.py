@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from brodmann.circuits import replicates
 from brodmann.circuits.masks import SIGNS, strongest
-from brodmann.circuits.replicates import Accumulator, Strongest, half_weights
+from brodmann.circuits.replicates import (
+    Accumulator,
+    Strongest,
+    half_weights,
+    strongest_of_rows,
+    strongest_there,
+)
 
 UNITS = 2000
 RNG = np.random.default_rng(5)
@@ -75,6 +82,43 @@ def test_replicates_keep_the_strongest_of_each(percent, threads):
     assert len(Strongest.of(attributions[:0], percent, threads)) == 0
 
 
+@pytest.mark.parametrize("count", [1, 7, 100, UNITS - 1, UNITS, UNITS + 5])
+@pytest.mark.parametrize("at_once", [1, 2 * UNITS, 1 << 24])
+def test_a_device_finds_the_strongest_of_the_host(count, at_once, monkeypatch):
+    """The device's way, run on the CPU: the same units in the same order, also of equal scores."""
+    monkeypatch.setattr(replicates, "_MOST_AT_ONCE", at_once)
+    attributions = np.stack([*SCORES.values(), np.full(UNITS, -np.inf)]).astype(np.float32)
+    units, scores = strongest_there(torch.from_numpy(attributions), count)
+    expected = Strongest.of(attributions, 100 * min(count, UNITS) / UNITS + 1e-9)
+    for sign in ("positive", "negative"):
+        assert units[sign].dtype == np.int32 and scores[sign].dtype == np.float32
+        assert units[sign].tolist() == expected.units[sign].tolist()
+        assert scores[sign].tolist() == expected.scores[sign].tolist()
+    none, _ = strongest_there(torch.ones(0, UNITS), count)
+    assert none["negative"].shape == (0, min(count, UNITS))
+
+
+def test_a_device_refuses_scores_that_are_no_numbers():
+    scores = torch.ones(2, UNITS)
+    scores[1, 3] = np.nan
+    with pytest.raises(ValueError, match="scores hold NaN"):
+        strongest_of_rows(scores, "negative", 3)
+
+
+def test_a_device_without_room_leaves_it_to_the_host(monkeypatch):
+    """Other errors are not hidden."""
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(replicates, "strongest_of_rows", fails)
+    error = torch.OutOfMemoryError("out of memory")
+    assert strongest_there(torch.ones(2, UNITS), 3) is None
+    error = RuntimeError("a kernel is broken")
+    with pytest.raises(RuntimeError, match="broken"):
+        strongest_there(torch.ones(2, UNITS), 3)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
 def test_sums_are_means_over_all_items_at_once(kind):
     contributions = RNG.normal(size=(11, 3, 8)).astype(np.float32)
@@ -85,7 +129,7 @@ def test_sums_are_means_over_all_items_at_once(kind):
     assert sums.is_finite and sums.n_items == 11 and sums.mean.dtype == np.float32
     assert np.allclose(sums.mean, contributions.astype(float).mean(0), rtol=1e-6, atol=1e-7)
     expected = np.einsum("ri,ilu->rlu", weights.astype(float), contributions).reshape(4, -1)
-    assert sums.replicates.dtype == np.float32
+    assert sums.replicates.dtype == torch.float32
     assert np.allclose(sums.replicates, expected, rtol=1e-5, atol=1e-6)
     sums.add([0], kind(np.full((1, 3, 8), np.inf, dtype=np.float32)))
     assert not sums.is_finite

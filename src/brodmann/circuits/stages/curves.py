@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from brodmann.config.attribution import AttributionSettings
 from brodmann.config.study import Study
 from brodmann.files import digest
 from brodmann.methods import METHODS
+
+if TYPE_CHECKING:
+    import torch
 
 
 def curve_name(label: str, component: str) -> str:
@@ -61,12 +64,14 @@ class FewerItems:
         curve = self.settings.curve()
         return curve_weights(groups, curve["items"], curve["draws"], seed)
 
-    def split(self, groups: Sequence[str], replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def split(
+        self, groups: Sequence[str], replicates: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """All replicates [replicates, units] as others, and those of fewer items, which are the last."""
         place = len(replicates) - len(self._counts(groups)) * self.settings.stability.draws
         return replicates[:place], replicates[place:]
 
-    def tensors(self, groups: Sequence[str], replicates: np.ndarray) -> dict[str, np.ndarray]:
+    def tensors(self, groups: Sequence[str], replicates: torch.Tensor) -> dict[str, np.ndarray]:
         """The circuits of these lists [lists, units], by their number of items."""
         draws = self.settings.stability.draws
         tensors: dict[str, np.ndarray] = {}
