@@ -9,7 +9,7 @@ METHODS = {
     "stability": 1,  # circuits of resampled items against each other
     "promoted": 1,  # tokens that units promote
     "masks": 1,  # which units make a circuit
-    "overlap": 1,  # overlap, its reliability and intervals
+    "overlap": 2,  # overlap, its reliability and intervals
     "ablation": 1,  # log-probabilities under lesions, and their tables
     "granularity": 1,  # circuits of larger units, and their random controls
     "faithfulness": 1,  # log-probabilities where all but a circuit is silenced, and curves and areas

@@ -224,10 +224,11 @@ def interval(
     """The bootstrap interval, moved to the estimate.
 
     Circuits of resampled items are noisier than the circuit, so that replicates of an overlap lie below
-    it as a whole; what they say about is the spread, not the place.
+    it as a whole; what they say about is the spread, not the place. NaN where a replicate is not finite: a
+    ratio without anything across domains may be as large as any.
     """
-    values = np.array([value for value in replicates if np.isfinite(value)])
-    if len(values) < 2:
+    values = np.array(replicates, dtype=float)
+    if len(values) < 2 or not np.isfinite(values).all():
         return float("nan"), float("nan")
     tails = np.quantile(values - values.mean(), [(1 - level) / 2, (1 + level) / 2])
     return float(estimate + tails[0]), float(estimate + tails[1])
