@@ -4,7 +4,7 @@ A graph of EAP-IG (Hanna et al., 2024; the circuit track of MIB reads the same f
 attention head (``a3.h5``) and each MLP (``m3``). Its scores here are attributions: of a head its own, of an
 MLP the sum over its neurons, which is the first-order effect of patching the whole MLP. Edges have no scores
 in brodmann. A circuit has all edges between its nodes: these tools take a node without edges out of a graph.
-They expect the same nodes in every layer, so that a hybrid's layers without heads or MLP have some of score 0.
+They expect the same nodes in every layer: a hybrid's layers without heads or MLP have some of score 0.
 """
 
 from __future__ import annotations
