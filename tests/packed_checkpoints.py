@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny_models import tiny_tokenizer
 from torch import nn
+
+Table = list[list[int]]  # whole numbers, by output and input or group
+Weights = tuple[
+    dict[str, torch.Tensor], list[int]
+]  # a packed layer's tensors, and each input's group
+Pack = Callable[[str, Table, Table, torch.Tensor], Weights]
 
 FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
 INT4 = {
@@ -103,6 +110,103 @@ def int4(folder: Path, width: int = 64) -> nn.Module:
         weights[f"{stem}weight_shape"] = torch.tensor([rows, columns])
     written(folder, model, weights, INT4)
     return model
+
+
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": False}
+AWQ = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}
+_GROUP = 32
+
+
+def gptq(
+    folder: Path, model: nn.Module, *, bits: int = 4, layout: str = "gptq", ordered: bool = True
+) -> nn.Module:
+    """Projections of a model as GPTQ packs them: along the inputs, zeros one too small but in version 2.
+
+    ``ordered``: whether the inputs of a group are neighbours."""
+    dice = random.Random(4)
+    step = 0 if layout == "gptq_v2" else 1
+
+    def pack(stem: str, numbers: Table, zeros: Table, scales: torch.Tensor) -> Weights:
+        inputs = len(numbers[0])
+        group_of = [number // _GROUP for number in range(inputs)]
+        if not ordered:
+            dice.shuffle(group_of)
+        held = {
+            "qweight": _words([list(column) for column in numbers], bits).T.contiguous(),
+            "qzeros": _words(
+                [[zero - step for zero in row] for row in zip(*zeros, strict=True)], bits
+            ),
+            "scales": scales.T.contiguous(),
+            "g_idx": torch.tensor(group_of, dtype=torch.int32),
+        }
+        return {f"{stem}{name}": value for name, value in held.items()}, group_of
+
+    told = {**GPTQ, "bits": bits, "checkpoint_format": layout, "desc_act": not ordered}
+    return _grouped(folder, model, bits, told, pack)
+
+
+def awq(folder: Path, model: nn.Module) -> nn.Module:
+    """The same as AWQ packs them: along the outputs, the even ones of eight first."""
+    first = [0, 2, 4, 6, 1, 3, 5, 7]
+
+    def dealt(row: list[int]) -> list[int]:
+        return [row[start + n] for start in range(0, len(row), 8) for n in first]
+
+    def pack(stem: str, numbers: Table, zeros: Table, scales: torch.Tensor) -> Weights:
+        held = {
+            "qweight": _words([dealt(list(row)) for row in zip(*numbers, strict=True)], 4),
+            "qzeros": _words([dealt(list(row)) for row in zip(*zeros, strict=True)], 4),
+            "scales": scales.T.contiguous(),
+        }
+        group_of = [number // _GROUP for number in range(len(numbers[0]))]
+        return {f"{stem}{name}": value for name, value in held.items()}, group_of
+
+    return _grouped(folder, model, 4, AWQ, pack)
+
+
+def _words(rows: Table, bits: int) -> torch.Tensor:
+    """Each row's numbers in words of 32 bits, the first of a word lowest."""
+    each = 32 // bits
+    words = [
+        [
+            sum(number << (bits * place) for place, number in enumerate(row[start : start + each]))
+            for start in range(0, len(row), each)
+        ]
+        for row in rows
+    ]
+    return torch.tensor([[w - (1 << 32) if w >> 31 else w for w in row] for row in words]).int()
+
+
+def _grouped(folder: Path, model: nn.Module, bits: int, told: Any, pack: Pack) -> nn.Module:
+    """A checkpoint whose projections [out, in] are random whole numbers with zeros and scales; the model is
+    given the weights that they mean."""
+    torch.manual_seed(6)
+    model.save_pretrained(folder)
+    weights: dict[str, torch.Tensor] = {}
+    plain = load_file(folder / "model.safetensors")
+    for name, value in list(plain.items()):
+        if not name.endswith("_proj.weight"):
+            weights[name] = value
+            continue
+        out, into = value.shape
+        groups = -(-into // _GROUP)
+        numbers = torch.randint(0, 1 << bits, (out, into)).tolist()
+        zeros = torch.randint(1, 1 << bits, (out, groups)).tolist()
+        scales = ((0.5 + torch.rand(out, groups)) / ((1 << bits) * into**0.5)).half()
+        held, group_of = pack(name.removesuffix("weight"), numbers, zeros, scales)
+        weights |= held
+        meant = [
+            [
+                (number - zero_of[group]) * scale_of[group]
+                for number, group in zip(row, group_of, strict=True)
+            ]
+            for row, zero_of, scale_of in zip(numbers, zeros, scales.tolist(), strict=True)
+        ]
+        plain[name] = torch.tensor(meant)
+    save_file(plain, folder / "model.safetensors", {"format": "pt"})
+    found = type(model).from_pretrained(folder, dtype=torch.float32).eval()
+    written(folder, model, weights, told)
+    return found
 
 
 def torchao(folder: Path, width: int = 64) -> nn.Module:

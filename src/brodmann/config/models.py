@@ -92,9 +92,9 @@ class ModelKeys(Section):
     trust_remote_code: Truth = False
     """Run Python code that comes with the checkpoint. Only for sources you trust."""
     dequantize: Truth = False
-    """Unpack quantised weights (fp8, mxfp4, compressed-tensors, bitsandbytes) to dtype when they are loaded,
-    so that all numbers and gradients are those of plain weights; takes as much memory as these do. Changes
-    results."""
+    """Unpack quantised weights (fp8, mxfp4, compressed-tensors, bitsandbytes, gptq, awq) to dtype when they
+    are loaded, so that all numbers and gradients are those of plain weights; takes as much memory as these
+    do. Changes results."""
     allow_pickle: Truth = False
     """Accept checkpoints that are not safetensors. Loading them can be unsafe; convert them if you can."""
     units: dict[str, Text] = Field(default={})

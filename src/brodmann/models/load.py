@@ -344,14 +344,18 @@ def load_model(
     config = tower.config if tower else config
     format_ = packing.format_of(config)
     dequantize = dequantize or packing.never_stays_packed(config)
-    if dequantize:
+    weights = packing.plain_weights(directory, config, torch_dtype, name) if dequantize else None
+    if weights is None and dequantize:
         packing.ask_unpacked(config, name)
+    elif not dequantize:
+        packing.require_kernels(config, name)
     if format_ and not chosen:
         # Weights that are packed are not moved once they are there.
         chosen = {"device_map": {"": find_device(device)}}
     hf = _load_weights(
         directory,
         where,
+        weights,
         dtype=torch_dtype,
         trust_remote_code=trust_remote_code,
         use_safetensors=None if allow_pickle else True,
@@ -462,9 +466,18 @@ def load_tokenizer(directory: Path, where: str, trust_remote_code: bool) -> PreT
     return tokenizer
 
 
-def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedModel:
+def _load_weights(
+    directory: Path, where: str, weights: dict[str, torch.Tensor] | None, **options: Any
+) -> PreTrainedModel:
+    """``weights``: the checkpoint's tensors, if they are not to be read from ``directory``."""
     from transformers import AutoModelForCausalLM
 
+    kind: Any = AutoModelForCausalLM
+    if weights is not None:  # the class itself takes them, without a folder
+        kind = AutoModelForCausalLM._model_mapping.get(type(options["config"]), None)
+        if kind is None:
+            what = "weights of a model with its own code cannot be unpacked"
+            raise UserError.at(f"{where}.dequantize", what, "remove it")
     try:
         # The report is read below, in full. Foreign code may want the compiler.
         with (
@@ -472,9 +485,10 @@ def _load_weights(directory: Path, where: str, **options: Any) -> PreTrainedMode
             _without_log("transformers.modeling_utils", "LOAD REPORT"),
             nullcontext() if options["trust_remote_code"] else without_compiler(),
         ):
-            hf, report = AutoModelForCausalLM.from_pretrained(
-                directory,
+            hf, report = kind.from_pretrained(
+                directory if weights is None else None,
                 local_files_only=True,
+                state_dict=weights,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 **options,

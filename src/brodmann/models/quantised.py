@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from brodmann.errors import Problem, UserError
+from brodmann.models import grouped
 from brodmann.models.packing import packing_of
 
 # Formats that transformers unpacks as it reads them if it is told to, and those that it unpacks afterwards.
@@ -77,6 +79,30 @@ def format_of(config: Any) -> str:
     return packing.name if packing else method
 
 
+def plain_weights(
+    directory: Path, config: Any, dtype: torch.dtype | str, name: str
+) -> dict[str, torch.Tensor] | None:
+    """The tensors of a checkpoint of a format that brodmann unpacks itself, whose configuration then says
+    nothing of it; None for others. ``dtype``: ``auto`` is that of the scales."""
+    own, where = _told(config), f"models.{name}"
+    if own.get("quant_method") not in grouped.METHODS:
+        return None
+    wide = dtype if isinstance(dtype, torch.dtype) else None
+    weights = grouped.plain_weights(directory, own, wide, where)
+    for part in (config, config.get_text_config()):
+        vars(part).pop("quantization_config", None)
+    return weights
+
+
+def require_kernels(config: Any, name: str) -> None:
+    """An error where weights would stay packed whose kernels are in a package that is not there."""
+    method = str(_told(config).get("quant_method"))
+    if method in grouped.METHODS and find_spec("gptqmodel") is None:
+        what = f"the kernels of {method} weights are in packages that are not installed"
+        fix = "pip install optimum gptqmodel, or set dequantize: true (as large as plain weights)"
+        raise UserError.at(f"models.{name}", what, fix)
+
+
 def ask_unpacked(config: Any, name: str) -> None:
     """Let a configuration say that weights are to be unpacked; an error if they cannot be."""
     own, where = _told(config), f"models.{name}.dequantize"
@@ -84,7 +110,7 @@ def ask_unpacked(config: Any, name: str) -> None:
         raise UserError.at(where, "its weights are not quantised", "remove it")
     method = str(own.get("quant_method"))
     if method not in (*_AS_READ, *_AFTERWARDS):
-        raise UserError.at(where, f"transformers does not unpack {method} weights", "remove it")
+        raise UserError.at(where, f"nothing here unpacks {method} weights", "remove it")
     if method in _AS_READ:
         config.quantization_config = {**own, "dequantize": True}
 

@@ -1,6 +1,8 @@
 """Quantised checkpoints against plain models of the values that their formats hold."""
 
 import copy
+import json
+from functools import partial
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -9,10 +11,15 @@ import torch
 from example_items import ITEMS
 from families.build import tiny
 from packed_checkpoints import (
+    AWQ,
+    GPTQ,
     INT4,
+    awq,
     fp8,
+    gptq,
     int4,
     int8,
+    llama,
     mxfp4,
     nf4,
     packed_by_transformers,
@@ -21,6 +28,7 @@ from packed_checkpoints import (
 )
 from reference import log_probability, naive_attribution
 from rounding import assert_same
+from safetensors.torch import load_file, save_file
 from tiny_mixtures import MIXTURES
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -127,6 +135,88 @@ def test_compressed_tensors_are_unpacked_as_they_are_read(tmp_path, asked):
     assert_is(model, plain, ("neurons", "heads"))
 
 
+_GROUPS = {
+    "gptq": gptq,
+    "gptq, version 2": partial(gptq, layout="gptq_v2"),
+    "gptq, 8 bits, by activation": partial(gptq, bits=8, ordered=False),
+    "gptq, 2 bits": partial(gptq, bits=2),
+    "awq": awq,
+}
+
+
+@pytest.mark.parametrize("named", _GROUPS)
+def test_groups_are_unpacked_without_their_packages(tmp_path, named):
+    """Every weight is (number - zero) * scale of its group, in a loop over all of them."""
+    plain = _GROUPS[named](tmp_path, llama(64))
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    assert model.quantised.format.startswith(named[:4].rstrip(","))
+    assert not model.quantised.packed and model.quantised.gradients
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(model.hf.state_dict()[name], value, rtol=1e-6, atol=0)
+    assert_is(model, plain, ("neurons", "heads"))
+    # Its own dtype is that of the scales.
+    narrow = load_model(tmp_path, name="m", device="cpu", dtype="float16", dequantize=True)
+    assert narrow.hf.model.layers[0].mlp.up_proj.weight.dtype == torch.float16
+
+
+def test_experts_in_groups_are_stacked_like_plain_ones(tmp_path):
+    plain = gptq(tmp_path, tiny("qwen3_moe").eval())
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    ids = torch.arange(5, 20)[None]
+    with torch.no_grad():
+        assert_same(model.hf(ids).logits, plain(ids).logits)
+
+
+def test_files_of_another_arrangement_are_left_alone(tmp_path):
+    """What the index names is the model; the same weights in one file beside it are not read."""
+    plain = awq(tmp_path, llama(64))
+    weights = load_file(tmp_path / "model.safetensors")
+    names, cut = sorted(weights), len(weights) // 2
+    (tmp_path / "model.safetensors").unlink()
+    where = {}
+    for number, own in enumerate((names[:cut], names[cut:])):
+        file = f"model-{number}.safetensors"
+        save_file({name: weights[name] for name in own}, tmp_path / file, {"format": "pt"})
+        where |= dict.fromkeys(own, file)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    save_file(
+        {name: torch.zeros_like(own) for name, own in weights.items()},
+        tmp_path / "whole.safetensors",
+    )
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    ids = torch.arange(5, 20)[None]
+    with torch.no_grad():
+        assert_same(model.hf(ids).logits, plain(ids).logits)
+
+
+def test_groups_that_cannot_be_unpacked_are_said_in_a_line(tmp_path):
+    def says(folder):
+        with pytest.raises(UserError) as caught:
+            load_model(folder, name="m", device="cpu", dequantize=True)
+        return str(caught.value)
+
+    awq(tmp_path, llama(64))
+    config = json.loads((tmp_path / "config.json").read_text())
+    weights = load_file(tmp_path / "model.safetensors")
+    stem = "model.layers.1.mlp.up_proj"
+    without = {name: own for name, own in weights.items() if name != f"{stem}.scales"}
+    save_file(without, tmp_path / "model.safetensors", {"format": "pt"})
+    assert says(tmp_path) == (
+        f"models.m.source: {stem} cannot be unpacked (awq): it has no scales (is the download complete?)"
+    )
+    (tmp_path / "model.safetensors").rename(tmp_path / "model.bin")
+    assert says(tmp_path).startswith("models.m.dequantize: there are no safetensors in ")
+    narrow = {**weights, f"{stem}.qweight": weights[f"{stem}.qweight"][:, :-4].contiguous()}
+    save_file(narrow, tmp_path / "model.safetensors", {"format": "pt"})
+    assert f"{stem} cannot be unpacked (awq): 3 bits a number (known: 4)" in says(tmp_path)
+    config["quantization_config"]["version"] = "gemv"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert says(tmp_path) == (
+        "models.m.dequantize: awq weights of the layout 'gemv' cannot be unpacked "
+        "(take a checkpoint of the layout gemm)"
+    )
+
+
 def test_torchao_stays_packed(tmp_path):
     pytest.importorskip("torchao")
     plain, folder = torchao(tmp_path), tmp_path
@@ -195,7 +285,7 @@ def test_without_gradients_attribution_is_refused_in_a_line(tmp_path):
     ("packed", "why"),
     [
         (None, "its weights are not quantised"),
-        ({"quant_method": "gptq", "bits": 4}, "transformers does not unpack gptq weights"),
+        ({"quant_method": "quanto", "weights": "int8"}, "nothing here unpacks quanto weights"),
     ],
 )
 def test_what_cannot_be_unpacked(packed, why):
@@ -206,11 +296,10 @@ def test_what_cannot_be_unpacked(packed, why):
         quantised.ask_unpacked(config, "m")
 
 
-_GROUPED = {"bits": 4, "group_size": 128}
 # Format -> what its checkpoints say, and the package that is named where it is not there.
 _ELSEWHERE = {
-    "gptq": ({**_GROUPED, "desc_act": False, "sym": True}, "optimum"),
-    "awq": ({**_GROUPED, "version": "gemm", "zero_point": True}, "gptqmodel"),
+    "gptq": (GPTQ, "pip install optimum gptqmodel, or set dequantize: true"),
+    "awq": (AWQ, "pip install optimum gptqmodel, or set dequantize: true"),
     "quanto": ({"weights": "int8"}, "optimum"),
     "compressed-tensors": (INT4, "compressed"),
     "torchao": (
@@ -231,4 +320,4 @@ def test_a_package_that_is_not_there_is_named_in_a_line(tmp_path, named):
     with pytest.raises(UserError) as caught:
         load_model(tmp_path, name="m", device="cpu")
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("models.m.source: ") and package in line
+    assert line.startswith(("models.m.source: ", "models.m: ")) and package in line
