@@ -343,6 +343,15 @@ def test_without_tasks_there_is_nothing_to_probe_or_to_correct(kept):
     assert set(pd.read_csv("out/editing.csv").metric) == {"perplexity", "word_perplexity"}
 
 
+def test_without_a_localizer_networks_are_compared_with_their_own_best_units(kept):
+    kept(editing={"localizer": None})
+    sets_of = pd.read_csv("out/editing_sets.csv")
+    named = {*sets_of.condition, *sets_of.other}
+    assert not [name for name in named if "localizer" in name]
+    assert {"all", "top"} <= set(sets_of.condition)
+    assert "localizer:language" not in set(pd.read_csv("out/editing.csv").condition)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
