@@ -120,7 +120,7 @@ test-lm-eval: setup-dev $(LM_EVAL)/.ready ## Check exported tasks in lm-evaluati
 
 coverage: setup-dev ## Branch coverage of src by the tests of make test (docs/quality.md)
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n auto -m $(FAST)
+	@PYTHONPATH="$(CURDIR)/tests/traced$${PYTHONPATH:+:$$PYTHONPATH}" $(BIN)/python -m coverage run -m pytest -n auto -m $(FAST)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

@@ -16,16 +16,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from golden.passes import Files, Store, ledger, load_config, the_passes
+from golden.opened import opened
+from golden.passes import Store, ledger, load_config, the_passes
 from golden.study import (
     KEPT,
     MODEL,
-    READ,
     STAGES,
     STORE,
-    STUDY,
     TARGETS,
-    copy,
     copy_kept,
     manifests,
     records,
@@ -42,31 +40,6 @@ from brodmann.store.tables import write_table
 TASKS = ("formal/sums", "language/agreement")
 # Keys of the others are made of units that this processor's own numbers choose.
 SAME_KEYS = ("check", "baseline", "attribution", "ablation", "localizer", "networks")
-
-
-def opened(folder: Path, root: Path) -> tuple[Any, Files]:
-    """The study in ``folder``, which is the working directory, and what its passes read."""
-    copy(STUDY, folder)
-    (folder / "workflow").symlink_to(root / "workflow")
-    (folder / "stimuli").symlink_to(root / "stimuli")
-    copy_kept(folder / "results", READ)
-    study = load_config([folder / "config.yaml"], root=folder).study
-    assert study.tasks.selected == study.second_tasks
-    assert sorted(study.tasks.selected) == sorted(TASKS)
-    own = f"results/{MODEL}"
-    files = Files(
-        model=MODEL,
-        store=f"results/{STORE}",
-        card=f"{own}/model.json",
-        record=f"{own}/.source.json",
-        manifest=f"results/{STORE}/pass.json",
-        items=[f"results/items/{task}.json" for task in study.tasks.selected],
-        second=[f"results/items/.second/{task}.json" for task in study.tasks.selected],
-        baselines=[f"{own}/baseline/{task}.json" for task in study.tasks.selected],
-        masks=f"{own}/masks",
-        templates={"sea": f"{own}/networks/sea/templates.safetensors"},
-    )
-    return study, files
 
 
 def test_no_pass_loads_the_model(tmp_path, monkeypatch, root):

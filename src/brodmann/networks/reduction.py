@@ -93,12 +93,13 @@ def _krylov(z: Standardised, k: int, seed: int) -> tuple[torch.Tensor, torch.Ten
         residual = float(away.max() / squares[rank - 1])
         if residual <= _TOLERANCE:
             break
-        if size + width > len(basis):
-            size = len(vectors)
-            basis[:size], images[:size] = vectors, mapped
+        # Away from all that the subspace held, also from what the next one leaves: only that is new.
         block = _orthogonal(image, basis[:size])
         if not block.shape[1]:  # the subspace holds all there is
             break
+        if size + width > len(basis):
+            size = len(vectors)
+            basis[:size], images[:size] = vectors, mapped
     else:
         log.warning("SVD: residual %.1e after %d passes over the signals", residual, _MAX_PASSES)
     return vectors[:rank].T, squares[:rank], residual
