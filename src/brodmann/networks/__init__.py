@@ -2,7 +2,7 @@
 
 # Versions (brodmann.methods).
 METHODS = {
-    "networks": 3,  # signals and their decomposition
+    "networks": 4,  # signals and their decomposition
     "network_tables": 2,  # consistency, overlap, sizes and layers of networks
     "editing": 1,  # log-probabilities of texts and items under edits of networks
     "editing_effects": 2,  # their tables: metrics, intervals and tests
