@@ -1,4 +1,4 @@
-"""Light jobs on lesions and overlaps: matrices of targets' tables, which lesions there are, and error lines."""
+"""Light jobs on lesions and overlaps: matrices of tables, which lesions there are, and error lines."""
 
 import json
 import logging
