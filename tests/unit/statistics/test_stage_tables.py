@@ -67,7 +67,7 @@ def test_averages_of_different_models_are_not_compared(caplog):
     assert list(table.index) == ["one"] and table.loc["one", "n"] == 30
 
 
-def test_models_are_pooled_without_controls(caplog):
+def test_models_are_pooled_without_controls():
     names = ("one", "two", "control")
     overlaps = {name: random_matrix(n) for n, name in enumerate(names)}
     drops = {name: random_matrix(n + 9, symmetric=False) for n, name in enumerate(names)}
