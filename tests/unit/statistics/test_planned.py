@@ -97,3 +97,63 @@ def test_what_a_study_does_not_ask_is_not_planned(root, tmp_path):
     assert f"{circuits}: report" not in names(models={"one": source}, localizer={"lesion": tasks})
     kept = names(models={"one": {**source, "ablation": False}}, localizer={"networks": []})
     assert not any("structure_function" in name or "ablation" in name for name in kept)
+
+
+def test_tests_of_circuits_are_planned_as_far_as_a_study_makes_them(root, tmp_path):
+    """Against random units where these are drawn, on items that they were not found on."""
+
+    def found(**sections):
+        workspace = workspace_of(root, tmp_path, **sections)
+        tests = planned_tests(workspace.study, workspace.inventory)
+        return {one.name.removeprefix("results/"): one for one in tests}
+
+    plain = found()
+    lost, active = (
+        "one/ablation/neurons: report",
+        "one/ablation/neurons: report, activation_matched",
+    )
+    areas = "one/faithfulness/neurons.patching.areas.csv: report"
+    tried = "one/attribution/neurons.estimators.summary.csv: gain_p"
+    asked = ("statistics/granularity.csv: p", "statistics/experts.csv: p")
+    assert not {lost, active, areas, tried, *asked} & set(plain)
+    split = {"include": ["language/npi", "physical/speed"], "split": "half"}
+    every = found(
+        tasks=split,
+        granularity={"levels": ["neurons", "mlp_layers"]},
+        statistics={"experts": True},
+        attribution={
+            "agreement": {
+                "tasks": ["language/*"],
+                "estimators": ["patching at last", "relp at last"],
+            }
+        },
+        ablation={"activation_matched_trials": 1},
+        faithfulness={"tasks": ["language/*"]},
+    )
+    assert {lost, active, areas, tried, *asked} <= set(every)
+    assert every[lost].correction == every[areas].correction == "none"
+    assert every[tried].correction.startswith("Benjamini-Hochberg")
+    # Of the control the same, and of no model what is not drawn.
+    assert f"control{lost.removeprefix('one')}" in every
+    none = found(tasks=split, ablation={"layer_matched_trials": 0, "random_trials": 0})
+    assert lost not in none and active not in none and areas not in none
+    lesions = {
+        "statistics/structure_function.csv: p",
+        "statistics/structure_function.csv: mantel_p",
+    }
+    assert lesions <= set(plain) and not lesions & set(found(ablation={"forecast_only": True}))
+
+
+def test_what_circuits_write_is_asked_of_units_of_the_residual_stream(root, tmp_path):
+    def found(**sections):
+        workspace = workspace_of(root, tmp_path, **sections)
+        tests = planned_tests(workspace.study, workspace.inventory)
+        return {one.name.removeprefix("results/") for one in tests if "circuits.csv" in one.table}
+
+    place = "localizer/language/circuits.csv"
+    # That a model's circuits write more than the untrained one's is asked of the trained one alone.
+    expected = {f"one/{place}: p", f"one/{place}: report", f"control/{place}: p"}
+    assert found(localizer={}) == expected
+    assert found(localizer={"site": "mlp_hidden"}) == set()
+    assert found(localizer={}, attribution={"components": ["heads"]}) == set()
+    assert found(localizer={"networks": []}) == set()
