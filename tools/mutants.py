@@ -63,7 +63,7 @@ _STATISTICS = {
     "inventory tested": "inventory consistency planned",
     "matrices": "matrices",
     "mixed pooling structure_function": "structure_function",
-    "modularity resampling": "modularity",
+    "modularity resampling": "modularity clustering untrained",
     "planned printed registry study_tables": "planned paper_tables",
     "surface": "surface",
     "untrained": "untrained",

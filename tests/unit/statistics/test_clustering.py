@@ -228,8 +228,11 @@ def test_fewer_tasks_than_clusters_are_clusters_of_their_own(n):
 
 
 def test_all_missing_is_nan_and_one_domain_has_no_silhouette():
-    found = recover(np.full((6, 6), np.nan), DOMAINS[:6], permutations=5, seed=0)
-    assert np.isnan([found.ari, found.p, found.silhouette]).all()
+    missing = np.full((6, 6), np.nan)
+    for matrix in (missing, np.where(np.eye(6) == 1, 1.0, missing)):  # with itself each is alike
+        found = recover(matrix, ["language", "formal"] * 3, permutations=5, seed=0)
+        assert np.isnan([found.ari, found.p, found.silhouette]).all()
+        assert found.labels == (0,) * 6
     found = recover(np.random.default_rng(0).random((6, 6)), DOMAINS[:6], permutations=5, seed=0)
     assert np.isnan([found.silhouette, found.ari, found.p]).all()
 

@@ -41,6 +41,23 @@ def test_ties_at_the_percentile_are_all_found_and_silent_units_never():
     assert counted(sparse) == {(0, "formal"): 1, (0, "shared"): 0}
 
 
+def test_owners_stand_in_the_order_of_domains():
+    """That of every table: language before formal, others by name after the published ones."""
+    tasks = ("physical/a", "formal/a", "art/a", "language/a", "social/a")
+    table = composition({task: np.ones((1, 2)) for task in tasks}, 10)
+    domains = ["language", "formal", "physical", "social", "art", "shared"]
+    assert list(table["owner"]) == domains
+    assert list(binned([table], bins=1)["owner"]) == domains
+
+
+def test_places_without_a_unit_are_no_share_of_the_units():
+    """A layer of ten units and one of two, in rows of ten: three are a quarter of twelve."""
+    strengths = np.zeros((2, 10))
+    strengths[0], strengths[1, :2] = np.arange(1, 11), [11, 12]
+    found = counted(composition({"formal/a": strengths}, 25, n_units=12))
+    assert found[0, "formal"] == 1 and found[1, "formal"] == 2
+
+
 def test_owners_are_units_of_one_domain():
     random = np.random.default_rng(0)
     toy = {task: random.normal(size=(6, 50)) for task in ("formal/a", "formal/b", "physical/a")}

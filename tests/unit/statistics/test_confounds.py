@@ -86,6 +86,17 @@ def test_intervals_are_those_of_plain_refits_on_drawn_tasks(directed, missing):
         assert (term.low, term.high) == pytest.approx(tuple(ends), rel=1e-6, abs=1e-9)
 
 
+def test_a_draw_with_as_many_pairs_as_coefficients_is_no_fit():
+    """Five tasks, six pairs: of the draw 0, 0, 1, 2, 4 two pairs are left, through which any line goes."""
+    values, predictors = study(22, domains=DOMAINS[:5])
+    for ends in ((0, 1), (0, 2), (0, 4), (1, 4)):
+        values[ends] = values[ends[::-1]] = np.nan
+    near = predictors["near"]
+    found = regress_pairs(values, {"near": near}, directed=False, permutations=1, seed=7)["near"]
+    ((low, high),) = naive_interval(values, [near], False, 7)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6)
+
+
 def naive_mrqap(values, predictors, name, directed, n, seed):
     """Double semi-partialing: refit with the permuted residual in the predictor's place, compare t."""
     where = cells(values, directed)
@@ -154,6 +165,56 @@ def test_a_constant_predictor_is_left_out_and_nan():
     for name, term in whole.items():
         assert found[name].p == term.p
         assert found[name].coefficient == pytest.approx(term.coefficient)
+
+
+def test_constant_predictors_use_up_no_pairs():
+    """Six pairs are enough for two coefficients beside the mean, however many predictors are constant."""
+    values, _ = study(3, domains=DOMAINS[:3], directed=True)
+    varied = {name: square(np.random.default_rng(n), 3, False) for n, name in enumerate("ab")}
+    constant = {name: np.ones((3, 3)) for name in ("same_format", "same_domain")}
+    found = regress_pairs(values, varied | constant, directed=True, permutations=5, seed=0)
+    expected = fit(values, list(varied.values()), cells(values, directed=True)).params[1:]
+    assert [found[name].coefficient for name in "ab"] == pytest.approx(list(expected))
+    assert all(np.isnan(found[name].coefficient) for name in constant)
+
+
+def test_a_slope_needs_two_pairs_more_than_coefficients():
+    """Of a mean and a slope: four pairs give both, three pairs say nothing."""
+    values, predictors = study(6, domains=DOMAINS[:4])
+    near = {"near": predictors["near"]}
+    values[0, 1], values[2, 3] = np.nan, np.nan
+    (term,) = regress_pairs(values, near, directed=False, permutations=5, seed=0).values()
+    expected = fit(values, [near["near"]], cells(values, directed=False))
+    assert term.coefficient == pytest.approx(expected.params[1])
+    values[0, 2] = np.nan
+    (term,) = regress_pairs(values, near, directed=False, permutations=5, seed=0).values()
+    assert np.isnan([term.coefficient, term.low, term.high, term.p]).all()
+
+
+def test_values_of_two_kinds_have_a_slope():
+    """Of pairs that overlap or do not: the slope is the difference of two shares."""
+    values = (study(9)[0] > 0.5).astype(float)
+    alike = {"same_domain": same(DOMAINS)}
+    (term,) = regress_pairs(values, alike, directed=False, permutations=20, seed=1).values()
+    where = cells(values, directed=False)
+    own = alike["same_domain"] == 1
+    assert set(values[where]) == {0, 1}
+    apart = values[where & own].mean() - values[where & ~own].mean()
+    assert term.coefficient == pytest.approx(apart)
+    assert term.p == pytest.approx(naive_mrqap(values, alike, "same_domain", False, 20, 1))
+
+
+def test_a_rival_that_mixes_two_others_leaves_the_rest_their_p():
+    """It adds nothing to what the two explain, whatever its rounding."""
+    values, predictors = study(10)
+    rivals = {"a": predictors["near"], "b": predictors["alike"]}
+    alone = {"same_domain": predictors["same_domain"], **rivals}
+    mixed = {**alone, "c": 0.3 * rivals["a"] + 0.7 * rivals["b"]}
+    whole = regress_pairs(values, alone, directed=False, permutations=50, seed=1)
+    found = regress_pairs(values, mixed, directed=False, permutations=50, seed=1)
+    assert found["same_domain"].p == whole["same_domain"].p
+    assert found["same_domain"].coefficient == pytest.approx(whole["same_domain"].coefficient)
+    assert all(np.isnan(found[name].p) for name in "abc")
 
 
 def test_two_predictors_that_are_one_cannot_be_told_apart():

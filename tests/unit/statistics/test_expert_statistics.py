@@ -73,6 +73,8 @@ def test_profiles_and_statistics_by_hand():
     assert found.within_and_across(counts) == pytest.approx((cosine, 0))
     # Of 3 pairs in one layer all; of 3, the one in expert 0; of 1, it.
     assert concentration(counts) == pytest.approx((1 + 1 / 3 + 1) / 3)
+    # Two and two of four in a layer: of six pairs, two.
+    assert concentration(np.array([[[2.0, 2.0], [0.0, 0.0]]])) == pytest.approx(1 / 3)
     assert np.isnan(concentration(counts * 0))
     for none in ([circuits[3]] * 2, []):
         nothing = Profiles.of(MIXTURE, none, ["a", "b"][: len(none)]).tested(5, 0)

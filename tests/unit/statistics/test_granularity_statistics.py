@@ -81,6 +81,21 @@ def test_a_ratio_of_nothing_has_no_interval():
     assert np.isnan(about.ratio.low) and np.isfinite(about.difference.low)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_no_draw_can_say_is_unknown_without_a_warning():
+    """A single task drawn again and again has no pair; where nothing is lost across there is no ratio."""
+    drawn = np.zeros((1, len(TASKS)))
+    drawn[0, 3] = len(TASKS)
+    found = costs(0.9, 0.6, 0.2).means(drawn)
+    assert np.isnan([found["within"][0], found["across"][0]]).all()
+    assert found["own"][0] == pytest.approx(0.9)
+    for within in (0.2, -0.2, 0.0):
+        none = specificity(costs(0.5, within, 0.0), times_drawn(len(TASKS), 0))
+        assert np.isnan([none.ratio.value, none.ratio.low, none.ratio.high]).all()
+        assert (none.ratios[:1] == np.inf).all()
+        assert none.difference.value == pytest.approx(within)
+
+
 @pytest.mark.parametrize("undefined", [0, 20, 24, 25, 40, 1000])
 def test_draws_without_a_ratio_lie_above_all_others(undefined):
     """They lose nothing across domains: to leave them out would make the interval too short."""

@@ -56,6 +56,17 @@ def test_an_average_is_over_models_that_are_no_controls_in_the_same_place(invent
     assert sum(path.endswith(".count.csv") for path in inventory.average_files) == 16
 
 
+def test_what_a_control_alone_has_has_no_average(inventory):
+    alone = Matrix("untrained", "neurons", SELECTIONS[1], "zero")
+    more = Inventory(
+        (*inventory.overlaps, Matrix("untrained", "heads", "positive-5.0pct")),
+        (*inventory.drops, alone),
+        inventory.controls,
+    )
+    assert more.averages == inventory.averages
+    assert alone.path() in more.files
+
+
 def test_averages_are_tested_where_they_are_of_several_models(inventory):
     assert inventory.several
     assert len(inventory.every) == 12 + 4 + 6 + 4

@@ -146,6 +146,7 @@ def test_two_names_of_one_task_are_a_duplicate(write):
         (b",Lan/npi\nLan/npi,1,2\n", "has 2 values, the header names 1"),
         (b",Lan/npi\nLan/npi\n", "has 0 values, the header names 1"),
         (b',Lan/npi\nLan/npi,"0,5"\n', "'0,5' is not a number"),
+        (b",Lan/npi\nLan/npi," + b"1" * 200_000, "is not CSV: field larger than field limit"),
     ],
 )
 def test_what_is_no_matrix_is_refused(write, content, what):

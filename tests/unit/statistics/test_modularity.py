@@ -158,6 +158,7 @@ def test_the_published_p_with_all_its_shuffles(reference):
 def test_shuffles_are_those_of_a_loop_over_names():
     """Codes are shuffled in place of names: the same order comes out."""
     names, codes = label_codes(LABELS)
+    assert names == ["language", "formal", "physical", "social"]
     rng = np.random.default_rng(7)
     for row in shuffles(codes, 5, 7):
         assert [names[code] for code in row] == list(rng.permutation(LABELS))

@@ -16,8 +16,10 @@ from brodmann.statistics.printed import (
     show_p,
     without_lonely_average,
 )
+from brodmann.statistics.registry import STATISTICS, printed_files
 from brodmann.statistics.stages.modularity import MODULARITY, modularity_table
 from brodmann.statistics.stages.structure_function import structure_function_table
+from brodmann.statistics.study_tables import table as table_of
 from brodmann.statistics.study_tables import write_printed
 
 
@@ -82,6 +84,17 @@ def test_ablations_are_printed_at_their_own_size(tmp_path):
     write_printed([source], [output], "s", "t")
     text = Path(output).read_text(encoding="utf-8")
     assert "20.0" in text and "40.0" in text and "zero ablation of neurons, t" in text
+
+
+def test_every_table_that_says_how_it_is_printed_is_printed():
+    names = [name for name in STATISTICS if table_of(name).printed]
+    assert names == [
+        *("modularity", "domain_modularity", "threshold_robustness"),
+        *("structure_function", "confounds"),
+    ]
+    folder = "results/statistics/tables"
+    both = [f"{folder}/{name}.{ending}" for name in names for ending in ("md", "tex")]
+    assert printed_files() == both
 
 
 def test_another_table_in_its_place_is_refused(tmp_path):

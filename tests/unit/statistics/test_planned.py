@@ -7,7 +7,7 @@ import pytest
 from brodmann.config.load import load_config
 from brodmann.pipeline.workspace import Workspace
 from brodmann.statistics.planned import ONE, TWO, planned_tests
-from brodmann.statistics.registry import STATISTICS
+from brodmann.statistics.registry import JOBS, STATISTICS
 from brodmann.statistics.study_tables import table
 
 # Columns that repeat a p of another table, or of one model alone, and decide nothing.
@@ -51,6 +51,21 @@ def test_no_column_of_p_is_forgotten(planned):
         if one.table.startswith("results/statistics/")
     }
     assert declared == there - _REPEATED
+
+
+def test_a_rule_reads_every_matrix_and_what_prompts_share_where_it_asks_for_it(root, tmp_path):
+    workspace = workspace_of(root, tmp_path)
+    study, inventory = workspace.study, workspace.inventory
+    read = {job.rule: dict(job.reads(study, inventory)) for job in JOBS}
+    surfaces = [f"results/{model}/surface.csv" for model in ("one", "control")]
+    matrices = {"matrices": inventory.files}
+    assert read == {
+        "structure": matrices,
+        "structure_function": matrices,
+        "confounds": {**matrices, "surfaces": surfaces},
+    }
+    # The others fit models, which is a job of its own on a cluster.
+    assert [job.rule for job in JOBS if job.local] == ["structure"]
 
 
 def test_what_is_corrected_has_a_q_in_its_table(planned):

@@ -1,5 +1,6 @@
 """Does overlap predict ablation? The fit against a likelihood of our own, ranks against scipy and loops."""
 
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import binom, spearmanr
 from scipy.stats import t as student
 
-from brodmann.statistics.mixed import fit_pairs
+from brodmann.statistics.mixed import _Moments, fit_pairs
 from brodmann.statistics.pooling import pool, shared_errors
 from brodmann.statistics.resampling import resampled
 from brodmann.statistics.structure_function import (
@@ -138,6 +139,50 @@ def test_the_coefficient_is_that_of_statsmodels():
     assert found.se == pytest.approx(fit.bse_fe["x"], rel=0.1)
 
 
+def test_values_of_two_kinds_are_regressed_and_ranked():
+    """A circuit that is shared or not, a task that is lost or kept: ties, but no constants."""
+    overlap, drop = tables(12, slope=0.5)
+    shared, lost = (overlap > 0.5).astype(float), (drop > 0.3).astype(float)
+    pairs = pair_table(shared, drop)
+    found = regress(pairs)
+    expected, se = reml(pairs)
+    assert found.note == "" and found.coefficient == pytest.approx(expected, abs=1e-5)
+    assert found.se == pytest.approx(se, rel=1e-3)
+    for kinds in ((shared, drop), (overlap, lost)):
+        pairs = pair_table(*kinds)
+        assert 2 in (pairs["overlap"].nunique(), pairs["drop"].nunique())
+        rank = correlate(*kinds, permutations=5, seed=0)
+        assert rank.rho == pytest.approx(spearmanr(pairs["overlap"], pairs["drop"]).statistic)
+
+
+@pytest.mark.parametrize("missing", [0, 5])
+@pytest.mark.parametrize("ratios", [(0.7, 0.2, 0.4), (0.05, 1.5, 0.0), (0.0, 0.0, 2.0)])
+def test_the_search_follows_the_slopes_of_the_likelihood(ratios, missing):
+    """By differences of the loss itself, and the loss by dense matrices but for a constant."""
+    pairs = named(pair_table(*tables(13))).iloc[missing:]
+    ends = [pairs[end].map(TASKS.index).to_numpy() for end in ("source", "target")]
+    x, y = pairs["overlap"].to_numpy(), pairs["drop"].to_numpy()
+    data = _Moments.of(x, y, *ends)
+    shared = [np.equal.outer(pairs[name].to_numpy(), pairs[name].to_numpy()) for name in EFFECTS]
+    design = np.column_stack([np.ones(len(y)), x])
+
+    def dense(at):
+        covariance = np.eye(len(y)) + sum(r * z for r, z in zip(at, shared, strict=True))
+        inverse = np.linalg.inv(covariance)
+        information = design.T @ inverse @ design
+        left = (y - design @ np.linalg.solve(information, design.T @ inverse @ y)) / y.std()
+        variance = left @ inverse @ left / (len(y) - 2)
+        logs = np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(information)[1]
+        return (len(y) - 2) * np.log(variance) + logs
+
+    at = np.array(ratios)
+    value, slopes = data.loss(at)
+    assert value - data.loss(np.ones(3))[0] == pytest.approx(dense(at) - dense(np.ones(3)))
+    for number, slope in enumerate(slopes):
+        step = 1e-5 * np.eye(3)[number]
+        assert slope == pytest.approx((dense(at + step) - dense(at - step)) / 2e-5, rel=1e-4)
+
+
 def test_missing_pairs_do_not_upset_it():
     overlap, drop = tables(3)
     drop.iloc[0, 1:5] = np.nan
@@ -240,7 +285,19 @@ def test_models_are_pooled_by_their_slopes_alone():
     assert found.slope_sd / unit == pytest.approx(0.1, rel=0.05)
     assert found.se / unit == pytest.approx(0.1 / np.sqrt(3), rel=0.05)
     assert found.df == pytest.approx(2, rel=1e-3)
-    assert (found.n_models, found.note) == (3, "")
+    assert (found.n_models, found.note, found.converged) == (3, "", True)
+
+
+def test_a_search_that_comes_to_no_end_is_told_of(monkeypatch):
+    """One step is too few to find the variances."""
+    searched = partial(minimize, options={"maxiter": 1})
+    monkeypatch.setattr("brodmann.statistics.mixed.minimize", searched)
+    pairs = {name: pair_table(*tables(seed)) for seed, name in enumerate("ab")}
+    one = regress(pairs["a"])
+    assert (one.converged, one.note) == (False, "the search for the variances did not converge")
+    both = regress_over_models(pairs)
+    assert (both.converged, both.note) == (False, "a did not converge; b did not converge")
+    assert np.isfinite([one.coefficient, both.coefficient]).all()
 
 
 def test_models_that_cannot_be_fitted_are_left_out_of_the_pool():
@@ -376,6 +433,28 @@ def test_slopes_of_one_precision_are_a_sample_of_their_own():
         np.sqrt(slopes.var(ddof=1) - 0.05**2), rel=1e-3
     )
     assert pool(slopes, np.full(4, 5.0), 0.0).tau == 0
+
+
+@pytest.mark.parametrize("error", [0.05, 0.5])
+def test_what_errors_share_is_known_by_the_models_own_degrees_of_freedom(error):
+    """Equal errors: the rest is what slopes vary by, or what is left of the errors if that is more."""
+    slopes, shared, k = np.array([0.3, 0.1, 0.25, 0.2]), 0.6, 4
+    found = pool(slopes, np.full(k, error), shared, 12)
+    known, spread = shared * error**2, slopes.var(ddof=1) / k
+    assert found.se == pytest.approx(np.sqrt(known + spread), rel=1e-4)
+    rest = max(spread, (1 - shared) * error**2 / k)
+    satterthwaite = (known + rest) ** 2 / (known**2 / 12 + rest**2 / (k - 1))
+    assert found.df == pytest.approx(satterthwaite, rel=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_the_pool_knows_no_unit(unit):
+    """Drops in ten-thousandths say what drops in ones say."""
+    slopes, errors = np.array([0.5, -0.1, 0.3, 0.9]), np.array([0.05, 0.2, 0.1, 0.4])
+    one, other = pool(slopes, errors, 0.2, 30), pool(unit * slopes, unit * errors, 0.2, 30)
+    assert one.tau > 0.1
+    found = other.mean / unit, other.se / unit, other.df, other.tau / unit
+    assert found == pytest.approx((one.mean, one.se, one.df, one.tau), rel=1e-4)
 
 
 def test_models_weigh_by_their_errors_and_by_how_far_slopes_vary():
