@@ -125,16 +125,6 @@ def test_a_folder_that_the_harness_takes_for_a_pattern_is_refused(capsys, study,
     assert line == f"{out}: {what} (choose another folder)"
 
 
-def test_an_audit_can_be_kept_as_a_page(capsys, study, tmp_path):
-    page = tmp_path / "audit.md"
-    words = ["audit", "language/npi", "-n", "20", "--configfile", study(), "--table", str(page)]
-    main(words)
-    said, written = capsys.readouterr().out, page.read_text()
-    assert written.startswith("# Audit of the shipped tasks\n")
-    [row] = [line for line in said.splitlines() if line.startswith("| language/npi | 20 ")]
-    assert row in written.splitlines()
-
-
 def test_circuits_cannot_be_exported_to_where_nothing_can_be_written(capsys, tmp_path):
     results = toy.study(tmp_path / "results")
     card = {"name": "one", "weights_hash": toy.HASH}
