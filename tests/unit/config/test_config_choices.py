@@ -92,6 +92,41 @@ def test_devices_that_do_not_go_together(lines, model, line):
     assert lines("", f", {model}") == [f"study.yaml:1: {line}"]
 
 
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        (
+            "compare: {pairs: [[a]]}",
+            "compare.pairs: 'a' is no pair of models (e.g. [full, quantised])",
+        ),
+        ("compare: {pairs: [[a, b]]}", "compare.pairs: no model 'b' (allowed: a)"),
+        (
+            "localizer: {range: most, lesion: {tasks: []}}",
+            "localizer.range: 'most' is no range (write two percentiles, e.g. 90-100)",
+        ),
+        (
+            "localizer: {range: 90-101, lesion: {tasks: []}}",
+            "localizer.range: '90-101' goes beyond 100 (percentiles are from 0 to 100)",
+        ),
+        (
+            "networks: {datasets: {a: 'corpus:new'}}",
+            "networks.datasets.a: no shipped corpus 'new' (did you mean 'news'?)",
+        ),
+        (
+            "networks: {datasets: {a: 'task:language/agreement'}}",
+            "networks.datasets.a: 'language/agreement' is not among the tasks of the study "
+            "(did you mean 'language/npi'?)",
+        ),
+        (
+            "networks: {datasets: {a: 'hf:o/n:c:s:more'}}",
+            "networks.datasets.a: not the name of a dataset (write hf:ORG/NAME[:CONFIG][:SPLIT][#COLUMN])",
+        ),
+    ],
+)
+def test_names_that_a_study_does_not_have(lines, sections, line):
+    assert lines(sections + "\n") == [f"study.yaml:3: {line}"]
+
+
 def test_devices_that_do(lines):
     assert (
         lines("", ", gpus: 2, parallel: tensor") == lines("", ", gpus: 2, device_map: auto") == []
