@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from brodmann.pipeline import cluster
 from brodmann.pipeline.cluster import cancel_leftovers, leftovers
 
 SQUEUE = """#!/bin/sh
@@ -88,3 +89,22 @@ def test_where_nothing_was_submitted_the_queue_is_not_asked(queue, tmp_path, cap
 def test_without_slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert cancel_leftovers(tmp_path) == []
+
+
+def test_jobs_that_do_not_end_are_not_waited_for_for_ever(queue, tmp_path, capsys, monkeypatch):
+    submitted_from(tmp_path)
+    folder = queue((7, logs(tmp_path)))
+    (folder / "scancel").write_text("#!/bin/sh\nexit 0\n")
+    assert cancel_leftovers(tmp_path, patience_s=-1.0) == ["7"]
+    told = "They do not end; going on without waiting for them."
+    assert capsys.readouterr().err.splitlines()[1:] == [told]
+    # One that takes a while is waited for.
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        queue()
+
+    monkeypatch.setattr(cluster.time, "sleep", sleep)
+    assert cancel_leftovers(tmp_path) == ["7"] and slept == [1.0]
+    assert told not in capsys.readouterr().err

@@ -247,3 +247,49 @@ def test_durations():
         "2 days",
         "2.5 h",
     ]
+
+
+def test_a_reservation_takes_all_jobs_unless_another_partition_is_named():
+    site = Site([CPU, GPU], reservations=["course"])
+    words = said(choose(site, Wishes(reservation="course")))
+    assert words["reservation"] == ("course", "as you say, for all jobs")
+    why = "all jobs go into the reservation; --cpu-partition names another"
+    assert words["CPU partition"] == ("gpu", why)
+    words = said(choose(site, Wishes(reservation="course", cpu_partition="cpu")))
+    assert words["CPU partition"] == ("cpu", "as you say")
+
+
+def test_what_speaks_against_a_named_partition_is_said():
+    closed = Partition(
+        "owners", closed="is for the groups staff", preempted=True, minutes=90, **A100
+    )
+    words = said(choose(Site([CPU, GPU, closed]), Wishes(gpu_partition="owners")))
+    assert words["GPU partition"] == (
+        "owners",
+        "as you say; a100 (4 on a node), 2 nodes, 90 min, but it is for the groups staff, "
+        "its jobs are ended for more important ones",
+    )
+    assert words["longest job"] == (
+        "90 min",
+        "the limit of partition owners; work that takes longer goes on in the next job",
+    )
+
+
+def test_the_partition_is_one_that_has_the_kind():
+    small = Partition("small", gpus={"t4": 1}, nodes=9, total_gpus=9, minutes=9000)
+    site = Site([CPU, small, GPU])
+    assert said(choose(site, Wishes(gpu_model="a100")))["GPU partition"][0] == "gpu"
+    wrong = refused(site, gpu_model="h100")
+    assert wrong.startswith("--gpu-model: partition ") and "has no GPU of the kind 'h100'" in wrong
+    # Where no partition has GPUs, none is of the kind.
+    assert "partition cpu has no GPU of the kind 'a100'" in refused(Site([CPU]), gpu_model="a100")
+
+
+@pytest.mark.parametrize("line", ["slurm_partition", "set-resources"])
+def test_a_profile_that_has_no_place_for_a_choice_is_a_mistake_of_ours(template, line):
+    short = Partition("gpu", minutes=60, **A100)
+    text = template.replace(line, "another")
+    with pytest.raises(
+        ValueError, match=r"^0 (lines|places) of the profile are (about|for) " + line
+    ):
+        fill(text, choose(Site([CPU, short]), Wishes()))

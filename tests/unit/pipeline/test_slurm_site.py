@@ -148,3 +148,19 @@ def test_a_data_base_that_is_down_leaves_the_rest(tmp_path, monkeypatch):
         "accounts: sacctmgr says: error: Problem talking to the database: Connection refused"
     )
     assert len(found.unknown) == 3
+
+
+def test_a_partition_for_root_is_open_to_root(monkeypatch):
+    nodes = site.with_nodes("a|up|1:00:00|1|gpu:1|idle\n")
+    for number, closed in ((1000, "is for root"), (0, "")):
+        monkeypatch.setattr(site.os, "getuid", lambda own=number: own)
+        [found] = site.with_rules(nodes, "PartitionName=a RootOnly=YES\n", [])
+        assert found.closed == closed
+
+
+def test_a_user_whom_the_data_base_does_not_know(tmp_path, monkeypatch):
+    play("accounts", tmp_path, monkeypatch)
+    program(tmp_path, "sacctmgr", "exit 0")
+    found = ask()
+    assert found.accounting and not found.associations and found.default_account == ""
+    assert found.unknown == ["accounts: SLURM knows none of root"]

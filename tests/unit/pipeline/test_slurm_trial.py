@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -164,3 +165,56 @@ def test_an_unreadable_driver_is_no_driver(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert node_side._driver_gpus() == []
     assert not node_side._place(Path(tmp_path / "none"), "").reached
+
+
+def a_torch(available, error=None):
+    """A build for GPUs, on a node with one; ``error``: what its work ends in."""
+
+    def ones(*_, device):
+        assert device == "cuda"
+        if error is not None:
+            raise error
+        return SimpleNamespace(sum=lambda: SimpleNamespace(item=lambda: 8.0))
+
+    card = SimpleNamespace(name="H100", total_memory=85)
+    cuda = SimpleNamespace(
+        is_available=lambda: available, device_count=lambda: 1, get_device_properties=lambda _: card
+    )
+    version = SimpleNamespace(cuda="13.0", hip=None)
+    return SimpleNamespace(__version__="2.13.0", version=version, cuda=cuda, ones=ones)
+
+
+@pytest.mark.parametrize(
+    ("build", "seen", "gpus"),
+    [
+        (a_torch(True), Torch("2.13.0", "13.0", ""), [("H100", 85)]),
+        (a_torch(False), Torch("2.13.0", "13.0", ""), []),
+        (
+            a_torch(True, RuntimeError("no kernel image\nfor this device")),
+            Torch("2.13.0", "13.0", "RuntimeError: no kernel image for this device"),
+            [],
+        ),
+    ],
+)
+def test_a_gpu_is_one_if_torch_can_work_on_it(monkeypatch, build, seen, gpus):
+    monkeypatch.setitem(sys.modules, "torch", build)
+    assert node_side._torch() == (seen, gpus)
+
+
+def test_a_torch_that_cannot_be_imported_is_told_in_a_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found, gpus = node_side._torch()
+    assert (found.version, found.cuda, gpus) == ("", "", []) and "\n" not in found.error
+    assert found.error.endswith("Error: import of torch halted; None in sys.modules")
+
+
+def test_a_driver_names_its_gpus_in_lines(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\necho ' H100, 81559 MiB, 580.1 '; echo; echo 'A100, 1 MiB, 580.1'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert node_side._driver_gpus() == ["H100, 81559 MiB, 580.1", "A100, 1 MiB, 580.1"]
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert node_side._driver_gpus() == []
