@@ -99,7 +99,7 @@ def require_kernels(config: Any, name: str) -> None:
     method = str(_told(config).get("quant_method"))
     if method in grouped.METHODS and find_spec("gptqmodel") is None:
         what = f"the kernels of {method} weights are in packages that are not installed"
-        fix = "pip install optimum gptqmodel, or set dequantize: true (as large as plain weights)"
+        fix = "pip install optimum gptqmodel, or set dequantize: true, as large as plain weights"
         raise UserError.at(f"models.{name}", what, fix)
 
 
