@@ -243,5 +243,8 @@ def strongest_there(
         if not out_of_memory(error):
             raise
         return None
-    joined = ({sign: np.concatenate(own[sign]) for sign in own} for own in (units, scores))
-    return next(joined), next(joined)
+    return _joined(units), _joined(scores)
+
+
+def _joined(parts: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
+    return {sign: np.concatenate(own) for sign, own in parts.items()}

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from brodmann.errors import UserError
 from brodmann.models.broken_package import broken_package
+from brodmann.models.quantised import forget
 from brodmann.models.towers import find_tower
 
 
@@ -33,8 +34,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     # transformers refuses to save a model that remembers a quantised origin: the weights go into a
     # fresh model of the same architecture instead.
     config = source.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
+    forget(config)
     config.dtype = torch.float32
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
@@ -53,8 +53,7 @@ def initialise_untrained(trained: Path, folder: Path, seed: int, trust_remote_co
         tower = find_tower(config, "models")
         config = tower.config if tower else config
     # What is drawn is plain, however the weights of ``trained`` are packed.
-    for own in (config, config.get_text_config()):
-        vars(own).pop("quantization_config", None)
+    forget(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)

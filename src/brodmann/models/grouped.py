@@ -9,7 +9,6 @@ the even ones of eight first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from brodmann.errors import UserError
+from brodmann.files import read_json
 
 METHODS = ("gptq", "awq")
 # Names of a packed layer's tensors, after the layer's own.
@@ -42,7 +42,14 @@ def plain_weights(
         what = f"{method} weights of the layout '{layout}' cannot be unpacked"
         known = " or ".join(one for one in _LAYOUTS[method] if one)
         raise UserError.at(f"{where}.dequantize", what, f"take a checkpoint of the layout {known}")
-    held = dict(_tensors(directory))
+    try:
+        held = dict(_tensors(directory))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged file makes a parser raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        what = f"the weights in {directory} cannot be read: {reason}"
+        raise UserError.at(f"{where}.source", what, "is the download complete?") from error
     if not held:
         what = f"there are no safetensors in {directory}, and nothing else is unpacked"
         raise UserError.at(f"{where}.dequantize", what, "convert its weights to safetensors")
@@ -73,7 +80,7 @@ def _files(directory: Path) -> list[Path]:
     """Those that make the model: a folder may have its weights in another arrangement, too."""
     index = directory / "model.safetensors.index.json"
     if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        names = set(read_json(index)["weight_map"].values())
         return sorted(directory / name for name in names)
     whole = directory / "model.safetensors"
     return [whole] if whole.is_file() else sorted(directory.glob("*.safetensors"))
@@ -85,11 +92,7 @@ def _gptq(own: Mapping[str, torch.Tensor], layout: str) -> torch.Tensor:
     bits = _bits("gptq", own[_ZEROS].shape[1], scales.shape[1])
     numbers = _unpacked(own[_NUMBERS].T, bits).T  # [in, out]
     zeros = _unpacked(own[_ZEROS], bits) + (layout != "gptq_v2")  # [groups, out]
-    groups = own[_GROUPS]
-    if groups is None:
-        groups = _in_order(len(numbers), len(scales))
-    groups = groups.long()
-    return ((numbers - zeros[groups]) * scales[groups]).T.contiguous()
+    return _weights(numbers, zeros, scales, own[_GROUPS])
 
 
 def _awq(own: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -103,7 +106,19 @@ def _awq(own: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return found.unflatten(1, (-1, len(order)))[..., order].flatten(1)
 
     numbers, zeros = sorted_(own[_NUMBERS]), sorted_(own[_ZEROS])
-    groups = _in_order(len(numbers), len(scales))
+    return _weights(numbers, zeros, scales, None)
+
+
+def _weights(
+    numbers: torch.Tensor, zeros: torch.Tensor, scales: torch.Tensor, groups: torch.Tensor | None
+) -> torch.Tensor:
+    """[out, in] of ``numbers`` [in, out], ``zeros`` and ``scales`` [groups, out].
+
+    ``groups``: that of each input; without it, neighbours are together.
+    """
+    if groups is None:
+        groups = torch.arange(len(numbers)) // -(-len(numbers) // len(scales))
+    groups = groups.long()
     return ((numbers - zeros[groups]) * scales[groups]).T.contiguous()
 
 
@@ -121,11 +136,6 @@ def _unpacked(words: torch.Tensor, bits: int) -> torch.Tensor:
     shifts = torch.arange(0, _WORD, bits, dtype=torch.int32)
     # The highest bit of a word is its sign, which a shift repeats: the mask takes it away.
     return ((words[..., None] >> shifts) & ((1 << bits) - 1)).flatten(1)
-
-
-def _in_order(inputs: int, groups: int) -> torch.Tensor:
-    """The group of each input, where neighbours are together."""
-    return torch.arange(inputs) // -(-inputs // groups)
 
 
 def _reason(own: Mapping[str, torch.Tensor | None], error: Exception) -> str:

@@ -344,10 +344,10 @@ def load_model(
     config = tower.config if tower else config
     format_ = packing.format_of(config)
     dequantize = dequantize or packing.never_stays_packed(config)
-    weights = packing.plain_weights(directory, config, torch_dtype, name) if dequantize else None
-    if weights is None and dequantize:
-        packing.ask_unpacked(config, name)
-    elif not dequantize:
+    weights = None
+    if dequantize:
+        weights = packing.unpacked_as_read(directory, config, torch_dtype, name)
+    else:
         packing.require_kernels(config, name)
     if format_ and not chosen:
         # Weights that are packed are not moved once they are there.

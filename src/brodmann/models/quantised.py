@@ -79,19 +79,28 @@ def format_of(config: Any) -> str:
     return packing.name if packing else method
 
 
-def plain_weights(
+def unpacked_as_read(
     directory: Path, config: Any, dtype: torch.dtype | str, name: str
 ) -> dict[str, torch.Tensor] | None:
     """The tensors of a checkpoint of a format that brodmann unpacks itself, whose configuration then says
-    nothing of it; None for others. ``dtype``: ``auto`` is that of the scales."""
-    own, where = _told(config), f"models.{name}"
+    nothing of it; None for others, whose configuration then asks transformers for it.
+
+    ``dtype``: ``auto`` is that of the scales. An error where neither can unpack it.
+    """
+    own = _told(config)
     if own.get("quant_method") not in grouped.METHODS:
+        ask_unpacked(config, name)
         return None
     wide = dtype if isinstance(dtype, torch.dtype) else None
-    weights = grouped.plain_weights(directory, own, wide, where)
-    for part in (config, config.get_text_config()):
-        vars(part).pop("quantization_config", None)
+    weights = grouped.plain_weights(directory, own, wide, f"models.{name}")
+    forget(config)
     return weights
+
+
+def forget(config: Any) -> None:
+    """Let a configuration say nothing of packed weights: those that it is of now are plain."""
+    for own in (config, config.get_text_config()):
+        vars(own).pop("quantization_config", None)
 
 
 def require_kernels(config: Any, name: str) -> None:
@@ -100,7 +109,7 @@ def require_kernels(config: Any, name: str) -> None:
     if method in grouped.METHODS and find_spec("gptqmodel") is None:
         what = f"the kernels of {method} weights are in packages that are not installed"
         fix = "pip install optimum gptqmodel, or set dequantize: true, as large as plain weights"
-        raise UserError.at(f"models.{name}", what, fix)
+        raise UserError.at(f"models.{name}.source", what, fix)
 
 
 def ask_unpacked(config: Any, name: str) -> None:
@@ -110,7 +119,7 @@ def ask_unpacked(config: Any, name: str) -> None:
         raise UserError.at(where, "its weights are not quantised", "remove it")
     method = str(own.get("quant_method"))
     if method not in (*_AS_READ, *_AFTERWARDS):
-        raise UserError.at(where, f"nothing here unpacks {method} weights", "remove it")
+        raise UserError.at(where, f"transformers does not unpack {method} weights", "remove it")
     if method in _AS_READ:
         config.quantization_config = {**own, "dequantize": True}
 
