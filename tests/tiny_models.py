@@ -376,6 +376,17 @@ _WINDOWED = {
 }
 
 
+def save_telling(folder: Path, factor: float, seed: int = 0) -> None:
+    """A tiny Llama whose weights are ``factor`` times as large, so that every unit has a say, with its
+    tokenizer."""
+    hf = tiny_model("llama", seed)
+    with torch.no_grad():
+        for parameter in hf.parameters():
+            parameter.mul_(factor if parameter.ndim > 1 else 1)
+    hf.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+
+
 def save_tiny(
     directory: str | Path,
     family: str = "llama",

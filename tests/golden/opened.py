@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from golden.passes import Files, load_config
-from golden.study import MODEL, READ, STORE, STUDY, copy, copy_kept
+from golden.study import MODEL, READ, STUDY, copy, copy_kept
 
 
 def opened(folder: Path, root: Path, **changes: Any) -> tuple[Any, Files]:
@@ -25,20 +25,7 @@ def opened(folder: Path, root: Path, **changes: Any) -> tuple[Any, Files]:
         config.write_text(yaml.safe_dump(laid), encoding="utf-8")
     study = load_config([config], root=folder).study
     assert study.tasks.selected == study.second_tasks
-    own = f"results/{MODEL}"
-    files = Files(
-        model=MODEL,
-        store=f"results/{STORE}",
-        card=f"{own}/model.json",
-        record=f"{own}/.source.json",
-        manifest=f"results/{STORE}/pass.json",
-        items=[f"results/items/{task}.json" for task in study.tasks.selected],
-        second=[f"results/items/.second/{task}.json" for task in study.tasks.selected],
-        baselines=[f"{own}/baseline/{task}.json" for task in study.tasks.selected],
-        masks=f"{own}/masks",
-        templates={"sea": f"{own}/networks/sea/templates.safetensors"},
-    )
-    return study, files
+    return study, Files.of(MODEL, study.tasks.selected)
 
 
 def _over(under: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

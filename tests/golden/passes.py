@@ -70,6 +70,23 @@ class Files:
     attributions: str = ""  # where there are passes that read them
     lenders: tuple[str, ...] = ()  # the trained model's baselines, of an untrained one
 
+    @classmethod
+    def of(cls, model: str, tasks: Iterable[str]) -> Files:
+        """Where the rules of a study look for them."""
+        own, tasks = f"results/{model}", tuple(tasks)
+        return cls(
+            model=model,
+            store=f"{own}/.store",
+            card=f"{own}/model.json",
+            record=f"{own}/.source.json",
+            manifest=f"{own}/.store/pass.json",
+            items=[f"results/items/{task}.json" for task in tasks],
+            second=[f"results/items/.second/{task}.json" for task in tasks],
+            baselines=[f"{own}/baseline/{task}.json" for task in tasks],
+            masks=f"{own}/masks",
+            templates={"sea": f"{own}/networks/sea/templates.safetensors"},
+        )
+
     def circuits(self, component: str, selection: str, tasks: Iterable[str]) -> dict[str, str]:
         """Task -> mask."""
         return {task: f"{self.masks}/{component}/{selection}/{task}.csv" for task in tasks}

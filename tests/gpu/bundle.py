@@ -22,22 +22,15 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_MIB = 60
 # What the passes import and the image lacks; packages of packed weights; then what they are timed against.
 RUNTIME = (
-    *(
-        "transformers",
-        "tokenizers",
-        "nnsight",
-        "greenlet",
-        "cloudpickle",
-        "websocket-client",
-        "zstandard",
-    ),
+    *("transformers", "tokenizers"),
+    *("nnsight", "greenlet", "cloudpickle", "websocket-client", "zstandard"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions"),
 )
 PACKED = ("bitsandbytes", "compressed-tensors", "loguru")
 COMPARED = ("nilearn", "nibabel")
 # bitsandbytes brings a library for each toolkit, 130 MB in all.
 TOOLKIT = "cuda130"
-_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(?:cuda|rocm|xpu)\w+\.so")
+_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(?P<toolkit>(?:cuda|rocm|xpu)\w+)\.so")
 PLATFORMS = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 OLD_PLATFORMS = ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64")
 TOKENIZER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -63,22 +56,23 @@ def download(folder: Path) -> None:
 
 def trim(wheel: Path) -> None:
     """Leave a wheel's libraries of other toolkits out, also in its list of files."""
-    kept = f"bitsandbytes/libbitsandbytes_{TOOLKIT}.so"
+
+    def is_other(text: str) -> bool:
+        found = _LIBRARY.match(text)
+        return found is not None and found["toolkit"] != TOOLKIT
+
     whole = wheel.rename(wheel.with_suffix(".whole"))
     with (
         zipfile.ZipFile(whole) as old,
         zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as new,
     ):
         for name in old.namelist():
-            if name != kept and _LIBRARY.fullmatch(name):
+            if is_other(name):
                 continue
             content = old.read(name)
             if name.endswith(".dist-info/RECORD"):
                 lines = content.decode().splitlines(keepends=True)
-                gone = [_LIBRARY.match(line) and not line.startswith(kept) for line in lines]
-                content = "".join(
-                    line for line, out in zip(lines, gone, strict=True) if not out
-                ).encode()
+                content = "".join(line for line in lines if not is_other(line)).encode()
             new.writestr(old.getinfo(name), content)
     whole.unlink()
 

@@ -118,18 +118,7 @@ def run(side: Side, weights: Path, stages: tuple[str, ...]) -> None:
     study = side.open(weights)
     tasks = study.tasks.selected
     own = f"results/{MODEL}"
-    files = Files(
-        model=MODEL,
-        store=f"{own}/.store",
-        card=f"{own}/model.json",
-        record=f"{own}/.source.json",
-        manifest=f"{own}/.store/pass.json",
-        items=[f"results/items/{task}.json" for task in tasks],
-        second=[f"results/items/.second/{task}.json" for task in tasks],
-        baselines=[f"{own}/baseline/{task}.json" for task in tasks],
-        masks=f"{own}/masks",
-        templates={"sea": f"{own}/networks/sea/templates.safetensors"},
-    )
+    files = Files.of(MODEL, tasks)
     with contextlib.chdir(side.folder):
         if side.kept is not None:
             for name in ("results/items", f"{own}/baseline", f"{own}/masks", f"{own}/networks"):

@@ -61,18 +61,8 @@ class Study:
 
     def _at(self, model):
         self.own, self.store = f"results/{model}", f"results/{model}/.store"
-        self.files = Files(
-            model=model,
-            store=self.store,
-            card=f"{self.own}/model.json",
-            record=f"{self.own}/.source.json",
-            manifest=f"{self.store}/pass.json",
-            items=[f"results/items/{task}.json" for task in TASKS],
-            second=[f"results/items/.second/{task}.json" for task in self.study.second_tasks],
-            baselines=[f"{self.own}/baseline/{task}.json" for task in TASKS],
-            masks="",
-            templates={},
-        )
+        second = [f"results/items/.second/{task}.json" for task in self.study.second_tasks]
+        self.files = replace(Files.of(model, TASKS), second=second, masks="", templates={})
 
     def baseline(self, *, attributions):
         """The baseline pass and the light jobs of a run that asks for attributions, or not."""

@@ -10,7 +10,7 @@ import torch
 import transformers
 import yaml
 from rounding import assert_same
-from tiny_models import LAYERS, NEURONS, tiny_model, tiny_tokenizer
+from tiny_models import LAYERS, NEURONS, save_telling, tiny_tokenizer
 
 from brodmann.cli import main
 from brodmann.localizers.aligned import CEILED, COLUMNS, LESIONED
@@ -24,12 +24,7 @@ LESION = [(0, unit) for unit in range(12)] + [(1, 4), (1, 5), (2, 9)]
 def study(tmp_path_factory):
     """A tiny Llama with weights so large that every unit has a say, masks, and stimuli."""
     folder = tmp_path_factory.mktemp("study")
-    hf = tiny_model("llama", 0)
-    with torch.no_grad():
-        for parameter in hf.parameters():
-            parameter.mul_(10 if parameter.ndim > 1 else 1)
-    hf.save_pretrained(folder / "weights")
-    tiny_tokenizer().save_pretrained(folder / "weights")
+    save_telling(folder / "weights", 10)
     config = {
         "models": {"tiny": {"source": "path:weights"}},
         "tasks": {"include": ["language/npi"]},

@@ -3,14 +3,13 @@
 import json
 
 import pytest
+from slurm_nodes import good_node
 
 from brodmann.cli import main
 from brodmann.commands.where import stages
 from brodmann.config.load import load_config
 from brodmann.models import hub
 from brodmann.pipeline.slurm import trial
-from brodmann.pipeline.slurm.node import Node, Place, Torch
-from brodmann.provenance import software
 
 STUDY = {
     "models": {"a": {"source": "hf:o/x"}, "b": {"source": "hf:o/y"}},
@@ -31,16 +30,7 @@ def study(tmp_path):
 @pytest.fixture
 def node(tmp_path):
     """One on which all is as it should be."""
-    return Node(
-        name="node7",
-        partition="gpu",
-        cpus=2,
-        gpus=[("H100", 85_000_000_000)],
-        driver_gpus=[],
-        torch=Torch("2.13.0", "13.0", ""),
-        places={"cache": Place(str(tmp_path / "cache"), True, True, 10**12)},
-        software=software(),
-    )
+    return good_node(tmp_path / "cache")
 
 
 @pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cpu", 0)])

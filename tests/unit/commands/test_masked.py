@@ -9,7 +9,7 @@ import torch
 import transformers
 import yaml
 from rounding import assert_same
-from tiny_models import HEADS, HIDDEN, LAYERS, NEURONS, tiny_model, tiny_tokenizer
+from tiny_models import HEADS, HIDDEN, LAYERS, NEURONS, save_telling, tiny_tokenizer
 
 from brodmann.cli import main
 from brodmann.commands import generate
@@ -35,12 +35,7 @@ def study(tmp_path_factory):
     """A study of two tiny Llamas, whose weights are so large that every unit has a say."""
     folder = tmp_path_factory.mktemp("study")
     for seed, name in enumerate(("weights", "other")):
-        hf = tiny_model("llama", seed)
-        with torch.no_grad():
-            for parameter in hf.parameters():
-                parameter.mul_(10 if parameter.ndim > 1 else 1)
-        hf.save_pretrained(folder / name)
-        tiny_tokenizer().save_pretrained(folder / name)
+        save_telling(folder / name, 10, seed)
     models = {"tiny": {"source": "path:weights"}, "other": {"source": "path:other"}}
     config = {
         "models": models,

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_models import LAYERS, NEURONS, tiny_model, tiny_tokenizer
+from tiny_models import LAYERS, NEURONS, save_telling
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from brodmann.cli import main
@@ -26,12 +26,7 @@ GONE = {0.25: NEURONS // 4 * LAYERS, 0.5: NEURONS // 2 * LAYERS}
 def study(tmp_path_factory):
     """A tiny Llama whose neurons have a say, texts to find networks in, and passages."""
     folder = tmp_path_factory.mktemp("study")
-    hf = tiny_model("llama", 0)
-    with torch.no_grad():
-        for parameter in hf.parameters():
-            parameter.mul_(6 if parameter.ndim > 1 else 1)
-    hf.save_pretrained(folder / "weights")
-    tiny_tokenizer().save_pretrained(folder / "weights")
+    save_telling(folder / "weights", 6)
     (folder / "passages.txt").write_text("\n\n".join([*PASSAGES, "This one is not read."]))
     (folder / "texts").mkdir()
     for n, a in enumerate(("the cat", "a dog", "no sun", "my hat", "his ear", "one day")):

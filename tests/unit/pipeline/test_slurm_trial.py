@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from slurm_nodes import good_node
 
 from brodmann.errors import UserError
 from brodmann.pipeline.slurm import node as node_side
@@ -17,7 +18,7 @@ from brodmann.pipeline.slurm.node import Node, Place, Torch
 from brodmann.pipeline.slurm.trial import Trial, verdict
 from brodmann.provenance import software
 
-CUDA, PLAIN = Torch("2.13.0+cu130", "13.0", ""), Torch("2.13.0+cpu", "", "")
+PLAIN = Torch("2.13.0+cpu", "", "")
 
 
 @pytest.fixture
@@ -28,16 +29,7 @@ def wanted(tmp_path):
 @pytest.fixture
 def good(tmp_path):
     """A node where all is as it should be."""
-    return Node(
-        name="node7",
-        partition="gpu",
-        cpus=2,
-        gpus=[("NVIDIA H100 80GB HBM3", 85_000_000_000)],
-        driver_gpus=["NVIDIA H100 80GB HBM3, 81559 MiB, 580.1"],
-        torch=CUDA,
-        places={"cache": Place(str(tmp_path), True, True, 2_000_000_000_000)},
-        software=software(),
-    )
+    return good_node(tmp_path)
 
 
 def judged(node, wanted):
