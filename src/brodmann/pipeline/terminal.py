@@ -6,6 +6,7 @@ say more (``--verbose``, ``--printshellcmds``, ``--debug-dag``) or less (``--qui
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -58,6 +59,9 @@ _SILENT = ("settings", "Snakefile", "provenance", "methods")
 _SHOWN_LINES = 12
 # Seconds until lines below are written anew.
 _BEAT = 1.0
+# Seconds until a job is said to have failed. Ctrl-C ends jobs and Snakemake at once, and what became of the
+# jobs may be heard before the stop is.
+_GRACE = 1.0
 # Rules after which more is known of how long a model's jobs take.
 _TELLING = ("fetch_model", "check_model")
 # What Snakemake says in passing that its user should hear.
@@ -122,6 +126,9 @@ class Terminal(logging.Handler):
         self._unknown: dict[Any, Any] = {}  # jobs whose model nobody knows yet
         self._said: set[str] = set()
         self._stopped = False  # by Ctrl-C
+        self._unsaid: list[
+            tuple[Any, Job]
+        ] = []  # failures, until it is clear that nobody stopped the run
         self._over = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -135,6 +142,7 @@ class Terminal(logging.Handler):
 
     def close(self) -> None:
         """Nothing is drawn any more."""
+        self._say_failures()
         self._stop()
         super().close()
 
@@ -226,10 +234,29 @@ class Terminal(logging.Handler):
         self._run.done = min(record.done, self._run.total)
 
     def _fail(self, record: Any) -> None:
-        job = self._run.fail(record.jobid, record.rule_name)
-        if self._stopped:  # it was ended, and will be run again by the next command
-            self._run.again(record.jobid)
-            return
+        self._unsaid.append((record, self._run.fail(record.jobid, record.rule_name)))
+        waiting = threading.Timer(_GRACE, self._after_the_grace)
+        waiting.daemon = True
+        waiting.start()
+
+    def _after_the_grace(self) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._say_failures()
+
+    def _say_failures(self) -> None:
+        """Of the jobs that failed by themselves; what a stop ended will be run again by the next command."""
+        self.acquire()
+        try:
+            unsaid, self._unsaid = self._unsaid, []
+            for record, job in unsaid:
+                if self._stopped:
+                    self._run.again(record.jobid)
+                else:
+                    self._say_failure(record, job)
+        finally:
+            self.release()
+
+    def _say_failure(self, record: Any, job: Job) -> None:
         self._say(f"Failed: {job.words} (rule {record.rule_name})")
         if record.rule_msg:  # what the cluster says of it
             self._say(*_indented([str(record.rule_msg)]))
@@ -266,6 +293,7 @@ class Terminal(logging.Handler):
 
     def _end(self, log: str) -> None:
         """The last line of all: what is wrong, and where Snakemake tells it at length."""
+        self._say_failures()
         self._stop()
         run = self._run
         if self._screen.live and run.done < run.total:
@@ -294,7 +322,8 @@ class Terminal(logging.Handler):
         return f"[{run.done:{width}} of {run.total}] {words}{soon}"
 
     def _say(self, *lines: str) -> None:
-        """Lines that stay."""
+        """Lines that stay, in the order in which things happened."""
+        self._say_failures()
         self._screen.say(*lines)
         self._draw()
 

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import re
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -106,6 +107,7 @@ def test_what_the_cluster_says_of_a_failed_job_is_shown(two, tmp_path):
     (tmp_path / "job.log").write_text("ERROR: no luck\n")
     two.start(1, "a: silencing", log=["job.log"])
     two.fail(1, rule_msg="SLURM job '7' failed\nOUT_OF_MEMORY", log=["job.log", "slurm.log"])
+    two.terminal.close()
     assert two.lines[1:] == [
         "Failed: a: silencing (rule ablation_pass)",
         "    SLURM job '7' failed",
@@ -130,16 +132,25 @@ def test_a_job_that_is_tried_again_has_not_failed(two):
     two.fail(1)
     two.tell("Trying to restart job 1.")
     two.tell("Trying to restart job ab-cd.")  # of jobs together, which have no number
-    assert two.lines[2:] == ["Trying it again: a: silencing", "Trying it again"]
+    assert two.lines[1:] == [
+        "Failed: a: silencing (rule ablation_pass)",
+        "Trying it again: a: silencing",
+        "Trying it again",
+    ]
     two.tell("Complete log(s): x.log")
     assert two.lines[-1] == "Snakemake's own log: x.log"
     assert not any("failed" in line for line in two.lines)
 
 
-def test_after_a_stop_ended_jobs_are_no_failures(two):
+@pytest.mark.parametrize("heard", ["stop, failure", "failure, stop"])
+def test_after_a_stop_ended_jobs_are_no_failures(two, heard):
+    """Ctrl-C ends the job and Snakemake at once; either may be heard first."""
     two.start(0)
-    two.tell("Terminating processes on user request, this might take some time.")
-    two.fail(0)
+    for what in heard.split(", "):
+        if what == "failure":
+            two.fail(0)
+        else:
+            two.tell("Terminating processes on user request, this might take some time.")
     two.report(LogEvent.PROGRESS, done=0, total=2)
     two.tell("Complete log(s): x.log")
     assert two.lines[1:] == [
@@ -147,6 +158,17 @@ def test_after_a_stop_ended_jobs_are_no_failures(two):
         "Stopped: 0 of 2 steps are done. The same command goes on from here.",
         "Snakemake's own log: x.log",
     ]
+
+
+def test_a_failure_is_said_though_nothing_else_happens(two, monkeypatch):
+    monkeypatch.setattr(terminals, "_GRACE", 0.01)
+    two.start(0)
+    two.fail(0)
+    until = time.monotonic() + 60
+    while len(two.lines) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert two.lines[1] == "Failed: words (rule expand_items)"
 
 
 def test_a_failure_says_how_many_steps_wait_for_it(two):
