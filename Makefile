@@ -9,6 +9,8 @@ TORCH_VERSION := $(shell sed -n 's/.*"torch==\([0-9.]*\)".*/\1/p' pyproject.toml
 # Bytecode is compiled at once: every job is a new process, and each would pay for it again.
 UV_INTO := $(BIN)/uv pip install --quiet --compile-bytecode --python
 UV := $(UV_INTO) $(BIN)/python
+# Our own too, as some machines have PYTHONDONTWRITEBYTECODE set. A source that cannot be compiled says so when it is used.
+COMPILE := $(BIN)/python -m compileall -q src >/dev/null 2>&1 || true
 # The harness that evaluates exported tasks (docs/lm-eval.md) has an environment of its own.
 LM_EVAL := .venv-lm-eval
 UV_LM_EVAL := $(UV_INTO) $(LM_EVAL)/bin/python
@@ -29,8 +31,10 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime ## Make .venv with everything pinned, and the embedded model
+	@$(COMPILE)
 
 setup-dev: $(VENV)/.dev ## The same, with the tools that tests and checks need
+	@$(COMPILE)
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from warm_snakemake import run_snakemake
 
 WORKFLOW = ("Snakefile", "rules", "workflow", "src", "profiles", "stimuli", "config.yaml")
 TASKS = ("language/agreement", "formal/sums", "social/manners")
@@ -54,23 +55,20 @@ class Clone:
         shutil.copytree(self.path, path)
         return Clone(path)
 
-    def _command(self, *arguments, cores=2) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--cores", str(cores), *map(str, arguments)]
+    def _arguments(self, *arguments, cores=2) -> list[str]:
+        return ["--cores", str(cores), *map(str, arguments)]
 
     def snakemake(self, *arguments, check=True, cores=2):
         """Run Snakemake here; returns the finished process (stdout and stderr together)."""
-        command = self._command(*arguments, cores=cores)
-        done = subprocess.run(
-            command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        done = run_snakemake(self._arguments(*arguments, cores=cores), self.path)
         if check and done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}\n{done.stdout}")
+            raise AssertionError(f"{' '.join(done.args)}\n{done.stdout}")
         return done
 
     def kill_snakemake(self, *arguments, when) -> None:
         """kill -9 a run, with all of its jobs, as soon as ``when()`` is true."""
         process = subprocess.Popen(
-            self._command(*arguments),
+            [sys.executable, "-m", "snakemake", *self._arguments(*arguments)],
             cwd=self.path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -150,13 +148,17 @@ def own_cache(folder: Path) -> Iterator[None]:
 
 
 def copy_workflow(root: Path, path: Path) -> Clone:
-    """The workflow as a fresh clone has it (new file times), without data and results."""
+    """The workflow as a fresh clone has it (new file times), without data and results.
+
+    The library keeps its file times, and with them its bytecode: each of the many processes would compile it.
+    """
     path.mkdir(parents=True)
     for name in WORKFLOW:
         source = root / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(source, path / name, ignore=ignored, copy_function=shutil.copyfile)
+            ignored = shutil.ignore_patterns("*.egg-info")
+            copied = shutil.copy2 if name == "src" else shutil.copyfile
+            shutil.copytree(source, path / name, ignore=ignored, copy_function=copied)
         else:
             shutil.copyfile(source, path / name)
     return Clone(path)
