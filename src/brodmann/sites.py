@@ -1,7 +1,7 @@
 """The table of unit sites: where in a decoder block units live, how wide they are, and what they are called.
 
 It stands at the bottom of the package, not among the models: config offers these names, and all that is above
-it reads them. Which module of a family has a site is said in ``models.architecture``.
+it reads them. Which module of a family has a site is said in ``models.families``.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from families.outcome import FAILS, FALLBACK, PART, WORKS, Outcome
 from families.page import page, statuses
 
-from brodmann.models.architecture import TABLE
+from brodmann.models.families import TABLE
 
 # Of the architecture table, but not of transformers.
 REMOTE = {"chatglm"}

@@ -194,7 +194,8 @@ def test_chat_scores_are_ours_without_a_system_turn(root, study, harness, weight
 EDITED = """
 import json, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from brodmann.models.architecture import architecture_for, unit_widths
+from brodmann.models.architecture import architecture_for
+from brodmann.models.unit_widths import unit_widths
 from brodmann.models.load import LoadedModel
 from brodmann.networks.harness import evaluate_edited
 weights, exported, task, units = sys.argv[1:]

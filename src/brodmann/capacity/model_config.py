@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from brodmann.capacity.parameters import Parameters, parameters_of
-from brodmann.models.architecture import expected_layers, expected_neurons, heads_of, hidden_size
+from brodmann.models.dimensions import expected_layers, expected_neurons, heads_of, hidden_size
 from brodmann.runner.footprint import Widths
 
 # Bytes of a number, by the names that configs and safetensors headers use.

@@ -14,20 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import (
-    Architecture,
-    Sites,
-    Unsupported,
-    expected_neurons,
-    experts_of,
-    find_module,
-    hidden_experts,
-    hidden_size,
-    input_width,
-    projections_of,
-    text_config,
-    with_what_works,
-)
+from brodmann.models.dimensions import expected_neurons, hidden_size, text_config
+from brodmann.models.families import Architecture
+from brodmann.models.inspection import experts_of, hidden_experts, projections_of
+from brodmann.models.module_tree import find_module, input_width
+from brodmann.models.required_sites import Sites, Unsupported, with_what_works
 from brodmann.sites import OF_MIXTURES, SITES
 
 # Children of a module of experts: what their hidden neurons pass through, the weights of experts, and what

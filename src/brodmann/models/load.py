@@ -18,27 +18,20 @@ import torch
 from brodmann.errors import Problem, UserError, did_you_mean
 from brodmann.models import llama4
 from brodmann.models import quantised as packing
-from brodmann.models.architecture import (
-    AUTO,
-    BATCH_FIRST,
-    SEQUENCE_FIRST,
-    Architecture,
-    Sites,
-    UnitWidths,
-    architecture_for,
-    text_config,
-    unit_widths,
-    with_what_works,
-)
+from brodmann.models.architecture import architecture_for
 from brodmann.models.broken_package import broken_package
+from brodmann.models.dimensions import text_config
 from brodmann.models.experts import ROUTES, Experts, mixture_in, without_experts
+from brodmann.models.families import AUTO, BATCH_FIRST, SEQUENCE_FIRST, Architecture
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.population import Population
+from brodmann.models.required_sites import Sites, with_what_works
 from brodmann.models.split import compute_locally, keep_shares, sharing
 from brodmann.models.startup import import_model_code, without_compiler
 from brodmann.models.taps import give_taps, run_float64
 from brodmann.models.towers import find_tower
+from brodmann.models.unit_widths import UnitWidths, unit_widths
 from brodmann.sites import EXPERTS, HEADS, OF_MIXTURES, PLACES, SITES
 
 if TYPE_CHECKING:

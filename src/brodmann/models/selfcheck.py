@@ -27,18 +27,13 @@ import torch
 
 from brodmann.errors import Problem, UserError
 from brodmann.methods import METHODS
-from brodmann.models.architecture import (
-    BATCH_FIRST,
-    SEQUENCE_FIRST,
-    Unsupported,
-    beside_experts,
-    experts_of,
-    find_module,
-    mixture_of_experts,
-)
 from brodmann.models.experts import without_experts
+from brodmann.models.families import BATCH_FIRST, SEQUENCE_FIRST
+from brodmann.models.inspection import beside_experts, experts_of, mixture_of_experts
 from brodmann.models.load import LoadedModel, UnitSite, envoy_at
+from brodmann.models.module_tree import find_module
 from brodmann.models.placement import compute_device, resident
+from brodmann.models.required_sites import Unsupported
 from brodmann.models.taps import shown
 from brodmann.models.wanted import EVERY_SITE, Need, refusals
 from brodmann.sites import NAMED, OF_MIXTURES, PLACES, SITES, WRITES_TO

@@ -28,8 +28,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from brodmann.models.architecture import Architecture, module_at
 from brodmann.models.experts import ADDED, LOGITS, ROUTES, TAP, Experts
+from brodmann.models.families import Architecture
+from brodmann.models.module_tree import module_at
 
 if TYPE_CHECKING:
     from brodmann.models.load import LoadedModel

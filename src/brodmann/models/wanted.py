@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brodmann.errors import Problem
-from brodmann.models.architecture import Unsupported, with_what_works
+from brodmann.models.required_sites import Unsupported, with_what_works
 from brodmann.sites import SITES
 
 

@@ -15,8 +15,8 @@ import torch
 
 from brodmann.config.networks import NETWORK_SITES
 from brodmann.errors import UserError, did_you_mean
-from brodmann.models.architecture import learned_positions, require_positions
 from brodmann.models.load import LoadedModel
+from brodmann.models.positions import learned_positions, require_positions
 from brodmann.networks.signals import FileSignals, Layout, Signals, scratch
 from brodmann.runner.bench import Bench
 from brodmann.runner.encode import Ids

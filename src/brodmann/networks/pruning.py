@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import find_module
 from brodmann.models.load import LoadedModel
+from brodmann.models.module_tree import find_module
 
 # Layers that stay whole at either end, if any do.
 WHOLE_FIRST, WHOLE_LAST = 3, 2

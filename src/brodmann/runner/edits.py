@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from brodmann.errors import UserError, did_you_mean
-from brodmann.models.architecture import module_at
+from brodmann.models.module_tree import module_at
 from brodmann.models.taps import shown
 from brodmann.runner.ranks.marked import entered
 from brodmann.runner.ranks.share import Share

@@ -12,11 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import (
-    learned_positions,
-    require_positions,
-    rescaled_positions,
-)
+from brodmann.models.positions import learned_positions, require_positions, rescaled_positions
 from brodmann.runner import footprint
 from brodmann.runner.footprint import AUTO_BATCH_TOKENS, MAX_LOGITS
 from brodmann.runner.memory import halved, out_of_memory

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from brodmann.models.architecture import module_at
 from brodmann.models.head import head_product
 from brodmann.models.load import LoadedModel
+from brodmann.models.module_tree import module_at
 from brodmann.models.placement import resident
 from brodmann.models.split import whole
 from brodmann.runner.footprint import MAX_LOGITS

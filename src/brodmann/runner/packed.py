@@ -21,7 +21,7 @@ import nnsight
 import numpy as np
 import torch
 
-from brodmann.models.architecture import module_at
+from brodmann.models.module_tree import module_at
 from brodmann.runner.cache_trial import new_cache
 from brodmann.runner.queries import Answer, Past, Query
 from brodmann.runner.ranks.marked import on_all_ranks

@@ -20,8 +20,8 @@ from brodmann.circuits.estimators.relp import Relp, relevance_rules
 from brodmann.circuits.stages.agreement import write_agreement
 from brodmann.circuits.stages.files import TaskFiles
 from brodmann.errors import UserError
-from brodmann.models.architecture import input_width
 from brodmann.models.load import wrap_model
+from brodmann.models.module_tree import input_width
 
 WIDTH, NEURONS = 6, 10
 

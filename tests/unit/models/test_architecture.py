@@ -20,15 +20,13 @@ from tiny_models import (
 )
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import (
-    TABLE,
-    Sites,
-    architecture_for,
-    find_module,
-    inspect_architecture,
-    unit_widths,
-)
+from brodmann.models.architecture import architecture_for
+from brodmann.models.families import TABLE
+from brodmann.models.inspection import inspect_architecture
 from brodmann.models.load import wrap_model
+from brodmann.models.module_tree import find_module
+from brodmann.models.required_sites import Sites
+from brodmann.models.unit_widths import unit_widths
 from brodmann.sites import COMPONENTS, OF_MIXTURES
 
 # Where a family's head dimension is not the hidden size over the number of heads.

@@ -5,7 +5,7 @@ import dataclasses
 from brodmann import sites
 from brodmann.config.localizer import RESIDUAL_SITES
 from brodmann.config.networks import NETWORK_SITES
-from brodmann.models.architecture import TABLE, Architecture
+from brodmann.models.families import TABLE, Architecture
 from brodmann.sites import SITES
 
 

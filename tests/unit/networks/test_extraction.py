@@ -6,7 +6,7 @@ import torch
 from rounding import assert_same
 
 from brodmann.errors import UserError
-from brodmann.models.architecture import find_module
+from brodmann.models.module_tree import find_module
 from brodmann.networks import signals as signals_module
 from brodmann.networks.extraction import Extractor
 from brodmann.networks.signals import FileSignals

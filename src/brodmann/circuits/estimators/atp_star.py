@@ -108,7 +108,7 @@ class AtpStar(Patching):
 def dropping(model: LoadedModel, layer: int) -> Iterator[None]:
     """Within it, what a layer adds to the residual stream has no gradient; its values are what they are
     without."""
-    from brodmann.models.architecture import module_at
+    from brodmann.models.module_tree import module_at
 
     block = module_at(model.hf, model.architecture.blocks)[layer]
     modules = [module_at(block, getattr(model.architecture, site)) for site in _CONTRIBUTIONS]

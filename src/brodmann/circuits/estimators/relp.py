@@ -130,7 +130,7 @@ def _refused(model: str, what: str, fix: str = "use estimator: patching or ig") 
 @contextmanager
 def constant_attention(model: LoadedModel) -> Iterator[None]:
     """Within it, attention patterns of the model have no gradient; its values are what they are without."""
-    from brodmann.models.architecture import module_at
+    from brodmann.models.module_tree import module_at
 
     paths = model.architecture
     with ExitStack() as hooks:
@@ -265,7 +265,7 @@ def _parameter(module: Any, name: str, like: torch.Tensor) -> torch.Tensor | Non
 
 def _mlps(model: LoadedModel) -> Iterator[_MLP]:
     """Of every block; an error that says why if one has none that the rules are known for."""
-    from brodmann.models.architecture import module_at
+    from brodmann.models.module_tree import module_at
 
     paths = model.architecture
     if model.experts is not None:
@@ -292,7 +292,7 @@ class _MLP:
     @classmethod
     def of(cls, model: LoadedModel, number: int, block: Any) -> _MLP:
         """The first projections are all others of the module that holds the last one."""
-        from brodmann.models.architecture import input_width, module_at, output_width
+        from brodmann.models.module_tree import input_width, module_at, output_width
 
         path = model.architecture.mlp_hidden
         scope = path.rpartition(".")[0]
