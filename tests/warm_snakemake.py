@@ -1,7 +1,7 @@
 """Snakemake, imported once for many runs: a run costs a second less, of the two that a dry run takes.
 
-As a program it reads one line of JSON for each run, forks, and lets the child be that run; what is of brodmann is
-imported by the child. It answers with the exit status of the run.
+As a program it reads a line of JSON for each run, forks, and lets the child be that run. What is of
+brodmann is imported by the child. Its answer is the exit status of the run.
 """
 
 from __future__ import annotations

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from brodmann.commands.common import loaded, read_tasks, study_arguments
+from brodmann.config.study import Study
 from brodmann.errors import UserError
 from brodmann.files import file_digest
+from brodmann.models.cache import Cache
+from brodmann.models.sources import recorded
 from brodmann.pipeline.workspace import REGISTRATION, Workspace
 from brodmann.places import ROOT
-from brodmann.report.preregistration import Registration, plan_of
+from brodmann.report.preregistration import Registration, hashes_of, plan_of
 
 _AGAIN = "a registration is written once; to register another plan, move the file away and keep it"
 
@@ -40,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     registration = Registration.new(plan, path.parent)
     registration.write(path)
     print(*registration.values["summary"][:2], sep="\n")
+    print(*_unknown_weights(workspace.study, plan), sep="", end="")
     print(f"{path.resolve()}: {len(plan['tests'])} tests, {len(plan['items'])} tasks")
     print(f"SHA-256 {registration.sha256}")
     print(
@@ -59,4 +64,27 @@ def plan_of_workspace(workspace: Workspace) -> dict[str, Any]:
         items={one.task: {name: one.digest(name) for name in one.wordings} for one in tasks},
         imported={path: file_digest(path) for path in workspace.imported_files},
         texts={path: file_digest(path) for path in workspace.text_files},
+        weights=_weights(study),
     )
+
+
+def _weights(study: Study) -> dict[str, dict[str, str]]:
+    """Model -> hashes of its weights and of its tokenizer, of the models whose weights are at hand."""
+    cache, found = Cache(study.execution.cache), {}
+    for name in study.run_models:
+        record = recorded(study.model(name), cache)
+        if record is not None:
+            found[name] = hashes_of(record.weights_hash, record.tokenizer_hash)
+    return found
+
+
+def _unknown_weights(study: Study, plan: dict[str, Any]) -> Iterator[str]:
+    """Which models are registered by their source alone."""
+    unknown = [
+        name
+        for name in study.run_models
+        if name not in plan["weights"] and not study.model(name).untrained
+    ]
+    if unknown:
+        yield f"Registered by their source alone, as their weights are not here yet: {', '.join(unknown)}"
+        yield " ('snakemake models' fetches them).\n"

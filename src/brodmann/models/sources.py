@@ -112,6 +112,18 @@ def at_hand(entry: ModelEntry, cache: Cache) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def recorded(entry: ModelEntry, cache: Cache) -> WeightsRecord | None:
+    """Which trained weights a source is, if they are there already; None of what must be fetched or built."""
+    folder = None if entry.untrained else at_hand(entry, cache)
+    if folder is None:
+        return None
+    try:
+        _require_model_folder(entry, folder)
+    except UserError:  # fetching it says what is wrong
+        return None
+    return _record(entry, folder, cache, entry.source, entry.revision)
+
+
 def _folder(entry: ModelEntry, cache: Cache, revision: str | None, *, build: bool) -> Path:
     """The local folder with config, tokenizer and safetensors of ``entry``."""
     if entry.kind == "path":

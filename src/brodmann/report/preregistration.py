@@ -1,10 +1,10 @@
 """A preregistration: what a study will do, written before it is done; and whether a run matches it.
 
 ``results/preregistration.json`` holds a readable summary, the effective config, every test with its sides and
-correction, the rules of verdicts, the versions of methods and software, hashes of the items, of the texts and
-of results that are taken over, and what results there were when it was written. Its last value is the SHA-256
-of all others as canonical JSON: a change by hand is found. (Whoever wants to show that the file was not
-written anew keeps the SHA-256 elsewhere.)
+correction, the rules of verdicts, the versions of methods and software, hashes of the items, of the texts, of
+weights and of results that are taken over, and what results there were when it was written. Its last value is
+the SHA-256 of all others as canonical JSON: a change by hand is found. (Whoever wants to show that the file
+was not written anew keeps the SHA-256 elsewhere.)
 
 No job reads it but that which writes the report.
 """
@@ -38,7 +38,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 # What belongs to a plan: a run is compared with it by these.
 _PLAN = ("config", "methods", "verdicts", "tests", "items", "imported")
 # What registrations and runs of earlier versions do not say; it is compared where both do.
-_LATER = "texts"
+_LATER = ("texts", "weights")
 
 
 def plan_of(
@@ -49,9 +49,14 @@ def plan_of(
     items: Mapping[str, Mapping[str, str]],
     imported: Mapping[str, str],
     texts: Mapping[str, str] | None = None,
+    weights: Mapping[str, Mapping[str, str]] | None = None,
     methods: Mapping[str, int] = METHODS,
 ) -> dict[str, Any]:
-    """What a study does. ``items``: task -> wording -> hash; ``imported``, ``texts``: file -> hash."""
+    """What a study does. ``items``: task -> wording -> hash; ``imported``, ``texts``: file -> hash.
+
+    ``weights``: model -> ``hashes_of`` it, of models whose weights are there.
+    """
+    later = dict(zip(_LATER, (texts, weights), strict=True))
     return {
         "config": config,
         "methods": dict(methods),
@@ -64,8 +69,13 @@ def plan_of(
         "tests": {one.name: asdict(one) for one in planned_tests(study, inventory)},
         "items": items,
         "imported": imported,
-        **({} if texts is None else {_LATER: texts}),
+        **{name: values for name, values in later.items() if values is not None},
     }
+
+
+def hashes_of(weights: str, tokenizer: str) -> dict[str, str]:
+    """What a model is: hashes of its weights and of its tokenizer."""
+    return {"weights": weights, "tokenizer": tokenizer}
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,12 @@ class Registration:
         tests = list(_changed_tests(old["tests"], now["tests"]))
         inputs = [f"items of {task}" for task in _others(old["items"], now["items"])]
         inputs += _others(old["imported"], now["imported"])
-        if _LATER in old and _LATER in plan:
-            inputs += [f"texts of {path}" for path in _others(old[_LATER], plan[_LATER])]
+        if "texts" in old and "texts" in plan:
+            inputs += [f"texts of {path}" for path in _others(old["texts"], plan["texts"])]
+        # Of models whose weights were not there when the file was written, or are not now, nothing is known.
+        then, now = old.get("weights", {}), plan.get("weights", {})
+        for name in (name for name in then if name in now):
+            inputs += [f"{part} of {name}" for part in _others(then[name], now[name])]
         return Deviations(settings, tests, inputs)
 
     def when(self, results: Path) -> str:
@@ -213,8 +227,10 @@ def _summary(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"Tasks ({len(body['items'])}): {', '.join(body['items'])}."
     if body["imported"]:
         yield f"Results that are taken over: {len(body['imported'])} files."
-    if body.get(_LATER):
-        yield f"Texts of localizers and networks: {len(body[_LATER])} files."
+    if body.get("texts"):
+        yield f"Texts of localizers and networks: {len(body['texts'])} files."
+    if body.get("weights"):
+        yield f"Weights of which the hashes are here: {', '.join(body['weights'])}."
     yield f"Alpha {body['verdicts']['alpha']}; rules of verdicts version {body['verdicts']['version']}."
     yield f"Tests ({len(tests)}):"
     for name, one in tests.items():
@@ -266,6 +282,11 @@ def _as_run(sources: Sources, then: Mapping[str, Any]) -> tuple[dict[str, Any], 
             "items": {task: one["items_sha256"] for task, one in record["tasks"].items()},
             "imported": record["imported"],
             "texts": record.get("texts"),
+            "weights": {
+                name: hashes_of(one["weights_hash"], one["tokenizer_hash"])
+                for name, one in record.get("models", {}).items()
+                if "weights_hash" in one
+            },
             "methods": record["methods"],
         }
         now = {name: record[name] for name in ("brodmann", "git_commit", "python")}

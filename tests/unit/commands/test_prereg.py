@@ -11,6 +11,8 @@ from brodmann.commands.prereg import plan_of_workspace
 from brodmann.config.load import load_config
 from brodmann.errors import UserError
 from brodmann.files import write_json
+from brodmann.models.cache import Cache
+from brodmann.models.sources import fetch
 from brodmann.pipeline.workspace import Workspace
 from brodmann.provenance import software
 from brodmann.report.preregistration import Registration, registered
@@ -112,6 +114,43 @@ def test_texts_that_are_not_what_was_registered_are_named(place, reported, tmp_p
     [said], group = registered(reported(config, texts=now))
     assert f"differs from the registration in 2 points: input: texts of {path}" in said
     assert len(group.tables[0].rows) == 2
+
+
+def test_weights_that_are_not_those_registered_are_named(root, place, reported, tmp_path, capsys):
+    """Those that are there; of others only the source is known, as of a branch of a hub."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"a")
+    mine = {"source": f"path:{folder}"}
+    models = {**CONFIG["models"], "two": mine, "chance": {**mine, "untrained": True}}
+    config = {**CONFIG, "models": models}
+    assert prereg(place, config=config) == 0
+    said = capsys.readouterr().out
+    assert "Registered by their source alone, as their weights are not here yet: one (" in said
+    study = Workspace(load_config([place.parent / "other.yaml"], root=root), root).study
+    fetched = fetch(study.model("two"), Cache(str(tmp_path / "cache")))
+    hashes = {"weights": fetched.weights_hash, "tokenizer": fetched.tokenizer_hash}
+    assert written(place)["weights"] == {"two": hashes}
+    assert "Weights of which the hashes are here: two." in written(place)["summary"]
+
+    def run(**own):
+        other = {"weights_hash": "a", "tokenizer_hash": "b"}
+        made = {f"{part}_hash": value for part, value in {**hashes, **own}.items()}
+        record = {"one": other, "two": made, "chance": other, "taken over": {"source": None}}
+        return registered(reported(config, models=record))[0][0]
+
+    assert "matches the registration" in run()
+    assert "differs from the registration in 1 point: input: tokenizer of two." in run(
+        tokenizer="c"
+    )
+    (folder / "model.safetensors").write_bytes(b"b")
+    assert prereg(place, "--check", config=config) == 1
+    assert capsys.readouterr().out.endswith("\ninput: weights of two\n")
+    # Weights that went away since are not known to be others.
+    (folder / "model.safetensors").unlink()
+    assert prereg(place, "--check", config=config) == 0
 
 
 @pytest.mark.parametrize(
