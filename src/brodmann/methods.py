@@ -17,7 +17,7 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "granularity_statistics": 2,  # circuits of small and large units
+    "granularity_statistics": 3,  # circuits of small and large units
     "experts": 1,  # circuits among the experts of mixtures
     "structure": 5,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation

@@ -118,6 +118,22 @@ def test_lists_without_a_contrast_have_no_faithfulness():
     assert np.isnan(answers.resampled(clean)[0]) and answers.resampled(clean)[1] == 1
 
 
+@pytest.mark.parametrize("without", [2, 3])
+def test_lists_without_a_contrast_may_have_any_faithfulness(without):
+    """Of a hundred lists, whose items are three: in some there is nothing to be a share of."""
+    clean, corrupted, metric = np.array([[3.0, 4.0, 0.0], [1.0, 0.0, 0.0], [2.0, 1.0, 0.0]])
+    weights = np.tile([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], (50, 1))
+    weights[:without] = 0, 0, 1
+    curve = Curve.of((0, 100), (0, 9), [metric, clean], Answers(clean, corrupted, weights, False))
+    areas = curve.areas()
+    if without > 2:  # more than 2.5 %
+        assert np.isnan(curve.intervals).all() and np.isnan(areas["cmd_low"])
+    else:
+        # Shares of 1 / 3 and of 1 / 2; trapezoids from there to 1.
+        assert curve.intervals[0] == pytest.approx((1 / 3, 1 / 2))
+        assert (areas["cpr_low"], areas["cpr_high"]) == pytest.approx((2 / 3, 3 / 4))
+
+
 def test_a_single_item_has_no_interval():
     """Every list that is drawn of it is the same, which says nothing of other items."""
     one = np.array([2.0])

@@ -161,6 +161,21 @@ def areas_of(share):
     return cpr, cmd
 
 
+def test_items_of_the_same_content_are_no_evidence_of_others(made):
+    """All five items of a task are one independent unit: curves stay, intervals go."""
+    study = made(signs=["positive"], kinds=["corrupted"])
+    path = study.own.parent / "items" / f"{AGREEMENT}.json"
+    items = read_items(path)
+    write_items(path, replace(items, groups=["the same"] * len(items)))
+    curves, areas = study.tables()
+    found = areas.set_index(["task", "order"])
+    assert found.loc[(AGREEMENT, "own"), "cpr"] == pytest.approx(areas_of(SHARES["own"])[0])
+    ends = ["cpr_low", "cpr_high", "cmd_low", "cmd_high"]
+    assert (found.loc[AGREEMENT, ends] == "").all(axis=None)
+    assert (found.loc[SUMS, ends] != "").all(axis=None)
+    assert set(curves.loc[curves["task"] == AGREEMENT, "low"]) == {""}
+
+
 def test_curves_and_areas_are_those_of_the_records(made):
     curves, areas = made(signs=["positive"]).tables()
     found = areas.set_index(["task", "order"])

@@ -28,7 +28,7 @@ from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import of_ratio
 from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_table
 from brodmann.store.work import OnStep, Records, Work
@@ -234,8 +234,8 @@ def kept(metrics: Mapping[str, np.ndarray], answers: Answers) -> dict[str, float
     alone, control, without = (
         answers.normalised(metrics[what]) for what in (ALONE, CONTROL, WITHOUT)
     )
-    low, high = interval(answers.resampled(metrics[ALONE]))
-    without_low, without_high = interval(answers.resampled(metrics[WITHOUT]))
+    low, high = of_ratio(answers.resampled(metrics[ALONE]))
+    without_low, without_high = of_ratio(answers.resampled(metrics[WITHOUT]))
     return {
         **{"faithfulness": alone, "low": low, "high": high, "control": control},
         **{"without": without, "without_low": without_low, "without_high": without_high},
