@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from brodmann.circuits import orders
-from brodmann.circuits.enough import Beside, by_group, chosen
+from brodmann.circuits.enough import Beside, by_group, chosen, lent
 from brodmann.circuits.faithfulness import Answers, Curve, cmd, cpr
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.stages.faithfulness import FaithfulnessStage
@@ -175,6 +175,44 @@ def test_orders_are_compared_over_the_tasks_that_have_both():
     assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.7)
     assert Beside.of(tasks, "layer_matched").n == 0
     assert Beside.of(tasks, "own").difference == 0
+
+
+def test_orders_that_are_lent_to_several_tasks_are_drawn_like_tasks():
+    """Means over lists of drawn tasks, loop by loop: a lender counts as often as it is drawn."""
+    dice = np.random.default_rng(4)
+    names = [f"{domain}/{n}" for domain in ("language", "formal") for n in range(4)]
+    lines = [(task, "own", "own", dice.normal()) for task in names[:6]]
+    lines += [
+        (task, other, "other_domains", dice.normal() + names.index(other))
+        for task in names[:6]
+        for other in dice.permutation([n for n in names if n[0] != task[0]])[:2]
+    ]
+    table = pd.DataFrame(lines, columns=["task", "order", "group", "cpr"])
+    found = Beside.of(by_group(table, "cpr"), "other_domains", lent(table, "other_domains", "cpr"))
+    own = {task: value for task, _, group, value in lines if group == "own"}
+    values = {(task, order): v for task, order, group, v in lines if group != "own"}
+    means = []
+    for drawn in dice.integers(8, size=(4000, 8)).tolist():
+        several = [names[n] for n in drawn]
+        differences = []
+        for task in several:
+            others = [values[task, other] for other in several if (task, other) in values]
+            if task in own and others:
+                differences.append(own[task] - sum(others) / len(others))
+        if differences:
+            means.append(sum(differences) / len(differences))
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.04 * (high - low))
+    # The mean itself is over tasks, each of them with the mean of its lenders.
+    each = [own[t] - np.mean([v for (one, _), v in values.items() if one == t]) for t in own]
+    assert found.difference == pytest.approx(np.mean(each)) and found.n == 6
+
+
+def test_a_single_task_beside_orders_that_are_lent_has_no_interval():
+    rows = chosen(areas(), "positive", "corrupted")
+    found = Beside.of(by_group(rows, "cpr"), "same_domain", lent(rows, "same_domain", "cpr"))
+    assert found.n == 1 and found.difference == pytest.approx(0.3)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def lenders(task, **settings):
