@@ -58,6 +58,11 @@ class Sufficiency:
         return rows[rows["enough_percent"] < 100]
 
     @property
+    def idle(self) -> int:
+        """Tasks that reach it without any of the units."""
+        return int((self.reached()["enough_percent"] == 0).sum())
+
+    @property
     def at_random(self) -> dict[str, tuple[int, int]]:
         """Group of random orders -> how many of them reach it, and how many there are."""
         sizes = self.rows["group"].value_counts()

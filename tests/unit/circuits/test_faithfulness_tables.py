@@ -308,6 +308,26 @@ def test_rivals_stand_round_by_round_beside_what_the_intact_model_shows(made):
     assert plain["next_best"].tolist()[1] == 1
 
 
+def test_fewer_random_units_are_no_control_of_a_circuit(made):
+    """The own circuit is two thirds of its layer: a third is left to be drawn. The rival is one unit."""
+    study = made(signs=["positive"], rivals={"rounds": 1, "percent": 5.0})
+    own, records, width = study.stage, {}, study.card.neurons_per_layer
+    for task, target in own.included:
+        measured = {ALONE: (0.8, 0.6), CONTROL: (0.1, 0.2), WITHOUT: (0.5, 0.3)}
+        records[Rivals(own, own.lists[task], target, "neurons").key] = {
+            "circuits": [list(range(2 * width // 3)), [width + 2]],
+            "scores": {name: [scores(one) for one in shares] for name, shares in measured.items()},
+        }
+    study.put(records)
+    output = study.own / "rivals.csv"
+    given = {"files": study.files, "manifest": study.manifest, "component": "neurons"}
+    rivals.write_rivals(study.study, **given, output=str(output))
+    table = pd.read_csv(output).groupby("round")
+    assert table["control"].count().tolist() == [0, 2]
+    assert table["control"].mean()[1] == pytest.approx(0.2)
+    assert table["faithfulness"].count().tolist() == [2, 2]
+
+
 def test_rivals_are_kept_alone_beside_units_of_their_layers_and_taken_away_together(made):
     study = made(rivals={"rounds": 2})
     own = study.stage
