@@ -19,7 +19,7 @@ METHODS = {
     "average": 1,  # averages over models
     "granularity_statistics": 3,  # circuits of small and large units
     "experts": 1,  # circuits among the experts of mixtures
-    "structure": 5,  # modularity, clustering, consistency, untrained controls
+    "structure": 6,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it

@@ -15,7 +15,6 @@ from brodmann.circuits.against_controls import GROUPS, paired_p
 from brodmann.significance.intervals import interval, of_mean
 from brodmann.tasks.catalogue import domain_of, sort_key
 
-
 # The groups of orders that are other tasks' own.
 LENT = ("same_domain", "other_domains")
 _RESAMPLES = 1000
@@ -83,10 +82,10 @@ class Beside:
 
 
 def _with_lenders(own: pd.Series, lenders: pd.DataFrame, seed: int) -> tuple[float, float]:
-    """The interval of own less lent, over resampled tasks: of those that are tested and those that lend alike.
+    """The interval of own less lent, over resampled tasks: those that are tested and those that lend.
 
-    An order that is lent to several tasks is no news in each of them. A task that is drawn without any of its
-    lenders does not count in that draw.
+    An order that is lent to several tasks is nothing new in each of them. A task that is drawn without any
+    of its lenders does not count in that draw.
     """
     if len(own) < 2:
         return float("nan"), float("nan")

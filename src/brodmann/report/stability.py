@@ -38,6 +38,10 @@ class Stability:
         ends = dict.fromkeys([int(self.table["n_units"].min()), int(self.table["n_units"].max())])
         return " to ".join(map(str, ends))
 
+    def with_items(self, number: int) -> int:
+        """Tasks of which so many independent items can be drawn: they have a curve."""
+        return int((self.table["n_units"] >= number).sum())
+
     @property
     def reached(self) -> pd.Series:
         """Items from which on circuits are stable, of the tasks that get there within their curve."""

@@ -134,8 +134,8 @@ def _table(one: Sufficiency) -> Table:
     heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
     caption = (
         f"{one.called}, {one.component}: areas of faithfulness over all sizes of circuits, mean over tasks. "
-        "CPR: under the curve; CMD: between the curve and 1. Intervals are over resampled tasks, of those that "
-        "lend their orders, too. p: Wilcoxon's signed ranks over tasks, two-sided, uncorrected; none where "
-        "orders are tested on the items that they were found on."
+        "CPR: under the curve; CMD: between the curve and 1. Intervals are over resampled tasks, those that "
+        "lend their orders among them. p: Wilcoxon's signed ranks over tasks, two-sided, uncorrected; none "
+        "where orders are tested on the items that they were found on."
     )
     return Table(caption, heads, rows, source=one.source)
