@@ -64,8 +64,10 @@ def scores(found: Choices, units: Sequence[str], seed: int) -> dict[str, Value]:
     # Per unit: documents of class 1 that are right and wrong, then those of class 0.
     gold = np.ones_like(found.right, dtype=int) if found.gold is None else found.gold
     cells = [(found.right == is_right) & (gold == kind) for kind in (1, 0) for is_right in (1, 0)]
-    counts, place = np.zeros((len(cells), len(numbers)), dtype=int), [numbers[one] for one in units]
-    np.add.at(counts, (slice(None), place), np.stack([cell.sum(1) for cell in cells]))
+    places = np.array([numbers[one] for one in units])
+    counts = np.array(
+        [np.bincount(np.repeat(places, cell.sum(1)), minlength=len(numbers)) for cell in cells]
+    )
     whole, resampled = counts.sum(1), counts[:, rows].sum(-1)
     names = METRICS if found.gold is not None else METRICS[:1]
     values = {}

@@ -78,8 +78,8 @@ def sign_test(
 def _sign_test_of_units(right: np.ndarray, units: Sequence[object]) -> float:
     """``right`` bool [own and others, items]: a unit's number of right items is that of any of them."""
     numbers = {name: place for place, name in enumerate(dict.fromkeys(units))}
-    counts = np.zeros((len(right), len(numbers)), dtype=int)
-    np.add.at(counts, (slice(None), [numbers[name] for name in units]), right)
+    places = np.array([numbers[name] for name in units])
+    counts = np.array([np.bincount(places[own], minlength=len(numbers)) for own in right])
     chances = np.ones(1)
     for each in counts.T:
         chances = np.convolve(chances, np.bincount(each) / len(right))
