@@ -17,9 +17,9 @@ METHODS = {
     "network_agreement": 1,  # circuits, localized units and networks in common spaces
     "imports": 1,  # matrices of results-only models
     "average": 1,  # averages over models
-    "granularity_statistics": 2,  # circuits of small and large units
+    "granularity_statistics": 3,  # circuits of small and large units
     "experts": 1,  # circuits among the experts of mixtures
-    "structure": 5,  # modularity, clustering, consistency, untrained controls
+    "structure": 6,  # modularity, clustering, consistency, untrained controls
     "structure_function": 5,  # overlap against ablation
     "surface": 1,  # what prompts have in common
     "confounds": 1,  # the domain effect beside it
@@ -27,7 +27,7 @@ METHODS = {
     "compared": 1,  # maps of pairs of models
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
-    "report": 7,  # the report page and the methods section
+    "report": 8,  # the report page and the methods section
     "atlas": 2,  # the page of the maps, and its data
     "accuracy": 3,  # the accuracy table and heatmap
 }

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from brodmann.circuits.against_controls import GROUPS, paired_p
-from brodmann.significance.intervals import of_mean
+from brodmann.significance.intervals import interval, of_mean
 from brodmann.tasks.catalogue import domain_of, sort_key
+
+# The groups of orders that are other tasks' own.
+LENT = ("same_domain", "other_domains")
+_RESAMPLES = 1000
 
 
 def group_of(task: str, order: str) -> str:
@@ -36,6 +41,12 @@ def by_group(table: pd.DataFrame, value: str) -> pd.DataFrame:
     return means.reindex(index=sorted(means.index, key=sort_key), columns=list(GROUPS))
 
 
+def lent(table: pd.DataFrame, group: str, value: str) -> pd.DataFrame:
+    """Of ``chosen`` rows: tasks x the tasks that lend them their orders; NaN where an order was not tried."""
+    rows = table[table["group"] == group]
+    return rows.pivot(index="task", columns="order", values=value)
+
+
 @dataclass(frozen=True)
 class Beside:
     """Own orders beside another group's, over the tasks that have both."""
@@ -53,13 +64,39 @@ class Beside:
         return self.own - self.other
 
     @classmethod
-    def of(cls, tasks: pd.DataFrame, group: str, seed: int = 0) -> Beside:
-        """``tasks``: of ``by_group``."""
+    def of(
+        cls, tasks: pd.DataFrame, group: str, lenders: pd.DataFrame | None = None, seed: int = 0
+    ) -> Beside:
+        """``tasks``: of ``by_group``; ``lenders``: of ``lent``, if the group's orders are other tasks'."""
         both = tasks[["own", group]].dropna() if group != "own" else tasks[["own"]].dropna()
         own, other = both["own"].to_numpy(), both[group].to_numpy()
         n = len(both)
         if not n:
             return cls(0, *[float("nan")] * 5)
-        low, high = of_mean(own - other, seed)
+        if lenders is None:
+            low, high = of_mean(own - other, seed)
+        else:
+            low, high = _with_lenders(both["own"], lenders.loc[both.index], seed)
         p = paired_p(both["own"], both[group]) if group != "own" else float("nan")
         return cls(n, float(own.mean()), float(other.mean()), low, high, p)
+
+
+def _with_lenders(own: pd.Series, lenders: pd.DataFrame, seed: int) -> tuple[float, float]:
+    """The interval of own less lent, over resampled tasks: those that are tested and those that lend.
+
+    An order that is lent to several tasks is nothing new in each of them. A task that is drawn without any
+    of its lenders does not count in that draw.
+    """
+    if len(own) < 2:
+        return float("nan"), float("nan")
+    names = sorted({*own.index, *lenders.columns}, key=sort_key)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(_RESAMPLES, len(names)))
+    times = np.stack([(drawn == number).sum(axis=1) for number in range(len(names))], axis=1)
+    of_task, of_lender = (times[:, [names.index(n) for n in some]] for some in (own.index, lenders))
+    values = lenders.to_numpy(dtype=float)
+    known = np.isfinite(values)
+    weights, sums = of_lender @ known.T, of_lender @ np.where(known, values, 0.0).T
+    other = np.divide(sums, weights, out=np.zeros(sums.shape), where=weights > 0)
+    counted = of_task * (weights > 0)
+    number, total = counted.sum(1), (counted * (own.to_numpy(dtype=float) - other)).sum(1)
+    return interval(total[number > 0] / number[number > 0])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brodmann.circuits.inclusion import MIN_CONTRAST
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import of_ratio
 
 # A circuit that reaches this faithfulness is called enough.
 ENOUGH = 0.9
@@ -36,8 +36,8 @@ def cmd(shares: np.ndarray, faithfulness: np.ndarray) -> np.ndarray:
 class Answers:
     """What the intact model makes of a task's items, float64 [items], on the clean and corrupted prompts.
 
-    ``weights`` float [resamples, items]: each a mean over a resampled list. ``unnormalised``: of a control
-    model without a contrast; its metrics are given undivided.
+    ``weights`` float [resamples, items]: each a mean over a resampled list; none where all items share their
+    content. ``unnormalised``: of a control model without a contrast; its metrics are given undivided.
     """
 
     clean: np.ndarray
@@ -98,13 +98,13 @@ class Curve:
     @property
     def intervals(self) -> list[tuple[float, float]]:
         """Of each size."""
-        return [interval(own) for own in self.resampled.T]
+        return [of_ratio(own) for own in self.resampled.T]
 
     def areas(self) -> dict[str, float]:
         """CPR and CMD with their intervals over resampled items."""
         shares, found = self.percents / 100, dict[str, float]()
         for name, area in (("cpr", cpr), ("cmd", cmd)):
-            low, high = interval(area(shares, self.resampled))
+            low, high = of_ratio(area(shares, self.resampled))
             value = float(area(shares, self.faithfulness))
             found |= {name: value, f"{name}_low": low, f"{name}_high": high}
         return found

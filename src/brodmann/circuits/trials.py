@@ -42,6 +42,7 @@ def summarised(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Columns ``SUMMARY``: a row per estimator and positions, in the table's order (``COLUMNS``).
 
     Means over tasks with 95 % intervals over resampled tasks, the same lists of tasks for every row.
+    ``n_tasks``: those whose rank correlation is known.
     ``gain``: rank correlation above that of attribution patching at the last token (without it, of the first
     row) on the same tasks; p by Wilcoxon's signed ranks.
     """
@@ -57,7 +58,8 @@ def summarised(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for pair in pairs:
         own = of[pair]
-        row: dict[str, object] = {"estimator": pair[0], "positions": pair[1], "n_tasks": len(tasks)}
+        row: dict[str, object] = {"estimator": pair[0], "positions": pair[1]}
+        row["n_tasks"] = int(own["rank_correlation"].notna().sum())
         for name in MEASURES:
             row |= _mean(name, own[name].to_numpy(dtype=float), lists)
         if pair != base:

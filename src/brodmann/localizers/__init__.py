@@ -7,7 +7,7 @@ METHODS = {
     "written": 1,  # what neurons write on localized units
     "massive": 1,  # units of very large activations at first tokens
     "lesion": 1,  # perplexity and accuracy under lesions of selected units
-    "lesion_effects": 2,  # their tables: intervals and tests
+    "lesion_effects": 3,  # their tables: intervals and tests
 }
 
 _NAMES = {"theory_of_mind": "theory of mind", "multiple_demand": "multiple demand"}

@@ -3,7 +3,7 @@
 An item of two prompts makes two documents, which offer the same two answers; the right one of the first is
 the wrong one of the second. The classes are the two answers in alphabetical order, as in the export to
 lm-evaluation-harness: a model that prefers an answer whatever the prompt is right half of the time and has
-an MCC of 0. Intervals resample items.
+an MCC of 0. Intervals resample independent units of items.
 """
 
 from __future__ import annotations
@@ -50,22 +50,32 @@ def single_choices(log_probs: Sequence[Sequence[float]]) -> Choices:
     return Choices((values[:, 0] > values[:, 1])[:, None], None)
 
 
-def scores(found: Choices, seed: int) -> dict[str, Value]:
-    """Each metric with its 95 % interval; ``n`` is the number of documents."""
+def scores(found: Choices, units: Sequence[str], seed: int) -> dict[str, Value]:
+    """Each metric with its 95 % interval, none of a single unit; ``n`` is the number of documents.
+
+    ``units``: of each item its independent unit.
+    """
     n = found.documents
     if not n:
         return {"accuracy": Value(0, np.nan, np.nan, np.nan)}
-    rows = np.random.default_rng(seed).integers(0, len(found.right), (_RESAMPLES, len(found.right)))
-    # Per item: documents of class 1 that are right and wrong, then those of class 0.
+    numbers = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
+    shape = _RESAMPLES, len(numbers)
+    rows = np.random.default_rng(seed).integers(0, len(numbers), shape)
+    # Per unit: documents of class 1 that are right and wrong, then those of class 0.
     gold = np.ones_like(found.right, dtype=int) if found.gold is None else found.gold
     cells = [(found.right == is_right) & (gold == kind) for kind in (1, 0) for is_right in (1, 0)]
-    counts = np.stack([cell.sum(1) for cell in cells])
+    places = np.array([numbers[one] for one in units])
+    counts = np.array(
+        [np.bincount(np.repeat(places, cell.sum(1)), minlength=len(numbers)) for cell in cells]
+    )
     whole, resampled = counts.sum(1), counts[:, rows].sum(-1)
     names = METRICS if found.gold is not None else METRICS[:1]
     values = {}
     for name in names:
         metric = {"accuracy": _accuracy, "f1": macro_f1, "mcc": mcc}[name]
         low, high = np.quantile(metric(*resampled), (0.025, 0.975))
+        if len(numbers) < 2:
+            low = high = np.nan
         values[name] = Value(n, float(metric(*whole)), float(low), float(high))
     return values
 

@@ -51,6 +51,10 @@ class Found:
         """Of a round, over tasks."""
         return float(self.of(number)[column].mean())
 
+    def controlled(self, number: int) -> int:
+        """Tasks that have as many random units beside a round's circuit."""
+        return int(self.of(number)["control"].notna().sum())
+
     def interval(self, number: int, column: str) -> tuple[float, float]:
         """Of this mean, over resampled tasks."""
         return of_mean(self.of(number)[column].dropna().to_numpy(dtype=float))

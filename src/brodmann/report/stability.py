@@ -11,6 +11,7 @@ from brodmann.config.attribution import STABLE
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
 from brodmann.significance.effects import Value, accuracy
+from brodmann.significance.intervals import of_mean
 from brodmann.statistics.printed import decimals
 from brodmann.store.tables import read_table
 
@@ -37,6 +38,15 @@ class Stability:
         """``20 to 32``: independent items of a task."""
         ends = dict.fromkeys([int(self.table["n_units"].min()), int(self.table["n_units"].max())])
         return " to ".join(map(str, ends))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the mean Jaccard index, over resampled tasks."""
+        return of_mean(self.table["jaccard"].to_numpy(dtype=float))
+
+    def with_items(self, number: int) -> int:
+        """Tasks of which so many independent items can be drawn: they have a curve."""
+        return int((self.table["n_units"] >= number).sum())
 
     @property
     def reached(self) -> pd.Series:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from brodmann.circuits.enough import Beside, by_group, chosen
+from brodmann.circuits.enough import LENT, Beside, by_group, chosen, lent
 from brodmann.circuits.stages.faithfulness import AREAS
 from brodmann.report.page import Cell, Section, Table
 from brodmann.report.sources import Sources
@@ -40,7 +40,12 @@ class Sufficiency:
     def beside(self, area: str = "cpr") -> dict[str, Beside]:
         """Group of orders -> own orders beside it (by ``cpr`` or ``cmd``), for the groups that were tried."""
         tasks = by_group(self.rows, area)
-        return {group: Beside.of(tasks, group) for group in WORDS if tasks[group].notna().any()}
+        lenders = {group: lent(self.rows, group, area) for group in LENT}
+        return {
+            group: Beside.of(tasks, group, lenders.get(group))
+            for group in WORDS
+            if tasks[group].notna().any()
+        }
 
     @property
     def own(self) -> pd.DataFrame:
@@ -51,6 +56,11 @@ class Sufficiency:
         """Orders of a group that reach the faithfulness that is called enough before all units are kept."""
         rows = self.rows[self.rows["group"] == group]
         return rows[rows["enough_percent"] < 100]
+
+    @property
+    def idle(self) -> int:
+        """Tasks that reach it without any of the units."""
+        return int((self.reached()["enough_percent"] == 0).sum())
 
     @property
     def at_random(self) -> dict[str, tuple[int, int]]:
@@ -124,7 +134,8 @@ def _table(one: Sufficiency) -> Table:
     heads = ("order of the units", "tasks", "CPR", "CMD", "own more by", "95 % interval", "p")
     caption = (
         f"{one.called}, {one.component}: areas of faithfulness over all sizes of circuits, mean over tasks. "
-        "CPR: under the curve; CMD: between the curve and 1. p: Wilcoxon's signed ranks over tasks, "
-        "two-sided, uncorrected; none where orders are tested on the items that they were found on."
+        "CPR: under the curve; CMD: between the curve and 1. Intervals are over resampled tasks, those that "
+        "lend their orders among them. p: Wilcoxon's signed ranks over tasks, two-sided, uncorrected; none "
+        "where orders are tested on the items that they were found on."
     )
     return Table(caption, heads, rows, source=one.source)

@@ -73,6 +73,8 @@ def _apart(p: float, excess: Excess | None) -> Verdict:
     if not excess.q < ALPHA:
         return Verdict(NONE, "no more than in the untrained model")
     more = "more than in the untrained model"
+    if isnan(excess.low):
+        return Verdict(SUGGESTIVE, f"{more}, but of too few tasks for an interval")
     if not excess.low > 0:
         return Verdict(SUGGESTIVE, f"{more}, but {HOLDS_ZERO}")
     if not excess.reliability >= MODERATE:

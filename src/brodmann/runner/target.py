@@ -49,6 +49,12 @@ class Target:
         """``domain/name``."""
         return self.items.task
 
+    @property
+    def units(self) -> list[str]:
+        """The independent unit of each used item: those that share content are one."""
+        groups = self.items.groups
+        return [groups[number] if groups else str(number) for number in self.used]
+
     @cached_property
     def characters(self) -> Characters:
         """Of what is run, about."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, binomtest, wilcoxon
+from scipy.stats import binom, norm, wilcoxon
 
 from brodmann.significance.intervals import LEVEL
 
@@ -24,14 +24,20 @@ class Value:
     high: float
 
 
-def accuracy(right: np.ndarray) -> Value:
-    """The share of items that are right, with Wilson's interval."""
-    n = len(right)
+def accuracy(right: np.ndarray, units: Sequence[object] | None = None) -> Value:
+    """The share of items that are right, with Wilson's interval.
+
+    ``units``: of each item the independent unit that it is of. The interval is that of as many items as there
+    are units: as wide as if items of one unit were right or wrong together.
+    """
+    n, independent = len(right), len(right if units is None else set(units))
     if not n:
         return Value(0, math.nan, math.nan, math.nan)
-    test = binomtest(int(right.sum()), n)
-    interval = test.proportion_ci(LEVEL, method="wilson")
-    return Value(n, float(right.mean()), float(interval.low), float(interval.high))
+    share, z2 = float(right.mean()), float(norm.ppf((1 + LEVEL) / 2)) ** 2
+    middle = (share + z2 / (2 * independent)) / (1 + z2 / independent)
+    variance = share * (1 - share) / independent + z2 / (4 * independent**2)
+    half = math.sqrt(z2 * variance) / (1 + z2 / independent)
+    return Value(n, share, max(0.0, middle - half), min(1.0, middle + half))
 
 
 def perplexity(log_probs: Sequence[float], counts: Sequence[int], seed: int) -> Value:
@@ -47,19 +53,41 @@ def perplexity(log_probs: Sequence[float], counts: Sequence[int], seed: int) -> 
     return Value(len(total), float(value), float(low), float(high))
 
 
-def sign_test(own: np.ndarray, others: Sequence[np.ndarray]) -> float:
+def sign_test(
+    own: np.ndarray, others: Sequence[np.ndarray], units: Sequence[object] | None = None
+) -> float:
     """Two-sided p of items being right as often in ``own`` as in each of ``others`` (1 right, 0 wrong).
 
     Under the null hypothesis any of the n + 1 may be the own one: of an item that t of them have right, the
     own one is right with probability t / (n + 1). Exact; with a single other it is McNemar's test. (Signs of
     differences from the others' mean would not do: where most are right, most differences are positive.)
+
+    ``units``: of each item the independent unit that it is of; items of one unit are exchanged together.
     """
     right = np.stack([own, *others]) > 0.5
+    if units is not None and len(set(units)) < len(units):
+        return _sign_test_of_units(right, units)
     total, chances = right.sum(0), np.ones(1)
     for count in range(1, len(right)):
         n = int((total == count).sum())
         chances = np.convolve(chances, binom.pmf(np.arange(n + 1), n, count / len(right)))
     observed = int(right[0, (total > 0) & (total < len(right))].sum())
+    return _as_likely(chances, observed)
+
+
+def _sign_test_of_units(right: np.ndarray, units: Sequence[object]) -> float:
+    """``right`` bool [own and others, items]: a unit's number of right items is that of any of them."""
+    numbers = {name: place for place, name in enumerate(dict.fromkeys(units))}
+    places = np.array([numbers[name] for name in units])
+    counts = np.array([np.bincount(places[own], minlength=len(numbers)) for own in right])
+    chances = np.ones(1)
+    for each in counts.T:
+        chances = np.convolve(chances, np.bincount(each) / len(right))
+    return _as_likely(chances, int(counts[0].sum()))
+
+
+def _as_likely(chances: np.ndarray, observed: int) -> float:
+    """The probability of all numbers that are no likelier than the ``observed`` one."""
     # As in binomtest: what is as likely but for rounding counts as reached.
     reached = chances <= chances[observed] * (1 + 1e-7)
     return float(min(1.0, chances[reached].sum()))

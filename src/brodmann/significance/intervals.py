@@ -17,6 +17,23 @@ def interval(replicates: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def of_ratio(replicates: np.ndarray) -> tuple[float, float]:
+    """The percentile interval of numbers that have no denominator where they are not finite.
+
+    They may be anything there, and lie beyond both ends: NaN where an end would be one of them.
+    """
+    unknown, tail = ~np.isfinite(replicates), (1 - LEVEL) / 2
+    # Ends lie between two places, the outer one of which must be known.
+    if len(replicates) < 2 or unknown.sum() > int(tail * (len(replicates) - 1)):
+        return float("nan"), float("nan")
+    known = replicates[~unknown]
+    low, high = (
+        float(np.quantile(np.where(unknown, beyond, replicates), share))
+        for beyond, share in ((known.min(), tail), (known.max(), 1 - tail))
+    )
+    return low, high
+
+
 def of_mean(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """The interval of the mean of independent values (tasks), drawn with replacement.
 

@@ -4,7 +4,8 @@ Groups of lesions: a task's own circuit; those of other tasks of its domain (*wi
 (*across*); random units, as many as the own circuit has (*size_matched*) or as strong (*mass_matched*).
 Intervals are percentiles over tasks drawn with replacement; the same draws for all levels of a model, so that
 two levels are compared on the same tasks. Of a draw without any cost across domains a ratio is infinite;
-where the upper end would be one of these, there is no interval.
+where the upper end would be one of these, there is no interval. Nor is there one of a single task, or of a
+single pair of tasks: these are the same in every draw that has them.
 """
 
 from __future__ import annotations
@@ -59,14 +60,30 @@ class Costs:
 
     def means(self, drawn: np.ndarray) -> dict[str, np.ndarray]:
         """Group -> mean [draws] over its lesions; ``drawn`` [draws, tasks]: how often each task counts."""
-        names = np.array(self.domains)
-        same, pairs = names[:, None] == names[None, :], ~np.eye(len(names), dtype=bool)
         return {
             OWN: _weighted(drawn, np.diag(self.matrix)),
-            WITHIN: _paired(drawn, self.matrix, pairs & same),
-            ACROSS: _paired(drawn, self.matrix, pairs & ~same),
+            WITHIN: _paired(drawn, self.matrix, self._pairs[WITHIN]),
+            ACROSS: _paired(drawn, self.matrix, self._pairs[ACROSS]),
             **{name: _weighted(drawn, own) for name, own in self.controls.items()},
         }
+
+    @property
+    def several(self) -> dict[str, bool]:
+        """Group -> whether it has the costs of two tasks, in two pairs of tasks if it is of pairs."""
+        found = {}
+        for name, which in self._pairs.items():
+            known = which & np.isfinite(self.matrix)
+            pairs, targets = np.triu(known | known.T).sum(), known.any(0).sum()
+            found[name] = bool(min(pairs, targets) > 1)
+        each = {OWN: np.diag(self.matrix), **self.controls}
+        return found | {name: bool(np.isfinite(own).sum() > 1) for name, own in each.items()}
+
+    @property
+    def _pairs(self) -> dict[str, np.ndarray]:
+        """WITHIN and ACROSS -> which cells they are."""
+        names = np.array(self.domains)
+        same, pairs = names[:, None] == names[None, :], ~np.eye(len(names), dtype=bool)
+        return {WITHIN: pairs & same, ACROSS: pairs & ~same}
 
 
 def _weighted(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -131,6 +148,9 @@ class Specificity:
 def specificity(costs: Costs, drawn: np.ndarray) -> Specificity:
     """``drawn`` [draws, tasks]: of ``resampling.times_drawn``."""
     means = costs.means(np.concatenate([np.ones((1, len(costs.tasks))), drawn]))
+    for name, several in costs.several.items():
+        if not several:
+            means[name][1:] = np.nan
     ratios = _ratio(means[WITHIN], means[ACROSS])
     return Specificity(
         {name: Estimate.of(means[name]) for name in GROUPS},

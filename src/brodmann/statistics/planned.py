@@ -19,7 +19,7 @@ from brodmann.statistics.registry import FOLDER
 ONE, TWO = "one-sided", "two-sided"
 UNCORRECTED = "none"
 _SHUFFLED = "domain labels shuffled"
-_SIGNED = "Wilcoxon's signed ranks over passages; exact sign test over items"
+_SIGNED = "Wilcoxon's signed ranks over passages; exact sign test over independent units of items"
 _OVER_TASKS = "Wilcoxon's signed ranks over tasks"
 _OVER_COLUMN = "Benjamini-Hochberg over the column {} of the table"
 # Of a p that stands in no table, but in the report alone.

@@ -68,11 +68,27 @@ def excess_interval(values: np.ndarray, domains: Sequence[str], seed: int) -> tu
 
 
 def _resampled(values: np.ndarray, codes: np.ndarray, n_domains: int, seed: int) -> np.ndarray:
-    """The contrasts of ``values`` under resampled tasks: [replicates, domains + 1], overall last."""
+    """The contrasts of ``values`` under resampled tasks: [replicates, domains + 1], overall last.
+
+    NaN where a side has a single pair of tasks: it is the same in every draw that has it.
+    """
     found = np.full((BOOTSTRAPS, n_domains + 1), np.nan)
     if len(codes):
         for number, (grid, pairs) in enumerate(resampled(len(codes), seed)):
             cells = values[grid]
             usable = pairs & np.isfinite(cells)
             found[number] = differences(cells, usable, codes[grid[1]], n_domains)[0]
+    found[:, ~_several_pairs(values, codes, n_domains)] = np.nan
     return found
+
+
+def _several_pairs(values: np.ndarray, codes: np.ndarray, n_domains: int) -> np.ndarray:
+    """bool [domains + 1]: whether two pairs of tasks are known within and across, overall last."""
+    known = np.isfinite(values)
+    rows, columns = np.nonzero(np.triu(known | known.T, 1))
+    first, second = codes[rows], codes[columns]
+    same = first == second
+    own = [(first == one, second == one) for one in range(n_domains)]
+    within = [int((a & b).sum()) for a, b in own] + [int(same.sum())]
+    across = [int((a ^ b).sum()) for a, b in own] + [int((~same).sum())]
+    return np.minimum(within, across) > 1

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from brodmann.circuits import orders
-from brodmann.circuits.enough import Beside, by_group, chosen
+from brodmann.circuits.enough import Beside, by_group, chosen, lent
 from brodmann.circuits.faithfulness import Answers, Curve, cmd, cpr
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.stages.faithfulness import FaithfulnessStage
@@ -118,6 +118,22 @@ def test_lists_without_a_contrast_have_no_faithfulness():
     assert np.isnan(answers.resampled(clean)[0]) and answers.resampled(clean)[1] == 1
 
 
+@pytest.mark.parametrize("without", [2, 3])
+def test_lists_without_a_contrast_may_have_any_faithfulness(without):
+    """Of a hundred lists, whose items are three: in some there is nothing to be a share of."""
+    clean, corrupted, metric = np.array([[3.0, 4.0, 0.0], [1.0, 0.0, 0.0], [2.0, 1.0, 0.0]])
+    weights = np.tile([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], (50, 1))
+    weights[:without] = 0, 0, 1
+    curve = Curve.of((0, 100), (0, 9), [metric, clean], Answers(clean, corrupted, weights, False))
+    areas = curve.areas()
+    if without > 2:  # more than 2.5 %
+        assert np.isnan(curve.intervals).all() and np.isnan(areas["cmd_low"])
+    else:
+        # Shares of 1 / 3 and of 1 / 2; trapezoids from there to 1.
+        assert curve.intervals[0] == pytest.approx((1 / 3, 1 / 2))
+        assert (areas["cpr_low"], areas["cpr_high"]) == pytest.approx((2 / 3, 3 / 4))
+
+
 def test_a_single_item_has_no_interval():
     """Every list that is drawn of it is the same, which says nothing of other items."""
     one = np.array([2.0])
@@ -159,6 +175,44 @@ def test_orders_are_compared_over_the_tasks_that_have_both():
     assert found.low == pytest.approx(0.4) and found.high == pytest.approx(0.7)
     assert Beside.of(tasks, "layer_matched").n == 0
     assert Beside.of(tasks, "own").difference == 0
+
+
+def test_orders_that_are_lent_to_several_tasks_are_drawn_like_tasks():
+    """Means over lists of drawn tasks, loop by loop: a lender counts as often as it is drawn."""
+    dice = np.random.default_rng(4)
+    names = [f"{domain}/{n}" for domain in ("language", "formal") for n in range(4)]
+    lines = [(task, "own", "own", dice.normal()) for task in names[:6]]
+    lines += [
+        (task, other, "other_domains", dice.normal() + names.index(other))
+        for task in names[:6]
+        for other in dice.permutation([n for n in names if n[0] != task[0]])[:2]
+    ]
+    table = pd.DataFrame(lines, columns=["task", "order", "group", "cpr"])
+    found = Beside.of(by_group(table, "cpr"), "other_domains", lent(table, "other_domains", "cpr"))
+    own = {task: value for task, _, group, value in lines if group == "own"}
+    values = {(task, order): v for task, order, group, v in lines if group != "own"}
+    means = []
+    for drawn in dice.integers(8, size=(4000, 8)).tolist():
+        several = [names[n] for n in drawn]
+        differences = []
+        for task in several:
+            others = [values[task, other] for other in several if (task, other) in values]
+            if task in own and others:
+                differences.append(own[task] - sum(others) / len(others))
+        if differences:
+            means.append(sum(differences) / len(differences))
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.04 * (high - low))
+    # The mean itself is over tasks, each of them with the mean of its lenders.
+    each = [own[t] - np.mean([v for (one, _), v in values.items() if one == t]) for t in own]
+    assert found.difference == pytest.approx(np.mean(each)) and found.n == 6
+
+
+def test_a_single_task_beside_orders_that_are_lent_has_no_interval():
+    rows = chosen(areas(), "positive", "corrupted")
+    found = Beside.of(by_group(rows, "cpr"), "same_domain", lent(rows, "same_domain", "cpr"))
+    assert found.n == 1 and found.difference == pytest.approx(0.3)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def lenders(task, **settings):

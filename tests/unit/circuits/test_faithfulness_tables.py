@@ -161,6 +161,21 @@ def areas_of(share):
     return cpr, cmd
 
 
+def test_items_of_the_same_content_are_no_evidence_of_others(made):
+    """All five items of a task are one independent unit: curves stay, intervals go."""
+    study = made(signs=["positive"], kinds=["corrupted"])
+    path = study.own.parent / "items" / f"{AGREEMENT}.json"
+    items = read_items(path)
+    write_items(path, replace(items, groups=["the same"] * len(items)))
+    curves, areas = study.tables()
+    found = areas.set_index(["task", "order"])
+    assert found.loc[(AGREEMENT, "own"), "cpr"] == pytest.approx(areas_of(SHARES["own"])[0])
+    ends = ["cpr_low", "cpr_high", "cmd_low", "cmd_high"]
+    assert (found.loc[AGREEMENT, ends] == "").all(axis=None)
+    assert (found.loc[SUMS, ends] != "").all(axis=None)
+    assert set(curves.loc[curves["task"] == AGREEMENT, "low"]) == {""}
+
+
 def test_curves_and_areas_are_those_of_the_records(made):
     curves, areas = made(signs=["positive"]).tables()
     found = areas.set_index(["task", "order"])
@@ -291,6 +306,26 @@ def test_rivals_stand_round_by_round_beside_what_the_intact_model_shows(made):
     # A metric without a contrast is no share of anything; where units lie is known all the same.
     assert plain[["faithfulness", "low", "control", "without"]].isna().all(axis=None)
     assert plain["next_best"].tolist()[1] == 1
+
+
+def test_fewer_random_units_are_no_control_of_a_circuit(made):
+    """The own circuit is two thirds of its layer: a third is left to be drawn. The rival is one unit."""
+    study = made(signs=["positive"], rivals={"rounds": 1, "percent": 5.0})
+    own, records, width = study.stage, {}, study.card.neurons_per_layer
+    for task, target in own.included:
+        measured = {ALONE: (0.8, 0.6), CONTROL: (0.1, 0.2), WITHOUT: (0.5, 0.3)}
+        records[Rivals(own, own.lists[task], target, "neurons").key] = {
+            "circuits": [list(range(2 * width // 3)), [width + 2]],
+            "scores": {name: [scores(one) for one in shares] for name, shares in measured.items()},
+        }
+    study.put(records)
+    output = study.own / "rivals.csv"
+    given = {"files": study.files, "manifest": study.manifest, "component": "neurons"}
+    rivals.write_rivals(study.study, **given, output=str(output))
+    table = pd.read_csv(output).groupby("round")
+    assert table["control"].count().tolist() == [0, 2]
+    assert table["control"].mean()[1] == pytest.approx(0.2)
+    assert table["faithfulness"].count().tolist() == [2, 2]
 
 
 def test_rivals_are_kept_alone_beside_units_of_their_layers_and_taken_away_together(made):

@@ -245,3 +245,14 @@ def test_means_over_tasks_and_gains_by_hand():
     assert usual.reliability == usual.reliability_low == usual.reliability_high == 0.5
     assert (found.n_tasks == 6).all()
     assert summarised(table.iloc[:0], 0).empty
+
+
+def test_tasks_without_a_rank_correlation_do_not_count():
+    """Of one task all estimates of relevance patching are the same."""
+    base, other = np.array([0.5, 0.2, 0.4]), np.array([0.6, np.nan, 0.6])
+    parts = [("patching", "last", base), ("relp", "last", other)]
+    table = pd.concat([rows(*pair, rank_correlation=values) for *pair, values in parts])
+    found = summarised(table.reindex(columns=list(COLUMNS)), 0).set_index("estimator")
+    assert found.n_tasks.to_dict() == {"patching": 3, "relp": 2}
+    assert found.rank_correlation.to_dict() == pytest.approx({"patching": 1.1 / 3, "relp": 0.6})
+    assert found.gain["relp"] == pytest.approx(0.15)

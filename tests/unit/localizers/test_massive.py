@@ -101,7 +101,7 @@ class Study:
         }
         lesions.run_pass(study, record_file=record, item_files=[], threads=1, **lesioned)
         table = str(own / "lesion.csv")
-        lesions.write_table_of(study, network="language", output=table, **lesioned)
+        lesions.write_table_of(study, network="language", item_files=[], output=table, **lesioned)
         massive.write_massive(study, output=str(own.parent / "massive.csv"), **lesioned)
         self.study, self.settings = study, study.localizer
         return pd.read_csv(table, keep_default_na=False)

@@ -143,7 +143,7 @@ def test_metrics_equal_scikit_learns():
     values = DICE.normal(size=(60, 4))
     values[:, [0, 3]] += 0.8
     first = DICE.random(60) < 0.3
-    found = scores(choices(values, first), seed=0)
+    found = scores(choices(values, first), list(map(str, range(60))), seed=0)
     # By hand: class 0 is the answer that comes first by the alphabet.
     gold, said = [], []
     for (cc, ci, xc, xi), clean_first in zip(values, first, strict=True):
@@ -158,14 +158,28 @@ def test_metrics_equal_scikit_learns():
 
 def test_an_answer_preferred_whatever_the_prompt_has_no_mcc():
     always = [[0.0, -1.0, 0.0, -1.0]] * 10
-    found = scores(choices(always, [True] * 10), seed=0)
+    found = scores(choices(always, [True] * 10), list("abcdefghij"), seed=0)
     assert (found["accuracy"].value, found["mcc"].value) == (0.5, 0.0)
 
 
 def test_single_answers_have_accuracy_only():
-    found = scores(single_choices([[0.0, -1.0], [-2.0, -1.0], [0.0, 0.0]]), seed=0)
+    found = scores(single_choices([[0.0, -1.0], [-2.0, -1.0], [0.0, 0.0]]), ["a", "b", "c"], seed=0)
     assert list(found) == ["accuracy"] and found["accuracy"].value == pytest.approx(1 / 3)
-    assert math.isnan(scores(choices([], []), seed=0)["accuracy"].value)
+    assert math.isnan(scores(choices([], []), [], seed=0)["accuracy"].value)
+
+
+def test_intervals_of_metrics_draw_items_of_the_same_content_together():
+    """Ten units of three items each, written out item by item in every list that is drawn."""
+    values = DICE.normal(size=(30, 4)) + np.repeat(DICE.normal(size=(10, 4)), 3, axis=0)
+    units = [f"unit {n % 10}" for n in range(30)]
+    made = choices(values, [True] * 30)
+    rows = np.random.default_rng(5).integers(0, 10, (1000, 10))
+    means = [made.right[[n + 10 * k for n in own for k in range(3)]].mean() for own in rows]
+    found = scores(made, units, seed=5)["accuracy"]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    assert (found.n, found.value) == (60, made.right.mean())
+    alone = scores(made, ["the same"] * 30, seed=5)
+    assert all(math.isnan(own.low) and not math.isnan(own.value) for own in alone.values())
 
 
 # Probing

@@ -132,6 +132,20 @@ def test_rivals_beside_own_circuits(asked, tmp_path):
     ]
 
 
+def test_of_how_many_tasks_random_units_are_is_said_where_some_have_none(asked, tmp_path):
+    line = {"sign": "positive", "kind": "corrupted", "n_units": 7, "n": 8, "without": 0.5}
+    rows = [
+        {**line, "task": task, "round": number, "faithfulness": 0.5}
+        | ({} if (task, number) == ("language/npi", 0) else {"control": 0.1 + number / 10})
+        for task in ("language/npi", "language/hypernymy")
+        for number in (0, 1)
+    ]
+    write_table(tmp_path / "a/faithfulness/neurons.patching.rivals.csv", rows, COLUMNS)
+    said = rivals_part(asked()).lead[-1]
+    assert "of the metric (0.10 in 1 of 2 tasks is kept by as many random units of" in said
+    assert "rival 1, 0.50 (own more by 0.00 [0.00, 0.00]; random 0.20). Without" in said
+
+
 def test_rivals_of_tasks_without_a_contrast_do_not_count(asked, tmp_path):
     """A control model's metric that is not divided is no share of anything, and has none to be mixed with."""
     line = {"sign": "positive", "kind": "corrupted", "n_units": 7, "n": 8}
@@ -147,3 +161,19 @@ def test_rivals_of_tasks_without_a_contrast_do_not_count(asked, tmp_path):
     assert "mean over 1 task)" in part.lead[-1]
     write_table(tmp_path / "a/faithfulness/neurons.patching.rivals.csv", rows[2:], COLUMNS)
     assert rivals_part(asked()) is None
+
+
+def test_tasks_that_need_none_of_the_units_are_told_apart(asked, tmp_path):
+    """What the rest of the model does alone is nothing that a circuit is enough for."""
+    line = {"order": "own", "trial": 0, "sign": "positive", "kind": "corrupted", "n": 8, "cmd": 0.1}
+    rows = [
+        {**line, "task": "language/npi", "cpr": 1.0, "enough_percent": 0.0, "enough_units": 0},
+        {**line, "task": "language/hypernymy", "cpr": 0.9, "enough_percent": 5.0}
+        | {"enough_units": 8},
+    ]
+    write_table(tmp_path / "a/faithfulness/neurons.patching.areas.csv", rows, AREAS)
+    said = sufficiency_part(asked()).lead[-1]
+    assert (
+        "in 2 of 2 tasks (1 of them with none of the units: the rest of the model is enough), in the median"
+        in said
+    )

@@ -41,6 +41,8 @@ MORE = Excess(0.001, 0.02, 0.8)  # q, low end of the interval, reliability of th
         # Whatever the control has, what is not there is not shown.
         (0.05, MORE, NONE, "shuffled"),
         (nan, MORE, UNTESTED, "no pairs"),
+        # One pair of tasks has no interval.
+        (0.001, Excess(0.001, nan, 0.8), SUGGESTIVE, "of too few tasks for an interval"),
         # A control of which nothing is known shows nothing.
         (0.001, Excess(nan, nan), NONE, "no more than"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from brodmann.significance import effects
 from brodmann.significance.fdr import q_values, with_q
-from brodmann.significance.intervals import interval, of_mean
+from brodmann.significance.intervals import interval, of_mean, of_ratio
 
 
 def quantile(values, share):
@@ -22,6 +22,25 @@ def test_an_interval_holds_95_percent_of_what_is_finite():
     assert interval(replicates) == pytest.approx((5, 195))
     assert interval(np.array([3.0, np.nan, 1.0])) == pytest.approx((1.05, 2.95))
     assert np.isnan(interval(np.array([3.0, np.nan]))).all()
+
+
+@pytest.mark.parametrize("undefined", [0, 1, 24, 25, 999, 1000])
+def test_ratios_without_a_denominator_may_be_anything(undefined):
+    """In the place of each stands a number beyond the lower end, then one beyond the upper end."""
+    replicates = np.random.default_rng(1).normal(size=1000)
+    low, high = (np.where(np.arange(1000) < undefined, end, replicates) for end in (-1e9, 1e9))
+    replicates[:undefined] = [(np.nan, np.inf, -np.inf)[n % 3] for n in range(undefined)]
+    found = of_ratio(replicates)
+    if undefined > 24:  # 2.5 % of 999 steps are 24.975
+        assert np.isnan(found).all()
+    else:
+        assert found == pytest.approx((quantile(low, 0.025), quantile(high, 0.975)))
+
+
+def test_a_few_ratios_have_an_interval_if_all_are_defined():
+    assert of_ratio(np.array([3.0, 1.0])) == pytest.approx((1.05, 2.95))
+    assert np.isnan([of_ratio(np.array(few)) for few in ([3.0, np.nan, 1.0], [2.0])]).all()
+    assert np.isnan(of_ratio(np.zeros(0))).all()
 
 
 @pytest.mark.parametrize("seed", [0, 3])

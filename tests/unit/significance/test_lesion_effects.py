@@ -19,6 +19,19 @@ def test_accuracy_has_wilsons_interval():
     assert nothing.n == 0 and np.isnan([nothing.value, nothing.low, nothing.high]).all()
 
 
+def test_items_of_one_unit_are_one_for_wilsons_interval():
+    """Of six items of three units, as wide as of three items; units of one item each change nothing."""
+    right = np.array([1, 1, 0, 1, 0, 1], dtype=float)
+    found = effects.accuracy(right, ["a", "a", "b", "b", "c", "c"])
+    expected = binomtest(2, 3).proportion_ci(0.95, method="wilson")
+    assert (found.n, found.value) == (6, pytest.approx(2 / 3))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert effects.accuracy(right, list("abcdef")) == effects.accuracy(right)
+    every = effects.accuracy(np.ones(4), ["a", "a", "a", "a"])
+    expected = binomtest(1, 1).proportion_ci(0.95, method="wilson")
+    assert (every.low, every.high) == pytest.approx((expected.low, 1.0))
+
+
 def test_perplexity_lies_in_its_interval():
     log_probs, tokens = [-10.0, -30.0, -22.0], [10, 12, 11]
     found = effects.perplexity(log_probs, tokens, seed=0)
@@ -62,6 +75,38 @@ def test_sign_test_holds_its_level_against_several(share):
         right = (dice.random((4, 200)) < share).astype(float)
         below += effects.sign_test(right[0], right[1:]) < 0.05
     assert below / 400 < 0.08
+
+
+def test_units_are_exchanged_as_a_whole():
+    """Of three units with two, three and one item: whose choices are the own ones, in all 3^3 ways."""
+    units = ["a", "b", "a", "b", "c", "b"]
+    right = np.array([[1, 1, 1, 1, 0, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 0, 0, 1]], dtype=float)
+    counts = {
+        name: [int(sum(row[n] for n in range(6) if units[n] == name)) for row in right]
+        for name in "abc"
+    }
+    sums = [sum(way) for way in itertools.product(*counts.values())]
+    share = {total: sums.count(total) / len(sums) for total in sums}
+    observed = share[int(right[0].sum())]
+    expected = sum(own for own in share.values() if own <= observed * (1 + 1e-7))
+    assert effects.sign_test(right[0], list(right[1:]), units) == pytest.approx(expected)
+    # One item a unit is the test without units; a single unit is one of three.
+    plain = effects.sign_test(right[0], list(right[1:]))
+    assert effects.sign_test(right[0], list(right[1:]), list(range(6))) == plain
+    assert effects.sign_test(right[0], list(right[1:]), ["a"] * 6) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("alike", [0.5, 1.0])
+def test_the_test_of_units_holds_its_level(alike):
+    """Two choices of each item that are right or wrong together, always or half of the time."""
+    dice, below = np.random.default_rng(1), 0
+    units = np.repeat(np.arange(60), 2).tolist()
+    for _ in range(300):
+        shared, own = dice.random((2, 60, 1)), dice.random((2, 60, 2))
+        right = (np.where(dice.random((2, 60, 1)) < alike, shared, own) < 0.7).astype(float)
+        first, second = right.reshape(2, -1)
+        below += effects.sign_test(first, [second], units) < 0.05
+    assert below / 300 < 0.08
 
 
 def test_rank_test_is_wilcoxons():

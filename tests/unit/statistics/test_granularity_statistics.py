@@ -81,6 +81,47 @@ def test_a_ratio_of_nothing_has_no_interval():
     assert np.isnan(about.ratio.low) and np.isfinite(about.difference.low)
 
 
+def few(matrix, tasks):
+    """Of some tasks, with controls."""
+    controls = {name: np.full(len(tasks), 0.1) for name in (SIZE, MASS)}
+    return specificity(Costs(tasks, np.array(matrix), controls), times_drawn(len(tasks), 0))
+
+
+def has_intervals(found):
+    """Which of the groups have one."""
+    return {name for name in GROUPS if np.isfinite(found.groups[name].low)}
+
+
+def test_a_single_task_or_pair_has_no_interval():
+    """It is the same in every draw that has it, which says nothing of other tasks."""
+    alone = few([[0.5]], ("language/a",))
+    assert alone.groups["own"].value == 0.5
+    assert has_intervals(alone) == set()
+    # One pair of one domain; two pairs of two.
+    three = few(
+        [[0.5, 0.2, 0.1], [0.3, 0.6, 0.05], [0.1, 0.02, 0.7]],
+        ("language/a", "language/b", "formal/c"),
+    )
+    assert has_intervals(three) == {"own", "across", SIZE, MASS}
+    assert three.groups["within"].value == pytest.approx(0.25)
+    assert three.difference.value == pytest.approx(0.25 - 0.27 / 4)
+    assert three.ratio.value == pytest.approx(1 / 0.27)
+    assert np.isnan([three.difference.low, three.ratio.low, three.own_ratio.high]).all()
+    assert np.isnan(three.over(three).low)
+
+
+def test_costs_of_a_single_target_have_no_interval():
+    """Of three tasks without a contrast, nothing is known but what they cost a fourth."""
+    matrix = np.full((4, 4), np.nan)
+    matrix[:, 0] = [0.5, 0.3, 0.1, 0.2]
+    one = few(matrix, ("language/a", "language/b", "formal/c", "formal/d"))
+    assert has_intervals(one) == {SIZE, MASS}
+    assert one.groups["across"].value == pytest.approx(0.15)
+    matrix[:, 1] = [0.4, 0.6, 0.0, 0.1]
+    two = few(matrix, ("language/a", "language/b", "formal/c", "formal/d"))
+    assert has_intervals(two) == {"own", "across", SIZE, MASS}
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_no_draw_can_say_is_unknown_without_a_warning():
     """A single task drawn again and again has no pair; where nothing is lost across there is no ratio."""
@@ -231,3 +272,28 @@ def test_the_figure_and_the_report_say_it(table, root):
     assert len(printed.rows) == 2 and printed.rows[1][1] == "MLP layers"
     study.granular_models = ()
     assert granularity_part(Sources(study, None, table.parents[1], frozenset(), say)) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"within": np.nan, "across": 0.1}, "ratio – (there are no two tasks of one domain)"),
+        ({"across": np.nan}, "ratio – (there are no two tasks of different domains)"),
+        ({"across": -0.01}, "ratio – (nothing is lost across domains)"),
+        ({"ratio": 2.0, "within_low": np.nan}, "ratio 2.00 (no interval: there are too few tasks)"),
+        ({"ratio": 2.0}, "ratio 2.00 (no interval: the cost across domains is not surely above 0)"),
+        ({"ratio": 2.0, "ratio_low": 1.5, "ratio_high": 3.0}, "ratio 2.00 [1.50, 3.00]."),
+    ],
+)
+def test_why_a_ratio_has_no_interval(root, row, said):
+    known = {"within": 0.2, "within_low": 0.1, "across": 0.1, "across_low": 0.05}
+    unknown = dict.fromkeys(("ratio", "ratio_low", "ratio_high", "size_matched", "own_low"), np.nan)
+    own = {"own": 0.5, "own_high": np.nan, "label": "neurons", "percent": 0.1}
+    rows = [{**known, **unknown, **own, **row}]
+    study = SimpleNamespace(tasks=SimpleNamespace(split=True))
+    one = SimpleNamespace(called="tiny", n=1, rows=rows, coarser=[])
+    [_, told] = Prose(root / "workflow" / "report")("granularity.specificity", study, [one])
+    assert told == (
+        f"tiny, mean over 1 task: neurons (0.1 %), {said.removesuffix('.')}. "
+        "Silenced, a task's own circuit costs 0.50 (neurons)."
+    )

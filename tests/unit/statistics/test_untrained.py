@@ -93,3 +93,23 @@ def test_nothing_in_common_is_nothing_to_compare():
     other = matrix(2, 0.3, ["physical/a", "physical/b"])
     n_tasks, found = beside(own, other, permutations=10, seed=0)
     assert n_tasks == 0 and set(found) == {EVERY} and np.isnan(found[EVERY].excess)
+
+
+def test_a_single_pair_of_tasks_has_no_interval():
+    """Within a domain of two tasks there is one pair, the same in every draw that has it."""
+    tasks = ["language/a", "language/b", "formal/c", "formal/d", "formal/e", "social/f"]
+    _, found = beside(matrix(1, 0.3, tasks), matrix(2, 0.1, tasks), permutations=20, seed=0)
+    two, three, alone = (found[name] for name in ("language", "formal", "social"))
+    assert two.excess > 0.1 and np.isnan([two.low, two.high]).all()
+    assert three.low < three.excess < three.high and found[EVERY].low < found[EVERY].high
+    assert np.isnan([alone.excess, alone.low]).all()
+    # Of the three, one pair is known, by one of its two cells.
+    excess = (matrix(1, 0.3, tasks) - matrix(2, 0.1, tasks)).to_numpy(copy=True)
+    excess[:2, :2] = excess[2:5, 2:5] = np.nan
+    excess[3, 2] = 0.2
+    assert np.isnan(
+        excess_interval(excess, ["language"] * 2 + ["formal"] * 3 + ["social"], 0)
+    ).all()
+    excess[4, 2] = 0.3
+    low, high = excess_interval(excess, ["language"] * 2 + ["formal"] * 3 + ["social"], 0)
+    assert low < high

@@ -197,7 +197,9 @@ class FaithfulnessStage:
         baseline, settings = self.baselines[task], self.settings
         clean, corrupted = (metrics(baseline, target.used, side) for side in ("clean", "corrupted"))
         groups = [group_of(target.items.groups, number) for number in target.used]
-        weights = bootstrap_weights(groups, settings.bootstraps, f"{settings.seed}/{task}")
+        # Of a single independent unit there is no other draw.
+        lists = settings.bootstraps if len(set(groups)) > 1 else 0
+        weights = bootstrap_weights(groups, lists, f"{settings.seed}/{task}")
         return Answers(clean, corrupted, weights.astype(np.float64), target.unnormalised)
 
 

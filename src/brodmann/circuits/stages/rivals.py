@@ -28,7 +28,7 @@ from brodmann.files import canonical_json, digest
 from brodmann.methods import METHODS
 from brodmann.models.population import Population
 from brodmann.runner.bench import Bench
-from brodmann.significance.intervals import interval
+from brodmann.significance.intervals import of_ratio
 from brodmann.sites import COMPONENTS
 from brodmann.store.tables import write_table
 from brodmann.store.work import OnStep, Records, Work
@@ -164,17 +164,21 @@ class Rivals:
     ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
         """(what, round) -> bool [layers, units]: what is kept."""
         there = self.there
-        settings, model = self.faithfulness.settings, self.faithfulness.stage.card.name
         out = np.ones(there.shape, dtype=bool)
         for number, units in enumerate(circuits):
-            seed = ("rivals", settings.seed, model, self.target.task, number)
-            random, _ = layer_matched(units.tolist(), there, *seed)
+            random, _ = self.control(number, units)
             for what, kept in ((ALONE, units), (CONTROL, np.array(random, dtype=int))):
                 mask = np.zeros(there.shape, dtype=bool)
                 mask.reshape(-1)[kept] = True
                 yield (what, number), mask
             out.reshape(-1)[units] = False
             yield (WITHOUT, number), out.copy()
+
+    def control(self, number: int, units: np.ndarray) -> tuple[list[int], int]:
+        """Random units of the layers of a round's circuit, and by how many they are fewer."""
+        settings, model = self.faithfulness.settings, self.faithfulness.stage.card.name
+        seed = ("rivals", settings.seed, model, self.target.task, number)
+        return layer_matched(units.tolist(), self.there, *seed)
 
 
 def works(own: FaithfulnessStage) -> Iterator[Work[Bench]]:
@@ -211,6 +215,7 @@ def _rows(
     scores: Mapping[str, Sequence[object]] = record["scores"]  # type: ignore[assignment]
     there, before = one.there, 0
     for number, units in enumerate(circuits):
+        _, missing = one.control(number, units)
         yield {
             "task": one.target.task,
             "round": number,
@@ -221,6 +226,8 @@ def _rows(
             **kept(
                 {what: metric_of(np.array(own[number])) for what, own in scores.items()}, answers
             ),
+            # Fewer random units are no control of a circuit.
+            **({"control": np.nan} if missing else {}),
             **({} if number == 0 else shared(units, circuits[0], one.order, before, there)),
         }
         before += len(units)
@@ -234,8 +241,8 @@ def kept(metrics: Mapping[str, np.ndarray], answers: Answers) -> dict[str, float
     alone, control, without = (
         answers.normalised(metrics[what]) for what in (ALONE, CONTROL, WITHOUT)
     )
-    low, high = interval(answers.resampled(metrics[ALONE]))
-    without_low, without_high = interval(answers.resampled(metrics[WITHOUT]))
+    low, high = of_ratio(answers.resampled(metrics[ALONE]))
+    without_low, without_high = of_ratio(answers.resampled(metrics[WITHOUT]))
     return {
         **{"faithfulness": alone, "low": low, "high": high, "control": control},
         **{"without": without, "without_low": without_low, "without_high": without_high},

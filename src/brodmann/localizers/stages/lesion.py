@@ -129,9 +129,7 @@ class LesionStage:
         lesioned = self.settings.lesion
         assert lesioned.corpus is not None, "found when the config was resolved"
         self.passages = read_passages(lesioned.corpus)[: lesioned.passages]
-        self.targets = Target.drawn(
-            study, self.card, item_files, lesioned.items, "lesion", self.settings.seed
-        )
+        self.targets = targets_of(study, self.card, item_files)
         self.experiment = Experiment(
             self.settings.site,
             self.passages,
@@ -230,6 +228,12 @@ def _margins(rows: Sequence[list[float] | None]) -> dict[str, Any]:
     return {"margins": [None if row is None else row[0] - row[1] for row in rows]}
 
 
+def targets_of(study: Study, card: ModelCard, item_files: Sequence[str]) -> dict[str, Target]:
+    """Task -> the items of it that lesions are measured on."""
+    own = study.localizer
+    return Target.drawn(study, card, item_files, own.lesion.items, "lesion", own.seed)
+
+
 def run_pass(
     study: Study,
     *,
@@ -260,6 +264,7 @@ def write_table_of(
     study: Study,
     *,
     model_json: str,
+    item_files: Sequence[str],
     localizer_manifest: str,
     manifest: str,
     network: str,
@@ -267,6 +272,7 @@ def write_table_of(
 ) -> None:
     """Rule ``lesion``: one network's table, every lesion on the corpus and on every task."""
     records, card = Records(manifest, "lesion"), ModelCard.read(model_json)
+    targets = targets_of(study, card, item_files)
     edits = lesions_of(Localized(study, card, network, localizer_manifest))
     rows: list[dict[str, Any]] = []
     for task in (CORPUS, *study.localizer.lesion.tasks):
@@ -274,17 +280,22 @@ def write_table_of(
         if task == CORPUS:
             rows += corpus_rows(edits, found, study.localizer.seed)
         else:
-            rows += _task_rows(edits, task, found)
+            rows += _task_rows(edits, task, found, targets[task].units)
     more = MATCHED if study.localizer.lesion.activation_matched_seeds else ()
     write_table(output, with_every_q(rows), (*COLUMNS, *more))
 
 
 def _task_rows(
-    edits: Sequence[Edit], task: str, found: Sequence[dict[str, Any]]
+    edits: Sequence[Edit], task: str, found: Sequence[dict[str, Any]], units: Sequence[str]
 ) -> list[dict[str, Any]]:
+    """``units``: of each item its independent unit."""
     right = [
         np.array([m > 0 for m in record["margins"] if m is not None], dtype=float)
         for record in found
     ]
-    values = {"accuracy": [effects.accuracy(own) for own in right]}
-    return rows_of(edits, task, values, p_values(edits, right, effects.sign_test))
+    # An item that cannot be said of one lesion cannot be said of any.
+    pairs = zip(units, found[0]["margins"], strict=True)
+    own_units = [unit for unit, margin in pairs if margin is not None]
+    values = {"accuracy": [effects.accuracy(own, own_units) for own in right]}
+    test = partial(effects.sign_test, units=own_units)
+    return rows_of(edits, task, values, p_values(edits, right, test))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -240,6 +241,11 @@ class Editing:
             values, [one.incorrect is not None and one.correct < one.incorrect for one in pairs]
         )
 
+    def units(self, target: Target, record: Mapping[str, Any]) -> list[str]:
+        """Of the items that could be asked, the independent unit of each."""
+        pairs = zip(target.units, record["log_probs"], strict=True)
+        return [unit for unit, row in pairs if row is not None]
+
 
 def write_editing(
     stage: UseStage, *, item_files: Sequence[str], manifest: str, output: str, sets_output: str
@@ -257,8 +263,9 @@ def write_editing(
         if task == CORPUS:
             rows += corpus_rows(edits, found, seed)
         else:
-            made = [editing.choices(editing.targets[task], record) for record in found]
-            rows += _task_rows(edits, task, made, seed)
+            target = editing.targets[task]
+            made = [editing.choices(target, record) for record in found]
+            rows += _task_rows(edits, task, made, editing.units(target, found[0]), seed)
     rows = [{**row, "metric": row["measure"]} for row in with_every_q(rows)]
     write_table(output, rows, (*COLUMNS, *more))
     write_table(sets_output, set_rows(conditions, len(stage.there)), SET_COLUMNS)
@@ -309,10 +316,13 @@ def label_of(one: Condition) -> str:
 
 
 def _task_rows(
-    edits: Sequence[Edit], task: str, made: Sequence[Choices], seed: int
+    edits: Sequence[Edit], task: str, made: Sequence[Choices], units: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
-    values = [scores(own, seed) for own in made]
+    """``units``: of each item its independent unit. The choices of an item are no two items, either."""
+    values = [scores(own, units, seed) for own in made]
     right = [own.right.reshape(-1).astype(float) for own in made]
     metrics = {metric: [own[metric] for own in values] for metric in values[0]}
+    of_choices = np.repeat(units, made[0].right.shape[1]).tolist()
+    test = partial(effects.sign_test, units=of_choices)
     # Accuracy is the first metric, and it is tested.
-    return rows_of(edits, task, metrics, p_values(edits, right, effects.sign_test))
+    return rows_of(edits, task, metrics, p_values(edits, right, test))
