@@ -67,6 +67,7 @@ def sign_test(own: np.ndarray, others: Sequence[np.ndarray]) -> float:
 
 def rank_test(own: np.ndarray, others: Sequence[np.ndarray]) -> float:
     """Wilcoxon's signed ranks of ``own`` less the others' mean, two-sided p; 1 without any difference."""
-    differences = own - np.mean(others, axis=0)
+    # Not own - mean: the mean of equal numbers is rounded, and what is 0 would have a rank.
+    differences = np.mean([own - other for other in others], axis=0)
     differences = differences[differences != 0]
     return float(wilcoxon(differences).pvalue) if len(differences) else 1.0

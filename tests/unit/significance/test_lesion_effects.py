@@ -42,6 +42,13 @@ def test_sign_test_is_mcnemars():
     assert effects.sign_test(own, [own]) == 1
 
 
+def test_no_p_of_the_sign_test_is_above_1():
+    """Where neither side is right more often, its probabilities may add up to more in the last digit."""
+    for n in range(1, 40):
+        own = np.array([1.0, 0.0] * n)
+        assert 1 - 1e-9 < effects.sign_test(own, [1 - own]) <= 1
+
+
 def test_sign_test_against_several_is_that_of_all_ways_to_choose_the_own_one():
     """Every item's own choice may be any of its four: all 4^6 ways, written out."""
     right = np.random.default_rng(1).random((4, 6)) < 0.6
@@ -76,3 +83,13 @@ def test_rank_test_is_wilcoxons():
     assert effects.rank_test(nothing, others) == pytest.approx(wilcoxon(-differences / 2).pvalue)
     assert effects.rank_test(nothing, [nothing]) == 1
     assert effects.rank_test(np.array([0.0, 1.0]), [np.zeros(2)]) == 1
+
+
+def test_what_all_others_are_exactly_is_no_difference_however_their_mean_is_rounded():
+    """The mean of three equal numbers may differ from them in its last digit, which has no rank."""
+    values = np.random.default_rng(0).uniform(1, 6, 200)
+    assert effects.rank_test(values, [values] * 3) == 1
+    # Only 12 passages differ, all in one direction: 2 of 2^12 choices of signs are as far from the middle.
+    other = values.copy()
+    other[:12] -= np.arange(1, 13)
+    assert effects.rank_test(values, [other] * 3) == pytest.approx(2 / 2**12)
