@@ -27,7 +27,7 @@ METHODS = {
     "compared": 1,  # maps of pairs of models
     "composition": 3,  # domains' units by depth
     "figures": 4,  # how tables are drawn
-    "report": 7,  # the report page and the methods section
+    "report": 8,  # the report page and the methods section
     "atlas": 2,  # the page of the maps, and its data
     "accuracy": 3,  # the accuracy table and heatmap
 }

@@ -93,3 +93,27 @@ def test_what_all_others_are_exactly_is_no_difference_however_their_mean_is_roun
     other = values.copy()
     other[:12] -= np.arange(1, 13)
     assert effects.rank_test(values, [other] * 3) == pytest.approx(2 / 2**12)
+
+
+@pytest.mark.parametrize("n_items", [7, 100, 1000])
+def test_signed_ranks_of_shares_are_those_of_their_counts(n_items):
+    """Many differences of shares are equal, and hardly any two have the same last digit."""
+    dice = np.random.default_rng(n_items)
+    first, second = dice.integers(0, 8, 20), dice.integers(0, 6, (3, 20))
+    lost = [np.round(counts / n_items, 10) for counts in second]
+    found = effects.signed_ranks(0.9 - (0.9 - first / n_items), np.mean(lost, axis=0))
+    exact = 3 * first - second.sum(0)
+    assert len(set(abs(exact))) < 15
+    assert found == pytest.approx(wilcoxon(exact[exact != 0]).pvalue)
+
+
+def test_small_differences_have_ranks_and_what_is_infinite_the_highest():
+    first = np.array([3.0 + 2e-6, 3.0 - 1e-6, 3.0 + 3e-6, 3.0 + 4e-6])
+    assert effects.signed_ranks(first, np.full(4, 3.0)) == pytest.approx(
+        0.25
+    )  # 4 of 16: W is 1 at most
+    # Below: rank 1 of 6; the two that share the ranks 5 and 6 are above.
+    first = np.array([np.inf, 1.0, 2.0, 5.0, np.inf, 4.0])
+    second = np.array([0.0, 2.0, 0.0, 2.0, 0.0, 0.0])
+    ranks = np.array([5.5, -1, 2, 3, 5.5, 4])
+    assert effects.signed_ranks(first, second) == pytest.approx(wilcoxon(ranks).pvalue)
