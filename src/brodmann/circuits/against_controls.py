@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
 
+from brodmann.significance.effects import signed_ranks
 from brodmann.tasks.catalogue import domain_of, sort_key
 
 GROUPS = ("own", "same_domain", "other_domains", "layer_matched", "activation_matched", "random")
@@ -89,11 +89,8 @@ def own_against_random(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def paired_p(first: pd.Series, second: pd.Series) -> float:
     """Wilcoxon's signed ranks over tasks, two-sided; NaN without a pair, 1 without a difference."""
-    differences = (first - second).dropna()
-    if not len(differences):
-        return float("nan")
-    differences = differences[differences != 0]
-    return float(wilcoxon(differences).pvalue) if len(differences) else 1.0
+    both = pd.concat([first, second], axis=1).dropna().to_numpy(dtype=float)
+    return signed_ranks(both[:, 0], both[:, 1]) if len(both) else float("nan")
 
 
 def _summary(values: np.ndarray) -> tuple[int, float, float]:

@@ -1,6 +1,7 @@
 """Ablation against controls: a table summarised by hand."""
 
 import io
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -121,6 +122,9 @@ def test_paired_p():
     assert paired_p(some, some * 0) == pytest.approx(0.25)  # 2 of 8 patterns of signs
     assert paired_p(some, some) == 1.0
     assert np.isnan(paired_p(some * np.nan, some))
+    # 0.2 less the mean of 0.1, 0.2 and 0.3, in another order for each task, is nothing.
+    means = pd.Series([np.mean(draws) for draws in permutations((0.1, 0.2, 0.3))])
+    assert means.nunique() > 1 and paired_p(means * 0 + 0.2, means) == 1.0
 
 
 def test_layers_that_have_fewer_units_give_none_that_they_lack():

@@ -111,6 +111,11 @@ def test_mask_files_give_back_every_bit(tmp_path):
             read_mask(tmp_path / "m.csv", 40, NEURONS)
     (tmp_path / "m.csv").write_text(of_neurons("0,39,0.5", "2,0,0.25"))
     assert read_mask(tmp_path / "m.csv", 40, NEURONS).units.tolist() == [39, 80]
+    # A circuit may be empty, and is held against others like any.
+    none = select_units(np.zeros((5, 40), np.float32), selection)
+    write_mask(tmp_path / "m.csv", none, NEURONS, selection)
+    again = read_mask(tmp_path / "m.csv", 40, NEURONS)
+    assert shared_units([again.units, np.array([39])]).tolist() == [[0, 0], [0, 1]]
 
 
 STRANGE_PLACES = ("-1,2", "1,-1", "1,40", "100001,2", "1.5,2", "one,2")
@@ -196,6 +201,9 @@ def test_within_and_cross_are_off_diagonal_means(reference):
         )
         found = within_cross(table.to_numpy(), [label.split("/")[0] for label in table.index])
         assert (round(100 * found.within, 1), round(100 * found.cross, 1)) == (within, cross)
+
+
+def test_within_and_cross_leave_out_the_diagonal_and_what_is_missing():
     assert np.isnan(within_cross(np.zeros((2, 2)), ["x", "y"]).ratio)  # nothing across
     toy = np.array([[9, 1, 2], [1, 9, 3], [2, np.nan, 9]], dtype=float)
     found = within_cross(toy, ["x", "x", "y"])

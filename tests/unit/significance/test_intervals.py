@@ -58,8 +58,10 @@ def test_the_interval_of_a_mean_is_that_of_means_drawn_anew(seed):
 
 def test_the_interval_of_perplexity_is_that_of_passages_drawn_anew():
     """A passage counts by its tokens, and all tokens of it are drawn together."""
-    log_probs, counts = [-10.0, -30.0, -22.0, -5.0], [10, 12, 11, 3]
-    drawn = np.random.default_rng(4).integers(0, 4, (1000, 4)).tolist()
+    dice = np.random.default_rng(7)
+    counts = dice.integers(3, 40, 9).tolist()
+    log_probs = (-dice.uniform(1, 4, 9) * counts).tolist()
+    drawn = np.random.default_rng(4).integers(0, 9, (1000, 9)).tolist()
     replicates = [
         np.exp(-sum(log_probs[n] for n in draw) / sum(counts[n] for n in draw)) for draw in drawn
     ]
@@ -68,7 +70,7 @@ def test_the_interval_of_perplexity_is_that_of_passages_drawn_anew():
     logs = np.log(replicates)
     expected = np.exp([quantile(logs, 0.025), quantile(logs, 0.975)])
     assert (found.low, found.high) == pytest.approx(tuple(expected))
-    assert found.n == 4 and found.value == pytest.approx(np.exp(67 / 36))
+    assert found.n == 9 and found.value == pytest.approx(np.exp(-sum(log_probs) / sum(counts)))
 
 
 def benjamini_hochberg(p):

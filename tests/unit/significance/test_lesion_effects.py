@@ -55,6 +55,13 @@ def test_sign_test_is_mcnemars():
     assert effects.sign_test(own, [own]) == 1
 
 
+def test_no_p_of_the_sign_test_is_above_1():
+    """Where neither side is right more often, its probabilities may add up to more in the last digit."""
+    for n in range(1, 40):
+        own = np.array([1.0, 0.0] * n)
+        assert 1 - 1e-9 < effects.sign_test(own, [1 - own]) <= 1
+
+
 def test_sign_test_against_several_is_that_of_all_ways_to_choose_the_own_one():
     """Every item's own choice may be any of its four: all 4^6 ways, written out."""
     right = np.random.default_rng(1).random((4, 6)) < 0.6
@@ -121,3 +128,37 @@ def test_rank_test_is_wilcoxons():
     assert effects.rank_test(nothing, others) == pytest.approx(wilcoxon(-differences / 2).pvalue)
     assert effects.rank_test(nothing, [nothing]) == 1
     assert effects.rank_test(np.array([0.0, 1.0]), [np.zeros(2)]) == 1
+
+
+def test_what_all_others_are_exactly_is_no_difference_however_their_mean_is_rounded():
+    """The mean of three equal numbers may differ from them in its last digit, which has no rank."""
+    values = np.random.default_rng(0).uniform(1, 6, 200)
+    assert effects.rank_test(values, [values] * 3) == 1
+    # Only 12 passages differ, all in one direction: 2 of 2^12 choices of signs are as far from the middle.
+    other = values.copy()
+    other[:12] -= np.arange(1, 13)
+    assert effects.rank_test(values, [other] * 3) == pytest.approx(2 / 2**12)
+
+
+@pytest.mark.parametrize("n_items", [7, 100, 1000])
+def test_signed_ranks_of_shares_are_those_of_their_counts(n_items):
+    """Many differences of shares are equal, and hardly any two have the same last digit."""
+    dice = np.random.default_rng(n_items)
+    first, second = dice.integers(0, 8, 20), dice.integers(0, 6, (3, 20))
+    lost = [np.round(counts / n_items, 10) for counts in second]
+    found = effects.signed_ranks(0.9 - (0.9 - first / n_items), np.mean(lost, axis=0))
+    exact = 3 * first - second.sum(0)
+    assert len(set(abs(exact))) < 15
+    assert found == pytest.approx(wilcoxon(exact[exact != 0]).pvalue)
+
+
+def test_small_differences_have_ranks_and_what_is_infinite_the_highest():
+    first = np.array([3.0 + 2e-6, 3.0 - 1e-6, 3.0 + 3e-6, 3.0 + 4e-6])
+    assert effects.signed_ranks(first, np.full(4, 3.0)) == pytest.approx(
+        0.25
+    )  # 4 of 16: W is 1 at most
+    # Below: rank 1 of 6; the two that share the ranks 5 and 6 are above.
+    first = np.array([np.inf, 1.0, 2.0, 5.0, np.inf, 4.0])
+    second = np.array([0.0, 2.0, 0.0, 2.0, 0.0, 0.0])
+    ranks = np.array([5.5, -1, 2, 3, 5.5, 4])
+    assert effects.signed_ranks(first, second) == pytest.approx(wilcoxon(ranks).pvalue)

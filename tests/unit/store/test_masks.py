@@ -32,6 +32,7 @@ def test_whose_mask_it_is():
     assert not ORIGIN.is_of(Origin.of("tiny", "1123456789012345", "mlp_hidden"))
     by_hand = Origin("tiny", "", "mlp_hidden")  # nobody knows hashes by heart
     assert by_hand.is_of(ORIGIN) and not Origin("gpt2", "", "mlp_hidden").is_of(ORIGIN)
+    assert (ORIGIN.label, by_hand.label) == ("'tiny' (sha256:012345678901)", "'tiny'")
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,19 @@ def test_what_no_shard_has_made_the_pass_makes(tmp_path, works):
     assert "shards" not in json.loads((tmp_path / "toy.json").read_text())
 
 
-def test_markers_of_a_run_that_was_killed_go_when_the_pass_is_through(tmp_path, works):
+def test_markers_of_a_run_that_was_killed_go_when_the_pass_is_through(tmp_path, works, monkeypatch):
     _, works = works
     for number, of in ((2, 3), (1, 2), (2, 2)):
         run(tmp_path, works, share_of(tmp_path, number, of))
     (tmp_path / "shards/toys.1-of-3.json").write_text("{}")  # another pass's
+    unlink = Path.unlink
+
+    def after_another(path, missing_ok=False):
+        """Another job was quicker."""
+        unlink(path, missing_ok=True)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", after_another)
     run(tmp_path, works, Share(before=tuple(share_of(tmp_path, n, 2).marker for n in (1, 2))))
     left = sorted(path.name for path in (tmp_path / "shards").iterdir())
     assert left == ["toy.1-of-2.json", "toy.2-of-2.json", "toys.1-of-3.json"]
@@ -211,6 +219,22 @@ def test_things_that_stand_for_works(tmp_path):
         assert whole.own(costs) == list(costs)
 
 
+def test_works_are_dealt_on_top_of_what_stands_for_others(tmp_path):
+    """Costs 3 first, then 4 and 2: one job has 5, the other 4."""
+    own, made = [], []
+    for number in (1, 2):
+        with Pass(
+            "toy", "tiny", tmp_path / "toy.json", Machine, share_of(tmp_path, number, 2)
+        ) as one:
+            own.append(one.own({"three": 3}))
+            works = [
+                Work.one(name, digest(name), lambda _: b"", cost=cost)
+                for name, cost in (("two", 2), ("four", 4))
+            ]
+            made.append([missing.work.what for missing in one.make(works)])
+    assert (own, made) == ([["three"], []], [["two"], ["four"]])
+
+
 def test_markers_are_found_by_their_names(tmp_path):
     store = tmp_path / "results/tiny/.store"
     made = [Marker("tiny", "network_use", n, 12) for n in (1, 7)]
@@ -219,7 +243,8 @@ def test_markers_are_found_by_their_names(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
         assert is_marker(one.path)
-    (store / "shards/other.json").write_text("{}")
+    for other in ("other", "1-of-2", "toy.part", "toy.1", "toy.1-of-x", "toy.x-of-2", "toy.-of-"):
+        (store / f"shards/{other}.json").write_text("{}")
     assert Marker.all_in(store) == made
     assert Marker.all_in(tmp_path) == []
     assert not is_marker("results/tiny/.store/network_use.json")

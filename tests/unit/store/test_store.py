@@ -1,5 +1,6 @@
 """The store never returns anything but what was put in, whatever happens to its files."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 from brodmann.errors import UserError
 from brodmann.files import digest
 from brodmann.store import ledger
+from brodmann.store import store as store_module
 from brodmann.store.store import ABANDONED_AFTER_S, HEADER_SIZE, Store
 
 
@@ -45,6 +47,27 @@ def test_own_records_are_found_before_closing(tmp_path):
         assert key(1) not in store
         store.put(key(1), payload(1))
         assert store.get(key(1)) == payload(1)
+
+
+def test_a_closed_store_goes_on_in_another_shard(tmp_path):
+    store = Store(tmp_path)
+    for n in range(3):
+        store.put(key(n), payload(n))
+        store.close()
+    assert [path.suffix for path in shards(tmp_path)] == [".shard"] * 3
+    assert [store.get(key(n)) for n in range(3)] == [payload(n) for n in range(3)]
+
+
+def test_shards_are_not_read_again_for_what_they_lack(tmp_path, monkeypatch):
+    """A pass asks for each of its records, and a store may be large."""
+    fill(tmp_path, range(3))
+    read, records = [], store_module._records
+    monkeypatch.setattr(
+        store_module, "_records", lambda shard: read.append(shard) or records(shard)
+    )
+    store = Store(tmp_path)
+    assert [n for n in range(9) if key(n) in store] == [0, 1, 2]
+    assert read == shards(tmp_path)
 
 
 def test_a_missing_store_is_empty_and_stays_unmade(tmp_path):
@@ -94,11 +117,14 @@ def test_records_behind_junk_of_any_size_are_found(tmp_path, size):
     assert [store.get(key(n)) for n in range(2)] == [payload(0), payload(1)]
 
 
-def test_a_payload_that_is_whole_counts_without_its_last_newline(tmp_path):
-    fill(tmp_path, range(2))
+@pytest.mark.parametrize("last", [payload(1), b""])
+def test_a_payload_that_is_whole_counts_without_its_last_newline(tmp_path, last):
+    with Store(tmp_path) as store:
+        store.put(key(0), payload(0))
+        store.put(key(1), last)
     [shard] = shards(tmp_path)
     shard.write_bytes(shard.read_bytes()[:-1])
-    assert Store(tmp_path).get(key(1)) == payload(1)
+    assert [Store(tmp_path).get(key(n)) for n in range(2)] == [payload(0), last]
 
 
 def test_a_damaged_copy_does_not_hide_a_sound_one(tmp_path):
@@ -174,8 +200,41 @@ def test_consolidation_spares_what_another_process_is_writing(tmp_path):
         [left] = tmp_path.glob("*.open")
         os.utime(left, (time.time() - 7200,) * 2)  # its next record takes hours
         Store(tmp_path).consolidate(limit=1)
+        # Nor does it copy that.
+        [merged] = tmp_path.glob("*.shard")
+        assert merged.stat().st_size == sum(HEADER_SIZE + len(payload(n)) + 1 for n in range(5))
         writer.put(key(8), payload(8))
     assert all(Store(tmp_path).get(key(n)) == payload(n) for n in [*range(5), 7, 8])
+
+
+def test_two_processes_may_consolidate_at_once(tmp_path, monkeypatch):
+    """The other one is through while this one copies its second record."""
+    for n in range(5):
+        fill(tmp_path, [n])
+    put, copied = Store.put, []
+
+    def interrupted(store, name, content):
+        copied.append(name)
+        if len(copied) == 2:
+            Store(tmp_path).consolidate(limit=1)
+        put(store, name, content)
+
+    monkeypatch.setattr(Store, "put", interrupted)
+    Store(tmp_path).consolidate(limit=1)
+    assert len(copied) == 10 and len(shards(tmp_path)) == 2
+    assert [Store(tmp_path).get(key(n)) for n in range(5)] == [payload(n) for n in range(5)]
+
+
+def test_consolidation_leaves_alone_what_is_no_shard(tmp_path):
+    for n in range(3):
+        fill(tmp_path, [n])
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "copies").mkdir()
+    for own in ("notes.txt", "copies"):
+        os.utime(tmp_path / own, (time.time() - 2 * ABANDONED_AFTER_S,) * 2)
+    Store(tmp_path).consolidate(limit=2)
+    assert len(shards(tmp_path)) == 3 and (tmp_path / "notes.txt").read_text() == "mine"
+    assert [Store(tmp_path).get(key(n)) for n in range(3)] == [payload(n) for n in range(3)]
 
 
 def test_shards_of_killed_processes_are_merged_in_the_end(tmp_path):
@@ -212,7 +271,10 @@ def test_a_required_record_that_is_gone_takes_the_manifest_with_it(tmp_path):
         assert store.require(key(0), "it", manifest) == payload(0) and manifest.exists()
         with pytest.raises(UserError, match=r"it is gone or damaged \(run the same command again"):
             store.require(key(1), "it", manifest)
-    assert not manifest.exists()
+        assert not manifest.exists()
+        # Another job has found it, too.
+        with pytest.raises(UserError, match=r"it is gone or damaged \(run the same command again"):
+            store.require(key(1), "it", manifest)
 
 
 def test_ledger(tmp_path):
@@ -220,3 +282,18 @@ def test_ledger(tmp_path):
     ledger.enter(tmp_path, stage="a", model_loads=1)
     ledger.enter(tmp_path, stage="b", model_loads=0)
     assert [entry["stage"] for entry in ledger.read(tmp_path)] == ["a", "b"]
+    # Whoever may read the user's other files may read it.
+    (tmp_path / "other").touch()
+    assert (tmp_path / "ledger.jsonl").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_no_file_of_the_store_stays_open(tmp_path):
+    """A process may make many passes, and the number of its open files is limited."""
+    ledger.enter(tmp_path, stage="a")
+    fill(tmp_path / "a", range(2))
+    assert Store(tmp_path / "a").get(key(1)) == payload(1)
+    files = [path.stat() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for number in range(256):
+        with contextlib.suppress(OSError):
+            assert not any(os.path.samestat(os.fstat(number), file) for file in files)

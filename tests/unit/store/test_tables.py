@@ -65,6 +65,12 @@ def test_a_table_comes_back_with_names_as_text_and_gaps_as_nan(tmp_path):
     assert read_table(tmp_path / "empty.csv").empty
 
 
+@pytest.mark.parametrize("column", ["model", "other", "label", "dataset", "dataset_a", "dataset_b"])
+def test_names_that_are_all_numbers_stay_names(tmp_path, column):
+    write_frame(tmp_path / "t.csv", pd.DataFrame({column: ["001", "1e5"], "n": [1, 2]}))
+    assert read_table(tmp_path / "t.csv")[column].tolist() == ["001", "1e5"]
+
+
 def test_what_a_row_does_not_have_is_an_empty_cell(tmp_path):
     write_table(tmp_path / "t.csv", [{"a": 1}, {"b": 2.0, "c": 3}], ("b", "a"))
     assert (tmp_path / "t.csv").read_text() == "b,a\n,1\n2,\n"

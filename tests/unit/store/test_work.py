@@ -178,6 +178,25 @@ def test_a_manifest_without_a_list_or_a_name_is_taken_back(tmp_path):
     assert len(load.loads) == 1
 
 
+def test_two_jobs_may_find_out_that_a_name_is_not_listed(tmp_path):
+    with opened(tmp_path, Loader()) as this:
+        this.make([one("a")])
+    records = Records(tmp_path / "toy.json", "toy")
+    for _ in range(2):  # the manifest is gone the second time, and its names are known already
+        with pytest.raises(UserError, match=r"toy\.json: does not list it \(run the same command"):
+            records.get("b", "it")
+
+
+def test_groups_that_were_made_on_the_way_of_others_count_as_computed(tmp_path):
+    with opened(tmp_path, Loader()) as this:
+        this.make([one("a", "first")])
+    with opened(tmp_path, Loader()) as this:
+        this.make([one("a", "first"), one("b", "second")])
+        this.computed("first", "third")
+    assert manifest(tmp_path)["computed"] == ["first", "second", "third"]
+    assert manifest(tmp_path)["reused"] == []
+
+
 def test_a_lost_record_takes_the_manifest_back(tmp_path):
     with opened(tmp_path, Loader()) as this:
         this.make([one("a")])
