@@ -84,8 +84,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _go_on(options: argparse.Namespace) -> str:
-    """The command that goes on with this study, where the user stands: in a folder that has a workflow (a clone,
-    or what snakedeploy made), or in that of a study."""
+    """The command that goes on with this study, where the user stands: in a folder that has a workflow (a
+    clone, or what snakedeploy made), or in that of a study."""
     flow = any((options.stands / file).is_file() for file in ("Snakefile", "workflow/Snakefile"))
     profile = Path("profiles/local")
     here = flow and (options.stands / profile).is_dir()
