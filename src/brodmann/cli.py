@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = parser(given).parse_args(given)
+    options.stands = Path.cwd()  # the user, whatever --directory says
     try:
         with _in_directory(options):
             return options.run(options)

@@ -212,7 +212,7 @@ class Study:
 
         docs/statistics.md explains the columns of each.
         """
-        files = {file.stem: file for file in self._folder.results.glob("statistics/*.csv")}
+        files = self._tests()
         return read_table(files[self._one_of(name, list(files), "table of statistics")])
 
     @cached_property
@@ -233,6 +233,9 @@ class Study:
 
         The first columns say what each row is of, those of the file follow.
         """
+        if name not in TABLES and name in self._tests():
+            what = f"'{name}' is a table of tests"
+            raise UserError.at(_WHERE, what, f"study.statistics('{name}')")
         table = TABLES[self._one_of(name, list(TABLES), "table")]
         for place in which:
             self._one_of(place, table.places, f"column of '{name}' to choose by")
@@ -335,6 +338,10 @@ class Study:
                 files = folder.results.glob("*/localizer/*/*.csv")
                 return sorted({file.stem for file in files} - others)
         return table.only[place]
+
+    def _tests(self) -> dict[str, Path]:
+        """The tables of tests: name -> file."""
+        return {file.stem: file for file in self._folder.results.glob("statistics/*.csv")}
 
     def _of_any(self, listed: Callable[[Path], list[str]], *setting: str) -> list[str]:
         """What the folders of models have and the config names, in its order; all, if it names none.

@@ -47,7 +47,10 @@ class StudyFolder:
         path = self.results / PROVENANCE
         if not path.is_file():
             what = f"the study is not finished: there is no {PROVENANCE}"
-            fix = "run snakemake to its end (brodmann where says how far it is)"
+            fix = "run snakemake to its end; brodmann where says how far it is"
+            if (self.results / "results" / PROVENANCE).is_file():
+                what = "holds a study, and is not its folder of results"
+                fix = f"take {self.results / 'results'}"
             raise UserError.at(str(results), what, fix)
         found = read_json(path)
         try:

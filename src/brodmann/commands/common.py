@@ -64,16 +64,20 @@ def study_arguments(
     """Of a command that reads a config. One that names ``tasks`` takes a file after each --configfile;
     ``model``: of one that is about a single model; ``directory``: of one that looks at results."""
     action, nargs = ("append", None) if tasks else ("extend", "+")
-    says = f"as for snakemake{'; several: once for each' if tasks else ''}"
-    for option, value in (("--configfile", "FILE"), ("--config", "KEY=VALUE")):
+    several = "; several: once for each" if tasks else ""
+    for option, value, says in (
+        ("--configfile", "FILE", "the study, as for snakemake (default: config.yaml)"),
+        ("--config", "KEY=VALUE", "a setting in place of the study's, as for snakemake"),
+    ):
         parser.add_argument(
-            option, action=action, nargs=nargs, default=[], metavar=value, help=says
+            option, action=action, nargs=nargs, default=[], metavar=value, help=says + several
         )
     if model:
         says = "of the config, or a source (hf:ORG/NAME, ...)"
         parser.add_argument("--model", required=True, help=says)
     if directory:
-        parser.add_argument("--directory", metavar="DIR", help="as for snakemake")
+        says = "where results/ lies, as for snakemake (default: this folder)"
+        parser.add_argument("--directory", metavar="DIR", help=says)
 
 
 def as_typed(options: argparse.Namespace) -> list[str]:

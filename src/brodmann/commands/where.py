@@ -16,7 +16,7 @@ from brodmann.files import read_json
 from brodmann.pipeline.made import before, changes, few
 from brodmann.pipeline.stages import STAGES
 from brodmann.pipeline.workspace import Workspace
-from brodmann.places import INSTALLED, ROOT
+from brodmann.places import ROOT
 from brodmann.statistics import registry
 from brodmann.store.shares import Marker
 
@@ -84,8 +84,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _go_on(options: argparse.Namespace) -> str:
-    """The command that goes on with this study."""
-    run = ["brodmann", "run"] if INSTALLED else ["snakemake", "--profile", "profiles/local"]
+    """The command that goes on with this study, where the user stands: in a folder that has a workflow (a
+    clone, or what snakedeploy made), or in that of a study."""
+    flow = any((options.stands / file).is_file() for file in ("Snakefile", "workflow/Snakefile"))
+    profile = Path("profiles/local")
+    here = flow and (options.stands / profile).is_dir()
+    run = ["snakemake", "--profile", str(profile)] if here else ["brodmann", "run"]
     command = shlex.join([*run, *as_typed(options)])
     return f"{command}\nmakes what is missing (with --dry-run it says what that is)."
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,10 @@ _FILES = ("--configfile", "--configfiles")
 _VALUES = ("--config", "-C")
 # What Snakemake takes for the name of a key.
 _KEY = re.compile(r"[a-zA-Z_][\w-]*\w")
+_PACKAGE = Path(__file__).resolve().parent.parent
+_how_to_mend: Callable[[str, str], str] = runpy.run_path(str(_PACKAGE / "unreadable.py"))[
+    "how_to_mend"
+]
 
 
 def refuse_unreadable(words: Sequence[str] | None = None) -> None:
@@ -56,10 +61,13 @@ def _broken(words: Sequence[str]) -> Iterator[str]:
             try:
                 yaml.compose(text, Loader=yaml.SafeLoader)
             except yaml.MarkedYAMLError as error:
+                lines = text.splitlines()
                 line = error.problem_mark.line + 1 if error.problem_mark else 1
                 # What is not closed is missed behind the last line.
-                where = f"{word}:{min(line, len(text.splitlines()))}"
-                yield f"{where}: not valid YAML: {error.problem}"
+                line = min(line, len(lines))
+                fix = _how_to_mend(error.problem or "", lines[line - 1])
+                said = f"{word}:{line}: not valid YAML: {error.problem}"
+                yield f"{said} ({fix})" if fix else said
             except (yaml.YAMLError, RecursionError):
                 continue
 

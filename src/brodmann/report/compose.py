@@ -65,9 +65,10 @@ def tasks_told(study: Study, root: str | Path) -> str:
     """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
     shipped = len(list_tasks(study.tasks.data(root)))
     count = len(study.tasks.selected)
+    tasks = f"{count} task{'' if count == 1 else 's'}"
     if study.tasks.published is not None or count >= shipped:
-        return f"{count} tasks"
-    return f"{count} tasks, chosen by the config (tasks.include) from the {shipped} that there are"
+        return tasks
+    return f"{tasks}, chosen by the config (tasks.include) from the {shipped} that there are"
 
 
 def _defined(lines: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import yaml
 
 from brodmann.errors import Problem, UserError
 from brodmann.files import read_text
+from brodmann.unreadable import how_to_mend
 
 # More than any file that is written by hand, or by a script, holds.
 MOST_VALUES = 3_000_000
@@ -113,11 +114,14 @@ def read_nodes(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         # What is not closed is missed behind the last line.
-        where = f"{path}:{min(mark.line + 1, len(text.splitlines()))}" if mark else str(path)
+        lines = text.splitlines()
+        number = min(mark.line + 1, len(lines)) if mark else 0
+        where = f"{path}:{number}" if mark else str(path)
         what, fix = getattr(error, "problem", None) or error, ""
         if isinstance(error, yaml.constructor.ConstructorError):
             what, fix = f"not plain data: {what}", "write text, numbers and lists only"
         else:
+            fix = how_to_mend(str(what), lines[number - 1] if number else "")
             what = f"not valid YAML: {what}"
         raise UserError.at(where, what, fix) from None
     # Numbers with thousands of digits, dates that no calendar has, what is nested too deeply.

@@ -136,6 +136,11 @@ def test_baselines_and_statistics(tmp_path):
     assert dict(zip(found["task"], found["both_correct_accuracy"], strict=True)) == shares
     assert found["included"].tolist() == [True, False] and len(found.columns) == 14
     assert study.statistics("modularity").to_dict("records") == [{"model": "NA", "p": 0.5}]
+    with pytest.raises(UserError) as error:
+        study.table("modularity")
+    assert str(error.value) == (
+        "the study: 'modularity' is a table of tests (study.statistics('modularity'))"
+    )
     with pytest.raises(UserError, match="did you mean 'modularity'"):
         study.statistics("modularities")
 
@@ -182,6 +187,17 @@ def test_a_folder_that_is_no_finished_study(tmp_path):
     for folder, says in ((tmp_path / "no", "no such folder"), (tmp_path, "is not finished")):
         with pytest.raises(UserError, match=says):
             brodmann.open_study(folder)
+
+
+def test_a_folder_that_holds_a_study_says_which_one_to_open(tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "provenance.json").write_text("{}")
+    with pytest.raises(UserError) as error:
+        brodmann.open_study(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: holds a study, and is not its folder of results (take {results})"
+    )
 
 
 def test_a_figure_leaves_the_results_as_they_were(study, results):

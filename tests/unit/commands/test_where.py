@@ -44,7 +44,8 @@ def make(folder, files):
         (folder / file).touch()
 
 
-def test_from_nothing_to_the_report(study, tmp_path, capsys):
+def test_from_nothing_to_the_report(study, tmp_path, capsys, root, monkeypatch):
+    monkeypatch.chdir(root)
     said = where(tmp_path, capsys)
     assert f"Nothing has been made yet in {tmp_path}/results." in said and "snakemake" in said
 
@@ -121,8 +122,15 @@ def test_what_was_made_with_other_settings_is_not_done(finished, tmp_path, capsy
     assert state["one: ablations"] == "made of what was made with other settings"
     assert state["statistics"] == "made of what was made with other settings"
     assert state["report"] == differs
-    command = "snakemake --profile profiles/local --configfile 'other study.yaml' --directory there"
-    assert command in said.splitlines()
+    words = "--configfile 'other study.yaml' --directory there"
+    assert f"brodmann run {words}" in said.splitlines()
+    # In a clone, or where snakedeploy has put the workflow, Snakemake finds it by itself.
+    for file in ("workflow/Snakefile", "profiles/local/config.yaml"):
+        assert "snakemake" not in said
+        make(tmp_path, [file])
+        assert main(["where", *given]) == 0
+        said = capsys.readouterr().out
+    assert f"snakemake --profile profiles/local {words}" in said.splitlines()
 
 
 def test_another_model_of_the_same_name_and_other_items(finished, tmp_path, capsys):

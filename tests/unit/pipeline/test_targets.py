@@ -87,7 +87,7 @@ def test_a_config_file_that_is_not_there(capsys):
 
 def test_a_config_that_is_no_yaml_is_named_with_its_line(root, capsys):
     """In the words of brodmann's own reader, which comes too late for Snakemake."""
-    for text in ("a: 1\nb:\n\tc: 2\n", "a: [1, 2\n", "a: b: c\n", "a: *nothing\n"):
+    for text in ("a: 1\nb:\n\tc: 2\n", "a: [1, 2\n", "a: b: c\n", "a: *nothing\n", "a: %b\n"):
         Path("odd.yaml").write_text(text)
         with pytest.raises(UserError) as told:
             load_config(["odd.yaml"], root=root)

@@ -457,6 +457,9 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
         in text
     )
     assert "Of circuits of 5 % all 66 pairs count: the differences are 40.0 and 38.0" in text
+    # A study of one task has no pairs, and of these there is nothing to say.
+    none = OverCeilings(0, 0, {}, *[np.nan] * 6)
+    assert say("structure.over_ceilings", "one", {0.1: none, 5.0: none}, 0.1, []) == []
     more = replace(over, other=0.1, low=0.1)
     [text] = say("structure.over_ceilings", "one", {0.1: more}, 0.1, ["social"])
     assert text.endswith("does not account for all of the excess.")
@@ -586,7 +589,8 @@ def test_what_cannot_be_tested_is_said(tmp_path, monkeypatch, say):
             sentences += say(f"structure.{one}", findings)
         rows = domain_table(findings, {"one": table, "average": table}.__getitem__).rows
         sentences += [str(cell) for row in rows for cell in row]
-        assert "no pairs within and across" in sentences[0]
+        assert "included, of which no pairs within and across domains can" in sentences[0]
+        assert ("1 task is included" in sentences[0]) == (len(table) == 1)
         assert not any("nan" in text for text in sentences)
 
 
@@ -654,7 +658,7 @@ def test_that_tasks_were_chosen_is_said(root, tmp_path):
     config = tmp_path / "config.yaml"
     model = 'models: {a: {source: "hf:o/x"}}\n'
     for include, said in (
-        ("language/n*", f"1 tasks, chosen by the config (tasks.include) from the {shipped} that"),
+        ("language/n*", f"1 task, chosen by the config (tasks.include) from the {shipped} that"),
         ("*", f"{shipped} tasks"),
     ):
         config.write_text(f'{model}tasks: {{include: ["{include}"]}}\n')
