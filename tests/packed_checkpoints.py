@@ -118,31 +118,44 @@ _GROUP = 32
 
 
 def gptq(
-    folder: Path, model: nn.Module, *, bits: int = 4, layout: str = "gptq", ordered: bool = True
+    folder: Path,
+    model: nn.Module,
+    *,
+    bits: int = 4,
+    layout: str = "gptq",
+    ordered: bool = True,
+    group: int = _GROUP,
+    groups_said: bool = True,
+    inputs_first: bool = False,
 ) -> nn.Module:
     """Projections of a model as GPTQ packs them: along the inputs, zeros one too small but in version 2.
 
-    ``ordered``: whether the inputs of a group are neighbours."""
+    ``ordered``: whether the inputs of a group are neighbours. ``group``: how many it has. ``groups_said``:
+    whether the checkpoint says each input's. ``inputs_first``: the model's own weights are [in, out]."""
     dice = random.Random(4)
     step = 0 if layout == "gptq_v2" else 1
 
+    def stored(zero: int) -> int:
+        """Negative ones borrow from the next in their word, if words hold whole numbers."""
+        return zero - step if 32 % bits == 0 else (zero - step) % (1 << bits)
+
     def pack(stem: str, numbers: Table, zeros: Table, scales: torch.Tensor) -> Weights:
         inputs = len(numbers[0])
-        group_of = [number // _GROUP for number in range(inputs)]
+        group_of = [number // group for number in range(inputs)]
         if not ordered:
             dice.shuffle(group_of)
         held = {
             "qweight": _words([list(column) for column in numbers], bits).T.contiguous(),
-            "qzeros": _words(
-                [[zero - step for zero in row] for row in zip(*zeros, strict=True)], bits
-            ),
+            "qzeros": _words([list(map(stored, row)) for row in zip(*zeros, strict=True)], bits),
             "scales": scales.T.contiguous(),
-            "g_idx": torch.tensor(group_of, dtype=torch.int32),
         }
+        if groups_said:
+            held["g_idx"] = torch.tensor(group_of, dtype=torch.int32)
         return {f"{stem}{name}": value for name, value in held.items()}, group_of
 
     told = {**GPTQ, "bits": bits, "checkpoint_format": layout, "desc_act": not ordered}
-    return _grouped(folder, model, bits, told, pack)
+    told["group_size"] = group
+    return _grouped(folder, model, bits, told, pack, inputs_first)
 
 
 def awq(folder: Path, model: nn.Module) -> nn.Module:
@@ -165,19 +178,28 @@ def awq(folder: Path, model: nn.Module) -> nn.Module:
 
 
 def _words(rows: Table, bits: int) -> torch.Tensor:
-    """Each row's numbers in words of 32 bits, the first of a word lowest."""
-    each = 32 // bits
-    words = [
-        [
+    """Each row's numbers in words of 32 bits, the first of a word lowest; three bits lie across words."""
+    words = 1 if 32 % bits == 0 else bits
+    each = 32 * words // bits
+    found = []
+    for row in rows:
+        whole = [
             sum(number << (bits * place) for place, number in enumerate(row[start : start + each]))
             for start in range(0, len(row), each)
         ]
-        for row in rows
-    ]
-    return torch.tensor([[w - (1 << 32) if w >> 31 else w for w in row] for row in words]).int()
+        parts = [one >> (32 * word) & 0xFFFFFFFF for one in whole for word in range(words)]
+        found.append([part - (1 << 32) if part >> 31 else part for part in parts])
+    return torch.tensor(found).int()
 
 
-def _grouped(folder: Path, model: nn.Module, bits: int, told: Any, pack: Pack) -> nn.Module:
+def _grouped(
+    folder: Path,
+    model: nn.Module,
+    bits: int,
+    told: Any,
+    pack: Pack,
+    inputs_first: bool = False,
+) -> nn.Module:
     """A checkpoint whose projections [out, in] are random whole numbers with zeros and scales; the model is
     given the weights that they mean."""
     torch.manual_seed(6)
@@ -188,10 +210,10 @@ def _grouped(folder: Path, model: nn.Module, bits: int, told: Any, pack: Pack) -
         if not name.endswith("_proj.weight"):
             weights[name] = value
             continue
-        out, into = value.shape
-        groups = -(-into // _GROUP)
+        out, into = value.T.shape if inputs_first else value.shape
+        groups = -(-into // told["group_size"])
         numbers = torch.randint(0, 1 << bits, (out, into)).tolist()
-        zeros = torch.randint(1, 1 << bits, (out, groups)).tolist()
+        zeros = torch.randint(0, 1 << bits, (out, groups)).tolist()
         scales = ((0.5 + torch.rand(out, groups)) / ((1 << bits) * into**0.5)).half()
         held, group_of = pack(name.removesuffix("weight"), numbers, zeros, scales)
         weights |= held
@@ -202,7 +224,7 @@ def _grouped(folder: Path, model: nn.Module, bits: int, told: Any, pack: Pack) -
             ]
             for row, zero_of, scale_of in zip(numbers, zeros, scales.tolist(), strict=True)
         ]
-        plain[name] = torch.tensor(meant)
+        plain[name] = torch.tensor(meant).T.contiguous() if inputs_first else torch.tensor(meant)
     save_file(plain, folder / "model.safetensors", {"format": "pt"})
     found = type(model).from_pretrained(folder, dtype=torch.float32).eval()
     written(folder, model, weights, told)

@@ -7,6 +7,7 @@ device and dtype allow it.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from brodmann.models.broken_package import broken_package
 from brodmann.models.dimensions import text_config
 from brodmann.models.experts import ROUTES, Experts, mixture_in, without_experts
 from brodmann.models.families import AUTO, BATCH_FIRST, SEQUENCE_FIRST, Architecture
+from brodmann.models.fp8 import blocks_of_their_size
 from brodmann.models.head import widen_head
 from brodmann.models.placement import find_device, input_device, placement
 from brodmann.models.population import Population
@@ -44,6 +46,8 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+# In transformers' report: what went wrong with a tensor, and which.
+_CONVERSION = re.compile(r"\n([^\n]+)\nError: .*on tensors destined for (\S+)\. Ckpt")
 
 
 @dataclass(frozen=True)
@@ -336,6 +340,7 @@ def load_model(
     tower = find_tower(config, where)
     config = tower.config if tower else config
     format_ = packing.format_of(config)
+    packing.require_known(config, name)
     dequantize = dequantize or packing.never_stays_packed(config)
     weights = None
     if dequantize:
@@ -363,7 +368,9 @@ def load_model(
     elif "device_map" not in chosen:
         hf.to(find_device(device))
     if dequantize:
-        packing.unpack(hf)
+        packing.unpack(hf, torch_dtype)
+    if format_:
+        packing.in_one_dtype(hf, torch_dtype)
     model = wrap_model(hf, tokenizer, name=name, units=units, wanted=wanted)
     text_of = tower.family if tower else ""
     return replace(model, text_of=text_of, quantised=packing.found(hf, format_))
@@ -471,11 +478,13 @@ def _load_weights(
         if kind is None:
             what = "weights of a model with its own code cannot be unpacked"
             raise UserError.at(f"{where}.dequantize", what, "remove it")
+    reports: list[str] = []
     try:
         # The report is read below, in full. Foreign code may want the compiler.
         with (
             _without_progress_bar(),
-            _without_log("transformers.modeling_utils", "LOAD REPORT"),
+            _without_log("transformers.modeling_utils", "LOAD REPORT", reports),
+            blocks_of_their_size(),
             nullcontext() if options["trust_remote_code"] else without_compiler(),
         ):
             hf, report = kind.from_pretrained(
@@ -491,6 +500,8 @@ def _load_weights(
         raise UserError.at(where, "the model does not fit into memory", fix) from None
     except Exception as error:  # whatever a damaged or foreign file makes a parser raise
         what = f"the model in {directory} cannot be loaded"
+        if (found := _CONVERSION.search("\n".join(reports))) is not None:
+            raise UserError.at(f"{where}.source", f"{what}: {found[2]}: {found[1]}") from error
         raise UserError(_loading_problem(error, where, what)) from error
     # transformers would go on with random numbers in their place.
     fix = "is the download complete, and does config.json belong to these weights?"
@@ -502,6 +513,7 @@ def _load_weights(
         key, found, expected = mismatched[0]
         what = f"{key} is {list(found)}, the model's configuration says {list(expected)}"
         problems.append(Problem(f"{where}.source", what, fix))
+    problems = problems or packing.unread(hf, report["unexpected_keys"], weights, where)
     if problems:
         raise UserError(*problems)
     return hf
@@ -536,12 +548,16 @@ def _without_progress_bar() -> Iterator[None]:
 
 
 @contextmanager
-def _without_log(logger: str, text: str) -> Iterator[None]:
-    """Keep back a logger's messages that contain ``text``."""
+def _without_log(logger: str, text: str, kept: list[str] | None = None) -> Iterator[None]:
+    """Keep back a logger's messages that contain ``text``, in ``kept``."""
     log = logging.getLogger(logger)
 
     def keep(record: logging.LogRecord) -> bool:
-        return text not in record.getMessage()
+        if text not in (said := record.getMessage()):
+            return True
+        if kept is not None:
+            kept.append(said)
+        return False
 
     log.addFilter(keep)
     try:

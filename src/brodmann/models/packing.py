@@ -41,7 +41,10 @@ def packing_of(config: Mapping[str, Any]) -> Packing | None:
     own = config.get("quantization_config")
     if not isinstance(own, Mapping) or not (find := _FORMATS.get(str(own.get("quant_method")))):
         return None
-    return find(own)
+    try:
+        return find(own)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        return None  # what is wrong with it is said when the model is loaded
 
 
 def _bitsandbytes(own: Mapping[str, Any]) -> Packing:

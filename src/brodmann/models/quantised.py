@@ -7,7 +7,9 @@ Where they stay packed their modules compute with them, by kernels that may have
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,10 @@ _AS_READ = ("fp8", "mxfp4", "compressed-tensors")
 _AFTERWARDS = ("bitsandbytes", "hqq")
 # The package would unpack them in the model's first pass, where modules are wrapped already.
 _AT_ONCE = "compressed-tensors"
+# What a tensor is called that says how the weight of its module is packed.
+_SAYS_HOW = re.compile(r"(.+)\.(?:weight[._].+|scales?|scale_inv|qscale_weight|SCB)")
+# Where the modules come from that cannot compute with packed weights.
+_PLAIN_MODULES = ("torch.nn.", "transformers.models.")
 # Dtypes of weights that are packed.
 _PACKED = frozenset(
     getattr(torch, name)
@@ -92,7 +98,7 @@ def unpacked_as_read(
         ask_unpacked(config, name)
         return None
     wide = dtype if isinstance(dtype, torch.dtype) else None
-    weights = grouped.plain_weights(directory, own, wide, f"models.{name}")
+    weights = grouped.plain_weights(directory, own, wide, config.model_type, f"models.{name}")
     forget(config)
     return weights
 
@@ -101,6 +107,69 @@ def forget(config: Any) -> None:
     """Let a configuration say nothing of packed weights: those that it is of now are plain."""
     for own in (config, config.get_text_config()):
         vars(own).pop("quantization_config", None)
+
+
+def require_known(config: Any, name: str) -> None:
+    """An error where transformers does not know the format: it would take packed numbers for weights."""
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING as known
+
+    own = _told(config)
+    method = getattr(own.get("quant_method"), "value", own.get("quant_method"))
+    narrow = own.get("load_in_4bit") or own.get("load_in_8bit")
+    if method is None or narrow or method in ("bitsandbytes", *map(str, known)):
+        return
+    what = f"transformers does not know weights of the format {method}"
+    fix = "take another checkpoint; if its weights are plain, remove quantization_config from its config.json"
+    raise UserError.at(f"models.{name}.source", what, fix)
+
+
+def unread(
+    hf: Any, unexpected: Collection[str], weights: Mapping[str, torch.Tensor] | None, where: str
+) -> list[Problem]:
+    """What is wrong with a loaded model if what its weights mean is said by tensors that were not read.
+
+    ``unexpected``: tensors that it has no place for. ``weights``: those that it was given unpacked; their
+    packages give every layer a bias, of zeros where it has none.
+    """
+    problems = []
+    for key in sorted(unexpected):
+        found = _SAYS_HOW.fullmatch(key)
+        if found is not None and f"{found[1]}.weight" not in unexpected:
+            what = f"{key} says how a weight is packed, and was not read"
+            fix = "does quantization_config in its config.json say the format of these weights?"
+            problems.append(Problem(f"{where}.source", what, fix))
+        bias = None if weights is None or not key.endswith(".bias") else weights.get(key)
+        if (
+            bias is not None
+            and f"{key.removesuffix('bias')}weight" not in unexpected
+            and bias.any()
+        ):
+            what = f"{key} is not 0, and the model has no such bias"
+            problems.append(Problem(f"{where}.source", what))
+    for path, module in hf.named_modules():
+        if not f"{type(module).__module__}.".startswith(_PLAIN_MODULES):
+            continue
+        for part, own in module.named_parameters(recurse=False):
+            if own.dtype in _PACKED and type(own.data) is torch.Tensor:
+                kind = str(own.dtype).removeprefix("torch.")
+                what = f"{path}.{part} is packed ({kind}), and nothing says how"
+                problems.append(Problem(f"{where}.source", what, "is the download complete?"))
+    return (problems or _wrong_on_the_cpu(hf, where))[:1]
+
+
+def _wrong_on_the_cpu(hf: Any, where: str) -> list[Problem]:
+    """Weights of four bits that bitsandbytes (0.50) unpacks wrongly there: rows that end within a block."""
+    problems = []
+    for name, own in hf.named_parameters():
+        state = getattr(own, "quant_state", None)
+        if state is None or own.device.type != "cpu" or not state.shape[-1] % state.blocksize:
+            continue
+        what = (
+            f"{name} has rows of {state.shape[-1]} numbers in blocks of {state.blocksize}, which "
+        )
+        what += "bitsandbytes unpacks wrongly on the CPU"
+        problems.append(Problem(f"{where}.source", what, "run the model on a GPU"))
+    return problems
 
 
 def require_kernels(config: Any, name: str) -> None:
@@ -129,10 +198,26 @@ def never_stays_packed(config: Any) -> bool:
     return str(_told(config).get("quant_method")) == _AT_ONCE
 
 
-def unpack(hf: Any) -> None:
-    """Unpack a loaded model's weights, if that was not done as they were read."""
-    if is_packed(hf):
-        hf.dequantize(dtype=hf.dtype)
+def unpack(hf: Any, dtype: torch.dtype | str) -> None:
+    """Unpack a loaded model's weights, if that was not done as they were read (``dtype`` auto: to theirs)."""
+    if not is_packed(hf):
+        return
+    wide = dtype if isinstance(dtype, torch.dtype) else hf.dtype
+    for own in hf.parameters():
+        if (state := getattr(own, "quant_state", None)) is not None:
+            state.dtype = wide  # of what bitsandbytes unpacks four bits to
+    hf.dequantize(dtype=wide)
+
+
+def in_one_dtype(hf: Any, dtype: torch.dtype | str) -> None:
+    """Let weights that are plain have the dtype that was asked for. transformers reads those that were never
+    packed as they are in a quantised checkpoint."""
+    if not isinstance(dtype, torch.dtype) or is_packed(hf):
+        return
+    kept = tuple(hf._get_dtype_plan(dtype))  # in float32, by parts of their names
+    for name, own in hf.named_parameters():
+        if own.is_floating_point() and not any(part in name for part in kept):
+            own.data = own.data.to(dtype)
 
 
 def is_packed(hf: Any) -> bool:

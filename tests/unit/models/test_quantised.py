@@ -8,10 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 from example_items import ITEMS
 from families.build import tiny
 from packed_checkpoints import (
     AWQ,
+    FP8,
     GPTQ,
     INT4,
     awq,
@@ -38,6 +40,7 @@ from brodmann.errors import UserError
 from brodmann.models import quantised
 from brodmann.models.convert import initialise_untrained
 from brodmann.models.load import load_model
+from brodmann.models.packing import packing_of
 from brodmann.runner.answers import queries_of
 from brodmann.runner.scoring import Scorer
 
@@ -140,6 +143,10 @@ _GROUPS = {
     "gptq, version 2": partial(gptq, layout="gptq_v2"),
     "gptq, 8 bits, by activation": partial(gptq, bits=8, ordered=False),
     "gptq, 2 bits": partial(gptq, bits=2),
+    "gptq, 3 bits": partial(gptq, bits=3),
+    "gptq, 3 bits, version 2": partial(gptq, bits=3, layout="gptq_v2", ordered=False),
+    "gptq, a smaller last group": partial(gptq, group=48),
+    "gptq, a smaller last group that is not said": partial(gptq, group=48, groups_said=False),
     "awq": awq,
 }
 
@@ -157,6 +164,25 @@ def test_groups_are_unpacked_without_their_packages(tmp_path, named):
     # Its own dtype is that of the scales.
     narrow = load_model(tmp_path, name="m", device="cpu", dtype="float16", dequantize=True)
     assert narrow.hf.model.layers[0].mlp.up_proj.weight.dtype == torch.float16
+
+
+def test_groups_of_layers_with_inputs_first_are_turned(tmp_path):
+    """Projections of a GPT-2 are square, too: nothing but their numbers tells which side is which."""
+    plain = gptq(tmp_path, tiny_model("gpt2"), inputs_first=True)
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    for name, value in plain.state_dict().items():
+        assert_same(model.hf.state_dict()[name], value)
+
+
+def test_the_layout_of_groups_is_read_by_its_newer_name(tmp_path):
+    plain = gptq(tmp_path, llama(64), layout="gptq_v2")
+    config = json.loads((tmp_path / "config.json").read_text())
+    packed = config["quantization_config"]
+    packed["format"] = packed.pop("checkpoint_format")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    found = model.hf.model.layers[1].mlp.up_proj.weight
+    assert_same(found, plain.model.layers[1].mlp.up_proj.weight)
 
 
 def test_experts_in_groups_are_stacked_like_plain_ones(tmp_path):
@@ -213,12 +239,159 @@ def test_groups_that_cannot_be_unpacked_are_said_in_a_line(tmp_path):
     narrow = {**weights, f"{stem}.qweight": weights[f"{stem}.qweight"][:, :-4].contiguous()}
     save_file(narrow, tmp_path / "model.safetensors", {"format": "pt"})
     assert f"{stem} cannot be unpacked (awq): 3 bits a number (known: 4)" in says(tmp_path)
+    wide = {**weights, f"{stem}.qweight": weights[f"{stem}.qweight"].long()}
+    save_file(wide, tmp_path / "model.safetensors", {"format": "pt"})
+    assert f"{stem} cannot be unpacked (awq): words are int64, not int32" in says(tmp_path)
+    few = {**weights, f"{stem}.qzeros": weights[f"{stem}.qzeros"][:1].contiguous()}
+    save_file(few, tmp_path / "model.safetensors", {"format": "pt"})
+    assert says(tmp_path).startswith(
+        f"models.m.source: {stem} cannot be unpacked (awq): numbers, zeros and scales do not go together "
+        "([64, 128], [1, 128] and [2, 128])"
+    )
+    config["quantization_config"]["rotation"] = "hadamard"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert says(tmp_path) == (
+        "models.m.dequantize: its activations are to be rotated as it runs (hadamard), which plain weights "
+        "do not do (take a checkpoint without rotation)"
+    )
     config["quantization_config"]["version"] = "gemv"
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert says(tmp_path) == (
         "models.m.dequantize: awq weights of the layout 'gemv' cannot be unpacked "
         "(take a checkpoint of the layout gemm)"
     )
+
+
+@pytest.mark.parametrize("width", [192, 320])
+def test_fp8_blocks_at_the_edge_are_smaller(tmp_path, width):
+    """192 rows are a block of 128 and one of 64; of 320, the last of three has 64, too."""
+    plain = fp8(tmp_path, width)
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32")
+    for name, value in plain.state_dict().items():
+        assert_same(model.hf.state_dict()[name], value)
+
+
+def _with(folder, change):
+    """Let each tensor of a checkpoint be what ``change`` makes of it; None: it is left out."""
+    file = folder / "model.safetensors"
+    held = {name: change(name, own) for name, own in load_file(file).items()}
+    save_file({n: own for n, own in held.items() if own is not None}, file, {"format": "pt"})
+
+
+def test_what_was_never_packed_has_the_dtype_that_was_asked_for(tmp_path):
+    """Tables and norms are bf16 in most FP8 checkpoints."""
+    plain = fp8(tmp_path)
+
+    def narrow(name, own):
+        return own if "_proj" in name else own.bfloat16()
+
+    _with(tmp_path, narrow)
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32")
+    plain.load_state_dict({n: narrow(n, own).float() for n, own in plain.state_dict().items()})
+    ids = torch.arange(5, 20)[None]
+    with torch.no_grad():
+        assert_same(model.hf(ids).logits, plain(ids).logits)
+
+
+def test_four_bits_are_unpacked_to_the_dtype_that_was_asked_for(tmp_path):
+    """bitsandbytes packed them from bf16, and would give them back so. A number is its place in a table of
+    16, times the largest of its 64 neighbours; the first of two is the higher half of a byte."""
+    pytest.importorskip("bitsandbytes")
+    llama(64).bfloat16().save_pretrained(tmp_path)
+    packed = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path, quantization_config=nf4(), device_map={"": "cpu"}, dtype=torch.bfloat16
+    )
+    packed.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    held = load_file(tmp_path / "model.safetensors")
+    name = "model.layers.1.mlp.up_proj.weight"
+    table, most = held[f"{name}.quant_map"].tolist(), held[f"{name}.absmax"].tolist()
+    halves = [half for byte in held[name].flatten().tolist() for half in divmod(byte, 16)]
+    expected = torch.tensor([table[half] * most[n // 64] for n, half in enumerate(halves)])
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    assert {own.dtype for own in model.hf.parameters()} == {torch.float32}
+    assert_same(model.hf.state_dict()[name].flatten(), expected)
+
+
+def test_rows_that_no_whole_blocks_make_are_refused_on_the_cpu():
+    """bitsandbytes does not give them back there: the block at a row's end goes on in the next."""
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    packed, state = bitsandbytes.functional.quantize_4bit(torch.ones(64, 32), quant_type="nf4")
+    module = bitsandbytes.nn.Linear4bit(32, 64, bias=False)
+    module.weight = torch.nn.Parameter(packed, requires_grad=False)
+    module.weight.quant_state = state
+    (problem,) = quantised.unread(module, (), None, "models.m")
+    assert str(UserError(problem)) == (
+        "models.m.source: weight has rows of 32 numbers in blocks of 64, which bitsandbytes unpacks wrongly "
+        "on the CPU (run the model on a GPU)"
+    )
+
+
+def test_numbers_whose_meaning_was_not_read_are_no_weights(tmp_path):
+    """transformers would take them for weights, without a word."""
+
+    def says():
+        with pytest.raises(UserError) as caught:
+            load_model(tmp_path, name="m", device="cpu", dtype="float32")
+        return str(caught.value)
+
+    fp8(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    packed = config.pop("quantization_config")
+    text = json.dumps({**config, "quantization_config": {**packed, "quant_method": "modelopt"}})
+    (tmp_path / "config.json").write_text(text)
+    assert says() == (
+        "models.m.source: transformers does not know weights of the format modelopt (take another "
+        "checkpoint; if its weights are plain, remove quantization_config from its config.json)"
+    )
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert says() == (
+        "models.m.source: model.layers.0.mlp.down_proj.weight_scale_inv says how a weight is packed, and was "
+        "not read (does quantization_config in its config.json say the format of these weights?)"
+    )
+    (tmp_path / "config.json").write_text(json.dumps({**config, "quantization_config": packed}))
+    left_out = "model.layers.1.mlp.up_proj.weight_scale_inv"
+    _with(tmp_path, lambda name, own: None if name == left_out else own)
+    assert says() == (
+        "models.m.source: model.layers.1.mlp.up_proj.weight is packed (float8_e4m3fn), and nothing says how "
+        "(is the download complete?)"
+    )
+
+
+def test_a_scale_of_another_shape_is_said_in_a_line(tmp_path):
+    fp8(tmp_path)
+    odd = "model.layers.1.mlp.up_proj.weight_scale_inv"
+    _with(tmp_path, lambda name, own: torch.ones(3, 1) if name == odd else own)
+    with pytest.raises(UserError) as caught:
+        load_model(tmp_path, name="m", device="cpu", dtype="float32")
+    assert str(caught.value) == (
+        f"models.m.source: the model in {tmp_path} cannot be loaded: model.layers.1.mlp.up_proj.weight: "
+        "Weight shape (64, 32) not divisible by scale grid (3, 1)."
+    )
+
+
+def test_biases_of_layers_that_have_none_are_zeros(tmp_path):
+    """Packages of GPTQ give every layer a bias; one that is not 0 would be left out of the numbers."""
+    gptq(tmp_path, llama(64))
+    stem = "model.layers.1.mlp.up_proj"
+    held = load_file(tmp_path / "model.safetensors")
+    for value in (0.0, 0.5):
+        bias = {f"{stem}.bias": torch.full((128,), value)}
+        save_file({**held, **bias}, tmp_path / "model.safetensors", {"format": "pt"})
+        if not value:
+            load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+            continue
+        with pytest.raises(UserError) as caught:
+            load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+        line = f"models.m.source: {stem}.bias is not 0, and the model has no such bias"
+        assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("block", ["x", [128], {}, [0, 0]])
+def test_sizes_of_a_format_that_says_nonsense_are_not_known(block):
+    packed = {**FP8, "weight_block_size": block}
+    found = packing_of({"quantization_config": packed})
+    assert found is None or found.linear == 8
 
 
 def test_torchao_stays_packed(tmp_path):
