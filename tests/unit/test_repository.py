@@ -342,6 +342,16 @@ def test_the_version_is_one(root):
     )
 
 
+def test_the_addresses_of_the_package_are_pages_of_the_repository(root):
+    """A page of a package index has no other way to the source."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    home = yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"]
+    assert project["urls"]["Homepage"] == home
+    pages = [url.removeprefix(f"{home}/blob/main/") for url in project["urls"].values()]
+    assert [page for page in pages if "://" not in page] == ["docs/index.md", "CHANGELOG.md"]
+    assert all((root / page).is_file() for page in pages if "://" not in page)
+
+
 def test_other_processors_are_played_by_settings_that_work(root):
     """The plain kernels of test-portable: torch says what it computes with."""
     variables, _ = variables_and_targets(root)
