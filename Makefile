@@ -175,7 +175,7 @@ site: setup ## Put the atlases of finished studies beside the docs, for any web 
 lint: setup-dev ## Style, types, layers, workflow lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/snakefmt --check Snakefile workflow rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/snakemake --lint
@@ -183,7 +183,7 @@ lint: setup-dev ## Style, types, layers, workflow lint
 format: setup-dev ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/snakefmt Snakefile rules
+	@$(BIN)/snakefmt Snakefile workflow rules
 
 lock: setup-dev ## Resolve the dependencies anew (after editing pyproject.toml)
 	@UV=$(BIN)/uv sh tools/lock.sh

@@ -39,13 +39,16 @@ COMMANDS = {
     "prune": "Save a model without the neurons that belong to no network.",
 }
 
+# As shells say it of a command that Ctrl-C ended.
+_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line each, without a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = parser(given).parse_args(given)
-    options.stands = Path.cwd()  # the user, whatever --directory says
     try:
+        options = parser(given).parse_args(given)
+        options.stands = Path.cwd()  # the user, whatever --directory says
         with _in_directory(options):
             return options.run(options)
     except UserError as error:
@@ -54,6 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader (head, less) has seen enough
         return 0
+    except OSError as error:
+        if error.strerror is None:  # not of the system
+            raise
+        # A folder that may not be written, a full disk, a name that is too long.
+        where = "the output" if error.filename is None else error.filename
+        print(f"ERROR: {where}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped", file=sys.stderr)
+        return _INTERRUPTED
 
 
 @contextmanager

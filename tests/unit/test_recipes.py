@@ -8,6 +8,7 @@ import shlex
 import sys
 import tomllib
 
+import pages
 import pytest
 import yaml
 from snakemake.cli import get_argument_parser
@@ -93,3 +94,17 @@ def test_the_catalogue_finds_what_its_standard_asks_for(root):
     assert set(ways) == {"conda", "apptainer", "apptainer+conda"} and any(ways.values())
     for name in ("workflow/Snakefile", "config/README.md", "config/config.yaml", "README.md"):
         assert (root / name).is_file(), name
+
+
+def test_the_page_on_configs_is_read_elsewhere(root):
+    """The catalogue shows it, and snakedeploy copies it: a relative link would lead nowhere."""
+    assert pages.links((root / "config/README.md").read_text()) == []
+    home = tomllib.loads((root / "pyproject.toml").read_text())
+    addresses = re.findall(r"\]\((\S+?)\)", (root / "config/README.md").read_text())
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"]
+    assert home["project"]["name"] in cited and len(addresses) > 2
+    for address in addresses:
+        assert address.startswith(f"{cited}/blob/main/")
+        place, _, anchor = address.removeprefix(f"{cited}/blob/main/").partition("#")
+        assert not anchor or anchor in pages.anchors(pages.read(root / place))
+        assert (root / place).is_file()

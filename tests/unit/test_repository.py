@@ -305,6 +305,31 @@ def test_the_workflows_run_a_python_that_is_supported(root):
             assert step["with"]["python-version"] in known, name
 
 
+def test_the_workflows_take_every_action_at_one_commit(root):
+    """A tag can be moved to other code; dependabot reads the version behind it."""
+    texts = [path.read_text() for path in (root / ".github/workflows").glob("*.yml")]
+    used = [line for text in texts for line in re.findall(r"uses: *(.*)", text)]
+    pinned = [re.fullmatch(r"([\w/-]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in used]
+    assert used and all(pinned)
+    assert len(set(used)) == len({found[1] for found in pinned})
+
+
+def test_no_later_step_of_a_workflow_sees_the_token_of_the_checkout(root):
+    for jobs in workflows(root).values():
+        for name, job in jobs.items():
+            [step] = [s for s in job["steps"] if "actions/checkout@" in s.get("uses", "")]
+            assert step["with"] == {"persist-credentials": False}, name
+
+
+def test_every_snakefile_is_held_to_its_format(root):
+    """By make lint; the catalogue shows whether workflow/Snakefile is."""
+    [words] = re.findall(r"snakefmt --check (.*)", (root / "Makefile").read_text())
+    kept = {root / word for word in words.split()}
+    found = [root / "Snakefile", *root.glob("workflow/**/Snakefile"), *root.glob("rules/**/*.smk")]
+    assert len(found) > 10
+    assert not [path for path in found if not kept & {path, *path.parents}]
+
+
 def test_the_version_is_one(root):
     """Of the project, of the package, of the citation."""
     import brodmann
@@ -315,6 +340,16 @@ def test_the_version_is_one(root):
     assert re.search(
         rf"^## {re.escape(project['version'])}\b", (root / "CHANGELOG.md").read_text(), re.M
     )
+
+
+def test_the_addresses_of_the_package_are_pages_of_the_repository(root):
+    """A page of a package index has no other way to the source."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    home = yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"]
+    assert project["urls"]["Homepage"] == home
+    pages = [url.removeprefix(f"{home}/blob/main/") for url in project["urls"].values()]
+    assert [page for page in pages if "://" not in page] == ["docs/index.md", "CHANGELOG.md"]
+    assert all((root / page).is_file() for page in pages if "://" not in page)
 
 
 def test_other_processors_are_played_by_settings_that_work(root):

@@ -35,6 +35,9 @@ def about(options: argparse.Namespace) -> About:
     if not re.fullmatch(r"[A-Za-z0-9.+-]+", options.licence):
         what = f"'{options.licence}' is no SPDX identifier"
         raise UserError.at("--licence", what, "e.g. CC-BY-4.0, CC0-1.0 or MIT")
+    for option, texts in (("--title", [options.title or "."]), ("--author", options.author)):
+        if not all(text.strip() and text.isprintable() for text in texts):
+            raise UserError.at(option, "is empty, or more than one line")
     return About(options.title, tuple(options.author), options.licence)
 
 

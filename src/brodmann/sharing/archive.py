@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.parse import unquote
 
 from brodmann.atlas.study import PROVENANCE
 from brodmann.errors import Problem, UserError
@@ -220,8 +221,9 @@ def _check_crate(content: _Files, listed: dict[str, str]) -> None:
     """The record for machines names the same files with the same hashes."""
     try:
         graph = {one["@id"]: one for one in json.loads(content.read(CRATE))["@graph"]}
-        said = {part["@id"]: graph[part["@id"]]["sha256"] for part in graph["./"]["hasPart"]}
-    except (KeyError, ValueError, TypeError, RecursionError):
+        parts = [part["@id"] for part in graph["./"]["hasPart"]]
+        said = {unquote(part): graph[part]["sha256"] for part in parts}
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         raise UserError.at(CRATE, "is no record of an RO-Crate") from None
     if said != {name: sha for name, sha in listed.items() if name != CRATE}:
         raise UserError.at(CRATE, "lists other files than the manifest")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -31,6 +32,8 @@ _TYPES = {
     ".safetensors": "application/octet-stream",
     ".bib": "application/x-bibtex",
 }
+# What a path of a URI has as it is, beside letters and digits (RFC 3986).
+_OF_PATHS = "/-._~!$&'()*+,;=:@"
 # RO-Crate, and the profile for "this was made by that software, at that time".
 _CRATE = "https://w3id.org/ro/crate/1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -97,7 +100,7 @@ def crate(study: StudyFolder, about: About, files: Iterable[File]) -> bytes:
         "license": {"@id": licence},
         "keywords": ", ".join(KEYWORDS),
         **({"author": _ids(authors)} if authors else {}),
-        "hasPart": [{"@id": one.name} for one in files],
+        "hasPart": [{"@id": _place(one.name)} for one in files],
         "mentions": {"@id": "#run"},
     }
     run = {
@@ -132,13 +135,18 @@ def _entity(file: File) -> dict[str, Any]:
     ending = Path(file.name).suffix
     kind = _TYPES.get(ending) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return {
-        "@id": file.name,
+        "@id": _place(file.name),
         "@type": "File",
         "name": file.name,
         "contentSize": str(file.size),
         "encodingFormat": kind,
         "sha256": file.sha256,
     }
+
+
+def _place(name: str) -> str:
+    """A file's name as a relative URI: of ``a b#1.csv`` a reader would look for the file ``a b``."""
+    return quote(name, safe=_OF_PATHS)
 
 
 def _ids(entities: Iterable[Mapping[str, Any]]) -> dict[str, str] | list[dict[str, str]]:

@@ -14,6 +14,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from brodmann.atlas.study import StudyFolder
 from brodmann.errors import UserError
@@ -62,7 +63,11 @@ def parcel(results: str | Path, about: About) -> Parcel:
     paths = Paths(study)
     files: dict[str, Path | bytes] = {}
     listed = []
-    for relative in _kept(study.results):
+    try:
+        kept = _kept(study.results)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        _refuse(error)
+    for relative in kept:
         path, name = study.results / relative, f"{RESULTS}/{relative.as_posix()}"
         try:
             cleaned = paths.cleaned(path)
@@ -121,5 +126,5 @@ def _listed(path: Path, results: Path) -> Path:
     return relative
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise UserError.at(str(error.filename), f"cannot be read: {error.strerror}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 import toy_results as toy
@@ -197,3 +199,30 @@ def test_a_port_that_somebody_has_cannot_be_had(capsys, tmp_path, monkeypatch):
     ).stat().st_mtime_ns == before  # what is there is served
     assert main(["atlas", str(results), "--single-file", str(tmp_path / "one.html")]) == 0
     assert capsys.readouterr().out.startswith(f"The atlas: {tmp_path}/one.html (")
+
+
+def test_a_place_that_cannot_be_written_is_named(capsys, tmp_path):
+    """By commands that say no more of it."""
+    (tmp_path / "file").write_text("")
+    assert error(capsys, "init", tmp_path / "file") == f"{tmp_path}/file: File exists"
+    under = tmp_path / "file" / "study"
+    assert error(capsys, "init", under) == f"{under}: Not a directory"
+    long = tmp_path / ("n" * 300)
+    assert error(capsys, "init", long) == f"{long}/config.yaml: File name too long"
+
+
+def test_an_output_that_is_full_is_one_line(capsys, monkeypatch):
+    def full(options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("brodmann.commands.snakefile.run", full)
+    assert error(capsys, "snakefile") == "the output: No space left on device"
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(capsys, monkeypatch):
+    def pressed(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("brodmann.commands.snakefile.run", pressed)
+    assert main(["snakefile"]) == 130
+    assert capsys.readouterr() == ("", "Stopped\n")

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 import toy_results as toy
@@ -288,6 +289,50 @@ def test_what_cannot_be_packed_is_one_line(own, made, says):
     assert "\n" not in str(error.value)
 
 
+def test_names_are_addresses_in_its_record(own, tmp_path):
+    """Of ``a b#1.csv`` a reader would look for ``a b``."""
+    for name in ("a b#1.csv", "ä?.csv", "100%.csv", "plain-1,2~(x).csv"):
+        (own / "one" / name).write_text("a\n")
+    out = tmp_path / "named.zip"
+    write_archive(out, parcel(own, ABOUT))
+    with zipfile.ZipFile(out) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+        names = archive.namelist()
+    ids = {one["@id"]: one["name"] for one in graph if one["@type"] == "File"}
+    named = {id: name for id, name in ids.items() if Path(name).parent.name == "one"}
+    assert "results/one/a%20b%231.csv" in named and "results/one/100%25.csv" in named
+    assert "results/one/%C3%A4%3F.csv" in named and "results/one/plain-1,2~(x).csv" in named
+    assert set(ids.values()) == set(names) - {MANIFEST, "ro-crate-metadata.json"}
+    assert verify(out).files == len(names) - 1
+
+
+def test_a_record_that_has_names_as_they_are_is_read(unpacked):
+    """As archives of earlier versions have it, with a space in a name."""
+    (unpacked / "results/one/model.json").rename(unpacked / "results/one/a b.json")
+    for name in ("ro-crate-metadata.json", MANIFEST):
+        text = (unpacked / name).read_text()
+        (unpacked / name).write_text(text.replace("one/model.json", "one/a b.json"))
+    crate = hashlib.sha256((unpacked / "ro-crate-metadata.json").read_bytes()).hexdigest()
+    lines = (unpacked / MANIFEST).read_text().splitlines()
+    lines = [
+        f"{crate}  {one[66:]}" if one.endswith("ro-crate-metadata.json") else one for one in lines
+    ]
+    (unpacked / MANIFEST).write_text("\n".join(lines) + "\n")
+    assert verify(unpacked).files == len(lines)
+
+
+def test_a_name_that_no_system_opens_is_one_line(own, monkeypatch):
+    """A path longer than the system takes, made folder by folder."""
+    monkeypatch.chdir(own / toy.MODEL)
+    for _ in range(21):
+        Path("d" * 200).mkdir()
+        os.chdir("d" * 200)
+    monkeypatch.chdir(own)
+    with pytest.raises(UserError, match="cannot be read: File name too long") as error:
+        parcel(own, ABOUT)
+    assert "\n" not in str(error.value)
+
+
 def test_a_study_that_changes_is_not_packed(own, tmp_path):
     found = parcel(own, ABOUT)
     (own / "statistics/modularity.csv").write_text("model,p\n")
@@ -338,6 +383,14 @@ def test_the_commands(results, tmp_path, capsys):
         (["pack", str(results), "--out", str(tmp_path / "a.tar")], "does not end in .zip"),
         (["pack", str(tmp_path / "none"), "--out", str(out)], "no such folder of results"),
         (["pack", str(results), "--out", str(out), "--licence", "CC BY"], "is no SPDX identifier"),
+        (
+            ["pack", str(results), "--out", str(out), "--author", " "],
+            "--author: is empty, or more than one line",
+        ),
+        (
+            ["pack", str(results), "--out", str(out), "--title", "Maps\nof toys"],
+            "--title: is empty, or more than one line",
+        ),
         (["verify", str(tmp_path / "none.zip")], "the file does not exist"),
     ):
         assert main(arguments) == 1
