@@ -3,11 +3,11 @@ import { number } from "../format";
 
 /** Measures of overlap -> what a value is a share of. */
 export const MEASURES: Record<string, string> = {
-  containment: "shared units / circuit size",
-  jaccard: "shared units / units of either",
-  doubly_stochastic: "containment, rows and columns scaled to 1",
-  noise_corrected: "containment / share that comes back on other items",
-  accuracy_drop: "accuracy lost",
+  containment: "Shared units / circuit size",
+  jaccard: "Shared units / units of either",
+  doubly_stochastic: "Containment, rows and columns scaled to 1",
+  noise_corrected: "Containment / share that comes back on other items",
+  accuracy_drop: "Accuracy lost",
 };
 
 export const measureName = (measure: string): string => measure.replaceAll("_", " ");
