@@ -19,7 +19,7 @@ export function number(value: number | null | undefined): string {
 export const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value));
 export const count = (value: number): string => grouped(value);
 export const percent = (share: number | null | undefined): string =>
-  share === null || share === undefined || Number.isNaN(share) ? "–" : percentOne(share).replaceAll("-", "−");
+  share === null || share === undefined || Number.isNaN(share) ? "–" : percentOne(share).replaceAll("-", "−").replace("%", "\u00a0%");
 
 /** A factor: as many digits as tell it from 1. */
 export function ratio(value: number | null | undefined): string {
@@ -30,6 +30,11 @@ export function ratio(value: number | null | undefined): string {
 
 /** Two digits, for narrow tables. */
 export const short = (value: number): string => (Number.isFinite(value) ? format(Math.abs(value) < 1e-4 && value !== 0 ? ".1~e" : ".2~r")(value).replaceAll("-", "−") : "–");
+
+const METHODS: Record<string, string> = { canica: "CanICA", fastica: "FastICA", dictionary: "dictionary learning" };
+
+/** How networks were found, as papers call it. */
+export const methodName = (method: string): string => METHODS[method] ?? method;
 
 /** Of the components of circuits. */
 export const LETTERS: Record<string, string> = { neurons: "N", heads: "H", experts: "E", router: "R" };

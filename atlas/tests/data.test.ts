@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { decodeAll } from "../src/arrays";
 import { Library } from "../src/data";
 import { csv, fileName } from "../src/export";
-import { number, percent, selName, signed, unitName } from "../src/format";
+import { methodName, number, percent, selName, signed, unitName } from "../src/format";
 
 const encoded = (values: Float32Array | Int32Array | Uint16Array | Uint8Array, dtype: string, shape: number[]) => ({
   dtype, shape, data: Buffer.from(values.buffer).toString("base64"),
@@ -84,7 +84,12 @@ describe("numbers and names", () => {
   it("are short and have a true minus", () => {
     expect([number(0.123456), number(-12345), number(0), number(NaN), number(-Infinity), signed(2), signed(-2)]).toEqual(["0.123", "−12,345", "0", "–", "−∞", "+2", "−2"]);
     expect(number(0.00012345)).toBe("0.00012");
-    expect(percent(0.12)).toBe("12.0%");
+    // As reports print it, with a space that no line parts.
+    expect(percent(0.12)).toBe("12.0\u00a0%");
+  });
+
+  it("name methods as papers do", () => {
+    expect(["canica", "fastica", "dictionary", "own"].map(methodName)).toEqual(["CanICA", "FastICA", "dictionary learning", "own"]);
   });
 
   it("name units and sizes", () => {

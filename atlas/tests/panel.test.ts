@@ -5,7 +5,7 @@ import type { Circuit, LayerScores, Localizer, Manifest, Masks, Model, Networks,
 import { command, maskCsv } from "../src/panel/mask";
 import { separations, sharingPairs } from "../src/panel/overview";
 import { localizerRow, networkRows, taskRows } from "../src/panel/rows";
-import { visible } from "../src/panel/tokens";
+import { goesOn, visible } from "../src/panel/tokens";
 import { search, searched } from "../src/search/find";
 import { manifest } from "../src/data";
 import { fromHash, state } from "../src/state";
@@ -27,6 +27,12 @@ const model = {
   networks: [{ dataset: "news", site: "mlp_output", width: 9, method: "canica", networks: [{ name: "network-0", n_units: 2, label: "“the”" }] }],
   files: {},
 } as unknown as Model;
+
+describe("texts around a token", () => {
+  it("go on where 60 characters are shown, whatever their size in memory", () => {
+    expect([goesOn("x".repeat(60)), goesOn("x".repeat(59)), goesOn("𝔸".repeat(59)), goesOn("")]).toEqual([true, false, false, false]);
+  });
+});
 
 describe("a unit's page", () => {
   it("lists its tasks by attribution, with ranks and the circuits that hold it", () => {

@@ -19,6 +19,13 @@ def power_of_ten(exponent: int) -> str:
     return f"10{str(exponent).translate(_RAISED)}"
 
 
+def whole(value: float) -> str:
+    """To the nearest whole number, halves away from zero: ``13`` for 12.5, as readers round."""
+    # A half that floating point put just below it is one.
+    rounded = int(abs(value) + 0.5 + 1e-9)
+    return f"{'-' if value < 0 and rounded else ''}{rounded}"
+
+
 def counted(number: int, what: str) -> str:
     """``1 task``, ``2 tasks``."""
     return f"{number} {what}{'' if number == 1 else 's'}"

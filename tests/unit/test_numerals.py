@@ -2,7 +2,7 @@
 
 import pytest
 
-from brodmann.numerals import minus, power_of_ten
+from brodmann.numerals import minus, power_of_ten, whole
 from brodmann.report.wording import big, points, points_between, share, times
 from brodmann.statistics.printed import between, decimals, latex_text
 
@@ -18,6 +18,11 @@ from brodmann.statistics.printed import between, decimals, latex_text
 )
 def test_a_minus_stands_before_numbers_only(plain, shown):
     assert minus(plain) == (shown or plain)
+
+
+def test_halves_are_rounded_away_from_zero():
+    values = (12.5, 37.5, 62.5, 100 * 0.285, 12.49, -12.5, -0.4, 0.0)
+    assert [whole(value) for value in values] == ["13", "38", "63", "29", "12", "-13", "0", "0"]
 
 
 def test_powers_of_ten():

@@ -254,7 +254,7 @@ function Agreement({ own, other, site }: { own: Model; other: Model; site: strin
   const chance = rows[0]!.of / unitsOf(own, site);
   return (
     <p class="caption">
-      Of the units of one model's circuits the other has {percent(shared / all)} in its own of the same task ({rows.length} tasks that both do); by chance {percent(chance)}, that is {number(chance * rows[0]!.of)} of {rows[0]!.of} units.
+      Circuits of the same task share {percent(shared / all)} of their units between the two models ({rows.length} tasks that both do); by chance {percent(chance)}, that is {number(chance * rows[0]!.of)} of {rows[0]!.of} units.
     </p>
   );
 }

@@ -3,7 +3,7 @@ import type {
   Component, Domains, Localizer, Manifest, Masks, Model, Networks, Order, Scores, Silenced,
 } from "../contract";
 import { fileOf, scoresName, type Loaded } from "../data";
-import { count, number, percent, selName, signed } from "../format";
+import { count, methodName, number, percent, selName, signed } from "../format";
 import type { Colour, OrderName, Source } from "../state";
 import { unitsOf } from "../units";
 import {
@@ -326,7 +326,7 @@ class Builder {
         const z = values[layer * info.width + cell]!;
         return `z = ${number(z)}${Math.abs(z) > value.threshold ? ", in the network" : ""}`;
       },
-      caption: `z of ${count(size)} units (${value.site.replaceAll("_", " ")}) of ${this.whose} in a network of ${dataset} (${info.method}). ${count(members)} units are in the network: |z| > ${number(value.threshold)}.`,
+      caption: `z of ${count(size)} units (${value.site.replaceAll("_", " ")}) of ${this.whose} in a network of ${dataset} (${methodName(info.method)}). ${count(members)} units are in the network: |z| > ${number(value.threshold)}.`,
     });
   }
 

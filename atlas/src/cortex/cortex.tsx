@@ -52,7 +52,7 @@ export function Cortex() {
 }
 
 const HOW =
-  "Point at a unit to read it; click it to open its page. Click the map, then scroll to zoom; drag to move; Shift and drag to draw a lasso.";
+  "Point at a unit to read it; click it to open its page. Click the map, then scroll to zoom; drag to move; Shift and drag (or Lasso) to draw a lasso.";
 
 function Readout({ field }: { field: Field | undefined }) {
   const at = pointed.value;

@@ -2,7 +2,7 @@
 import type { Model, Networks, UnitsFile } from "../contract";
 import { fileOf, ready, useFile } from "../data";
 import { csv } from "../export";
-import { count, number, ratio, unitName } from "../format";
+import { count, methodName, number, ratio, unitName } from "../format";
 import { modelLabel } from "../names";
 import { model, runsOfUnits, selectLasso, selectNetwork, selectUnit, state, type NetworkPlace } from "../state";
 import { TakeAway } from "../take-away";
@@ -50,7 +50,7 @@ function NetworkPage({ own, place }: { own: Model; place: NetworkPlace }) {
       {value && (
         <>
           <p>
-            {count(members.length)} of {count(unitsOf(own, site))} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {info.method} over texts of {place.dataset}.
+            {count(members.length)} of {count(unitsOf(own, site))} units ({info.site.replaceAll("_", " ")}) with |z| &gt; {number(value.threshold)}, found by {methodName(info.method)} over texts of {place.dataset}.
           </p>
           <Effects row={row} />
           <Block title={`What drives it: its course is ${side} here`}>

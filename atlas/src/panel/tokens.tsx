@@ -24,6 +24,12 @@ export function Tokens({ label, tokens }: { label: string; tokens: [string, numb
   );
 }
 
+/** Characters of the text that a place shows on either side (`AROUND` of networks/stages/following.py). */
+const AROUND = 60;
+
+/** Whether the text goes on beyond what is shown: then a word may be cut. */
+export const goesOn = (part: string): boolean => [...part].length >= AROUND;
+
 export function Places({ places, unit }: { places: Pick<Place, "before" | "token" | "after" | "value">[]; unit: string }) {
   const most = Math.max(1e-9, ...places.map((place) => Math.abs(place.value)));
   return (
@@ -34,9 +40,11 @@ export function Places({ places, unit }: { places: Pick<Place, "before" | "token
             {number(place.value)}
           </span>
           <q dir="auto">
+            {goesOn(place.before) && "…"}
             {place.before}
             <mark style={{ "--strong": `${Math.round(25 + (55 * Math.abs(place.value)) / most)}%` }}>{place.token}</mark>
             {place.after}
+            {goesOn(place.after) && "…"}
           </q>
         </li>
       ))}

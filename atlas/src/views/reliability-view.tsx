@@ -56,13 +56,13 @@ export function Reliability() {
       choices={<Choice label="circuits" value={sel} options={sels.map((one) => [one, selName(one)])} choose={selectSel} />}
       caption={
         <>
-          Jaccard index of a task's circuits from two halves of its items (◆, mean over splits)
+          Jaccard index of a task's circuits from two halves of its items (◇, mean over splits)
           {drawn
             ? `, and from resampled items (● with the range of 95 % of pairs, ${number(draws)} bootstraps)`
             : "; of resampled items only at the main size, with attribution.bootstraps"}
           ; {items.length ? `${Math.min(...items)} to ${Math.max(...items)} items` : "items unknown"}. Right: share of units that comes back between halves
           {limits ? ` (reliable from ${percent(limits.reliable)}, moderately from ${percent(limits.moderate)})` : ""}.
-          {control ? ` Grey ◇: ${twin.value!.label}, the untrained control.` : ""}
+          {control ? ` Grey: ${twin.value!.label}, the untrained control.` : ""}
         </>
       }
       table={{

@@ -127,7 +127,7 @@ export function SharedUnits() {
       }}
     >
       <p class="view-answer">
-        <strong>{found.length ? plural(found.length, "shared unit") : "No shared unit"}</strong>: {label(one)} (●) and {label(other)} (■)
+        <strong>{found.length ? plural(found.length, "shared unit") : "No shared unit"}</strong>: {label(one)} (●) and {label(other)} (○)
         {found.length > 1 && (
           <button type="button" class="view-link" onClick={() => selectLasso({ site, runs: runsOfUnits(found.map((unit) => unit.flat)) })}>
             select all {count(found.length)}
@@ -179,7 +179,7 @@ export function SharedUnits() {
                     </text>
                     <line class="rule" x1={x(score)} x2={x(beside)} y1={y} y2={y} />
                     <Point x={x(score)} y={y} colour={colours[0]} size={4.2} />
-                    <Point x={x(beside)} y={y} colour={colours[1]} mark="square" size={3.8} />
+                    <Point x={x(beside)} y={y} colour={colours[1]} mark="open" size={3.8} />
                   </g>
                 );
               })}

@@ -3,11 +3,11 @@ import { number } from "../format";
 
 /** Measures of overlap -> what a value is a share of. */
 export const MEASURES: Record<string, string> = {
-  containment: "shared units / circuit size",
-  jaccard: "shared units / units of either",
-  doubly_stochastic: "containment, rows and columns scaled to 1",
-  noise_corrected: "containment / share that comes back on other items",
-  accuracy_drop: "accuracy lost",
+  containment: "Shared units / circuit size",
+  jaccard: "Shared units / units of either",
+  doubly_stochastic: "Containment, rows and columns scaled to 1",
+  noise_corrected: "Containment / share that comes back on other items",
+  accuracy_drop: "Accuracy lost",
 };
 
 export const measureName = (measure: string): string => measure.replaceAll("_", " ");
@@ -34,8 +34,8 @@ export function powers(value: number): string {
   return `10${power < 0 ? "⁻" : ""}${[...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[Number(digit)]).join("")}`;
 }
 
-/** `p = 0.03`, `q < 0.001`. */
+/** `p = 0.03`, `q < 0.001`, which no line parts. */
 export function chance(name: string, value: number): string {
   if (!Number.isFinite(value)) return `${name} not tested`;
-  return value < 0.001 ? `${name} < 0.001` : `${name} = ${number(Number(value.toPrecision(2)))}`;
+  return value < 0.001 ? `${name}\u00a0<\u00a00.001` : `${name}\u00a0=\u00a0${number(Number(value.toPrecision(2)))}`;
 }

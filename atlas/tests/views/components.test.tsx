@@ -143,7 +143,7 @@ describe("answers", () => {
   it("name the most separate domain with its test, and what the control has", () => {
     const root = show("domains");
     const answer = root.querySelector(".view-answer")!.textContent!;
-    expect(answer).toContain("Most separate: language, 0.375 more within than across (q = 0.02)");
+    expect(answer).toContain("Most separate: language, 0.375 more within than across (q\u00a0=\u00a00.02)");
     expect(answer).toContain("0.250 [0.125, 0.375] more than the untrained control");
     expect(root.querySelectorAll("g.control").length).toBeGreaterThan(0);
     click(root.querySelectorAll(".row")[1]);

@@ -334,8 +334,8 @@ describe("words", () => {
   it("say intervals, chances and powers as print has them", () => {
     expect(between(0.125, 0.1, 0.25)).toBe("0.125 [0.1, 0.25]");
     expect(between(0.125, NaN, NaN)).toBe("0.125");
-    expect(chance("q", 0.00012)).toBe("q < 0.001");
-    expect(chance("p", 0.0312)).toBe("p = 0.031");
+    expect(chance("q", 0.00012)).toBe("q\u00a0<\u00a00.001");
+    expect(chance("p", 0.0312)).toBe("p\u00a0=\u00a00.031");
     expect(chance("p", NaN)).toBe("p not tested");
     expect([decimals(-0.00026), decimals(-0.0075), decimals(NaN)]).toEqual(["0.000", "−0.007", "–"]);
     expect([powers(100), powers(1e4), powers(1e6), powers(1e-2), powers(35)]).toEqual(["100", "10⁴", "10⁶", "10⁻²", "35"]);

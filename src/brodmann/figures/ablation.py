@@ -101,11 +101,11 @@ def _told(dots: pd.DataFrame) -> list[str]:
 def _correlations(table: pd.DataFrame, own: pd.Series) -> str:
     """Of all lesions, and of those of other tasks' circuits; nothing for constants and few dots."""
     found = []
-    for name, rows in (("rank correlation", table), ("other tasks only", table[~own])):
+    for name, rows in (("rank correlation", table), ("of other tasks' circuits", table[~own])):
         x, y = rows["forecast"], rows["measured"]
         if len(rows) > 2 and x.nunique() > 1 and y.nunique() > 1:
-            found.append(minus(f"{name} {spearmanr(x, y)[0]:.2f}"))
-    return ", ".join(found)
+            found.append(minus(f"{name} {spearmanr(x, y)[0]:.2f} ({len(rows)} lesions)"))
+    return "\n".join(found)
 
 
 def _handles(domains: list[str], own: bool) -> list[Line2D]:

@@ -15,8 +15,16 @@ from matplotlib.patches import Rectangle
 
 from brodmann.figures import hover, style
 from brodmann.figures.overlap import MISSING
-from brodmann.figures.panels import colour_bar, distinct, domain_look, domain_patches, number_cells
+from brodmann.figures.panels import (
+    by_rows,
+    colour_bar,
+    distinct,
+    domain_look,
+    domain_patches,
+    number_cells,
+)
 from brodmann.figures.registry import Asked, Files, called
+from brodmann.numerals import whole
 from brodmann.statistics.accuracy import accuracy_table, imported_accuracies, joined
 from brodmann.store.tables import read_matrix
 from brodmann.tasks.catalogue import domain_of
@@ -98,7 +106,7 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     labels = [style.task_label(task) for task in tasks]
     axes.set_yticks(range(0, len(tasks), steps[1]), labels[:: steps[1]])
     if cell >= PRINTED and steps[1] == 1:
-        number_cells(axes, image, values, "{:.0f}".format)
+        number_cells(axes, image, values, whole)
     _cross_out(axes, np.argwhere(~included))
     _show_domains(axes, tasks, cell)
     axes.set(xlim=(-0.5, len(models) - 0.5), ylim=(len(tasks) - 0.5, -0.5))
@@ -113,7 +121,9 @@ def draw_accuracy(table: pd.DataFrame, *, controls: Sequence[str] = ()) -> Figur
     label = "both problems of a pair right (%)"
     colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
     where = {"loc": "lower left", "bbox_to_anchor": (0, crossed * style.LINE * 1.1 / height)}
-    figure.legend(handles=handles, ncols=4, borderpad=0, borderaxespad=0, columnspacing=1, **where)
+    figure.legend(
+        handles=by_rows(handles, 4), ncols=4, borderpad=0, borderaxespad=0, columnspacing=1, **where
+    )
     if crossed:
         figure.text(0, 0, "crossed out: not included", ha="left", va="bottom")
     return figure

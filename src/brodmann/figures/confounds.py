@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from brodmann.figures import hover
-from brodmann.figures.panels import distinct, dot, grid, head, legend_below
+from brodmann.figures.panels import distinct, dot, grid, head, legend_below, per_cent
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.style import LARGEST, LINE, NEUTRAL, add_title, empty_figure, state
 from brodmann.figures.tables import at_size, long_table
 
-PREDICTORS = {"domain": "domain alone", "domain_and_surface": "with surface covariates"}
+PREDICTORS = {"domain": "domain alone", "domain_and_surface": "beside surface similarity"}
 OUTCOMES = {"overlap": "overlap", "drop": "accuracy lost"}
 COLOUR = "#1F3A5F"
 # Rows' distance from the model's line.
@@ -39,7 +39,7 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
     """The same-domain coefficient and its interval: a panel per outcome, a line per model.
 
     Columns: model, control (bool), outcome (overlap | drop), predictors (domain | domain_and_surface),
-    coefficient, low, high, p. Filled markers: the domain alone; open ones: with surface covariates; grey:
+    coefficient, low, high, p. Filled markers: the domain alone; open ones: beside surface similarity; grey:
     control models. p stands at the right of each panel where there is room.
     """
     if not np.isfinite(table["coefficient"].to_numpy(dtype=float)).any():
@@ -58,7 +58,8 @@ def draw_confounds(table: pd.DataFrame, *, title: str) -> Figure:
         _panel(axes, table[table["outcome"] == outcome], models, printed=printed)
         axes.set_yticks(range(len(models)), names)
         axes.set_ylim(len(models) - 0.5, -0.5)
-    panels[-1].set_xlabel("coefficient of same domain, with interval")
+    panels[-1].set_xlabel("coefficient of same domain (percentage points)")
+    per_cent(panels[-1].xaxis)
     add_title(figure, title)
     legend_below(figure, [_handle(name) for name in PREDICTORS], 2)
     return figure
@@ -98,9 +99,14 @@ def _whisker(axes: Axes, line: object, y: float) -> None:
     if np.isfinite([line.low, line.high]).all():
         axes.plot([line.low, line.high], [y, y], color=colour, linewidth=1.0, zorder=2)
     face = "white" if line.predictors == "domain_and_surface" else colour
-    between = f" [{line.low:.3f}, {line.high:.3f}], p: {p_text(line.p)}"
+    ends = f"[{100 * line.low:.1f}, {100 * line.high:.1f}]"
     what = f"{line.model}, {PREDICTORS.get(line.predictors, line.predictors)}"
-    hover.point(axes, line.coefficient, y, f"{what}: {line.coefficient:.3f}{between}")
+    hover.point(
+        axes,
+        line.coefficient,
+        y,
+        f"{what}: {100 * line.coefficient:.1f} points {ends}, p: {p_text(line.p)}",
+    )
     axes.plot(
         line.coefficient, y, "o", ms=4, mec=colour, mfc=face, mew=0.9, zorder=3, clip_on=False
     )

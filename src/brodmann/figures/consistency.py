@@ -23,6 +23,7 @@ from brodmann.figures.panels import (
     head,
     legend_below,
     number_cells,
+    per_cent,
     single,
 )
 from brodmann.figures.registry import Asked, Files
@@ -97,7 +98,7 @@ def _rho(statistics: pd.DataFrame, one: Matrix) -> str:
     cell = statistics[["model", "sel", "kind"]] == [one.model, one.sel, one.kind]
     own = statistics[cell.all(axis=1)]
     value = own["spearman"].iloc[0] if len(own) else np.nan
-    return "" if pd.isna(value) else minus(f"rho = {value:.2f}")
+    return "" if pd.isna(value) else minus(f"rho = {value:.2f} ({own['n'].iloc[0]} pairs)")
 
 
 def draw_consistency(tau: pd.DataFrame, *, title: str, label: str) -> Figure:
@@ -167,9 +168,11 @@ def draw_structure_function(cells: pd.DataFrame, *, title: str) -> Figure:
     # Panels that share their axis show its numbers in the lowest of their column.
     for axes in panels[-columns:]:
         axes.tick_params(labelbottom=True)
-        axes.set_xlabel("overlap")
+        axes.set_xlabel("overlap (%)")
+        per_cent(axes.xaxis)
     for axes in panels[::columns]:
-        axes.set_ylabel("accuracy lost")
+        axes.set_ylabel("accuracy lost (%)")
+        per_cent(axes.yaxis)
     low, high = float(shown["drop"].min()), float(shown["drop"].max())
     margin = 0.05 * (high - low) or 0.05
     panels[0].set_ylim(low - margin, high + margin)
@@ -204,7 +207,7 @@ def _scatter(axes: Axes, cells: pd.DataFrame, *, rasterized: bool) -> None:
         axes.scatter(own["overlap"], own["drop"], **look)
         rows = own[["overlap", "drop", "pairs"]].itertuples(index=False)
         texts = [
-            f"{style.domain_label(domain)}: overlap {x:.3f}, lost {y:.3f} ({n} pairs)"
+            f"{style.domain_label(domain)}: overlap {100 * x:.1f} %, lost {100 * y:.1f} % ({n} pairs)"
             for x, y, n in rows
         ]
         hover.points(axes, own["overlap"], own["drop"], texts)

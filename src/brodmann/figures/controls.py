@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from brodmann.circuits.against_controls import control_summary
 from brodmann.circuits.stages.ablation import COLUMNS
 from brodmann.figures import hover, style
-from brodmann.figures.panels import domain_axis, dot, legend_below, single
+from brodmann.figures.panels import domain_axis, dot, legend_below, per_cent, single
 from brodmann.figures.registry import Asked, Files
 from brodmann.store.tables import read_table
 
@@ -36,9 +36,10 @@ def of_lesions(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
 
 
 def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
-    """A point with its s.e.m. for every domain and group, circuits in the domain's colour, controls grey.
+    """A point with its s.e.m. for every domain (in brackets: tasks) and group, in per cent; circuits in the
+    domain's colour, controls grey.
 
-    ``summary``: the columns domain, group, mean, sem of ``circuits.against_controls.control_summary``.
+    ``summary``: the columns domain, group, n, mean, sem of ``circuits.against_controls.control_summary``.
     """
     if not np.isfinite(summary["mean"].to_numpy(dtype=float)).any():
         return style.empty_figure(title, "no ablation is included")
@@ -55,7 +56,14 @@ def draw_controls(summary: pd.DataFrame, *, title: str) -> Figure:
     for border in range(1, len(domains)):
         axes.axvline(border - 0.5, color="#DDDDDD", linewidth=0.6, zorder=0)
     domain_axis(axes, domains, _colour)
-    axes.set(xlabel="domain of the tested task", ylabel="accuracy lost (mean ± s.e.m.)")
+    tasks = cells["n"].xs("own", level="group") if "own" in groups else {}
+    labels = [
+        f"{style.domain_label(one)} ({tasks[one]})" if one in tasks else style.domain_label(one)
+        for one in domains
+    ]
+    axes.set_xticklabels(labels)
+    axes.set(xlabel="domain of the tested task (tasks)", ylabel="accuracy lost (%, mean ± s.e.m.)")
+    per_cent(axes.yaxis)
     style.add_title(figure, title)
     legend_below(figure, [_handle(group) for group in groups], 2, handletextpad=0.2)
     return figure
@@ -73,8 +81,10 @@ def _point(axes: Axes, x: float, cell: pd.Series, domain: str, group: str) -> No
     face = "white" if group == OPEN else colour
     look = {"marker": MARKERS[group], "ms": 4, "mfc": face, "mew": 0.9, "color": colour}
     axes.errorbar(x, mean, sem if np.isfinite(sem) else None, lw=0.8, capsize=1.5, **look)
-    error = f" (s.e.m. {sem:.3f})" if np.isfinite(sem) else ""
-    hover.point(axes, x, mean, f"{style.domain_label(domain)}, {GROUPS[group]}: {mean:.3f}{error}")
+    error = f" (s.e.m. {100 * sem:.1f})" if np.isfinite(sem) else ""
+    hover.point(
+        axes, x, mean, f"{style.domain_label(domain)}, {GROUPS[group]}: {100 * mean:.1f} %{error}"
+    )
 
 
 def _handle(group: str) -> Line2D:

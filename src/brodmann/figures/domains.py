@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from brodmann.figures import hover, style
-from brodmann.figures.panels import domain_axis, grid, head, legend_below
+from brodmann.figures.panels import domain_axis, grid, head, legend_below, per_cent
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.tables import at_size, long_table
 from brodmann.statistics.inventory import AVERAGE
@@ -36,7 +36,7 @@ def of_study(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     controls = asked["matrices"]["controls"]
     labels = {name: called(name, controls) for name in controls}
     panels, data = _panels(table, labels, drop)
-    ylabel = "accuracy lost" if drop else "share of units in common"
+    ylabel = "accuracy lost (%)" if drop else "units in common (%)"
     return draw_domains(panels, ylabel=ylabel, title=""), data
 
 
@@ -67,7 +67,7 @@ def _panels(
 
 
 def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str) -> Figure:
-    """One panel per entry, in it the bars of every domain, n printed at each bar.
+    """One panel per entry, in it the bars of every domain, n printed at each bar; shares, in per cent.
 
     Columns: domain, pairs (a key of ``NAMES``; a kind that no table has is left out), mean, low, high (of its
     interval; NaN: none), n. A bar without a mean is a dash.
@@ -85,6 +85,7 @@ def draw_domains(panels: Mapping[str, pd.DataFrame], *, ylabel: str, title: str)
             continue
         _bars(axes, table, domains, kinds)
         axes.set_ylabel(ylabel)
+        per_cent(axes.yaxis)
     style.add_title(figure, title)
     handles = [Patch(**_look("#555555", kind), label=NAMES[kind]) for kind in kinds]
     legend_below(figure, handles, 1 if "across" in kinds else 2, handlelength=1.6)
@@ -107,9 +108,9 @@ def _bars(axes: Axes, table: pd.DataFrame, domains: Sequence[str], kinds: Sequen
                 continue
             [bar] = axes.bar(x, mean, width * 0.94, **_look(style.domain_colour(domain), kind))
             known = np.isfinite([low, high]).all()
-            between = f" [{low:.3f}, {high:.3f}]" if known else ""
+            between = f" [{100 * low:.1f}, {100 * high:.1f}]" if known else ""
             named = f"{style.domain_label(domain)}, {NAMES[kind]}"
-            hover.shape(bar, f"{named}: {mean:.3f}{between}, {int(cell['n'])} pairs")
+            hover.shape(bar, f"{named}: {100 * mean:.1f} %{between}, {int(cell['n'])} pairs")
             if known:
                 ends = {"color": "black", "lw": 0.7, "marker": "_", "ms": 3, "mew": 0.7}
                 axes.plot([x, x], [low, high], **ends)

@@ -29,6 +29,8 @@ LOOKS = {
 }
 # What lies outside is beyond the axis: an order that hinders may go far.
 LOWEST, HIGHEST = -0.5, 1.5
+# So many sizes have room for their numbers side by side.
+LEVEL = 6
 
 
 def of_curves(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
@@ -61,7 +63,7 @@ def curves(table: pd.DataFrame, sign: str, kind: str) -> pd.DataFrame:
 def draw_curves(table: pd.DataFrame, *, title: str) -> Figure:
     """A panel per domain: the mean over its tasks of each kind of order, and a pale line for each task's own.
 
-    Sizes stand side by side, evenly. ``table``: see ``curves``.
+    Sizes stand side by side, evenly; means of own orders beyond the axis are printed. ``table``: ``curves``.
     """
     domains = style.ordered_domains(table["domain"])
     if not domains:
@@ -105,9 +107,21 @@ def _draw_domain(axes: Axes, table: pd.DataFrame, percents: Sequence[float]) -> 
             continue
         mean = rows.groupby("percent")["faithfulness"].mean().reindex(percents)
         axes.plot(places, mean, color=colour, linestyle=dashes, linewidth=1.3)
+        if name == "own":
+            _say_beyond(axes, mean)
         texts = [f"{words}: {v:.2f} with {p:g} %" for p, v in zip(percents, mean, strict=True)]
         hover.points(axes, np.array(places), mean.to_numpy(), texts)
-    axes.set_xticks(places, [f"{percent:g}" for percent in percents], rotation=90)
+    turn = 0 if len(percents) <= LEVEL else 90
+    axes.set_xticks(places, [f"{percent:g}" for percent in percents], rotation=turn)
+
+
+def _say_beyond(axes: Axes, mean: pd.Series) -> None:
+    """Values that the axis has no room for, in numbers at its upper end."""
+    look = {"ha": "center", "va": "top", "clip_on": False, "zorder": 4}
+    look |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.6}}
+    for place, value in enumerate(mean):
+        if value > HIGHEST:
+            axes.annotate(f"{value:.2f}", (place, HIGHEST), **look)
 
 
 def matrix(table: pd.DataFrame, sign: str, kind: str) -> pd.DataFrame:
@@ -136,7 +150,7 @@ def draw_areas(table: pd.DataFrame, *, title: str) -> Figure:
         list(table.index),
         limits=(0, 1),
         extend=ends.get((bool(below), bool(above)), "neither"),
-        label="area under the curve of faithfulness, CPR (%)",
+        label="area under the curve of faithfulness (100 × CPR)",
         title=title,
         names=("whose order", "tested task"),
         missing="not tried",

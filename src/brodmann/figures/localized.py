@@ -120,7 +120,9 @@ def of_written(files: Files, asked: Asked) -> tuple[Figure, pd.DataFrame]:
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     joined = joined[columns]
     names = [localizer_name(network) for network in joined["network"]]
-    drawn = joined.assign(panel=[f"{a}: {b}" for a, b in zip(joined["label"], names, strict=True)])
+    drawn = joined.assign(
+        panel=[f"{a}: {b} localizer" for a, b in zip(joined["label"], names, strict=True)]
+    )
     return draw_written(drawn, title="What circuits of neurons write on localized units"), joined
 
 

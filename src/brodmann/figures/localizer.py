@@ -153,7 +153,7 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     for first, (label, network) in enumerate(localized):
         own = table[(table["label"] == label) & (table["network"] == network)]
         panels = list(places[lines * first : lines * (first + 1)].flat)
-        head(panels[0], f"{label}: {localizer_name(network)}\n{measures.index[0]}")
+        _head_row(panels[0], f"{label}: {localizer_name(network)} localizer", measures.index[0])
         for axes, what in zip(panels[1:], measures.index[1:], strict=False):
             head(axes, what)
         for axes in panels[len(measures) :]:
@@ -173,6 +173,15 @@ def draw_dose(table: pd.DataFrame, *, title: str) -> Figure:
     legend_below(figure, list(legend.values()), 2)
     style.add_title(figure, title)
     return figure
+
+
+def _head_row(axes: Axes, row: str, text: str) -> None:
+    """The panel's heading, and above it its row's, which may reach over the next panels: it takes no room
+    from them."""
+    head(axes, f" \n{text}")
+    place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    place["xytext"] = (0, plt.rcParams["axes.titlepad"])
+    axes.annotate(f"{row}\n ", (0, 1), **place).set_in_layout(False)
 
 
 def _dose_panel(axes: Axes, table: pd.DataFrame, perplexities: pd.DataFrame) -> None:
@@ -258,6 +267,6 @@ def draw_written(table: pd.DataFrame, *, title: str) -> Figure:
         axes.set_xlim(-0.6, len(domains) - 0.4)
         head(axes, name.replace(": ", ":\n"))
     for axes in panels[::PANELS_PER_ROW]:
-        axes.set_ylabel("written on it / chance")
+        axes.set_ylabel("written share / chance")
     style.add_title(figure, title)
     return figure

@@ -267,6 +267,7 @@ def _heatmaps(squares: dict[str, pd.DataFrame], title: str, *, named: bool = Fal
         _tell(axes, square)
         for labels, place in ((square.columns, axes.set_xticks), (square.index, axes.set_yticks)):
             place(range(len(labels)), [label.removeprefix("network-") for label in labels])
+        axes.set(xlabel="template", ylabel="template" if axes in panels[::PER_ROW] else "")
         if named:
             axes.set(xlabel=square.columns.name, ylabel=square.index.name)
         head(axes, name.partition(":")[0] if named else name)

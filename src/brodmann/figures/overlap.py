@@ -11,14 +11,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter
 
 from brodmann.circuits.overlap import LOW_CEILING, pair_ceilings
 from brodmann.circuits.stages.overlap import RELIABILITY
 from brodmann.figures import hover, style
-from brodmann.figures.panels import colour_bar, domain_look, domain_patches, number_cells
+from brodmann.figures.panels import (
+    by_rows,
+    colour_bar,
+    domain_look,
+    domain_patches,
+    number_cells,
+    per_cent,
+)
 from brodmann.figures.registry import Asked, Files
-from brodmann.numerals import minus
+from brodmann.numerals import whole
 from brodmann.store.tables import read_matrix, read_table
 from brodmann.tasks.catalogue import domain_of
 
@@ -96,7 +102,7 @@ def draw_overlap(
         extend="max" if beyond else "neither",
         label=TITLES.get(measure, measure) + diagonal_label,
         title=title,
-        missing=f"no value, or ceiling < {LOW_CEILING:g}" if corrected else "no value",
+        missing=f"no value, or ceiling < {100 * LOW_CEILING:g} %" if corrected else "no value",
     )
 
 
@@ -145,13 +151,15 @@ def draw_square(
     if any(names):
         axes.set_xlabel("rows: {}; columns: {}".format(*names), x=1, ha="right")
     if cell >= PRINTED:
-        number_cells(axes, image, values, lambda value: f"{100 * value:.0f}")
+        number_cells(axes, image, values, lambda value: whole(100 * value))
     _tell(axes, values, tasks, *names)
     bar = figure.add_axes(place(0.05, foot[2] + 2.8 * style.LINE, width - 0.15, BAR))
     found = colour_bar(image, axes, label, cax=bar, orientation="horizontal", extend=extend)
-    found.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{100 * value:.3g}")))
+    per_cent(found.ax.xaxis)
     place_below = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0, "ncols": columns}
-    figure.legend(handles=handles, borderaxespad=0, columnspacing=1, **place_below)
+    figure.legend(
+        handles=by_rows(handles, columns), borderaxespad=0, columnspacing=1, **place_below
+    )
     style.add_title(figure, title)
     return figure
 

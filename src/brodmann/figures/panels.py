@@ -70,6 +70,16 @@ def legend_below(figure: Figure, handles: Sequence[Any], columns: int, **more: A
     figure.legend(handles=handles, **place, **more)
 
 
+def by_rows(handles: Sequence[Any], columns: int) -> list[Any]:
+    """Entries of a legend of so many columns so that its rows, not its columns, have them in order."""
+    return [one for column in range(columns) for one in handles[column::columns]]
+
+
+def per_cent(axis: Axis) -> None:
+    """Shares, with ticks in per cent: the axis' label says so."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{100 * value:.4g}")))
+
+
 def colour_bar(image: ScalarMappable, axes: Axes | list[Axes], label: str, **more: Any) -> Colorbar:
     """What the colours of ``image`` mean, below ``axes``, or in ``cax``."""
     first = axes[0] if isinstance(axes, list) else axes

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from brodmann.figures import hover
-from brodmann.figures.panels import distinct, grid, legend_below, size_axis
+from brodmann.figures.panels import distinct, grid, legend_below, per_cent, size_axis
 from brodmann.figures.registry import Asked, Files, called
 from brodmann.figures.style import LARGEST, LINE, NEUTRAL, add_title, empty_figure
 from brodmann.figures.tables import long_table
@@ -22,7 +22,7 @@ _LEFT_OUT = ("#949494", "#ece133", "#fbafe4", "#ca9161")
 PALETTE = [c for c in seaborn.color_palette("colorblind").as_hex() if c not in _LEFT_OUT]
 MARKERS = "osD^vPX<>*"
 PANELS = (
-    (("within", "cross"), "overlap"),
+    (("within", "cross"), "overlap (%)"),
     (("ratio",), "within / across"),
     (("ari",), "clusters and domains\n(adj. Rand index)"),
 )
@@ -78,6 +78,7 @@ def draw_robustness(table: pd.DataFrame, *, title: str) -> Figure:
     if np.isfinite(table["ratio"].to_numpy(dtype=float)).any():
         panels[1].axhline(1, color="#BBBBBB", linewidth=0.6, zorder=0)
     panels[0].set_ylim(bottom=0)
+    per_cent(panels[0].yaxis)
     _kinds(panels[0])
     add_title(figure, title)
     handles = [

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from brodmann.config.study import Study
+from brodmann.numerals import counted
 from brodmann.pipeline.stages import MAPS, passes_of
 from brodmann.report.behind import behind_section
 from brodmann.report.evidence import evidence_section
@@ -65,10 +66,9 @@ def tasks_told(study: Study, root: str | Path) -> str:
     """How many tasks there are, and that they were chosen, where they were: results hold for these alone."""
     shipped = len(list_tasks(study.tasks.data(root)))
     count = len(study.tasks.selected)
-    tasks = f"{count} task{'' if count == 1 else 's'}"
     if study.tasks.published is not None or count >= shipped:
-        return tasks
-    return f"{tasks}, chosen by the config (tasks.include) from the {shipped} that there are"
+        return counted(count, "task")
+    return f"{counted(count, 'task')}, chosen by the config (tasks.include) from all {shipped}"
 
 
 def _defined(lines: Iterable[str]) -> dict[str, str]:

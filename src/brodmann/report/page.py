@@ -21,6 +21,8 @@ MOST_BYTES = 20_000_000
 LONG_TABLE = 60
 # So many columns have room side by side where a page is 420 pixels wide.
 NARROW = 3
+# More columns have room on a screen of 1280 pixels only if they stand closer.
+DENSE = 11
 # Figures are drawn in points, and shown at CSS's 96 pixels for 72 of them, a little larger.
 _SHOWN = 96 / 72 * 1.25
 # Of a page of 420 pixels, what is left for a figure.
@@ -113,6 +115,11 @@ class Table:
     def cards(self) -> bool:
         """Whether a phone shows a card for each row, for it has no room for the columns side by side."""
         return len(self.heads) > NARROW or len(self.text_columns) == len(self.heads)
+
+    @property
+    def dense(self) -> bool:
+        """Whether columns stand closer, so that a screen shows them all."""
+        return len(self.heads) > DENSE
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def reliability_group(sources: Sources, findings: Findings) -> Group:
     figures: list[Picture] = []
     stem = f"overlap/{findings.component}/{findings.overlap_sel}.reliability.csv"
     for name, table, summary in reliabilities(sources, findings):
-        told = {"low": LOW_CEILING, "unknown": _unknown(table)}
+        told = {"low": 100 * LOW_CEILING, "unknown": _unknown(table)}
         figures += sources.figures("certainty", name, findings.component, **told)
         own = summary[(summary["measure"] == "containment") & (summary["pairs"] == "within")]
         between = [points_between(row, "mean") for row in own.to_dict("records")]

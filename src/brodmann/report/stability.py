@@ -34,6 +34,11 @@ class Stability:
         return accuracy(self.table["stable"].to_numpy(dtype=float))
 
     @property
+    def stable(self) -> int:
+        """Tasks whose circuits are stable."""
+        return int(self.table["stable"].sum())
+
+    @property
     def items(self) -> str:
         """``20 to 32``: independent items of a task."""
         ends = dict.fromkeys([int(self.table["n_units"].min()), int(self.table["n_units"].max())])

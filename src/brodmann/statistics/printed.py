@@ -98,10 +98,15 @@ def between(digits: int) -> Callable[[float, float], str]:
     return show
 
 
+def points_between(low: float, high: float) -> str:
+    """Shows the interval of a difference of shares, in percentage points."""
+    return between(1)(100 * low, 100 * high)
+
+
 # Head -> what is shown below it: columns of the long table, and how.
 Columns = Mapping[str, tuple[Any, ...]]
 P_AND_Q: Columns = {"p": ("p", show_p), "q": ("q", show_p)}
-INTERVAL: Columns = {"95 % interval": ("low", "high", between(3))}
+INTERVAL: Columns = {"95 % interval": ("low", "high", points_between)}
 
 
 def shown(table: pd.DataFrame, selection: str) -> pd.DataFrame:

@@ -47,6 +47,23 @@ def test_curves_are_means_over_draws_and_other_tasks():
     plt.close(draw_curves(found.iloc[:0], title="t"))
 
 
+def test_means_of_own_orders_beyond_the_axis_are_printed():
+    rows = [("language/a", "own", 2.25), ("language/b", "own", 1.75), ("language/a", "random", 9.0)]
+    table = pd.DataFrame(
+        [
+            (task, "language", group, percent, value if percent == 50 else percent / 100)
+            for task, group, value in rows
+            for percent in (0.0, 50.0, 100.0)
+        ],
+        columns=["task", "domain", "group", "percent", "faithfulness"],
+    )
+    figure = draw_curves(table, title="t")
+    [beyond] = figure.axes[0].texts
+    assert beyond.get_text() == "2.00" and beyond.xy == (1, 1.5)
+    assert figure.axes[0].get_ylim()[1] == 1.5
+    plt.close(figure)
+
+
 def test_areas_stand_by_whose_order_and_which_task():
     found = matrix(lines(), "positive", "corrupted")
     assert list(found.index) == ["language/a", "language/b", "formal/c"]

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from brodmann.circuits.against_controls import COLUMNS as CONTROL_COLUMNS
@@ -31,6 +32,7 @@ from brodmann.figures.consistency import draw_consistency, draw_structure_functi
 from brodmann.figures.controls import draw_controls
 from brodmann.figures.domains import draw_domains
 from brodmann.figures.overlap import draw_overlap, of_matrix
+from brodmann.figures.panels import by_rows
 from brodmann.figures.registry import NOTHING, Scene, families, family_of
 from brodmann.figures.robustness import draw_robustness
 from brodmann.figures.style import (
@@ -417,7 +419,32 @@ def test_controls(save, case):
     figure = save(draw_controls, table[CONTROL_COLUMNS], title="a title")
     assert is_statement(figure) == (case in ("empty", "nan"))
     if not is_statement(figure):
-        assert {*domains, "all", "its own circuit"} <= set(texts(figure))
+        # Tasks in brackets: of so many an own circuit was silenced.
+        named = {f"{domain} (3)" for domain in [*domains, "all"]}
+        assert {*named, "its own circuit"} <= set(texts(figure))
+
+
+def test_shares_are_in_per_cent_on_the_axis(save):
+    table = domains_of("many", ("within",)).assign(mean=0.25, low=0.125, high=0.5)
+    figure = save(draw_domains, {"a": table}, ylabel="units in common (%)", title="")
+    figure.draw_without_rendering()
+    ticks = figure.axes[0].get_yticklabels()
+    shown = [tick.get_text() for tick in ticks if 0 <= tick.get_position()[1] <= 0.5]
+    assert shown[:2] == ["0", "10"] and shown[-1] == "50"
+
+
+def test_a_legend_is_read_by_rows():
+    figure = plt.figure()
+    names = ["a", "b", "c", "d", "e", "f", "g"]
+    handles = by_rows([Line2D([], [], label=name) for name in names], 3)
+    legend = figure.legend(handles=handles, ncols=3)
+    figure.draw_without_rendering()
+    places = [text.get_window_extent() for text in legend.get_texts()]
+    seen = sorted(
+        zip(places, legend.get_texts(), strict=True), key=lambda one: (-round(one[0].y0), one[0].x0)
+    )
+    assert [text.get_text() for _, text in seen] == names
+    plt.close(figure)
 
 
 # Statistics
@@ -649,7 +676,7 @@ def test_noise_corrected_overlap_ends_at_one():
     # Ceilings with formal/c are 0.07: nothing is known there.
     grey = np.isnan(np.ma.filled(image.get_array().astype(float), np.nan))
     assert grey.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-    assert any("ceiling < 0.1" in text.get_text() for text in figure.legends[0].texts)
+    assert any("ceiling < 10 %" in text.get_text() for text in figure.legends[0].texts)
 
 
 def test_heatmaps_of_models_have_one_scale(tmp_path):

@@ -367,7 +367,8 @@ def test_doses_are_read_from_each_network_s_lesions(tmp_path):
     accuracy = beside[beside["measure"] == "accuracy"]
     # Items are pooled: three of four are right.
     assert accuracy["n"].tolist() == [4, 4] and accuracy["value"].tolist() == [0.75, 0.75]
-    assert figure.axes[0].get_title(loc="left") == "tiny: language\nperplexity"
+    assert figure.axes[0].get_title(loc="left") == " \nperplexity"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["tiny: language localizer\n "]
 
 
 def test_tasks_of_no_items_have_no_accuracy(tmp_path):
@@ -404,8 +405,8 @@ def test_what_circuits_write_has_a_panel_for_each_network(tmp_path):
     figure, beside = shown("localizer_figures", 4, files, **asked)
     assert beside["network"].tolist() == ["language"] * 2 + ["theory_of_mind"] * 2
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "tiny:\nlanguage",
-        "tiny:\ntheory of mind",
+        "tiny:\nlanguage localizer",
+        "tiny:\ntheory of mind localizer",
     ]
 
 

@@ -114,8 +114,13 @@ def test_a_row_of_panels_is_a_model_and_a_measure_has_one_scale():
     figure.draw_without_rendering()
     panels = np.array([one for one in figure.axes if one.get_visible()]).reshape(2, 3)
     assert [one.get_title(loc="left") for one in panels.flat] == [
-        *("one: language\nperplexity", "language tasks", "formal tasks"),
-        *("two: language\nperplexity", "language tasks", "formal tasks"),
+        *(" \nperplexity", "language tasks", "formal tasks"),
+        *(" \nperplexity", "language tasks", "formal tasks"),
+    ]
+    rows = [own[0].texts[0] for own in panels]
+    assert [row.get_text() for row in rows] == [
+        "one: language localizer\n ",
+        "two: language localizer\n ",
     ]
     for above, below in panels.T:
         assert above.get_ylim() == below.get_ylim()

@@ -128,6 +128,13 @@ def test_all_text_is_escaped(tmp_path, template):
     assert seen.tags.count("input") == 1 and ":checked + svg { position: fixed" in text
 
 
+def test_columns_of_a_table_wider_than_a_screen_stand_closer(tmp_path, template):
+    tables = [Table("t", [f"column {n}" for n in range(count)], []) for count in (11, 12)]
+    text, _ = page_of(tmp_path, template, Section("tables", tables=tables))
+    assert re.findall('<table class="(.*?)">', text) == ["cards", "cards dense"]
+    assert ".dense th, .dense td { padding-right: .5rem; }" in text
+
+
 def test_rows_of_a_table_wider_than_a_phone_are_cards_there(tmp_path, template):
     """Every cell says its column, the last one, too; a caption is as wide as what is seen of its table."""
     heads = ["model", "tasks", "p", "verdict"]
@@ -304,7 +311,7 @@ def test_methods_say_how_items_and_tasks_were_chosen(written):
     few = CONFIGS["default"] + "\nablation: {max_items: 9, seed: 7}\ntasks: {include: [language/*]}"
     _, text, _ = written(few, tasks=46)
     assert "9 used items of every target task, drawn at random (seed 7)." in text
-    assert "These tasks were chosen from the 46 that there are" in text
+    assert "These tasks were chosen from all 46" in text
     study, text, _ = written(CONFIGS["default"], tasks=46)
     assert len(study.tasks.selected) == 46 and "were chosen from" not in text
     assert "all used items of every target task." in text
@@ -456,7 +463,10 @@ def test_the_numbers_of_a_sentence_are_those_of_the_matrix(tmp_path, monkeypatch
         "accounts for the excess remains open, as there are no pairs of social, which are apart."
         in text
     )
-    assert "Of circuits of 5 % all 66 pairs count: the differences are 40.0 and 38.0" in text
+    assert (
+        "For circuits of 5 % all 66 pairs count: they share 40.0 points more within than across in the "
+        "trained model and 38.0 in the untrained one"
+    ) in text
     # A study of one task has no pairs, and of these there is nothing to say.
     none = OverCeilings(0, 0, {}, *[np.nan] * 6)
     assert say("structure.over_ceilings", "one", {0.1: none, 5.0: none}, 0.1, []) == []
@@ -658,7 +668,7 @@ def test_that_tasks_were_chosen_is_said(root, tmp_path):
     config = tmp_path / "config.yaml"
     model = 'models: {a: {source: "hf:o/x"}}\n'
     for include, said in (
-        ("language/n*", f"1 task, chosen by the config (tasks.include) from the {shipped} that"),
+        ("language/n*", f"1 task, chosen by the config (tasks.include) from all {shipped}"),
         ("*", f"{shipped} tasks"),
     ):
         config.write_text(f'{model}tasks: {{include: ["{include}"]}}\n')

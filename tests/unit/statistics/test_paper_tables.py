@@ -68,12 +68,12 @@ def test_intervals_of_fits_that_did_not_converge_are_left_out():
     table.loc[2, "converged"] = False
     [printed] = structure_function_table(table, "s")
     assert [(row[3], *row[7:9]) for row in printed.rows] == [
-        ("[0.010, 0.030]", "0.0010", "0.0020"),
+        ("[1.0, 3.0]", "0.0010", "0.0020"),
         ("–", "–", "–"),
         ("–", "–", "–"),
     ]
     # Of least squares, which always converge.
-    assert {row[4:7] for row in printed.rows} == {("0.020", "[−0.010, 0.050]", "0.010")}
+    assert {row[4:7] for row in printed.rows} == {("2.0", "[−1.0, 5.0]", "1.0")}
     assert printed.rows[1][9:] == ("0.30", "[0.10, 0.50]", "0.0100", "0.0100")
 
 

@@ -76,7 +76,8 @@ FAMILIES = (
             "Overlap of circuits",
             overlap="{scene.whose}: a band joins two tasks whose circuits share at least {scene.chord_minimum:g} % "
             "of their units; its width is that share, on one scale for all models. Circuits: {scene.main}.",
-            behind="{scene.main}. Widths are on one scale for all models: where less is shared, bands are narrower.",
+            behind="{scene.main}. A band joins two tasks whose circuits share at least {scene.chord_minimum:g} % of their units. Widths are "
+            "on one scale for all models: where less is shared, bands are narrower.",
         ),
         figure(
             "overlap.containment.{shown}.{component}",
@@ -91,8 +92,8 @@ FAMILIES = (
             "overlap.doubly_stochastic.{shown}.{component}",
             "overlap:of_matrix",
             "Overlap, doubly stochastic",
-            behind="Diagonal set to zero, rows and columns scaled to one. Grey: tasks that share units with no "
-            "other.",
+            behind="The diagonal is set to zero; rows and columns are scaled to 100 %. Grey: the diagonal, and tasks that "
+            "share units with no other.",
             options={"measure": "doubly_stochastic"},
         ),
     ),
@@ -107,8 +108,9 @@ FAMILIES = (
             "overlap:of_matrix",
             "Overlap over its noise ceiling, {model}",
             certainty="Two tasks with the same circuit would be seen to overlap by the geometric mean of their "
-            "reliabilities; overlaps are divided by it. Diagonal: reliability. Of halves of the items ceilings are too low, and values too high. The scale ends at 1 (more is noise). "
-            "Grey: no ceiling, or one below {low:g} ({unknown} pairs).",
+            "reliabilities; overlaps are divided by it. Diagonal: reliability. Ceilings from "
+            "halves of the items are too low, and the values therefore too high. The scale ends at 100 % (more is noise). "
+            "Grey: no ceiling, or one below {low:g} % ({unknown} pairs).",
             options={"measure": "noise_corrected"},
         ),
     ),
@@ -123,8 +125,8 @@ FAMILIES = (
             "ablation:of_matrix",
             "Accuracy lost",
             function="{scene.whose}: rows the silenced circuit, columns the task ({scene.ablation}; "
-            "{scene.ablated_items} of a task that was run here). Printed numbers are rounded to whole per cent, halves "
-            "to the even one{scene.one_item}.",
+            "{scene.ablated_items} of a task that was run here). Numbers are whole per "
+            "cent{scene.one_item}.",
             behind="Rows the silenced circuit, columns the task.",
         ),
     ),
@@ -139,16 +141,16 @@ FAMILIES = (
             "controls:of_lesions",
             "Circuits against random lesions, {model}",
             lesions="Accuracy lost, by domain of the task that is tested ({scene.ablation}; {scene.ablated_items}). "
-            "Layer-matched: as many random units in every layer ({scene.layer_matched}); random: of any layer "
-            "({scene.random}), seed {scene.study.ablation.seed}. Means are over the random units that were drawn for all "
-            "circuits, not for the task's own alone.",
+            "Random units: as many as the circuit has, in each of its layers ({scene.layer_matched}; layer-matched) or in any "
+            "layer ({scene.random}), seed {scene.study.ablation.seed}. Means are over the random units that were drawn for all "
+            "circuits, not for the task's own alone. s.e.m.: over pairs of a circuit, or random units, and a task.",
         ),
         figure(
             "forecast.{model}.{component}",
             "ablation:of_forecast",
             "Forecast against measured, {model}",
-            lesions="The sum of a task's attributions over the silenced units forecasts, at first order, what the "
-            "metric loses.",
+            lesions="A mark per circuit and task, in the task's colour. The sum of the task's attributions over the silenced units "
+            "forecasts, at first order, what its metric loses; 1 is all of it.",
         ),
     ),
     family(

@@ -34,15 +34,15 @@ FAMILIES = (
             "faithfulness:of_curves",
             "Faithfulness against size, {model}",
             sufficiency="What is kept of the task's metric (1: all; 0: as on the corrupted prompt) if only the best {scene.units} keep their activations. Lines: mean over "
-            "the tasks of a domain (their number), by whose order the units are taken in; pale: each task's own. Values "
-            "beyond the axis are cut.",
+            "the tasks of a domain (their number), by whose order the units are taken in; pale: each task's own. Sizes "
+            "stand side by side, evenly. Values beyond the axis are cut; means of own orders are printed there.",
         ),
         figure(
             "faithfulness_areas.{model}.{component}",
             "faithfulness:of_areas",
             "Whose circuit is enough for which task, {model}",
             when=_whole,
-            sufficiency="Area under the curve of faithfulness over the share of {scene.units} that is kept (CPR). "
+            sufficiency="Area under the curve of faithfulness over the share of {scene.units} that is kept (CPR, times 100). "
             "Rows: the task whose order it is; columns, numbered as the rows: the task that is tested. White lines separate the domains; grey: not tried.",
         ),
     ),

@@ -79,7 +79,7 @@ FAMILIES = (
             "localized:of_written",
             "Do circuits write on the localized units?",
             localizers="Share of the squared length of circuit neurons' write vectors that lies on localized units of their own layer, "
-            "over that of random neurons of the same layers (1,000 draws). Filled: q < 0.05, one-sided.",
+            "over that of random neurons of the same layers (1,000 draws). A mark per task's circuit, by domain; filled: q < 0.05, one-sided.",
         ),
     ),
 )

@@ -57,9 +57,11 @@ FAMILIES = (
             "networks_agreement.{model}",
             "network_agreement:of_maps",
             "Three maps of one model: {model}",
-            networks="What two maps have in common over what permuted units, or layers, give; filled: q < 0.05. A row "
-            "takes all networks of a dataset together; q is over these and the tests of each network alone. Below: where "
-            "in depth the units of each map are.",
+            networks="Above: what two maps have in common, divided by what they have when units (for depth: layers) are permuted. "
+            "ICA: all networks of a dataset together. Units in common: intersection over union. Written by circuits: the share "
+            "of their squared write vectors on the other map's units. Common depth: the common part of the distributions over "
+            "layers. Filled: q < 0.05, over these comparisons and those of each network alone. Below: the share of each map's "
+            "units in each layer.",
         ),
     ),
     family(

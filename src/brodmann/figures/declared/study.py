@@ -151,7 +151,7 @@ FAMILIES = (
             "confounds.{component}",
             "confounds:of_study",
             "Same domain beside surface similarity",
-            surface="Coefficient of same domain in a regression of all pairs of tasks, alone (filled) and beside the "
+            surface="Coefficient of same domain (what pairs of one domain have more) in a regression of all pairs of tasks, alone (filled) and beside the "
             "similarity of answers, last prompt token, prompt tokens and format (open). Intervals: 95 %, tasks "
             "resampled; p: residuals permuted by tasks, one-sided, {scene.study.statistics.permutations:,} permutations, "
             "seed {scene.study.statistics.seed}.",

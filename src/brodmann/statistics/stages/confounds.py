@@ -14,7 +14,7 @@ from brodmann.config.statistics import StatisticsSettings
 from brodmann.significance.fdr import with_q
 from brodmann.statistics.confounds import regress_pairs, stratified
 from brodmann.statistics.inventory import Inventory, Matrix
-from brodmann.statistics.printed import INTERVAL, P_AND_Q, Printing, decimals, shown
+from brodmann.statistics.printed import INTERVAL, P_AND_Q, Printing, percent, shown
 from brodmann.statistics.study_tables import Table
 from brodmann.statistics.surface import SIMILARITIES
 from brodmann.store.progress import progress
@@ -119,10 +119,12 @@ confounds_table = Printing(
     {
         "same domain": ("predictors", lambda name: _PREDICTORS.get(name, name)),
         **{"tasks": ("n_tasks", str), "pairs": ("n", str)},
-        **{"coefficient": ("coefficient", decimals(3)), **INTERVAL, **P_AND_Q},
+        "coefficient": ("coefficient", percent),
+        **INTERVAL,
+        **P_AND_Q,
     },
-    "Coefficient: what pairs of one domain have more. p: residuals (within formats: labels) "
-    "permuted by tasks, one-sided; interval: tasks resampled.",
+    "Coefficient: what pairs of one domain have more, in percentage points. p: residuals (within formats: "
+    "labels) permuted by tasks, one-sided; interval: tasks resampled.",
     rows=lambda table, selection: shown(table[table["term"] == DOMAIN], selection),
 )
 

@@ -20,6 +20,8 @@ from brodmann.statistics.printed import (
     Printing,
     between,
     decimals,
+    percent,
+    points_between,
     show_p,
     without_lonely_average,
 )
@@ -143,16 +145,17 @@ structure_function_table = Printing(
     "structure_function",
     "Overlap against accuracy lost: {what}, {selection}",
     {
-        **{"pairs": ("n", str), "per SD of overlap": ("coefficient", decimals(3))},
+        **{"pairs": ("n", str), "per SD of overlap": ("coefficient", percent)},
         **INTERVAL,
-        "least squares": ("least_squares", decimals(3)),
-        "tasks resampled": ("resampled_low", "resampled_high", between(3)),
-        "without alike": ("without_alike", decimals(3)),
+        "least squares": ("least_squares", percent),
+        "tasks resampled": ("resampled_low", "resampled_high", points_between),
+        "without alike": ("without_alike", percent),
         **{**P_AND_Q, "rho": ("spearman", decimals(2))},
         "rho, 95 % interval": ("spearman_low", "spearman_high", between(2)),
         **{"Mantel p": ("mantel_p", show_p), "Mantel q": ("mantel_q", show_p)},
     },
-    "Mixed-effects regression; all: the mean of the models' slopes, which vary at random "
+    "Slopes are in percentage points of accuracy. Mixed-effects regression; all: the mean of the models' "
+    "slopes, which vary at random "
     "(t with Satterthwaite's degrees of freedom, column df in the CSV file); "
     "–: not fitted, or not converged (note in the CSV file). "
     "Least squares: the slope without intercepts of tasks; tasks resampled: its interval. "
