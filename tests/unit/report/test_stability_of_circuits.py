@@ -52,7 +52,7 @@ def test_tasks_with_fewer_items_than_the_shortest_lists_do_not_fail_to_become_st
     """Of the third task there is no curve."""
     part = said("[10, 40, 20]", a=(40, 0.9, 20), b=(25, 0.5, ""), c=(8, 0.82, ""))
     told = part.lead[-1]
-    assert "66.7 % of 3 tasks have stable circuits [20.8 %, 93.9 %; Wilson's interval]" in told
+    assert "2 of 3 tasks have stable circuits (66.7 % [20.8 %, 93.9 %], Wilson's interval)" in told
     # Of 27 lists of three tasks one each has the least or most three times: 3.7 %.
     assert "the Jaccard index is 0.74 [0.50, 0.90], mean over tasks (0.50 to 0.90)." in told
     assert told.endswith(
