@@ -139,7 +139,7 @@ FAMILIES = (
         figure(
             "controls.{model}.{component}",
             "controls:of_lesions",
-            "Circuits against random lesions, {model}",
+            "Circuits against random units, {model}",
             lesions="Accuracy lost, by domain of the task that is tested ({scene.ablation}; {scene.ablated_items}). "
             "Random units: as many as the circuit has, in each of its layers ({scene.layer_matched}; layer-matched) or in any "
             "layer ({scene.random}), seed {scene.study.ablation.seed}. Means are over the random units that were drawn for all "

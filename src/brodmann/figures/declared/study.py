@@ -117,7 +117,7 @@ FAMILIES = (
         figure(
             "structure_function.{component}",
             "consistency:of_cells",
-            "Does overlap predict ablation?",
+            "Does overlap predict what breaks?",
             function="Ordered pairs of tasks: overlap of the two circuits against the accuracy that silencing one "
             "costs the other; larger marks stand for more pairs; the line is the least-squares fit.",
         ),
