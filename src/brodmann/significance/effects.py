@@ -106,11 +106,11 @@ def signed_ranks(first: np.ndarray, second: np.ndarray) -> float:
     Differences that are equal but for rounding have one rank, and what is 0 but for rounding has none: of
     shares of items many are equal, and the last digit of 0.9 - 0.85 would rank them.
     """
-    differences = first - second
     numbers = np.abs([first, second])
     least = _ROUNDING * numbers[np.isfinite(numbers)].max(initial=0.0)
-    order = np.argsort(np.abs(differences))
-    with np.errstate(invalid="ignore"):  # of two that are infinite
+    with np.errstate(invalid="ignore"):  # two may be infinite
+        differences = first - second
+        order = np.argsort(np.abs(differences))
         steps = np.diff(np.abs(differences)[order], prepend=0.0) > least
     levels = np.empty(len(order))
     levels[order] = np.cumsum(steps) * np.sign(differences[order])

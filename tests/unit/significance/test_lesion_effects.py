@@ -154,11 +154,16 @@ def test_signed_ranks_of_shares_are_those_of_their_counts(n_items):
 
 def test_small_differences_have_ranks_and_what_is_infinite_the_highest():
     first = np.array([3.0 + 2e-6, 3.0 - 1e-6, 3.0 + 3e-6, 3.0 + 4e-6])
-    assert effects.signed_ranks(first, np.full(4, 3.0)) == pytest.approx(
-        0.25
-    )  # 4 of 16: W is 1 at most
+    # W is 1 at most in 2 of 16 choices of signs, and as far above the middle in 2.
+    assert effects.signed_ranks(first, np.full(4, 3.0)) == pytest.approx(4 / 2**4)
+    small = np.array([1.0, 3.0, 4.0, 9.0]) / 2**40  # whatever the unit is
+    assert effects.signed_ranks(small, np.zeros(4)) == pytest.approx(2 / 2**4)
     # Below: rank 1 of 6; the two that share the ranks 5 and 6 are above.
     first = np.array([np.inf, 1.0, 2.0, 5.0, np.inf, 4.0])
     second = np.array([0.0, 2.0, 0.0, 2.0, 0.0, 0.0])
     ranks = np.array([5.5, -1, 2, 3, 5.5, 4])
     assert effects.signed_ranks(first, second) == pytest.approx(wilcoxon(ranks).pvalue)
+    # Of two that are infinite nobody knows which is larger.
+    endless = np.array([np.inf, np.inf])
+    assert np.isnan(effects.signed_ranks(endless, endless))
+    assert effects.signed_ranks(np.array([]), np.array([])) == 1
