@@ -105,6 +105,9 @@ def _explain(path: KeyPath, found: Mapping[str, Any], source: ConfigSource) -> P
             if new := now_called(path):
                 return Problem(where, f"is called {new.new} since {new.since}", "rename it")
             known = at(config_schema(), path[:-1]).get("properties", {})
+            key, colon, _ = str(path[-1]).partition(":")
+            if colon and key in known:
+                return Problem(where, "unknown key", f"put a space after '{key}:'")
             return Problem(where, "unknown key", did_you_mean(path[-1], known))
         case "missing":
             place = where if len(path) == 1 else f"{source.where(path[:-1])}.{path[-1]}"

@@ -187,6 +187,11 @@ def test_model_filter_overrides_the_tasks_filter(load):
             [":3: models.a: the key stands twice, first in line 2"],
             id="duplicate key",
         ),
+        pytest.param(
+            "models:\n  a: {source:'hf:o/n'}",
+            [":2: models.a.source:'hf:o/n': unknown key (put a space after 'source:')"],
+            id="no space after a colon",
+        ),
         pytest.param("models: [", [":1: not valid YAML"], id="yaml"),
         pytest.param("- models", ["expected a mapping of keys"], id="list"),
         pytest.param(
