@@ -300,7 +300,8 @@ class Terminal(logging.Handler):
             columns, _ = self._screen.size()
             cut_short = [one for one in run.stages.values() if not one.through]
             self._say(*(settled(run, one, columns) for one in cut_short))
-        if self._stopped:
+        # By Ctrl-C; or by SIGTERM, after which the jobs that run are waited for.
+        if self._stopped or (run.ending and not run.failed and run.done < run.total):
             self._say(f"Stopped: {run.done} of {run.total} steps are done. {_GOES_ON}")
         elif run.failed:
             rest = run.total - run.done - len(run.failed)

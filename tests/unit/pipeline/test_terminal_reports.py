@@ -171,6 +171,20 @@ def test_a_failure_is_said_though_nothing_else_happens(two, monkeypatch):
     assert two.lines[1] == "Failed: words (rule expand_items)"
 
 
+def test_a_run_that_sigterm_ended_says_how_far_it_is(two):
+    """Jobs that run are waited for, and none has failed."""
+    two.start(0)
+    two.tell("Will exit after finishing currently running jobs (scheduler).")
+    two.report(LogEvent.JOB_FINISHED, job_id=0)
+    two.report(LogEvent.PROGRESS, done=1, total=2)
+    two.tell("Complete log(s): x.log")
+    assert two.lines[1:] == [
+        "Will exit after finishing currently running jobs (scheduler).",
+        "Stopped: 1 of 2 steps are done. The same command goes on from here.",
+        "Snakemake's own log: x.log",
+    ]
+
+
 def test_a_failure_says_how_many_steps_wait_for_it(two):
     two.start(0)
     two.fail(0)
