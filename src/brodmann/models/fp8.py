@@ -1,8 +1,8 @@
 """FP8 weights of which the last blocks are not whole.
 
 A scale is that of a block of a weight, of 128 rows and columns in most checkpoints. Where a shape is no
-multiple of a block, its last blocks are smaller. transformers unpacks such weights as if blocks were all of one
-size, which the number of scales says: 192 rows of two scales would be two blocks of 96.
+multiple of a block, its last blocks are smaller. transformers unpacks such weights as if blocks were all of
+one size, which the number of scales says: 192 rows of two scales would be two blocks of 96.
 """
 
 from __future__ import annotations
