@@ -478,6 +478,9 @@ def _load_weights(
         if kind is None:
             what = "weights of a model with its own code cannot be unpacked"
             raise UserError.at(f"{where}.dequantize", what, "remove it")
+        # Of some multimodal families it is the language model's class, and takes the configuration of that.
+        if kind.config_class is type(text := options["config"].get_text_config()):
+            options["config"] = text
     reports: list[str] = []
     try:
         # The report is read below, in full. Foreign code may want the compiler.

@@ -174,6 +174,29 @@ def test_groups_of_layers_with_inputs_first_are_turned(tmp_path):
         assert_same(model.hf.state_dict()[name], value)
 
 
+def test_groups_of_a_multimodal_checkpoint_are_its_language_models(tmp_path):
+    """Of this family transformers itself loads the language model alone."""
+    linear = {f"linear_{name}": 16 for name in ("key_head_dim", "value_head_dim")}
+    config = transformers.Qwen3_5Config(
+        text_config={
+            **{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 16},
+            **{"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 261},
+            **{"layer_types": ["full_attention", "linear_attention"], **linear},
+            **{"linear_num_value_heads": 4, "linear_num_key_heads": 2},
+        },
+        vision_config={
+            **{"depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2},
+            "out_hidden_size": 64,
+        },
+    )
+    torch.manual_seed(3)
+    plain = gptq(tmp_path, transformers.Qwen3_5ForConditionalGeneration(config).eval())
+    model = load_model(tmp_path, name="m", device="cpu", dtype="float32", dequantize=True)
+    ids = torch.arange(5, 20)[None]
+    with torch.no_grad():
+        assert_same(model.hf(ids).logits, plain(input_ids=ids).logits)
+
+
 def test_the_layout_of_groups_is_read_by_its_newer_name(tmp_path):
     plain = gptq(tmp_path, llama(64), layout="gptq_v2")
     config = json.loads((tmp_path / "config.json").read_text())
