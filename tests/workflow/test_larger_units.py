@@ -187,7 +187,7 @@ def _stability(made, root):
         and "tiny, heads:" in text
         and "of 2 tasks have stable circuits" in text
     )
-    assert "lists of up to 50 items" in text
+    assert "With lists of 2 to 50 items" in text
     assert len(part.tables) == 2 and len(part.tables[0].rows) == len(TASKS)
 
 
