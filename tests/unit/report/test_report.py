@@ -314,7 +314,11 @@ def test_methods_say_how_items_and_tasks_were_chosen(written):
     assert "These tasks were chosen from all 46" in text
     study, text, _ = written(CONFIGS["default"], tasks=46)
     assert len(study.tasks.selected) == 46 and "were chosen from" not in text
-    assert "all used items of every target task." in text
+    assert "all used items of every target task." in text and "Each of 46 tasks (" in text
+    alone = CONFIGS["default"] + "\ntasks: {include: [language/npi]}"
+    _, text, _ = written(alone, tasks=46)
+    assert "The one task (1 language) was posed as" in text
+    assert "This task was chosen from all 46 (`tasks.include`)" in text and "for it alone" in text
 
 
 def test_methods_do_not_test_circuits_on_their_own_items(written):
