@@ -33,7 +33,7 @@ describe("the four questions", () => {
     visit("", async (page) => {
       const first = panel(page).getByRole("region", { name: "How separate are the domains?" }).getByRole("row").nth(1);
       // Within, across, their difference, and its q.
-      await expect.poll(() => first.innerText()).toMatch(/formal\s+40.0%\s+10.0%\s+30.0%\s+0.02/);
+      await expect.poll(() => first.innerText()).toMatch(/formal\s+40\.0\s%\s+10\.0\s%\s+30\.0\s%\s+0\.02/);
       await first.getByRole("button").click();
       expect(await hash(page)).toContain("domain=formal");
     }));
