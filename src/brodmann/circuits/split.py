@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from brodmann.files import digest
+from brodmann.tasks.items import group_of
 
 
 def circuit_items(used: Sequence[int], groups: Sequence[str], split: bool) -> list[int]:
@@ -19,11 +20,6 @@ def circuit_items(used: Sequence[int], groups: Sequence[str], split: bool) -> li
 def effect_items(used: Sequence[int], groups: Sequence[str], split: bool) -> list[int]:
     """The item ids on which effects are measured."""
     return [number for number in used if not split or _measures(group_of(groups, number))]
-
-
-def group_of(groups: Sequence[str], number: int) -> str:
-    """The group of an item; items of a task without groups are each their own."""
-    return groups[number] if groups else str(number)
 
 
 def _measures(group: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,12 @@ def run(options: argparse.Namespace) -> int:
     registration = Registration.new(plan, path.parent)
     registration.write(path)
     print(*registration.values["summary"][:2], sep="\n")
-    print(*_unknown_weights(workspace.study, plan), sep="", end="")
+    if unknown := _unknown_weights(workspace.study, plan):
+        names = ", ".join(unknown)
+        print(
+            f"Registered by their source alone, as their weights are not here yet: {names}", end=""
+        )
+        print(" ('snakemake models' fetches them).")
     print(f"{path.resolve()}: {len(plan['tests'])} tests, {len(plan['items'])} tasks")
     print(f"SHA-256 {registration.sha256}")
     print(
@@ -78,13 +82,7 @@ def _weights(study: Study) -> dict[str, dict[str, str]]:
     return found
 
 
-def _unknown_weights(study: Study, plan: dict[str, Any]) -> Iterator[str]:
-    """Which models are registered by their source alone."""
-    unknown = [
-        name
-        for name in study.run_models
-        if name not in plan["weights"] and not study.model(name).untrained
-    ]
-    if unknown:
-        yield f"Registered by their source alone, as their weights are not here yet: {', '.join(unknown)}"
-        yield " ('snakemake models' fetches them).\n"
+def _unknown_weights(study: Study, plan: dict[str, Any]) -> list[str]:
+    """The models that are registered by their source alone."""
+    missing = (name for name in study.run_models if name not in plan["weights"])
+    return [name for name in missing if not study.model(name).untrained]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brodmann.significance.effects import Value
+from brodmann.significance.effects import Value, of_units
 
 METRICS = ("accuracy", "f1", "mcc")
 _RESAMPLES = 1000
@@ -58,23 +58,19 @@ def scores(found: Choices, units: Sequence[str], seed: int) -> dict[str, Value]:
     n = found.documents
     if not n:
         return {"accuracy": Value(0, np.nan, np.nan, np.nan)}
-    numbers = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
-    shape = _RESAMPLES, len(numbers)
-    rows = np.random.default_rng(seed).integers(0, len(numbers), shape)
     # Per unit: documents of class 1 that are right and wrong, then those of class 0.
     gold = np.ones_like(found.right, dtype=int) if found.gold is None else found.gold
     cells = [(found.right == is_right) & (gold == kind) for kind in (1, 0) for is_right in (1, 0)]
-    places = np.array([numbers[one] for one in units])
-    counts = np.array(
-        [np.bincount(np.repeat(places, cell.sum(1)), minlength=len(numbers)) for cell in cells]
-    )
+    counts = of_units(np.array([cell.sum(1) for cell in cells]), units)
+    independent = counts.shape[1]
+    rows = np.random.default_rng(seed).integers(0, independent, (_RESAMPLES, independent))
     whole, resampled = counts.sum(1), counts[:, rows].sum(-1)
     names = METRICS if found.gold is not None else METRICS[:1]
     values = {}
     for name in names:
         metric = {"accuracy": _accuracy, "f1": macro_f1, "mcc": mcc}[name]
         low, high = np.quantile(metric(*resampled), (0.025, 0.975))
-        if len(numbers) < 2:
+        if independent < 2:
             low = high = np.nan
         values[name] = Value(n, float(metric(*whole)), float(low), float(high))
     return values

@@ -126,9 +126,8 @@ class Terminal(logging.Handler):
         self._unknown: dict[Any, Any] = {}  # jobs whose model nobody knows yet
         self._said: set[str] = set()
         self._stopped = False  # by Ctrl-C
-        self._unsaid: list[
-            tuple[Any, Job]
-        ] = []  # failures, until it is clear that nobody stopped the run
+        # Failures, until it is clear that nobody stopped the run.
+        self._unsaid: list[tuple[Any, Job]] = []
         self._over = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:

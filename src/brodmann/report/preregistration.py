@@ -137,9 +137,9 @@ class Registration:
         if "texts" in old and "texts" in plan:
             inputs += [f"texts of {path}" for path in _others(old["texts"], plan["texts"])]
         # Of models whose weights were not there when the file was written, or are not now, nothing is known.
-        then, now = old.get("weights", {}), plan.get("weights", {})
-        for name in (name for name in then if name in now):
-            inputs += [f"{part} of {name}" for part in _others(then[name], now[name])]
+        were, are = old.get("weights", {}), plan.get("weights", {})
+        for name in (name for name in were if name in are):
+            inputs += [f"{part} of {name}" for part in _others(were[name], are[name])]
         return Deviations(settings, tests, inputs)
 
     def when(self, results: Path) -> str:

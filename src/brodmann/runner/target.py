@@ -11,7 +11,7 @@ from brodmann.config.study import Study
 from brodmann.models.card import ModelCard
 from brodmann.runner.prompting import PromptPlan, plan_prompts
 from brodmann.tasks.dice import Dice
-from brodmann.tasks.items import Characters, TaskItems, read_items
+from brodmann.tasks.items import Characters, TaskItems, group_of, read_items
 
 
 def plan_of(study: Study, card: ModelCard, items: TaskItems) -> PromptPlan:
@@ -50,10 +50,9 @@ class Target:
         return self.items.task
 
     @property
-    def units(self) -> list[str]:
-        """The independent unit of each used item: those that share content are one."""
-        groups = self.items.groups
-        return [groups[number] if groups else str(number) for number in self.used]
+    def groups(self) -> list[str]:
+        """The group of each used item: an independent unit, as items of one group share content."""
+        return [group_of(self.items.groups, number) for number in self.used]
 
     @cached_property
     def characters(self) -> Characters:

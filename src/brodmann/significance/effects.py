@@ -79,13 +79,20 @@ def sign_test(
 
 def _sign_test_of_units(right: np.ndarray, units: Sequence[object]) -> float:
     """``right`` bool [own and others, items]: a unit's number of right items is that of any of them."""
-    numbers = {name: place for place, name in enumerate(dict.fromkeys(units))}
-    places = np.array([numbers[name] for name in units])
-    counts = np.array([np.bincount(places[own], minlength=len(numbers)) for own in right])
+    counts = of_units(right, units)
     chances = np.ones(1)
     for each in counts.T:
         chances = np.convolve(chances, np.bincount(each) / len(right))
     return _as_likely(chances, int(counts[0].sum()))
+
+
+def of_units(numbers: np.ndarray, units: Sequence[object]) -> np.ndarray:
+    """Sums [rows, units] of whole numbers [rows, items], over the items of each unit, in their order."""
+    place = {name: at for at, name in enumerate(dict.fromkeys(units))}
+    places = np.array([place[name] for name in units])
+    found = np.zeros((len(place), len(numbers)), dtype=int)
+    np.add.at(found, places, numbers.T.astype(int))
+    return found.T
 
 
 def _as_likely(chances: np.ndarray, observed: int) -> float:

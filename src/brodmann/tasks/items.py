@@ -95,6 +95,11 @@ def write_items(path: str | Path, items: TaskItems) -> None:
     write_json(path, record)
 
 
+def group_of(groups: Sequence[str], number: int) -> str:
+    """The group of an item; items of a task without groups are each their own."""
+    return groups[number] if groups else str(number)
+
+
 def read_items(path: str | Path) -> TaskItems:
     """Read what ``write_items`` wrote."""
     record = read_json(path)

@@ -29,8 +29,8 @@ PLAN = PromptPlan("completion", wrapped=False)
 
 
 def test_the_units_of_the_items_that_are_used():
-    assert target("formal/sums", ["x", "y", "x", "z"], (0, 2, 3)).units == ["x", "x", "z"]
-    assert target("formal/sums", [], (0, 2, 3)).units == ["0", "2", "3"]
+    assert target("formal/sums", ["x", "y", "x", "z"], (0, 2, 3)).groups == ["x", "x", "z"]
+    assert target("formal/sums", [], (0, 2, 3)).groups == ["0", "2", "3"]
 
 
 def test_a_lesion_that_breaks_two_items_of_the_same_content_breaks_one():

@@ -23,7 +23,7 @@ from brodmann.circuits.estimators.interface import Estimator
 from brodmann.circuits.inclusion import Baseline, baseline_of
 from brodmann.circuits.masks import select_units, selections, write_mask
 from brodmann.circuits.replicates import Accumulator, Strongest, bootstrap_weights, half_weights
-from brodmann.circuits.split import circuit_items, effect_items, group_of
+from brodmann.circuits.split import circuit_items, effect_items
 from brodmann.circuits.stages.baseline import store_key as baseline_key
 from brodmann.circuits.stages.curves import FewerItems, curve_name
 from brodmann.circuits.stages.files import TaskFiles
@@ -54,11 +54,6 @@ class ItemList(Target):
     """The items of one task on which a circuit is found."""
 
     second: bool  # of the second seed
-
-    @property
-    def groups(self) -> list[str]:
-        """The group of each used item."""
-        return [group_of(self.items.groups, number) for number in self.used]
 
     @property
     def label(self) -> str:

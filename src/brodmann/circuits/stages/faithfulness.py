@@ -21,7 +21,6 @@ from brodmann.circuits.faithfulness import Answers, Curve
 from brodmann.circuits.inclusion import Baseline
 from brodmann.circuits.orders import Beginning
 from brodmann.circuits.replicates import bootstrap_weights
-from brodmann.circuits.split import group_of
 from brodmann.circuits.stages.attribution import ItemList, Stage
 from brodmann.circuits.stages.effects import EffectTarget, lesion_work, metric_of, metrics
 from brodmann.circuits.stages.files import TaskFiles
@@ -196,7 +195,7 @@ class FaithfulnessStage:
         """What the intact model makes of a task's items, and resampled lists of them."""
         baseline, settings = self.baselines[task], self.settings
         clean, corrupted = (metrics(baseline, target.used, side) for side in ("clean", "corrupted"))
-        groups = [group_of(target.items.groups, number) for number in target.used]
+        groups = target.groups
         # Of a single independent unit there is no other draw.
         lists = settings.bootstraps if len(set(groups)) > 1 else 0
         weights = bootstrap_weights(groups, lists, f"{settings.seed}/{task}")

@@ -280,7 +280,7 @@ def write_table_of(
         if task == CORPUS:
             rows += corpus_rows(edits, found, study.localizer.seed)
         else:
-            rows += _task_rows(edits, task, found, targets[task].units)
+            rows += _task_rows(edits, task, found, targets[task].groups)
     more = MATCHED if study.localizer.lesion.activation_matched_seeds else ()
     write_table(output, with_every_q(rows), (*COLUMNS, *more))
 

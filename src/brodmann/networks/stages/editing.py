@@ -243,7 +243,7 @@ class Editing:
 
     def units(self, target: Target, record: Mapping[str, Any]) -> list[str]:
         """Of the items that could be asked, the independent unit of each."""
-        pairs = zip(target.units, record["log_probs"], strict=True)
+        pairs = zip(target.groups, record["log_probs"], strict=True)
         return [unit for unit, row in pairs if row is not None]
 
 
